@@ -1,0 +1,78 @@
+"""What can go wrong, as a tree.
+
+ProductClassifierError
+├── InvalidInput                a caller sent something we cannot use
+│   ├── InvalidProduct          neither text nor photo, or text that is not text
+│   ├── InvalidImage            not a JPEG or PNG we accept
+│   └── UnknownCategory         a code that is not one of the 27
+├── CatalogueError              the raw data as a whole cannot be used
+├── BundleRefused               a model on disk is not what its manifest says
+├── ModelUnavailable            a model server does not answer in time
+├── StoreError
+│   ├── ObjectNotFound
+│   ├── ObjectExists            a write-once object is already there
+│   ├── ObjectChanged           a conditional replace lost the race
+│   ├── InvalidKey              a key that would leave the bucket
+│   └── StoreUnavailable        the store is away, slow, full or answers nonsense
+└── UnknownPrediction           feedback for a prediction nobody made
+"""
+
+
+class ProductClassifierError(Exception):
+    """Root of everything this product raises on purpose."""
+
+
+class InvalidInput(ProductClassifierError):
+    """A caller sent something that cannot be used; the message names it."""
+
+
+class InvalidProduct(InvalidInput):
+    """A product has neither text nor photo, or its text is not usable text."""
+
+
+class InvalidImage(InvalidInput):
+    """A photo is not a JPEG or PNG within the limits."""
+
+
+class UnknownCategory(InvalidInput):
+    """A category code is not one of the catalogue's."""
+
+
+class CatalogueError(ProductClassifierError):
+    """The raw data as a whole cannot be used."""
+
+
+class BundleRefused(ProductClassifierError):
+    """A bundle or release is not what its manifest says; nothing of it was put into service."""
+
+
+class ModelUnavailable(ProductClassifierError):
+    """A model server did not answer in time."""
+
+
+class StoreError(ProductClassifierError):
+    """The object store could not do what was asked."""
+
+
+class ObjectNotFound(StoreError):
+    """No object has this key."""
+
+
+class ObjectExists(StoreError):
+    """A write-once object is already there."""
+
+
+class ObjectChanged(StoreError):
+    """Somebody else replaced the object first."""
+
+
+class InvalidKey(StoreError):
+    """A key is empty, absolute or would leave the bucket."""
+
+
+class StoreUnavailable(StoreError):
+    """The store is away, slow, full or answers nonsense."""
+
+
+class UnknownPrediction(ProductClassifierError):
+    """Feedback names a prediction that was never made."""
