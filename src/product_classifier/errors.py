@@ -14,7 +14,12 @@ ProductClassifierError
 │   ├── ObjectChanged           a conditional replace lost the race
 │   ├── InvalidKey              a key that would leave the bucket
 │   └── StoreUnavailable        the store is away, slow, full or answers nonsense
-└── UnknownPrediction           feedback for a prediction nobody made
+├── NotDurable                  nothing durable could take a record; nothing may be acknowledged
+├── LauncherUnavailable         the pipeline API does not answer; whether a run was started is unknown
+├── UnknownPrediction           feedback for a prediction nobody made
+├── UnknownFeedback             a review of a correction nobody gave
+├── FeedbackConflict            the same key with another body, or a review that contradicts an earlier one
+└── RetrainActive               a run was asked for while one is active
 """
 
 
@@ -76,3 +81,27 @@ class StoreUnavailable(StoreError):
 
 class UnknownPrediction(ProductClassifierError):
     """Feedback names a prediction that was never made."""
+
+
+class NotDurable(ProductClassifierError):
+    """Nothing durable could take a record, so it must not be acknowledged."""
+
+
+class LauncherUnavailable(ProductClassifierError):
+    """The pipeline API did not answer; a run that was being started may or may not exist."""
+
+
+class UnknownFeedback(ProductClassifierError):
+    """A review names a correction that nobody gave."""
+
+
+class FeedbackConflict(ProductClassifierError):
+    """A key was used before for another body, or a review contradicts an earlier one."""
+
+
+class RetrainActive(ProductClassifierError):
+    """A run was asked for while `run_id` is active."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"run {run_id!r} is active")
+        self.run_id = run_id

@@ -1,0 +1,247 @@
+"""A journal on local disk: records stay here while the object store is away.
+
+A record is durable when `append` returns. A segment file is frames, one after the other:
+
+    mark | length of the payload | CRC-32 of that length | CRC-32 of the payload | payload: key length, key, data
+
+The mark is random and part of the file's name, so that no photo can hold bytes that look like a frame. Reading looks
+for the next good frame after a bad one: one flipped byte costs one record and is reported with its place. A file is
+never appended to again after a failed write or a restart: what the disk holds there is unknown.
+"""
+
+import os
+import re
+import secrets
+import struct
+import threading
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from product_classifier.errors import NotDurable
+
+MARK_BYTES = 8
+HEADER = struct.Struct("<III")
+KEY_LENGTH = struct.Struct("<H")
+NAME = re.compile(r"[0-9]{8}-[0-9a-f]{16}")
+SUFFIX = ".journal"
+DAMAGED_SUFFIX = ".damaged"
+SEGMENT_BYTES = 16 << 20
+"""A segment is read whole when it is drained, so it stays small."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One object that waits for the store."""
+
+    key: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Bytes of a segment that are no record: `torn` when a crash cut the last write short, else `flipped`."""
+
+    segment: str
+    offset: int
+    length: int
+    kind: Literal["torn", "flipped"]
+
+
+class Disk(Protocol):
+    """The four calls a journal makes to keep bytes; tests put a failing disk here."""
+
+    def create(self, path: Path) -> int:
+        """Create a file for writing; it must not exist."""
+
+    def write(self, descriptor: int, data: bytes) -> int:
+        """Write some of the data, return how much."""
+
+    def sync(self, descriptor: int) -> None:
+        """Return when everything written is on the disk."""
+
+    def remove(self, path: Path) -> None:
+        """Remove a file."""
+
+
+class RealDisk:
+    """The operating system's own calls."""
+
+    def create(self, path: Path) -> int:
+        """Create a file readable by its owner only."""
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+    def write(self, descriptor: int, data: bytes) -> int:
+        """Write some of the data."""
+        return os.write(descriptor, data)
+
+    def sync(self, descriptor: int) -> None:
+        """Wait for the disk."""
+        os.fsync(descriptor)
+
+    def remove(self, path: Path) -> None:
+        """Remove a file; one that is gone is fine."""
+        path.unlink(missing_ok=True)
+
+
+class Journal:
+    """Segments of records in one folder; safe for any number of threads of one process."""
+
+    def __init__(self, folder: Path, *, max_bytes: int, disk: Disk | None = None) -> None:
+        """Open the folder; what an earlier process left there is kept and will be drained."""
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._disk = disk or RealDisk()
+        self._lock = threading.Lock()
+        self._active: _Segment | None = None
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        paths = [*self._paths(SUFFIX), *self._paths(DAMAGED_SUFFIX)]
+        self._next = max((int(path.name.split("-")[0]) for path in paths), default=0) + 1
+        self._bytes = sum(path.stat().st_size for path in paths)
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Make the entries durable, all of them, or raise `NotDurable`."""
+        with self._lock:
+            if self._bytes + sum(len(entry.data) for entry in entries) > self._max_bytes:
+                msg = f"journal is full: {self._bytes} of {self._max_bytes} bytes wait for the store"
+                raise NotDurable(msg)
+            try:
+                self._write(entries)
+            except OSError as error:
+                self._close()  # the next record starts a new file: after a failed sync this one proves nothing
+                msg = f"journal {str(self._folder)!r} cannot keep a record: {error.strerror or error!r}"
+                raise NotDurable(msg) from error
+
+    def check(self) -> None:
+        """Raise `NotDurable` when the next record would probably be refused."""
+        if self._bytes >= self._max_bytes or not os.access(self._folder, os.W_OK):
+            msg = f"journal {str(self._folder)!r} is full or not writable"
+            raise NotDurable(msg)
+
+    def sealed(self) -> list[Path]:
+        """Close the segment being written; return all segments, oldest first."""
+        with self._lock:
+            self._close()
+            return self._paths(SUFFIX)
+
+    def discard(self, segment: Path, *, damaged: bool) -> None:
+        """Remove a segment whose records are all in the store; set one with damage aside for a person to look at."""
+        with self._lock:
+            size = segment.stat().st_size
+            if damaged:
+                segment.rename(segment.with_suffix(DAMAGED_SUFFIX))
+            else:
+                self._disk.remove(segment)
+                self._bytes -= size
+            self._sync_folder()
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk, damaged segments included."""
+        return self._bytes
+
+    def close(self) -> None:
+        """Close the segment being written; its records stay."""
+        with self._lock:
+            self._close()
+
+    def _write(self, entries: Sequence[Entry]) -> None:
+        segment = self._open_segment()
+        rest = memoryview(b"".join(frame(entry, segment.mark) for entry in entries))
+        while rest:
+            written = self._disk.write(segment.descriptor, bytes(rest))
+            self._bytes += written
+            segment.size += written
+            rest = rest[written:]
+        self._disk.sync(segment.descriptor)
+        if segment.size >= SEGMENT_BYTES:
+            self._close()
+
+    def _open_segment(self) -> "_Segment":
+        if self._active is None:
+            mark = secrets.token_bytes(MARK_BYTES)
+            path = self._folder / f"{self._next:08}-{mark.hex()}{SUFFIX}"
+            self._next += 1
+            self._active = _Segment(self._disk.create(path), mark)
+            self._sync_folder()
+        return self._active
+
+    def _close(self) -> None:
+        if self._active is not None:
+            descriptor = self._active.descriptor
+            self._active = None
+            os.close(descriptor)
+
+    def _sync_folder(self) -> None:
+        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self._disk.sync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _paths(self, suffix: str) -> list[Path]:
+        return sorted(path for path in self._folder.iterdir() if path.suffix == suffix and NAME.fullmatch(path.stem))
+
+
+@dataclass(slots=True)
+class _Segment:
+    descriptor: int
+    mark: bytes
+    size: int = 0
+
+
+def frame(entry: Entry, mark: bytes) -> bytes:
+    """Return an entry as it stands in a segment."""
+    key = entry.key.encode()
+    payload = KEY_LENGTH.pack(len(key)) + key + entry.data
+    return mark + HEADER.pack(len(payload), _checksum(len(payload)), zlib.crc32(payload)) + payload
+
+
+def read_segment(path: Path) -> Iterator[Entry | Damage]:
+    """Yield the records of a segment in order, and what lies between them where it is no record."""
+    mark = bytes.fromhex(path.stem.split("-")[1])
+    data = path.read_bytes()
+    position = 0
+    while position < len(data):
+        found = _entry_at(data, position, mark)
+        if isinstance(found, tuple):
+            entry, position = found
+            yield entry
+            continue
+        after = _next_good(data, position + 1, mark)
+        yield Damage(path.name, position, after - position, found if after == len(data) else "flipped")
+        position = after
+
+
+def _entry_at(data: bytes, start: int, mark: bytes) -> tuple[Entry, int] | Literal["torn", "flipped"]:
+    """Return the entry and its end; `torn` when the file ends inside what is so far a good frame."""
+    begin = start + len(mark) + HEADER.size
+    if not mark.startswith(data[start : start + len(mark)]):
+        return "flipped"
+    if begin > len(data):
+        return "torn"
+    length, length_checksum, checksum = HEADER.unpack_from(data, begin - HEADER.size)
+    if _checksum(length) != length_checksum:
+        return "flipped"
+    payload = data[begin : begin + length]
+    if len(payload) < length:
+        return "torn"
+    if zlib.crc32(payload) != checksum:
+        return "flipped"
+    (size,) = KEY_LENGTH.unpack_from(payload)
+    body = KEY_LENGTH.size + size
+    return Entry(payload[KEY_LENGTH.size : body].decode(), payload[body:]), begin + length
+
+
+def _next_good(data: bytes, position: int, mark: bytes) -> int:
+    while (position := data.find(mark, position)) >= 0:
+        if isinstance(_entry_at(data, position, mark), tuple):
+            return position
+        position += 1
+    return len(data)
+
+
+def _checksum(length: int) -> int:
+    return zlib.crc32(length.to_bytes(4, "little"))
