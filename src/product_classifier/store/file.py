@@ -1,0 +1,188 @@
+"""Objects as files in one folder: the store of a laptop.
+
+Why each step is there:
+- an object is written to a temporary file, synced, then renamed or linked into place, so a reader sees all of it or
+  nothing, and a full disk or a crash leaves the old content;
+- the folder is synced too, else a power cut may lose the name of a file whose content is safe;
+- `only_if_absent` is a hard link: the file system lets exactly one of any number of processes create the name;
+- `replace_if`, `put` and `delete` of a key exclude each other by a lock the kernel drops when its process dies.
+"""
+
+import errno
+import fcntl
+import hashlib
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from product_classifier.errors import InvalidKey, ObjectChanged, ObjectExists, ObjectNotFound, StoreUnavailable
+from product_classifier.store import ObjectInfo
+from product_classifier.store.keys import RESERVED, checked_key, checked_prefix
+
+ABANDONED_AFTER_S = 3600
+"""An unfinished write older than this belongs to a process that died."""
+
+NEEDS_THE_OBJECT = frozenset({"reading", "replacing", "deleting"})
+
+LOCKS = 64
+"""Keys share this many lock files, so that they do not pile up."""
+
+
+class FileStore:
+    """An `ObjectStore` in a folder of a POSIX file system."""
+
+    def __init__(self, root: Path, *, create: bool = False) -> None:
+        """Open the folder and drop what dead writers left."""
+        self._root = root
+        self._unfinished = root / RESERVED / "unfinished"
+        self._locks = root / RESERVED / "locks"
+        with _translated("the folder", str(root)):
+            if not create and not root.is_dir():
+                raise StoreUnavailable(f"store folder {str(root)!r} does not exist")
+            self._unfinished.mkdir(parents=True, exist_ok=True)
+            self._locks.mkdir(parents=True, exist_ok=True)
+            self._drop_abandoned()
+
+    def put(self, key: str, data: bytes, *, only_if_absent: bool = False) -> None:
+        """Write an object durably."""
+        path = self._path(key)
+        with _translated("writing", key), self._written(data) as new:
+            self._make_folder(path.parent)
+            if only_if_absent:
+                _link(new, path, key)
+            else:
+                with self._locked(key):
+                    new.replace(path)
+            _sync(path.parent)
+
+    def replace_if(self, key: str, data: bytes, etag: str) -> ObjectInfo:
+        """Replace an object that nobody changed since `etag` was read."""
+        path = self._path(key)
+        with _translated("replacing", key), self._written(data) as new, self._locked(key):
+            if self.head(key).etag != etag:
+                raise ObjectChanged(f"object {key!r} was changed by somebody else")
+            new.replace(path)
+            _sync(path.parent)
+        return ObjectInfo(hashlib.sha256(data).hexdigest(), len(data))
+
+    def get(self, key: str) -> bytes:
+        """Return the content."""
+        path = self._path(key)
+        with _translated("reading", key):
+            return path.read_bytes()
+
+    def head(self, key: str) -> ObjectInfo:
+        """Return the hash of the content and its size."""
+        path = self._path(key)
+        with _translated("reading", key), path.open("rb") as file:
+            etag = hashlib.file_digest(file, "sha256").hexdigest()
+            return ObjectInfo(etag, file.tell())
+
+    def exists(self, key: str) -> bool:
+        """Tell whether an object has this key."""
+        path = self._path(key)
+        with _translated("reading", key):
+            return path.is_file()
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """Yield keys in order; an object written meanwhile may or may not appear."""
+        checked_prefix(prefix)
+        with _translated("listing", prefix):
+            folder = self._root / prefix.rpartition("/")[0]
+            yield from (key for key in sorted(self._walk(folder), key=str.encode) if key.startswith(prefix))
+
+    def delete(self, key: str) -> None:
+        """Remove an object if it is there."""
+        path = self._path(key)
+        try:
+            with _translated("deleting", key), self._locked(key):
+                path.unlink()
+                _sync(path.parent)
+        except ObjectNotFound:
+            return
+
+    def _path(self, key: str) -> Path:
+        return self._root / checked_key(key)
+
+    def _walk(self, folder: Path) -> Iterator[str]:
+        for parent, folders, names in os.walk(folder, onerror=_raise_unless_gone):
+            if Path(parent) == self._root and RESERVED in folders:
+                folders.remove(RESERVED)
+            for name in names:
+                yield (Path(parent) / name).relative_to(self._root).as_posix()
+
+    @contextmanager
+    def _written(self, data: bytes) -> Iterator[Path]:
+        if not self._unfinished.is_dir():
+            raise StoreUnavailable(f"store folder {str(self._root)!r} is gone")
+        new = self._unfinished / uuid.uuid4().hex
+        try:
+            with new.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            yield new
+        finally:
+            new.unlink(missing_ok=True)
+
+    @contextmanager
+    def _locked(self, key: str) -> Iterator[None]:
+        stripe = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4]) % LOCKS
+        with (self._locks / f"{stripe:02}").open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _make_folder(self, folder: Path) -> None:
+        """Create a folder and sync the parent of each new level, else a power cut could take a whole new day."""
+        missing = [level for level in (folder, *folder.parents) if not level.exists()]
+        for level in reversed(missing):
+            level.mkdir(exist_ok=True)
+            _sync(level.parent)
+
+    def _drop_abandoned(self) -> None:
+        for path in self._unfinished.iterdir():
+            try:
+                if time.time() - path.stat().st_mtime > ABANDONED_AFTER_S:
+                    path.unlink()
+            except FileNotFoundError:
+                continue  # its writer finished meanwhile
+
+
+def _link(new: Path, path: Path, key: str) -> None:
+    try:
+        os.link(new, path)
+    except FileExistsError as error:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "Is a directory") from error
+        raise ObjectExists(f"object {key!r} is already there") from error
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _raise_unless_gone(error: OSError) -> None:
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        raise error
+
+
+@contextmanager
+def _translated(doing: str, key: str) -> Iterator[None]:
+    """Say what the operating system refused in the store's words."""
+    try:
+        yield
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, FileExistsError) as error:
+        if doing in NEEDS_THE_OBJECT:
+            raise ObjectNotFound(f"no object {key!r}") from error
+        if isinstance(error, FileNotFoundError):
+            raise StoreUnavailable(f"{doing} {key[:80]!r}: the store's folder is gone") from error
+        raise InvalidKey(f"key {key[:80]!r} is also the folder of other keys, or lies below another object") from error
+    except OSError as error:
+        raise StoreUnavailable(f"{doing} {key[:80]!r}: {error.strerror or type(error).__name__}") from error

@@ -1,0 +1,48 @@
+"""How an S3 store is reached; read from the environment once, by whoever opens it."""
+
+from typing import Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class StoreSettings(BaseSettings):
+    """What the deployment decides; the field's name in capitals is the variable. Unused by a `file://` store."""
+
+    model_config = SettingsConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    s3_endpoint: str = "https://s3.amazonaws.com"
+    """Address of the S3 service, `http://minio:9000` for example."""
+
+    s3_region: str = "us-east-1"
+    """Region the requests are signed for."""
+
+    s3_ca_bundle: str | None = None
+    """File of certificate authorities to trust instead of the public ones."""
+
+    s3_connect_timeout_s: float = Field(default=3.0, gt=0, le=60)
+    s3_read_timeout_s: float = Field(default=10.0, gt=0, le=300)
+
+    s3_attempts: int = Field(default=3, ge=1, le=10)
+    """How often one operation is tried before the store counts as unavailable."""
+
+    aws_access_key_id: str | None = None
+    aws_secret_access_key: SecretStr | None = None
+    aws_session_token: SecretStr | None = None
+
+    @field_validator("s3_endpoint")
+    @classmethod
+    def _address_without_secrets(cls, endpoint: str) -> str:
+        parts = urlsplit(endpoint)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path not in {"", "/"} or parts.query:
+            raise ValueError("must be http://host[:port] or https://host[:port]")
+        if parts.username or parts.password:
+            raise ValueError("must not hold credentials; use AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @model_validator(mode="after")
+    def _both_keys_or_none(self) -> Self:
+        if bool(self.aws_access_key_id) != bool(self.aws_secret_access_key):
+            raise ValueError("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together")
+        return self

@@ -1,0 +1,64 @@
+"""Collaborators with behaviour, held in memory."""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+
+from product_classifier.errors import ObjectChanged, ObjectExists, ObjectNotFound, StoreUnavailable
+from product_classifier.store import ObjectInfo, checked_key, checked_prefix
+
+
+class FakeStore:
+    """An `ObjectStore` in a dictionary; passes the same contract tests as the real ones. `away` makes an outage."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.away = False
+        self._lock = threading.Lock()
+
+    def put(self, key: str, data: bytes, *, only_if_absent: bool = False) -> None:
+        self._answer(checked_key(key))
+        with self._lock:
+            if only_if_absent and key in self.objects:
+                raise ObjectExists(key)
+            self.objects[key] = data
+
+    def replace_if(self, key: str, data: bytes, etag: str) -> ObjectInfo:
+        self._answer(checked_key(key))
+        with self._lock:
+            if key not in self.objects:
+                raise ObjectNotFound(key)
+            if _info(self.objects[key]).etag != etag:
+                raise ObjectChanged(key)
+            self.objects[key] = data
+        return _info(data)
+
+    def get(self, key: str) -> bytes:
+        self._answer(checked_key(key))
+        try:
+            return self.objects[key]
+        except KeyError as error:
+            raise ObjectNotFound(key) from error
+
+    def head(self, key: str) -> ObjectInfo:
+        return _info(self.get(key))
+
+    def exists(self, key: str) -> bool:
+        self._answer(checked_key(key))
+        return key in self.objects
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        self._answer(checked_prefix(prefix))
+        return iter(sorted((key for key in self.objects if key.startswith(prefix)), key=str.encode))
+
+    def delete(self, key: str) -> None:
+        self._answer(checked_key(key))
+        self.objects.pop(key, None)
+
+    def _answer(self, key: str) -> None:
+        if self.away:
+            raise StoreUnavailable(f"the store is away ({key!r})")
+
+
+def _info(data: bytes) -> ObjectInfo:
+    return ObjectInfo(hashlib.sha256(data).hexdigest(), len(data))
