@@ -114,11 +114,19 @@ class Correction(Record):
     user: str
     role: Role
     prediction_id: Identifier | None = None
-    product: ProductContent
+    product: ProductContent | None = None
     code: Code
     predicted: Code | None = None
     release: str | None = None
     comment: str = Field(default="", max_length=2000)
+
+    @model_validator(mode="after")
+    def _about_something(self) -> Self:
+        """Taken while the store was away, a correction knows its prediction only."""
+        if self.prediction_id is None and self.product is None:
+            msg = "a correction names a prediction or holds a product"
+            raise ValueError(msg)
+        return self
 
     @property
     def key(self) -> str:
