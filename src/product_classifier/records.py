@@ -15,6 +15,10 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from product_classifier.categories import BY_CODE
 from product_classifier.errors import InvalidInput, StoreUnavailable
 
+UUID_VERSION = 7
+YEAR_10000_MS = 253_402_300_800_000
+"""The first moment no `datetime` can hold."""
+
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Role = Literal["user", "reviewer", "admin"]
@@ -173,7 +177,7 @@ def new_id(now: datetime | None = None) -> str:
     """Make an id that sorts after those made in earlier milliseconds (UUID version 7, RFC 9562)."""
     milliseconds = int((now.timestamp() if now else time.time()) * 1000)
     bits = milliseconds << 80 | int.from_bytes(os.urandom(10))
-    bits = bits & ~(0xF << 76) | 7 << 76
+    bits = bits & ~(0xF << 76) | UUID_VERSION << 76
     bits = bits & ~(0b11 << 62) | 0b10 << 62
     return str(uuid.UUID(int=bits))
 
@@ -191,7 +195,7 @@ def day_of(identifier: str) -> str:
 def _parsed(identifier: str) -> uuid.UUID:
     try:
         parsed = uuid.UUID(identifier)
-        if parsed.version == 7 and str(parsed) == identifier and parsed.int >> 80 < 253402300800000:
+        if parsed.version == UUID_VERSION and str(parsed) == identifier and parsed.int >> 80 < YEAR_10000_MS:
             return parsed
     except ValueError:
         pass
