@@ -198,15 +198,15 @@ class S3Store:
             raise ObjectNotFound(f"no object: {doing} in {self._where}") from error
 
 
-class _ConditionFailed(Exception):  # noqa: N818 - an answer, not an error; never leaves this module
+class _ConditionFailed(Exception):
     """The object is there, or is not the one expected."""
 
 
-class _Passing(Exception):  # noqa: N818 - never leaves this module
+class _Passing(Exception):
     """The next attempt may do better."""
 
 
-class _Refused(Exception):  # noqa: N818 - never leaves this module
+class _Refused(Exception):
     """Every further attempt would be refused too: no bucket, wrong keys."""
 
 

@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class StoreSettings(BaseSettings):
     """What the deployment decides; the field's name in capitals is the variable. Unused by a `file://` store."""
 
-    model_config = SettingsConfigDict(frozen=True, use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
 
     s3_endpoint: str = "https://s3.amazonaws.com"
     """Address of the S3 service, `http://minio:9000` for example."""

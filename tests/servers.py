@@ -1,0 +1,151 @@
+"""Object store servers for tests, and a way to interrupt them."""
+
+import http.client
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from product_classifier.store import StoreSettings
+
+MINIO_USER = "test-user"
+MINIO_PASSWORD = "open-sesame"
+
+Interruption = Literal["refuse", "lose the reply", "cut the reply", "hang"]
+
+
+def s3_settings(endpoint: str, **changes: Any) -> StoreSettings:
+    """Settings that fit every server of this module."""
+    fixed: dict[str, Any] = {"aws_access_key_id": MINIO_USER, "aws_secret_access_key": MINIO_PASSWORD}
+    return StoreSettings(**{"s3_endpoint": endpoint, **fixed, **changes})
+
+
+def minio_binary() -> str | None:
+    """A MinIO server on PATH, named by MINIO_BINARY, or in the cache of a one-node cluster."""
+    cached = Path.home() / ".cache/one-node-cluster/bin/minio"
+    return shutil.which("minio") or os.environ.get("MINIO_BINARY") or (str(cached) if cached.exists() else None)
+
+
+@contextmanager
+def moto_server() -> Iterator[str]:
+    """A moto S3 server in a process of its own, as its URL."""
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with _served(command, port, "/moto-api/") as url:
+        yield url
+
+
+@contextmanager
+def minio_server(binary: str) -> Iterator[str]:
+    """A real MinIO on an empty folder, as its URL."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        command = [binary, "server", "--quiet", "--address", f"127.0.0.1:{port}", folder]
+        environment = {"MINIO_ROOT_USER": MINIO_USER, "MINIO_ROOT_PASSWORD": MINIO_PASSWORD}
+        with _served(command, port, "/minio/health/ready", environment) as url:
+            yield url
+
+
+@contextmanager
+def interrupted(target: str, interruptions: list[Interruption], methods: str = "PUT") -> Iterator[str]:
+    """A proxy before `target` that treats the first requests of these methods as told, then forwards all."""
+    waiting = list(interruptions)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def relay(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            fate = waiting.pop(0) if waiting and self.command in methods.split() else None
+            if fate == "refuse":
+                self._answer(503, {"Content-Type": "text/plain"}, b"slow down")
+                return
+            if fate == "hang":
+                time.sleep(2)
+                self.close_connection = True
+                return
+            status, headers, content = self._forward(body)
+            if fate == "lose the reply":
+                self.close_connection = True
+                return
+            self._answer(status, headers, content, cut=fate == "cut the reply")
+
+        def _forward(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
+            connection = http.client.HTTPConnection(str(urlsplit(target).netloc), timeout=10)
+            connection.request(self.command, self.path, body, dict(self.headers))
+            reply = connection.getresponse()
+            return reply.status, dict(reply.getheaders()), reply.read()
+
+        def _answer(self, status: int, headers: dict[str, str], content: bytes, *, cut: bool = False) -> None:
+            self.send_response(status)
+            kept = {key: value for key, value in headers.items() if key.lower() not in {"connection", "date", "server"}}
+            if self.command != "HEAD":
+                kept = {key: value for key, value in kept.items() if key.lower() != "transfer-encoding"}
+                kept["Content-Length"] = str(len(content))
+            for key, value in kept.items():
+                self.send_header(key, value)
+            self.end_headers()
+            self.wfile.write(content[: len(content) // 2] if cut else content)
+            self.close_connection = self.close_connection or cut
+
+        do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = relay  # noqa: N815 - the names http.server looks for
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _served(command: list[str], port: int, health: str, environment: dict[str, str] | None = None) -> Iterator[str]:
+    process = subprocess.Popen(
+        command,
+        env=os.environ | (environment or {}),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait_for(port, health, process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_for(port: int, health: str, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < until:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+        try:
+            connection.request("GET", health)
+            if connection.getresponse().status < 500:
+                return
+        except OSError:
+            pass
+        finally:
+            connection.close()
+        time.sleep(0.1)
+    raise RuntimeError(f"{process.args!r} did not come up")
