@@ -38,6 +38,16 @@ def _time_ordered(identifier: str) -> str:
     return identifier
 
 
+def _storable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        msg = f"holds a lone surrogate at position {error.start}"
+        raise ValueError(msg) from error
+    return text
+
+
+Text = Annotated[str, AfterValidator(_storable)]
 Code = Annotated[int, AfterValidator(_known_code)]
 Identifier = Annotated[str, AfterValidator(_time_ordered)]
 
@@ -79,8 +89,8 @@ class Modalities(Record):
 class ProductContent(Record):
     """A product as it was sent; the photo by the hash of its bytes, see `image_key`."""
 
-    designation: str = ""
-    description: str = ""
+    designation: Text = ""
+    description: Text = ""
     image_sha256: Sha256 | None = None
 
     @model_validator(mode="after")
@@ -95,14 +105,14 @@ class PredictionRecord(Record):
 
     prediction_id: Identifier
     created: AwareDatetime
-    user: str
+    user: Text
     product: ProductContent
     code: Code
     confidence: Probability
     top: tuple[Candidate, ...]
     modalities: Modalities
     degraded: bool
-    release: str
+    release: Text
 
     @property
     def key(self) -> str:
@@ -115,14 +125,14 @@ class Correction(Record):
 
     feedback_id: Identifier
     created: AwareDatetime
-    user: str
+    user: Text
     role: Role
     prediction_id: Identifier | None = None
     product: ProductContent | None = None
     code: Code
     predicted: Code | None = None
-    release: str | None = None
-    comment: str = Field(default="", max_length=2000)
+    release: Text | None = None
+    comment: Text = Field(default="", max_length=2000)
 
     @model_validator(mode="after")
     def _about_something(self) -> Self:
@@ -143,9 +153,9 @@ class Review(Record):
 
     feedback_id: Identifier
     created: AwareDatetime
-    reviewer: str
+    reviewer: Text
     decision: Literal["approved", "rejected"]
-    comment: str = Field(default="", max_length=2000)
+    comment: Text = Field(default="", max_length=2000)
 
     @property
     def key(self) -> str:
