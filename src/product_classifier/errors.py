@@ -16,6 +16,7 @@ ProductClassifierError
 │   └── StoreUnavailable        the store is away, slow, full or answers nonsense
 ├── NotDurable                  nothing durable could take a record; nothing may be acknowledged
 ├── LauncherUnavailable         the pipeline API does not answer; whether a run was started is unknown
+├── LaunchRefused               a run can never be started as it was asked for
 ├── UnknownPrediction           feedback for a prediction nobody made
 ├── UnknownFeedback             a review of a correction nobody gave
 ├── FeedbackConflict            the same key with another body, or a review that contradicts an earlier one
@@ -89,6 +90,10 @@ class NotDurable(ProductClassifierError):
 
 class LauncherUnavailable(ProductClassifierError):
     """The pipeline API did not answer; a run that was being started may or may not exist."""
+
+
+class LaunchRefused(ProductClassifierError):
+    """The pipeline API refused a run; asking again would not help."""
 
 
 class UnknownFeedback(ProductClassifierError):
