@@ -4,8 +4,8 @@ The same bytes give the same pixels in both, bit for bit: a model never sees a p
 ones it learnt from. A JPEG is shrunk while its DCT is decoded, which is where the time goes.
 
 What is accepted: still JPEG (grey, colour, CMYK) and PNG (any depth, palette or alpha, which is laid on white), at most
-8 MiB, 4096 pixels a side and 16 megapixels. EXIF orientation is applied. An animated PNG, any other format, a damaged or
-truncated file, and a file with something else behind the picture are refused.
+8 MiB, 4096 pixels a side and 16 megapixels. EXIF orientation is applied. An animated PNG, any other format, a damaged
+or truncated file, and a file with something else behind the picture are refused.
 """
 
 import io
@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
+from PIL import Image
 
 from product_classifier.errors import InvalidImage
 from product_classifier.image_headers import ImageInfo, read_header
@@ -83,8 +84,6 @@ def _decode_png(data: bytes) -> Pixels:
 
 
 def _open(data: bytes, kind: str) -> Any:
-    from PIL import Image  # only the rare kinds of photo need it
-
     try:
         return Image.open(io.BytesIO(data), formats=[kind])
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:

@@ -1,0 +1,144 @@
+"""The text model: one product's words to 27 probabilities."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from product_classifier.arrays import read_arrays, read_json, write_arrays, write_json
+from product_classifier.categories import CODES
+from product_classifier.errors import BundleRefused
+from product_classifier.text import TextFeatures, normalise
+
+Floats = NDArray[np.float32]
+
+
+class TextModel(ABC):
+    """Answers one probability vector per product; a product without words gets the prior.
+
+    `load` reads either kind: the hashed linear model trained here, or an encoder such as CamemBERT.
+    """
+
+    codes: tuple[int, ...]
+    prior: Floats
+
+    def probabilities(self, designations: Sequence[str], descriptions: Sequence[str]) -> Floats:
+        """Return probabilities `[n, classes]` in the order of `codes`."""
+        if len(designations) != len(descriptions):
+            raise ValueError(f"{len(designations)} designations but {len(descriptions)} descriptions")
+        texts = [normalise(*product) for product in zip(designations, descriptions, strict=True)]
+        found = np.tile(self.prior, (len(texts), 1))
+        if spoken := [row for row, text in enumerate(texts) if text]:
+            found[spoken] = self._classify([texts[row] for row in spoken])
+        return found
+
+    @abstractmethod
+    def _classify(self, texts: list[str]) -> Floats:
+        """Return probabilities of normalised, non-empty texts."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write the model's files into an existing folder."""
+
+    @staticmethod
+    def load(folder: Path) -> "TextModel":
+        """Read a model of either kind.
+
+        Raises:
+            BundleRefused: If the files are not a text model.
+        """
+        settings = read_json(folder / "model.json")
+        match settings.get("type"):
+            case HashedLinear.TYPE:
+                return HashedLinear.read(folder, settings)
+            case "encoder":
+                from product_classifier.text_encoder import TextEncoder  # needs onnxruntime and tokenizers
+
+                return TextEncoder.read(folder, settings)
+            case other:
+                raise BundleRefused(f"model.json: type is {other!r}, not 'hashed-linear' or 'encoder'")
+
+
+@dataclass(frozen=True)
+class HashedLinear(TextModel):
+    """A dense table of weights, one row per bucket with idf folded in: gather, sum, divide by the text's length."""
+
+    TYPE: ClassVar[str] = "hashed-linear"
+
+    features: TextFeatures
+    table: Floats  # [buckets, classes]
+    idf: Floats  # [buckets], 0 where training never saw the bucket
+    bias: Floats  # [classes]
+    prior: Floats  # [classes]
+    codes: tuple[int, ...] = field(default=CODES)
+
+    def margins(self, texts: Sequence[str]) -> Floats:
+        """Return calibrated logits of normalised texts; a text of unknown words has the bias alone."""
+        found = np.tile(self.bias, (len(texts), 1))
+        for row, text in zip(found, texts, strict=True):
+            indices, counts = self.features.indices_counts(text)
+            terms = 1 + np.log(counts)
+            length = float(np.sqrt(np.sum((terms * self.idf[indices]) ** 2)))
+            if length > 0:
+                row += (terms @ self.table[indices]) / np.float32(length)
+        return found
+
+    def _classify(self, texts: list[str]) -> Floats:
+        return softmax(self.margins(texts))
+
+    def save(self, folder: Path) -> None:
+        settings = {"type": self.TYPE, "codes": list(self.codes), "features": self.features.to_json()}
+        write_json(folder / "model.json", settings)
+        used = np.flatnonzero(self.idf)
+        write_arrays(
+            folder / "weights.npz",
+            rows=used.astype(np.int64),
+            weights=self.table[used],
+            idf=self.idf[used],
+            bias=self.bias,
+            prior=self.prior,
+        )
+
+    @classmethod
+    def read(cls, folder: Path, settings: dict[str, Any]) -> Self:
+        """Read the files beside `settings`, which came from model.json."""
+        codes = codes_of(settings)
+        try:
+            features = TextFeatures.from_json(settings["features"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleRefused(f"model.json: features are not usable: {error}") from error
+        kinds = {"rows": "int64", "weights": "float32", "idf": "float32", "bias": "float32", "prior": "float32"}
+        arrays = read_arrays(folder / "weights.npz", kinds)
+        rows = arrays["rows"]
+        shapes = {"rows": rows.shape, "weights": (len(rows), len(codes)), "idf": (len(rows),)}
+        for name, shape in (shapes | {"bias": (len(codes),), "prior": (len(codes),)}).items():
+            if arrays[name].shape != shape or arrays["rows"].ndim != 1:
+                raise BundleRefused(f"weights.npz: {name} has shape {arrays[name].shape}, not {shape}")
+        if len(rows) and (rows.min() < 0 or rows.max() >= features.buckets):
+            raise BundleRefused(f"weights.npz: rows reach {rows.max()}, beyond {features.buckets} buckets")
+        table = np.zeros((features.buckets, len(codes)), np.float32)
+        idf = np.zeros(features.buckets, np.float32)
+        table[rows], idf[rows] = arrays["weights"], arrays["idf"]
+        return cls(features, table, idf, arrays["bias"], arrays["prior"], codes)
+
+
+def softmax(logits: Floats) -> Floats:
+    """Return probabilities along the last axis."""
+    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return (raised / raised.sum(axis=-1, keepdims=True)).astype(np.float32)
+
+
+def codes_of(settings: dict[str, Any]) -> tuple[int, ...]:
+    """Return the class order a model was trained with.
+
+    Raises:
+        BundleRefused: If it is not the order of this product's categories.
+    """
+    codes = settings.get("codes")
+    if codes != list(CODES):
+        raise BundleRefused(f"model.json: codes are not the {len(CODES)} categories in ascending order: {codes!r:.120}")
+    return CODES
