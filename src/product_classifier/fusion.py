@@ -1,7 +1,7 @@
 """The fusion model: two opinions, or one of them, to one answer.
 
-With both, the answer is a weighted product of the two, softmax(a_c log text_c + b_c log image_c + bias_c), with one weight
-per category and modality. With one, that modality's own calibration (a sharpness and a bias) applies.
+With both, the answer is a weighted product of the two, softmax(a_c log text_c + b_c log image_c + bias_c), with one
+weight per category and modality. With one, that modality's own calibration (a sharpness and a bias) applies.
 """
 
 from dataclasses import dataclass, fields

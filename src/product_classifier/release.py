@@ -1,6 +1,6 @@
 """A release: the three bundles that go into service together, and the record of where they come from.
 
-r-20260102T030405-0a1b2c3d/  text/  image/  fusion/  release.json
+A release is a folder `r-20260102T030405-0a1b2c3d/` with `text/`, `image/`, `fusion/` and `release.json` in it.
 """
 
 import re
@@ -126,7 +126,7 @@ def load_text(folder: Path) -> tuple[TextModel, BundleInfo]:
 
 def load_image(folder: Path) -> "tuple[ImageModel, BundleInfo]":
     """Verify, load and try the image model of a bundle, or of a release; see `load_text`."""
-    from product_classifier.image_model import ImageModel  # only the image server has ONNX Runtime
+    from product_classifier.image_model import ImageModel  # noqa: PLC0415 - only image servers have ONNX Runtime
 
     return _load(folder, "image", ImageModel.load, self_test.check_image)
 

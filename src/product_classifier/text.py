@@ -1,8 +1,8 @@
 """Text of a product to numbers, by one vectorised function that training and serving share.
 
-The normalised text is an array of code points. A rolling polynomial hash gives every character n-gram of one length as one
-array expression; the difference of two prefix sums gives the hash of a whole word wherever it stands. Hashes are mixed and
-cut to a power-of-two number of buckets, so there is no vocabulary to ship and nothing to unpickle.
+The normalised text is an array of code points. A rolling polynomial hash gives every character n-gram of one length as
+one array expression; the difference of two prefix sums gives the hash of a whole word wherever it stands. Hashes are
+mixed and cut to a power-of-two number of buckets, so there is no vocabulary to ship and nothing to unpickle.
 """
 
 import html
@@ -85,7 +85,7 @@ class TextFeatures:
 
     def matrix(self, texts: Sequence[str]) -> Any:
         """Return sublinear counts of many normalised texts as a scipy CSR matrix `[len(texts), buckets]`."""
-        from scipy.sparse import csr_matrix  # only training needs it
+        from scipy.sparse import csr_matrix  # noqa: PLC0415 - only training has scipy
 
         rows = [self.indices_counts(text) for text in texts]
         lengths = [len(indices) for indices, _ in rows]

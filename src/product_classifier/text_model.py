@@ -56,7 +56,7 @@ class TextModel(ABC):
             case HashedLinear.TYPE:
                 return HashedLinear.read(folder, settings)
             case "encoder":
-                from product_classifier.text_encoder import TextEncoder  # needs onnxruntime and tokenizers
+                from product_classifier.text_encoder import TextEncoder  # noqa: PLC0415 - needs ONNX Runtime
 
                 return TextEncoder.read(folder, settings)
             case other:
@@ -79,12 +79,12 @@ class HashedLinear(TextModel):
     def margins(self, texts: Sequence[str]) -> Floats:
         """Return calibrated logits of normalised texts; a text of unknown words has the bias alone."""
         found = np.tile(self.bias, (len(texts), 1))
-        for row, text in zip(found, texts, strict=True):
+        for row, text in enumerate(texts):
             indices, counts = self.features.indices_counts(text)
             terms = 1 + np.log(counts)
             length = float(np.sqrt(np.sum((terms * self.idf[indices]) ** 2)))
             if length > 0:
-                row += (terms @ self.table[indices]) / np.float32(length)
+                found[row] += (terms @ self.table[indices]) / np.float32(length)
         return found
 
     def _classify(self, texts: list[str]) -> Floats:
@@ -129,7 +129,8 @@ class HashedLinear(TextModel):
 def softmax(logits: Floats) -> Floats:
     """Return probabilities along the last axis."""
     raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return (raised / raised.sum(axis=-1, keepdims=True)).astype(np.float32)
+    shares: Floats = (raised / raised.sum(axis=-1, keepdims=True)).astype(np.float32)
+    return shares
 
 
 def codes_of(settings: dict[str, Any]) -> tuple[int, ...]:
