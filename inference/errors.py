@@ -94,6 +94,10 @@ def document(error: Exception, request_id: str) -> dict[str, Any]:
 
 def shown(value: object) -> str:
     """Return a value short enough, and safe enough, for a message."""
-    text = ascii(value[: SHOWN * 2] if isinstance(value, str | bytes) else value)
-    size = f"… ({len(value)} long)" if isinstance(value, str | bytes) and len(value) > SHOWN else "…"
-    return text if len(text) <= SHOWN + 2 else f"{text[:SHOWN]}{size}"
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list | tuple) and (len(value) > 6 or any(isinstance(v, list | dict | str) for v in value)):
+        return f"a list of {len(value)}"
+    if isinstance(value, str | bytes) and len(value) > SHOWN:
+        return f"{value[:SHOWN]!a}… ({len(value)} long)"
+    return ascii(value)[: SHOWN * 10]

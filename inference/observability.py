@@ -1,7 +1,7 @@
 """One line per event: what every service logs, and under which request id.
 
-`LOG_FORMAT=json` writes JSON, anything else `key=value` for people; `LOG_LEVEL` is the usual name. Bodies, photos, tokens
-and passwords are never logged: callers pass names, counts and reasons.
+`LOG_FORMAT=json` writes JSON, anything else `key=value` for people; `LOG_LEVEL` is the usual name. Bodies, photos,
+tokens and passwords are never logged: callers pass names, counts and reasons.
 """
 
 import logging

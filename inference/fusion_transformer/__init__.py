@@ -1,0 +1,1 @@
+"""Both models asked at once, their answers fused."""

@@ -1,0 +1,24 @@
+"""python -m inference.fusion_transformer --model_dir DIR."""
+
+import sys
+from typing import TYPE_CHECKING
+
+from inference.model_server import Flags, serve
+
+if TYPE_CHECKING:
+    from inference.fusion_transformer.transformer import FusionTransformer
+
+
+def main() -> int:
+    """Serve the fusion bundle."""
+    return serve("fusion-transformer", _make, sys.argv[1:])
+
+
+def _make(flags: Flags) -> "FusionTransformer":
+    from inference.fusion_transformer.transformer import make  # noqa: PLC0415 - the SDK may be imported once the flags are read
+
+    return make(flags)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

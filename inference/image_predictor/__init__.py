@@ -1,0 +1,1 @@
+"""The image model as a KServe predictor."""

@@ -1,0 +1,24 @@
+"""python -m inference.image_predictor --model_dir DIR."""
+
+import sys
+from typing import TYPE_CHECKING
+
+from inference.model_server import Flags, serve
+
+if TYPE_CHECKING:
+    from inference.image_predictor.model import ImagePredictor
+
+
+def main() -> int:
+    """Serve the image bundle."""
+    return serve("image-predictor", _make, sys.argv[1:])
+
+
+def _make(flags: Flags) -> "ImagePredictor":
+    from inference.image_predictor.model import make  # noqa: PLC0415 - the SDK may be imported once the flags are read
+
+    return make(flags)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

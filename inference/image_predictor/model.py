@@ -1,0 +1,47 @@
+"""Photos, as they were sent, to probabilities."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.errors import InvalidTensor
+from inference.model_server.flags import Flags
+from inference.model_server.model import ProductModel
+from inference.model_server.releases import Loaded, Releases
+from inference.model_server.workers import Workers
+from inference.protocol import Answer, Input, Output, Request, Signature
+from product_classifier import images, release
+from product_classifier.errors import InvalidImage
+from product_classifier.image_model import ImageModel
+
+INPUTS = (Input("image", photo=True, required=True),)
+OUTPUTS = (Output("probabilities", "FP32"),)
+
+
+def make(flags: Flags) -> "ImagePredictor":
+    """Load the image bundle; the model is ready when this returns."""
+    releases = Releases(flags.model_dir, release.load_image, flags.release)
+    signature = Signature(INPUTS, OUTPUTS, flags.max_rows)
+    return ImagePredictor(flags.model_name, signature, releases, Workers(flags.threads, flags.max_waiting))
+
+
+class ImagePredictor(ProductModel[ImageModel]):
+    """Answers one row of probabilities per photo, decoded as in training."""
+
+    async def answer(self, request: Request, loaded: Loaded[ImageModel]) -> Answer:
+        probabilities = await self.workers.run(_classify, loaded.model, request.photos("image"))
+        return Answer({"probabilities": probabilities}, loaded.release, loaded.version)
+
+
+def _classify(model: ImageModel, photos: Sequence[bytes]) -> NDArray[Any]:
+    pixels = [_decode(photo, row, model.size) for row, photo in enumerate(photos)]
+    return model.probabilities_from_pixels(np.stack(pixels))
+
+
+def _decode(photo: bytes, row: int, size: int) -> images.Pixels:
+    try:
+        return images.decode(photo, size)
+    except InvalidImage as error:
+        raise InvalidTensor(str(error), tensor="image", row=row) from error

@@ -1,0 +1,43 @@
+"""Start-up that the three model servers share.
+
+The SDK reads `sys.argv` when it is imported, so flags are parsed first and the SDK is imported after.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from inference.model_server.flags import Flags, parse_flags
+from inference.observability import configure_logging, get_logger
+from product_classifier.errors import BundleRefused
+
+if TYPE_CHECKING:
+    from inference.model_server.model import ProductModel
+
+REFUSED = 78
+"""Exit status for a bundle that was refused (EX_CONFIG): starting again changes nothing, so a supervisor should not."""
+NO_PORT = 1
+
+__all__ = ["Flags", "serve"]
+
+
+def serve(service: str, make: Callable[[Flags], "ProductModel[Any]"], argv: Sequence[str]) -> int:
+    """Load, then serve until told to stop; return the exit status."""
+    flags = parse_flags(service, argv)
+    sys.argv[1:] = []
+    configure_logging(service)
+    log = get_logger()
+    from inference.model_server.server import Server  # noqa: PLC0415 - see above
+
+    try:
+        server = Server(flags)
+        server.bind()
+        server.add(make(flags))
+    except BundleRefused as error:
+        log.critical("bundle_refused", reason=str(error), model_dir=str(flags.model_dir))
+        return REFUSED
+    except OSError as error:
+        log.critical("cannot_start", reason=str(error))
+        return NO_PORT
+    server.run()
+    return 0

@@ -1,0 +1,69 @@
+"""What the command line and the environment decide about a model server."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Flags:
+    """The options of a model server; the names of KServe's own where it has them."""
+
+    model_dir: Path
+    model_name: str
+    host: str
+    http_port: int
+    grpc_port: int
+    release: str
+    threads: int
+    max_waiting: int
+    max_rows: int
+    max_body: int
+    max_message: int
+    poll_s: float
+    grace_s: float
+
+
+def parse_flags(model_name: str, argv: Sequence[str]) -> Flags:
+    """Read the options; those we do not know are KServe's to add, and ignored."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m inference.{model_name.replace('-', '_')}",
+        description="A KServe model server (REST v1 and v2, gRPC v2). Exits with 78 if its bundle is refused.",
+        epilog="Options that KServe's controller appends and this server does not know are ignored.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--model_dir", type=Path, default=Path("/mnt/models"), help="a bundle, a release, or a folder with a champion")
+    add("--model_name", default=model_name, help="name on the routes")
+    add("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 - a container's port is meant to be reached
+    add("--http_port", type=int, default=8080)
+    add("--grpc_port", type=int, default=8081, help="0 for no gRPC")
+    add("--release", default=os.environ.get("RELEASE", ""), help="the release a bare bundle belongs to")
+    add("--threads", type=int, default=min(4, os.cpu_count() or 1), help="threads that run the model")
+    add("--max_waiting", type=int, default=256, help="requests that may wait for a thread; more are told to come back")
+    add("--max_rows", type=int, default=64, help="rows of one request")
+    add("--max_body_mib", type=int, default=64, help="size of an HTTP body")
+    add("--grpc_max_receive_message_length", type=int, default=16 * MIB, help="size of a gRPC message in bytes")
+    add("--poll_s", type=float, default=1.0, help="how often the champion file is looked at")
+    add("--grace_s", type=float, default=20.0, help="how long requests may take to end after SIGTERM")
+    found, _ = parser.parse_known_args(argv)
+    return Flags(
+        model_dir=found.model_dir,
+        model_name=found.model_name,
+        host=found.host,
+        http_port=found.http_port,
+        grpc_port=found.grpc_port,
+        release=found.release,
+        threads=max(1, found.threads),
+        max_waiting=max(0, found.max_waiting),
+        max_rows=max(1, found.max_rows),
+        max_body=found.max_body_mib * MIB,
+        max_message=found.grpc_max_receive_message_length,
+        poll_s=found.poll_s,
+        grace_s=found.grace_s,
+    )

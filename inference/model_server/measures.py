@@ -1,0 +1,45 @@
+"""What Prometheus reads about a model server."""
+
+from collections.abc import Iterable
+
+from prometheus_client import Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import REGISTRY, Collector
+
+from inference.model_server.releases import Releases
+
+REQUESTS = Counter("model_requests", "Requests answered, by outcome.", ["model_name", "protocol", "outcome"])
+SECONDS = Histogram(
+    "model_request_seconds",
+    "Time from the whole request read to the answer made.",
+    ["model_name", "protocol"],
+    buckets=(0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1, 2, 4),
+)
+HOPS = Counter("fusion_hops", "Questions to a predictor, by outcome.", ["predictor", "outcome"])
+DEGRADED = Counter("fusion_degraded", "Answers given without a modality the product has.", ["missing"])
+
+
+class ReleaseCollector(Collector):
+    """Shows the releases in memory and how many were refused, as they are at the moment of asking."""
+
+    def __init__(self, name: str, releases: Releases[object]) -> None:
+        self._name = name
+        self._releases = releases
+
+    def collect(self) -> Iterable[Metric]:
+        info = GaugeMetricFamily(
+            "model_release_info", "1 for every release in memory.", labels=["model_name", "release", "version", "state"]
+        )
+        for loaded, state in zip(self._releases.loaded(), ("current", "previous"), strict=False):
+            info.add_metric([self._name, loaded.release, loaded.version, state], 1)
+        yield info
+        refused = GaugeMetricFamily(
+            "model_release_refused", "1 while the release asked for was refused.", labels=["model_name"]
+        )
+        refused.add_metric([self._name], float(bool(self._releases.refused)))
+        yield refused
+
+
+def watch_releases(name: str, releases: Releases[object]) -> None:
+    """Show the releases of a model in this process's metrics."""
+    REGISTRY.register(ReleaseCollector(name, releases))

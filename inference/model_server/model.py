@@ -1,0 +1,117 @@
+"""What the three models have in common as KServe models."""
+
+import abc
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeVar
+
+from kserve import Model
+
+from inference import errors
+from inference.model_server.measures import REQUESTS, SECONDS
+from inference.model_server.releases import Loaded, Releases
+from inference.model_server.workers import Workers
+from inference.observability import get_logger
+from inference.protocol import Answer, Request, Signature
+
+log = get_logger()
+M = TypeVar("M")
+
+
+class ProductModel(Model, Generic[M]):
+    """A KServe model whose doors hand it a checked request and take an answer, whatever the protocol."""
+
+    def __init__(self, name: str, signature: Signature, releases: Releases[M], workers: Workers) -> None:
+        super().__init__(name)
+        self.signature = signature
+        self.releases = releases
+        self.workers = workers
+        self.ready = True
+
+    @abc.abstractmethod
+    async def answer(self, request: Request, loaded: Loaded[M]) -> Answer:
+        """Answer a request with one loaded release."""
+
+    async def open(self) -> None:
+        """Prepare what needs a running event loop."""
+
+    async def close(self) -> None:
+        """Give up what `open` prepared."""
+
+    async def predict(self, payload: Request, headers: dict[str, str] | None = None) -> Answer:  # noqa: ARG002
+        """Answer with the release asked for; the SDK calls this and times it."""
+        return await self.answer(payload, self.releases.select(payload.release, payload.version))
+
+    def validate(self, payload: Request) -> Request:
+        """Our requests are checked when they are made; the SDK's check knows only its own."""
+        return payload
+
+    def get_input_types(self) -> list[dict[str, Any]]:
+        return [{"name": one.name, "datatype": "BYTES", "shape": [-1]} for one in self.signature.inputs]
+
+    def get_output_types(self) -> list[dict[str, Any]]:
+        classes = len(self.releases.current.codes)
+        return [
+            {"name": one.name, "datatype": one.datatype, "shape": [-1, classes] if one.per_class else [-1]}
+            for one in self.signature.outputs
+        ]
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the V2 metadata: tensors, versions in memory, and in `properties` the codes and the release."""
+        current = self.releases.current
+        properties = {
+            "codes": ",".join(map(str, current.codes)),
+            "version": current.version,
+            "release": current.release,
+            "max_rows": str(self.signature.max_rows),
+        }
+        if self.releases.refused:
+            properties["refused"] = self.releases.refused
+        return {
+            "name": self.name,
+            "versions": list(dict.fromkeys(one.version for one in self.releases.loaded())),
+            "platform": "product-classifier",
+            "inputs": self.get_input_types(),
+            "outputs": self.get_output_types(),
+            "properties": properties,
+        }
+
+
+class Turn:
+    """One request at a door: measured, and logged in one line however it ends."""
+
+    def __init__(self, model: ProductModel[Any], protocol: str) -> None:
+        self._model = model
+        self._protocol = protocol
+        self._start = time.perf_counter()
+
+    async def take(
+        self, read: Callable[[], Awaitable[Request]], infer: Callable[[Request], Awaitable[Answer]]
+    ) -> tuple[Request, Answer]:
+        """Read the request and have it answered."""
+        rows = 0
+        try:
+            request = await read()
+            rows, self._start = request.rows, time.perf_counter()
+            answer = await infer(request)
+        except Exception as error:
+            self._end(errors.verdict(error), rows, error)
+            raise
+        self._end(None, rows, None, answer)
+        return request, answer
+
+    def _end(
+        self, verdict: errors.Verdict | None, rows: int, error: Exception | None, answer: Answer | None = None
+    ) -> None:
+        seconds = time.perf_counter() - self._start
+        outcome = verdict.outcome if verdict else "degraded" if answer and answer.parameters.get("degraded") else "ok"
+        REQUESTS.labels(self._model.name, self._protocol, outcome).inc()
+        SECONDS.labels(self._model.name, self._protocol).observe(seconds)
+        fields: dict[str, Any] = {"protocol": self._protocol, "outcome": outcome, "rows": rows, "ms": seconds * 1000}
+        if answer is not None:
+            fields |= {"release": answer.release}
+        if verdict is errors.UNEXPECTED:
+            log.error("request", **fields, exc_info=error)
+        else:
+            reason = {"reason": type(error).__name__} if error else {}
+            log.info("request", **fields, **reason)

@@ -1,0 +1,141 @@
+"""Which release is in service, and how the next one takes over.
+
+A model directory is one of three things:
+
+- a bundle (`bundle.json`), as KServe's storage initializer leaves it in a container;
+- a release (`release.json`), of which the bundle of our kind is used;
+- a folder of releases with a file `champion` that names one. The file is watched: another name in it puts that
+  release into service once every hash and its self-test agree. If they do not, the old one keeps serving and the
+  reason is shown.
+
+The release before the current one stays in memory, so that requests which name it are still answered while three
+servers switch one after the other.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from inference.errors import ReleaseNotLoaded, UnknownModel, shown
+from inference.observability import get_logger
+from product_classifier.bundle import BundleInfo
+from product_classifier.errors import BundleRefused
+
+POINTER = "champion"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+log = get_logger()
+
+
+M = TypeVar("M")
+Load = Callable[[Path], tuple[M, BundleInfo]]
+"""Verifies, loads and tries the model in a bundle, or in a release with all that belongs to it."""
+
+
+@dataclass(frozen=True)
+class Loaded(Generic[M]):
+    """A model ready to answer."""
+
+    model: M
+    release: str
+    version: str
+    codes: tuple[int, ...]
+    pinned: bool
+    """Whether the release is known by name, so that others can be asked for the same one."""
+
+
+class Releases(Generic[M]):
+    """The current release and the one before it."""
+
+    def __init__(self, model_dir: Path, load: Load[M], release: str = "") -> None:
+        self._model_dir = model_dir
+        self._load = load
+        self._release = release
+        self._seen = self._pointer()
+        self.refused = ""
+        self.current = self._open(*locate(model_dir))
+        self.previous: Loaded[M] | None = None
+
+    def loaded(self) -> list[Loaded[M]]:
+        """Return what is in memory, the current release first."""
+        return [self.current, self.previous] if self.previous else [self.current]
+
+    def select(self, release: str = "", version: str = "") -> Loaded[M]:
+        """Return the release asked for; the current one if none is.
+
+        Raises:
+            ReleaseNotLoaded: If it is not in memory.
+            UnknownModel: If no release in memory has this version of the model.
+        """
+        candidates = self.loaded()
+        if release:
+            candidates = [one for one in candidates if one.release == release]
+            if not candidates:
+                raise ReleaseNotLoaded(f"release {shown(release)} is not loaded; {self._names()}")
+        if version:
+            candidates = [one for one in candidates if one.version == version]
+            if not candidates:
+                raise UnknownModel(f"version {shown(version)} is not loaded; {self._names()}")
+        return candidates[0]
+
+    def refresh(self) -> bool:
+        """Follow the pointer if it changed; return whether another release took over."""
+        pointer = self._pointer()
+        if pointer is None or pointer == self._seen:
+            return False
+        self._seen = pointer
+        try:
+            folder, name = locate(self._model_dir)
+            if name == self.current.release:
+                self.refused = ""
+                return False
+            challenger = next((one for one in self.loaded() if one.release == name), None) or self._open(folder, name)
+        except (BundleRefused, OSError) as error:
+            self._refuse(error)
+            return False
+        self.previous, self.current, self.refused = self.current, challenger, ""
+        log.info("release_taken_over", release=challenger.release, version=challenger.version)
+        return True
+
+    def _open(self, folder: Path, name: str) -> Loaded[M]:
+        model, bundle = self._load(folder)
+        release = self._release or bundle.release or ""
+        if name and bundle.release != name:
+            raise BundleRefused(f"{folder} is release {bundle.release}, but {POINTER} names it {name}")
+        return Loaded(model, release or bundle.version, bundle.version, bundle.codes, bool(release))
+
+    def _refuse(self, error: Exception) -> None:
+        self.refused = str(error)
+        log.error("release_refused", reason=self.refused, still_serving=self.current.release)
+
+    def _pointer(self) -> object:
+        """Return what tells one state of the pointer from the next; None where there is no pointer."""
+        path = self._model_dir / POINTER
+        try:
+            status = path.stat()
+            return path.read_bytes()[:256], status.st_mtime_ns, status.st_ino
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            return str(error)
+
+    def _names(self) -> str:
+        return "loaded are " + ", ".join(f"{one.release} (version {one.version})" for one in self.loaded())
+
+
+def locate(model_dir: Path) -> tuple[Path, str]:
+    """Find the folder to load, and the name the pointer gives it, if there is a pointer.
+
+    Raises:
+        BundleRefused: If the directory is none of the three things it may be.
+    """
+    if (model_dir / "bundle.json").is_file() or (model_dir / "release.json").is_file():
+        return model_dir, ""
+    if not (model_dir / POINTER).is_file():
+        raise BundleRefused(f"{model_dir} holds neither a bundle.json, a release.json nor a file {POINTER!r}")
+    name = (model_dir / POINTER).read_text(encoding="utf-8", errors="replace").strip()
+    if not _NAME.fullmatch(name):
+        raise BundleRefused(f"{model_dir / POINTER} names {shown(name)}, which is not a release id")
+    return model_dir / name, name

@@ -1,0 +1,151 @@
+"""The HTTP door: our routes in front of the SDK's application.
+
+The SDK decodes a binary tensor as UTF-8, answers 500 to wrong input and puts exception texts into answers, so inference
+and metadata are answered here, on plain ASGI. What is left (`/`, `/metrics`, the lists of models) is the SDK's.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import orjson
+from kserve.protocol.dataplane import DataPlane
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from inference.errors import RETRY_AFTER_S, BodyTooLarge, UnknownModel, UnsupportedBody, document, shown, verdict
+from inference.model_server import rest_codec
+from inference.model_server.model import ProductModel, Turn
+from inference.observability import get_logger, use_request_id
+from inference.protocol import Answer, Request
+
+V1_PREDICT = re.compile(r"/v1/models/([^/:]+):predict")
+V2_INFER = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
+V2_MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(/ready)?")
+SDK = re.compile(r"/|/metrics|/v1/models(/[^/:]+)?|/v2/models|/v2/health/live")
+EXTENSIONS = ("binary_tensor_data",)
+HEADER_LENGTH = b"inference-header-content-length"
+
+log = get_logger()
+Reply = tuple[int, bytes, list[tuple[bytes, bytes]]]
+Handler = Callable[[dict[bytes, bytes], Receive], Awaitable[Reply]]
+
+
+class Door:
+    """An ASGI application: inference and metadata itself, the rest to the SDK's."""
+
+    def __init__(self, model: ProductModel[Any], dataplane: DataPlane, sdk: ASGIApp, max_body: int) -> None:
+        self._model = model
+        self._dataplane = dataplane
+        self._sdk = sdk
+        self._max_body = max_body
+        self.draining = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._sdk(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        request_id = use_request_id(headers.get(b"x-request-id", b"").decode("latin-1"))
+        try:
+            handler = self._route(scope["method"], scope["path"])
+            if handler is None:
+                await self._sdk(scope, receive, send)
+                return
+            status, body, extra = await handler(headers, receive)
+        except Exception as error:  # noqa: BLE001 - the last place before the caller: everything gets an answer
+            status, body, extra = _refusal(error, request_id)
+        extra += [(b"content-length", b"%d" % len(body)), (b"x-request-id", request_id.encode())]
+        await send({"type": "http.response.start", "status": status, "headers": extra})
+        await send({"type": "http.response.body", "body": body})
+
+    def _route(self, method: str, path: str) -> Handler | None:
+        if method == "POST":
+            if found := V2_INFER.fullmatch(path):
+                return partial(self._v2, self._named(found[1]), found[2] or "")
+            if found := V1_PREDICT.fullmatch(path):
+                return partial(self._v1, self._named(found[1]))
+        elif method == "GET":
+            if path == "/v2/health/ready":
+                return self._ready
+            if path == "/v2":
+                return self._server
+            if found := V2_MODEL.fullmatch(path):
+                self._named(found[1]).releases.select(version=found[2] or "")
+                return self._ready if found[3] else self._metadata
+        if SDK.fullmatch(path):
+            if found := re.fullmatch(r"/v1/models/([^/:]+)", path):
+                self._named(found[1])
+            return None
+        raise UnknownModel(f"no {method} {shown(path)} here")
+
+    def _named(self, name: str) -> ProductModel[Any]:
+        if name != self._model.name:
+            raise UnknownModel(f"no model {shown(name)} here, only {self._model.name!r}")
+        return self._model
+
+    async def _v2(self, model: ProductModel[Any], version: str, headers: dict[bytes, bytes], receive: Receive) -> Reply:
+        size = headers.get(HEADER_LENGTH)
+        length = None if size is None else size.decode("latin-1")
+
+        async def read() -> Request:
+            return rest_codec.read_v2(await self._body(headers, receive), length, model.signature, version)
+
+        request, answer = await Turn(model, "v2-binary" if size else "v2").take(read, self._infer)
+        reply, json_size = rest_codec.write_v2(model.name, request, answer)
+        if json_size is None:
+            return 200, reply, [(b"content-type", b"application/json")]
+        return 200, reply, [(b"content-type", b"application/octet-stream"), (HEADER_LENGTH, b"%d" % json_size)]
+
+    async def _v1(self, model: ProductModel[Any], headers: dict[bytes, bytes], receive: Receive) -> Reply:
+        async def read() -> Request:
+            return rest_codec.read_v1(await self._body(headers, receive), model.signature)
+
+        _, answer = await Turn(model, "v1").take(read, self._infer)
+        return 200, rest_codec.write_v1(answer), [(b"content-type", b"application/json")]
+
+    async def _infer(self, request: Request) -> Answer:
+        answer, _ = await self._dataplane.infer(self._model.name, request)
+        return answer  # type: ignore[no-any-return]  # what our model's predict returned
+
+    async def _metadata(self, _: dict[bytes, bytes], __: Receive) -> Reply:
+        return _json(200, self._model.metadata())
+
+    async def _ready(self, _: dict[bytes, bytes], __: Receive) -> Reply:
+        ready = self._model.ready and not self.draining
+        return _json(200 if ready else 503, {"name": self._model.name, "ready": ready})
+
+    async def _server(self, _: dict[bytes, bytes], __: Receive) -> Reply:
+        return _json(200, self._dataplane.metadata() | {"extensions": EXTENSIONS})
+
+    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        encoding = headers.get(b"content-encoding", b"identity")
+        if encoding != b"identity":
+            raise UnsupportedBody(f"Content-Encoding {shown(encoding.decode('latin-1'))} is not read: send it plain")
+        if int(headers.get(b"content-length", b"0")) > self._max_body:  # the server checked that it is a number
+            raise BodyTooLarge(f"the body has {int(headers[b'content-length'])} bytes, more than {self._max_body}")
+        parts, size = [], 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise UnsupportedBody("the body ended early")
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > self._max_body:
+                raise BodyTooLarge(f"the body has more than {self._max_body} bytes")
+            if not message.get("more_body"):
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _refusal(error: Exception, request_id: str) -> Reply:
+    judged = verdict(error)
+    status, body, headers = _json(judged.status, document(error, request_id))
+    if judged.status == 503:
+        headers.append((b"retry-after", b"%d" % RETRY_AFTER_S))
+    elif judged.status == 413:
+        headers.append((b"connection", b"close"))
+    return status, body, headers
+
+
+def _json(status: int, content: object) -> Reply:
+    return status, orjson.dumps(content), [(b"content-type", b"application/json")]

@@ -1,0 +1,128 @@
+"""The SDK's model server with our doors: one process, one event loop, REST and gRPC."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any, cast
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+from kserve import ModelServer
+from kserve.model_server import app
+from kserve.protocol.rest.server import RESTServer
+from starlette.types import ASGIApp
+
+from inference.model_server.flags import Flags
+from inference.model_server.grpc_door import GrpcDoor, Servicer
+from inference.model_server.measures import watch_releases
+from inference.model_server.model import ProductModel
+from inference.model_server.rest import Door
+from inference.observability import get_logger
+
+log = get_logger()
+_STARTED = time.perf_counter()
+
+
+class Server(ModelServer):
+    """Serves one model; `bind` first, so that a port in use is known before a model is loaded."""
+
+    def __init__(self, flags: Flags) -> None:
+        super().__init__(http_port=flags.http_port, grpc_port=flags.grpc_port, workers=1, enable_latency_logging=False)
+        self._flags = flags
+        self._socket = socket.socket(socket.AF_INET6 if ":" in flags.host else socket.AF_INET)
+        self._model: ProductModel[Any]
+
+    def bind(self) -> None:
+        """Take the HTTP port without answering on it yet."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind((self._flags.host, self._flags.http_port))
+        except OSError as error:
+            raise OSError(f"cannot listen on {self._flags.host}:{self._flags.http_port}: {error.strerror}") from error
+
+    def add(self, model: ProductModel[Any]) -> None:
+        """Register the model, loaded and tested."""
+        self._model = model
+        self.register_model(model)
+        watch_releases(model.name, model.releases)
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT."""
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._serve_until_stopped())
+
+    async def _serve_until_stopped(self) -> None:
+        model, flags = self._model, self._flags
+        await model.open()
+        door = Door(model, self.dataplane, self._sdk_application(), flags.max_body)
+        rest = _Rest(_configure(door, flags))
+        calls = GrpcDoor(Servicer(model, self.dataplane), f"{flags.host}:{flags.grpc_port}", flags.max_message)
+        await calls.start()
+        watch = asyncio.create_task(self._follow_pointer())
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        serving = asyncio.create_task(rest.serve([self._socket]))
+        current = model.releases.current
+        log.info(
+            "serving",
+            http=flags.http_port,
+            grpc=flags.grpc_port,
+            release=current.release,
+            version=current.version,
+            seconds=time.perf_counter() - _STARTED,
+        )
+        await stop.wait()
+        log.info("stopping")
+        door.draining = rest.should_exit = True
+        watch.cancel()
+        await asyncio.gather(serving, calls.stop(flags.grace_s), watch, return_exceptions=True)
+        await model.close()
+        model.workers.close()
+        log.info("stopped")
+
+    def _sdk_application(self) -> ASGIApp:
+        rest = _SdkRoutes("", self.dataplane, self.model_repository_extension, self._flags.http_port)
+        rest.create_application()
+        return cast(ASGIApp, app)
+
+    async def _follow_pointer(self) -> None:
+        while True:
+            await asyncio.sleep(self._flags.poll_s)
+            try:
+                await asyncio.to_thread(self._model.releases.refresh)
+            except Exception:  # whatever happens here must not end the watch
+                log.exception("release_not_followed")
+
+
+class _SdkRoutes(RESTServer):
+    """The SDK's routes without its timing of every request, which nobody reads."""
+
+    def _add_middlewares(self, app: FastAPI) -> None:
+        """Add none."""
+
+
+class _Rest(uvicorn.Server):
+    """Uvicorn, with the signals left to us: REST and gRPC stop together."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _configure(door: Door, flags: Flags) -> uvicorn.Config:
+    return uvicorn.Config(
+        door,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        lifespan="off",
+        http="httptools",
+        timeout_keep_alive=65,
+        timeout_graceful_shutdown=int(flags.grace_s),
+    )

@@ -1,0 +1,28 @@
+"""Titles and descriptions to probabilities."""
+
+from inference.model_server.flags import Flags
+from inference.model_server.model import ProductModel
+from inference.model_server.releases import Loaded, Releases
+from inference.model_server.workers import Workers
+from inference.protocol import Answer, Input, Output, Request, Signature
+from product_classifier import release
+from product_classifier.text_model import TextModel
+
+INPUTS = (Input("designation", required=True), Input("description"))
+OUTPUTS = (Output("probabilities", "FP32"),)
+
+
+def make(flags: Flags) -> "TextPredictor":
+    """Load the text bundle; the model is ready when this returns."""
+    releases = Releases(flags.model_dir, release.load_text, flags.release)
+    signature = Signature(INPUTS, OUTPUTS, flags.max_rows)
+    return TextPredictor(flags.model_name, signature, releases, Workers(flags.threads, flags.max_waiting))
+
+
+class TextPredictor(ProductModel[TextModel]):
+    """Answers one row of probabilities per product; a product without words gets the prior."""
+
+    async def answer(self, request: Request, loaded: Loaded[TextModel]) -> Answer:
+        titles, bodies = request.texts("designation"), request.texts("description")
+        probabilities = await self.workers.run(loaded.model.probabilities, titles, bodies)
+        return Answer({"probabilities": probabilities}, loaded.release, loaded.version)
