@@ -1,0 +1,1 @@
+"""Put a release into service, or say why not."""

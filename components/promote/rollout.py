@@ -1,0 +1,67 @@
+"""Where a release is put into service. On a laptop that is a file which names the release the servers read."""
+
+import os
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+from components.published import materialise
+from product_classifier.errors import BundleRefused
+from product_classifier.release import Release, open_release
+from product_classifier.store import ObjectStore
+
+
+class Rollout(Protocol):
+    """The one release in service, and the switch to another."""
+
+    def current(self) -> Release | None:
+        """Return the release in service; None when there is none that could serve."""
+
+    def switch(self, release_id: str) -> None:
+        """Put a published release into service, verified before anything moves."""
+
+
+def open_rollout(url: str, store: ObjectStore) -> Rollout:
+    """Open `file:///folder`, where releases are kept beside the pointer `champion`."""
+    parts = urlsplit(url)
+    if parts.scheme == "file" and parts.path.startswith("/"):
+        return LocalRollout(Path(unquote(parts.path)), store)
+    raise ValueError(f"a rollout is file:///folder, not {url[:80]!r}")
+
+
+class LocalRollout:
+    """Releases in one folder, and a pointer that is replaced in one piece."""
+
+    def __init__(self, folder: Path, store: ObjectStore) -> None:
+        self._folder = folder
+        self._pointer = folder / "champion"
+        self._store = store
+
+    def current(self) -> Release | None:
+        try:
+            name = self._pointer.read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            return None
+        try:
+            return open_release(self._folder / name)
+        except BundleRefused:
+            return None
+
+    def switch(self, release_id: str) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        materialise(self._store, release_id, self._folder)
+        new = self._pointer.with_name(f".champion-{os.getpid()}")
+        with new.open("w", encoding="utf-8") as file:
+            file.write(release_id + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self._pointer)
+        _sync(self._folder)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

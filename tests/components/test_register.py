@@ -1,0 +1,131 @@
+import json
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+
+from components.register import step
+from components.tracking import MODELS, TrackingUnavailable
+from product_classifier.bundle import verify
+from product_classifier.errors import BundleRefused, ObjectExists
+from product_classifier.release import open_release
+from product_classifier.store import open_store
+from tests.components.bundles import Place, write_products
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return Place(tmp_path_factory.mktemp("place"))
+
+
+@pytest.fixture(scope="module")
+def release(place: Place) -> str:
+    arguments = dict(place.trained("first", 0.8))
+    return step.run(**arguments, parameters=json.dumps({"text": {"buckets": 262144}}))
+
+
+@pytest.fixture(scope="module")
+def client(place: Place, release: str) -> MlflowClient:
+    return MlflowClient(place.tracking_uri)
+
+
+def test_the_release_folder_is_verified_and_named_in_it(place: Place, release: str) -> None:
+    found = open_release(place.root / "first" / "release")
+
+    assert (release, "d-a", "0123abc") == (found.id, found.data_revision, found.meta.git_commit)
+
+
+def test_every_file_is_in_the_store_under_the_release(place: Place, release: str) -> None:
+    folder = place.root / "first" / "release"
+    files = {f"models/{release}/{path.relative_to(folder)}" for path in folder.rglob("*") if path.is_file()}
+
+    assert files == set(open_store(place.store).list("models/"))
+
+
+def test_the_release_names_its_runs_and_what_it_was_judged_on(place: Place, release: str) -> None:
+    manifest = json.loads(open_store(place.store).get(f"models/{release}/release.json"))
+
+    assert {"training", *MODELS} == set(manifest["mlflow_runs"])
+    assert 0.8 == manifest["metrics"]["fusion"]["weighted_f1"]
+    assert manifest["metrics"]["test_set"]
+
+
+def test_each_model_has_a_nested_run_with_its_parameters_and_metrics(client: MlflowClient, release: str) -> None:
+    experiment = client.get_experiment_by_name("product-classifier")
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    parent = runs["training"].info.run_id
+
+    assert {"training", *MODELS} == set(runs)
+    assert {parent} == {runs[kind].data.tags["mlflow.parentRunId"] for kind in MODELS}
+    assert ("262144", 0.8) == (runs["text"].data.params["buckets"], runs["text"].data.metrics["weighted_f1"])
+    assert {"FINISHED"} == {run.info.status for run in runs.values()}
+    assert {release} == {run.data.tags["release"] for run in runs.values()}
+
+
+def test_each_registered_version_is_the_bundle_that_will_be_served(
+    client: MlflowClient, place: Place, release: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", place.tracking_uri)
+    for kind, name in MODELS.items():
+        (version,) = client.search_model_versions(f"name='{name}'")
+        (tmp_path / kind).mkdir()
+        folder = Path(download_artifacts(f"models:/{name}/{version.version}", dst_path=str(tmp_path / kind)))
+
+        assert release == verify(folder).release == version.tags["release"]
+        assert "d-a" == version.tags["data_revision"]
+
+
+def test_a_second_training_adds_a_version(place: Place, client: MlflowClient) -> None:
+    second = place.register("second", 0.9)
+
+    versions = client.search_model_versions("name='text-predictor'")
+    assert second in {version.tags["release"] for version in versions}
+
+
+def test_the_release_is_kept_when_mlflow_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    place = Place(tmp_path)
+    arguments = {**place.trained("only", 0.8), "tracking_uri": "http://somebody:secret@127.0.0.1:1"}
+
+    with pytest.raises(TrackingUnavailable) as refused:
+        step.run(**arguments)
+
+    (manifest,) = [key for key in open_store(place.store).list("models/") if key.endswith("release.json")]
+    assert manifest.split("/")[1] in str(refused.value)
+    assert "127.0.0.1:1" in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_damaged_bundle_is_not_released(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    arguments = place.trained("only", 0.8)
+    (arguments["text"] / "model.json").write_text("{}")
+
+    with pytest.raises(BundleRefused, match=r"model\.json"):
+        step.run(**arguments)
+
+    assert [] == list(open_store(place.store, create=True).list("models/"))
+
+
+def test_a_published_file_is_never_replaced(place: Place, release: str) -> None:
+    from components.published import publish
+
+    found = open_release(place.root / "first" / "release")
+    store = open_store(place.store)
+    publish(store, found)  # the same again is fine
+    (found.path / "text" / "model.json").write_text('{"mark": "other"}')
+
+    with pytest.raises(ObjectExists, match=r"text/model\.json"):
+        publish(store, found)
+
+
+def test_the_test_set_is_named_by_its_products_not_by_where_they_lie(tmp_path: Path) -> None:
+    names = {}
+    for name, titles, line in [("a", "xy", 2), ("b", "xy", 99), ("c", "xz", 2)]:
+        write_products(tmp_path / name, titles, line)
+        names[name] = step.test_set(tmp_path / name)
+
+    assert (True, False) == (names["a"] == names["b"], names["a"] == names["c"])
