@@ -1,0 +1,45 @@
+"""Run the feedback service: `python -m inference.feedback_service`, configured by FEEDBACK_* variables."""
+
+import argparse
+import sys
+
+import uvicorn
+from pydantic import ValidationError
+
+from inference.feedback_service.app import create_app
+from inference.feedback_service.settings import Settings
+from inference.observability import configure_logging
+from product_classifier.errors import StoreUnavailable
+from product_classifier.journal import Journal
+from product_classifier.store import open_store
+
+MIB = 1 << 20
+
+
+def main() -> int:
+    """Serve until stopped."""
+    argparse.ArgumentParser(prog="python -m inference.feedback_service", description=__doc__).parse_args()
+    configure_logging("feedback-service")
+    try:
+        settings = Settings()
+        store = open_store(settings.store_address(), create=not settings.store_url)
+    except (ValidationError, StoreUnavailable) as error:
+        sys.stderr.write(f"feedback-service: {error}\n")
+        return 2
+    journal = None
+    if settings.journal_mb:
+        journal = Journal(settings.state_dir / "feedback-journal", max_bytes=settings.journal_mb * MIB)
+    uvicorn.run(
+        create_app(store, journal, settings),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=settings.shutdown_s,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

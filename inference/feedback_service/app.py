@@ -1,0 +1,198 @@
+"""The feedback service: corrections in, reviews, and the runs they lead to.
+
+    app = create_app(store, journal, settings)
+
+Handlers are plain functions: they wait for the store, so they run in threads, off the event loop.
+"""
+
+import hashlib
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from functools import partial
+from typing import Annotated
+
+from fastapi import Body, FastAPI, Header, Query, Response
+
+from inference.auth_proxy.problems import Problem
+from inference.feedback_service.bodies import (
+    Acknowledged,
+    CorrectionPage,
+    CorrectionView,
+    FeedbackBody,
+    Progress,
+    ReviewBody,
+    RunAsked,
+    RunPage,
+    view,
+)
+from inference.feedback_service.desk import Desk, Handed, utc_now
+from inference.feedback_service.guard import Admin, Guard, Reviewer, User
+from inference.feedback_service.identity import IdIndex
+from inference.feedback_service.keeper import Keeper
+from inference.feedback_service.listing import Listing
+from inference.feedback_service.measures import Measures
+from inference.feedback_service.placing import Placing
+from inference.feedback_service.problems import answer_with_problems
+from inference.feedback_service.settings import Settings
+from inference.feedback_service.wake import Wake
+from product_classifier.categories import BY_CODE
+from product_classifier.correction_book import CorrectionBook
+from product_classifier.feedback import State
+from product_classifier.journal import Journal
+from product_classifier.retraining import Ledger, RunView, request_run, run_views
+from product_classifier.retraining.settings import RetrainSettings
+from product_classifier.store import ObjectStore
+
+MAX_KEY = 255
+IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=MAX_KEY, pattern=r"^[\x20-\x7e]+$")]
+Note = Annotated[ReviewBody | None, Body()]
+Limit = Annotated[int, Query(ge=1, le=200)]
+
+
+def create_app(
+    store: ObjectStore,
+    journal: Journal | None,
+    settings: Settings,
+    retrain: RetrainSettings | None = None,
+    now: Callable[[], datetime] = utc_now,
+) -> FastAPI:
+    """Return the service on these collaborators; its relay runs while the application does."""
+    ids, book, ledger = IdIndex(store), CorrectionBook(store), Ledger(store)
+    keeper = Keeper(store, journal, Placing(store, ids, now), longest_pause_s=settings.longest_pause_s)
+    desk = Desk(store, keeper, ids, book, now)
+    wake = Wake(settings.trigger_url, settings.internal_token.get_secret_value())
+    keeper.on_drained = wake
+    measures = _measures(keeper, journal, book)
+    app = FastAPI(
+        title="Feedback service", lifespan=partial(_lifespan, keeper, wake), openapi_url=None, redirect_slashes=False
+    )
+    app.add_middleware(
+        Guard,
+        token=settings.internal_token.get_secret_value(),
+        body_limit=settings.body_limit,
+        measures=measures,
+    )
+    answer_with_problems(app)
+    _add_feedback(app, desk, measures, wake)
+    _add_reviews(app, desk, Listing(book), wake)
+    _add_asking(app, ledger, book, wake, now)
+    _add_runs(app, ledger, book, (retrain or RetrainSettings()).min_corrections)
+    _add_health(app, keeper, measures)
+    return app
+
+
+def _add_feedback(app: FastAPI, desk: Desk, measures: Measures, wake: Wake) -> None:
+    @app.post("/feedback", status_code=201)
+    def give(
+        body: FeedbackBody, person: User, response: Response, idempotency_key: IdempotencyKey = None
+    ) -> Acknowledged:
+        comment = body.comment or ""
+        if body.product is not None:
+            photo = body.product.photo()
+            product = body.product.content(hashlib.sha256(photo).hexdigest() if photo else None)
+            handed = desk.correct_product(person, idempotency_key, product, body.code, comment, photo=photo)
+        else:
+            subject = str(body.prediction_id)
+            handed = desk.correct_prediction(person, idempotency_key, subject, body.code, comment)
+        measures.acknowledged(handed.where or "replay")
+        response.status_code = 201 if handed.where else 200
+        if handed.where:
+            wake()
+        return _acknowledged(handed)
+
+
+def _add_reviews(app: FastAPI, desk: Desk, listing: Listing, wake: Wake) -> None:
+    @app.get("/feedback")
+    def page(_: Reviewer, state: State | None = None, limit: Limit = 50, cursor: str | None = None) -> CorrectionPage:
+        return listing.page(state, limit, cursor)
+
+    @app.post("/feedback/{feedback_id}/approve")
+    def approve(feedback_id: str, person: Reviewer, body: Note = None) -> CorrectionView:
+        correction, review = desk.review(person, feedback_id, "approved", (body and body.comment) or "")
+        wake()
+        return view(correction, review.decision, review)
+
+    @app.post("/feedback/{feedback_id}/reject")
+    def reject(feedback_id: str, person: Reviewer, body: Note = None) -> CorrectionView:
+        correction, review = desk.review(person, feedback_id, "rejected", (body and body.comment) or "")
+        return view(correction, review.decision, review)
+
+
+def _add_asking(app: FastAPI, ledger: Ledger, book: CorrectionBook, wake: Wake, now: Callable[[], datetime]) -> None:
+    @app.post("/retrain", status_code=202)
+    def ask(person: Admin, response: Response) -> RunAsked:
+        book.refresh()
+        claim = request_run(ledger, book.labels(), person.name, now())
+        wake()
+        url = f"/retrain/{claim.run_id}"
+        response.headers["Location"] = url
+        return RunAsked(run_id=claim.run_id, status_url=url)
+
+
+def _add_runs(app: FastAPI, ledger: Ledger, book: CorrectionBook, needed: int) -> None:
+    @app.get("/retrain")
+    def runs(_: Admin) -> RunPage:
+        book.refresh()
+        beyond = len(ledger.beyond(book.labels()))
+        return RunPage(runs=run_views(ledger), progress=Progress(corrections=beyond, needed=needed))
+
+    @app.get("/retrain/{run_id}")
+    def run(run_id: str, _: Admin) -> RunView:
+        found = next((view for view in run_views(ledger) if view.run_id == run_id), None)
+        if found is None:
+            raise Problem(404, f"no run has the id {run_id[:60]!r}", kind="unknown-run")
+        return found
+
+
+def _add_health(app: FastAPI, keeper: Keeper, measures: Measures) -> None:
+    @app.get("/healthz")
+    def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz")
+    def readyz() -> dict[str, str | int]:
+        keeper.check()
+        return {"status": "ok", "store": "away" if keeper.is_away else "ok", "waiting": keeper.waiting}
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(measures.text(), media_type="text/plain; version=0.0.4")
+
+
+def _measures(keeper: Keeper, journal: Journal | None, book: CorrectionBook) -> Measures:
+    measures = Measures()
+    measures.watch("feedback_store_away", "1 while the store does not answer.", lambda: keeper.is_away)
+    measures.watch("feedback_journal_waiting", "Records only the journal has.", lambda: keeper.waiting)
+    measures.watch("feedback_journal_drained", "Records brought from the journal to the store.", lambda: keeper.drained)
+    measures.watch("feedback_journal_damages", "Damaged places found in the journal.", lambda: len(keeper.damages))
+    measures.watch("feedback_corrections_damaged", "Damaged objects found in the store.", lambda: len(book.damaged))
+    if journal is not None:
+        measures.watch("feedback_journal_bytes", "Bytes the journal takes on disk.", lambda: journal.size)
+    return measures
+
+
+def _acknowledged(handed: Handed) -> Acknowledged:
+    correction = handed.correction
+    return Acknowledged(
+        feedback_id=correction.feedback_id,
+        state="pending" if correction.role == "user" else "trusted",
+        code=correction.code,
+        label=BY_CODE[correction.code].label_fr,
+        created=correction.created,
+    )
+
+
+@asynccontextmanager
+async def _lifespan(keeper: Keeper, wake: Wake, _: FastAPI) -> AsyncIterator[None]:
+    threads = [threading.Thread(target=keeper.relay, name="relay"), threading.Thread(target=wake.run, name="wake")]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        keeper.close()
+        wake.close()
+        for thread in threads:
+            thread.join()

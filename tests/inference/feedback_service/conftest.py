@@ -1,0 +1,18 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.feedback_desk import Office
+from tests.fakes import FakeStore
+
+
+@pytest.fixture
+def store() -> FakeStore:
+    return FakeStore()
+
+
+@pytest.fixture
+def office(store: FakeStore, tmp_path: Path) -> Iterator[Office]:
+    with Office(store, tmp_path / "journal") as office:
+        yield office
