@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.feedback_desk import Office
 from tests.fakes import FakeStore
+from tests.feedback_desk import Office
 
 
 @pytest.fixture

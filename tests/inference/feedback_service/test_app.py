@@ -27,7 +27,7 @@ def test_a_correction_of_a_product_keeps_its_photo_by_its_hash(office: Office, s
     office.give(photographed(), user="bob")
     sha256 = hashlib.sha256(photo()).hexdigest()
 
-    assert [key for key in store.list("images/")] == [f"images/{sha256}"]
+    assert list(store.list("images/")) == [f"images/{sha256}"]
     assert store.get(f"images/{sha256}") == photo()
     assert len(corrections(store)) == 2
 
