@@ -1,0 +1,1 @@
+"""The gateway: who may ask what, then `/predict` and the three models behind it."""

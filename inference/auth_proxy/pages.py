@@ -1,0 +1,90 @@
+"""Open routes: the console, the documentation, and whether we are well."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+
+from fastapi import APIRouter, Response
+
+from inference.auth_proxy.backends import FUSION, Backends
+from inference.auth_proxy.recorder import Recorder
+from inference.auth_proxy.roles import MODELS
+from inference.auth_proxy.schemas import CategoryView, HealthView
+from product_classifier.categories import CATEGORIES
+
+READY_FOR_S = 1.0
+"""How long one look at the backends is good for: the route is open to everybody."""
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self';"
+    " form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+PAGES = {
+    "/": ("index.html", "text/html; charset=utf-8"),
+    "/docs": ("docs.html", "text/html; charset=utf-8"),
+    "/console/app.js": ("app.js", "text/javascript; charset=utf-8"),
+    "/console/docs.js": ("docs.js", "text/javascript; charset=utf-8"),
+    "/console/style.css": ("style.css", "text/css; charset=utf-8"),
+}
+
+
+class Readiness:
+    """What the gateway needs, looked at no more than once a second."""
+
+    def __init__(self, backends: Backends, recorder: Recorder) -> None:
+        self._backends = backends
+        self._recorder = recorder
+        self._looked = float("-inf")
+        self._view = HealthView(status="unavailable")
+        self._lock = asyncio.Lock()
+
+    async def look(self) -> HealthView:
+        """Return what answers; fusion and one model are enough to answer, less well."""
+        async with self._lock:
+            if time.monotonic() - self._looked > READY_FOR_S:
+                self._view = await self._ask()
+                self._looked = time.monotonic()
+        return self._view
+
+    async def _ask(self) -> HealthView:
+        answers = await asyncio.gather(*(self._backends.ready(model) for model in MODELS), self._recorder.reachable())
+        checks = dict(zip((*MODELS, "store"), answers, strict=True))
+        if not checks[FUSION] or not (checks["text-predictor"] or checks["image-predictor"]):
+            return HealthView(status="unavailable", checks=checks)
+        return HealthView(status="ready" if all(answers) else "degraded", checks=checks)
+
+
+def make_router(readiness: Readiness) -> APIRouter:
+    """Return the routes."""
+    router = APIRouter()
+    folder = files("inference.auth_proxy") / "console"
+    for path, (name, media_type) in PAGES.items():
+        router.add_api_route(path, _page((folder / name).read_bytes(), media_type), include_in_schema=False)
+
+    @router.get("/healthz", tags=["health"])
+    async def healthz() -> HealthView:
+        """Say that the gateway runs."""
+        return HealthView(status="ok")
+
+    @router.get("/readyz", tags=["health"], responses={503: {"model": HealthView}})
+    async def readyz(response: Response) -> HealthView:
+        """Say whether predictions can be answered: 200 also when degraded, 503 when not at all."""
+        view = await readiness.look()
+        response.status_code = 503 if view.status == "unavailable" else 200
+        return view
+
+    @router.get("/categories", tags=["predictions"])
+    async def categories() -> list[CategoryView]:
+        """List the 27 categories."""
+        return [CategoryView(code=c.code, label_fr=c.label_fr, label_en=c.label_en) for c in CATEGORIES]
+
+    return router
+
+
+def _page(content: bytes, media_type: str) -> Callable[[], Awaitable[Response]]:
+    headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
+
+    async def page() -> Response:
+        return Response(content, media_type=media_type, headers=headers)
+
+    return page

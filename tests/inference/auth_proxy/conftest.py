@@ -1,0 +1,128 @@
+"""A gateway on a real port in front of fake services, and people with tokens."""
+
+import base64
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+from inference.auth_proxy.__main__ import make_verifier
+from inference.auth_proxy.app import Collaborators, create_app
+from inference.auth_proxy.backends import Backends
+from inference.auth_proxy.limits import RateLimits
+from inference.auth_proxy.metrics import Metrics
+from inference.auth_proxy.recorder import Recorder
+from inference.auth_proxy.roles import MODELS, Role
+from inference.auth_proxy.server import listen, make_server
+from inference.auth_proxy.settings import Settings
+from inference.auth_proxy.tokens import EmbeddedIssuer
+from product_classifier.journal import Journal
+from tests.fake_models import FakeFeedback, FakeModels, running, served
+from tests.fakes import FakeStore
+
+PASSWORD = "correct horse battery"
+INTERNAL = "i" * 40
+PEOPLE = {"ursula": Role.USER, "remy": Role.REVIEWER, "ada": Role.ADMIN}
+
+
+@dataclass
+class Gateway:
+    """A running gateway with everything around it."""
+
+    url: str
+    port: int
+    issuer: EmbeddedIssuer
+    models: FakeModels
+    feedback: FakeFeedback
+    store: FakeStore
+    metrics: Metrics
+    recorder: Recorder
+    state: Path
+
+    def token(self, name: str = "ursula") -> str:
+        user = self.issuer.users.get(name)
+        assert user
+        return self.issuer.issue(user)
+
+    def headers(self, name: str = "ursula") -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token(name)}"}
+
+    def client(self, name: str | None = "ursula") -> httpx.Client:
+        return httpx.Client(base_url=self.url, headers=self.headers(name) if name else {}, timeout=20, trust_env=False)
+
+
+def start(state: Path, **changes: object) -> Iterator[Gateway]:
+    models, feedback, store, metrics = FakeModels(), FakeFeedback(), FakeStore(), Metrics()
+    options = {
+        "state_dir": state,
+        "rate_limit": "100000/second",
+        "login_limit": "5/minute",
+        "internal_token": INTERNAL,
+        "header_timeout_s": 1.0,
+        "body_timeout_s": 1.0,
+        "backend_timeout_s": 2.0,
+        **changes,
+    }
+    with served(models.app()) as models_url, served(feedback.app()) as feedback_url:
+        settings = Settings(feedback_url=feedback_url, **options)  # type: ignore[arg-type]
+        issuer = make_verifier(settings)
+        assert isinstance(issuer, EmbeddedIssuer)
+        for name, role in PEOPLE.items():
+            issuer.users.add(name, PASSWORD, role)
+        recorder = Recorder(
+            store, Journal(state / "journal", max_bytes=1 << 20), metrics, deadline_s=0.5, backlog_bytes=1 << 24
+        )
+        limits = RateLimits(
+            products=settings.rate_limit,
+            wrong_passwords=settings.login_limit,
+            wrong_passwords_per_address=settings.login_address_limit,
+        )
+        urls = dict.fromkeys(MODELS, models_url) | {"feedback-service": feedback_url}
+        backends = Backends(urls, settings.backend_timeout_s)
+        app = create_app(Collaborators(settings, issuer, backends, recorder, limits, metrics))
+        listener = listen("127.0.0.1", 0)
+        with running(make_server(app, settings), sockets=[listener]) as port:
+            yield Gateway(f"http://127.0.0.1:{port}", port, issuer, models, feedback, store, metrics, recorder, state)
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    yield from start(tmp_path_factory.mktemp("gateway"))
+
+
+@pytest.fixture
+def gateway(shared: Gateway) -> Iterator[Gateway]:
+    """The shared gateway, its fakes in their first state."""
+    shared.models.seen.clear()
+    shared.feedback.seen.clear()
+    yield shared
+    shared.models.silent = set()
+    shared.models.away = False
+    shared.models.delay_s = 0.0
+    shared.models.status = shared.feedback.status = 0
+    shared.store.away = False
+
+
+@pytest.fixture
+def own_gateway(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Gateway]:
+    """A gateway of the test's own; parametrize indirectly with settings."""
+    yield from start(tmp_path, **getattr(request, "param", {}))
+
+
+@pytest.fixture(scope="session")
+def photo() -> bytes:
+    return make_photo("JPEG")
+
+
+def make_photo(kind: str, mode: str = "RGB", size: tuple[int, int] = (32, 24)) -> bytes:
+    out = io.BytesIO()
+    Image.new(mode, size, 120).save(out, kind)
+    return out.getvalue()
+
+
+def as_base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
