@@ -4,6 +4,7 @@ The SDK reads `sys.argv` when it is imported, so flags are parsed first and the 
 """
 
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ __all__ = ["Flags", "serve"]
 
 def serve(service: str, make: Callable[[Flags], "ProductModel[Any]"], argv: Sequence[str]) -> int:
     """Load, then serve until told to stop; return the exit status."""
+    started = time.perf_counter()
     flags = parse_flags(service, argv)
     sys.argv[1:] = []
     configure_logging(service)
@@ -30,14 +32,14 @@ def serve(service: str, make: Callable[[Flags], "ProductModel[Any]"], argv: Sequ
     from inference.model_server.server import Server  # noqa: PLC0415 - see above
 
     try:
-        server = Server(flags)
+        server = Server(flags, started)
         server.bind()
         server.add(make(flags))
+        server.run()
     except BundleRefused as error:
         log.critical("bundle_refused", reason=str(error), model_dir=str(flags.model_dir))
         return REFUSED
     except OSError as error:
         log.critical("cannot_start", reason=str(error))
         return NO_PORT
-    server.run()
     return 0

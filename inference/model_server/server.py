@@ -5,6 +5,7 @@ import contextlib
 import signal
 import socket
 import time
+import warnings
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -24,15 +25,16 @@ from inference.model_server.rest import Door
 from inference.observability import get_logger
 
 log = get_logger()
-_STARTED = time.perf_counter()
+warnings.filterwarnings("ignore", message="ORJSONResponse is deprecated")  # the SDK's; nothing we can do about it
 
 
 class Server(ModelServer):
     """Serves one model; `bind` first, so that a port in use is known before a model is loaded."""
 
-    def __init__(self, flags: Flags) -> None:
+    def __init__(self, flags: Flags, started: float) -> None:
         super().__init__(http_port=flags.http_port, grpc_port=flags.grpc_port, workers=1, enable_latency_logging=False)
         self._flags = flags
+        self._started = started
         self._socket = socket.socket(socket.AF_INET6 if ":" in flags.host else socket.AF_INET)
         self._model: ProductModel[Any]
 
@@ -56,34 +58,39 @@ class Server(ModelServer):
             runner.run(self._serve_until_stopped())
 
     async def _serve_until_stopped(self) -> None:
-        model, flags = self._model, self._flags
-        await model.open()
-        door = Door(model, self.dataplane, self._sdk_application(), flags.max_body)
-        rest = _Rest(_configure(door, flags))
-        calls = GrpcDoor(Servicer(model, self.dataplane), f"{flags.host}:{flags.grpc_port}", flags.max_message)
-        await calls.start()
+        calls = self._open_calls()
+        await self._model.open()
+        door = Door(self._model, self.dataplane, self._sdk_application(), self._flags.max_body)
+        rest = _Rest(_configure(door, self._flags))
+        if calls:
+            await calls.start()
         watch = asyncio.create_task(self._follow_pointer())
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         serving = asyncio.create_task(rest.serve([self._socket]))
-        current = model.releases.current
-        log.info(
-            "serving",
-            http=flags.http_port,
-            grpc=flags.grpc_port,
-            release=current.release,
-            version=current.version,
-            seconds=time.perf_counter() - _STARTED,
-        )
+        while not (rest.started or serving.done()):
+            await asyncio.sleep(0.001)
+        self._log_serving()
         await stop.wait()
         log.info("stopping")
         door.draining = rest.should_exit = True
         watch.cancel()
-        await asyncio.gather(serving, calls.stop(flags.grace_s), watch, return_exceptions=True)
-        await model.close()
-        model.workers.close()
+        await asyncio.gather(serving, calls.stop(self._flags.grace_s) if calls else asyncio.sleep(0))
+        await self._model.close()
+        self._model.workers.close()
         log.info("stopped")
+
+    def _open_calls(self) -> GrpcDoor | None:
+        flags = self._flags
+        if not flags.grpc_port:
+            return None
+        return GrpcDoor(Servicer(self._model, self.dataplane), f"{flags.host}:{flags.grpc_port}", flags.max_message)
+
+    def _log_serving(self) -> None:
+        current, seconds = self._model.releases.current, time.perf_counter() - self._started
+        ports = {"http": self._flags.http_port, "grpc": self._flags.grpc_port}
+        log.info("serving", **ports, release=current.release, version=current.version, seconds=seconds)
 
     def _sdk_application(self) -> ASGIApp:
         rest = _SdkRoutes("", self.dataplane, self.model_repository_extension, self._flags.http_port)

@@ -1,0 +1,33 @@
+"""One release and one set of model servers for all tests of serving."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from product_classifier.release import Release
+from tests.inference.model_servers import MODULES, RunningServer, served
+from tests.inference.tiny_release import make_release
+
+
+@pytest.fixture(scope="session")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> tuple[Release, Release]:
+    """Two releases in one folder."""
+    folder = tmp_path_factory.mktemp("releases")
+    return make_release(folder, 1), make_release(folder, 2)
+
+
+@pytest.fixture(scope="session")
+def servers(
+    releases: tuple[Release, Release], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, RunningServer]]:
+    """The three model servers with the first release."""
+    with served(list(MODULES), releases[0].path, tmp_path_factory.mktemp("logs")) as running:
+        yield running
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    return folder
