@@ -54,9 +54,10 @@ def score(probabilities: Floats, labels: Labels) -> Scores:
     )
 
 
-def weighted_f1(probabilities: Floats, labels: Labels) -> float:
-    """Return only the score that models are chosen by."""
-    return score(probabilities, labels).weighted_f1
+def weighted_f1(scores: Floats, labels: Labels) -> float:
+    """Return only the score that models are chosen by; any scores do, the highest of a row is its answer."""
+    matrix = confusion(scores, labels)
+    return float((_rates(matrix)[2] * matrix.sum(axis=1)).sum() / max(len(labels), 1))
 
 
 def per_category(probabilities: Floats, labels: Labels) -> list[CategoryScores]:

@@ -33,11 +33,11 @@ class TextModel(ABC):
         texts = [normalise(*product) for product in zip(designations, descriptions, strict=True)]
         found = np.tile(self.prior, (len(texts), 1))
         if spoken := [row for row, text in enumerate(texts) if text]:
-            found[spoken] = self._classify([texts[row] for row in spoken])
+            found[spoken] = self.classify([texts[row] for row in spoken])
         return found
 
     @abstractmethod
-    def _classify(self, texts: list[str]) -> Floats:
+    def classify(self, texts: list[str]) -> Floats:
         """Return probabilities of normalised, non-empty texts."""
 
     @abstractmethod
@@ -87,7 +87,7 @@ class HashedLinear(TextModel):
                 found[row] += (terms @ self.table[indices]) / np.float32(length)
         return found
 
-    def _classify(self, texts: list[str]) -> Floats:
+    def classify(self, texts: list[str]) -> Floats:
         return softmax(self.margins(texts))
 
     def save(self, folder: Path) -> None:

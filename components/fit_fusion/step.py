@@ -1,0 +1,25 @@
+"""Learn how far to trust words and photo, category by category."""
+
+from pathlib import Path
+
+from components.opinions import ask
+from product_classifier import bundle, self_test
+from product_classifier.fusion_fit import fit_fusion
+from product_classifier.metrics import weighted_f1
+
+
+def run(validation: Path, text: Path, image: Path, model: Path) -> float:
+    """Write the sealed bundle `model`; return its weighted F1 on the validation products it was fitted on.
+
+    Args:
+        validation: Products neither model learnt from (parquet).
+        text: Bundle of the text model.
+        image: Bundle of the image model.
+        model: Folder of the bundle.
+    """
+    said = ask(validation, text, image)
+    fusion = fit_fusion(said.text, said.image, said.has_text, said.has_image, said.labels)
+    model.mkdir(parents=True, exist_ok=True)
+    fusion.save(model)
+    bundle.seal(model, "fusion", None, self_test.make_fusion(fusion))
+    return weighted_f1(fusion.combine(said.text, said.image, said.has_text, said.has_image), said.labels)

@@ -1,0 +1,58 @@
+"""Fit the hashed linear text model: one binary support vector machine per category, all cores at once."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, diags
+from sklearn.svm import LinearSVC
+
+from product_classifier.calibration import fit_scale, prior_of
+from product_classifier.categories import CODES
+from product_classifier.errors import CatalogueError
+from product_classifier.text import TextFeatures
+from product_classifier.text_model import HashedLinear
+
+Labels = NDArray[np.int64]
+_UNSEEN_MARGIN = -2.0
+"""What a category without a training product gets: further from any text than those that are merely not meant."""
+
+
+def fit(texts: Sequence[str], labels: Labels, features: TextFeatures, penalty: float, seed: int) -> HashedLinear:
+    """Learn from normalised, non-empty texts and label positions; not calibrated yet."""
+    seen = np.unique(labels)
+    if len(seen) < 2:
+        raise CatalogueError(f"{len(texts)} texts of {len(seen)} categories: at least two categories are needed")
+    matrix, idf = _weigh(features.matrix(texts))
+    with ThreadPoolExecutor(os.cpu_count()) as threads:  # liblinear lets go of the interpreter while it works
+        fitted = list(threads.map(lambda index: _fit_one(matrix, labels == index, penalty, seed), seen))
+    table = np.zeros((features.buckets, len(CODES)), np.float32)
+    bias = np.full(len(CODES), _UNSEEN_MARGIN, np.float32)
+    for index, (weights, intercept) in zip(seen, fitted, strict=True):
+        table[:, index], bias[index] = weights * idf, intercept
+    return HashedLinear(features, table, idf, bias, prior_of(labels, len(CODES)))
+
+
+def calibrate(model: HashedLinear, texts: Sequence[str], labels: Labels) -> HashedLinear:
+    """Return the model with its margins scaled to the likeliest probabilities on held-out texts."""
+    scale = np.float32(fit_scale(model.margins(texts), labels))
+    return HashedLinear(model.features, model.table * scale, model.idf, model.bias * scale, model.prior)
+
+
+def _weigh(counts: csr_matrix) -> tuple[csr_matrix, NDArray[np.float32]]:
+    """Return rows of TF-IDF of length one, and idf, which is 0 for buckets without a text."""
+    texts = counts.shape[0]
+    found = np.bincount(counts.indices, minlength=counts.shape[1])
+    idf = np.where(found > 0, np.log((1 + texts) / (1 + found)) + 1, 0).astype(np.float32)
+    counts.data *= idf[counts.indices]
+    lengths = np.sqrt(np.add.reduceat(counts.data.astype(np.float64) ** 2, counts.indptr[:-1]))
+    return diags(1 / lengths) @ counts, idf
+
+
+def _fit_one(
+    matrix: csr_matrix, mine: NDArray[np.bool_], penalty: float, seed: int
+) -> tuple[NDArray[np.float64], float]:
+    machine = LinearSVC(C=penalty, random_state=seed).fit(matrix, mine)
+    return machine.coef_[0], float(machine.intercept_[0])
