@@ -1,0 +1,38 @@
+# Every command of the project; each is also `python -m …` with --help. Settings are variables: make run PORT=9080
+
+.DEFAULT_GOAL := help
+.PHONY: help run test data train check
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+INSTALLED ?= .venv/installed
+PY ?= .venv/bin/python
+UV := .venv/bin/uv pip
+LOCK := $(if $(TORCH_INDEX),build/without-torch.lock,requirements.lock)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(INSTALLED) ## install, train if there is no release yet, serve until Ctrl-C (PORT=8080, PRODUCTS=, LOG_FORMAT=json)
+	@$(PY) -m inference.local
+
+test: $(INSTALLED) ## all tests that need no cluster, no docker and no network
+	@$(PY) -m pytest -m "not cluster"
+
+data: $(INSTALLED) ## prepare data/ from data/raw, from the folder RAW=, or as a sample of PRODUCTS= products
+	@$(PY) -m pipelines data
+
+train: $(INSTALLED) ## run the pipeline here; prints the metrics and the release
+	@$(PY) -m pipelines train
+
+check: $(INSTALLED) ## format, lint, types
+	@$(PY) -m ruff format --check . && $(PY) -m ruff check . && $(PY) -m mypy
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info[:2] == (3, 11) or sys.exit("this needs Python 3.11: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv .venv
+	@mkdir -p build && awk '/^[a-z]/ {drop = /^(torch|triton)==|^(nvidia|cuda)-/} !drop' requirements.lock > build/without-torch.lock
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(grep -o '^uv==[0-9.]*' requirements.lock)"
+	$(UV) sync --quiet --require-hashes $(LOCK)
+	$(if $(TORCH_INDEX),$(UV) install --quiet --no-deps --index-url $(TORCH_INDEX) "$$(grep -o '^torch==[0-9.]*' requirements.lock)")
+	$(UV) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

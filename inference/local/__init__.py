@@ -1,0 +1,1 @@
+"""Every service on one machine: `python -m inference.local`, which is what `make run` starts."""

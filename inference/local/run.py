@@ -1,0 +1,58 @@
+"""A local run from beginning to end."""
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+from inference.local.occupancy import check_ports, only_run
+from inference.local.output import Screen
+from inference.local.preparation import prepare
+from inference.local.readiness import announce, wait_until_ready
+from inference.local.services import services
+from inference.local.settings import Settings
+from inference.local.supervision import Supervision
+from inference.observability import configure_logging
+from product_classifier.errors import ProductClassifierError
+
+INTERRUPTED = 130
+
+
+def run() -> int:
+    """Prepare, serve, stop; return the exit status."""
+    began_s = time.monotonic()
+    settings = Settings()
+    configure_logging("local", to=sys.stdout)
+    state_dir = settings.state_dir.resolve()
+    try:
+        with only_run(state_dir, f"process {os.getpid()}, port {settings.port}"):
+            check_ports(services(settings))
+            prepare(settings)
+            return _serve(settings, state_dir, began_s)
+    except ProductClassifierError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted before anything was served\n")
+        return INTERRUPTED
+
+
+def _serve(settings: Settings, state_dir: Path, began_s: float) -> int:
+    screen = Screen(as_json=settings.log_format.lower() == "json")
+    supervision = Supervision(services(settings), state_dir, screen)
+
+    failed = threading.Event()
+
+    def watch() -> None:
+        if wait_until_ready(settings.port, lambda: supervision.stopping or supervision.given_up is not None):
+            announce(settings, time.monotonic() - began_s)
+        elif not supervision.stopping:
+            failed.set()
+            supervision.stop()
+
+    threading.Thread(target=watch, daemon=True).start()
+    supervision.serve()
+    if failed.is_set():
+        sys.stderr.write(f"error: {supervision.given_up} does not start; its log is in {state_dir}/logs\n")
+    return int(failed.is_set())

@@ -1,0 +1,66 @@
+"""The processes of a local run: their commands, ports and environment, all in one table."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from inference.local.settings import Settings
+
+HOST = "127.0.0.1"
+
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""Numerical libraries would otherwise start a thread per core in every process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One supervised process."""
+
+    name: str
+    command: tuple[str, ...]
+    ports: Mapping[str, int]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def services(settings: Settings) -> tuple[Service, ...]:
+    """Return what is started, models first; they are stopped in the opposite order."""
+    port = settings.port
+    return (
+        _model("text-predictor", settings, port + 11, port + 12),
+        _model("image-predictor", settings, port + 13, port + 14),
+        _model(
+            "fusion-transformer",
+            settings,
+            port + 15,
+            port + 16,
+            FUSION_TEXT_URL=f"http://{HOST}:{port + 11}",
+            FUSION_IMAGE_URL=f"http://{HOST}:{port + 13}",
+        ),
+        Service(
+            "auth-proxy",
+            (sys.executable, "-m", "inference.auth_proxy"),
+            {"http": port, "metrics": port + 1},
+            {
+                "AUTH_PROXY_HOST": HOST,
+                "AUTH_PROXY_PORT": str(port),
+                "AUTH_PROXY_METRICS_PORT": str(port + 1),
+                "AUTH_PROXY_TEXT_URL": f"http://{HOST}:{port + 11}",
+                "AUTH_PROXY_IMAGE_URL": f"http://{HOST}:{port + 13}",
+                "AUTH_PROXY_FUSION_URL": f"http://{HOST}:{port + 15}",
+                "AUTH_PROXY_STATE_DIR": str(settings.state_dir.resolve()),
+                "AUTH_PROXY_STORE_URL": settings.store_url,
+            },
+        ),
+    )
+
+
+def _model(name: str, settings: Settings, http_port: int, grpc_port: int, **environment: str) -> Service:
+    options = {
+        "model_dir": settings.releases,
+        "host": HOST,
+        "http_port": http_port,
+        "grpc_port": grpc_port,
+    }
+    command = (sys.executable, "-m", f"inference.{name.replace('-', '_')}")
+    flags = (word for option, value in options.items() for word in (f"--{option}", str(value)))
+    return Service(name, (*command, *flags), {"http": http_port, "grpc": grpc_port}, ONE_THREAD | environment)

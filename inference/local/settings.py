@@ -1,0 +1,36 @@
+"""What the person at the keyboard decides about a local run."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The field's name in capitals is the variable."""
+
+    model_config = SettingsConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    port: int = Field(default=8080, ge=1, le=65_500)
+    """Port of the gateway; the other services take the ports behind it."""
+
+    state_dir: Path = Path(".run")
+    """Everything a run keeps: users, keys, releases, store, logs."""
+
+    log_format: str = ""
+    """`json` writes every line as JSON; anything else is for people."""
+
+    @property
+    def releases(self) -> Path:
+        """Releases, and the file that names the champion; the model servers watch it."""
+        return self.state_dir.resolve() / "releases"
+
+    @property
+    def accounts(self) -> Path:
+        """The demo accounts with their passwords, readable by their owner alone."""
+        return self.state_dir.resolve() / "accounts.json"
+
+    @property
+    def store_url(self) -> str:
+        """The object store: a folder named like the bucket of a cluster."""
+        return f"file://{self.state_dir.resolve()}/store/product-classifier"
