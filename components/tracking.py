@@ -4,10 +4,12 @@ Models are registered as their bundle, file by file: nothing is pickled, and `mo
 downloads what a server loads. MLflow is imported on connecting, for its import alone takes seconds.
 """
 
+import fcntl
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -41,7 +43,8 @@ class RunRecord:
     params: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
-    files: Sequence[Path] = ()
+    files: Mapping[str, Path] = field(default_factory=dict)
+    """Pages for people, by the name they shall have."""
 
 
 class Tracking:
@@ -61,8 +64,8 @@ class Tracking:
             tags["mlflow.parentRunId"] = parent
         run: str = self._try(self._client.create_run, self._experiment, tags=tags).info.run_id
         self._try(self._client.log_batch, run, params=_params(record.params), metrics=_metrics(record.metrics))
-        for path in record.files:
-            self._try(self._client.log_artifact, run, str(path))
+        for name, path in record.files.items():
+            self._try(self._client.log_text, run, path.read_text(encoding="utf-8"), name)
         self._try(self._client.set_terminated, run)
         return run
 
@@ -122,7 +125,22 @@ def _client(uri: str) -> "MlflowClient":
     quieten()
     from mlflow import MlflowClient  # noqa: PLC0415 - takes seconds
 
-    return MlflowClient(uri)
+    with _alone(uri):
+        client = MlflowClient(uri)
+        client.search_experiments(max_results=1)
+    return client
+
+
+@contextmanager
+def _alone(uri: str) -> Iterator[None]:
+    """Let one process at a time make the tables of an embedded database; two would collide."""
+    if (database := _database(uri)) is None:
+        yield
+        return
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with database.with_name(f"{database.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _errors() -> tuple[type[Exception], ...]:
@@ -142,9 +160,12 @@ def _experiment(client: "MlflowClient", name: str, artifacts: str | None) -> str
 
 def _artifacts(uri: str) -> str | None:
     """Return where an embedded MLflow keeps files; a server decides that itself."""
-    if not uri.startswith("sqlite:///"):
-        return None
-    return (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts").as_uri()
+    database = _database(uri)
+    return (database.parent / "mlartifacts").as_uri() if database is not None else None
+
+
+def _database(uri: str) -> Path | None:
+    return Path(uri.removeprefix("sqlite:///")).resolve() if uri.startswith("sqlite:///") else None
 
 
 def _ensure_model(client: "MlflowClient", name: str) -> None:

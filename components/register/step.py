@@ -50,6 +50,7 @@ def run(
     The store comes before the registry's versions: when MLflow is away the release is kept, and the error names it.
     """
     scores = json.loads(metrics.read_text(encoding="utf-8")) | {"test_set": test_set(test)}
+    scores.pop("confusion", None)  # is in the report, and three quarters of the file
     training = Training(data_revision, git_commit, json.loads(parameters), scores, report)
     runs, trouble, tracking = {}, None, None
     try:
@@ -80,7 +81,7 @@ def test_set(test: Path) -> str:
 
 def _log_runs(tracking: Tracking, training: Training) -> dict[str, str]:
     everything = {f"{kind}.{name}": value for kind in MODELS for name, value in _numbers(training, kind).items()}
-    files = [training.report]
+    files = {"report.html": training.report}
     parent = tracking.log_run(RunRecord("training", {}, everything, training.tags, files))
     runs = {"training": parent}
     for kind in MODELS:

@@ -1,0 +1,41 @@
+from kfp import dsl
+
+from components import image as images
+
+
+@dsl.component(base_image=images.TRAINER, install_kfp_package=False)
+def evaluate(
+    raw: str,
+    test: dsl.Input[dsl.Dataset],
+    text: dsl.Input[dsl.Model],
+    image: dsl.Input[dsl.Model],
+    fusion: dsl.Input[dsl.Model],
+    scores: dsl.Output[dsl.Artifact],
+    metrics: dsl.Output[dsl.Metrics],
+    confusion: dsl.Output[dsl.ClassificationMetrics],
+    report: dsl.Output[dsl.HTML],
+) -> float:
+    """Judge the three models on products none of them has seen; return the weighted F1 of the fusion.
+
+    Args:
+        raw: Where the photos are.
+        test: The frozen hold-out.
+        text: Bundle of the text model.
+        image: Bundle of the image model.
+        fusion: Bundle of the fusion model.
+    """
+    import json
+    from pathlib import Path
+
+    from components import raw as source
+    from components.evaluate import step
+
+    source.bring(raw)
+    bundles = [Path(bundle.path) for bundle in (text, image, fusion)]
+    weighted_f1 = step.run(Path(test.path), *bundles, Path(scores.path), Path(report.path))
+    found = json.loads(Path(scores.path).read_text(encoding="utf-8"))
+    for kind in ("text", "image", "fusion"):
+        for name, value in found[kind].items():
+            metrics.log_metric(f"{kind}_{name}", value)
+    confusion.log_confusion_matrix([str(code) for code in found["codes"]], found["confusion"])
+    return weighted_f1

@@ -1,0 +1,31 @@
+from kfp import dsl
+
+from components import image as images
+
+
+@dsl.component(base_image=images.TRAINER, install_kfp_package=False)
+def fit_fusion(
+    raw: str,
+    validation: dsl.Input[dsl.Dataset],
+    text: dsl.Input[dsl.Model],
+    image: dsl.Input[dsl.Model],
+    model: dsl.Output[dsl.Model],
+    metrics: dsl.Output[dsl.Metrics],
+) -> float:
+    """Learn how far to trust words and photo, category by category; return the weighted F1 on validation.
+
+    Args:
+        raw: Where the photos are.
+        validation: Products neither model learnt from.
+        text: Bundle of the text model.
+        image: Bundle of the image model.
+    """
+    from pathlib import Path
+
+    from components import raw as source
+    from components.fit_fusion import step
+
+    source.bring(raw)
+    score = step.run(Path(validation.path), Path(text.path), Path(image.path), Path(model.path))
+    metrics.log_metric("validation_weighted_f1", score)
+    return score

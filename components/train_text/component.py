@@ -1,0 +1,44 @@
+from kfp import dsl
+
+from components import image
+
+
+@dsl.component(base_image=image.TRAINER, install_kfp_package=False)
+def train_text(
+    train: dsl.Input[dsl.Dataset],
+    validation: dsl.Input[dsl.Dataset],
+    buckets: int,
+    penalty: float,
+    encoder: str,
+    budget_s: float,
+    seed: int,
+    model: dsl.Output[dsl.Model],
+    metrics: dsl.Output[dsl.Metrics],
+) -> float:
+    """Learn to tell a product's category from its words; return the weighted F1 on validation.
+
+    Args:
+        train: What to learn from.
+        validation: What to calibrate on.
+        buckets: Size of the hashed vocabulary, a power of two.
+        penalty: How hard a wrong training text is punished.
+        encoder: Name or folder of a pretrained encoder; empty for the linear model.
+        budget_s: Seconds an encoder may be trained for.
+        seed: Of everything random.
+    """
+    from pathlib import Path
+    from typing import Any
+
+    from components.train_text import step
+
+    numbers: dict[str, Any] = {
+        "buckets": buckets,
+        "penalty": penalty,
+        "encoder": encoder,
+        "budget_s": budget_s,
+        "seed": seed,
+    }
+    score = step.run(Path(train.path), Path(validation.path), Path(model.path), **numbers)
+    metrics.log_metric("validation_weighted_f1", score)
+    model.metadata.update(numbers)
+    return score

@@ -1,0 +1,1 @@
+"""The training pipeline: described, compiled, run here, or submitted to a cluster."""

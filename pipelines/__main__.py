@@ -1,0 +1,117 @@
+"""Prepare data, compile the training pipeline, run it here, or submit it to a cluster."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from rich.console import Console
+
+from pipelines import data, report
+from pipelines.compile import PACKAGE, compile_training
+from pipelines.parameters import PARAMS, read_overrides, read_params
+from pipelines.settings import Settings
+from product_classifier.errors import ProductClassifierError
+
+REFUSED = 1
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do what the first word says; return the exit status."""
+    options = _parser().parse_args(argv)
+    console = Console(soft_wrap=True)
+    try:
+        options.command(options, console)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except (ProductClassifierError, ValidationError) as error:
+        sys.stderr.write(f"{options.name}: {error}\n")
+        return REFUSED
+    return 0
+
+
+def _data(options: argparse.Namespace, console: Console) -> None:
+    """Prepare data/: the challenge's files, or a sample; then the catalogue and its splits."""
+    console.print(f"the sides of the catalogue are in {data.prepare(_data_settings(options))}", highlight=False)
+
+
+def _compile(options: argparse.Namespace, console: Console) -> None:
+    """Compile the pipeline into one file."""
+    console.print(str(compile_training(options.output)), highlight=False)
+
+
+def _train(options: argparse.Namespace, console: Console) -> None:
+    """Run the compiled pipeline on this machine and put the release into service if it passes the gate."""
+    from pipelines import local, warm_up  # noqa: PLC0415 - kfp takes seconds, and --help needs none of it
+
+    settings = Settings()
+    with warm_up.tracking(settings.tracking, settings.experiment):
+        raw = options.raw if _elsewhere(options.raw) else str(data.ensure_raw(_data_settings(options)).absolute())
+        arguments = _arguments(options, settings, raw) | {"rollout": settings.rollout}
+        outcome = local.run(compile_training(), arguments, settings.state / "pipeline", console)
+    report.show(outcome, console)
+
+
+def _submit(options: argparse.Namespace, console: Console) -> None:
+    """Start a run of the compiled pipeline on Kubeflow Pipelines."""
+    from pipelines import submit  # noqa: PLC0415 - kfp takes seconds, and --help needs none of it
+
+    settings = Settings()
+    client = submit.connect(options.host or settings.pipelines_host, settings.pipelines_namespace)
+    arguments = _arguments(options, settings, options.raw) | {"rollout": options.rollout}
+    name = options.run_name or f"training-{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    run_id = submit.submit(client, compile_training(), arguments, name, settings.experiment)
+    console.print(json.dumps({"run_id": run_id, "run_name": name}), highlight=False)
+    if options.wait_s:
+        submit.wait(client, run_id, options.wait_s)
+
+
+def _arguments(options: argparse.Namespace, settings: Settings, raw: str) -> dict[str, Any]:
+    where = {
+        "raw": raw,
+        "store": settings.store,
+        "tracking_uri": settings.tracking,
+        "experiment": settings.experiment,
+        "git_commit": settings.commit,
+    }
+    return {**read_params(options.params), **where, **read_overrides(options.set)}
+
+
+def _elsewhere(raw: str | None) -> bool:
+    return raw is not None and "://" in raw
+
+
+def _data_settings(options: argparse.Namespace) -> data.DataSettings:
+    given = {"raw": options.raw, "products": options.products}
+    return data.DataSettings(**{name: value for name, value in given.items() if value is not None})
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pipelines", description=__doc__)
+    commands = parser.add_subparsers(dest="name", required=True, metavar="command")
+    offered = {"data": _data, "compile": _compile, "train": _train, "submit": _submit}
+    words = {name: commands.add_parser(name, help=do.__doc__, description=do.__doc__) for name, do in offered.items()}
+    for name, do in offered.items():
+        words[name].set_defaults(command=do)
+    words["compile"].add_argument("--output", type=Path, default=PACKAGE, help="file to write (%(default)s)")
+    for name in ("data", "train"):
+        words[name].add_argument("--raw", help="folder with the raw files, train also takes s3://bucket/prefix (RAW)")
+        words[name].add_argument("--products", type=int, help="size of the sample, where one is made (PRODUCTS)")
+    words["submit"].add_argument("--raw", required=True, help="s3://bucket/prefix of the raw files")
+    words["submit"].add_argument("--rollout", required=True, help="where the cluster puts releases into service")
+    words["submit"].add_argument("--host", help="Kubeflow Pipelines API (KF_PIPELINES_ENDPOINT)")
+    words["submit"].add_argument("--run-name", help="name of the run; by default made of the time")
+    words["submit"].add_argument("--wait-s", type=float, default=0.0, help="wait so many seconds for the run to end")
+    for name in ("train", "submit"):
+        words[name].add_argument("--params", type=Path, default=PARAMS, help="numbers to train with (%(default)s)")
+        words[name].add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change one of them")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

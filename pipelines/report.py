@@ -1,0 +1,43 @@
+"""Show a person what a local run gave."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from pipelines.local import Outcome
+
+COLUMNS = {
+    "weighted_f1": "weighted F1",
+    "macro_f1": "macro F1",
+    "accuracy": "accuracy",
+    "ece": "calibration error",
+    "items": "items",
+}
+
+
+def show(outcome: Outcome, console: Console) -> None:
+    """Print the scores of the three models, the release and the gate's verdict."""
+    outputs = outcome.outputs
+    scores = json.loads(Path(outputs["scores"].path).read_text(encoding="utf-8"))
+    verdict = json.loads(Path(outputs["verdict"].path).read_text(encoding="utf-8"))
+    console.print(_table(scores))
+    console.print(f"release  {outputs['release']}", highlight=False)
+    word = "promoted" if verdict["promote"] else "not promoted"
+    console.print(f"verdict  {word}: {verdict['reason']}", highlight=False)
+    console.print(f"took     {sum(outcome.seconds.values()):.1f} s, logs in {outcome.folder / 'logs'}", highlight=False)
+
+
+def _table(scores: dict[str, Any]) -> Table:
+    table = Table("model", *COLUMNS.values(), title="on the hold-out")
+    for kind in ("text", "image", "fusion"):
+        table.add_row(kind, *(_shown(scores[kind].get(name)) for name in COLUMNS))
+    return table
+
+
+def _shown(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,61 @@
+"""Give the compiled pipeline to Kubeflow Pipelines, as a version named by its content, and start a run of it."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipelines.compile import declared
+from pipelines.parameters import fit
+from product_classifier.errors import LauncherUnavailable, ProductClassifierError
+
+PIPELINE = "product-classifier-training"
+
+
+class RunFailed(ProductClassifierError):
+    """A run on a cluster ended in another state than success."""
+
+
+def submit(client: Any, package: Path, arguments: Mapping[str, Any], run_name: str, experiment: str) -> str:
+    """Upload the pipeline unless this very version is there, start a run, and return its id."""
+    fitted = fit(arguments, declared(package))
+    pipeline, version = _upload(client, package)
+    run = client.run_pipeline(
+        client.create_experiment(experiment).experiment_id,
+        run_name,
+        pipeline_id=pipeline,
+        version_id=version,
+        params=fitted,
+        enable_caching=False,
+    )
+    return str(run.run_id)
+
+
+def wait(client: Any, run_id: str, timeout_s: float) -> None:
+    """Return when the run has succeeded; raise `RunFailed` when it ends otherwise."""
+    run = client.wait_for_run_completion(run_id, timeout_s)
+    if run.state.upper() != "SUCCEEDED":
+        raise RunFailed(f"run {run_id} ended as {run.state}")
+
+
+def connect(host: str, namespace: str) -> Any:
+    """Return a client; its constructor asks the API for its health."""
+    import kfp  # noqa: PLC0415 - takes seconds
+    from urllib3.exceptions import HTTPError  # noqa: PLC0415 - comes with kfp
+
+    try:
+        return kfp.Client(host=host, namespace=namespace)
+    except (HTTPError, OSError, RuntimeError) as error:
+        raise LauncherUnavailable(f"Kubeflow Pipelines at {host!r} does not answer: {error!s:.200}") from error
+
+
+def _upload(client: Any, package: Path) -> tuple[str, str]:
+    name = hashlib.sha256(package.read_bytes()).hexdigest()[:12]
+    pipeline = client.get_pipeline_id(PIPELINE)
+    if pipeline is None:
+        pipeline = client.upload_pipeline(str(package), PIPELINE).pipeline_id
+    known = client.list_pipeline_versions(pipeline, page_size=100, sort_by="created_at desc").pipeline_versions or []
+    version = next((one for one in known if one.display_name == name), None)
+    if version is None:
+        version = client.upload_pipeline_version(str(package), name, pipeline_id=pipeline)
+    return str(pipeline), str(version.pipeline_version_id)

@@ -1,0 +1,120 @@
+"""The whole training, from raw files to a release in service."""
+
+from typing import NamedTuple
+
+from kfp import dsl
+
+from components.evaluate.component import evaluate
+from components.fit_fusion.component import fit_fusion
+from components.prepare_catalogue.component import prepare_catalogue
+from components.promote.component import promote
+from components.register.component import register
+from components.split_catalogue.component import split_catalogue
+from components.train_image.component import train_image
+from components.train_text.component import train_text
+from pipelines.cluster import LARGE, SMALL, place
+
+
+class Result(NamedTuple):
+    """What a run gives."""
+
+    release: str
+    promoted: bool
+    scores: dsl.Artifact
+    verdict: dsl.Artifact
+
+
+@dsl.pipeline(name="training", description="Train the text, image and fusion models; release and promote them.")
+def training(
+    raw: str,
+    store: str,
+    tracking_uri: str,
+    rollout: str,
+    experiment: str = "product-classifier",
+    git_commit: str = "",
+    seed: int = 27,
+    max_reject_share: float = 0.05,
+    share_train: float = 0.7,
+    share_validation: float = 0.1,
+    share_test: float = 0.1,
+    share_unseen: float = 0.1,
+    text_buckets: int = 262144,
+    text_penalty: float = 0.5,
+    text_encoder: str = "",
+    text_budget_s: float = 600.0,
+    image_size: int = 64,
+    image_epochs: int = 30,
+    image_budget_s: float = 20.0,
+    image_learning_rate: float = 0.002,
+    image_encoder: str = "",
+) -> Result:
+    catalogue = prepare_catalogue(raw=raw, max_reject_share=max_reject_share)
+
+    splits = split_catalogue(
+        catalogue=catalogue.outputs["catalogue"],
+        share_train=share_train,
+        share_validation=share_validation,
+        share_test=share_test,
+        share_unseen=share_unseen,
+    )
+    train, validation, test = (splits.outputs[side] for side in ("train", "validation", "test"))
+
+    text = train_text(
+        train=train,
+        validation=validation,
+        buckets=text_buckets,
+        penalty=text_penalty,
+        encoder=text_encoder,
+        budget_s=text_budget_s,
+        seed=seed,
+    )
+    image = train_image(
+        raw=raw,
+        train=train,
+        validation=validation,
+        size=image_size,
+        epochs=image_epochs,
+        budget_s=image_budget_s,
+        learning_rate=image_learning_rate,
+        encoder=image_encoder,
+        seed=seed,
+    )
+    models = {"text": text.outputs["model"], "image": image.outputs["model"]}
+
+    fusion = fit_fusion(raw=raw, validation=validation, **models)
+    models["fusion"] = fusion.outputs["model"]
+
+    judged = evaluate(raw=raw, test=test, **models)
+
+    release = register(
+        **models,
+        metrics=judged.outputs["scores"],
+        report=judged.outputs["report"],
+        test=test,
+        data_revision=catalogue.outputs["Output"],
+        store=store,
+        tracking_uri=tracking_uri,
+        experiment=experiment,
+        git_commit=git_commit,
+    )
+
+    promoted = promote(
+        release=release.outputs["Output"],
+        store=store,
+        tracking_uri=tracking_uri,
+        experiment=experiment,
+        rollout=rollout,
+    )
+
+    for task in (catalogue, fusion, judged, release, promoted):
+        place(task, SMALL, store=True)
+    for task in (splits, text):
+        place(task, SMALL)
+    place(image, LARGE, store=True)
+
+    return Result(
+        release=release.outputs["Output"],
+        promoted=promoted.outputs["Output"],
+        scores=judged.outputs["scores"],
+        verdict=promoted.outputs["verdict"],
+    )

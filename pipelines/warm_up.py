@@ -1,0 +1,22 @@
+"""Let an embedded MLflow make its tables while the models are still being trained."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+CODE = "import sys; from components.tracking import Tracking; Tracking(*sys.argv[1:])"
+
+
+@contextmanager
+def tracking(uri: str, experiment: str) -> Iterator[None]:
+    """Connect once in a process beside; what it meets, the step that registers will meet and report."""
+    if not uri.startswith("sqlite:"):
+        yield
+        return
+    command = [sys.executable, "-c", CODE, uri, experiment]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:  # noqa: S603
+        try:
+            yield
+        finally:
+            process.terminate()
