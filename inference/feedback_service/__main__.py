@@ -1,9 +1,12 @@
 """Run the feedback service: `python -m inference.feedback_service`, configured by FEEDBACK_* variables."""
 
 import argparse
+import signal
 import sys
+from contextlib import suppress
 
 import uvicorn
+from fastapi import FastAPI
 from pydantic import ValidationError
 
 from inference.feedback_service.app import create_app
@@ -29,8 +32,16 @@ def main() -> int:
     journal = None
     if settings.journal_mb:
         journal = Journal(settings.state_dir / "feedback-journal", max_bytes=settings.journal_mb * MIB)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again when it has stopped
+    with suppress(KeyboardInterrupt):
+        serve(settings, create_app(store, journal, settings))
+    return 0
+
+
+def serve(settings: Settings, app: FastAPI) -> None:
+    """Answer until stopped."""
     uvicorn.run(
-        create_app(store, journal, settings),
+        app,
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -38,7 +49,6 @@ def main() -> int:
         server_header=False,
         timeout_graceful_shutdown=settings.shutdown_s,
     )
-    return 0
 
 
 if __name__ == "__main__":

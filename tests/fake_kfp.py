@@ -1,0 +1,106 @@
+"""The part of the Kubeflow Pipelines API that a trigger uses, over HTTP: names are not unique, replies get lost."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+PARAMETERS = {"run_id", "snapshot"}
+
+
+@dataclass
+class FakeKfp:
+    """What the API knows; `fail` answers every call with this status, `lose` drops replies to creations."""
+
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    experiments: list[dict[str, Any]] = field(default_factory=list)
+    fail: int = 0
+    lose: int = 0
+    url: str = ""
+
+    def create(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        unknown = set(body["runtime_config"]["parameters"]) - PARAMETERS
+        if unknown:
+            return 400, {"error": f"parameter {unknown.pop()} is not defined"}
+        run = {
+            "run_id": f"run-{len(self.runs)}",
+            "display_name": body["display_name"],
+            "state": "PENDING",
+            "parameters": body["runtime_config"]["parameters"],
+        }
+        self.runs.append(run)
+        return 200, run
+
+    def named(self, kind: list[dict[str, Any]], query: str) -> list[dict[str, Any]]:
+        given = parse_qs(query).get("filter", ['{"predicates": []}'])[0]
+        names = [predicate["stringValue"] for predicate in json.loads(given)["predicates"]]
+        return [item for item in kind if item["display_name"] in names or not names]
+
+
+@contextmanager
+def fake_kfp() -> Iterator[FakeKfp]:
+    """Serve the API on a free port."""
+    api = FakeKfp()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self._failed():
+                return
+            url = urlsplit(self.path)
+            if url.path.endswith("/experiments"):
+                self._answer(200, {"experiments": api.named(api.experiments, url.query)})
+            elif url.path.endswith("/runs"):
+                self._answer(200, {"runs": api.named(api.runs, url.query)})
+            elif url.path.endswith("/healthz"):
+                self._answer(200, {"multi_user": False})
+            else:
+                self._answer(404, {})
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"] or 0)) or b"{}")
+            if self._failed():
+                return
+            if self.path.endswith(":terminate"):
+                name = self.path.rpartition("/")[2].removesuffix(":terminate")
+                next(run for run in api.runs if run["run_id"] == name)["state"] = "CANCELING"
+                self._answer(200, {})
+            elif self.path.endswith("/experiments"):
+                api.experiments.append({"experiment_id": "e-1", "display_name": body["display_name"]})
+                self._answer(200, api.experiments[-1])
+            else:
+                status, reply = api.create(body)
+                if api.lose:
+                    api.lose -= 1
+                    self.close_connection = True
+                    return
+                self._answer(status, reply)
+
+        def log_message(self, *_: object) -> None:
+            """Stay silent."""
+
+        def _failed(self) -> bool:
+            if api.fail:
+                self._answer(api.fail, {"error": "not now"})
+            return bool(api.fail)
+
+        def _answer(self, status: int, reply: dict[str, Any]) -> None:
+            data = json.dumps(reply).encode()
+            self.send_response(status)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        api.url = f"http://127.0.0.1:{server.server_port}"
+        try:
+            yield api
+        finally:
+            server.shutdown()
+            thread.join()
