@@ -18,9 +18,7 @@ _SUBPIXELS: Final = 1 << _SHIFT
 class Canvas:
     """Draw with coordinates from 0 to 1, x to the right and y downwards."""
 
-    def __init__(
-        self, pixels: NDArray[np.uint8], centre: Point, side: float, degrees: float, mirrored: bool
-    ) -> None:
+    def __init__(self, pixels: NDArray[np.uint8], centre: Point, side: float, degrees: float, mirrored: bool) -> None:
         self._pixels = pixels
         self._side = side
         self._degrees = degrees

@@ -18,9 +18,9 @@ from product_classifier.sample.texts import NEIGHBOURHOOD_OF, near_copy, write_o
 from product_classifier.sample.words import SHIFTED, VOCABULARIES
 from product_classifier.splits import hashed_side, text_key
 
-SEASON: Final = 0.08
+SEASON: Final = 0.06
 """Share of the catalogue that is new this season."""
-SEASON_IN_TEST: Final = 0.25
+SEASON_IN_TEST: Final = 0.2
 SHIFTED_IN_SEASON: Final = 0.25
 WRONG_LABEL: Final = 0.035
 COPIES: Final = 0.03

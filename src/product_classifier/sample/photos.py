@@ -15,19 +15,21 @@ from numpy.typing import NDArray
 from product_classifier.sample import drawings
 from product_classifier.sample.canvas import Canvas, Colour
 
-PACKAGING: Final = 0.16
+PACKAGING: Final = 0.25
 """Share of photos that show a parcel and nothing of the product."""
+PACKAGING_IN_SEASON: Final = 0.75
+"""The same for products so new that nobody has photographed them yet."""
 
 Pixels = NDArray[np.uint8]
 
 _TILE: Final = 512
 
 
-def photo(random: np.random.Generator, code: int) -> bytes:
+def photo(random: np.random.Generator, code: int, packaging: float = PACKAGING) -> bytes:
     """Return a JPEG of a product of a category: another place, size, turn, background and light every time."""
     width, height = (int(side) for side in random.integers(96, 161, 2))
     pixels = _background(random, width, height)
-    draw = drawings.parcel if random.random() < PACKAGING else DRAWINGS[code]
+    draw = drawings.parcel if random.random() < packaging else DRAWINGS[code]
     side = min(width, height) * random.uniform(0.55, 0.95)
     place = (width / 2 + random.uniform(-0.12, 0.12) * width, height / 2 + random.uniform(-0.12, 0.12) * height)
     draw(Canvas(pixels, place, side, random.normal(0, 12), bool(random.random() < 0.5)), random)

@@ -15,9 +15,9 @@ from product_classifier.sample.words import (
 
 NEIGHBOURHOOD_OF: Final = {code: group for group in NEIGHBOURHOODS for code in group.codes}
 
-VAGUE: Final = 0.19
+VAGUE: Final = 0.08
 """Share of offers whose title only says what a whole neighbourhood says."""
-MISLEADING: Final = 0.05
+MISLEADING: Final = 0.02
 """Share of offers named after a neighbouring category."""
 NO_DESCRIPTION: Final = 0.35
 ENTITIES: Final = 0.05
@@ -60,7 +60,9 @@ def _title(random: Random, name: str, trait: str, group: Neighbourhood) -> str:
     random.shuffle(parts)
     separator = random.choice((" - ", " ", ", ", " "))
     ending = random.choice(("", random.choice(COLOURS), random.choice(SALES), f"Réf {random.randrange(10**7, 10**8)}"))
-    size = random.choice(("", "", f"{random.randrange(1, 99)} x {random.randrange(1, 99)} cm", f"lot de {random.randrange(2, 20)}"))
+    size = random.choice(
+        ("", "", f"{random.randrange(1, 99)} x {random.randrange(1, 99)} cm", f"lot de {random.randrange(2, 20)}")
+    )
     title = separator.join(part for part in (" ".join(parts), trait, size, ending) if part)
     style = random.random()
     return title.upper() if style < 0.08 else title.title() if style < 0.5 else title[:1].upper() + title[1:]

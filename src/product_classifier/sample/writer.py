@@ -13,7 +13,7 @@ import numpy as np
 from product_classifier.errors import CatalogueError
 from product_classifier.raw_files import is_challenge
 from product_classifier.sample.offers import Offer, offer
-from product_classifier.sample.photos import photo
+from product_classifier.sample.photos import PACKAGING, PACKAGING_IN_SEASON, photo
 
 MARKER: Final = "SAMPLE.json"
 PRODUCT_FILE: Final = "X_train_update.csv"
@@ -90,7 +90,8 @@ def _write_products(
             made = offer(seed, number, products)
             product_id, image_id = _ids(seed, number)
             if made.photo is not None:
-                shown = photo(np.random.default_rng([seed, made.photo]), made.code)
+                packaging = PACKAGING_IN_SEASON if made.season else PACKAGING
+                shown = photo(np.random.default_rng([seed, made.photo]), made.code, packaging)
                 (photos / f"image_{image_id}_product_{product_id}.jpg").write_bytes(shown)
             tell(number, made)
             yield row, made.title, made.description, product_id, image_id
