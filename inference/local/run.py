@@ -4,13 +4,12 @@ import os
 import sys
 import threading
 import time
-from pathlib import Path
 
 from inference.local.occupancy import check_ports, only_run
 from inference.local.output import Screen
 from inference.local.preparation import prepare
 from inference.local.readiness import announce, wait_until_ready
-from inference.local.services import services
+from inference.local.services import Service, services
 from inference.local.settings import Settings
 from inference.local.supervision import Supervision
 from inference.observability import configure_logging
@@ -24,12 +23,12 @@ def run() -> int:
     began_s = time.monotonic()
     settings = Settings()
     configure_logging("local", to=sys.stdout)
-    state_dir = settings.state_dir.resolve()
     try:
-        with only_run(state_dir, f"process {os.getpid()}, port {settings.port}"):
-            check_ports(services(settings))
+        with only_run(settings.state_dir.resolve(), f"process {os.getpid()}, port {settings.port}"):
+            planned = services(settings)
+            check_ports(planned)
             prepare(settings)
-            return _serve(settings, state_dir, began_s)
+            return _serve(settings, planned, began_s)
     except ProductClassifierError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
@@ -38,9 +37,10 @@ def run() -> int:
         return INTERRUPTED
 
 
-def _serve(settings: Settings, state_dir: Path, began_s: float) -> int:
+def _serve(settings: Settings, planned: tuple[Service, ...], began_s: float) -> int:
+    state_dir = settings.state_dir.resolve()
     screen = Screen(as_json=settings.log_format.lower() == "json")
-    supervision = Supervision(services(settings), state_dir, screen)
+    supervision = Supervision(planned, state_dir, screen)
 
     failed = threading.Event()
 

@@ -1,5 +1,6 @@
 """The processes of a local run: their commands, ports and environment, all in one table."""
 
+import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,8 +24,9 @@ class Service:
 
 
 def services(settings: Settings) -> tuple[Service, ...]:
-    """Return what is started, models first; they are stopped in the opposite order."""
+    """Return what is started; the gateway comes last and is stopped first."""
     port = settings.port
+    shared_secret = secrets.token_urlsafe(48)
     return (
         _model("text-predictor", settings, port + 11, port + 12),
         _model("image-predictor", settings, port + 13, port + 14),
@@ -37,6 +39,17 @@ def services(settings: Settings) -> tuple[Service, ...]:
             FUSION_IMAGE_URL=f"http://{HOST}:{port + 13}",
         ),
         Service(
+            "feedback-service",
+            (sys.executable, "-m", "inference.feedback_service"),
+            {"http": port + 2},
+            {
+                "FEEDBACK_HOST": HOST,
+                "FEEDBACK_PORT": str(port + 2),
+                "FEEDBACK_INTERNAL_TOKEN": shared_secret,
+                "FEEDBACK_STATE_DIR": str(settings.state_dir.resolve()),
+            },
+        ),
+        Service(
             "auth-proxy",
             (sys.executable, "-m", "inference.auth_proxy"),
             {"http": port, "metrics": port + 1},
@@ -47,6 +60,8 @@ def services(settings: Settings) -> tuple[Service, ...]:
                 "AUTH_PROXY_TEXT_URL": f"http://{HOST}:{port + 11}",
                 "AUTH_PROXY_IMAGE_URL": f"http://{HOST}:{port + 13}",
                 "AUTH_PROXY_FUSION_URL": f"http://{HOST}:{port + 15}",
+                "AUTH_PROXY_FEEDBACK_URL": f"http://{HOST}:{port + 2}",
+                "AUTH_PROXY_INTERNAL_TOKEN": shared_secret,
                 "AUTH_PROXY_STATE_DIR": str(settings.state_dir.resolve()),
                 "AUTH_PROXY_STORE_URL": settings.store_url,
             },

@@ -28,10 +28,15 @@ pidfile = %(ENV_state)s/supervisord.pid
 identifier = product-classifier
 """
 
+BEHIND = """
+[group:behind]
+programs = <names>
+priority = 1
+"""
+
 PROGRAM = """
 [program:<name>]
 command = filled in later
-priority = <priority>
 autorestart = true
 startsecs = 2
 startretries = 4
@@ -48,7 +53,7 @@ log = get_logger()
 
 
 class Supervision:
-    """The running services; `serve` returns when they have been stopped."""
+    """The running services; the last one is the gateway: it is stopped first, the others then stop together."""
 
     def __init__(self, services: Iterable[Service], state_dir: Path, screen: Screen) -> None:
         self._options = _options(tuple(services), state_dir)
@@ -66,7 +71,7 @@ class Supervision:
             self._options.close_logger()
 
     def stop(self) -> None:
-        """Stop all services, the gateway first."""
+        """Stop the last service, then those behind it."""
         self._options.mood = SupervisorStates.SHUTDOWN
 
     @property
@@ -121,8 +126,10 @@ def _options(services: tuple[Service, ...], state_dir: Path) -> "_Options":
     text = SUPERVISOR
     if os.getuid() == 0:
         text += f"user = {pwd.getpwuid(0).pw_name}\n"  # said aloud, or supervisor calls it critical
-    for priority, service in enumerate(services, start=1):
-        text += PROGRAM.replace("<name>", service.name).replace("<priority>", str(priority))
+    for service in services:
+        text += PROGRAM.replace("<name>", service.name)
+    if behind := services[:-1]:
+        text += BEHIND.replace("<names>", ",".join(service.name for service in behind))
     path = state_dir / "supervisord.conf"
     path.write_text(text, encoding="utf-8")
     options.realize(["-c", str(path)], doc="")
