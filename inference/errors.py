@@ -3,6 +3,8 @@
 InvalidInput
 └── InvalidTensor       names the tensor and the row
 ProductClassifierError
+├── ModelUnavailable
+│   └── RowsUnanswered  no model is left that could say something about these rows
 ├── UnknownModel        no model, version or route of this name here
 ├── ReleaseNotLoaded    the release asked for is not one of those in memory
 ├── BodyTooLarge        more bytes than a request may have
@@ -36,6 +38,14 @@ class UnknownModel(ProductClassifierError):
 
 class ReleaseNotLoaded(ProductClassifierError):
     """The release asked for is not one of those in memory."""
+
+
+class RowsUnanswered(ModelUnavailable):
+    """No model is left that could say something about these rows."""
+
+    def __init__(self, rows: list[int], reason: str) -> None:
+        self.rows = rows
+        super().__init__(f"nothing can be said about rows {', '.join(map(str, rows))}: {reason}")
 
 
 class BodyTooLarge(ProductClassifierError):
@@ -83,9 +93,11 @@ def told(error: Exception) -> str:
 
 def document(error: Exception, request_id: str) -> dict[str, Any]:
     """Return the JSON of an error: `error` as V1 and V2 clients read it, and where it was for programs."""
-    where = (
-        {"input": error.tensor, "row": error.row, "reason": error.reason} if isinstance(error, InvalidTensor) else {}
-    )
+    where: dict[str, Any] = {}
+    if isinstance(error, RowsUnanswered):
+        where = {"rows": error.rows}
+    elif isinstance(error, InvalidTensor):
+        where = {"input": error.tensor, "row": error.row, "reason": error.reason}
     kind = verdict(error).outcome
     return {"error": told(error), "kind": kind, "request_id": request_id} | {
         k: v for k, v in where.items() if v is not None

@@ -96,7 +96,7 @@ def main(arguments: list[str]) -> int:
         state = options.state or settings.state_dir
         match options.command:
             case "accounts":
-                make_accounts(_users(state), options.file)
+                make_accounts(_users(state), options.file or state / "accounts.json")
             case "add-user":
                 password = sys.stdin.readline().rstrip("\n") if not sys.stdin.isatty() else getpass.getpass()
                 _users(state).add(options.name, password, Role(options.role))
@@ -126,7 +126,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         command.add_argument("--state", type=Path, default=argparse.SUPPRESS)
         match name:
             case "accounts":
-                command.add_argument("--file", type=Path, required=True)
+                command.add_argument("--file", type=Path, help="where to keep them; accounts.json in the state folder")
             case "add-user":
                 command.add_argument("name")
                 command.add_argument("--role", choices=list(Role), default=Role.USER)

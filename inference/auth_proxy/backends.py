@@ -15,6 +15,7 @@ from yarl import URL
 
 from inference.auth_proxy.products import Product
 from inference.errors import shown
+from inference.observability import get_logger
 from inference.protocol import NUMPY_TYPES
 from product_classifier.errors import InvalidInput, ModelUnavailable
 
@@ -213,7 +214,8 @@ def _refusal(status: int, data: bytes) -> Exception:
         row, tensor = about.get("row"), about.get("input")
         reason = str(about.get("reason") or about.get("error") or "the models cannot use this product")
         return RowRefused(reason, row if isinstance(row, int) else None, tensor if isinstance(tensor, str) else None)
-    return ModelUnavailable(f"{FUSION} answered {status}: {shown(str(about.get('error', '')))}")
+    get_logger().warning("model_failed", model=FUSION, status=status, reason=shown(str(about.get("error", ""))))
+    return ModelUnavailable(f"{FUSION} answered {status}")
 
 
 def _as_object(data: bytes) -> dict[str, Any]:

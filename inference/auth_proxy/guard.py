@@ -135,7 +135,7 @@ class Guard:
             problem = from_error(error)
             if problem.status < 500:
                 return problem
-            self._log.warning("could_not_answer", exc_info=error)
+            self._log.warning("could_not_answer", kind=type(error).__name__, reason=str(error))
             return problem
         self._log.error("unexpected_error", exc_info=error)
         return from_error(ProductClassifierError())

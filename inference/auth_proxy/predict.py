@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from inference.auth_proxy.backends import Backends, Inference, RowRefused
 from inference.auth_proxy.metrics import Metrics
-from inference.auth_proxy.problems import Problem
+from inference.auth_proxy.problems import Problem, from_error
 from inference.auth_proxy.products import Product
 from inference.auth_proxy.recorder import Kept, Recorder
 from inference.errors import shown
@@ -30,6 +30,8 @@ from product_classifier.records import (
 TOP = 5
 ALONE_AT_ONCE = 8
 Answer = dict[str, Any]
+Told = dict[int, tuple[Product, tuple[Inference, int] | Problem]]
+"""By position in the batch: the product, and its row of an inference or what is wrong with it."""
 
 
 class Predictor:
@@ -79,9 +81,7 @@ class Predictor:
         finally:
             self._free += 1
 
-    async def _ask(
-        self, products: Mapping[int, Product], request_id: str
-    ) -> dict[int, tuple[Product, tuple[Inference, int] | Problem]]:
+    async def _ask(self, products: Mapping[int, Product], request_id: str) -> Told:
         """Ask about all at once; when one of them is refused, about each alone."""
         if not products:
             return {}
@@ -89,11 +89,34 @@ class Predictor:
             inference = await self._backends.infer(list(products.values()), request_id)
         except RowRefused:
             return await self._ask_each(products, request_id)
+        except ModelUnavailable:
+            return await self._ask_by_kind(products, request_id)
         return {i: (product, (inference, n)) for n, (i, product) in enumerate(products.items())}
 
-    async def _ask_each(
-        self, products: Mapping[int, Product], request_id: str
-    ) -> dict[int, tuple[Product, tuple[Inference, int] | Problem]]:
+    async def _ask_by_kind(self, products: Mapping[int, Product], request_id: str) -> Told:
+        """Ask again in groups that need the same models: those one model can answer need not wait for the other."""
+        kinds: dict[tuple[bool, bool], dict[int, Product]] = {}
+        for index, product in products.items():
+            kinds.setdefault((product.has_text, bool(product.image)), {})[index] = product
+        if len(kinds) == 1:
+            raise ModelUnavailable("no model is left that could answer")
+        results: Told = {}
+        failures: list[ModelUnavailable] = []
+        for group in kinds.values():
+            try:
+                inference = await self._backends.infer(list(group.values()), request_id)
+            except ModelUnavailable as error:
+                failures.append(error)
+                results |= {i: (product, from_error(error)) for i, product in group.items()}
+            except RowRefused:
+                results |= await self._ask_each(group, request_id)
+            else:
+                results |= {i: (product, (inference, n)) for n, (i, product) in enumerate(group.items())}
+        if len(failures) == len(kinds):
+            raise failures[0]
+        return results
+
+    async def _ask_each(self, products: Mapping[int, Product], request_id: str) -> Told:
         places = asyncio.Semaphore(ALONE_AT_ONCE)
 
         async def alone(index: int, product: Product) -> tuple[Inference, int] | Problem:

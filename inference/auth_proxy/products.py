@@ -102,9 +102,10 @@ async def _from_form(body: bytes, content_type: str) -> Product:
 
 
 class _Utf8Parser(MultiPartParser):
-    """Refuses texts that are not UTF-8, where its parent reads them as latin-1."""
+    """Refuses texts that are not UTF-8, where its parent would read them as something else."""
 
     def on_part_end(self) -> None:
+        self._charset = "utf-8"
         if self._current_part.file is None:
             self._current_part.data.decode("utf-8")
         super().on_part_end()

@@ -14,7 +14,7 @@ import aiohttp
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.errors import InvalidTensor, ReleaseNotLoaded, shown
+from inference.errors import InvalidTensor, ReleaseNotLoaded, RowsUnanswered
 from inference.fusion_transformer.hop import Columns, Hop, Opinion, connect
 from inference.fusion_transformer.settings import Settings
 from inference.model_server.flags import Flags
@@ -75,10 +75,6 @@ class Opinions:
     probabilities: dict[str, NDArray[np.float32]]
     heard: dict[str, Rows]
     unavailable: dict[str, Exception] = field(default_factory=dict)
-
-
-class Unanswered(ModelUnavailable):
-    """No model is left that could say something about these rows."""
 
 
 class FusionTransformer(ProductModel[FusionModel]):
@@ -150,7 +146,7 @@ def _fuse(opinions: Opinions, loaded: Loaded[FusionModel]) -> Answer:
     heard_text, heard_image = opinions.heard[TEXT], opinions.heard[IMAGE]
     if left := np.flatnonzero(~(heard_text | heard_image)).tolist():
         reasons = "; ".join(str(error) for error in opinions.unavailable.values())
-        raise Unanswered(f"nothing can be said about rows {shown(left)}: {reasons}")
+        raise RowsUnanswered(left, reasons)
     said = opinions.probabilities
     fused = loaded.model.combine(said[TEXT], said[IMAGE], heard_text, heard_image)
     codes = np.asarray(loaded.codes, np.int64)[fused.argmax(axis=1)]

@@ -3,12 +3,14 @@
 The SDK reads `sys.argv` when it is imported, so flags are parsed first and the SDK is imported after.
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from inference.model_server.flags import Flags, parse_flags
+from inference.model_server.lean_sdk import import_sdk
 from inference.observability import configure_logging, get_logger
 from product_classifier.errors import BundleRefused
 
@@ -29,6 +31,8 @@ def serve(service: str, make: Callable[[Flags], "ProductModel[Any]"], argv: Sequ
     sys.argv[1:] = []
     configure_logging(service)
     log = get_logger()
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its core logs in lines of its own, beside ours
+    import_sdk()
     from inference.model_server.server import Server  # noqa: PLC0415 - see above
 
     try:

@@ -69,8 +69,7 @@ class Server(ModelServer):
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         serving = asyncio.create_task(rest.serve([self._socket]))
-        while not (rest.started or serving.done()):
-            await asyncio.sleep(0.001)
+        await rest.listening.wait()
         self._log_serving()
         await stop.wait()
         log.info("stopping")
@@ -115,6 +114,14 @@ class _SdkRoutes(RESTServer):
 
 class _Rest(uvicorn.Server):
     """Uvicorn, with the signals left to us: REST and gRPC stop together."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

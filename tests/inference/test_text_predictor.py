@@ -1,14 +1,12 @@
 """The text predictor over HTTP."""
 
-from pathlib import Path
-
 import httpx
 import numpy as np
 import pytest
 
 from product_classifier.categories import CODES
 from product_classifier.release import Release, load_text
-from tests.inference.model_servers import RunningServer, served
+from tests.inference.model_servers import RunningServer
 
 TITLES = ["Livre de poche", "Console de jeux rétro", ""]
 BODIES = ["<p>Broché &amp; neuf</p>", "", "Une lampe"]
@@ -149,12 +147,3 @@ def test_a_request_is_one_line_with_its_id_and_without_its_text(server: RunningS
     assert 1 == len(lines)
     assert '"outcome":"ok"' in lines[0]
     assert "secret" not in server.logged()
-
-
-def test_serves_a_bundle_alone(releases: tuple[Release, Release], logs: Path) -> None:
-    with served(["text-predictor"], releases[0].path / "text", logs) as running:
-        server = running["text-predictor"]
-        reply = httpx.post(server.infer, json={"inputs": [tensor("designation", ["a"])]}).json()
-
-        assert releases[0].id == reply["parameters"]["release"]
-        assert 0 == server.stop()
