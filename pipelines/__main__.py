@@ -87,7 +87,7 @@ def _elsewhere(raw: str | None) -> bool:
 
 
 def _data_settings(options: argparse.Namespace) -> data.DataSettings:
-    given = {"raw": options.raw, "products": options.products}
+    given = {"raw": options.raw, "products": options.products, "params": options.params}
     return data.DataSettings(**{name: value for name, value in given.items() if value is not None})
 
 
@@ -107,8 +107,9 @@ def _parser() -> argparse.ArgumentParser:
     words["submit"].add_argument("--host", help="Kubeflow Pipelines API (KF_PIPELINES_ENDPOINT)")
     words["submit"].add_argument("--run-name", help="name of the run; by default made of the time")
     words["submit"].add_argument("--wait-s", type=float, default=0.0, help="wait so many seconds for the run to end")
+    for name in ("data", "train", "submit"):
+        words[name].add_argument("--params", type=Path, default=PARAMS, help="numbers to work with (%(default)s)")
     for name in ("train", "submit"):
-        words[name].add_argument("--params", type=Path, default=PARAMS, help="numbers to train with (%(default)s)")
         words[name].add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change one of them")
     return parser
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from pipelines.parameters import PARAMS, read_section
 from product_classifier.errors import CatalogueError, ProductClassifierError
 from product_classifier.raw_files import is_challenge
 from product_classifier.sample import is_sample
@@ -27,8 +28,11 @@ class DataSettings(BaseSettings):
     raw: Path | None = None
     """Folder with the challenge's files (RAW); what is in data/raw by default."""
 
-    products: int = Field(default=2500, ge=27)
-    """Size of the sample, where one is made (PRODUCTS)."""
+    products: int | None = Field(default=None, ge=27)
+    """Size of the sample, where one is made (PRODUCTS); params.yaml says it by default."""
+
+    params: Path = PARAMS
+    """The numbers of the steps (PARAMS)."""
 
 
 def ensure_raw(settings: DataSettings) -> Path:
@@ -36,24 +40,27 @@ def ensure_raw(settings: DataSettings) -> Path:
     folder = settings.data_dir / "raw"
     if settings.raw is not None:
         _link(folder, settings.raw)
-    if not is_challenge(folder) or is_sample(folder):
-        _component("make_sample", folder=folder, products=settings.products)
+    missing = not is_challenge(folder)
+    if missing or (is_sample(folder) and settings.products is not None):
+        size = {} if settings.products is None else {"products": settings.products}
+        _component("make_sample", settings, folder=folder, **size)
     return folder
 
 
 def prepare(settings: DataSettings) -> Path:
-    """Write the catalogue, its rejects and its four sides below the data folder; return the folder of the sides."""
-    data, splits = settings.data_dir, settings.data_dir / "splits"
+    """Write the catalogue, its rejects and its four sides where the stages of dvc.yaml write them."""
+    folder, catalogue = settings.data_dir, settings.data_dir / "catalogue.parquet"
     _component(
         "prepare_catalogue",
+        settings,
         raw=ensure_raw(settings),
-        catalogue=data / "catalogue.parquet",
-        rejects=data / "rejects.csv",
-        report=data / "catalogue.json",
+        catalogue=catalogue,
+        rejects=folder / "rejects.csv",
+        report=folder / "catalogue.json",
     )
-    sides = {side: splits / f"{side}.parquet" for side in ("train", "validation", "test", "unseen")}
-    _component("split_catalogue", catalogue=data / "catalogue.parquet", report=splits / "report.json", **sides)
-    return splits
+    sides = {side: folder / "splits" / f"{side}.parquet" for side in ("train", "validation", "test", "unseen")}
+    _component("split_catalogue", settings, catalogue=catalogue, report=folder / "splits.json", **sides)
+    return folder / "splits"
 
 
 def _link(folder: Path, raw: Path) -> None:
@@ -80,8 +87,9 @@ def _unused(path: Path) -> Path:
     return path
 
 
-def _component(name: str, **options: Path | float) -> None:
-    words = [word for key, value in options.items() for word in (f"--{key.replace('_', '-')}", str(value))]
+def _component(name: str, settings: DataSettings, **options: object) -> None:
+    given = {**read_section(name, settings.params), **options}
+    words = [word for key, value in given.items() for word in (f"--{key.replace('_', '-')}", str(value))]
     command = [sys.executable, "-m", "components", name, *words]
     if subprocess.run(command, check=False).returncode:  # noqa: S603 - our own steps
         raise StageFailed(f"{name} could not be done")

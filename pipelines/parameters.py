@@ -19,16 +19,16 @@ class ParameterError(ProductClassifierError):
 
 def read_params(path: Path = PARAMS) -> dict[str, Any]:
     """Return the numbers of the file under the names the pipeline has for them; none if there is no file."""
-    if not path.is_file():
-        return {}
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{path} is not YAML: {str(error).replace(chr(10), ' ')[:200]}") from error
+    values = _read(path)
     found = {"seed": values["seed"]} if "seed" in values else {}
     for section, prefix in SECTIONS.items():
         found |= {f"{prefix}{name}": value for name, value in (values.get(section) or {}).items()}
     return found
+
+
+def read_section(step: str, path: Path = PARAMS) -> dict[str, Any]:
+    """Return the numbers of one step."""
+    return dict(_read(path).get(step) or {})
 
 
 def read_overrides(pairs: Sequence[str]) -> dict[str, Any]:
@@ -58,3 +58,15 @@ def fit(arguments: Mapping[str, Any], declared: Mapping[str, type]) -> dict[str,
         else:
             raise ParameterError(f"parameter {name} must be {kind.__name__}, not {value!r:.80}")
     return fitted
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{path} is not YAML: {str(error).replace(chr(10), ' ')[:200]}") from error
+    if not isinstance(values, dict) or any(isinstance(values.get(name), str | list) for name in SECTIONS):
+        raise ParameterError(f"{path} does not hold sections of numbers")
+    return values

@@ -31,8 +31,14 @@ def evaluate(
     from components.evaluate import step
 
     source.bring(raw)
-    bundles = [Path(bundle.path) for bundle in (text, image, fusion)]
-    weighted_f1 = step.run(Path(test.path), *bundles, Path(scores.path), Path(report.path))
+    weighted_f1 = step.run(
+        test=Path(test.path),
+        text=Path(text.path),
+        image=Path(image.path),
+        fusion=Path(fusion.path),
+        metrics=Path(scores.path),
+        report=Path(report.path),
+    )
     found = json.loads(Path(scores.path).read_text(encoding="utf-8"))
     for kind in ("text", "image", "fusion"):
         for name, value in found[kind].items():

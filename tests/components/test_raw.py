@@ -1,0 +1,69 @@
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from components.raw import bring
+from product_classifier.errors import CatalogueError, StoreUnavailable
+from product_classifier.store import open_store
+from tests.servers import MINIO_PASSWORD, MINIO_USER, moto_server
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with moto_server() as url:
+        yield url
+
+
+@pytest.fixture
+def bucket(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("S3_ENDPOINT", server)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", MINIO_USER)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", MINIO_PASSWORD)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "machine"))
+    (tmp_path / "machine").mkdir()
+    store = open_store("s3://raw-files", create=True)
+    store.put("2026/X_train.csv", b"x")
+    store.put("2026/images/a.jpg", b"photo")
+    store.put("2026-other/X_train.csv", b"other")
+    return "s3://raw-files"
+
+
+@pytest.mark.parametrize("location", ["data/raw", "/data/raw", "file:///data/my%20raw"])
+def test_a_folder_is_used_where_it_lies(location: str) -> None:
+    assert Path(location.removeprefix("file://").replace("%20", " ")) == bring(location)
+
+
+def test_a_prefix_is_copied_and_nothing_beside_it(bucket: str) -> None:
+    folder = bring(f"{bucket}/2026")
+
+    assert {"X_train.csv": b"x", "images/a.jpg": b"photo"} == {
+        str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def test_a_second_step_finds_the_copy_at_the_same_path(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = bring(f"{bucket}/2026")
+    monkeypatch.setenv("S3_ENDPOINT", "http://127.0.0.1:1")
+
+    assert folder == bring(f"{bucket}/2026")
+
+
+def test_a_copy_that_was_interrupted_is_not_taken_for_complete(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("S3_ATTEMPTS", "1")
+    with monkeypatch.context() as away:
+        away.setattr("product_classifier.store.s3.S3Store.get", _away)
+        with pytest.raises(StoreUnavailable):
+            bring(f"{bucket}/2026")
+
+    assert (bring(f"{bucket}/2026") / "images" / "a.jpg").is_file()
+
+
+def test_an_empty_prefix_is_named(bucket: str) -> None:
+    with pytest.raises(CatalogueError, match="raw-files/2019"):
+        bring(f"{bucket}/2019")
+
+
+def _away(*_: object) -> bytes:
+    raise StoreUnavailable("away")

@@ -1,0 +1,81 @@
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pipelines.data import DataSettings, StageFailed, ensure_raw, prepare
+from product_classifier.errors import CatalogueError
+from product_classifier.sample import is_sample, make_sample
+
+PARAMS = Path(__file__).parents[2] / "params.yaml"
+
+
+def settings(folder: Path, raw: Path | None = None, products: int | None = None) -> DataSettings:
+    return DataSettings(data_dir=folder / "data", raw=raw, products=products, params=PARAMS)
+
+
+@pytest.fixture
+def challenge(tmp_path: Path) -> Path:
+    folder = tmp_path / "downloads"
+    make_sample(folder, 30, 1)
+    (folder / "SAMPLE.json").unlink()
+    return folder
+
+
+def test_without_files_a_sample_of_the_wanted_size_is_made(tmp_path: Path) -> None:
+    raw = ensure_raw(settings(tmp_path, products=40))
+
+    assert (True, 40) == (is_sample(raw), len(pd.read_csv(raw / "X_train_update.csv")))
+
+
+def test_a_sample_that_is_there_is_kept_unless_another_size_is_asked_for(tmp_path: Path) -> None:
+    sizes = [
+        len(pd.read_csv(ensure_raw(settings(tmp_path, products=size)) / "X_train_update.csv"))
+        for size in (40, None, 50)
+    ]
+
+    assert [40, 40, 50] == sizes
+
+
+def test_files_given_take_the_place_of_a_sample_and_are_not_copied(tmp_path: Path, challenge: Path) -> None:
+    ensure_raw(settings(tmp_path, products=30))
+    raw = ensure_raw(settings(tmp_path, raw=challenge))
+
+    assert challenge == raw.resolve()
+    assert is_sample(tmp_path / "data" / "sample")
+    assert challenge == ensure_raw(settings(tmp_path, products=30)).resolve()
+
+
+def test_files_of_somebody_else_are_never_touched(tmp_path: Path, challenge: Path) -> None:
+    mine = tmp_path / "data" / "raw"
+    mine.mkdir(parents=True)
+    (mine / "notes.txt").write_text("mine")
+
+    with pytest.raises(CatalogueError, match="files of its own"):
+        ensure_raw(settings(tmp_path, raw=challenge))
+
+    assert ["notes.txt"] == [path.name for path in mine.iterdir()]
+
+
+def test_a_folder_given_without_the_files_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match="nowhere"):
+        ensure_raw(settings(tmp_path, raw=tmp_path / "nowhere"))
+
+
+def test_preparing_writes_every_side(tmp_path: Path) -> None:
+    splits = prepare(settings(tmp_path, products=120))
+
+    written = {path.stem: len(pd.read_parquet(path)) for path in splits.iterdir()}
+    report = json.loads((tmp_path / "data" / "splits.json").read_text())
+    assert {"train", "validation", "test", "unseen"} == set(written)
+    assert written == {side: report[side]["products"] for side in written}
+
+
+def test_a_step_that_fails_is_named(tmp_path: Path, challenge: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (challenge / "X_train_update.csv").write_text("a,b\n1,2\n")
+
+    with pytest.raises(StageFailed, match="prepare_catalogue"):
+        prepare(settings(tmp_path, raw=challenge))
+
+    assert "Traceback" not in capfd.readouterr().err

@@ -1,0 +1,102 @@
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from kfp import compiler
+
+from pipelines.parameters import ParameterError
+from pipelines.submit import PIPELINE, RunFailed, connect, submit, wait
+from product_classifier.errors import LauncherUnavailable
+from tests.pipelines.small_pipeline import small
+
+
+@dataclass
+class FakeClient:
+    """What `kfp.Client` keeps: pipelines, their versions, and runs."""
+
+    versions: dict[str, list[str]] = field(default_factory=dict)
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    ends_as: str = "SUCCEEDED"
+
+    def get_pipeline_id(self, name: str) -> str | None:
+        return name if name in self.versions else None
+
+    def upload_pipeline(self, package: str, name: str) -> Any:
+        self.versions[name] = [name]
+        return SimpleNamespace(pipeline_id=name)
+
+    def list_pipeline_versions(self, pipeline_id: str, **_: Any) -> Any:
+        return SimpleNamespace(pipeline_versions=[self._version(name) for name in self.versions[pipeline_id]])
+
+    def upload_pipeline_version(self, package: str, name: str, pipeline_id: str) -> Any:
+        self.versions[pipeline_id].append(name)
+        return self._version(name)
+
+    def create_experiment(self, name: str) -> Any:
+        return SimpleNamespace(experiment_id=name)
+
+    def run_pipeline(self, experiment: str, name: str, **options: Any) -> Any:
+        self.runs.append({"experiment": experiment, "name": name, **options})
+        return SimpleNamespace(run_id=f"run-{len(self.runs)}")
+
+    def wait_for_run_completion(self, run_id: str, timeout_s: float) -> Any:
+        return SimpleNamespace(state=self.ends_as)
+
+    @staticmethod
+    def _version(name: str) -> Any:
+        return SimpleNamespace(display_name=name, pipeline_version_id=f"id of {name}")
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("package") / "small.yaml"
+    compiler.Compiler().compile(small, str(path))
+    return path
+
+
+def test_a_run_is_started_with_its_arguments_and_without_cache(package: Path) -> None:
+    client = FakeClient()
+
+    assert "run-1" == submit(client, package, {"label": "x", "share": 1}, "nightly", "products")
+    (run,) = client.runs
+    assert ("products", "nightly", {"label": "x", "share": 1.0}) == (run["experiment"], run["name"], run["params"])
+    assert run["enable_caching"] is False
+
+
+def test_the_same_pipeline_is_uploaded_once_and_a_changed_one_again(package: Path, tmp_path: Path) -> None:
+    client = FakeClient()
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(package.read_text() + "\n")
+
+    for one in (package, package, changed):
+        submit(client, one, {"label": "x"}, "nightly", "products")
+
+    _, first, second = client.versions[PIPELINE]
+    assert [f"id of {first}", f"id of {first}", f"id of {second}"] == [run["version_id"] for run in client.runs]
+
+
+def test_an_unknown_parameter_starts_nothing(package: Path) -> None:
+    client = FakeClient()
+
+    with pytest.raises(ParameterError, match="lable"):
+        submit(client, package, {"lable": "x"}, "nightly", "products")
+
+    assert [] == client.runs
+
+
+@pytest.mark.parametrize(("state", "fails"), [("SUCCEEDED", False), ("FAILED", True), ("CANCELED", True)])
+def test_waiting_tells_success_from_everything_else(state: str, fails: bool) -> None:
+    client = FakeClient(ends_as=state)
+    if not fails:
+        wait(client, "run-1", 1)
+        return
+
+    with pytest.raises(RunFailed, match=f"run-1 ended as {state}"):
+        wait(client, "run-1", 1)
+
+
+def test_an_api_that_does_not_answer_is_named() -> None:
+    with pytest.raises(LauncherUnavailable, match=r"127\.0\.0\.1:1"):
+        connect("http://127.0.0.1:1", "kubeflow")
