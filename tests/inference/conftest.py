@@ -5,16 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from product_classifier.release import Release
+from product_classifier.release import Release, open_release
 from tests.inference.model_servers import MODULES, RunningServer, served
 from tests.inference.tiny_release import make_release
 
 
 @pytest.fixture(scope="session")
-def releases(tmp_path_factory: pytest.TempPathFactory) -> tuple[Release, Release]:
-    """Two releases in one folder."""
-    folder = tmp_path_factory.mktemp("releases")
-    return make_release(folder, 1), make_release(folder, 2)
+def releases(release_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Release, Release]:
+    """A trained release and one of random weights, so that their answers differ."""
+    return open_release(release_dir), make_release(tmp_path_factory.mktemp("releases"), 2)
 
 
 @pytest.fixture(scope="session")

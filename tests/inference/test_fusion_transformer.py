@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from inference.fusion_transformer.hop import Fuse
-from product_classifier.categories import CODES
+from product_classifier.categories import CATEGORIES, CODES
 from product_classifier.release import Release, load_fusion, load_image, load_text
+from tests.fixtures_models import draw_photo
 from tests.inference.model_servers import RunningServer, launch, served, wait_until_ready
 from tests.inference.tiny_release import photo
 
@@ -62,6 +63,14 @@ def test_fuses_what_the_bundles_say(server: RunningServer, releases: tuple[Relea
     assert (False, "text,image", None) == said(reply)
     np.testing.assert_allclose(output(reply, "text_probabilities")[2], 0)
     np.testing.assert_allclose(output(reply, "image_probabilities")[2], photos[2], atol=1e-5)
+
+
+def test_a_trained_release_knows_its_categories(server: RunningServer) -> None:
+    rows = [(category.label_fr, "", draw_photo(index)) for index, category in enumerate(CATEGORIES)]
+
+    codes = output(ask(server, rows), "code")
+
+    assert np.mean(codes == np.array(CODES)) > 0.8
 
 
 def test_metadata_names_three_inputs_and_the_code(server: RunningServer) -> None:
