@@ -16,7 +16,7 @@ run: $(INSTALLED) ## install, train if there is no release yet, serve until Ctrl
 	@$(PY) -m inference.local
 
 test: $(INSTALLED) ## all tests that need no cluster, no docker and no network
-	@$(PY) -m pytest -m "not cluster"
+	@$(PY) -m pytest -m "not cluster" -n 2 --dist loadfile
 
 data: $(INSTALLED) ## prepare data/ from data/raw, from the folder RAW=, or as a sample of PRODUCTS= products
 	@$(PY) -m pipelines data

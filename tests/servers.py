@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -117,6 +118,19 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def free_ports(count: int = 17) -> int:
+    """The first of so many neighbouring ports nobody listens on, below those the system hands out."""
+    for first in random.sample(range(10_000, 32_000, count), 200):
+        if all(_is_free(first + offset) for offset in range(count)):
+            return first
+    raise RuntimeError(f"no {count} neighbouring ports are free")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 @contextmanager

@@ -1,0 +1,148 @@
+"""Rules of the tree that no other test would notice."""
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).parents[1]
+MAKEFILE = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+LOCK = (REPOSITORY / "requirements.lock").read_text(encoding="utf-8")
+CODE = ("src", "components", "pipelines", "inference")
+
+MAY_IMPORT = {
+    "src/product_classifier": (),
+    "components": ("product_classifier",),
+    "pipelines": ("product_classifier", "components", "inference.observability"),
+    "inference": ("product_classifier",),
+}
+"""Which of our other packages a package may import."""
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    paths = [REPOSITORY / name for name in listed.stdout.split("\0") if name]
+    if not paths:
+        pytest.skip("not a git checkout")
+    return [path for path in paths if path.is_file()]
+
+
+def test_the_top_level_is_the_agreed_one() -> None:
+    folders = {path.relative_to(REPOSITORY).parts[0] for path in tracked() if path.parent != REPOSITORY}
+
+    assert set() == folders - {
+        "components", "pipelines", "inference", "manifests", "data", "tests", "src", "docs", "benchmarks",
+        ".github", ".ci", ".dvc",
+    }  # fmt: skip
+
+
+def test_make_alone_lists_every_target() -> None:
+    said = subprocess.run(["make", "-s"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    phony = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
+
+    assert phony
+    assert set(phony[1].split()) == set(re.findall(r"^make ([a-z]+)", said, re.MULTILINE))
+
+
+@pytest.mark.parametrize("target", re.findall(r"^([a-z]+):.*## ", MAKEFILE, re.MULTILINE))
+def test_a_target_is_one_or_two_lines(target: str) -> None:
+    recipe = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
+
+    assert recipe
+    assert recipe[1].count("\n") <= 2
+
+
+@pytest.mark.parametrize("target", re.findall(r"^([a-z]+):.*## ", MAKEFILE, re.MULTILINE))
+def test_every_module_a_target_runs_exists(target: str) -> None:
+    planned = subprocess.run(
+        ["make", "-n", target, "INSTALLED=", "PY=python"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout
+    ours = [module for module in re.findall(r"python -m ([\w.]+)", planned) if module.split(".")[0] in CODE]
+
+    assert [] == [module for module in ours if not (REPOSITORY / module.replace(".", "/") / "__main__.py").exists()]
+
+
+def test_the_lock_has_a_hash_for_everything_and_no_address() -> None:
+    packages = re.findall(r"^([a-z0-9][\w.-]*)==\S+ \\\n    --hash=sha256:[0-9a-f]{64}", LOCK, re.MULTILINE)
+
+    assert len(packages) == len(re.findall(r"^[a-z0-9]", LOCK, re.MULTILINE))
+    assert not re.search(r"://|--index|--find-links|@ ", LOCK)
+
+
+def test_no_file_names_a_place_of_one_machine() -> None:
+    place = re.compile(rb"/home/\w|/root/|/work/|/Users/\w")
+    here = Path(__file__).name
+    named = [
+        path for path in tracked() if path.name not in {here, "test_readme.py"} and place.search(path.read_bytes())
+    ]
+
+    assert [] == named
+
+
+def test_no_file_is_larger_than_a_megabyte() -> None:
+    assert [] == [path for path in tracked() if path.stat().st_size > 1_000_000]
+
+
+def test_actions_are_pinned_by_hash() -> None:
+    for workflow in (REPOSITORY / ".github/workflows").glob("*.yaml"):
+        used = re.findall(r"uses: (\S+)(.*)", workflow.read_text(encoding="utf-8"))
+        assert used
+        for action, comment in used:
+            assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action), action
+            assert re.match(r" # v\d", comment), action
+
+
+def test_ci_runs_the_developers_command() -> None:
+    workflow = yaml.safe_load((REPOSITORY / ".github/workflows/ci.yaml").read_text(encoding="utf-8"))
+    script = (REPOSITORY / ".ci/run").read_text(encoding="utf-8")
+
+    assert {"run": ".ci/run"} in workflow["jobs"]["run"]["steps"]
+    assert "make test" in script
+    assert "make check" in script
+
+
+@pytest.mark.parametrize(
+    "service", sorted(path.parent.name for path in (REPOSITORY / "inference").glob("*/__main__.py"))
+)
+def test_every_service_has_tests(service: str) -> None:
+    tests = REPOSITORY / "tests" / "inference"
+
+    assert (tests / service).is_dir() or (tests / f"test_{service}.py").exists()
+
+
+@pytest.mark.parametrize("step", sorted(path.parent.name for path in (REPOSITORY / "components").glob("*/step.py")))
+def test_every_step_has_tests(step: str) -> None:
+    assert list((REPOSITORY / "tests").rglob(f"test_{step}.py"))
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_imports_go_one_way(package: str) -> None:
+    name = package.rpartition("/")[2]
+    ours = ("components.", "pipelines.", "inference.", "product_classifier.")
+    allowed = tuple(f"{other}." for other in (name, *MAY_IMPORT[package]))
+    found = [(path.name, module) for path, module in imports(REPOSITORY / package) if f"{module}.".startswith(ours)]
+
+    assert [] == [(path, module) for path, module in found if not f"{module}.".startswith(allowed)]
+
+
+@pytest.mark.parametrize("framework", ["kfp", "kserve", "fastapi", "kubernetes", "torch", "mlflow", "uvicorn"])
+def test_the_domain_imports_no_framework(framework: str) -> None:
+    assert framework not in {module.split(".")[0] for _, module in imports(REPOSITORY / "src/product_classifier")}
+
+
+@pytest.mark.parametrize("heavy", ["torch", "transformers", "sklearn", "mlflow"])
+def test_nothing_that_serves_imports_what_trains(heavy: str) -> None:
+    assert heavy not in {module.split(".")[0] for _, module in imports(REPOSITORY / "inference")}
+
+
+def imports(folder: Path) -> Iterator[tuple[Path, str]]:
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                yield from ((path, alias.name) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                yield path, node.module
