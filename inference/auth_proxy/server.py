@@ -68,6 +68,9 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_head = False
         if not self.url.startswith(b"/") or self.parser.should_upgrade():
             raise Unreadable("a target that is no path, or another protocol")
+        version = self.parser.get_http_version()
+        if version != "1.1" and (version != "1.0" or any(name == b"transfer-encoding" for name, _ in self.headers)):
+            raise Unreadable("another version, or chunks in one that has none")
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -78,7 +81,7 @@ class GuardedProtocol(HttpToolsProtocol):
                 self.transport.close()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the parser's own words stay here
-        self._refuse(400, "this is not one HTTP/1.1 request")
+        self._refuse(400, "this is not one HTTP request")
 
     def _start_clock(self) -> None:
         self._head_clock = self.loop.call_later(self.header_timeout_s, self._too_slow)

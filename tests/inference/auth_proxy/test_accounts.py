@@ -1,0 +1,332 @@
+"""Logging in, and looking after people and keys."""
+
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import jwt
+import orjson
+import pytest
+
+from inference.auth_proxy import keys as keys_module
+from inference.auth_proxy.__main__ import main
+from inference.auth_proxy.keys import KeyRing
+from inference.auth_proxy.problems import Problem
+from inference.auth_proxy.roles import Role
+from inference.auth_proxy.tokens import EmbeddedIssuer, TokenRefused
+from inference.auth_proxy.users import Users
+from tests.inference.auth_proxy.conftest import PASSWORD, Gateway
+
+
+def log_in(gateway: Gateway, name: str, password: str = PASSWORD) -> httpx.Response:
+    with gateway.client(None) as client:
+        return client.post("/token", data={"grant_type": "password", "username": name, "password": password})
+
+
+def test_a_password_buys_a_token_that_opens_the_door(gateway: Gateway) -> None:
+    reply = log_in(gateway, "ursula")
+
+    token = reply.json()
+    with gateway.client(None) as client:
+        status = client.get("/categories", headers={"Authorization": f"Bearer {token['access_token']}"}).status_code
+    assert (reply.status_code, status) == (200, 200)
+    assert set(token) == {"access_token", "token_type", "expires_in"}
+    assert (token["token_type"], token["expires_in"]) == ("bearer", 3600)
+    assert reply.headers["cache-control"] == "no-store"
+
+
+def test_anybody_can_verify_a_token_with_the_published_keys(gateway: Gateway) -> None:
+    token = gateway.token()
+    with gateway.client(None) as client:
+        published = jwt.PyJWKSet.from_dict(client.get("/.well-known/jwks.json").json())
+
+    key = published[jwt.get_unverified_header(token)["kid"]]
+    claims = jwt.decode(token, key, algorithms=["RS256"], audience="product-classifier", issuer="product-classifier")
+
+    assert (claims["sub"], claims["role"]) == ("ursula", "user")
+
+
+def test_published_keys_hold_nothing_private(gateway: Gateway) -> None:
+    with gateway.client(None) as client:
+        published = client.get("/.well-known/jwks.json").json()
+
+    assert [set(key) for key in published["keys"]] == [{"kid", "use", "alg", "kty", "n", "e"}]
+
+
+@pytest.mark.parametrize("own_gateway", [{"login_limit": "100/minute"}], indirect=True)
+def test_a_wrong_name_and_a_wrong_password_look_the_same(own_gateway: Gateway) -> None:
+    own_gateway.issuer.users.change("remy", disabled=True)
+    replies = [
+        log_in(own_gateway, "ursula", "wrong"),
+        log_in(own_gateway, "nobody"),
+        log_in(own_gateway, "nobody", "x"),
+        log_in(own_gateway, "remy"),
+        log_in(own_gateway, "URSULA"),
+        log_in(own_gateway, "' OR 1=1 --"),
+        log_in(own_gateway, "é\u0000"),
+    ]
+
+    told = {(r.status_code, r.json()["detail"], r.headers["www-authenticate"]) for r in replies}
+    assert told == {(401, "the name or the password is wrong", 'Bearer realm="product-classifier"')}
+
+
+def test_an_unknown_name_costs_the_same_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    users = Users(tmp_path / "users.sqlite")
+    users.add("ada", PASSWORD, Role.ADMIN)
+    checked: list[str] = []
+    real = type(users._hasher).verify
+    monkeypatch.setattr(
+        type(users._hasher), "verify", lambda self, h, p: (checked.append(h.rsplit("$", 2)[0]), real(self, h, p))[1]
+    )
+
+    users.check("ada", "wrong")
+    users.check("nobody", "wrong")
+
+    assert checked[0] == checked[1]
+
+
+def test_guessing_is_slowed_down_even_for_the_right_password(own_gateway: Gateway) -> None:
+    wrong = [log_in(own_gateway, "ursula", "guess").status_code for _ in range(5)]
+    right = log_in(own_gateway, "ursula")
+    other = log_in(own_gateway, "ada")
+
+    assert wrong == [401] * 5
+    assert (right.status_code, other.status_code) == (429, 200)
+    assert 1 <= int(right.headers["retry-after"]) <= 60
+
+
+@pytest.mark.parametrize("own_gateway", [{"login_address_limit": "6/minute"}], indirect=True)
+def test_guessing_names_is_slowed_down_too(own_gateway: Gateway) -> None:
+    statuses = [log_in(own_gateway, f"name{n}").status_code for n in range(8)]
+
+    assert statuses == [401] * 6 + [429] * 2
+
+
+FORMS: list[tuple[str, dict[str, object], int]] = [
+    ("json", {"json": {"username": "ursula", "password": PASSWORD}}, 415),
+    ("multipart", {"files": {"username": "ursula", "password": PASSWORD}}, 415),
+    ("nothing", {"data": {}}, 415),
+    ("no password", {"data": {"username": "ursula"}}, 422),
+    ("no name", {"data": {"password": PASSWORD}}, 422),
+    ("empty password", {"data": {"username": "ursula", "password": ""}}, 422),
+    ("other grant", {"data": {"username": "a", "password": "b", "grant_type": "client_credentials"}}, 400),
+    ("unknown field", {"data": {"username": "a", "password": "b", "role": "admin"}}, 422),
+    ("twice", {"content": b"username=a&username=b&password=c", "headers": {"content-type": "application/x-www-form-urlencoded"}}, 400),
+    ("bad UTF-8", {"content": b"username=%ff&password=c", "headers": {"content-type": "application/x-www-form-urlencoded"}}, 400),
+    ("raw bytes", {"content": b"username=\xff&password=c", "headers": {"content-type": "application/x-www-form-urlencoded"}}, 400),
+    ("too long", {"data": {"username": "a", "password": "b" * 10_000}}, 413),
+    ("many fields", {"data": {f"f{i}": "x" for i in range(100)}}, 400),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sent", "status"), [f[1:] for f in FORMS], ids=[f[0] for f in FORMS])
+def test_a_login_that_is_no_form_is_refused(gateway: Gateway, sent: dict[str, object], status: int) -> None:
+    with gateway.client(None) as client:
+        reply = client.post("/token", **sent)  # type: ignore[arg-type]
+
+    assert (reply.status_code, reply.headers["content-type"]) == (status, "application/problem+json")
+
+
+def test_an_admin_makes_changes_and_removes_people(own_gateway: Gateway) -> None:
+    with own_gateway.client("ada") as client:
+        made = client.post("/users", json={"name": "zoe", "password": "p" * 12, "role": "reviewer"})
+        again = client.post("/users", json={"name": "zoe", "password": "p" * 12})
+        changed = client.patch("/users/zoe", json={"role": "user", "disabled": True})
+        listed = client.get("/users").json()
+        removed = client.delete("/users/zoe")
+        gone = client.delete("/users/zoe")
+
+    assert (made.status_code, made.headers["location"]) == (201, "/users/zoe")
+    assert (again.status_code, changed.json()["role"], changed.json()["disabled"]) == (409, "user", True)
+    assert [u["name"] for u in listed] == ["ada", "remy", "ursula", "zoe"]
+    assert not [u for u in listed if "password" in u]
+    assert (removed.status_code, removed.content, gone.status_code) == (204, b"", 404)
+
+
+@pytest.mark.parametrize("change", [{"role": "user"}, {"disabled": True}, None], ids=["demoted", "disabled", "deleted"])
+def test_the_last_admin_stays(own_gateway: Gateway, change: dict[str, object] | None) -> None:
+    with own_gateway.client("ada") as client:
+        reply = client.patch("/users/ada", json=change) if change else client.delete("/users/ada")
+        still = client.get("/users").status_code
+
+    assert (reply.status_code, still) == (409, 200)
+
+
+BAD_USERS: list[tuple[object, str]] = [
+    ({}, "name"), ({"name": "zoe"}, "password"), ({"name": "Zoe", "password": "p" * 12}, "name"), ({"name": "", "password": "p" * 12}, "name"),
+    ({"name": "a/b", "password": "p" * 12}, "name"), ({"name": "../x", "password": "p" * 12}, "name"), ({"name": "z" * 65, "password": "p" * 12}, "name"),
+    ({"name": "zoe\n", "password": "p" * 12}, "name"), ({"name": "zoe", "password": "short"}, "password"), ({"name": "zoe", "password": "p" * 257}, "password"),
+    ({"name": "zoe", "password": "p" * 12, "role": "root"}, "role"), ({"name": "zoe", "password": "p" * 12, "role": None}, "role"),
+    ({"name": "zoe", "password": "p" * 12, "disabled": False}, "disabled"), ({"name": 1, "password": "p" * 12}, "name"), ([], "body"),
+    ({"name": "zoe", "password": ["p" * 12]}, "password"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "named"), BAD_USERS)
+def test_an_account_that_makes_no_sense_is_refused_by_field(gateway: Gateway, body: object, named: str) -> None:
+    with gateway.client("ada") as client:
+        reply = client.post("/users", json=body)
+
+    assert (reply.status_code, reply.json()["detail"].split(":")[0]) == (422, named)
+    assert "p" * 12 not in reply.text
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"name": "x"}, {"role": "root"}, {"password": "x"}, {"disabled": "maybe"}, {"role": None}]
+)
+def test_a_change_that_makes_no_sense_is_refused(gateway: Gateway, body: object) -> None:
+    with gateway.client("ada") as client:
+        assert client.patch("/users/remy", json=body).status_code == 422
+
+
+def test_a_password_with_half_a_surrogate_is_refused(gateway: Gateway) -> None:
+    with gateway.client("ada") as client:
+        reply = client.post(
+            "/users",
+            content=b'{"name":"zoe","password":"\\ud800aaaaaaaaaaaaaa"}',
+            headers={"content-type": "application/json"},
+        )
+
+    assert reply.status_code == 422
+
+
+@pytest.fixture
+def ring(tmp_path: Path) -> KeyRing:
+    return KeyRing(tmp_path / "keys.json", keep_s=100)
+
+
+def issuer_with(ring: KeyRing, tmp_path: Path) -> EmbeddedIssuer:
+    users = Users(tmp_path / "users.sqlite")
+    users.add("ada", PASSWORD, Role.ADMIN)
+    return EmbeddedIssuer(ring, users, issuer="i", audience="a", ttl_s=60)
+
+
+async def test_a_rotated_key_still_verifies_until_its_tokens_are_over(
+    ring: KeyRing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issuer = issuer_with(ring, tmp_path)
+    ada = issuer.users.get("ada")
+    assert ada
+    old = issuer.issue(ada)
+    KeyRing(tmp_path / "keys.json", keep_s=100).rotate()  # in another process
+    new = issuer.issue(ada)
+
+    assert jwt.get_unverified_header(old)["kid"] != jwt.get_unverified_header(new)["kid"]
+    assert [(await issuer.verify(t)).name for t in (old, new)] == ["ada", "ada"]
+    assert len(ring.jwks()["keys"]) == 2
+    later = keys_module.time.time() + 101
+    monkeypatch.setattr(keys_module.time, "time", lambda: later)
+    assert ring.find(jwt.get_unverified_header(old)["kid"]) is None
+    assert len(ring.jwks()["keys"]) == 1
+
+
+async def test_a_revoked_key_ends_its_tokens_at_once(ring: KeyRing, tmp_path: Path) -> None:
+    issuer = issuer_with(ring, tmp_path)
+    ada = issuer.users.get("ada")
+    assert ada
+    token = issuer.issue(ada)
+    KeyRing(tmp_path / "keys.json", keep_s=100).rotate(revoke=True)
+
+    with pytest.raises(TokenRefused):
+        await issuer.verify(token)
+
+
+def test_keys_are_kept_for_their_owner_only_and_made_once(ring: KeyRing, tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    kid = ring.signing().kid
+    path.chmod(0o644)
+
+    assert KeyRing(path, keep_s=100).signing().kid == kid
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_retired_key_cannot_sign_even_if_the_file_is_read(ring: KeyRing, tmp_path: Path) -> None:
+    ring.rotate()
+
+    rows = orjson.loads((tmp_path / "keys.json").read_bytes())["keys"]
+    assert ["PRIVATE" in row["pem"] for row in rows] == [True, False]
+
+
+def test_demo_accounts_are_made_once_and_kept_for_their_owner(tmp_path: Path) -> None:
+    file = tmp_path / "accounts.json"
+    statuses = [main(["accounts", "--state", str(tmp_path), "--file", str(file)])]
+    first = orjson.loads(file.read_bytes())
+    statuses.append(main(["--state", str(tmp_path), "accounts"]))
+
+    users = Users(tmp_path / "users.sqlite")
+    assert statuses == [0, 0]
+    assert orjson.loads(file.read_bytes()) == first
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert {name: account["role"] for name, account in first.items()} == {
+        "demo-user": "user", "demo-reviewer": "reviewer", "demo-admin": "admin",
+    }  # fmt: skip
+    assert all(users.check(name, account["password"]) for name, account in first.items())
+    assert len({account["password"] for account in first.values()}) == 3
+
+
+def test_demo_accounts_get_their_passwords_back_when_they_were_changed(tmp_path: Path) -> None:
+    main(["accounts", "--state", str(tmp_path)])
+    accounts = orjson.loads((tmp_path / "accounts.json").read_bytes())
+    Users(tmp_path / "users.sqlite").change("demo-admin", password="something else entirely")
+
+    main(["accounts", "--state", str(tmp_path)])
+
+    assert Users(tmp_path / "users.sqlite").check("demo-admin", accounts["demo-admin"]["password"])
+
+
+def test_passwords_are_stored_as_argon2_and_the_file_is_the_owners(tmp_path: Path) -> None:
+    path = tmp_path / "users.sqlite"
+    Users(path).add("ada", PASSWORD, Role.ADMIN)
+    held = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+
+    assert b"$argon2id$" in held
+    assert PASSWORD.encode() not in held
+    assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
+
+
+def _add(users: Users) -> None:
+    users.add("ada", PASSWORD, Role.USER)
+
+
+def _change(users: Users) -> None:
+    users.change("nobody", disabled=True)
+
+
+def _remove(users: Users) -> None:
+    users.remove("nobody")
+
+
+@pytest.mark.parametrize(("act", "status"), [(_add, 409), (_change, 404), (_remove, 404)])
+def test_what_cannot_be_done_to_an_account_is_a_problem(
+    tmp_path: Path, act: Callable[[Users], None], status: int
+) -> None:
+    users = Users(tmp_path / "users.sqlite")
+    users.add("ada", PASSWORD, Role.ADMIN)
+
+    with pytest.raises(Problem) as problem:
+        act(users)
+
+    assert problem.value.status == status
+
+
+@pytest.mark.parametrize("own_gateway", [{"rate_limit": "20/minute"}], indirect=True)
+def test_each_person_has_a_rate_of_their_own(own_gateway: Gateway) -> None:
+    with own_gateway.client("ursula") as ursula, own_gateway.client("ada") as ada:
+        statuses = [ursula.get("/categories").status_code for _ in range(22)]
+        refused = ursula.get("/categories")
+        other = ada.get("/categories").status_code
+
+    assert statuses == [200] * 20 + [429] * 2
+    assert (refused.json()["type"].endswith("rate-limit"), other) == (True, 200)
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+
+
+@pytest.mark.parametrize("own_gateway", [{"rate_limit": "20/minute"}], indirect=True)
+def test_a_batch_counts_each_of_its_products(own_gateway: Gateway) -> None:
+    with own_gateway.client() as client:
+        statuses = [client.post("/predict/batch", json=[{"designation": "x"}] * 8).status_code for _ in range(4)]
+        too_many = client.post("/predict/batch", json=[{"designation": "x"}] * 30)
+
+    assert statuses == [200, 200, 429, 429]
+    assert too_many.status_code == 429
