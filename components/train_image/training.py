@@ -14,8 +14,6 @@ from components.train_image.photos import Photos, vary
 
 _BATCH = 64
 _WARM_UP = 0.15
-_TRIAL_STEPS = 4
-"""Steps whose duration tells how many there will be; the first is left out, it allocates."""
 
 
 def train(network: PixelNetwork, photos: Photos, epochs: int, budget_s: float, rate: float, seed: int) -> int:
@@ -26,29 +24,22 @@ def train(network: PixelNetwork, photos: Photos, epochs: int, budget_s: float, r
     """
     random = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.05)
-    total = planned = max(1, epochs * max(1, len(photos) // _BATCH))
-    tell, started_s, trial_s = progress.on_stderr(), time.monotonic(), 0.0
+    planned = max(1, epochs * max(1, len(photos) // _BATCH))
+    tell, started_s = progress.on_stderr(), time.monotonic()
     network.train().to(memory_format=torch.channels_last)  # twice as fast on a processor
-    done = 0
-    while done < total:
+    done, spent = 0, 0.0
+    while spent < 1 and len(photos) > 1:  # batch statistics need two
         for rows in torch.randperm(len(photos), generator=random).split(_BATCH):
-            if len(rows) == 1 or done >= total:
-                continue  # batch statistics need two
+            if len(rows) == 1 or spent >= 1:
+                continue
             for group in optimiser.param_groups:
-                group["lr"] = rate * _schedule(done / total)
+                group["lr"] = rate * _schedule(spent)
             _step(network, optimiser, photos, rows.numpy(), random)
             done += 1
-            elapsed_s = time.monotonic() - started_s
-            if done == 1:
-                trial_s = elapsed_s
-            elif done == _TRIAL_STEPS:
-                step_s = (elapsed_s - trial_s) / (_TRIAL_STEPS - 1)
-                total = min(planned, max(done, int((budget_s - trial_s) / step_s)))
-            if elapsed_s > budget_s:
-                total = done
-            tell("training steps", done, total)
-        if len(photos) < 2:
-            break
+            # Whichever runs out first: the epochs or the seconds. Looked at anew at each step, for a machine that was
+            # busy during the first steps is not busy for ever.
+            spent = max(done / planned, (time.monotonic() - started_s) / budget_s)
+            tell("training steps", done, planned)
     return done
 
 
