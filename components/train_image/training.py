@@ -12,7 +12,7 @@ from components import progress
 from components.train_image.network import PixelNetwork
 from components.train_image.photos import Photos, vary
 
-_BATCH = 64
+_BATCH = 32
 _WARM_UP = 0.15
 
 
