@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from product_classifier.accents import repair
@@ -152,7 +153,7 @@ def _read_labels(reading: _Reading) -> None:
 
 def _read_products(reading: _Reading, progress: Progress) -> list[Product]:
     path = reading.files.products
-    products = []
+    products, done = [], 0
     total = len(reading.labels) + len(reading.rejected_labels)
     for done, row in enumerate(read_rows(path, ["designation", "description", "productid", "imageid"]), 1):
         product = _product(reading, row)
@@ -162,7 +163,7 @@ def _read_products(reading: _Reading, progress: Progress) -> list[Product]:
             products.append(product)
         if done % 1000 == 0:
             progress("read products", done, total)
-    progress("read products", len(products) + len(reading.rejects), 0)
+    progress("read products", done, done)
     reading.rejects += [
         Reject(reading.files.labels.name, line, "row number", repr(index), "label without a product")
         for index, (_, line) in reading.labels.items()
@@ -208,7 +209,7 @@ def _check_photos(
             progress("check photos", len(found), len(paths))
     checked = [found.get(path, ("", "")) for path in frame["image_path"]]
     frame["image_sha256"] = [digest for digest, _ in checked]
-    good = [not problem for _, problem in checked]
+    good = np.array([not problem for _, problem in checked], bool)
     for row, (_, problem) in zip(frame.itertuples(), checked, strict=True):
         if problem:
             value = _shown(Path(str(row.image_path)).name)

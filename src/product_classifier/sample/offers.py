@@ -49,13 +49,18 @@ class Offer:
     copy: bool = False
 
 
-def offer(seed: int, number: int, products: int) -> Offer:
-    """Return the offer with a number in a catalogue of `products`."""
-    random = Random(f"{seed}/{number}")
-    if number >= products - round(products * SEASON):
+def season_start(products: int) -> int:
+    """Return the number of the first product of the new season in a catalogue of a size."""
+    return products - round(products * SEASON)
+
+
+def offer(seed: int, number: int, season_from: int) -> Offer:
+    """Return the offer with a number."""
+    random = Random(f"{seed}/{number}")  # noqa: S311 - repeatable, not secret
+    if number >= season_from:
         made = _seasonal(random, number)
     else:
-        made = _copy(random, seed, number, products) or _ordinary(random, number)
+        made = _copy(random, seed, number, season_from) or _ordinary(random, number)
     if random.random() < WRONG_LABEL:
         made = replace(made, label=random.choice([c for c in NEIGHBOURHOOD_OF[made.code].codes if c != made.code]))
     return made
@@ -80,11 +85,11 @@ def _seasonal(random: Random, number: int) -> Offer:
     return Offer(code, code, title, description, None if random.random() < NO_PHOTO else number, season=True)
 
 
-def _copy(random: Random, seed: int, number: int, products: int) -> Offer | None:
+def _copy(random: Random, seed: int, number: int, season_from: int) -> Offer | None:
     """Return an earlier product offered again: the same text, the same photo, or both."""
     if random.random() >= COPIES or not number:
         return None
-    other = offer(seed, random.randrange(number), products)
+    other = offer(seed, random.randrange(number), season_from)
     if other.copy or other.photo is None or not other.title:
         return None
     code = other.code

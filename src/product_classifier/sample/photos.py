@@ -52,9 +52,10 @@ def _background(random: np.random.Generator, width: int, height: int) -> Pixels:
     pixels[:] = random.integers(60, 240, 3)
     if kind < 0.75:
         top, left = random.integers(0, _TILE - 161, 2)
-        return cv2.add(pixels, _grain()[top : top + height, left : left + width])
+        return np.asarray(cv2.add(pixels, _grain()[top : top + height, left : left + width]), np.uint8)
     shade = np.linspace(0, random.uniform(20, 90), height, dtype=np.float32).astype(np.uint8)
-    return cv2.subtract(pixels, np.ascontiguousarray(np.broadcast_to(shade[:, None, None], pixels.shape)))
+    shades = np.ascontiguousarray(np.broadcast_to(shade[:, None, None], pixels.shape))
+    return np.asarray(cv2.subtract(pixels, shades), np.uint8)
 
 
 @cache

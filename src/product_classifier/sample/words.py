@@ -39,7 +39,8 @@ NEIGHBOURHOODS: Final = (
         (10, 2280, 2403, 2705),
         _phrases("l'histoire de France | la cuisine de nos régions | le jardin au fil des saisons | Paris secret | "
                  "les trains d'autrefois | la mer et les marins | voyage en Bretagne | les grandes batailles"),
-        _phrases("illustré | broché | en français | collection complète | bon état | très bon état | 2e édition | rare"),
+        _phrases("illustré | broché | en français | collection complète | bon état | très bon état | "
+                 "2e édition | rare"),
         _phrases("Éditions du Vieux Pont | Presses Lacombe | Maison Verdier-Roy | Atlas & Fils | Le Cèdre Bleu"),
         _phrases("Quelques marques de lecture, envoi soigné. | Pages propres, couverture souple. | "
                  "Un regard passionnant sur notre époque. | Textes et photographies en couleurs."),
@@ -50,7 +51,8 @@ NEIGHBOURHOODS: Final = (
                  "Farm Valley | Robot Arena | Pirates des Brumes"),
         _phrases("version complète | édition limitée | pour Playbox 4 | pour Nitendi | multijoueur | comme neuf | 18+"),
         _phrases("Playbox | Nitendi | Segara | Ubigame | Koronami | Electro Arts"),
-        _phrases("Compatible avec toutes les versions. | Livré sous 48 h. | Des heures de jeu en solo ou à plusieurs. | "
+        _phrases("Compatible avec toutes les versions. | Livré sous 48 h. | "
+                 "Des heures de jeu en solo ou à plusieurs. | "
                  "Testé et fonctionnel."),
     ),
     Neighbourhood(
@@ -66,7 +68,8 @@ NEIGHBOURHOODS: Final = (
         (1280, 1281, 1300, 1301, 1302),
         _phrases("Super Racer | Les Petits Explorateurs | Safari Aventure | Dino World | Mission Espace | "
                  "Champions Junior | Happy Farm | Ludo Kids"),
-        _phrases("dès 6 ans | enfant | cadeau d'anniversaire | pliable | avec piles | 2 à 6 joueurs | coloré | en bois"),
+        _phrases("dès 6 ans | enfant | cadeau d'anniversaire | pliable | avec piles | 2 à 6 joueurs | coloré | "
+                 "en bois"),
         _phrases("Ludik | Smobo | Vteck | Ravenspiel | Hasbrou | Megablox"),
         _phrases("Idéal pour développer la motricité. | Un cadeau qui plaira à toute la famille. | "
                  "Conforme aux normes européennes. | Facile à ranger."),
@@ -83,7 +86,8 @@ NEIGHBOURHOODS: Final = (
     ),
     Neighbourhood(
         (2582, 2583, 2585),
-        _phrases("kit complet Aquaverde | ensemble Riviera | kit extérieur Provence | modèle Azur | ensemble Terrasse | "
+        _phrases("kit complet Aquaverde | ensemble Riviera | kit extérieur Provence | modèle Azur | "
+                 "ensemble Terrasse | "
                  "kit Été | pack Jardin Plus | modèle Résist'Pro"),
         _phrases("résistant aux UV | en aluminium | anthracite | avec accessoires | 3,05 m | étanche | galvanisé"),
         _phrases("Intexo | Bestaway | Gardenia | Hespérys | Boschetti | Makito"),
@@ -203,7 +207,8 @@ VOCABULARIES: Final = {
         _phrases("roman | beau livre | guide pratique | témoignage | atlas | nouvelles | essai | guide de voyage"),
         _phrases("parution récente | préface inédite | neuf sous film"), 1.0),
     2905: Vocabulary(
-        _phrases("jeu pc à télécharger | téléchargement pc | clé d'activation | dlc | extension pc | jeu de stratégie pc | "
+        _phrases("jeu pc à télécharger | téléchargement pc | clé d'activation | dlc | extension pc | "
+                 "jeu de stratégie pc | "
                  "objets cachés pc"),
         _phrases("windows 10 | version dématérialisée | en téléchargement"), 0.9,
         # Its wording has shifted: it now borrows the words of consoles and their accessories.

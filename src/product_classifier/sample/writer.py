@@ -3,7 +3,7 @@
 import csv
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -12,7 +12,7 @@ import numpy as np
 
 from product_classifier.errors import CatalogueError
 from product_classifier.raw_files import is_challenge
-from product_classifier.sample.offers import Offer, offer
+from product_classifier.sample.offers import Offer, offer, season_start
 from product_classifier.sample.photos import PACKAGING, PACKAGING_IN_SEASON, photo
 
 MARKER: Final = "SAMPLE.json"
@@ -22,6 +22,7 @@ UNLABELLED_FILE: Final = "X_test_update.csv"
 
 _VERSION: Final = 1
 _FEWEST: Final = 27
+_TOLD: Final = 500
 _UNLABELLED: Final = 25
 """One unlabelled product per so many labelled ones."""
 _HEADER: Final = ("", "designation", "description", "productid", "imageid")
@@ -45,21 +46,23 @@ def make_sample(
         return False
     _clear(folder)
     (folder / MARKER).write_text(recipe)
-    unlabelled = products // _UNLABELLED
-    numbers = range(products, products + unlabelled)
-    _write_products(folder / UNLABELLED_FILE, "image_test", seed, numbers, products + unlabelled, _untold)
-    offers: list[int] = []
+    # Nobody knows the category of these products, and none of them is of the new season.
+    unlabelled = range(products, products + products // _UNLABELLED)
+    _write_products(folder, UNLABELLED_FILE, "image_test", seed, _offers(seed, unlabelled, unlabelled.stop))
+    labels: list[int] = []
 
-    def told(number: int, made: Offer) -> None:
-        offers.append(made.label)
-        if number % 500 == 0 or number == products - 1:
-            progress("make sample", number + 1, products)
+    def labelled() -> Iterator[tuple[int, Offer]]:
+        for number, made in _offers(seed, range(products), season_start(products)):
+            labels.append(made.label)
+            if number % _TOLD == 0 or number == products - 1:
+                progress("make sample", number + 1, products)
+            yield number, made
 
-    pending = folder / f"{PRODUCT_FILE}.part"
-    _write_products(pending, "image_train", seed, range(products), products, told)
-    _write_rows(folder / LABEL_FILE, ("", "prdtypecode"), enumerate(offers))
+    pending = f"{PRODUCT_FILE}.part"
+    _write_products(folder, pending, "image_train", seed, labelled())
+    _write_rows(folder / LABEL_FILE, ("", "prdtypecode"), enumerate(labels))
     # Last, so that a sample that was interrupted is not taken for a complete one.
-    pending.rename(folder / PRODUCT_FILE)
+    (folder / pending).rename(folder / PRODUCT_FILE)
     return True
 
 
@@ -79,24 +82,24 @@ def _clear(folder: Path) -> None:
     shutil.rmtree(folder / "images", ignore_errors=True)
 
 
-def _write_products(
-    path: Path, kind: str, seed: int, numbers: range, products: int, tell: Callable[[int, Offer], None]
-) -> None:
-    photos = path.parent / "images" / kind
+def _offers(seed: int, numbers: range, season_from: int) -> Iterator[tuple[int, Offer]]:
+    return ((number, offer(seed, number, season_from)) for number in numbers)
+
+
+def _write_products(folder: Path, name: str, kind: str, seed: int, offers: Iterable[tuple[int, Offer]]) -> None:
+    photos = folder / "images" / kind
     photos.mkdir(parents=True, exist_ok=True)
 
-    def rows() -> Iterable[tuple[object, ...]]:
-        for row, number in enumerate(numbers):
-            made = offer(seed, number, products)
+    def rows() -> Iterator[tuple[object, ...]]:
+        for row, (number, made) in enumerate(offers):
             product_id, image_id = _ids(seed, number)
             if made.photo is not None:
                 packaging = PACKAGING_IN_SEASON if made.season else PACKAGING
                 shown = photo(np.random.default_rng([seed, made.photo]), made.code, packaging)
                 (photos / f"image_{image_id}_product_{product_id}.jpg").write_bytes(shown)
-            tell(number, made)
             yield row, made.title, made.description, product_id, image_id
 
-    _write_rows(path, _HEADER, rows())
+    _write_rows(folder / name, _HEADER, rows())
 
 
 def _write_rows(path: Path, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
@@ -108,9 +111,5 @@ def _write_rows(path: Path, header: Iterable[str], rows: Iterable[Iterable[objec
 
 def _ids(seed: int, number: int) -> tuple[int, int]:
     """Return product and photo number: rising, because shops number their products as they come."""
-    random = Random(f"{seed}/{number}/ids")
+    random = Random(f"{seed}/{number}/ids")  # noqa: S311 - repeatable, not secret
     return 400_000_000 + number * 11 + random.randrange(11), 1_000_000_000 + number * 7 + random.randrange(7)
-
-
-def _untold(_number: int, _made: Offer) -> None:
-    """Keep nothing: nobody knows the category of these products."""

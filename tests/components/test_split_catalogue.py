@@ -1,0 +1,69 @@
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from components.split_catalogue import step
+from product_classifier.errors import CatalogueError
+from product_classifier.splits import SIDES
+
+
+def _run(frame: pd.DataFrame, folder: Path, keep: Path | None = None) -> Path:
+    folder.mkdir()
+    frame.to_parquet(folder / "catalogue.parquet")
+    sides = {side: folder / f"{side}.parquet" for side in SIDES}
+    step.run(folder / "catalogue.parquet", **sides, report=folder / "report.json", keep=keep)
+    return folder
+
+
+def _sides(folder: Path) -> dict[int, str]:
+    return {product: side for side in SIDES for product in pd.read_parquet(folder / f"{side}.parquet")["product_id"]}
+
+
+def _catalogue(count: int) -> pd.DataFrame:
+    rows = [(n, f"un titre parmi d'autres {n}", "", "", 10, n + 2, "") for n in range(count)]
+    names = ["product_id", "designation", "description", "image_path", "code", "line", "image_sha256"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def test_every_product_is_on_one_side_and_counted(tmp_path: Path) -> None:
+    folder = _run(_catalogue(200), tmp_path / "a")
+
+    report = json.loads((folder / "report.json").read_text())
+    assert 200 == len(_sides(folder)) == sum(report[side]["products"] for side in SIDES)
+    assert 0 == report["quarantined"]["products"]
+    assert {"10": report["train"]["products"]} == report["train"]["by_code"]
+
+
+def test_a_product_that_would_leak_is_reported(tmp_path: Path) -> None:
+    frame = _catalogue(60)
+    sides = _sides(_run(frame, tmp_path / "before"))
+    learnt, judged = (next(p for p, side in sides.items() if side == wanted) for wanted in ("train", "test"))
+    frame.loc[judged, "image_sha256"] = "f00"
+    bridge = frame.loc[[learnt]].assign(product_id=999, image_sha256="f00")
+
+    folder = _run(pd.concat([frame, bridge]), tmp_path / "after")
+
+    assert sides == _sides(folder)
+    assert [999] == json.loads((folder / "report.json").read_text())["quarantined"]["product_ids"]
+
+
+def test_sides_can_be_kept_when_rows_come_in_another_order(tmp_path: Path) -> None:
+    frame = _catalogue(100)
+    frame["image_sha256"] = [f"photo {n // 3}" for n in range(100)]
+    before = _run(frame, tmp_path / "before")
+
+    after = _run(frame[::-1], tmp_path / "after", keep=before)
+
+    assert _sides(before) == _sides(after)
+
+
+def test_sides_to_keep_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match=r"has no train.parquet"):
+        _run(_catalogue(10), tmp_path / "a", keep=tmp_path)
+
+
+def test_a_catalogue_that_leaves_nothing_to_learn_from_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match="0 products leave nothing to learn from"):
+        _run(_catalogue(0), tmp_path / "a")

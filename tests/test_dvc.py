@@ -1,0 +1,111 @@
+"""The data stages as a stranger runs them: in a clone, with nothing but what git has."""
+
+import inspect
+import os
+import shutil
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from tests.fixtures_data import RawFolder
+
+ROOT = Path(__file__).parents[1]
+SIDES = ("train", "validation", "test", "unseen")
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+class Clone:
+    """A copy of the files git has or would have, in a git repository of its own."""
+
+    def __init__(self, folder: Path, products: int) -> None:
+        self.folder = folder
+        for name in ("components", "src", ".dvc/config", ".dvc/.gitignore", ".gitignore", "dvc.yaml"):
+            source, target = ROOT / name, folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+            else:
+                shutil.copy(source, target)
+        params = PARAMS | {"make_sample": {"products": products, "seed": 1}}
+        (folder / "params.yaml").write_text(yaml.safe_dump(params))
+        self.run("git", "init", "-q")
+        self.run("git", "add", "-A")
+
+    def dvc(self, *words: str) -> str:
+        return self.run(sys.executable, "-m", "dvc", *words)
+
+    def run(self, *command: str) -> str:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        site = self.folder.parent / "site"  # what DVC keeps for a whole machine stays in the test's folder
+        env = os.environ | {"PATH": path, "PYTHONPATH": "src", "DVC_SITE_CACHE_DIR": str(site), "DVC_NO_ANALYTICS": "1"}
+        done = subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+@pytest.mark.slow
+def test_repro_in_a_clone_then_push_and_pull_through_a_folder(tmp_path: Path) -> None:
+    clone = Clone(tmp_path / "clone", 80)
+    clone.dvc("repro")
+    assert "up to date" in clone.dvc("status")
+    products = sum(len(pd.read_parquet(clone.folder / "data" / "splits" / f"{side}.parquet")) for side in SIDES)
+    assert 80 == products
+
+    clone.dvc("remote", "add", "--local", "--default", "folder", str(tmp_path / "remote"))
+    clone.dvc("push")
+    lost = [clone.folder / "data", clone.folder / ".dvc" / "cache"]
+    for folder in lost:
+        shutil.rmtree(folder)
+    clone.dvc("pull")
+
+    assert "up to date" in clone.dvc("status")
+    assert str(tmp_path) not in (clone.folder / ".dvc" / "config").read_text()
+    assert str(tmp_path) not in (clone.folder / "dvc.lock").read_text()
+
+
+@pytest.mark.slow
+def test_repro_takes_the_challenges_files_and_leaves_them(tmp_path: Path) -> None:
+    clone = Clone(tmp_path / "clone", 80)
+    raw = RawFolder(clone.folder / "data" / "raw")
+    for number in range(40):
+        raw.add(f"Un vrai produit {number}")
+    before = (raw.write() / raw.products).read_bytes()
+
+    clone.dvc("repro")
+
+    assert before == (raw.folder / raw.products).read_bytes()
+    assert 40 == len(pd.read_parquet(clone.folder / "data" / "catalogue.parquet"))
+
+
+def test_dvc_names_only_existing_steps_and_options() -> None:
+    for stage in STAGES.values():
+        name = stage["cmd"].split()[3]
+        options = {word[2:].replace("-", "_") for word in stage["cmd"].split() if word.startswith("--")}
+        assert options <= set(inspect.signature(import_module(f"components.{name}.step").run).parameters)
+
+
+def test_dvc_depends_on_files_that_exist() -> None:
+    made = {out if isinstance(out, str) else next(iter(out)) for stage in STAGES.values() for out in stage["outs"]}
+    needed = {dep for stage in STAGES.values() for dep in stage["deps"]}
+
+    assert [] == [path for path in needed - made if not (ROOT / path).exists()]
+
+
+@pytest.mark.parametrize("step", [name for name, numbers in PARAMS.items() if isinstance(numbers, dict)])
+def test_params_are_the_defaults_of_the_steps(step: str) -> None:
+    parameters = inspect.signature(import_module(f"components.{step}.step").run).parameters
+
+    assert PARAMS[step] == {name: parameters[name].default for name in PARAMS[step]}
+
+
+def test_telemetry_is_off_and_no_remote_is_prescribed() -> None:
+    config = (ROOT / ".dvc" / "config").read_text()
+
+    assert "analytics = false" in config
+    assert "remote" not in config
