@@ -10,19 +10,24 @@ from typing import Any
 from jwt import PyJWK, PyJWKClient
 from jwt.exceptions import PyJWTError
 
+from inference.auth_proxy.problems import Problem
 from inference.auth_proxy.roles import Role
 from inference.auth_proxy.tokens import Identity, PublicKey, TokenRefused, read_claims, read_header
 from inference.observability import get_logger
-from product_classifier.errors import ProductClassifierError
 
 ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
 FRESH_S = 300.0
 COOLDOWN_S = 30.0
+FIRST_COOLDOWN_S = 2.0
+"""Until the first keys are there nobody can be let in, so it is tried more often."""
 TIMEOUT_S = 5.0
 
 
-class IssuerUnavailable(ProductClassifierError):
+class IssuerUnavailable(Problem):
     """The issuer's keys were never seen and cannot be fetched."""
+
+    def __init__(self, issuer: str) -> None:
+        super().__init__(503, f"the keys of {issuer} cannot be fetched", kind="issuer-unavailable")
 
 
 class RemoteKeys:
@@ -39,14 +44,18 @@ class RemoteKeys:
 
     async def find(self, kid: str) -> PyJWK | None:
         """Return the key of this id; an unknown one causes at most one fetch per cool-down."""
-        now = time.monotonic()
-        if (kid not in self._keys or now - self._fetched > FRESH_S) and now - self._tried > self._cooldown_s:
+        if self._is_due(kid):
             async with self._lock:
-                if time.monotonic() - self._tried > self._cooldown_s:
+                if self._is_due(kid):
                     await self._fetch()
         if not self._keys:
-            raise IssuerUnavailable(f"the keys of {self._issuer} cannot be fetched")
+            raise IssuerUnavailable(self._issuer)
         return self._keys.get(kid)
+
+    def _is_due(self, kid: str) -> bool:
+        now = time.monotonic()
+        cooldown_s = self._cooldown_s if self._keys else min(self._cooldown_s, FIRST_COOLDOWN_S)
+        return (kid not in self._keys or now - self._fetched > FRESH_S) and now - self._tried >= cooldown_s
 
     async def _fetch(self) -> None:
         self._tried = time.monotonic()

@@ -54,6 +54,7 @@ class Recorder:
             self._log.error("prediction_record_lost", keys=[e.key for e in entries][:3], reason="backlog is full")
             self._metrics.recorded(Kept.LOST)
             return Kept.LOST
+        self._waiting += size
         task = asyncio.create_task(self._write(list(entries), size))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -102,7 +103,6 @@ class Recorder:
             self._log.info("journal_drained", segment=segment.name)
 
     async def _write(self, entries: list[Entry], size: int) -> Kept:
-        self._waiting += size
         self._metrics.records_waiting.set(self._waiting)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._writers, self._store_or_journal, entries)
