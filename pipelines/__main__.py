@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from pipelines import data, report
-from pipelines.compile import PACKAGE, compile_training
-from pipelines.parameters import PARAMS, read_overrides, read_params
+from pipelines.compile import PACKAGE, compile_training, declared
+from pipelines.parameters import PARAMS, fit, read_overrides, read_params
 from pipelines.settings import Settings
 from product_classifier.errors import ProductClassifierError
 
@@ -49,11 +49,11 @@ def _train(options: argparse.Namespace, console: Console) -> None:
     """Run the compiled pipeline on this machine and put the release into service if it passes the gate."""
     from pipelines import local, warm_up  # noqa: PLC0415 - kfp takes seconds, and --help needs none of it
 
-    settings = Settings()
+    settings, package = Settings(), compile_training()
+    raw = options.raw if _elsewhere(options.raw) else str(data.ensure_raw(_data_settings(options)).absolute())
+    arguments = fit(_arguments(options, settings, raw) | {"rollout": settings.rollout}, declared(package))
     with warm_up.tracking(settings.tracking, settings.experiment):
-        raw = options.raw if _elsewhere(options.raw) else str(data.ensure_raw(_data_settings(options)).absolute())
-        arguments = _arguments(options, settings, raw) | {"rollout": settings.rollout}
-        outcome = local.run(compile_training(), arguments, settings.state / "pipeline", console)
+        outcome = local.run(package, arguments, settings.state / "pipeline", console)
     report.show(outcome, console)
 
 

@@ -15,7 +15,7 @@ from product_classifier.store import open_store
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # MLflow's own
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.filterwarnings("ignore")]  # MLflow's own
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def train(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "STORE_"))}
     environment |= {"STATE_DIR": str(folder / ".run"), "DATA_DIR": str(folder / "data"), "NO_COLOR": "1"}
     command = [sys.executable, "-m", "pipelines", "train", "--products", "270", *words]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=230)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=600)
 
 
 @pytest.fixture(scope="module")
