@@ -20,6 +20,7 @@ def give(times: int, share: float, label: str, model: dsl.Output[dsl.Model]) -> 
 def take(model: dsl.Input[dsl.Model], given: str, fail: str) -> str:
     import os
     import signal
+    import time
     from pathlib import Path
 
     from product_classifier.errors import CatalogueError
@@ -32,6 +33,9 @@ def take(model: dsl.Input[dsl.Model], given: str, fail: str) -> str:
         raise SystemExit(3)
     if fail == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
+    if fail == "hang":
+        Path(model.path, "hanging").write_text(str(os.getpid()))
+        time.sleep(60)
     if fail == "chained":
         try:
             raise KeyError("inner")  # noqa: TRY301 - a chain is wanted

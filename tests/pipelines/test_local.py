@@ -1,4 +1,9 @@
 import io
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +14,8 @@ from rich.console import Console
 from pipelines.local import RUNS_KEPT, Outcome, StepFailed, run
 from pipelines.parameters import ParameterError
 from tests.pipelines.small_pipeline import small
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +90,6 @@ def test_a_folder_with_a_blank_in_its_name_is_fine(package: Path, tmp_path: Path
 def test_an_interpreter_below_a_folder_with_a_blank_is_fine(
     package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import sys
-
     interpreter = tmp_path / "my python"
     interpreter.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     interpreter.chmod(0o755)
@@ -125,3 +130,34 @@ def test_nothing_temporary_is_left(package: Path, tmp_path: Path) -> None:
     outcome = run_small(package, tmp_path)
 
     assert not (outcome.folder / "tmp").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_asked_to_end_leaves_no_step_behind(
+    package: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    code = (
+        "import sys; from pathlib import Path; from rich.console import Console; from pipelines.local import run\n"
+        "run(Path(sys.argv[1]), {'label': 'ab', 'fail': 'hang'}, Path(sys.argv[2]), Console())"
+    )
+    command = [sys.executable, "-c", code, str(package), str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True) as process:
+        while not (step := list(tmp_path.rglob("hanging"))) or not step[0].read_text():
+            assert process.poll() is None
+            time.sleep(0.05)
+        if number is signal.SIGINT:
+            os.killpg(process.pid, number)  # a terminal sends it to the whole group
+        else:
+            process.send_signal(number)
+
+        assert 0 != process.wait(30)
+    assert not _alive(int(step[0].read_text()))
+
+
+def _alive(process: int) -> bool:
+    for _ in range(100):
+        status = Path(f"/proc/{process}/status")
+        if not status.exists() or "State:\tZ" in status.read_text():
+            return False
+        time.sleep(0.05)
+    return True
