@@ -25,7 +25,7 @@ class Clone:
 
     def __init__(self, folder: Path, products: int) -> None:
         self.folder = folder
-        for name in ("components", "src", ".dvc/config", ".dvc/.gitignore", ".gitignore", "dvc.yaml"):
+        for name in ("components", "src", ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "dvc.yaml"):
             source, target = ROOT / name, folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():
@@ -85,7 +85,7 @@ def test_repro_takes_the_challenges_files_and_leaves_them(tmp_path: Path) -> Non
 
 def test_dvc_names_only_existing_steps_and_options() -> None:
     for stage in STAGES.values():
-        name = stage["cmd"].split()[3]
+        name = stage["cmd"].removeprefix("${step} ").split()[0]
         options = {word[2:].replace("-", "_") for word in stage["cmd"].split() if word.startswith("--")}
         assert options <= set(inspect.signature(import_module(f"components.{name}.step").run).parameters)
 

@@ -1,9 +1,12 @@
 import json
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from product_classifier.catalogue import COLUMNS, Reject, data_revision, read_raw, refuse_too_many
 from product_classifier.errors import CatalogueError
@@ -146,6 +149,17 @@ def test_an_open_quote_costs_one_row(raw: RawFolder) -> None:
 
     assert ["Produit a", "Produit c", "Produit d"] == list(frame["designation"])
     assert [(raw.products, 3, "row number")] == [told[:3] for told in _told(rejects)]
+
+
+@given(st.binary(max_size=300), st.binary(max_size=60))
+def test_no_file_content_ends_in_anything_but_rejects(products: bytes, labels: bytes) -> None:
+    with TemporaryDirectory() as folder:
+        Path(folder, "X_train.csv").write_bytes(b",designation,description,productid,imageid\n" + products)
+        Path(folder, "Y_train.csv").write_bytes(b",prdtypecode\n" + labels)
+
+        frame, rejects = read_raw(Path(folder))
+
+    assert len(frame) + len(rejects) <= (products + labels).count(b"\n") + (products + labels).count(b"\r") + 2
 
 
 def test_a_rejected_value_is_shown_shortened(raw: RawFolder) -> None:
