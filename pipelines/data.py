@@ -59,7 +59,7 @@ def prepare(settings: DataSettings) -> Path:
         report=folder / "catalogue.json",
     )
     sides = {side: folder / "splits" / f"{side}.parquet" for side in ("train", "validation", "test", "unseen")}
-    _component("split_catalogue", settings, catalogue=catalogue, report=folder / "splits.json", **sides)
+    _component("split_catalogue", settings, catalogue=catalogue, report=folder / "splits" / "report.json", **sides)
     return folder / "splits"
 
 

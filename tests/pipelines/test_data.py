@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from pipelines.data import DataSettings, StageFailed, ensure_raw, prepare
 from product_classifier.errors import CatalogueError
@@ -63,12 +64,16 @@ def test_a_folder_given_without_the_files_is_named(tmp_path: Path) -> None:
         ensure_raw(settings(tmp_path, raw=tmp_path / "nowhere"))
 
 
-def test_preparing_writes_every_side(tmp_path: Path) -> None:
+def test_preparing_writes_every_side_and_what_the_stages_of_dvc_write(tmp_path: Path) -> None:
     splits = prepare(settings(tmp_path, products=120))
 
-    written = {path.stem: len(pd.read_parquet(path)) for path in splits.iterdir()}
-    report = json.loads((tmp_path / "data" / "splits.json").read_text())
+    written = {path.stem: len(pd.read_parquet(path)) for path in splits.glob("*.parquet")}
+    report = json.loads((splits / "report.json").read_text())
     assert {"train", "validation", "test", "unseen"} == set(written)
+    stages = yaml.safe_load((PARAMS.parent / "dvc.yaml").read_text())["stages"].values()
+    outputs = [next(iter(out), "") if isinstance(out, dict) else out for stage in stages for out in stage["outs"]]
+    assert all((tmp_path / path).exists() for path in outputs)
+    assert all((tmp_path / path).is_file() for stage in stages for path in stage.get("metrics", []))
     assert written == {side: report[side]["products"] for side in written}
 
 
