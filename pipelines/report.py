@@ -18,6 +18,10 @@ COLUMNS = {
 }
 
 
+GROUPS = {"products with {kind}": "", "products with both": "_where_both"}
+SEES = {"text": "words", "image": "a photo", "fusion": "either"}
+
+
 def show(outcome: Outcome, console: Console) -> None:
     """Print the scores of the three models, the release and the gate's verdict."""
     outputs = outcome.outputs
@@ -31,9 +35,12 @@ def show(outcome: Outcome, console: Console) -> None:
 
 
 def _table(scores: dict[str, Any]) -> Table:
-    table = Table("model", *COLUMNS.values(), title="on the hold-out")
-    for kind in ("text", "image", "fusion"):
-        table.add_row(kind, *(_shown(scores[kind].get(name)) for name in COLUMNS))
+    table = Table("model", "judged on", *COLUMNS.values(), title="scores on the hold-out")
+    for judged_on, suffix in GROUPS.items():
+        for kind in ("text", "image", "fusion"):
+            found = scores.get(f"{kind}{suffix}", {})
+            table.add_row(kind, judged_on.format(kind=SEES[kind]), *(_shown(found.get(name)) for name in COLUMNS))
+        table.add_section()
     return table
 
 
