@@ -55,7 +55,8 @@ def _describe(app: FastAPI, *, embedded_issuer: bool) -> Document:
     for path, operations in _hot_paths().items():
         document["paths"].setdefault(path, {}).update(operations)
     components = document.setdefault("components", {})
-    components["schemas"] = {**components.get("schemas", {}), **_schemas()}
+    known = {name: schema for name, schema in components.get("schemas", {}).items() if "ValidationError" not in name}
+    components["schemas"] = {**known, **_schemas()}
     components["securitySchemes"] = {"token": _security(embedded_issuer=embedded_issuer)}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():

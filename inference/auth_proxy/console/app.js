@@ -1,0 +1,320 @@
+"use strict";
+
+const WORDS = {
+  fr: {
+    skip: "Aller au contenu", predict: "Classer", review: "Corrections", retrain: "Entraînement", logout: "Quitter", docs: "API",
+    login: "Connexion", username: "Nom", password: "Mot de passe", enter: "Entrer", external: "Jeton d'un autre fournisseur d'identité",
+    token: "Jeton", predictTitle: "Classer un produit", designation: "Titre", description: "Description", image: "Photo (JPEG ou PNG)",
+    ask: "Classer", degraded: "Un des deux modèles n'a pas répondu.", modalities: "Chaque modèle", text: "Texte", photo: "Photo",
+    none: "pas d'avis", release: "Version", correct: "Corriger", rightCategory: "Bonne catégorie", comment: "Commentaire", send: "Envoyer",
+    thanks: "Merci, la correction est enregistrée.", known: "Cette correction était déjà enregistrée.", reviewTitle: "Corrections", state: "État",
+    refresh: "Actualiser", nothing: "Rien ici.", more: "Suite", approve: "Accepter", reject: "Refuser", by: "par", instead: "au lieu de",
+    retrainTitle: "Entraînement", start: "Lancer un entraînement", started: "Entraînement demandé :", progress: "Nouvelles corrections",
+    all: "tous", pending: "en attente", trusted: "de confiance", approved: "acceptée", agreed: "concordante", rejected: "refusée",
+    lost: "La session est terminée, reconnectez-vous.", away: "La passerelle ne répond pas.", pendingRecord: "La réponse n'est pas encore enregistrée ; une correction attendra peut-être un instant.",
+  },
+  en: {
+    skip: "Skip to content", predict: "Classify", review: "Corrections", retrain: "Training", logout: "Log out", docs: "API",
+    login: "Log in", username: "Name", password: "Password", enter: "Enter", external: "Token of another identity provider",
+    token: "Token", predictTitle: "Classify a product", designation: "Title", description: "Description", image: "Photo (JPEG or PNG)",
+    ask: "Classify", degraded: "One of the two models did not answer.", modalities: "Each model", text: "Text", photo: "Photo",
+    none: "no opinion", release: "Version", correct: "Correct it", rightCategory: "Right category", comment: "Comment", send: "Send",
+    thanks: "Thank you, the correction is kept.", known: "This correction was kept before.", reviewTitle: "Corrections", state: "State",
+    refresh: "Refresh", nothing: "Nothing here.", more: "More", approve: "Approve", reject: "Reject", by: "by", instead: "instead of",
+    retrainTitle: "Training", start: "Start a training run", started: "Training run asked for:", progress: "New corrections",
+    all: "all", pending: "pending", trusted: "trusted", approved: "approved", agreed: "agreed", rejected: "rejected",
+    lost: "The session is over, please log in again.", away: "The gateway does not answer.", pendingRecord: "The answer is not stored yet; a correction may have to wait a moment.",
+  },
+};
+const STATES = ["pending", "trusted", "approved", "agreed", "rejected"];
+const RANK = { user: 0, reviewer: 1, admin: 2 };
+
+// The token lives in this variable only: a reload ends the session, and no other page can read it.
+let token = "";
+let language = (navigator.language || "fr").startsWith("fr") ? "fr" : "en";
+let categories = [];
+let answer = null;
+let attempt = "";
+let cursor = null;
+
+const byId = (id) => document.getElementById(id);
+const word = (key) => WORDS[language][key] || key;
+
+function element(tag, text, attributes = {}) {
+  const made = document.createElement(tag);
+  made.textContent = text;
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  return made;
+}
+
+function say(text, bad = false) {
+  const message = byId("message");
+  message.textContent = text;
+  message.hidden = !text;
+  message.classList.toggle("bad", bad);
+}
+
+class Refused extends Error {
+  constructor(status, problem) {
+    super(problem.detail || `HTTP ${status}`);
+    this.status = status;
+    this.requestId = problem.request_id || "";
+  }
+}
+
+async function call(path, options = {}) {
+  const headers = { ...options.headers };
+  if (token) headers.Authorization = `Bearer ${token}`;
+  let reply;
+  try {
+    reply = await fetch(path, { ...options, headers });
+  } catch {
+    throw new Refused(0, { detail: word("away") });
+  }
+  const body = await reply.json().catch(() => ({}));
+  if (!reply.ok) {
+    if (reply.status === 401 && token) {
+      leave();
+      throw new Refused(401, { detail: word("lost") });
+    }
+    throw new Refused(reply.status, body);
+  }
+  return { body, reply };
+}
+
+const asJson = (body, headers = {}) => ({
+  method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...headers },
+});
+
+// Runs a form's work once at a time and tells what went wrong.
+function onSubmit(id, work) {
+  byId(id).addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const form = event.currentTarget;
+    const buttons = form.querySelectorAll("button");
+    buttons.forEach((button) => { button.disabled = true; });
+    say("");
+    try {
+      await work(form);
+    } catch (error) {
+      tell(error);
+    } finally {
+      buttons.forEach((button) => { button.disabled = false; });
+    }
+  });
+}
+
+function tell(error) {
+  if (!(error instanceof Refused)) throw error;
+  say(error.requestId ? `${error.message} (${error.requestId})` : error.message, true);
+}
+
+function claims() {
+  try {
+    const part = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
+    const bytes = Uint8Array.from(atob(part), (letter) => letter.charCodeAt(0));
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return {};
+  }
+}
+
+async function enter(given) {
+  token = given;
+  categories = (await call("/categories")).body;
+  const { sub, role } = claims();
+  byId("who").textContent = sub || "";
+  for (const tab of document.querySelectorAll("#tabs [data-role]")) {
+    // Only what is shown; what is allowed is decided by the gateway. A foreign token shows all.
+    tab.hidden = role in RANK && RANK[role] < RANK[tab.dataset.role];
+  }
+  byId("tabs").hidden = false;
+  byId("logout").hidden = false;
+  fillChoices();
+  show("predict");
+}
+
+function leave() {
+  token = "";
+  answer = null;
+  byId("tabs").hidden = true;
+  byId("logout").hidden = true;
+  byId("who").textContent = "";
+  byId("password").value = "";
+  byId("answer").hidden = true;
+  show("login");
+}
+
+function show(view) {
+  for (const section of document.querySelectorAll("main > section")) section.hidden = section.id !== view;
+  for (const tab of document.querySelectorAll("#tabs button")) {
+    if (tab.dataset.view === view) tab.setAttribute("aria-current", "page");
+    else tab.removeAttribute("aria-current");
+  }
+  byId("main").focus();
+}
+
+function translate() {
+  document.documentElement.lang = language;
+  for (const node of document.querySelectorAll("[data-t]")) node.textContent = word(node.dataset.t);
+  const button = byId("language");
+  button.textContent = language === "fr" ? "English" : "Français";
+  button.lang = language === "fr" ? "en" : "fr";
+  fillChoices();
+  if (answer) draw(answer);
+}
+
+function label(code) {
+  const found = categories.find((category) => category.code === code);
+  return found ? found[`label_${language}`] : String(code);
+}
+
+function fillChoices() {
+  const chosen = byId("code").value;
+  byId("code").replaceChildren(
+    element("option", "—", { value: "" }),
+    ...categories.map((category) => element("option", `${label(category.code)} (${category.code})`, { value: category.code })),
+  );
+  byId("code").value = chosen;
+  const state = byId("state").value;
+  byId("state").replaceChildren(
+    element("option", word("all"), { value: "" }),
+    ...STATES.map((one) => element("option", word(one), { value: one })),
+  );
+  byId("state").value = state;
+}
+
+const percent = (share) => new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 1 }).format(share);
+
+function draw(prediction) {
+  byId("category").textContent = `${label(prediction.category.code)} (${percent(prediction.confidence)})`;
+  byId("degraded").hidden = !prediction.degraded;
+  byId("top").replaceChildren(...prediction.top.map((candidate) => {
+    const row = element("li", "");
+    const text = `${label(candidate.code)} (${candidate.code}) ${percent(candidate.probability)}`;
+    row.append(element("span", text), element("meter", "", { min: 0, max: 1, value: candidate.probability, "aria-label": text }));
+    return row;
+  }));
+  const said = (one) => (one ? `${label(one.code)} ${percent(one.probability)}` : word("none"));
+  byId("modalities").replaceChildren(
+    element("dt", word("text")), element("dd", said(prediction.modalities.text)),
+    element("dt", word("photo")), element("dd", said(prediction.modalities.image)),
+  );
+  byId("release").textContent = prediction.release;
+  byId("answer").hidden = false;
+}
+
+function correctionCard(item) {
+  const card = element("li", "");
+  const instead = item.predicted ? ` ${word("instead")} ${label(item.predicted)}` : "";
+  card.append(
+    element("p", `${label(item.code)} (${item.code})${instead}`),
+    element("p", `${word(item.state)}, ${word("by")} ${item.user}, ${new Date(item.created).toLocaleString(language)}`),
+  );
+  if (item.product && item.product.designation) card.append(element("p", item.product.designation));
+  if (item.comment) card.append(element("p", item.comment));
+  if (item.state === "pending") {
+    for (const decision of ["approve", "reject"]) {
+      const button = element("button", word(decision), { type: "button" });
+      button.addEventListener("click", async () => {
+        say("");
+        try {
+          await call(`/feedback/${encodeURIComponent(item.feedback_id)}/${decision}`, asJson({}));
+          await listCorrections(true);
+        } catch (error) {
+          tell(error);
+        }
+      });
+      card.append(button, " ");
+    }
+  }
+  return card;
+}
+
+async function listCorrections(again) {
+  if (again) cursor = null;
+  const query = new URLSearchParams({ limit: "20" });
+  if (byId("state").value) query.set("state", byId("state").value);
+  if (cursor) query.set("cursor", cursor);
+  const { body } = await call(`/feedback?${query}`);
+  const cards = (body.items || []).map(correctionCard);
+  if (again) byId("corrections").replaceChildren(...cards);
+  else byId("corrections").append(...cards);
+  cursor = body.next_cursor || null;
+  byId("more").hidden = !cursor;
+  byId("review-empty").hidden = byId("corrections").children.length > 0;
+}
+
+async function listRuns() {
+  const { body } = await call("/retrain");
+  const progress = body.progress;
+  byId("progress").textContent = progress ? `${word("progress")}: ${progress.corrections} / ${progress.needed}` : "";
+  byId("runs").replaceChildren(...(body.runs || []).map((run) => {
+    const card = element("li", "");
+    for (const [name, value] of Object.entries(run)) {
+      if (value === null || value === "") continue;
+      card.append(element("p", `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`));
+    }
+    return card;
+  }));
+}
+
+onSubmit("login-form", async (form) => {
+  const { body } = await call("/token", { method: "POST", body: new URLSearchParams(new FormData(form)) });
+  byId("password").value = "";
+  await enter(body.access_token);
+});
+
+onSubmit("token-form", async () => {
+  const given = byId("token").value.trim();
+  byId("token").value = "";
+  await enter(given);
+});
+
+onSubmit("predict-form", async (form) => {
+  const data = new FormData(form);
+  if (!byId("image").files.length) data.delete("image");
+  const { body, reply } = await call("/predict", { method: "POST", body: data });
+  answer = body;
+  attempt = crypto.randomUUID ? crypto.randomUUID() : String(Math.random()).slice(2) + Date.now();
+  byId("feedback-form").reset();
+  draw(body);
+  if (reply.headers.get("Prediction-Record") !== "stored") say(word("pendingRecord"));
+});
+
+onSubmit("feedback-form", async () => {
+  const correction = { prediction_id: answer.prediction_id, code: Number(byId("code").value) };
+  if (byId("comment").value) correction.comment = byId("comment").value;
+  const key = `${attempt}-${correction.code}-${[...(correction.comment || "")].reduce((sum, c) => (sum * 31 + c.codePointAt(0)) % 1e9, 7)}`;
+  const { reply } = await call("/feedback", asJson(correction, { "Idempotency-Key": key }));
+  say(word(reply.status === 200 ? "known" : "thanks"));
+});
+
+onSubmit("review-form", () => listCorrections(true));
+onSubmit("retrain-form", async () => {
+  const { body } = await call("/retrain", { method: "POST" });
+  await listRuns();
+  say(`${word("started")} ${body.run_id}`);
+});
+
+byId("more").addEventListener("click", () => listCorrections(false).catch(tell));
+byId("runs-refresh").addEventListener("click", () => { say(""); listRuns().catch(tell); });
+byId("logout").addEventListener("click", () => { say(""); leave(); });
+byId("language").addEventListener("click", () => { language = language === "fr" ? "en" : "fr"; translate(); });
+byId("image").addEventListener("change", () => {
+  const preview = byId("preview");
+  const [file] = byId("image").files;
+  if (preview.src) URL.revokeObjectURL(preview.src);
+  preview.hidden = !file;
+  if (file) preview.src = URL.createObjectURL(file);
+  else preview.removeAttribute("src");
+});
+for (const tab of document.querySelectorAll("#tabs button")) {
+  tab.addEventListener("click", () => {
+    say("");
+    show(tab.dataset.view);
+    if (tab.dataset.view === "review") listCorrections(true).catch(tell);
+    if (tab.dataset.view === "retrain") listRuns().catch(tell);
+  });
+}
+translate();

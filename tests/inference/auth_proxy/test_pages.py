@@ -1,0 +1,117 @@
+"""The open pages: health, the console, the documentation."""
+
+import re
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from product_classifier.categories import CATEGORIES
+from tests.inference.auth_proxy.conftest import Gateway
+
+CONSOLE = files("inference.auth_proxy") / "console"
+PAGES = ["/", "/docs", "/console/app.js", "/console/docs.js", "/console/style.css"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_load_nothing_from_elsewhere_and_cannot_be_framed(gateway: Gateway, path: str) -> None:
+    with gateway.client(None) as client:
+        reply = client.get(path)
+
+    policy = reply.headers["content-security-policy"]
+    assert reply.status_code == 200
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert (reply.headers["x-content-type-options"], reply.headers["x-frame-options"]) == ("nosniff", "DENY")
+    assert not re.search(r"https?://|//[a-z]+\.", reply.text)
+    assert "<style" not in reply.text
+    assert not re.search(r"\son\w+=|style=|innerHTML|eval\(|document\.write", reply.text)
+
+
+def test_the_console_uses_only_what_its_page_has() -> None:
+    page, script = ((CONSOLE / name).read_text() for name in ("index.html", "app.js"))
+    ids = set(re.findall(r'\bid="([^"]+)"', page))
+
+    assert set(re.findall(r'byId\("([^"]+)"\)', script)) | set(re.findall(r'onSubmit\("([^"]+)"', script)) <= ids
+    assert set(re.findall(r'for="([^"]+)"', page)) <= ids
+    assert len(re.findall(r"<(?:input|textarea|select)\b", page)) == len(re.findall(r"<label\b", page))
+
+
+def test_every_word_of_the_console_is_there_in_french_and_english() -> None:
+    page, script = ((CONSOLE / name).read_text() for name in ("index.html", "app.js"))
+    french, english = (
+        set(re.findall(r"(\w+): \"", re.search(rf"  {tongue}: \{{(.*?)\n  \}},", script, re.DOTALL)[1]))  # type: ignore[index]
+        for tongue in ("fr", "en")
+    )
+
+    used = set(re.findall(r'data-t="(\w+)"', page)) | set(re.findall(r'word\("(\w+)"\)', script))
+    assert french == english
+    assert used <= french
+
+
+@pytest.mark.parametrize(
+    ("silent", "away", "status", "state"),
+    [(False, False, 200, "ready"), (True, False, 200, "degraded"), (False, True, 503, "unavailable")],
+)
+def test_readiness_says_what_answers(own_gateway: Gateway, silent: bool, away: bool, status: int, state: str) -> None:
+    own_gateway.store.away = silent
+    own_gateway.models.away = away
+    with own_gateway.client(None) as client:
+        reply = client.get("/readyz")
+
+    assert (reply.status_code, reply.json()["status"]) == (status, state)
+    assert reply.json()["checks"] == {
+        "text-predictor": not away,
+        "image-predictor": not away,
+        "fusion-transformer": not away,
+        "store": not silent,
+    }
+
+
+def test_readiness_is_looked_up_at_most_once_a_second(gateway: Gateway) -> None:
+    with gateway.client(None) as client:
+        for _ in range(20):
+            client.get("/readyz")
+
+    assert len(gateway.models.seen) <= 6
+
+
+def test_categories_have_both_labels(gateway: Gateway) -> None:
+    with gateway.client() as client:
+        found = client.get("/categories").json()
+
+    assert found == [{"code": c.code, "label_fr": c.label_fr, "label_en": c.label_en} for c in CATEGORIES]
+
+
+def test_a_v2_client_finds_a_server_of_three_models(gateway: Gateway) -> None:
+    with gateway.client() as client:
+        answers: list[Any] = [
+            client.get(path).json() for path in ("/v2", "/v2/health/live", "/v2/health/ready", "/v2/models")
+        ]
+
+    assert answers[0]["extensions"] == ["binary_tensor_data"]
+    assert answers[1:3] == [{"live": True}, {"ready": True}]
+    assert answers[3] == {"models": ["text-predictor", "image-predictor", "fusion-transformer"]}
+
+
+def test_metrics_are_counted_but_not_shown_to_the_public(gateway: Gateway) -> None:
+    with gateway.client() as client:
+        client.post("/predict", json={"designation": "x"})
+        status = client.get("/metrics").status_code
+
+    value = gateway.metrics.registry.get_sample_value
+    assert status == 404
+    assert (value("gateway_requests_total", {"route": "/predict", "method": "POST", "status": "200"}) or 0) >= 1
+    assert (value("gateway_predictions_total", {"degraded": "false"}) or 0) >= 1
+    assert (value("gateway_prediction_records_total", {"outcome": "stored"}) or 0) >= 1
+
+
+def test_unknown_paths_do_not_grow_the_metrics(gateway: Gateway) -> None:
+    with gateway.client(None) as client:
+        for n in range(50):
+            client.get(f"/x{n}")
+
+    routes = {s.labels.get("route") for m in gateway.metrics.registry.collect() for s in m.samples}
+    assert not [route for route in routes if route and route.startswith("/x")]
+    assert "unknown" in routes
