@@ -13,13 +13,13 @@ COLUMNS = {
     "weighted_f1": "weighted F1",
     "macro_f1": "macro F1",
     "accuracy": "accuracy",
-    "ece": "calibration error",
+    "ece": "ECE",
     "items": "items",
 }
 
 
-GROUPS = {"products with {kind}": "", "products with both": "_where_both"}
-SEES = {"text": "words", "image": "a photo", "fusion": "either"}
+GROUPS = {"{kind}": "", "both": "_where_both"}
+SEES = {"text": "words", "image": "photo", "fusion": "either"}
 
 
 def show(outcome: Outcome, console: Console) -> None:
@@ -35,7 +35,7 @@ def show(outcome: Outcome, console: Console) -> None:
 
 
 def _table(scores: dict[str, Any]) -> Table:
-    table = Table("model", "judged on", *COLUMNS.values(), title="scores on the hold-out")
+    table = Table("model", "products with", *COLUMNS.values(), title="scores on the hold-out")
     for judged_on, suffix in GROUPS.items():
         for kind in ("text", "image", "fusion"):
             found = scores.get(f"{kind}{suffix}", {})
