@@ -4,14 +4,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 CODE = "import sys; from components.tracking import Tracking; Tracking(*sys.argv[1:])"
 
 
 @contextmanager
 def tracking(uri: str, experiment: str) -> Iterator[None]:
-    """Connect once in a process beside; what it meets, the step that registers will meet and report."""
-    if not uri.startswith("sqlite:"):
+    """Connect once in a process beside, the first time; what it meets, the step that registers meets and reports."""
+    if not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).exists():
         yield
         return
     command = [sys.executable, "-c", CODE, uri, experiment]
