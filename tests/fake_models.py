@@ -34,7 +34,7 @@ class Seen:
 
 
 class FakeModels:
-    """All three models in one server. A text's category is its hash, a photo's too; `b"broken"` in a photo is refused."""
+    """All three models in one server. A category is a hash; a photo with `broken` in it is refused."""
 
     def __init__(self) -> None:
         self.seen: list[Seen] = []

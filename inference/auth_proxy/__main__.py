@@ -2,11 +2,13 @@
 
 import argparse
 import getpass
+import signal
 import sys
 from pathlib import Path
 
 from prometheus_client import start_http_server
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from inference.auth_proxy.app import Collaborators, create_app
 from inference.auth_proxy.backends import Backends
@@ -19,16 +21,19 @@ from inference.auth_proxy.oidc import ExternalIssuer, RemoteKeys
 from inference.auth_proxy.problems import Problem
 from inference.auth_proxy.recorder import Recorder
 from inference.auth_proxy.roles import Role
+from inference.auth_proxy.schemas import NewUser
 from inference.auth_proxy.server import listen, make_server
 from inference.auth_proxy.settings import Settings
 from inference.auth_proxy.tokens import LEEWAY_S, EmbeddedIssuer, Verifier
 from inference.auth_proxy.users import Users
+from inference.errors import shown
 from inference.observability import configure_logging
 from product_classifier.errors import ProductClassifierError
 from product_classifier.journal import Journal
 from product_classifier.store import open_store
 
 JOURNAL_BYTES = 1 << 30
+SHOWN_SETTINGS = frozenset(name for name, about in Settings.model_fields.items() if about.annotation in {int, float})
 
 
 def assemble(settings: Settings) -> Collaborators:
@@ -85,6 +90,9 @@ def serve(settings: Settings) -> None:
     listener = listen(settings.host, settings.port)
     if settings.metrics_port:
         start_http_server(settings.metrics_port, settings.metrics_host, collaborators.metrics.registry)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn stops at these and, once stopped, raises them again for whoever was there before: us, satisfied
+        signal.signal(number, lambda *_: None)
     make_server(create_app(collaborators), settings).run(sockets=[listener])
 
 
@@ -99,14 +107,17 @@ def main(arguments: list[str]) -> int:
                 make_accounts(_users(state), options.file or state / "accounts.json")
             case "add-user":
                 password = sys.stdin.readline().rstrip("\n") if not sys.stdin.isatty() else getpass.getpass()
-                _users(state).add(options.name, password, Role(options.role))
+                new = NewUser(name=options.name, password=password, role=options.role)
+                _users(state).add(new.name, new.password, new.role)
             case "rotate-key":
                 print(_keys(state, settings.token_ttl_s).rotate(revoke=options.revoke))  # noqa: T201
             case _:
                 serve(settings.model_copy(update={"state_dir": state}))
     except OSError as error:
         return _refuse(f"{error.strerror or error} ({settings.host}:{settings.port}, {state})")
-    except (ProductClassifierError, Problem, ValidationError, ValueError) as error:
+    except ValidationError as error:
+        return _refuse("; ".join(f"{_place(one)}: {one['msg']}{_given(one)}" for one in error.errors()))
+    except (ProductClassifierError, Problem, ValueError) as error:
         return _refuse(str(error))
     return 0
 
@@ -141,6 +152,15 @@ def _users(state: Path) -> Users:
 
 def _keys(state: Path, token_ttl_s: int) -> KeyRing:
     return KeyRing(state / "issuer-keys.json", keep_s=token_ttl_s + LEEWAY_S)
+
+
+def _place(error: ErrorDetails) -> str:
+    return ".".join(map(str, error["loc"])) or "settings"
+
+
+def _given(error: ErrorDetails) -> str:
+    """Return the value at fault where it can be no secret."""
+    return f", not {shown(error['input'])}" if _place(error) in SHOWN_SETTINGS else ""
 
 
 def _refuse(reason: str) -> int:

@@ -112,12 +112,27 @@ FORMS: list[tuple[str, dict[str, object], int]] = [
     ("empty password", {"data": {"username": "ursula", "password": ""}}, 422),
     ("other grant", {"data": {"username": "a", "password": "b", "grant_type": "client_credentials"}}, 400),
     ("unknown field", {"data": {"username": "a", "password": "b", "role": "admin"}}, 422),
-    ("twice", {"content": b"username=a&username=b&password=c", "headers": {"content-type": "application/x-www-form-urlencoded"}}, 400),
-    ("bad UTF-8", {"content": b"username=%ff&password=c", "headers": {"content-type": "application/x-www-form-urlencoded"}}, 400),
-    ("raw bytes", {"content": b"username=\xff&password=c", "headers": {"content-type": "application/x-www-form-urlencoded"}}, 400),
+    (
+        "twice",
+        {
+            "content": b"username=a&username=b&password=c",
+            "headers": {"content-type": "application/x-www-form-urlencoded"},
+        },
+        400,
+    ),
+    (
+        "bad UTF-8",
+        {"content": b"username=%ff&password=c", "headers": {"content-type": "application/x-www-form-urlencoded"}},
+        400,
+    ),
+    (
+        "raw bytes",
+        {"content": b"username=\xff&password=c", "headers": {"content-type": "application/x-www-form-urlencoded"}},
+        400,
+    ),
     ("too long", {"data": {"username": "a", "password": "b" * 10_000}}, 413),
     ("many fields", {"data": {f"f{i}": "x" for i in range(100)}}, 400),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("sent", "status"), [f[1:] for f in FORMS], ids=[f[0] for f in FORMS])
@@ -154,13 +169,23 @@ def test_the_last_admin_stays(own_gateway: Gateway, change: dict[str, object] | 
 
 
 BAD_USERS: list[tuple[object, str]] = [
-    ({}, "name"), ({"name": "zoe"}, "password"), ({"name": "Zoe", "password": "p" * 12}, "name"), ({"name": "", "password": "p" * 12}, "name"),
-    ({"name": "a/b", "password": "p" * 12}, "name"), ({"name": "../x", "password": "p" * 12}, "name"), ({"name": "z" * 65, "password": "p" * 12}, "name"),
-    ({"name": "zoe\n", "password": "p" * 12}, "name"), ({"name": "zoe", "password": "short"}, "password"), ({"name": "zoe", "password": "p" * 257}, "password"),
-    ({"name": "zoe", "password": "p" * 12, "role": "root"}, "role"), ({"name": "zoe", "password": "p" * 12, "role": None}, "role"),
-    ({"name": "zoe", "password": "p" * 12, "disabled": False}, "disabled"), ({"name": 1, "password": "p" * 12}, "name"), ([], "body"),
+    ({}, "name"),
+    ({"name": "zoe"}, "password"),
+    ({"name": "Zoe", "password": "p" * 12}, "name"),
+    ({"name": "", "password": "p" * 12}, "name"),
+    ({"name": "a/b", "password": "p" * 12}, "name"),
+    ({"name": "../x", "password": "p" * 12}, "name"),
+    ({"name": "z" * 65, "password": "p" * 12}, "name"),
+    ({"name": "zoe\n", "password": "p" * 12}, "name"),
+    ({"name": "zoe", "password": "short"}, "password"),
+    ({"name": "zoe", "password": "p" * 257}, "password"),
+    ({"name": "zoe", "password": "p" * 12, "role": "root"}, "role"),
+    ({"name": "zoe", "password": "p" * 12, "role": None}, "role"),
+    ({"name": "zoe", "password": "p" * 12, "disabled": False}, "disabled"),
+    ({"name": 1, "password": "p" * 12}, "name"),
+    ([], "body"),
     ({"name": "zoe", "password": ["p" * 12]}, "password"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("body", "named"), BAD_USERS)

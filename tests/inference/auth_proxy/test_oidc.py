@@ -113,10 +113,25 @@ async def test_roles_come_from_the_configured_claim(
 
 
 WRONG: list[dict[str, Any]] = [
-    {"aud": "other"}, {"aud": ["other"]}, {"aud": None}, {"iss": "http://other"}, {"exp": 1}, {"exp": "9999999999"},
-    {"iat": None}, {"sub": ""}, {"sub": None}, {"sub": "a b"}, {"sub": "é"}, {"sub": "a\r\nX-Auth-Role: admin"}, {"sub": "x" * 300},
-    {"nbf": 9999999999}, {"typ": "id+jwt"}, {"typ": "dpop+jwt"}, {"algorithm": "RS512"}, {"algorithm": "PS256"},
-]  # fmt: skip
+    {"aud": "other"},
+    {"aud": ["other"]},
+    {"aud": None},
+    {"iss": "http://other"},
+    {"exp": 1},
+    {"exp": "9999999999"},
+    {"iat": None},
+    {"sub": ""},
+    {"sub": None},
+    {"sub": "a b"},
+    {"sub": "é"},
+    {"sub": "a\r\nX-Auth-Role: admin"},
+    {"sub": "x" * 300},
+    {"nbf": 9999999999},
+    {"typ": "id+jwt"},
+    {"typ": "dpop+jwt"},
+    {"algorithm": "RS512"},
+    {"algorithm": "PS256"},
+]
 
 
 @pytest.mark.parametrize("change", WRONG, ids=str)
@@ -190,9 +205,13 @@ async def test_the_embedded_issuer_is_off_when_another_is_in_charge(issuer: Fake
         statuses = {
             path: (await client.request(method, path, headers=headers, json={})).status_code
             for method, path in [
-                ("POST", "/token"), ("GET", "/.well-known/jwks.json"), ("GET", "/users"), ("POST", "/users"), ("GET", "/categories"),
+                ("POST", "/token"),
+                ("GET", "/.well-known/jwks.json"),
+                ("GET", "/users"),
+                ("POST", "/users"),
+                ("GET", "/categories"),
             ]
-        }  # fmt: skip
+        }
         nobody = await client.get("/categories", headers={"Authorization": f"Bearer {issuer.token(roles=[])}"})
 
     assert statuses == {"/token": 404, "/.well-known/jwks.json": 404, "/users": 404, "/categories": 200}

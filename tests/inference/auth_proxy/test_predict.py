@@ -229,19 +229,48 @@ BAD_FORMS: list[tuple[str, dict[str, Any], int]] = [
     ("nothing", {"files": {"image": b""}}, 422),
     ("no boundary", {"content": b"--x", "headers": {"content-type": "multipart/form-data"}}, 400),
     ("empty boundary", {"content": b"--x", "headers": {"content-type": "multipart/form-data; boundary="}}, 400),
-    ("unknown charset", {"content": b"--x--", "headers": {"content-type": "multipart/form-data; boundary=x; charset=zz"}}, 422),
-    ("no end", {"content": b'--x\r\nContent-Disposition: form-data; name="designation"\r\n\r\na', "headers": {"content-type": "multipart/form-data; boundary=x"}}, 422),
-    ("no name", {"content": b"--x\r\nContent-Disposition: form-data\r\n\r\na\r\n--x--", "headers": {"content-type": "multipart/form-data; boundary=x"}}, 400),
-    ("not UTF-8", {"content": b'--x\r\nContent-Disposition: form-data; name="designation"\r\n\r\n\xff\r\n--x--', "headers": {"content-type": "multipart/form-data; boundary=x"}}, 400),
+    (
+        "unknown charset",
+        {"content": b"--x--", "headers": {"content-type": "multipart/form-data; boundary=x; charset=zz"}},
+        422,
+    ),
+    (
+        "no end",
+        {
+            "content": b'--x\r\nContent-Disposition: form-data; name="designation"\r\n\r\na',
+            "headers": {"content-type": "multipart/form-data; boundary=x"},
+        },
+        422,
+    ),
+    (
+        "no name",
+        {
+            "content": b"--x\r\nContent-Disposition: form-data\r\n\r\na\r\n--x--",
+            "headers": {"content-type": "multipart/form-data; boundary=x"},
+        },
+        400,
+    ),
+    (
+        "not UTF-8",
+        {
+            "content": b'--x\r\nContent-Disposition: form-data; name="designation"\r\n\r\n\xff\r\n--x--',
+            "headers": {"content-type": "multipart/form-data; boundary=x"},
+        },
+        400,
+    ),
     ("url-encoded form", {"data": {"designation": "x"}}, 415),
     ("text", {"content": b"x", "headers": {"content-type": "text/plain"}}, 415),
     ("xml", {"content": b"<a/>", "headers": {"content-type": "application/xml"}}, 415),
     ("no type", {"content": b"{}"}, 415),
     ("gzip", {"content": b"{}", "headers": {"content-type": "application/json", "content-encoding": "gzip"}}, 415),
-    ("deflate", {"content": b"{}", "headers": {"content-type": "application/json", "content-encoding": "deflate"}}, 415),
+    (
+        "deflate",
+        {"content": b"{}", "headers": {"content-type": "application/json", "content-encoding": "deflate"}},
+        415,
+    ),
     ("br", {"content": b"{}", "headers": {"content-type": "application/json", "content-encoding": "br"}}, 415),
     ("two encodings", {"content": b"{}", "headers": {"content-encoding": "identity, gzip"}}, 415),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("request_", "status"), [row[1:] for row in BAD_FORMS], ids=[row[0] for row in BAD_FORMS])

@@ -4,6 +4,7 @@ import asyncio
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from inference.auth_proxy.metrics import Metrics
@@ -106,16 +107,23 @@ async def test_a_flipped_byte_in_the_journal_costs_one_record(tmp_path: Path) ->
     for n in range(3):
         await keeper.keep([Entry(f"predictions/{n}.json", b"payload")])
     await keeper.close()
-    (segment,) = tmp_path.glob("*.journal")
-    data = bytearray(segment.read_bytes())
-    data[len(data) // 2] ^= 1
-    segment.write_bytes(data)
+    _flip_a_byte(tmp_path)
     store.away = False
 
     recorder(store, tmp_path).drain()
 
-    assert len(store.objects) == 2
-    assert len(list(tmp_path.glob("*.damaged"))) == 1
+    assert (len(store.objects), _damaged(tmp_path)) == (2, 1)
+
+
+def _flip_a_byte(folder: Path) -> None:
+    (segment,) = folder.glob("*.journal")
+    data = bytearray(segment.read_bytes())
+    data[len(data) // 2] ^= 1
+    segment.write_bytes(data)
+
+
+def _damaged(folder: Path) -> int:
+    return len(list(folder.glob("*.damaged")))
 
 
 def test_an_outage_of_the_store_is_answered_through_and_made_good(gateway: Gateway) -> None:
@@ -134,8 +142,6 @@ def test_an_outage_of_the_store_is_answered_through_and_made_good(gateway: Gatew
 
 @pytest.mark.parametrize("own_gateway", [{"max_in_flight": 2}], indirect=True)
 async def test_more_than_can_be_done_at_once_is_refused_at_once(own_gateway: Gateway) -> None:
-    import httpx
-
     own_gateway.models.delay_s = 0.3
     async with httpx.AsyncClient(
         base_url=own_gateway.url, headers=own_gateway.headers(), trust_env=False, verify=False

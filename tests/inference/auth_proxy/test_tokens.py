@@ -163,14 +163,44 @@ def _signature(issuer: EmbeddedIssuer, text: str) -> str:
 def _claim_forgeries(issuer: EmbeddedIssuer, claims: Claims) -> list[tuple[str, str]]:
     now = int(time.time())
     changes: list[Claims] = [
-        {"exp": now - 31}, {"exp": now - 100_000}, {"exp": 0}, {"exp": -1}, {"exp": 10**12}, {"exp": 1e400},
-        {"exp": now + 10 * 365 * 86_400}, {"exp": str(now + 60)}, {"iat": now + 120}, {"iat": now - 100_000},
-        {"iat": str(now)}, {"nbf": now + 120}, {"nbf": str(now - 5)}, {"nbf": True}, {"iss": "other"}, {"iss": "Product-Classifier"},
-        {"iss": "product-classifier "}, {"aud": "other"}, {"aud": ["product-classifier"]}, {"aud": ["a", "product-classifier"]},
-        {"aud": "PRODUCT-CLASSIFIER"}, {"sub": "nobody"}, {"sub": "URSULA"}, {"sub": "ursula "}, {"sub": "ada"}, {"sub": "remy"},
-        {"sub": "ursula\u0000"}, {"sub": "' OR '1'='1"}, {"role": "admin"}, {"role": "reviewer"}, {"role": ["user"]}, {"role": ...},
-        {"role": "user,admin"}, {"gen": "0" * 16}, {"gen": ...}, {"gen": None}, {"exp": now - 31, "iat": now - 60},
-    ]  # fmt: skip
+        {"exp": now - 31},
+        {"exp": now - 100_000},
+        {"exp": 0},
+        {"exp": -1},
+        {"exp": 10**12},
+        {"exp": 1e400},
+        {"exp": now + 10 * 365 * 86_400},
+        {"exp": str(now + 60)},
+        {"iat": now + 120},
+        {"iat": now - 100_000},
+        {"iat": str(now)},
+        {"nbf": now + 120},
+        {"nbf": str(now - 5)},
+        {"nbf": True},
+        {"iss": "other"},
+        {"iss": "Product-Classifier"},
+        {"iss": "product-classifier "},
+        {"aud": "other"},
+        {"aud": ["product-classifier"]},
+        {"aud": ["a", "product-classifier"]},
+        {"aud": "PRODUCT-CLASSIFIER"},
+        {"sub": "nobody"},
+        {"sub": "URSULA"},
+        {"sub": "ursula "},
+        {"sub": "ada"},
+        {"sub": "remy"},
+        {"sub": "ursula\u0000"},
+        {"sub": "' OR '1'='1"},
+        {"role": "admin"},
+        {"role": "reviewer"},
+        {"role": ["user"]},
+        {"role": ...},
+        {"role": "user,admin"},
+        {"gen": "0" * 16},
+        {"gen": ...},
+        {"gen": None},
+        {"exp": now - 31, "iat": now - 60},
+    ]
     changes += [{name: ...} for name in ("exp", "iat", "iss", "aud", "sub")]
     changes += [{name: value} for name in ("exp", "iat", "iss", "aud", "sub", "gen") for value in WRONG_TYPES]
     cases = [
@@ -233,7 +263,7 @@ def test_every_forgery_gets_the_same_401_over_http(gateway: Gateway) -> None:
             replies.append((name, reply.status_code, reply.headers.get("www-authenticate")))
 
     wrong = [r for r in replies if r[1:] != (401, 'Bearer realm="product-classifier", error="invalid_token"')]
-    assert [w for w in wrong if w[0] not in {"long"}] == []
+    assert [w for w in wrong if w[0] != "long"] == []
     assert len(replies) > 240
 
 
@@ -264,9 +294,24 @@ async def test_no_other_last_character_of_a_part_is_accepted(gateway: Gateway) -
 
 
 AUTHORIZATIONS = [
-    "", "Bearer", "Basic dXJzdWxhOng=", "Token {}", "{}", "Bearer  {}", "Bearer\t{}", "Bearer {} x", "Bearer {},Bearer {}",
-    "Bearer: {}", "Bearer={}", "bearer{}", "Digest {}", "Bearer Bearer {}", "Negotiate {}", 'Bearer "{}"', "DPoP {}",
-]  # fmt: skip
+    "",
+    "Bearer",
+    "Basic dXJzdWxhOng=",
+    "Token {}",
+    "{}",
+    "Bearer  {}",
+    "Bearer\t{}",
+    "Bearer {} x",
+    "Bearer {},Bearer {}",
+    "Bearer: {}",
+    "Bearer={}",
+    "bearer{}",
+    "Digest {}",
+    "Bearer Bearer {}",
+    "Negotiate {}",
+    'Bearer "{}"',
+    "DPoP {}",
+]
 
 
 @pytest.mark.parametrize("value", AUTHORIZATIONS)

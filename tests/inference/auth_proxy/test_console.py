@@ -1,0 +1,112 @@
+"""The console in a real browser: log in, ask, correct, review, start a run."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.inference.auth_proxy.conftest import PASSWORD, Gateway, make_photo
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH: the console cannot be driven"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Any, gateway: Gateway) -> Iterator[Any]:
+    context = browser.new_context(locale="fr-FR")
+    page = context.new_page()
+    page.set_default_timeout(10_000)
+    trouble: list[str] = []
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.on("console", lambda line: trouble.append(line.text) if "Content Security Policy" in line.text else None)
+    page.goto(gateway.url)
+    yield page
+    context.close()
+    assert trouble == []
+
+
+def enter(page: Any, name: str, password: str = PASSWORD) -> None:
+    page.fill("#username", name)
+    page.fill("#password", password)
+    page.click("#login-form button")
+
+
+def test_a_product_with_a_photo_is_classified_and_corrected(page: Any, gateway: Gateway, tmp_path: Path) -> None:
+    photo = tmp_path / "p.png"
+    photo.write_bytes(make_photo("PNG"))
+    enter(page, "ursula")
+    page.fill("#designation", "Piscine gonflable")
+    page.set_input_files("#image", photo)
+    page.click("#predict-form button")
+    page.wait_for_selector("#top li")
+
+    assert page.locator("#top li").count() == 5
+    assert page.locator("#modalities dd").count() == 2
+    page.select_option("#code", "2583")
+    page.click("#feedback-form button")
+    page.wait_for_selector("#message:not([hidden])")
+    assert "Merci" in page.inner_text("#message")
+    assert gateway.feedback.seen[-1].headers["x-auth-user"] == "ursula"
+    assert "idempotency-key" in gateway.feedback.seen[-1].headers
+
+
+def test_a_wrong_password_is_told(page: Any) -> None:
+    enter(page, "ada", "not the password")
+    page.wait_for_selector("#message.bad")
+
+    assert page.is_visible("#login")
+
+
+@pytest.mark.parametrize(("name", "tabs"), [("ursula", 1), ("remy", 2), ("ada", 3)])
+def test_each_role_sees_its_own_pages(page: Any, name: str, tabs: int) -> None:
+    enter(page, name)
+    page.wait_for_selector("#predict:not([hidden])")
+
+    assert page.locator("#tabs button:visible").count() == tabs
+
+
+def test_an_admin_starts_a_run_and_lists_corrections(page: Any, gateway: Gateway) -> None:
+    enter(page, "ada")
+    page.click("[data-view=retrain]")
+    page.click("#retrain-form button[type=submit]")
+    page.wait_for_selector("#message:not([hidden])")
+    page.click("[data-view=review]")
+    page.wait_for_selector("#review-empty:not([hidden])")
+
+    asked = {(seen.method, seen.path) for seen in gateway.feedback.seen}
+    assert {("POST", "/retrain"), ("GET", "/retrain"), ("GET", "/feedback")} <= asked
+
+
+def test_the_language_can_be_changed_and_logging_out_forgets(page: Any) -> None:
+    enter(page, "ursula")
+    page.wait_for_selector("#predict:not([hidden])")
+    page.click("#language")
+    english = page.inner_text("#predict-title")
+    page.click("#logout")
+    page.reload()
+
+    assert english == "Classify a product"
+    assert page.is_visible("#login")
+
+
+def test_the_documentation_page_shows_the_operations(page: Any, gateway: Gateway) -> None:
+    page.goto(f"{gateway.url}/docs")
+    page.wait_for_selector("h2")
+
+    assert "POST /predict" in page.inner_text("main")

@@ -1,0 +1,128 @@
+"""The gateway as a process: starts, says what is wrong, stops cleanly."""
+
+import io
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import orjson
+import pytest
+
+from inference.auth_proxy.__main__ import main
+from inference.auth_proxy.settings import Settings
+
+COMMAND = [sys.executable, "-m", "inference.auth_proxy"]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def test_a_process_serves_people_and_machines_and_stops_cleanly(tmp_path: Path) -> None:
+    port, internal = free_port(), free_port()
+    environment = os.environ | {
+        "AUTH_PROXY_PORT": str(port), "AUTH_PROXY_METRICS_PORT": str(internal), "AUTH_PROXY_STATE_DIR": str(tmp_path),
+    }  # fmt: skip
+    assert main(["accounts", "--state", str(tmp_path)]) == 0
+    accounts = orjson.loads((tmp_path / "accounts.json").read_bytes())
+    with subprocess.Popen(COMMAND, env=environment, stderr=subprocess.PIPE) as process:
+        try:
+            client = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, verify=False)
+            _wait_for(client)
+            login = {"username": "demo-user", "password": accounts["demo-user"]["password"]}
+            token = client.post("/token", data=login).json()["access_token"]
+            asked = client.post("/predict", json={"designation": "x"}, headers={"Authorization": f"Bearer {token}"})
+            metrics = httpx.get(f"http://127.0.0.1:{internal}/metrics", trust_env=False, verify=False).text
+            ready = client.get("/readyz").json()
+        finally:
+            process.send_signal(signal.SIGTERM)
+            log = process.stderr.read().decode() if process.stderr else ""
+            status = process.wait(timeout=20)
+
+    assert asked.status_code == 503  # no models run here
+    assert "gateway_requests_total" in metrics
+    assert ready["checks"]["store"] is True
+    assert status == 0
+    assert accounts["demo-user"]["password"] not in log
+    assert token not in log
+    assert "Traceback" not in log
+
+
+def _wait_for(client: httpx.Client) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            client.get("/healthz")
+        except httpx.ConnectError:
+            time.sleep(0.05)
+        else:
+            return
+    raise TimeoutError("the gateway did not start")
+
+
+def test_a_port_in_use_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        monkeypatch.setenv("AUTH_PROXY_PORT", str(port))
+        monkeypatch.setenv("AUTH_PROXY_STATE_DIR", str(tmp_path))
+        status = subprocess.run(COMMAND, check=False, capture_output=True, text=True, timeout=60)
+
+    assert status.returncode == 2
+    assert "in use" in status.stderr
+    assert str(port) in status.stderr
+    assert "Traceback" not in status.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("PORT=eighty", "'eighty'"),
+        ("FUSION_URL=file:///etc/passwd", "fusion_url"),
+        ("FUSION_URL=http://user:secret@host", "fusion_url"),
+        ("RATE_LIMIT=many", "many"),
+        ("STORE_URL=ftp://x", "ftp"),
+        ("FEEDBACK_URL=http://feedback", "INTERNAL_TOKEN"),
+        ("OIDC_ISSUER=http://issuer", "OIDC_AUDIENCE"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_told_at_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], setting: str, told: str
+) -> None:
+    name, value = setting.split("=", 1)
+    monkeypatch.setenv("AUTH_PROXY_STATE_DIR", str(tmp_path))
+    monkeypatch.setenv(f"AUTH_PROXY_{name}", value)
+    monkeypatch.setattr("inference.auth_proxy.__main__.configure_logging", lambda service: None)
+
+    status, said = main([]), capsys.readouterr().err
+
+    assert (status, told in said, "secret" in said) == (2, True, False)
+
+
+def test_an_account_is_made_and_the_key_rotated_from_the_shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("a long enough password\n"))
+    state = ["--state", str(tmp_path)]
+
+    statuses = [main(["add-user", "zoe", "--role", "admin", *state]), main(["rotate-key", *state])]
+    monkeypatch.setattr(sys, "stdin", io.StringIO("a long enough password\n"))
+    again = main(["add-user", "zoe", *state])
+
+    assert (statuses, again) == ([0, 0], 2)
+    assert "already" in capsys.readouterr().err
+
+
+def test_settings_cannot_be_changed_and_hide_secrets() -> None:
+    settings = Settings(internal_token="s" * 40)  # type: ignore[arg-type]
+
+    assert "s" * 40 not in repr(settings)
+    with pytest.raises(ValueError, match="frozen"):
+        settings.port = 1  # type: ignore[misc]
