@@ -25,7 +25,9 @@ Command = Callable[[str, str], Sequence[str]]
 
 def train_command(run_id: str, snapshot: str) -> list[str]:
     """Return how a run is started on this machine."""
-    return [sys.executable, "-m", "pipelines", "train", "--run-id", run_id, "--snapshot", snapshot]
+    given = {"run_id": run_id, "snapshot": snapshot}
+    changes = [word for name, value in given.items() for word in ("--set", f"{name}={json.dumps(value)}")]
+    return [sys.executable, "-m", "pipelines", "train", *changes]
 
 
 class LocalLauncher:

@@ -6,6 +6,7 @@ which a thread of its own runs until it is stopped; a segment is deleted when ea
 
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -18,6 +19,8 @@ from product_classifier.store import ObjectStore
 Where = Literal["store", "journal"]
 FIRST_PAUSE_S = 0.25
 IDLE_S = 5.0
+AT_ONCE = 8
+PHOTOS = "images/"
 log = get_logger()
 
 
@@ -38,7 +41,9 @@ class Keeper:
         self._place = place
         self._longest_pause_s = longest_pause_s
         self._waiting: dict[str, bytes] = {}
+        self._placed: set[str] = set()
         self._lock = threading.Lock()
+        self._draining = threading.Lock()
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._away = False
@@ -119,6 +124,10 @@ class Keeper:
 
     def drain(self) -> None:
         """Bring what the journal holds now to the store; raises `StoreUnavailable` when it is (still) away."""
+        with self._draining:
+            self._drain()
+
+    def _drain(self) -> None:
         if self._away:
             self._store.exists("feedback/store-is-back")
         before = self.drained
@@ -142,8 +151,7 @@ class Keeper:
         found = list(read_segment(segment))
         entries = [entry for entry in found if isinstance(entry, Entry)]
         damages = [damage for damage in found if isinstance(damage, Damage)]
-        for entry in entries:
-            self._place(entry)
+        self._place_all(entries)
         for damage in damages:
             log.error("journal_damaged", segment=damage.segment, offset=damage.offset, kind=damage.kind)
         self.damages += damages
@@ -151,7 +159,28 @@ class Keeper:
         with self._lock:
             for entry in entries:
                 self._waiting.pop(entry.key, None)
+                self._placed.discard(entry.key)
         self.drained += len(entries)
+
+    def _place_all(self, entries: Sequence[Entry]) -> None:
+        """Place several at once; what was placed is not placed again when a later one fails."""
+        failed = threading.Event()
+
+        def place(entry: Entry) -> None:
+            if entry.key in self._placed or failed.is_set():
+                return
+            try:
+                self._place(entry)
+            except BaseException:
+                failed.set()
+                raise
+            self._placed.add(entry.key)
+
+        with ThreadPoolExecutor(AT_ONCE, "place") as pool:
+            photos = [entry for entry in entries if entry.key.startswith(PHOTOS)]
+            others = [entry for entry in entries if not entry.key.startswith(PHOTOS)]
+            for group in (photos, others):  # a correction never names a photo that is not there
+                list(pool.map(place, group))
 
     def _put_new(self, record: Entry, photos: Sequence[Entry]) -> None:
         for photo in photos:

@@ -152,7 +152,7 @@ def owners() -> dict[str, str]:
 @pytest.fixture
 def on_kfp(
     api: FakeKfp, owners: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[KfpLauncher]:
+) -> KfpLauncher:
     import kfp
 
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -160,7 +160,7 @@ def on_kfp(
     package.write_text(IR)
     with pytest.warns(FutureWarning, match="only works with"):
         client = kfp.Client(host=api.url, namespace="kubeflow")
-    yield KfpLauncher(
+    return KfpLauncher(
         lambda: client, package, "retraining", lambda run, snap: {"run_id": run, "snapshot": snap}, owners.get
     )
 
@@ -192,7 +192,7 @@ def test_a_run_on_kubeflow_has_its_name_and_its_arguments(api: FakeKfp, on_kfp: 
         (["SUCCEEDED"], "run-of-yesterday", None),
     ],
 )
-def test_how_far_a_run_on_kubeflow_is(
+def test_how_far_a_run_on_kubeflow_is(  # noqa: PLR0917 - three fixtures, three columns of the table
     api: FakeKfp,
     on_kfp: KfpLauncher,
     owners: dict[str, str],

@@ -169,6 +169,20 @@ def test_a_run_that_can_never_start_is_closed_with_its_reason(world: World) -> N
     assert "no such parameter" in trigger.reconcile().reason
 
 
+def test_a_run_whose_execution_was_deleted_has_failed_and_is_not_started_again(world: World) -> None:
+    for product in range(3):
+        correct(world.store, product)
+    trigger = world.trigger()
+    trigger.reconcile()
+    trigger.reconcile()
+    world.launcher.begin()
+    world.launcher.runs.clear()
+
+    assert "disappeared" in trigger.reconcile().reason
+    world.settle(trigger)
+    assert [run.run_id[:14] for run in world.launcher.runs] == ["retrain-000002"]
+
+
 def test_a_lost_reply_starts_no_second_run(world: World) -> None:
     world.launcher.lose_replies = 1
     for product in range(3):
