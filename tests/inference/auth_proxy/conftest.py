@@ -3,7 +3,7 @@
 import base64
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +59,8 @@ class Gateway:
         )
 
 
-def start(state: Path, **changes: object) -> Iterator[Gateway]:
+def start(state: Path, urls: Mapping[str, str] | None = None, **changes: object) -> Iterator[Gateway]:
+    """Run a gateway before fake services; `urls` names real ones to use in their place."""
     models, feedback, store, metrics = FakeModels(), FakeFeedback(), FakeStore(), Metrics()
     options = {
         "state_dir": state,
@@ -85,8 +86,8 @@ def start(state: Path, **changes: object) -> Iterator[Gateway]:
             wrong_passwords=settings.login_limit,
             wrong_passwords_per_address=settings.login_address_limit,
         )
-        urls = dict.fromkeys(MODELS, models_url) | {"feedback-service": feedback_url}
-        backends = Backends(urls, settings.backend_timeout_s)
+        services = dict.fromkeys(MODELS, models_url) | {"feedback-service": feedback_url} | dict(urls or {})
+        backends = Backends(services, settings.backend_timeout_s)
         app = create_app(Collaborators(settings, issuer, backends, recorder, limits, metrics))
         listener = listen("127.0.0.1", 0)
         with running(make_server(app, settings), sockets=[listener]) as port:
