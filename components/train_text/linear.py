@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, diags
+from scipy.sparse import csr_matrix
 from sklearn.svm import LinearSVC
 
 from product_classifier.calibration import fit_scale, prior_of
@@ -25,7 +25,8 @@ def fit(texts: Sequence[str], labels: Labels, features: TextFeatures, penalty: f
     seen = np.unique(labels)
     if len(seen) < 2:
         raise CatalogueError(f"{len(texts)} texts of {len(seen)} categories: at least two categories are needed")
-    matrix, idf = _weigh(features.matrix(texts))
+    matrix, idf = _weigh(features.matrix(texts), features)
+    matrix = matrix.astype(np.float64)  # once here, or every machine makes a copy of its own
     with ThreadPoolExecutor(os.cpu_count()) as threads:  # liblinear lets go of the interpreter while it works
         fitted = list(threads.map(lambda index: _fit_one(matrix, labels == index, penalty, seed), seen))
     table = np.zeros((features.buckets, len(CODES)), np.float32)
@@ -41,14 +42,18 @@ def calibrate(model: HashedLinear, texts: Sequence[str], labels: Labels) -> Hash
     return HashedLinear(model.features, model.table * scale, model.idf, model.bias * scale, model.prior)
 
 
-def _weigh(counts: csr_matrix) -> tuple[csr_matrix, NDArray[np.float32]]:
-    """Return rows of TF-IDF of length one, and idf, which is 0 for buckets without a text."""
+def _weigh(counts: csr_matrix, features: TextFeatures) -> tuple[csr_matrix, NDArray[np.float32]]:
+    """Return rows of TF-IDF, each view of length one, and idf, which is 0 for buckets without a text."""
     texts = counts.shape[0]
     found = np.bincount(counts.indices, minlength=counts.shape[1])
     idf = np.where(found > 0, np.log((1 + texts) / (1 + found)) + 1, 0).astype(np.float32)
     counts.data *= idf[counts.indices]
-    lengths = np.sqrt(np.add.reduceat(counts.data.astype(np.float64) ** 2, counts.indptr[:-1]))
-    return diags(1 / lengths) @ counts, idf
+    views = len(features.views) - 1
+    rows = np.repeat(np.arange(texts) * views, np.diff(counts.indptr))
+    groups = rows + np.searchsorted(features.views, counts.indices, side="right") - 1
+    lengths = np.sqrt(np.bincount(groups, counts.data.astype(np.float64) ** 2, minlength=texts * views))
+    counts.data /= lengths[groups].astype(np.float32)
+    return counts, idf
 
 
 def _fit_one(

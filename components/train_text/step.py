@@ -18,7 +18,7 @@ def run(
     validation: Path,
     model: Path,
     buckets: int = 2**18,
-    penalty: float = 0.5,
+    penalty: float = 1.0,
     encoder: str = "",
     budget_s: float = 600.0,
     seed: int = 27,

@@ -3,6 +3,9 @@
 The normalised text is an array of code points. A rolling polynomial hash gives every character n-gram of one length as
 one array expression; the difference of two prefix sums gives the hash of a whole word wherever it stands. Hashes are
 mixed and cut to a power-of-two number of buckets, so there is no vocabulary to ship and nothing to unpickle.
+
+A product is seen in three views, each with buckets and a length of its own: the characters of all its text, its words
+and pairs of words, and the characters of its title, which says more per character than a description does.
 """
 
 import html
@@ -52,7 +55,7 @@ def _plain(text: str, limit: int) -> str:
 
 @dataclass(frozen=True)
 class TextFeatures:
-    """How text becomes hashed counts: characters inside words, words, pairs of words."""
+    """How text becomes hashed counts of character n-grams inside words, of words and of pairs of words."""
 
     buckets: int = 2**18
     shortest: int = 2
@@ -60,10 +63,15 @@ class TextFeatures:
     pairs: bool = True
 
     def __post_init__(self) -> None:
-        if self.buckets < 2 or self.buckets & (self.buckets - 1) or self.buckets > 2**24:
-            raise ValueError(f"buckets must be a power of two up to 2**24, not {self.buckets!r}")
+        if self.buckets < 8 or self.buckets & (self.buckets - 1) or self.buckets > 2**24:
+            raise ValueError(f"buckets must be a power of two from 8 to 2**24, not {self.buckets!r}")
         if not 1 <= self.shortest <= self.longest <= 8:
             raise ValueError(f"n-grams of {self.shortest!r} to {self.longest!r} characters are not supported")
+
+    @property
+    def views(self) -> NDArray[np.int64]:
+        """Where the views begin, and where the last one ends: half of the buckets, a quarter, a quarter."""
+        return np.array([0, self.buckets // 2, 3 * self.buckets // 4, self.buckets])
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as plain values."""
@@ -105,11 +113,22 @@ class TextFeatures:
             return np.zeros(0, np.uint32)
         points = np.frombuffer(f" {text} ".encode("utf-32-le", "surrogatepass"), np.uint32)[:_LONGEST]
         spaces = points <= 32  # a blank between words, a line break between the fields
-        hashes = [*self._characters(points, spaces), *self._words(points, spaces)]
-        mixed = np.concatenate(hashes)
-        mixed ^= mixed >> np.uint64(29)
-        mixed *= np.uint64(0xBF58476D1CE4E5B9)
-        return (mixed >> np.uint64(40)).astype(np.uint32) & np.uint32(self.buckets - 1)
+        title = text.find(_FIELD) + 2 or len(points)
+        found = (
+            self._characters(points, spaces),
+            self._words(points, spaces),
+            self._characters(points[:title], spaces[:title]),
+        )
+        hashes = np.concatenate([part for view in found for part in view])
+        hashes ^= hashes >> np.uint64(29)
+        hashes *= np.uint64(0xBF58476D1CE4E5B9)
+        buckets = (hashes >> np.uint64(40)).astype(np.uint32)
+        at = 0
+        for view, start, end in zip(found, self.views[:-1], self.views[1:], strict=True):
+            until = at + sum(map(len, view))
+            buckets[at:until] = (buckets[at:until] & np.uint32(end - start - 1)) + np.uint32(start)
+            at = until
+        return buckets
 
     def _characters(self, points: NDArray[np.uint32], spaces: NDArray[np.bool_]) -> list[NDArray[np.uint64]]:
         """Hash every n-gram that has blanks at its ends at most."""

@@ -65,7 +65,7 @@ class TextModel(ABC):
 
 @dataclass(frozen=True)
 class HashedLinear(TextModel):
-    """A dense table of weights, one row per bucket with idf folded in: gather, sum, divide by the text's length."""
+    """A dense table of weights, one row per bucket with idf folded in: gather, scale each view to length one, sum."""
 
     TYPE: ClassVar[str] = "hashed-linear"
 
@@ -82,13 +82,18 @@ class HashedLinear(TextModel):
         for row, text in enumerate(texts):
             indices, counts = self.features.indices_counts(text)
             terms = 1 + np.log(counts)
-            length = float(np.sqrt(np.sum((terms * self.idf[indices]) ** 2)))
-            if length > 0:
-                found[row] += (terms @ self.table[indices]) / np.float32(length)
+            found[row] += (terms / self._lengths(indices, terms)) @ self.table[indices]
         return found
 
     def classify(self, texts: list[str]) -> Floats:
         return softmax(self.margins(texts))
+
+    def _lengths(self, indices: NDArray[np.int64], terms: Floats) -> Floats:
+        """Return for each term the length of the view it belongs to."""
+        starts = np.searchsorted(indices, self.features.views)
+        squares = np.concatenate(([0.0], np.cumsum((terms * self.idf[indices]) ** 2, dtype=np.float64)))
+        lengths = np.sqrt(np.maximum(np.diff(squares[starts]), 1e-12))
+        return np.repeat(lengths, np.diff(starts)).astype(np.float32)
 
     def save(self, folder: Path) -> None:
         settings = {"type": self.TYPE, "codes": list(self.codes), "features": self.features.to_json()}
