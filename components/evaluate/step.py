@@ -60,6 +60,6 @@ def _to_json(judgement: Judgement) -> str:
         str(CODES[one.index]): {name: value for name, value in asdict(one).items() if name != "index"}
         for one in judgement.by_category
     }
-    values = {kind: asdict(found) for kind, found in judgement.scores.items()}
+    values: dict[str, object] = {kind: asdict(found) for kind, found in judgement.scores.items()}
     values |= {"codes": list(CODES), "by_category": categories, "confusion": judgement.confusion.tolist()}
     return json.dumps(values, indent=1, allow_nan=False) + "\n"

@@ -45,9 +45,9 @@ def fit_fusion(text: Floats, image: Floats, has_text: Flags, has_image: Flags, l
     return FusionModel(*(part.astype(np.float32) for part in parts))
 
 
-def _fit_safely(evidence: NDArray[np.floating], labels: Labels) -> _Weights:
+def _fit_safely(opinions: Floats, labels: Labels) -> _Weights:
     """Fit, and take the best single modality as it is where that has the higher weighted F1."""
-    evidence = evidence.astype(np.float64)
+    evidence: NDArray[np.float64] = opinions.astype(np.float64)
     modalities = len(evidence)
     plain = _Weights(np.ones((modalities, len(CODES))), np.zeros(len(CODES)))
     if len(labels) < _FEWEST:
