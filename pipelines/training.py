@@ -39,13 +39,13 @@ def training(
     share_test: float = 0.1,
     share_unseen: float = 0.1,
     text_buckets: int = 262144,
-    text_penalty: float = 0.5,
+    text_penalty: float = 1.0,
     text_encoder: str = "",
     text_budget_s: float = 600.0,
     image_size: int = 64,
     image_epochs: int = 30,
     image_budget_s: float = 20.0,
-    image_learning_rate: float = 0.002,
+    image_learning_rate: float = 0.004,
     image_encoder: str = "",
 ) -> Result:
     catalogue = prepare_catalogue(raw=raw, max_reject_share=max_reject_share)
