@@ -3,7 +3,6 @@
 import json
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ from inference.local.services import HOST
 from inference.local.settings import Settings
 from inference.observability import get_logger
 
-EVERY_S = 0.1
+EVERY_S = 0.25
 
 log = get_logger()
 
@@ -45,6 +44,6 @@ def _welcome(url: str, accounts: Path, took_s: float) -> str:
 def _is_ready(port: int) -> bool:
     try:
         with urllib.request.urlopen(f"http://{HOST}:{port}/readyz", timeout=2) as reply:
-            return bool(reply.status == 200)
-    except (urllib.error.URLError, OSError):
+            return bool(json.load(reply)["status"] == "ready")  # 200 also means degraded: a model still starts
+    except (OSError, ValueError, KeyError):
         return False

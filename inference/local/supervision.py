@@ -80,7 +80,13 @@ class Supervision:
         return bool(self._options.mood < SupervisorStates.RUNNING)
 
     def notice(self, event: Any) -> None:
-        """Say what happened to a process."""
+        """Say what happened to a process; when nobody can read it any more, that ends the run."""
+        try:
+            self._say(event)
+        except OSError:
+            self.stop()
+
+    def _say(self, event: Any) -> None:
         service = str(event.process.config.name)
         if isinstance(event, events.ProcessLogEvent):
             self._screen.write(service, event.data)

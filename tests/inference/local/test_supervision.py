@@ -45,6 +45,10 @@ class Run:
         assert found, f"{pattern!r} not in:\n{self.said}"
         return re.findall(pattern, self.said)
 
+    def stop_reading(self) -> None:
+        assert self.process.stdout
+        os.dup2(os.open(os.devnull, os.O_RDONLY), self.process.stdout.fileno())
+
     def _listen(self) -> None:
         assert self.process.stdout
         for line in self.process.stdout:
@@ -91,6 +95,15 @@ def test_a_signal_stops_all_of_them_with_status_0(tmp_path: Path, number: signal
         for pid in pids:
             with pytest.raises(ProcessLookupError):
                 os.kill(int(pid), 0)
+
+
+def test_without_anybody_to_read_it_the_run_ends(tmp_path: Path) -> None:
+    talkative = [sys.executable, "-c", "import time\nwhile True: print('x', flush=True); time.sleep(0.1)"]
+    with supervised(tmp_path, ("talkative", talkative, {})) as run:
+        run.wait_for("output  talkative x")
+        run.stop_reading()
+
+        assert run.process.wait(30) is not None
 
 
 def test_paths_and_values_may_hold_any_character(tmp_path: Path) -> None:
