@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
         options.command(options, console)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except (ProductClassifierError, ValidationError) as error:
+    except (ProductClassifierError, ValidationError, OSError) as error:
         sys.stderr.write(f"{options.name}: {error}\n")
         return REFUSED
     return 0
