@@ -114,7 +114,7 @@ def main(arguments: list[str]) -> int:
             case _:
                 serve(settings.model_copy(update={"state_dir": state}))
     except OSError as error:
-        return _refuse(f"{error.strerror or error} ({settings.host}:{settings.port}, {state})")
+        return _refuse(f"{error.strerror or error} (port {settings.port}, internal {settings.metrics_port}, {state})")
     except ValidationError as error:
         return _refuse("; ".join(f"{_place(one)}: {one['msg']}{_given(one)}" for one in error.errors()))
     except (ProductClassifierError, Problem, ValueError) as error:

@@ -9,12 +9,30 @@ from limits.strategies import MovingWindowRateLimiter
 
 from inference.auth_proxy.problems import Problem
 
+TIDY_EVERY_S = 1.0
+
+
+class _Windows(MemoryStorage):
+    """Forgets what is over in passing; its parent starts a thread to do that, up to a hundred times a second."""
+
+    def __init__(self) -> None:
+        self._tidied = time.monotonic()
+        super().__init__()
+
+    def _MemoryStorage__schedule_expiry(self) -> None:  # noqa: N802 - the parent's private name
+        if time.monotonic() - self._tidied < TIDY_EVERY_S:
+            return
+        self._tidied = time.monotonic()
+        self._MemoryStorage__expire_events()
+        for key in [key for key, events in self.events.items() if not events]:
+            del self.events[key]
+
 
 class RateLimits:
     """Counters in this process; with several gateways each counts for itself."""
 
     def __init__(self, *, products: str, wrong_passwords: str, wrong_passwords_per_address: str) -> None:
-        self._windows = MovingWindowRateLimiter(MemoryStorage())
+        self._windows = MovingWindowRateLimiter(_Windows())
         self._products = parse(products)
         self._name = parse(wrong_passwords)
         self._address = parse(wrong_passwords_per_address)

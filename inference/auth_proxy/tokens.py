@@ -27,6 +27,8 @@ TYPE = "at+jwt"
 LEEWAY_S = 30
 MAX_CHARACTERS = 8192
 MAX_KID_CHARACTERS = 128
+REMEMBERED = 4096
+"""Tokens whose signature need not be computed again; account, key and expiry are looked at every time."""
 REQUIRED = ("exp", "iat", "iss", "aud", "sub")
 _SHAPE = re.compile(r"[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{2,}")
 
@@ -70,6 +72,7 @@ class EmbeddedIssuer:
         self.ttl_s = ttl_s
         self._issuer = issuer
         self._audience = audience
+        self._verified: dict[str, tuple[str, dict[str, Any]]] = {}
 
     def issue(self, user: User) -> str:
         """Return a token for this account, in its present state."""
@@ -91,6 +94,18 @@ class EmbeddedIssuer:
 
     async def verify(self, token: str) -> Identity:
         """Return the account the token speaks for, as it is now."""
+        kid, claims = self._verified.get(token) or self._verify(token)
+        if self.keys.find(kid) is None or claims["exp"] <= time.time() - LEEWAY_S:
+            raise TokenRefused("expired, or its key was withdrawn")
+        user = self.users.get(claims["sub"])
+        if user is None or user.disabled:
+            raise TokenRefused("account is gone")
+        if claims.get("gen") != user.generation or claims.get("role") != user.role.value:
+            raise TokenRefused("account changed after the token was issued")
+        return Identity(user.name, user.role)
+
+    def _verify(self, token: str) -> tuple[str, dict[str, Any]]:
+        """Check everything about a token that cannot change any more, and remember that it was good."""
         header = read_header(token)
         if set(header) != {"alg", "kid", "typ"} or header["alg"] != ALGORITHM or header["typ"] != TYPE:
             raise TokenRefused("header is not one of ours")
@@ -100,12 +115,10 @@ class EmbeddedIssuer:
         claims = read_claims(token, key.public, [ALGORITHM], issuer=self._issuer, audience=self._audience, strict=True)
         if claims["exp"] - claims["iat"] > self.ttl_s:
             raise TokenRefused("valid for longer than we issue")
-        user = self.users.get(claims["sub"])
-        if user is None or user.disabled:
-            raise TokenRefused("account is gone")
-        if claims.get("gen") != user.generation or claims.get("role") != user.role.value:
-            raise TokenRefused("account changed after the token was issued")
-        return Identity(user.name, user.role)
+        if len(self._verified) >= REMEMBERED:
+            self._verified.clear()
+        self._verified[token] = header["kid"], claims
+        return self._verified[token]
 
 
 def read_header(token: str) -> dict[str, Any]:

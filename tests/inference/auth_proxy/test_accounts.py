@@ -1,6 +1,8 @@
 """Logging in, and looking after people and keys."""
 
 import stat
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from inference.auth_proxy import keys as keys_module
 from inference.auth_proxy.__main__ import main
 from inference.auth_proxy.keys import KeyRing
+from inference.auth_proxy.limits import RateLimits
 from inference.auth_proxy.problems import Problem
 from inference.auth_proxy.roles import Role
 from inference.auth_proxy.tokens import EmbeddedIssuer, TokenRefused
@@ -355,3 +358,33 @@ def test_a_batch_counts_each_of_its_products(own_gateway: Gateway) -> None:
 
     assert statuses == [200, 200, 429, 429]
     assert too_many.status_code == 429
+
+
+def test_counting_starts_no_threads_and_forgets() -> None:
+    limits = RateLimits(products="100/second", wrong_passwords="5/minute", wrong_passwords_per_address="5/minute")
+    time.sleep(0.1)  # the library starts one at first
+    before = threading.active_count()
+    most = 0
+    for n in range(300):
+        limits.spend(f"user{n}")
+        most = max(most, threading.active_count())
+        time.sleep(0.001)
+
+    assert most <= before
+
+
+@pytest.mark.parametrize("limit", [1, 50, 200])
+def test_a_rate_is_kept_in_every_window(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = RateLimits(products=f"{limit}/second", wrong_passwords="5/minute", wrong_passwords_per_address="5/minute")
+    taken = []
+    for milliseconds in range(3000):
+        now = 1_000_000 + milliseconds / 1000
+        monkeypatch.setattr(time, "time", lambda now=now: now)
+        try:
+            limits.spend("ada")
+        except Problem:
+            continue
+        taken.append(milliseconds)
+
+    assert max(sum(1 for t in taken if start <= t < start + 1000) for start in range(0, 2000, 50)) == limit
+    assert abs(len(taken) - 3 * limit) <= max(1, 0.05 * 3 * limit)
