@@ -93,6 +93,10 @@ class Loop:
             self.steps["error"] += 1
             log.warning("reconcile_failed", reason=str(error))
             return self._poll_s
+        except Exception:
+            self.steps["error"] += 1
+            log.exception("reconcile_failed")  # our own mistake must not end the loop
+            return self._poll_s
         finally:
             self.looked = monotonic()
         self.steps[decision.step] += 1
@@ -125,10 +129,13 @@ def create_app(loop: Loop, trigger: Trigger, token: str) -> FastAPI:
     @app.post("/events", status_code=202)
     async def events(request: Request, authorization: Annotated[str, Header()] = "") -> None:
         _check(authorization.removeprefix("Bearer "), token)
-        if int(request.headers.get("content-length", "0")) > EVENT_BYTES:
-            raise HTTPException(413, f"a notification has at most {EVENT_BYTES} bytes")
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > EVENT_BYTES:
+                raise HTTPException(413, f"a notification has at most {EVENT_BYTES} bytes")
         try:
-            if is_about_feedback(await request.body()):
+            if is_about_feedback(body):
                 loop.wake()
         except InvalidInput as error:
             raise HTTPException(400, str(error)) from error

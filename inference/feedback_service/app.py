@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import partial
 from typing import Annotated
 
+from anyio import to_thread
 from fastapi import Body, FastAPI, Header, Query, Response
 
 from inference.auth_proxy.problems import Problem
@@ -46,6 +47,8 @@ from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.store import ObjectStore
 
 MAX_KEY = 255
+THREADS = 16
+"""Requests at work at once; as many as an S3 store keeps connections."""
 IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=MAX_KEY, pattern=r"^[\x20-\x7e]+$")]
 Note = Annotated[ReviewBody | None, Body()]
 Limit = Annotated[int, Query(ge=1, le=200)]
@@ -186,6 +189,7 @@ def _acknowledged(handed: Handed) -> Acknowledged:
 
 @asynccontextmanager
 async def _lifespan(keeper: Keeper, wake: Wake, _: FastAPI) -> AsyncIterator[None]:
+    to_thread.current_default_thread_limiter().total_tokens = THREADS
     threads = [threading.Thread(target=keeper.relay, name="relay"), threading.Thread(target=wake.run, name="wake")]
     for thread in threads:
         thread.start()

@@ -116,6 +116,9 @@ class Keeper:
                 log.info("store_still_away", reason=str(error), waiting=self.waiting, next_attempt_s=pause)
                 self._stopped.wait(pause)
                 pause = min(pause * 2, self._longest_pause_s)
+            except Exception:
+                log.exception("drain_failed", waiting=self.waiting)  # our own mistake must not end the relay
+                self._stopped.wait(self._longest_pause_s)
             else:
                 pause = FIRST_PAUSE_S
                 if not self._waiting:

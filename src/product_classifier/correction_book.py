@@ -9,6 +9,7 @@ An object that is damaged is reported in `damaged` with its reason and skipped; 
 
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 from product_classifier.errors import InvalidInput, ObjectNotFound, StoreUnavailable
 from product_classifier.feedback import Label, State, states, trustworthy
@@ -24,6 +25,9 @@ from product_classifier.store import ObjectStore
 
 PREFIX = "feedback/"
 REVIEW_SUFFIX = ".review.json"
+FEW = 32
+AT_ONCE = 8
+"""Objects read at the same time, when many are new: each costs a round trip."""
 
 
 class CorrectionBook:
@@ -40,9 +44,13 @@ class CorrectionBook:
 
     def refresh(self) -> None:
         """Read what is new; raises `StoreUnavailable` when the store is away."""
-        for key in self._store.list(PREFIX):
-            if key not in self._read:
+        new = [key for key in self._store.list(PREFIX) if key not in self._read]
+        if len(new) < FEW:
+            for key in new:
                 self._take(key)
+        else:
+            with ThreadPoolExecutor(AT_ONCE, "read") as pool:
+                list(pool.map(self._take, new))
         for feedback_id in tuple(self._unresolved):
             self._resolve(feedback_id)
 
