@@ -95,6 +95,20 @@ def test_a_port_in_use_is_named_before_anything_starts(run: MakeRun, tmp_path: P
     assert ["local.lock"] == [path.name for path in tmp_path.iterdir()]
 
 
+@pytest.mark.parametrize("port", ["eighty", "0", "70000"])
+def test_a_port_that_is_none_is_refused(port: str) -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "inference.local"],
+        check=False,
+        env=os.environ | {"PORT": port},
+        capture_output=True,
+        text=True,
+    )
+
+    assert (1, True) == (said.returncode, said.stderr.startswith(f"error: PORT='{port}': "))
+    assert 1 == said.stderr.count("\n")
+
+
 def test_a_model_server_that_is_killed_comes_back(run: MakeRun) -> None:
     [before] = processes("inference.text_predictor", run)
     os.kill(before, signal.SIGKILL)

@@ -1,5 +1,6 @@
 """python -m inference.local: prepare what is missing, start every service, serve until Ctrl-C."""
 
+import argparse
 import os
 import sys
 
@@ -14,5 +15,10 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(
+        prog="python -m inference.local",
+        description="Prepare what is missing, start every service, serve until Ctrl-C.",
+        epilog="Settings are environment variables: PORT (8080), STATE_DIR (.run), LOG_FORMAT (json for machines).",
+    ).parse_args()
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
     sys.exit(in_foreground(main))

@@ -5,6 +5,8 @@ import sys
 import threading
 import time
 
+from pydantic import ValidationError
+
 from inference.local.occupancy import check_ports, only_run
 from inference.local.output import Screen
 from inference.local.preparation import prepare
@@ -21,7 +23,13 @@ INTERRUPTED = 130
 def run() -> int:
     """Prepare, serve, stop; return the exit status."""
     began_s = time.monotonic()
-    settings = Settings()
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        for wrong in error.errors():
+            name = str(wrong["loc"][0]).upper()
+            sys.stderr.write(f"error: {name}={str(wrong['input'])[:40]!r}: {wrong['msg']}\n")
+        return 1
     configure_logging("local", to=sys.stdout)
     try:
         with only_run(settings.state_dir.resolve(), f"process {os.getpid()}, port {settings.port}"):

@@ -5,6 +5,7 @@ import pwd
 import shlex
 import signal
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +64,13 @@ class Supervision:
 
     def serve(self) -> None:
         """Run until a signal or `stop`."""
+        supervisor = _Supervisor(self._options, self)
         try:
-            _Supervisor(self._options, self).main()
+            supervisor.main()
         except asyncore.ExitNow:
             return
         finally:
+            supervisor.leave_nothing_behind()
             self._options.close_logger()
 
     def stop(self) -> None:
@@ -109,6 +112,14 @@ class _Supervisor(Supervisor):
     def __init__(self, options: ServerOptions, supervision: Supervision) -> None:
         super().__init__(options)
         self._supervision = supervision
+
+    def leave_nothing_behind(self) -> None:
+        """End what still runs if supervisor itself failed; each service leads a process group of its own."""
+        for group in (self.process_groups or {}).values():
+            for process in group.processes.values():
+                if process.pid:
+                    with suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGTERM)
 
     def runforever(self) -> None:
         for event in (events.ProcessStateEvent, events.ProcessLogEvent):

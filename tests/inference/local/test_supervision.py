@@ -7,14 +7,16 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 RUNNER = """
-import json, sys
+import json, sys, threading
 from pathlib import Path
 from inference.local.output import Screen
 from inference.local.services import Service
@@ -24,7 +26,10 @@ from inference.observability import configure_logging
 configure_logging("local", to=sys.stdout)
 services = [Service(name, tuple(command), {}, environment) for name, command, environment in json.loads(sys.argv[2])]
 supervision.PROGRAM = supervision.PROGRAM.replace("startretries = 4", "startretries = 1")
-supervision.Supervision(services, Path(sys.argv[1]), Screen(as_json=False)).serve()
+run = supervision.Supervision(services, Path(sys.argv[1]), Screen(as_json=False))
+if sys.argv[3] == "1":
+    threading.Timer(2, setattr, (run._options, "mood", None)).start()  # something no supervisor expects
+run.serve()
 """
 
 PATIENT = [sys.executable, "-c", "import os, time; print('I am', os.getpid(), flush=True); time.sleep(60)"]
@@ -58,9 +63,9 @@ class Run:
 
 
 @contextmanager
-def supervised(folder: Path, *services: tuple[str, list[str], dict[str, str]]) -> Iterator[Run]:
+def supervised(folder: Path, *services: tuple[str, list[str], dict[str, str]], failing: bool = False) -> Iterator[Run]:
     process = subprocess.Popen(
-        [sys.executable, "-c", RUNNER, str(folder), json.dumps(services)],
+        [sys.executable, "-c", RUNNER, str(folder), json.dumps(services), str(int(failing))],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -97,13 +102,36 @@ def test_a_signal_stops_all_of_them_with_status_0(tmp_path: Path, number: signal
                 os.kill(int(pid), 0)
 
 
-def test_without_anybody_to_read_it_the_run_ends(tmp_path: Path) -> None:
-    talkative = [sys.executable, "-c", "import time\nwhile True: print('x', flush=True); time.sleep(0.1)"]
-    with supervised(tmp_path, ("talkative", talkative, {})) as run:
-        run.wait_for("output  talkative x")
-        run.stop_reading()
+TALKATIVE = [
+    sys.executable,
+    "-c",
+    "import os, time\nwhile True: print('I am', os.getpid(), flush=True); time.sleep(0.1)",
+]
 
-        assert run.process.wait(30) is not None
+
+def test_without_anybody_to_read_it_the_run_ends(tmp_path: Path) -> None:
+    with supervised(tmp_path, ("talkative", TALKATIVE, {}), ("patient", PATIENT, {})) as run:
+        run.wait_for("output  patient I am")
+        pids = set(run.wait_for(r"I am (\d+)", 2))
+        run.stop_reading()
+        run.process.wait(30)
+
+        assert all(has_ended(int(pid)) for pid in pids)
+
+
+def test_a_supervisor_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    with supervised(tmp_path, ("first", PATIENT, {}), ("last", PATIENT, {}), failing=True) as run:
+        pids = run.wait_for(r"I am (\d+)", 2)
+
+        assert 0 != run.process.wait(30)
+        assert all(has_ended(int(pid)) for pid in pids)
+
+
+def has_ended(pid: int) -> bool:
+    until = time.monotonic() + 10
+    while psutil.pid_exists(pid) and time.monotonic() < until:
+        time.sleep(0.05)
+    return not psutil.pid_exists(pid)
 
 
 def test_paths_and_values_may_hold_any_character(tmp_path: Path) -> None:
