@@ -35,7 +35,7 @@ def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(state_dir: Path) -> Iterator[MakeRun]:
     run = MakeRun(state_dir, free_ports())
-    run.wait_for("Ready after")
+    run.wait_for(r"Ready after[\s\S]*demo-admin .* admin\n")
     yield run
     run.press_ctrl_c()
     run.wait()
