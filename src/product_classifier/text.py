@@ -113,7 +113,7 @@ class TextFeatures:
             return np.zeros(0, np.uint32)
         points = np.frombuffer(f" {text} ".encode("utf-32-le", "surrogatepass"), np.uint32)[:_LONGEST]
         spaces = points <= 32  # a blank between words, a line break between the fields
-        title = text.find(_FIELD) + 2 or len(points)
+        title = len(f" {text.partition(_FIELD)[0]} ")
         found = (
             self._characters(points, spaces),
             self._words(points, spaces),

@@ -20,7 +20,7 @@ Floats = NDArray[np.float32]
 class TextModel(ABC):
     """Answers one probability vector per product; a product without words gets the prior.
 
-    `load` reads either kind: the hashed linear model trained here, or an encoder such as CamemBERT.
+    `load` finds the kind by the bundle's model.json.
     """
 
     codes: tuple[int, ...]
@@ -46,7 +46,7 @@ class TextModel(ABC):
 
     @staticmethod
     def load(folder: Path) -> "TextModel":
-        """Read a model of either kind.
+        """Read a model of any kind known here.
 
         Raises:
             BundleRefused: If the files are not a text model.
@@ -55,12 +55,8 @@ class TextModel(ABC):
         match settings.get("type"):
             case HashedLinear.TYPE:
                 return HashedLinear.read(folder, settings)
-            case "encoder":
-                from product_classifier.text_encoder import TextEncoder  # noqa: PLC0415 - needs ONNX Runtime
-
-                return TextEncoder.read(folder, settings)
             case other:
-                raise BundleRefused(f"model.json: type is {other!r}, not 'hashed-linear' or 'encoder'")
+                raise BundleRefused(f"model.json: type is {other!r}, not 'hashed-linear'")
 
 
 @dataclass(frozen=True)
@@ -82,7 +78,7 @@ class HashedLinear(TextModel):
         for row, text in enumerate(texts):
             indices, counts = self.features.indices_counts(text)
             terms = 1 + np.log(counts)
-            found[row] += (terms / self._lengths(indices, terms)) @ self.table[indices]
+            found[row] += (terms / self._lengths(indices, terms)) @ self.table.take(indices, axis=0)
         return found
 
     def classify(self, texts: list[str]) -> Floats:
