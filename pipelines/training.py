@@ -40,8 +40,6 @@ def training(
     share_unseen: float = 0.1,
     text_buckets: int = 262144,
     text_penalty: float = 1.0,
-    text_encoder: str = "",
-    text_budget_s: float = 600.0,
     image_size: int = 64,
     image_epochs: int = 30,
     image_budget_s: float = 20.0,
@@ -64,8 +62,6 @@ def training(
         validation=validation,
         buckets=text_buckets,
         penalty=text_penalty,
-        encoder=text_encoder,
-        budget_s=text_budget_s,
         seed=seed,
     )
     image = train_image(

@@ -1,3 +1,9 @@
 """Fixtures every test may ask for."""
 
+from hypothesis import HealthCheck, settings
+
 pytest_plugins = ["tests.fixtures_data", "tests.fixtures_models"]
+
+# How long an example takes says how busy the machine is, nothing about the code.
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")

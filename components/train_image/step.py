@@ -35,7 +35,7 @@ def run(
         encoder: Name or folder of a pretrained vision backbone; empty for a small network from scratch.
         seed: Of everything random.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads cost a busy machine three quarters of the steps
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads cost a busy machine most steps
 
     import torch
 

@@ -9,8 +9,6 @@ def train_text(
     validation: dsl.Input[dsl.Dataset],
     buckets: int,
     penalty: float,
-    encoder: str,
-    budget_s: float,
     seed: int,
     model: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
@@ -22,8 +20,6 @@ def train_text(
         validation: What to calibrate on.
         buckets: Size of the hashed vocabulary, a power of two.
         penalty: How hard a wrong training text is punished.
-        encoder: Name or folder of a pretrained encoder; empty for the linear model.
-        budget_s: Seconds an encoder may be trained for.
         seed: Of everything random.
     """
     from pathlib import Path
@@ -34,8 +30,6 @@ def train_text(
     numbers: dict[str, Any] = {
         "buckets": buckets,
         "penalty": penalty,
-        "encoder": encoder,
-        "budget_s": budget_s,
         "seed": seed,
     }
     score = step.run(Path(train.path), Path(validation.path), Path(model.path), **numbers)

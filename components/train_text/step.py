@@ -10,7 +10,6 @@ from product_classifier import bundle, self_test
 from product_classifier.categories import CODES, index_of
 from product_classifier.metrics import weighted_f1
 from product_classifier.text import TextFeatures, normalise
-from product_classifier.text_model import TextModel
 
 
 def run(
@@ -19,8 +18,6 @@ def run(
     model: Path,
     buckets: int = 2**18,
     penalty: float = 1.0,
-    encoder: str = "",
-    budget_s: float = 600.0,
     seed: int = 27,
 ) -> float:
     """Write the sealed bundle `model`; return its weighted F1 on the validation products that have words.
@@ -31,21 +28,13 @@ def run(
         model: Folder of the bundle.
         buckets: Size of the hashed vocabulary, a power of two.
         penalty: How hard a wrong training text is punished: C of the support vector machine.
-        encoder: Name or folder of a pretrained encoder such as camembert-base; empty for the linear model.
-        budget_s: Seconds an encoder may be trained for.
         seed: Of everything random.
     """
+    from components.train_text.linear import calibrate, fit
+
     texts, labels = read_texts(train)
     held_out, held_labels = read_texts(validation)
-    learnt: TextModel
-    if encoder:
-        from components.train_text.encoder import fit_encoder
-
-        learnt = fit_encoder(encoder, (texts, labels), (held_out, held_labels), model, budget_s, seed)
-    else:
-        from components.train_text.linear import calibrate, fit
-
-        learnt = calibrate(fit(texts, labels, TextFeatures(buckets), penalty, seed), held_out, held_labels)
+    learnt = calibrate(fit(texts, labels, TextFeatures(buckets), penalty, seed), held_out, held_labels)
     model.mkdir(parents=True, exist_ok=True)
     learnt.save(model)
     bundle.seal(model, "text", None, self_test.make_text(learnt))

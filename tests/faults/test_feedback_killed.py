@@ -122,12 +122,13 @@ def test_a_service_killed_at_any_step_loses_and_doubles_nothing(
             ended = run_killed(work, kill_at)
             said = [*ended.said, *scene.afterwards(work)]
             lost, doubled = lost_and_doubled(scene, said)
-            counts.update(injected=ended.killed, lost=lost, duplicated=doubled)
+            # The journal takes a few steps more or fewer by the clock; a process that had ended was not killed.
+            ended_first = not ended.killed and ended.steps < kill_at
+            counts.update({"injected": ended.killed, "ended first": ended_first, "lost": lost, "duplicated": doubled})
             counts["inconsistent ids"] += len(set(said)) - 4
     for name, count in counts.items():
         record_property(f"{situation}: {name}", count)
 
-    assert steps >= 12
-    assert (counts["injected"], counts["lost"], counts["duplicated"], counts["inconsistent ids"]) == (
-        steps * REPEATS, 0, 0, 0,
-    )  # fmt: skip
+    assert counts["injected"] >= 12 * REPEATS
+    assert counts["injected"] + counts["ended first"] == steps * REPEATS
+    assert (counts["lost"], counts["duplicated"], counts["inconsistent ids"]) == (0, 0, 0)

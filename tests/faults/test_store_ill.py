@@ -20,7 +20,8 @@ REPEATS = int(os.environ.get("FAULT_REPEATS", "1"))
 """20 for the table of the goals."""
 ILL_S = float(os.environ.get("FAULT_SECONDS", "0.5"))
 """60 for the table of the goals."""
-CLIENTS = 4
+CLIENTS, FEWEST = 4, 3
+"""However slow the store is, each client has at least so many corrections acknowledged."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def test_an_ill_store_loses_and_doubles_nothing(
         record_property(name, counts[name])
 
     assert counts["injected"] > 0
-    assert counts["acknowledged"] > 10 * REPEATS
+    assert counts["acknowledged"] >= CLIENTS * FEWEST * REPEATS
     assert (counts["lost"], counts["duplicated"], counts["refused"], counts["not drained in 30 s"]) == (0, 0, 0, 0)
 
 
@@ -56,7 +57,7 @@ def one_illness(proxy: FaultProxy, journal: Path, illness: Illness) -> Counter[s
 
     def correct(client: int) -> None:
         for number in range(1, 1_000_000):
-            if ended.is_set():
+            if ended.is_set() and number > FEWEST:
                 return
             name = f"{client}-{number}"
             while (reply := office.give(product(name), user=f"user-{client}", key=name)).status_code not in {200, 201}:

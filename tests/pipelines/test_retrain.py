@@ -150,9 +150,7 @@ def owners() -> dict[str, str]:
 
 
 @pytest.fixture
-def on_kfp(
-    api: FakeKfp, owners: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> KfpLauncher:
+def on_kfp(api: FakeKfp, owners: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KfpLauncher:
     import kfp
 
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -192,7 +190,7 @@ def test_a_run_on_kubeflow_has_its_name_and_its_arguments(api: FakeKfp, on_kfp: 
         (["SUCCEEDED"], "run-of-yesterday", None),
     ],
 )
-def test_how_far_a_run_on_kubeflow_is(  # noqa: PLR0917 - three fixtures, three columns of the table
+def test_how_far_a_run_on_kubeflow_is(
     api: FakeKfp,
     on_kfp: KfpLauncher,
     owners: dict[str, str],
