@@ -77,11 +77,9 @@ def pickled(folder: Path) -> None:
 
 
 def zip_bomb(folder: Path) -> None:
-    with zipfile.ZipFile(folder / "weights.npz", "w", zipfile.ZIP_DEFLATED) as archive:
-        for number in range(5):
-            with archive.open(f"x{number}.npy", "w", force_zip64=True) as member:
-                for _ in range(512):
-                    member.write(bytes(2**20))
+    with zipfile.ZipFile(folder / "weights.npz", "w") as archive:
+        archive.writestr("rows.npy", bytes(100))
+        archive.filelist[0].file_size = 3 * 2**30
     reseal(folder, "text")
 
 
@@ -94,7 +92,7 @@ def wide_bias(values: np.ndarray) -> np.ndarray:
 
 
 def with_nan(values: np.ndarray) -> np.ndarray:
-    values.flat[3] = np.nan
+    values.flat[0] = np.nan
     return values
 
 
