@@ -1,6 +1,8 @@
 """Learn to tell a product's category from its words."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,8 @@ from numpy.typing import NDArray
 from product_classifier import bundle, self_test
 from product_classifier.categories import CODES, index_of
 from product_classifier.metrics import weighted_f1
-from product_classifier.text import TextFeatures, normalise
+from product_classifier.text import TextFeatures, normalise, readable
+from product_classifier.text_model import TextModel
 
 
 def run(
@@ -18,6 +21,10 @@ def run(
     model: Path,
     buckets: int = 2**18,
     penalty: float = 1.0,
+    encoder: str = "",
+    epochs: int = 3,
+    budget_s: float = 600.0,
+    learning_rate: float = 3e-5,
     seed: int = 27,
 ) -> float:
     """Write the sealed bundle `model`; return its weighted F1 on the validation products that have words.
@@ -28,14 +35,26 @@ def run(
         model: Folder of the bundle.
         buckets: Size of the hashed vocabulary, a power of two.
         penalty: How hard a wrong training text is punished: C of the support vector machine.
+        encoder: Name or folder of a pretrained encoder such as camembert-base; empty for the linear model.
+        epochs: How often an encoder sees each text, if the budget allows.
+        budget_s: Seconds an encoder may be trained for.
+        learning_rate: Of an encoder, at its highest.
         seed: Of everything random.
     """
-    from components.train_text.linear import calibrate, fit
-
-    texts, labels = read_texts(train)
-    held_out, held_labels = read_texts(validation)
-    learnt = calibrate(fit(texts, labels, TextFeatures(buckets), penalty, seed), held_out, held_labels)
+    prepare = readable if encoder else normalise
+    texts, labels = read_texts(train, prepare)
+    held_out, held_labels = read_texts(validation, prepare)
     model.mkdir(parents=True, exist_ok=True)
+    learnt: TextModel
+    if encoder:
+        from components.train_text.encoder import fit_encoder
+
+        limits: Any = {"epochs": epochs, "budget_s": budget_s, "rate": learning_rate, "seed": seed}
+        learnt = fit_encoder(encoder, (texts, labels), (held_out, held_labels), model, **limits)
+    else:
+        from components.train_text.linear import calibrate, fit
+
+        learnt = calibrate(fit(texts, labels, TextFeatures(buckets), penalty, seed), held_out, held_labels)
     learnt.save(model)
     bundle.seal(model, "text", None, self_test.make_text(learnt))
     if not held_out:
@@ -43,11 +62,11 @@ def run(
     return weighted_f1(learnt.classify(held_out), held_labels)
 
 
-def read_texts(split: Path) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the normalised texts and label positions of the products that have words and a code."""
+def read_texts(split: Path, prepare: Callable[[str, str], str] = normalise) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the prepared texts and label positions of the products that have words and a code."""
     products = pd.read_parquet(split, columns=["designation", "description", "code"])
     products = products[products["code"].isin(CODES)]
-    texts = [normalise(*text) for text in zip(products["designation"], products["description"], strict=True)]
+    texts = [prepare(*text) for text in zip(products["designation"], products["description"], strict=True)]
     labels = [index_of(code) for code in products["code"]]
     rows = [row for row, text in enumerate(texts) if text]
     return [texts[row] for row in rows], np.array([labels[row] for row in rows], np.int64)

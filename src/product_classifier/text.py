@@ -41,13 +41,25 @@ def normalise(designation: str | None, description: str | None) -> str:
     return f"{title}{_FIELD}{body}" if body else title
 
 
-def _plain(text: str, limit: int) -> str:
+def readable(designation: str | None, description: str | None) -> str:
+    """Return the text as it was meant to be read, for encoders that know accents and capitals; empty without words."""
+    if not normalise(designation, description):
+        return ""
+    fields = _unmarked(designation or "", MAX_DESIGNATION), _unmarked(description or "", MAX_DESCRIPTION)
+    return _FIELD.join(" ".join(field.encode(errors="replace").decode().split()) for field in fields)
+
+
+def _unmarked(text: str, limit: int) -> str:
     text = text[: 2 * limit]  # markup and entities may take half; a 10 MB title costs what a long one costs
     if "&" in text:
         text = html.unescape(text)
     if "<" in text:
         text = _TAG.sub(" ", text)
-    text = text.lower()
+    return text
+
+
+def _plain(text: str, limit: int) -> str:
+    text = _unmarked(text, limit).lower()
     if not text.isascii():
         text = _MARKS.sub("", unicodedata.normalize("NFKD", text)).lower()
     return _NOT_WORD.sub(" ", text[: 2 * limit]).strip()[:limit]

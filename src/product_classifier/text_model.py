@@ -30,15 +30,20 @@ class TextModel(ABC):
         """Return probabilities `[n, classes]` in the order of `codes`."""
         if len(designations) != len(descriptions):
             raise ValueError(f"{len(designations)} designations but {len(descriptions)} descriptions")
-        texts = [normalise(*product) for product in zip(designations, descriptions, strict=True)]
+        texts = [self.prepare(*product) for product in zip(designations, descriptions, strict=True)]
         found = np.tile(self.prior, (len(texts), 1))
         if spoken := [row for row, text in enumerate(texts) if text]:
             found[spoken] = self.classify([texts[row] for row in spoken])
         return found
 
+    @staticmethod
+    def prepare(designation: str, description: str) -> str:
+        """Return the text as the model reads it, empty without words."""
+        return normalise(designation, description)
+
     @abstractmethod
     def classify(self, texts: list[str]) -> Floats:
-        """Return probabilities of normalised, non-empty texts."""
+        """Return probabilities of prepared, non-empty texts."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -46,7 +51,7 @@ class TextModel(ABC):
 
     @staticmethod
     def load(folder: Path) -> "TextModel":
-        """Read a model of any kind known here.
+        """Read a model of either kind.
 
         Raises:
             BundleRefused: If the files are not a text model.
@@ -55,8 +60,12 @@ class TextModel(ABC):
         match settings.get("type"):
             case HashedLinear.TYPE:
                 return HashedLinear.read(folder, settings)
+            case "encoder":
+                from product_classifier.text_encoder import TextEncoder  # noqa: PLC0415 - needs ONNX Runtime
+
+                return TextEncoder.read(folder, settings)
             case other:
-                raise BundleRefused(f"model.json: type is {other!r}, not 'hashed-linear'")
+                raise BundleRefused(f"model.json: type is {other!r}, not 'hashed-linear' or 'encoder'")
 
 
 @dataclass(frozen=True)

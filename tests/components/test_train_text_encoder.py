@@ -1,0 +1,123 @@
+"""The path of a pretrained encoder, with a tiny untaught one that was saved to disk as a downloaded one would be."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from components.train_text import step
+from product_classifier import bundle
+from product_classifier.errors import BundleRefused
+from product_classifier.release import load_text
+from product_classifier.text_encoder import TextEncoder
+from product_classifier.text_model import TextModel
+
+
+@pytest.fixture(scope="module")
+def encoder(splits_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CamemBERT of two small layers with a tokeniser learnt from the training titles."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+    from transformers import CamembertConfig, CamembertForMaskedLM, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("encoder")
+    titles = pd.read_parquet(splits_dir / "train.parquet")["designation"]
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    specials = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    tokenizer.train_from_iterator(titles, trainers.BpeTrainer(vocab_size=600, special_tokens=specials))
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="<unk>", pad_token="<pad>", bos_token="<s>", eos_token="</s>"
+    )
+    fast.save_pretrained(folder)
+    config = CamembertConfig(
+        vocab_size=600,
+        hidden_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=96,
+        max_position_embeddings=256,
+        pad_token_id=1,
+    )
+    CamembertForMaskedLM(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(encoder: Path, splits_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("bundles") / "text"
+    sides = splits_dir / "train.parquet", splits_dir / "validation.parquet"
+    score = step.run(*sides, target, encoder=str(encoder), epochs=20, budget_s=20, learning_rate=3e-3)
+    assert score > 0.3
+    return target
+
+
+def test_an_encoder_from_a_folder_is_trained_and_served_like_any_text_model(folder: Path) -> None:
+    model, info = load_text(folder)
+
+    answers = model.probabilities(["Piscine et spa bleu", "", "Épicerie"], ["", "<br>", "fine &amp; bonne"])
+    assert isinstance(model, TextEncoder)
+    assert {"model.json", "model.onnx", "tokenizer.json"} == set(info.files)
+    assert np.allclose(answers.sum(axis=1), 1, atol=1e-5)
+    assert np.allclose(model.prior, answers[1])
+
+
+def test_a_text_is_answered_alike_in_any_company(folder: Path) -> None:
+    model = TextModel.load(folder)
+    titles = ["Papeterie", "Mobilier de jardin en bois " * 30, "Magazines et revues"]
+
+    alone = np.concatenate([model.probabilities([title], [""]) for title in titles])
+    assert np.allclose(alone, model.probabilities(titles, [""] * 3), atol=1e-4)
+
+
+def test_a_text_longer_than_the_encoder_is_cut(folder: Path) -> None:
+    answer = TextModel.load(folder).probabilities(["mot " * 5000], ["mot " * 50000])
+
+    assert np.isfinite(answer).all()
+
+
+def test_serving_an_encoder_needs_no_torch(folder: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from product_classifier.release import load_text; "
+        f"load_text(Path({str(folder)!r}))[0].probabilities(['piscine'], ['']); "
+        "assert not {'torch', 'transformers', 'sklearn'} & set(sys.modules)"
+    )
+
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_a_saved_encoder_answers_alike(folder: Path, tmp_path: Path) -> None:
+    model = TextModel.load(folder)
+    model.save(tmp_path)
+
+    products = ["Piscine", "Cartes à collectionner"], ["", ""]
+    assert np.array_equal(model.probabilities(*products), TextModel.load(tmp_path).probabilities(*products))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "reason"),
+    [
+        ("tokenizer.json", lambda values: values.clear(), r"tokenizer\.json: is not a tokeniser"),
+        ("model.json", lambda values: values.update(max_tokens=10**6), "max_tokens is 1000000"),
+        ("model.json", lambda values: values.update(prior=[1.0]), "prior is not 27"),
+        ("model.json", lambda values: values.update(prior={"a": 1}), "prior is not a list"),
+    ],
+)
+def test_a_wrong_encoder_is_refused(
+    folder: Path, tmp_path: Path, name: str, change: Callable[[dict], object], reason: str
+) -> None:
+    target = Path(shutil.copytree(folder, tmp_path / "text"))
+    info = bundle.verify(target)
+    values = json.loads((target / name).read_text())
+    change(values)
+    (target / name).write_text(json.dumps(values))
+    bundle.seal(target, "text", None, info.self_test)
+
+    with pytest.raises(BundleRefused, match=reason):
+        load_text(target)
