@@ -74,9 +74,12 @@ class FaultProxy:
             self._open += [client, server]
             back = threading.Thread(target=self._replies, args=(server, client), daemon=True)
             back.start()
-            while data := client.recv(65536):
-                if not self._requests(data, client, server):
-                    return
+            try:
+                while data := client.recv(65536):
+                    if not self._requests(data, client, server):
+                        return
+            finally:  # closing alone says nothing to the server while another thread reads from it
+                server.shutdown(socket.SHUT_RDWR)
 
     def _requests(self, data: bytes, client: socket.socket, server: socket.socket) -> bool:
         """Pass on what the client sent; False ends the connection."""
