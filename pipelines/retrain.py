@@ -21,10 +21,10 @@ from fastapi import FastAPI, Header, HTTPException, Request, Response
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from inference.observability import configure_logging, get_logger
 from pipelines.launchers import LocalLauncher
 from pipelines.settings import Settings as PipelineSettings
 from product_classifier.errors import InvalidInput, ProductClassifierError
+from product_classifier.observability import configure_logging, get_logger
 from product_classifier.retraining import Ledger
 from product_classifier.retraining.events import is_about_feedback
 from product_classifier.retraining.launcher import Launcher

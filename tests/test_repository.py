@@ -17,7 +17,7 @@ CODE = ("src", "components", "pipelines", "inference")
 MAY_IMPORT = {
     "src/product_classifier": (),
     "components": ("product_classifier",),
-    "pipelines": ("product_classifier", "components", "inference.observability"),
+    "pipelines": ("product_classifier", "components"),
     "inference": ("product_classifier",),
 }
 """Which of our other packages a package may import."""

@@ -27,9 +27,9 @@ from inference.auth_proxy.settings import Settings
 from inference.auth_proxy.tokens import LEEWAY_S, EmbeddedIssuer, Verifier
 from inference.auth_proxy.users import Users
 from inference.errors import shown
-from inference.observability import configure_logging
 from product_classifier.errors import ProductClassifierError
 from product_classifier.journal import Journal
+from product_classifier.observability import configure_logging
 from product_classifier.store import open_store
 
 JOURNAL_BYTES = 1 << 30

@@ -15,9 +15,9 @@ from yarl import URL
 
 from inference.auth_proxy.products import Product
 from inference.errors import shown
-from inference.observability import get_logger
 from inference.protocol import NUMPY_TYPES
 from product_classifier.errors import InvalidInput, ModelUnavailable
+from product_classifier.observability import get_logger
 
 FUSION = "fusion-transformer"
 CONNECT_TIMEOUT_S = 1.0

@@ -18,8 +18,8 @@ from inference.auth_proxy.metrics import Metrics
 from inference.auth_proxy.problems import Problem, from_error, send_problem
 from inference.auth_proxy.tokens import Identity, TokenRefused, Verifier
 from inference.errors import shown
-from inference.observability import get_logger, use_request_id
 from product_classifier.errors import ProductClassifierError
+from product_classifier.observability import get_logger, use_request_id
 
 MAX_HEADER_BYTES = 16_384
 MAX_HEADERS = 100

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from jwt.algorithms import RSAAlgorithm
 
-from inference.observability import get_logger
+from product_classifier.observability import get_logger
 
 BITS = 2048
 OWNER_ONLY = 0o600

@@ -13,7 +13,7 @@ from jwt.exceptions import PyJWTError
 from inference.auth_proxy.problems import Problem
 from inference.auth_proxy.roles import Role
 from inference.auth_proxy.tokens import Identity, PublicKey, TokenRefused, read_claims, read_header
-from inference.observability import get_logger
+from product_classifier.observability import get_logger
 
 ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
 FRESH_S = 300.0

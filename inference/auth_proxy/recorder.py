@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 
 from inference.auth_proxy.metrics import Metrics
-from inference.observability import get_logger
 from product_classifier.errors import NotDurable, ObjectExists, StoreError
 from product_classifier.journal import Damage, Entry, Journal, read_segment
+from product_classifier.observability import get_logger
 from product_classifier.store import ObjectStore
 
 WRITERS = 4

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from inference.feedback_service.app import create_app
 from inference.feedback_service.settings import Settings
-from inference.observability import configure_logging
 from product_classifier.errors import StoreUnavailable
 from product_classifier.journal import Journal
+from product_classifier.observability import configure_logging
 from product_classifier.store import open_store
 
 MIB = 1 << 20

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from inference.auth_proxy.problems import Problem, send_problem
 from inference.feedback_service.desk import Person
 from inference.feedback_service.measures import Measures
-from inference.observability import request_id, use_request_id
+from product_classifier.observability import request_id, use_request_id
 from product_classifier.records import Role
 
 RANKS: dict[Role, int] = {role: rank for rank, role in enumerate(get_args(Role))}

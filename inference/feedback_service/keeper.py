@@ -11,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from inference.observability import get_logger
 from product_classifier.errors import NotDurable, ObjectExists, StoreError, StoreUnavailable
 from product_classifier.journal import Damage, Entry, Journal, read_segment
+from product_classifier.observability import get_logger
 from product_classifier.store import ObjectStore
 
 Where = Literal["store", "journal"]

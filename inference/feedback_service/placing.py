@@ -4,10 +4,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from inference.feedback_service.identity import IdIndex, bits_of, feedback_id, identity, request_of
-from inference.observability import get_logger
 from product_classifier.correction_book import REVIEW_SUFFIX
 from product_classifier.errors import ObjectExists, StoreUnavailable
 from product_classifier.journal import Entry
+from product_classifier.observability import get_logger
 from product_classifier.records import Correction, correction_key, created_at
 from product_classifier.store import ObjectStore
 

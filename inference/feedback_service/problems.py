@@ -8,7 +8,6 @@ from starlette.exceptions import HTTPException
 
 from inference.auth_proxy.problems import MEDIA_TYPE, Problem
 from inference.errors import NOT_OUR_FAULT_TO_TELL
-from inference.observability import get_logger, request_id
 from product_classifier.errors import (
     FeedbackConflict,
     InvalidImage,
@@ -20,6 +19,7 @@ from product_classifier.errors import (
     UnknownFeedback,
     UnknownPrediction,
 )
+from product_classifier.observability import get_logger, request_id
 
 KINDS: dict[type[ProductClassifierError], tuple[int, str]] = {
     InvalidImage: (422, "invalid-image"),

@@ -4,7 +4,7 @@ import threading
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-from inference.observability import get_logger
+from product_classifier.observability import get_logger
 
 TIMEOUT_S = 2.0
 AT_MOST_EVERY_S = 0.5

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from inference.errors import InvalidTensor, ReleaseNotLoaded
 from inference.model_server.measures import HOPS
-from inference.observability import get_logger, request_id
 from product_classifier.errors import InvalidInput, ModelUnavailable
+from product_classifier.observability import get_logger, request_id
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 _LENGTH = struct.Struct("<I")

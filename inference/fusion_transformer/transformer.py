@@ -22,11 +22,11 @@ from inference.model_server.measures import DEGRADED
 from inference.model_server.model import ProductModel
 from inference.model_server.releases import Loaded, Releases
 from inference.model_server.workers import Workers
-from inference.observability import get_logger
 from inference.protocol import Answer, Input, Output, Request, Signature
 from product_classifier import release
 from product_classifier.errors import InvalidProduct, ModelUnavailable
 from product_classifier.fusion import FusionModel
+from product_classifier.observability import get_logger
 
 INPUTS = (Input("designation"), Input("description"), Input("image", photo=True))
 OUTPUTS = (

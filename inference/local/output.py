@@ -8,7 +8,7 @@ from typing import TextIO
 import orjson
 
 OUR_LINE = re.compile(rb'\d\d:\d\d:\d\d\.\d{3} |\{"time":')
-"""How `inference.observability` begins a line; it names its service itself."""
+"""How `product_classifier.observability` begins a line; it names its service itself."""
 
 LONGEST_LINE = 100_000
 

@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 from inference.local.settings import Settings
-from inference.observability import get_logger
 from product_classifier.errors import ProductClassifierError
+from product_classifier.observability import get_logger
 
 log = get_logger()
 

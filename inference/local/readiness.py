@@ -9,7 +9,7 @@ from pathlib import Path
 
 from inference.local.services import HOST
 from inference.local.settings import Settings
-from inference.observability import get_logger
+from product_classifier.observability import get_logger
 
 EVERY_S = 0.25
 

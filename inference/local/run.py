@@ -14,8 +14,8 @@ from inference.local.readiness import announce, wait_until_ready
 from inference.local.services import Service, services
 from inference.local.settings import Settings
 from inference.local.supervision import Supervision
-from inference.observability import configure_logging
 from product_classifier.errors import ProductClassifierError
+from product_classifier.observability import configure_logging
 
 INTERRUPTED = 130
 

@@ -17,7 +17,7 @@ from supervisor.supervisord import Supervisor
 
 from inference.local.output import Screen
 from inference.local.services import Service
-from inference.observability import get_logger
+from product_classifier.observability import get_logger
 
 SUPERVISOR = """\
 [supervisord]

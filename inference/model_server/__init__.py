@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from inference.model_server.flags import Flags, parse_flags
 from inference.model_server.lean_sdk import import_sdk
-from inference.observability import configure_logging, get_logger
 from product_classifier.errors import BundleRefused
+from product_classifier.observability import configure_logging, get_logger
 
 if TYPE_CHECKING:
     from inference.model_server.model import ProductModel

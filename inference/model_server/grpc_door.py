@@ -14,8 +14,8 @@ from kserve.protocol.grpc.servicer import InferenceServicer
 from inference.errors import UnknownModel, shown, told, verdict
 from inference.model_server import grpc_codec
 from inference.model_server.model import ProductModel, Turn
-from inference.observability import get_logger, use_request_id
 from inference.protocol import Answer, Request
+from product_classifier.observability import get_logger, use_request_id
 
 P = ParamSpec("P")
 log = get_logger()

@@ -11,8 +11,8 @@ from inference import errors
 from inference.model_server.measures import REQUESTS, SECONDS
 from inference.model_server.releases import Loaded, Releases
 from inference.model_server.workers import Workers
-from inference.observability import get_logger
 from inference.protocol import Answer, Request, Signature
+from product_classifier.observability import get_logger
 
 log = get_logger()
 M = TypeVar("M")

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from inference.errors import ReleaseNotLoaded, UnknownModel, shown
-from inference.observability import get_logger
 from product_classifier.bundle import BundleInfo
 from product_classifier.errors import BundleRefused
+from product_classifier.observability import get_logger
 
 POINTER = "champion"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")

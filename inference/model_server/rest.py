@@ -16,8 +16,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from inference.errors import RETRY_AFTER_S, BodyTooLarge, UnknownModel, UnsupportedBody, document, shown, verdict
 from inference.model_server import rest_codec
 from inference.model_server.model import ProductModel, Turn
-from inference.observability import get_logger, use_request_id
 from inference.protocol import Answer, Request
+from product_classifier.observability import get_logger, use_request_id
 
 V1_PREDICT = re.compile(r"/v1/models/([^/:]+):predict")
 V2_INFER = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")

@@ -22,7 +22,7 @@ from inference.model_server.grpc_door import GrpcDoor, Servicer
 from inference.model_server.measures import watch_releases
 from inference.model_server.model import ProductModel
 from inference.model_server.rest import Door
-from inference.observability import get_logger
+from product_classifier.observability import get_logger
 
 log = get_logger()
 warnings.filterwarnings("ignore", message="ORJSONResponse is deprecated")  # the SDK's; nothing we can do about it

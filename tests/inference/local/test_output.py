@@ -6,7 +6,7 @@ import json
 import pytest
 
 from inference.local.output import LONGEST_LINE, Screen
-from inference.observability import configure_logging, get_logger
+from product_classifier.observability import configure_logging, get_logger
 
 
 def test_lines_of_two_services_are_not_mixed_whatever_arrives_when() -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from inference.local.output import Screen
 from inference.local.services import Service
 from inference.local import supervision
-from inference.observability import configure_logging
+from product_classifier.observability import configure_logging
 
 configure_logging("local", to=sys.stdout)
 services = [Service(name, tuple(command), {}, environment) for name, command, environment in json.loads(sys.argv[2])]
