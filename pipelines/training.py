@@ -40,6 +40,10 @@ def training(
     share_unseen: float = 0.1,
     text_buckets: int = 262144,
     text_penalty: float = 1.0,
+    text_encoder: str = "",
+    text_epochs: int = 3,
+    text_budget_s: float = 600.0,
+    text_learning_rate: float = 0.00003,
     image_size: int = 64,
     image_epochs: int = 30,
     image_budget_s: float = 20.0,
@@ -62,6 +66,10 @@ def training(
         validation=validation,
         buckets=text_buckets,
         penalty=text_penalty,
+        encoder=text_encoder,
+        epochs=text_epochs,
+        budget_s=text_budget_s,
+        learning_rate=text_learning_rate,
         seed=seed,
     )
     image = train_image(
@@ -104,8 +112,8 @@ def training(
 
     for task in (catalogue, fusion, judged, release, promoted):
         place(task, SMALL, store=True)
-    for task in (splits, text):
-        place(task, SMALL)
+    place(splits, SMALL)
+    place(text, LARGE)
     place(image, LARGE, store=True)
 
     return Result(

@@ -9,6 +9,10 @@ def train_text(
     validation: dsl.Input[dsl.Dataset],
     buckets: int,
     penalty: float,
+    encoder: str,
+    epochs: int,
+    budget_s: float,
+    learning_rate: float,
     seed: int,
     model: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
@@ -20,6 +24,10 @@ def train_text(
         validation: What to calibrate on.
         buckets: Size of the hashed vocabulary, a power of two.
         penalty: How hard a wrong training text is punished.
+        encoder: Name or folder of a pretrained encoder such as camembert-base; empty for the linear model.
+        epochs: How often an encoder sees each text, if the budget allows.
+        budget_s: Seconds an encoder may be trained for.
+        learning_rate: Of an encoder, at its highest.
         seed: Of everything random.
     """
     from pathlib import Path
@@ -30,6 +38,10 @@ def train_text(
     numbers: dict[str, Any] = {
         "buckets": buckets,
         "penalty": penalty,
+        "encoder": encoder,
+        "epochs": epochs,
+        "budget_s": budget_s,
+        "learning_rate": learning_rate,
         "seed": seed,
     }
     score = step.run(Path(train.path), Path(validation.path), Path(model.path), **numbers)

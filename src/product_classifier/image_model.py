@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from product_classifier import images
@@ -15,6 +14,7 @@ from product_classifier.arrays import read_json, write_json
 from product_classifier.categories import CODES
 from product_classifier.errors import BundleRefused
 from product_classifier.onnx_guard import check_onnx
+from product_classifier.onnx_session import open_session
 from product_classifier.text_model import codes_of
 
 Floats = NDArray[np.float32]
@@ -81,19 +81,3 @@ class ImageModel:
         codes = codes_of(settings)
         check_onnx(folder / "model.onnx")
         return cls(folder / "model.onnx", size, codes)
-
-
-def open_session(graph: Path) -> Any:
-    """Open an ONNX graph for one thread: two servers on two cores gain more from that than from two threads each.
-
-    Raises:
-        BundleRefused: If ONNX Runtime cannot load it.
-    """
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4
-    try:
-        return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its exceptions share no documented base class
-        raise BundleRefused(f"{graph.name}: ONNX Runtime cannot load it: {str(error)[:160]}") from error

@@ -12,8 +12,8 @@ from tokenizers import Tokenizer
 from product_classifier.arrays import write_json
 from product_classifier.categories import CODES
 from product_classifier.errors import BundleRefused
-from product_classifier.image_model import open_session
 from product_classifier.onnx_guard import check_onnx
+from product_classifier.onnx_session import open_session
 from product_classifier.text import readable
 from product_classifier.text_model import Floats, TextModel, codes_of
 

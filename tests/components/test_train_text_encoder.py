@@ -10,11 +10,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from kfp import dsl
 
-from components.train_text import step
+from components.evaluate import step as evaluate
+from components.fit_fusion import step as fit_fusion
+from components.train_text.component import train_text
 from product_classifier import bundle
 from product_classifier.errors import BundleRefused
 from product_classifier.release import load_text
+from product_classifier.text import readable
 from product_classifier.text_encoder import TextEncoder
 from product_classifier.text_model import TextModel
 
@@ -51,10 +55,18 @@ def encoder(splits_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(encoder: Path, splits_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle that the step's face gives with the encoder, as the pipeline calls it."""
     target = tmp_path_factory.mktemp("bundles") / "text"
-    sides = splits_dir / "train.parquet", splits_dir / "validation.parquet"
-    score = step.run(*sides, target, encoder=str(encoder), epochs=20, budget_s=20, learning_rate=3e-3)
+    train, validation = (dsl.Dataset(uri=str(splits_dir / f"{side}.parquet")) for side in ("train", "validation"))
+    model, metrics = dsl.Model(uri=str(target), metadata={}), dsl.Metrics(metadata={})
+    numbers = {"epochs": 20, "budget_s": 20.0, "learning_rate": 3e-3, "seed": 27}
+    linear = {"buckets": 2**13, "penalty": 1.0}
+    score = train_text.python_func(
+        train, validation, **linear, encoder=str(encoder), **numbers, model=model, metrics=metrics
+    )
     assert score > 0.3
+    assert {"validation_weighted_f1": score} == metrics.metadata
+    assert linear | {"encoder": str(encoder)} | numbers == model.metadata
     return target
 
 
@@ -66,6 +78,23 @@ def test_an_encoder_from_a_folder_is_trained_and_served_like_any_text_model(fold
     assert {"model.json", "model.onnx", "tokenizer.json"} == set(info.files)
     assert np.allclose(answers.sum(axis=1), 1, atol=1e-5)
     assert np.allclose(model.prior, answers[1])
+
+
+def test_fusion_and_judgement_take_an_encoder_like_any_text_model(
+    folder: Path, release_dir: Path, splits_dir: Path, tmp_path: Path
+) -> None:
+    products = pd.read_parquet(splits_dir / "test.parquet")
+    products.loc[0, ["designation", "description"]] = ["&nbsp;!?", "<br>"]
+    products.to_parquet(tmp_path / "test.parquet")
+    bundles = folder, release_dir / "image", tmp_path / "fusion"
+
+    fit_fusion.run(splits_dir / "validation.parquet", *bundles)
+    score = evaluate.run(tmp_path / "test.parquet", *bundles, tmp_path / "metrics.json", tmp_path / "report.html")
+
+    found = json.loads((tmp_path / "metrics.json").read_text())
+    words = [bool(readable(*row)) for row in zip(products["designation"], products["description"], strict=True)]
+    assert (sum(words), score) == (found["text"]["items"], found["fusion"]["weighted_f1"])
+    assert found["text"]["weighted_f1"] > 0.3
 
 
 def test_a_text_is_answered_alike_in_any_company(folder: Path) -> None:
@@ -82,11 +111,11 @@ def test_a_text_longer_than_the_encoder_is_cut(folder: Path) -> None:
     assert np.isfinite(answer).all()
 
 
-def test_serving_an_encoder_needs_no_torch(folder: Path) -> None:
+def test_serving_an_encoder_needs_neither_torch_nor_photo_libraries(folder: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from product_classifier.release import load_text; "
         f"load_text(Path({str(folder)!r}))[0].probabilities(['piscine'], ['']); "
-        "assert not {'torch', 'transformers', 'sklearn'} & set(sys.modules)"
+        "assert not {'torch', 'transformers', 'sklearn', 'cv2', 'PIL', 'simplejpeg'} & set(sys.modules)"
     )
 
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -8,10 +8,12 @@ from pipelines.parameters import ParameterError, fit, read_overrides, read_param
 def test_sections_become_parameters_with_their_prefix(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(
-        "seed: 3\ntrain_text: {penalty: 0.1}\ntrain_image:\n  size: 64\nsplit_catalogue: {share_test: 0.2}\n"
+        "seed: 3\ntrain_text: {penalty: 0.1, encoder: camembert-base, budget_s: 9}\n"
+        "train_image:\n  size: 64\nsplit_catalogue: {share_test: 0.2}\n"
     )
 
-    assert {"seed": 3, "text_penalty": 0.1, "image_size": 64, "share_test": 0.2} == read_params(path)
+    text = {"text_penalty": 0.1, "text_encoder": "camembert-base", "text_budget_s": 9}
+    assert {"seed": 3, **text, "image_size": 64, "share_test": 0.2} == read_params(path)
 
 
 def test_no_file_means_the_defaults_of_the_pipeline(tmp_path: Path) -> None:
