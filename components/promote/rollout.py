@@ -7,18 +7,18 @@ from urllib.parse import unquote, urlsplit
 
 from components.published import materialise
 from product_classifier.errors import BundleRefused
-from product_classifier.release import Release, open_release
+from product_classifier.release import open_release
 from product_classifier.store import ObjectStore
 
 
 class Rollout(Protocol):
-    """The one release in service, and the switch to another."""
+    """The one release in service, and the switch to another. It does not judge: the gate and the smoke test do."""
 
-    def current(self) -> Release | None:
-        """Return the release in service; None when there is none that could serve."""
+    def current(self) -> str | None:
+        """Return the id of the release in service; None when there is none that could serve."""
 
     def switch(self, release_id: str) -> None:
-        """Put a published release into service, verified before anything moves."""
+        """Put a published release into service; returns when it is rolled out, raises when it cannot be."""
 
 
 def open_rollout(url: str, store: ObjectStore) -> Rollout:
@@ -37,13 +37,13 @@ class LocalRollout:
         self._pointer = folder / "champion"
         self._store = store
 
-    def current(self) -> Release | None:
+    def current(self) -> str | None:
         try:
             name = self._pointer.read_text(encoding="utf-8").strip()
         except FileNotFoundError:
             return None
         try:
-            return open_release(self._folder / name)
+            return open_release(self._folder / name).id
         except BundleRefused:
             return None
 

@@ -23,9 +23,7 @@ def run(
     objects = open_store(store)
     service = open_rollout(rollout, objects)
     champion = service.current()
-    decision = judge(
-        _published(objects, release), None if champion is None else _candidate(champion.id, champion.metrics)
-    )
+    decision = judge(_published(objects, release), None if champion is None else _published(objects, champion))
     if decision.promote:
         service.switch(release)
     record = {"release": release, "decided": datetime.now(UTC).isoformat(timespec="seconds"), **decision.to_json()}

@@ -36,8 +36,7 @@ def promote(place: Place, release: str) -> bool:
 
 
 def in_service(place: Place) -> str | None:
-    found = LocalRollout(place.root / "releases", open_store(place.store)).current()
-    return found and found.id
+    return LocalRollout(place.root / "releases", open_store(place.store)).current()
 
 
 def test_a_better_release_takes_over_and_a_worse_one_does_not(place: Place) -> None:
