@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from inference.model_server.flags import Flags, parse_flags
 from inference.model_server.lean_sdk import import_sdk
+from inference.model_server.releases import is_empty
+from inference.model_server.waiting import wait_for_release
 from product_classifier.errors import BundleRefused
 from product_classifier.observability import configure_logging, get_logger
 
@@ -32,10 +34,12 @@ def serve(service: str, make: Callable[[Flags], "ProductModel[Any]"], argv: Sequ
     configure_logging(service)
     log = get_logger()
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its core logs in lines of its own, beside ours
-    import_sdk()
-    from inference.model_server.server import Server  # noqa: PLC0415 - see above
-
     try:
+        if flags.wait_for_release and is_empty(flags.model_dir, flags.release) and not wait_for_release(flags):
+            return 0
+        import_sdk()
+        from inference.model_server.server import Server  # noqa: PLC0415 - see above
+
         server = Server(flags, started)
         server.bind()
         server.add(make(flags))

@@ -19,6 +19,7 @@ class Flags:
     http_port: int
     grpc_port: int
     release: str
+    wait_for_release: bool
     threads: int
     max_waiting: int
     max_rows: int
@@ -38,12 +39,13 @@ def parse_flags(model_name: str, argv: Sequence[str]) -> Flags:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--model_dir", type=Path, default=Path("/mnt/models"), help="a bundle, a release, or a folder with a champion")
+    add("--model_dir", type=Path, default=Path("/mnt/models"), help="a bundle, a release, or a folder of releases")
     add("--model_name", default=model_name, help="name on the routes")
     add("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 - a container's port is meant to be reached
     add("--http_port", type=int, default=8080)
     add("--grpc_port", type=int, default=8081, help="0 for no gRPC")
-    add("--release", default=os.environ.get("RELEASE", ""), help="the release a bare bundle belongs to")
+    add("--release", default=os.environ.get("RELEASE", ""), help="the release of a bare bundle, or one of several here")
+    add("--wait_for_release", action="store_true", help="stay alive, not ready, while no release was ever put here")
     add("--threads", type=int, default=min(4, os.cpu_count() or 1), help="threads that run the model")
     add("--max_waiting", type=int, default=256, help="requests that may wait for a thread; more are told to come back")
     add("--max_rows", type=int, default=64, help="rows of one request")
@@ -59,6 +61,7 @@ def parse_flags(model_name: str, argv: Sequence[str]) -> Flags:
         http_port=found.http_port,
         grpc_port=found.grpc_port,
         release=found.release,
+        wait_for_release=found.wait_for_release,
         threads=max(1, found.threads),
         max_waiting=max(0, found.max_waiting),
         max_rows=max(1, found.max_rows),

@@ -30,8 +30,8 @@ class ReleaseCollector(Collector):
         info = GaugeMetricFamily(
             "model_release_info", "1 for every release in memory.", labels=["model_name", "release", "version", "state"]
         )
-        for loaded, state in zip(self._releases.loaded(), ("current", "previous"), strict=False):
-            info.add_metric([self._name, loaded.release, loaded.version, state], 1)
+        for place, loaded in enumerate(self._releases.loaded()):
+            info.add_metric([self._name, loaded.release, loaded.version, "held" if place else "current"], 1)
         yield info
         refused = GaugeMetricFamily(
             "model_release_refused", "1 while the release asked for was refused.", labels=["model_name"]

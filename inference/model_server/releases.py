@@ -1,15 +1,16 @@
 """Which release is in service, and how the next one takes over.
 
-A model directory is one of three things:
+A model directory is one of four things:
 
 - a bundle (`bundle.json`), as KServe's storage initializer leaves it in a container;
 - a release (`release.json`), of which the bundle of our kind is used;
 - a folder of releases with a file `champion` that names one. The file is watched: another name in it puts that
   release into service once every hash and its self-test agree. If they do not, the old one keeps serving and the
-  reason is shown.
+  reason is shown;
+- a folder of releases, as the storage initializer leaves several in a container, and the name of one in `--release`.
 
-The release before the current one stays in memory, so that requests which name it are still answered while three
-servers switch one after the other.
+Other releases stay in memory beside the current one (the one before it; in a container all that were put there), so
+that requests which name them are still answered while three servers switch one after the other.
 """
 
 import re
@@ -47,7 +48,7 @@ class Loaded(Generic[M]):
 
 
 class Releases(Generic[M]):
-    """The current release and the one before it."""
+    """The current release and those held beside it."""
 
     def __init__(self, model_dir: Path, load: Load[M], release: str = "") -> None:
         self._model_dir = model_dir
@@ -55,12 +56,19 @@ class Releases(Generic[M]):
         self._release = release
         self._seen = self._pointer()
         self.refused = ""
-        self.current = self._open(*locate(model_dir))
-        self.previous: Loaded[M] | None = None
+        folder, name = locate(model_dir, release)
+        self._loaded = [self._open(folder, name)]
+        if name and self._seen is None:
+            self._loaded += self._beside(folder)
+
+    @property
+    def current(self) -> Loaded[M]:
+        """The release in service."""
+        return self._loaded[0]
 
     def loaded(self) -> list[Loaded[M]]:
         """Return what is in memory, the current release first."""
-        return [self.current, self.previous] if self.previous else [self.current]
+        return self._loaded
 
     def select(self, release: str = "", version: str = "") -> Loaded[M]:
         """Return the release asked for; the current one if none is.
@@ -87,7 +95,7 @@ class Releases(Generic[M]):
             return False
         self._seen = pointer
         try:
-            folder, name = locate(self._model_dir)
+            folder, name = locate(self._model_dir, self._release)
             if name == self.current.release:
                 self.refused = ""
                 return False
@@ -95,16 +103,28 @@ class Releases(Generic[M]):
         except (BundleRefused, OSError) as error:
             self._refuse(error)
             return False
-        self.previous, self.current, self.refused = self.current, challenger, ""
+        self._loaded, self.refused = [challenger, self.current], ""
         log.info("release_taken_over", release=challenger.release, version=challenger.version)
         return True
 
     def _open(self, folder: Path, name: str) -> Loaded[M]:
         model, bundle = self._load(folder)
-        release = self._release or bundle.release or ""
+        release = name or self._release or bundle.release or ""
         if name and bundle.release != name:
-            raise BundleRefused(f"{folder} is release {bundle.release}, but {POINTER} names it {name}")
+            raise BundleRefused(f"{folder} is release {bundle.release}, not {name}")
         return Loaded(model, release or bundle.version, bundle.version, bundle.codes, bool(release))
+
+    def _beside(self, current: Path) -> list[Loaded[M]]:
+        """Load the other releases of a container; one that is damaged is missed only by those who ask for it."""
+        others = []
+        for folder in sorted(
+            path for path in current.parent.iterdir() if path != current and _NAME.fullmatch(path.name)
+        ):
+            try:
+                others.append(self._open(folder, folder.name))
+            except (BundleRefused, OSError) as error:
+                log.warning("release_beside_refused", release=folder.name, reason=str(error))
+        return others
 
     def _refuse(self, error: Exception) -> None:
         self.refused = str(error)
@@ -125,17 +145,28 @@ class Releases(Generic[M]):
         return "loaded are " + ", ".join(f"{one.release} (version {one.version})" for one in self.loaded())
 
 
-def locate(model_dir: Path) -> tuple[Path, str]:
-    """Find the folder to load, and the name the pointer gives it, if there is a pointer.
+def locate(model_dir: Path, release: str = "") -> tuple[Path, str]:
+    """Find the folder to load, and the name it must have, if something names it.
 
     Raises:
-        BundleRefused: If the directory is none of the three things it may be.
+        BundleRefused: If the directory is none of the four things it may be.
     """
     if (model_dir / "bundle.json").is_file() or (model_dir / "release.json").is_file():
         return model_dir, ""
-    if not (model_dir / POINTER).is_file():
-        raise BundleRefused(f"{model_dir} holds neither a bundle.json, a release.json nor a file {POINTER!r}")
-    name = (model_dir / POINTER).read_text(encoding="utf-8", errors="replace").strip()
+    if (model_dir / POINTER).is_file():
+        name = (model_dir / POINTER).read_text(encoding="utf-8", errors="replace").strip()
+        return model_dir / _checked(name, str(model_dir / POINTER)), name
+    if release:
+        return model_dir / _checked(release, "--release"), release
+    raise BundleRefused(f"{model_dir} holds neither a bundle.json, a release.json nor a file {POINTER!r}")
+
+
+def is_empty(model_dir: Path, release: str) -> bool:
+    """Tell whether no release was ever put here, nor one named that should be."""
+    return not release and not (model_dir.is_dir() and any(model_dir.iterdir()))
+
+
+def _checked(name: str, where: str) -> str:
     if not _NAME.fullmatch(name):
-        raise BundleRefused(f"{model_dir / POINTER} names {shown(name)}, which is not a release id")
-    return model_dir / name, name
+        raise BundleRefused(f"{where} names {shown(name)}, which is not a release id")
+    return name

@@ -22,6 +22,7 @@ from inference.model_server.grpc_door import GrpcDoor, Servicer
 from inference.model_server.measures import watch_releases
 from inference.model_server.model import ProductModel
 from inference.model_server.rest import Door
+from inference.model_server.sockets import listen
 from product_classifier.observability import get_logger
 
 log = get_logger()
@@ -35,16 +36,12 @@ class Server(ModelServer):
         super().__init__(http_port=flags.http_port, grpc_port=flags.grpc_port, workers=1, enable_latency_logging=False)
         self._flags = flags
         self._started = started
-        self._socket = socket.socket(socket.AF_INET6 if ":" in flags.host else socket.AF_INET)
+        self._socket: socket.socket
         self._model: ProductModel[Any]
 
     def bind(self) -> None:
         """Take the HTTP port without answering on it yet."""
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            self._socket.bind((self._flags.host, self._flags.http_port))
-        except OSError as error:
-            raise OSError(f"cannot listen on {self._flags.host}:{self._flags.http_port}: {error.strerror}") from error
+        self._socket = listen(self._flags.host, self._flags.http_port)
 
     def add(self, model: ProductModel[Any]) -> None:
         """Register the model, loaded and tested."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import shutil
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from product_classifier.release import Release, load_fusion, load_image, load_text
-from tests.inference.model_servers import MODULES, RunningServer, launch, served
+from tests.inference.model_servers import MODULES, RunningServer, launch, served, wait_until_ready
 from tests.inference.tiny_release import make_release, photo
 
 PHOTO = photo(7)
@@ -196,3 +197,73 @@ async def _send_in_two_halves(server: RunningServer, head: str, body: bytes) -> 
     reply = await reader.read(100)
     writer.close()
     return reply.split()[1].decode()
+
+
+def test_of_several_releases_in_a_container_one_is_current_and_the_others_are_answered_for(
+    releases: tuple[Release, Release], tmp_path: Path, logs: Path
+) -> None:
+    champion, challenger = releases
+    for release in releases:
+        shutil.copytree(release.path / "text", tmp_path / "models" / release.id)
+    (tmp_path / "models" / "r-damaged").mkdir()
+    with served(["text-predictor"], tmp_path / "models", logs, "--release", challenger.id) as running:
+        server = running["text-predictor"]
+        asked = [{}, {"parameters": {"release": champion.id}}, {"parameters": {"release": "r-damaged"}}]
+        question = {"inputs": QUESTION["inputs"][:1]}
+        replies = [httpx.post(server.infer, json=question | wanted) for wanted in asked]
+
+        assert [challenger.id, champion.id] == [reply.json()["parameters"]["release"] for reply in replies[:2]]
+        assert (404, "release_not_loaded") == (replies[2].status_code, replies[2].json()["kind"])
+        assert f'release="{champion.id}",state="held"' in httpx.get(f"{server.url}/metrics").text
+        assert '"event":"release_beside_refused","release":"r-damaged"' in server.logged()
+
+
+def test_a_container_whose_current_release_is_missing_ends_with_one_clear_line(
+    releases: tuple[Release, Release], tmp_path: Path
+) -> None:
+    shutil.copytree(releases[0].path / "text", tmp_path / "models" / releases[0].id)
+
+    server = launch("text-predictor", tmp_path / "models", tmp_path / "log", "--release", "r-other")
+
+    assert 78 == server.process.wait(60)
+    assert "r-other: is not a folder" in server.logged()
+
+
+def test_a_server_without_a_release_waits_alive_and_serves_the_first_that_comes(
+    releases: tuple[Release, Release], tmp_path: Path
+) -> None:
+    folder = tmp_path / "models"
+    server = launch("text-predictor", folder, tmp_path / "log", "--wait_for_release")
+    try:
+        wait_until_alive(server)
+        ready = httpx.get(f"{server.url}/v2/health/ready")
+        asked = httpx.post(server.infer, json={"inputs": QUESTION["inputs"][:1]})
+        shutil.copytree(releases[0].path, tmp_path / releases[0].id)
+        (tmp_path / releases[0].id).rename(folder)
+        wait_until_ready(server)
+
+        assert (503, 503, "unavailable") == (ready.status_code, asked.status_code, asked.json()["kind"])
+        assert "text-predictor has no release yet" in asked.json()["error"]
+        assert releases[0].id == in_service(server)["release"]
+    finally:
+        server.process.kill()
+        server.process.wait()
+
+
+def test_a_waiting_server_stops_when_told_to_and_says_when_its_port_is_taken(tmp_path: Path) -> None:
+    server = launch("text-predictor", tmp_path / "models", tmp_path / "log", "--wait_for_release")
+    wait_until_alive(server)
+    other = launch("text-predictor", tmp_path / "models", tmp_path / "other", "--wait_for_release", http=server.http)
+
+    assert (1, 0) == (other.process.wait(60), server.stop())
+    assert f"cannot listen on 127.0.0.1:{server.http}" in other.logged()
+
+
+def wait_until_alive(server: RunningServer) -> None:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        with contextlib.suppress(httpx.TransportError):
+            httpx.get(f"{server.url}/v2/health/live").raise_for_status()
+            return
+        time.sleep(0.02)
+    raise AssertionError(server.logged())
