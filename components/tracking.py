@@ -80,6 +80,18 @@ class Tracking:
         version = self._try(self._client.create_model_version, name, source, run, tags=dict(tags))
         return str(version.version)
 
+    def has_run(self, run: str) -> bool:
+        return bool(self._try(_run_exists, self._client, run))
+
+    def runs_tagged(self, key: str, value: str) -> dict[str, str]:
+        """Return the newest run of each name that has the tag."""
+        found = self._try(self._client.search_runs, [self._experiment], f"tags.{key} = '{value}'")
+        return {str(run.info.run_name): str(run.info.run_id) for run in reversed(found)}  # MLflow's newest come first
+
+    def has_version(self, name: str, release: str) -> bool:
+        """Tell whether the registry has this model of a release."""
+        return bool(self._versions(name, release))
+
     def crown(self, release: str) -> None:
         """Point the alias `champion` of all three models at the versions of one release."""
         versions = {name: self._version_of(name, release) for name in MODELS.values()}
@@ -87,12 +99,15 @@ class Tracking:
             self._try(self._client.set_registered_model_alias, name, CHAMPION, version)
 
     def _version_of(self, name: str, release: str) -> str:
-        found = self._try(self._client.search_model_versions, f"name='{name}' and tags.release='{release}'")
+        found = self._versions(name, release)
         if not found:
             raise TrackingUnavailable(
                 f"MLflow at {_safe(self._uri)!r} has no version of {name!r} for release {release!r}"
             )
         return str(max(found, key=lambda version: int(version.version)).version)
+
+    def _versions(self, name: str, release: str) -> list[Any]:
+        return list(self._try(self._client.search_model_versions, f"name='{name}' and tags.release='{release}'"))
 
     def _try(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         expected = _errors()
@@ -166,6 +181,17 @@ def _artifacts(uri: str) -> str | None:
 
 def _database(uri: str) -> Path | None:
     return Path(uri.removeprefix("sqlite:///")).resolve() if uri.startswith("sqlite:///") else None
+
+
+def _run_exists(client: "MlflowClient", run: str) -> bool:
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415 - takes seconds
+
+    try:
+        return str(client.get_run(run).info.lifecycle_stage) == "active"
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return False
+        raise
 
 
 def _ensure_model(client: "MlflowClient", name: str) -> None:

@@ -1,4 +1,4 @@
-"""Prepare data, compile the training pipeline, run it here, or submit it to a cluster."""
+"""Prepare data, compile the training pipeline, run it here or submit it to a cluster, register a release again."""
 
 import argparse
 import json
@@ -71,6 +71,16 @@ def _submit(options: argparse.Namespace, console: Console) -> None:
         submit.wait(client, run_id, options.wait_s)
 
 
+def _register(options: argparse.Namespace, console: Console) -> None:
+    """Register a published release in MLflow, which was away when it was published; nothing else moves."""
+    from components.register import again  # noqa: PLC0415 - needs what only trainings install
+
+    settings = Settings()
+    added = again.run(options.release, settings.store, settings.tracking, settings.experiment)
+    said = f"registered {', '.join(added)}" if added else "MLflow has all its models already"
+    console.print(f"release {options.release}: {said}", highlight=False)
+
+
 def _arguments(options: argparse.Namespace, settings: Settings, raw: str) -> dict[str, Any]:
     where = {
         "raw": raw,
@@ -94,7 +104,7 @@ def _data_settings(options: argparse.Namespace) -> data.DataSettings:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipelines", description=__doc__)
     commands = parser.add_subparsers(dest="name", required=True, metavar="command")
-    offered = {"data": _data, "compile": _compile, "train": _train, "submit": _submit}
+    offered = {"data": _data, "compile": _compile, "train": _train, "submit": _submit, "register": _register}
     words = {name: commands.add_parser(name, help=do.__doc__, description=do.__doc__) for name, do in offered.items()}
     for name, do in offered.items():
         words[name].set_defaults(command=do)
@@ -102,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("data", "train"):
         words[name].add_argument("--raw", help="folder with the raw files, train also takes s3://bucket/prefix (RAW)")
         words[name].add_argument("--products", type=int, help="size of the sample, where one is made (PRODUCTS)")
+    words["register"].add_argument("release", help="its id, a folder of models/ in the object store")
     words["submit"].add_argument("--raw", required=True, help="s3://bucket/prefix of the raw files")
     words["submit"].add_argument("--rollout", required=True, help="where the cluster puts releases into service")
     words["submit"].add_argument("--host", help="Kubeflow Pipelines API (KF_PIPELINES_ENDPOINT)")

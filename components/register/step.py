@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,15 @@ class Training:
     parameters: Mapping[str, Mapping[str, Any]]
     """By kind of model, as its step was given them."""
     scores: Mapping[str, Any]
-    report: Path
+    report: Path | None = None
 
     @property
     def tags(self) -> dict[str, str]:
         return {"data_revision": self.data_revision, "git_commit": self.git_commit}
+
+    @property
+    def files(self) -> dict[str, Path]:
+        return {"report.html": self.report} if self.report else {}
 
 
 def run(
@@ -55,7 +59,7 @@ def run(
     runs, trouble, tracking = {}, None, None
     try:
         tracking = Tracking(tracking_uri, experiment)
-        runs = _log_runs(tracking, training)
+        runs = log_runs(tracking, training)
     except TrackingUnavailable as error:
         trouble = error
     meta = ReleaseMeta(data_revision, corrections or None, git_commit or None, runs, scores)
@@ -64,7 +68,7 @@ def run(
     try:
         if tracking is None or trouble is not None:
             raise trouble or TrackingUnavailable("MLflow was not reached")
-        _register(tracking, written, training)
+        register(tracking, written, training, runs)
     except TrackingUnavailable as error:
         raise TrackingUnavailable(f"{error}; release {written.id} is kept in {store}, but not registered") from error
     return written.id
@@ -79,22 +83,30 @@ def test_set(test: Path) -> str:
     return hashlib.sha256(products.to_json(orient="values").encode()).hexdigest()[:16]
 
 
-def _log_runs(tracking: Tracking, training: Training) -> dict[str, str]:
+def log_runs(tracking: Tracking, training: Training, tags: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Write a run for the training and one below it for each model; return their ids by kind."""
     everything = {f"{kind}.{name}": value for kind in MODELS for name, value in _numbers(training, kind).items()}
-    files = {"report.html": training.report}
-    parent = tracking.log_run(RunRecord("training", {}, everything, training.tags, files))
+    tags = {**training.tags, **(tags or {})}
+    parent = tracking.log_run(RunRecord("training", {}, everything, tags, training.files))
     runs = {"training": parent}
     for kind in MODELS:
-        record = RunRecord(kind, training.parameters.get(kind, {}), _numbers(training, kind), training.tags, files)
+        record = RunRecord(kind, training.parameters.get(kind, {}), _numbers(training, kind), tags, training.files)
         runs[kind] = tracking.log_run(record, parent)
     return runs
 
 
-def _register(tracking: Tracking, release: Release, training: Training) -> None:
+def register(
+    tracking: Tracking,
+    release: Release,
+    training: Training,
+    runs: Mapping[str, str],
+    kinds: Collection[str] = tuple(MODELS),
+) -> None:
+    """Add the models of these kinds to the registry, and the release's name to the runs."""
     tags = {"release": release.id, **training.tags}
-    for kind, name in MODELS.items():
-        tracking.register(name, release.path / kind, release.meta.mlflow_runs[kind], tags)
-    for run_id in release.meta.mlflow_runs.values():
+    for kind in kinds:
+        tracking.register(MODELS[kind], release.path / kind, runs[kind], tags)
+    for run_id in runs.values():
         tracking.tag_run(run_id, "release", release.id)
 
 

@@ -126,7 +126,7 @@ def load_text(folder: Path) -> tuple[TextModel, BundleInfo]:
 
 def load_image(folder: Path) -> "tuple[ImageModel, BundleInfo]":
     """Verify, load and try the image model of a bundle, or of a release; see `load_text`."""
-    from product_classifier.image_model import ImageModel  # noqa: PLC0415 - only image servers have ONNX Runtime
+    from product_classifier.image_model import ImageModel  # noqa: PLC0415 - only image servers read photos
 
     return _load(folder, "image", ImageModel.load, self_test.check_image)
 
