@@ -51,7 +51,8 @@ def create_app(collaborators: Collaborators) -> FastAPI:
     )
     for path, endpoint in _hot_routes(collaborators, app.version).items():
         app.router.add_route(path, endpoint, include_in_schema=False)  # type: ignore[arg-type]
-    app.include_router(pages.make_router(pages.Readiness(collaborators.backends, collaborators.recorder)))
+    readiness = pages.Readiness(collaborators.backends, collaborators.recorder, collaborators.settings.start_s)
+    app.include_router(pages.make_router(readiness))
     if isinstance(collaborators.verifier, EmbeddedIssuer):
         app.include_router(accounts.make_router(collaborators.verifier, collaborators.limits, collaborators.metrics))
     app.add_exception_handler(HTTPException, _raise_problem)

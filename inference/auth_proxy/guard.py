@@ -1,10 +1,11 @@
 """The door: every request is looked at here before anything else runs.
 
 Raw ASGI, because it stands on the hot path. In order: shape of path and headers, the rule of the route, the token, the
-role, the rate; then the application. Every problem on the way out becomes a problem document, every request one line
-in the log.
+role, the rate; then the application. Every problem on the way out becomes a problem document, every request but
+health probes one line in the log.
 """
 
+import logging
 import re
 import time
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ _DOTS_OR_GAPS = re.compile(rb"//|/\.{1,2}(?:/|$)")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _QUERY = re.compile(rb"[A-Za-z0-9._~:@/?!$&'()*+,;=%\[\]-]*")
 _NUMBER = re.compile(rb"[0-9]{1,15}")
+_PROBES = frozenset({"/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
+"""Asked every few seconds by machines that keep their own record of the answers."""
 _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] ([^ ]+)")
 _NO_CREDENTIALS = {"WWW-Authenticate": 'Bearer realm="product-classifier"'}
 
@@ -145,7 +148,8 @@ class Guard:
         template = visit.rule.template if visit.rule else "unknown"
         self._metrics.answered(template, scope["method"] if visit.rule else "other", visit.status, seconds)
         fields = {"reason": reason} if reason else {}
-        self._log.info(
+        self._log.log(
+            logging.DEBUG if scope["path"] in _PROBES else logging.INFO,
             "request",
             method=scope["method"],
             path=scope["path"],

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
 
 from fastapi import APIRouter, Response
@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response
 from inference.auth_proxy.backends import FUSION, Backends
 from inference.auth_proxy.recorder import Recorder
 from inference.auth_proxy.roles import MODELS
-from inference.auth_proxy.schemas import CategoryView, HealthView
+from inference.auth_proxy.schemas import CategoryView, Health, HealthView
 from product_classifier.categories import CATEGORIES
 
 READY_FOR_S = 1.0
@@ -29,29 +29,44 @@ PAGES = {
 
 
 class Readiness:
-    """What the gateway needs, looked at no more than once a second."""
+    """What the gateway needs, looked at no more than once a second.
 
-    def __init__(self, backends: Backends, recorder: Recorder) -> None:
+    A model that was never seen ready is taken to be starting for the first `start_s` seconds of this process. Later it
+    counts as lost: a gateway that is restarted while one model is broken must answer with the other.
+    """
+
+    def __init__(
+        self, backends: Backends, recorder: Recorder, start_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._backends = backends
         self._recorder = recorder
+        self._clock = clock
+        self._patient_until = clock() + start_s
+        self._seen: set[str] = set()
         self._looked = float("-inf")
-        self._view = HealthView(status="unavailable")
+        self._view = HealthView(status="starting")
         self._lock = asyncio.Lock()
 
     async def look(self) -> HealthView:
         """Return what answers; fusion and one model are enough to answer, less well."""
         async with self._lock:
-            if time.monotonic() - self._looked > READY_FOR_S:
+            if self._clock() - self._looked > READY_FOR_S:
                 self._view = await self._ask()
-                self._looked = time.monotonic()
+                self._looked = self._clock()
         return self._view
 
     async def _ask(self) -> HealthView:
         answers = await asyncio.gather(*(self._backends.ready(model) for model in MODELS), self._recorder.reachable())
         checks = dict(zip((*MODELS, "store"), answers, strict=True))
+        return HealthView(status=self._judge(checks), checks=checks)
+
+    def _judge(self, checks: Mapping[str, bool]) -> Health:
+        self._seen.update(model for model in MODELS if checks[model])
+        if len(self._seen) < len(MODELS) and self._clock() < self._patient_until:
+            return "starting"
         if not checks[FUSION] or not (checks["text-predictor"] or checks["image-predictor"]):
-            return HealthView(status="unavailable", checks=checks)
-        return HealthView(status="ready" if all(answers) else "degraded", checks=checks)
+            return "unavailable"
+        return "ready" if all(checks.values()) else "degraded"
 
 
 def make_router(readiness: Readiness) -> APIRouter:
@@ -68,9 +83,9 @@ def make_router(readiness: Readiness) -> APIRouter:
 
     @router.get("/readyz", tags=["health"], responses={503: {"model": HealthView}})
     async def readyz(response: Response) -> HealthView:
-        """Say whether predictions can be answered: 200 also when degraded, 503 when not at all."""
+        """Say whether predictions can be answered: 200 also when degraded, 503 while models start or none can."""
         view = await readiness.look()
-        response.status_code = 503 if view.status == "unavailable" else 200
+        response.status_code = 200 if view.status in {"ready", "degraded"} else 503
         return view
 
     @router.get("/categories", tags=["predictions"])

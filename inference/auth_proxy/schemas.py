@@ -128,8 +128,11 @@ class ProblemView(Shown):
     request_id: str
 
 
+Health = Literal["ok", "starting", "ready", "degraded", "unavailable"]
+
+
 class HealthView(Shown):
     """Whether the gateway and what it needs can answer."""
 
-    status: Literal["ok", "ready", "degraded", "unavailable"]
+    status: Health
     checks: dict[str, bool] = Field(default_factory=dict)

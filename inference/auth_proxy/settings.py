@@ -104,6 +104,8 @@ class Settings(BaseSettings):
     """How long a stop waits for requests in progress."""
     backend_timeout_s: float = Field(default=10.0, gt=0)
     """Time a model has to answer."""
+    start_s: float = Field(default=120.0, ge=0)
+    """How long after our own start a model that was never ready is taken to be starting; `/readyz` answers 503."""
     max_in_flight: int = Field(default=128, gt=0)
     """Model requests at once; more are answered 503 at once."""
     record_deadline_s: float = Field(default=0.25, gt=0)

@@ -76,7 +76,17 @@ def _adopt_libraries(threshold: int) -> None:
     root = logging.getLogger()
     root.handlers[:] = [_ToEvents()]
     root.setLevel(max(threshold, logging.INFO))
-    for name in ("kserve", "kserve.trace", "uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "grpc", "asyncio"):
+    for name in (
+        "kserve",
+        "kserve.trace",
+        "uvicorn",
+        "uvicorn.error",
+        "uvicorn.access",
+        "httpx",
+        "httpx2",
+        "grpc",
+        "asyncio",
+    ):
         library = logging.getLogger(name)
         library.handlers.clear()
         library.propagate = True

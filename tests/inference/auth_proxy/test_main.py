@@ -40,6 +40,7 @@ def test_a_process_serves_people_and_machines_and_stops_cleanly(tmp_path: Path) 
             asked = client.post("/predict", json={"designation": "x"}, headers={"Authorization": f"Bearer {token}"})
             metrics = httpx.get(f"http://127.0.0.1:{internal}/metrics", trust_env=False, verify=False).text
             ready = client.get("/readyz").json()
+            client.get("/v2/health/ready", headers={"Authorization": f"Bearer {token}"})
         finally:
             process.send_signal(signal.SIGTERM)
             log = process.stderr.read().decode() if process.stderr else ""
@@ -52,6 +53,8 @@ def test_a_process_serves_people_and_machines_and_stops_cleanly(tmp_path: Path) 
     assert accounts["demo-user"]["password"] not in log
     assert token not in log
     assert "Traceback" not in log
+    assert "path=/token" in log
+    assert not [path for path in ("/healthz", "/readyz", "/v2/health", "/metrics") if path in log]
 
 
 def _wait_for(client: httpx.Client) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from inference.auth_proxy.pages import Readiness
+from inference.auth_proxy.roles import MODELS
 from product_classifier.categories import CATEGORIES
 from tests.inference.auth_proxy.conftest import Gateway
 
@@ -52,7 +54,7 @@ def test_every_word_of_the_console_is_there_in_french_and_english() -> None:
 
 @pytest.mark.parametrize(
     ("silent", "away", "status", "state"),
-    [(False, False, 200, "ready"), (True, False, 200, "degraded"), (False, True, 503, "unavailable")],
+    [(False, False, 200, "ready"), (True, False, 200, "degraded"), (False, True, 503, "starting")],
 )
 def test_readiness_says_what_answers(own_gateway: Gateway, silent: bool, away: bool, status: int, state: str) -> None:
     own_gateway.store.away = silent
@@ -67,6 +69,53 @@ def test_readiness_says_what_answers(own_gateway: Gateway, silent: bool, away: b
         "fusion-transformer": not away,
         "store": not silent,
     }
+
+
+TEXT, IMAGE, FUSION = MODELS
+EARLY, LATE = 5.0, 500.0
+
+
+class Answering:
+    """Backends and recorder, of which those in `now` answer."""
+
+    def __init__(self) -> None:
+        self.now: set[str] = set()
+
+    async def ready(self, model: str) -> bool:
+        return model in self.now
+
+    async def reachable(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        pytest.param([(EARLY, "", "starting"), (EARLY, "text image fusion", "ready")], id="a start"),
+        pytest.param([(EARLY, "text fusion", "starting"), (EARLY, "text image fusion", "ready")], id="one is slow"),
+        pytest.param([(EARLY, "text fusion", "starting"), (LATE, "text fusion", "degraded")], id="one never starts"),
+        pytest.param([(LATE, "image fusion", "degraded")], id="restarted in an outage"),
+        pytest.param([(EARLY, "text image fusion", "ready"), (EARLY, "image fusion", "degraded")], id="one is lost"),
+        pytest.param(
+            [(EARLY, "text image fusion", "ready"), (EARLY, "text image", "unavailable")], id="fusion is lost"
+        ),
+        pytest.param([(EARLY, "text image fusion", "ready"), (EARLY, "fusion", "unavailable")], id="both are lost"),
+        pytest.param(
+            [(EARLY, "", "starting"), (LATE, "", "unavailable"), (LATE, "text fusion", "degraded")], id="late"
+        ),
+    ],
+)
+async def test_a_model_that_starts_is_waited_for_and_one_that_is_lost_is_done_without(
+    seen: list[tuple[float, str, str]],
+) -> None:
+    names = {"text": TEXT, "image": IMAGE, "fusion": FUSION}
+    answering, clock = Answering(), [0.0]
+    readiness = Readiness(answering, answering, 120.0, lambda: clock[0])  # type: ignore[arg-type]  # they have what it asks
+
+    for seconds, answer, state in seen:
+        clock[0] += seconds
+        answering.now = {names[name] for name in answer.split()}
+        assert state == (await readiness.look()).status
 
 
 def test_readiness_is_looked_up_at_most_once_a_second(gateway: Gateway) -> None:
