@@ -22,11 +22,13 @@ class Rollout(Protocol):
 
 
 def open_rollout(url: str, store: ObjectStore) -> Rollout:
-    """Open `file:///folder`, where releases are kept beside the pointer `champion`."""
+    """Open `file:///folder`, where releases are kept beside the pointer `champion`, or `kserve://namespace`."""
     parts = urlsplit(url)
     if parts.scheme == "file" and parts.path.startswith("/"):
         return LocalRollout(Path(unquote(parts.path)), store)
-    raise ValueError(f"a rollout is file:///folder, not {url[:80]!r}")
+    if parts.scheme == "kserve" and parts.netloc and parts.path in {"", "/"}:
+        return _on_cluster(parts.netloc, store)
+    raise ValueError(f"a rollout is file:///folder or kserve://namespace, not {url[:80]!r}")
 
 
 class LocalRollout:
@@ -57,6 +59,17 @@ class LocalRollout:
             os.fsync(file.fileno())
         new.replace(self._pointer)
         _sync(self._folder)
+
+
+def _on_cluster(namespace: str, store: ObjectStore) -> Rollout:
+    from components.promote.kserve_rollout import open_kserve  # noqa: PLC0415 - only a cluster needs its client
+    from product_classifier.store.s3 import S3Store  # noqa: PLC0415
+
+    if not isinstance(store, S3Store):
+        raise ValueError(  # noqa: TRY004 - it is the address that is wrong
+            f"KServe reads releases from a bucket: kserve://{namespace} needs a store s3://bucket"
+        )
+    return open_kserve(namespace, f"s3://{store.bucket}/models")
 
 
 def _sync(folder: Path) -> None:

@@ -17,6 +17,7 @@ ProductClassifierError
 ├── NotDurable                  nothing durable could take a record; nothing may be acknowledged
 ├── LauncherUnavailable         the pipeline API does not answer; whether a run was started is unknown
 ├── LaunchRefused               a run can never be started as it was asked for
+├── RolloutFailed               a release could not be put into service; what served before still does
 ├── UnknownPrediction           feedback for a prediction nobody made
 ├── UnknownFeedback             a review of a correction nobody gave
 ├── FeedbackConflict            the same key with another body, or a review that contradicts an earlier one
@@ -94,6 +95,10 @@ class LauncherUnavailable(ProductClassifierError):
 
 class LaunchRefused(ProductClassifierError):
     """The pipeline API refused a run; asking again would not help."""
+
+
+class RolloutFailed(ProductClassifierError):
+    """A release could not be put into service; the message says what did not come up."""
 
 
 class UnknownFeedback(ProductClassifierError):

@@ -44,15 +44,15 @@ class S3Store:
 
     def __init__(self, bucket: str, settings: StoreSettings) -> None:
         """Prepare a client; nothing is sent before the first operation."""
-        self._bucket = bucket
+        self.bucket = bucket
         self._where = f"s3://{bucket} at {settings.s3_endpoint}"
         self._client = _client(settings)
         self._attempts = settings.s3_attempts
 
     def create_bucket(self) -> None:
         """Create the bucket unless it exists."""
-        if not self._try("looking for the bucket", lambda: self._client.bucket_exists(self._bucket)):
-            self._try("creating the bucket", lambda: self._client.make_bucket(self._bucket))
+        if not self._try("looking for the bucket", lambda: self._client.bucket_exists(self.bucket)):
+            self._try("creating the bucket", lambda: self._client.make_bucket(self.bucket))
 
     def put(self, key: str, data: bytes, *, only_if_absent: bool = False) -> None:
         """Write an object."""
@@ -86,7 +86,7 @@ class S3Store:
     def head(self, key: str) -> ObjectInfo:
         """Return etag and size."""
         checked_key(key)
-        found = self._try(f"reading {key!r}", lambda: self._client.stat_object(self._bucket, key))
+        found = self._try(f"reading {key!r}", lambda: self._client.stat_object(self.bucket, key))
         return ObjectInfo(str(found.etag), int(found.size or 0))
 
     def exists(self, key: str) -> bool:
@@ -117,7 +117,7 @@ class S3Store:
     def unpin(self, key: str) -> None:
         """Remove a claim, or any object (see `claims.Board`)."""
         try:
-            self._try(f"deleting {key!r}", lambda: self._client.remove_object(self._bucket, key))
+            self._try(f"deleting {key!r}", lambda: self._client.remove_object(self.bucket, key))
         except ObjectNotFound:
             return
 
@@ -130,14 +130,14 @@ class S3Store:
     def _page(self, prefix: str, after: str) -> Sequence[str]:
         def ask() -> Sequence[str]:
             found = self._client.list_objects(
-                self._bucket, prefix=prefix or None, recursive=True, start_after=after or None
+                self.bucket, prefix=prefix or None, recursive=True, start_after=after or None
             )
             return [str(entry.object_name) for entry in itertools.islice(found, PAGE)]
 
         return self._try(f"listing {prefix!r}", ask)
 
     def _read(self, key: str) -> bytes:
-        response = self._client.get_object(self._bucket, key)
+        response = self._client.get_object(self.bucket, key)
         try:
             return bytes(response.read())
         finally:
@@ -152,7 +152,7 @@ class S3Store:
             nonlocal attempts
             attempts += 1
             # The client's public method cannot send a condition; the contract tests hold this one in place.
-            return str(self._client._put_object(self._bucket, key, data, {**condition}).etag)  # noqa: SLF001
+            return str(self._client._put_object(self.bucket, key, data, {**condition}).etag)  # noqa: SLF001
 
         try:
             return self._try(f"writing {key!r}", send)
