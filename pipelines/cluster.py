@@ -24,8 +24,8 @@ SMALL = Size("1", "2Gi", 30)
 LARGE = Size("4", "8Gi", 240)
 
 
-def place(task: Any, size: Size, *, store: bool = False) -> Any:
-    """Give a task its size, three attempts, and with `store` the keys of the object store.
+def place(task: Any, size: Size) -> Any:
+    """Give a task its size, three attempts and the keys of the object store, where at least its failures go.
 
     The keys are optional: without them the step says what is missing, where its pod would wait without a word.
     """
@@ -33,7 +33,6 @@ def place(task: Any, size: Size, *, store: bool = False) -> Any:
     task.set_retry(num_retries=2, backoff_duration="30s", backoff_factor=2.0)
     kubernetes.set_timeout(task, size.minutes * 60)
     kubernetes.set_security_context(task, run_as_non_root=True)
-    if store:
-        kubernetes.use_secret_as_env(task, STORE_SECRET, STORE_KEYS, optional=True)
-        kubernetes.use_config_map_as_env(task, STORE_CONFIG, STORE_SETTINGS, optional=True)
+    kubernetes.use_secret_as_env(task, STORE_SECRET, STORE_KEYS, optional=True)
+    kubernetes.use_config_map_as_env(task, STORE_CONFIG, STORE_SETTINGS, optional=True)
     return task

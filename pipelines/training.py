@@ -6,6 +6,7 @@ from kfp import dsl
 
 from components.evaluate.component import evaluate
 from components.fit_fusion.component import fit_fusion
+from components.merge_corrections.component import merge_corrections
 from components.prepare_catalogue.component import prepare_catalogue
 from components.promote.component import promote
 from components.register.component import register
@@ -31,6 +32,8 @@ def training(
     tracking_uri: str,
     rollout: str,
     experiment: str = "product-classifier",
+    run_id: str = "",
+    snapshot: str = "",
     git_commit: str = "",
     seed: int = 27,
     max_reject_share: float = 0.05,
@@ -50,14 +53,20 @@ def training(
     image_learning_rate: float = 0.004,
     image_encoder: str = "",
 ) -> Result:
-    catalogue = prepare_catalogue(raw=raw, max_reject_share=max_reject_share)
+    run = {"run_id": run_id, "store": store}
+
+    corrections = merge_corrections(snapshot=snapshot, execution=dsl.PIPELINE_JOB_ID_PLACEHOLDER, **run)
+
+    catalogue = prepare_catalogue(raw=raw, max_reject_share=max_reject_share, **run).after(corrections)
 
     splits = split_catalogue(
         catalogue=catalogue.outputs["catalogue"],
+        corrections=corrections.outputs["corrections"],
         share_train=share_train,
         share_validation=share_validation,
         share_test=share_test,
         share_unseen=share_unseen,
+        **run,
     )
     train, validation, test = (splits.outputs[side] for side in ("train", "validation", "test"))
 
@@ -71,6 +80,7 @@ def training(
         budget_s=text_budget_s,
         learning_rate=text_learning_rate,
         seed=seed,
+        **run,
     )
     image = train_image(
         raw=raw,
@@ -82,13 +92,14 @@ def training(
         learning_rate=image_learning_rate,
         encoder=image_encoder,
         seed=seed,
+        **run,
     )
     models = {"text": text.outputs["model"], "image": image.outputs["model"]}
 
-    fusion = fit_fusion(raw=raw, validation=validation, **models)
+    fusion = fit_fusion(raw=raw, validation=validation, **models, **run)
     models["fusion"] = fusion.outputs["model"]
 
-    judged = evaluate(raw=raw, test=test, **models)
+    judged = evaluate(raw=raw, test=test, **models, **run)
 
     release = register(
         **models,
@@ -96,10 +107,11 @@ def training(
         report=judged.outputs["report"],
         test=test,
         data_revision=catalogue.outputs["Output"],
-        store=store,
+        snapshot=snapshot,
         tracking_uri=tracking_uri,
         experiment=experiment,
         git_commit=git_commit,
+        **run,
     )
 
     promoted = promote(
@@ -110,11 +122,10 @@ def training(
         rollout=rollout,
     )
 
-    for task in (catalogue, fusion, judged, release, promoted):
-        place(task, SMALL, store=True)
-    place(splits, SMALL)
-    place(text, LARGE)
-    place(image, LARGE, store=True)
+    for task in (corrections, catalogue, splits, fusion, judged, release, promoted):
+        place(task, SMALL)
+    for task in (text, image):
+        place(task, LARGE)
 
     return Result(
         release=release.outputs["Output"],

@@ -10,6 +10,8 @@ def evaluate(
     text: dsl.Input[dsl.Model],
     image: dsl.Input[dsl.Model],
     fusion: dsl.Input[dsl.Model],
+    run_id: str,
+    store: str,
     scores: dsl.Output[dsl.Artifact],
     metrics: dsl.Output[dsl.Metrics],
     confusion: dsl.Output[dsl.ClassificationMetrics],
@@ -23,22 +25,26 @@ def evaluate(
         text: Bundle of the text model.
         image: Bundle of the image model.
         fusion: Bundle of the fusion model.
+        run_id: The run whose failure is recorded; empty for a training by hand.
+        store: Where it is recorded.
     """
     import json
     from pathlib import Path
 
+    from components import failures
     from components import raw as source
     from components.evaluate import step
 
-    source.bring(raw)
-    weighted_f1 = step.run(
-        test=Path(test.path),
-        text=Path(text.path),
-        image=Path(image.path),
-        fusion=Path(fusion.path),
-        metrics=Path(scores.path),
-        report=Path(report.path),
-    )
+    with failures.recorded("evaluate", run_id, store):
+        source.bring(raw)
+        weighted_f1 = step.run(
+            test=Path(test.path),
+            text=Path(text.path),
+            image=Path(image.path),
+            fusion=Path(fusion.path),
+            metrics=Path(scores.path),
+            report=Path(report.path),
+        )
     found = json.loads(Path(scores.path).read_text(encoding="utf-8"))
     for kind in ("text", "image", "fusion"):
         for name, value in found[kind].items():

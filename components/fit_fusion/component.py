@@ -9,6 +9,8 @@ def fit_fusion(
     validation: dsl.Input[dsl.Dataset],
     text: dsl.Input[dsl.Model],
     image: dsl.Input[dsl.Model],
+    run_id: str,
+    store: str,
     model: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
 ) -> float:
@@ -19,13 +21,17 @@ def fit_fusion(
         validation: Products neither model learnt from.
         text: Bundle of the text model.
         image: Bundle of the image model.
+        run_id: The run whose failure is recorded; empty for a training by hand.
+        store: Where it is recorded.
     """
     from pathlib import Path
 
+    from components import failures
     from components import raw as source
     from components.fit_fusion import step
 
-    source.bring(raw)
-    score = step.run(Path(validation.path), Path(text.path), Path(image.path), Path(model.path))
+    with failures.recorded("fit_fusion", run_id, store):
+        source.bring(raw)
+        score = step.run(Path(validation.path), Path(text.path), Path(image.path), Path(model.path))
     metrics.log_metric("validation_weighted_f1", score)
     return score

@@ -7,6 +7,8 @@ from components import image
 def prepare_catalogue(
     raw: str,
     max_reject_share: float,
+    run_id: str,
+    store: str,
     catalogue: dsl.Output[dsl.Dataset],
     rejects: dsl.Output[dsl.Artifact],
     metrics: dsl.Output[dsl.Metrics],
@@ -16,15 +18,19 @@ def prepare_catalogue(
     Args:
         raw: Folder with the raw files, or s3://bucket/prefix.
         max_reject_share: Share of rows that may be unusable.
+        run_id: The run whose failure is recorded; empty for a training by hand.
+        store: Where it is recorded.
     """
     import json
     from pathlib import Path
 
+    from components import failures
     from components import raw as source
     from components.prepare_catalogue import step
 
     report = Path(f"{catalogue.path}.json")
-    revision = step.run(source.bring(raw), Path(catalogue.path), Path(rejects.path), report, max_reject_share)
+    with failures.recorded("prepare_catalogue", run_id, store):
+        revision = step.run(source.bring(raw), Path(catalogue.path), Path(rejects.path), report, max_reject_share)
     for name, value in json.loads(report.read_text()).items():
         if isinstance(value, int):
             metrics.log_metric(name, value)

@@ -16,6 +16,8 @@ def register(
     tracking_uri: str,
     experiment: str,
     git_commit: str,
+    run_id: str,
+    snapshot: str,
     release: dsl.Output[dsl.Model],
 ) -> str:
     """Assemble a release, publish it write-once, register its models; return its id.
@@ -32,24 +34,29 @@ def register(
         tracking_uri: Where MLflow is.
         experiment: Name of the MLflow experiment.
         git_commit: Commit of the code.
+        snapshot: Hash of the corrections the models were trained with; empty for none.
+        run_id: The run whose failure is recorded; empty for a training by hand.
     """
     import json
     from pathlib import Path
 
+    from components import failures
     from components.register import step
 
-    return step.run(
-        text=Path(text.path),
-        image=Path(image.path),
-        fusion=Path(fusion.path),
-        metrics=Path(metrics.path),
-        report=Path(report.path),
-        test=Path(test.path),
-        release=Path(release.path),
-        store=store,
-        tracking_uri=tracking_uri,
-        data_revision=data_revision,
-        experiment=experiment,
-        git_commit=git_commit,
-        parameters=json.dumps({"text": text.metadata, "image": image.metadata, "fusion": fusion.metadata}),
-    )
+    with failures.recorded("register", run_id, store):
+        return step.run(
+            text=Path(text.path),
+            image=Path(image.path),
+            fusion=Path(fusion.path),
+            metrics=Path(metrics.path),
+            report=Path(report.path),
+            test=Path(test.path),
+            release=Path(release.path),
+            store=store,
+            tracking_uri=tracking_uri,
+            data_revision=data_revision,
+            experiment=experiment,
+            corrections=snapshot,
+            git_commit=git_commit,
+            parameters=json.dumps({"text": text.metadata, "image": image.metadata, "fusion": fusion.metadata}),
+        )

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from product_classifier.errors import CatalogueError
+from product_classifier.merging import Merged, merge
 from product_classifier.splits import QUARANTINED, SIDES, Shares, assign, known_sides
 
 
@@ -21,10 +22,12 @@ def run(
     share_test: float = 0.1,
     share_unseen: float = 0.1,
     keep: Path | None = None,
+    corrections: Path | None = None,
 ) -> int:
     """Write the four sides (parquet) and `report` (JSON); return how many products are left to learn from.
 
-    `keep` is a folder with splits made before, whose sides are kept whatever the order of the rows is now.
+    `corrections`, as `merge_corrections` writes them, are merged into `train` and into no other side. `keep` is a
+    folder with splits made before, whose sides are kept whatever the order of the rows is now.
     """
     products = pd.read_parquet(catalogue)
     shares = Shares(share_train, share_validation, share_test, share_unseen)
@@ -32,14 +35,23 @@ def run(
     parts = {side: products[sides == side].reset_index(drop=True) for side in SIDES}
     if parts["train"].empty:
         raise CatalogueError(f"{len(products)} products leave nothing to learn from: more data is needed")
+    merged = _merged(parts, corrections)
+    parts["train"] = merged.train
     for side, path in zip(SIDES, (train, validation, test, unseen), strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         parts[side].to_parquet(path, index=False)
     quarantined = products[sides == QUARANTINED]
-    summary = {side: _counts(part) for side, part in parts.items()} | {"quarantined": _quarantine(quarantined)}
+    summary: dict[str, object] = {side: _counts(part) for side, part in parts.items()}
+    summary |= {"quarantined": _quarantine(quarantined), "corrections": merged.counts()}
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text(json.dumps(summary, indent=2, sort_keys=True) + "\n")
     return len(parts["train"])
+
+
+def _merged(parts: dict[str, pd.DataFrame], corrections: Path | None) -> Merged:
+    if corrections is None:
+        return Merged(parts["train"], ())
+    return merge(parts["train"], pd.read_parquet(corrections), known_sides(parts))
 
 
 def _kept(folder: Path | None) -> dict[str, str]:

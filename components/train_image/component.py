@@ -14,6 +14,8 @@ def train_image(
     learning_rate: float,
     encoder: str,
     seed: int,
+    run_id: str,
+    store: str,
     model: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
 ) -> float:
@@ -29,14 +31,16 @@ def train_image(
         learning_rate: At its highest.
         encoder: Name or folder of a pretrained backbone; empty for a small network from scratch.
         seed: Of everything random.
+        run_id: The run whose failure is recorded; empty for a training by hand.
+        store: Where it is recorded.
     """
     from pathlib import Path
     from typing import Any
 
+    from components import failures
     from components import raw as source
     from components.train_image import step
 
-    source.bring(raw)
     numbers: dict[str, Any] = {
         "size": size,
         "epochs": epochs,
@@ -45,7 +49,9 @@ def train_image(
         "encoder": encoder,
         "seed": seed,
     }
-    score = step.run(Path(train.path), Path(validation.path), Path(model.path), **numbers)
+    with failures.recorded("train_image", run_id, store):
+        source.bring(raw)
+        score = step.run(Path(train.path), Path(validation.path), Path(model.path), **numbers)
     metrics.log_metric("validation_weighted_f1", score)
     model.metadata.update(numbers)
     return score

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F  # noqa: N812 - as everybody calls it
 from numpy.typing import NDArray
+from pyarrow.parquet import read_schema
 
 from components import progress
 from product_classifier import images
@@ -36,7 +37,8 @@ class Photos:
 @contextmanager
 def read_photos(split: Path, size: int) -> Iterator[Photos]:
     """Decode the photos of the products that have one and a code."""
-    products = pd.read_parquet(split, columns=["image_path", "code"])
+    columns = [name for name in ("image_path", "code", "photo") if name in read_schema(split).names]
+    products = pd.read_parquet(split, columns=columns)
     products = products[(products["image_path"] != "") & products["code"].isin(CODES)]
     labels = np.array([index_of(code) for code in products["code"]], np.int64)
     shape = (len(products), size, size, 3)
@@ -46,9 +48,11 @@ def read_photos(split: Path, size: int) -> Iterator[Photos]:
         else:
             pixels = np.empty(shape, np.uint8)
         tell, paths = progress.on_stderr(), list(products["image_path"])
+        carried = list(products.get("photo", [None] * len(products)))  # corrections bring their photos along
 
         def fill(row: int) -> None:
-            pixels[row] = images.decode(Path(paths[row]).read_bytes(), size)
+            photo = carried[row]
+            pixels[row] = images.decode(Path(paths[row]).read_bytes() if photo is None else photo, size)
 
         with ThreadPoolExecutor(os.cpu_count()) as threads:  # decoders let go of the interpreter
             for done, _ in enumerate(threads.map(fill, range(len(paths))), start=1):

@@ -21,7 +21,8 @@ ProductClassifierError
 ├── UnknownPrediction           feedback for a prediction nobody made
 ├── UnknownFeedback             a review of a correction nobody gave
 ├── FeedbackConflict            the same key with another body, or a review that contradicts an earlier one
-└── RetrainActive               a run was asked for while one is active
+├── RetrainActive               a run was asked for while one is active
+└── RunSuperseded               this execution is not the run it was started for
 """
 
 
@@ -107,6 +108,10 @@ class UnknownFeedback(ProductClassifierError):
 
 class FeedbackConflict(ProductClassifierError):
     """A key was used before for another body, or a review contradicts an earlier one."""
+
+
+class RunSuperseded(ProductClassifierError):
+    """Another execution is the run, or the run is over; this one must change nothing."""
 
 
 class RetrainActive(ProductClassifierError):

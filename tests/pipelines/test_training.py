@@ -47,6 +47,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 def test_a_person_sees_every_step_the_scores_and_the_release(trained: Trained) -> None:
     steps = [
+        "merge-corrections",
         "prepare-catalogue",
         "split-catalogue",
         "train-text",

@@ -14,12 +14,14 @@ from product_classifier.retraining.records import (
     Cause,
     Claim,
     Closing,
+    Failure,
     Outcome,
     Owner,
     Start,
     Verdict,
     claim_key,
     closing_key,
+    failures_prefix,
     make_run_id,
     owner_key,
     start_key,
@@ -114,6 +116,11 @@ class Ledger:
     def verdict(self, run_id: str) -> Verdict | None:
         """Return what the run decided, None before it did."""
         return self._read(verdict_key(run_id), Verdict)
+
+    def failure(self, run_id: str) -> Failure | None:
+        """Return the newest reason why a step of the run failed; a later attempt may have succeeded all the same."""
+        found = (self._read(key, Failure) for key in self.store.list(failures_prefix(run_id)))
+        return max((one for one in found if one is not None), key=lambda one: one.created, default=None)
 
     def last_start(self, run_id: str) -> tuple[int, Start | None]:
         """Return the newest right to start a run and its number; 0 when nobody has asked."""

@@ -57,6 +57,15 @@ class Verdict(Record):
     created: AwareDatetime
 
 
+class Failure(Record):
+    """Why a step of a run ended without doing its work."""
+
+    run_id: RunId
+    step: str = Field(pattern=r"^[a-z_]+$")
+    reason: str
+    created: AwareDatetime
+
+
 class Closing(Record):
     """Run number `generation` is over; after a success its snapshot is learned."""
 
@@ -96,6 +105,11 @@ def owner_key(run_id: str) -> str:
 def verdict_key(run_id: str) -> str:
     """Return the key of a run's verdict."""
     return f"{RUNS}{run_id}/verdict.json"
+
+
+def failures_prefix(run_id: str) -> str:
+    """Return the prefix of what a run's steps failed of."""
+    return f"{RUNS}{run_id}/failures/"
 
 
 def manifest_key(sha256: str) -> str:

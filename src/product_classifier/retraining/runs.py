@@ -1,5 +1,6 @@
 """What the pipeline, the feedback service and people do with runs."""
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Literal
 
@@ -7,7 +8,16 @@ from product_classifier.errors import ObjectExists, RetrainActive
 from product_classifier.feedback import Label
 from product_classifier.records import Record
 from product_classifier.retraining.ledger import Ledger
-from product_classifier.retraining.records import Claim, Closing, Owner, Verdict, owner_key, verdict_key
+from product_classifier.retraining.records import (
+    Claim,
+    Closing,
+    Failure,
+    Owner,
+    Verdict,
+    failures_prefix,
+    owner_key,
+    verdict_key,
+)
 
 RunState = Literal["waiting", "running", "succeeded", "failed"]
 
@@ -64,10 +74,20 @@ def take_run(ledger: Ledger, run_id: str, execution: str, now: datetime) -> bool
 
 def write_verdict(ledger: Ledger, verdict: Verdict) -> None:
     """Keep what a run decided; the first verdict stands."""
-    try:
+    with suppress(ObjectExists):
         ledger.store.put(verdict_key(verdict.run_id), verdict.to_json(), only_if_absent=True)
-    except ObjectExists:
-        return
+
+
+def write_failure(ledger: Ledger, failure: Failure) -> None:
+    """Keep why a step of a run failed; of several attempts of one step the first."""
+    with suppress(ObjectExists):
+        key = f"{failures_prefix(failure.run_id)}{failure.step}.json"
+        ledger.store.put(key, failure.to_json(), only_if_absent=True)
+
+
+def is_over(ledger: Ledger, run_id: str) -> bool:
+    """Tell whether a run was closed, so that an execution which still lives must change nothing any more."""
+    return any(claim.run_id == run_id and ledger.is_closed(claim.generation) for claim in _claims(ledger))
 
 
 def _claims(ledger: Ledger) -> list[Claim]:

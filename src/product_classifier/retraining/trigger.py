@@ -110,11 +110,11 @@ class Trigger:
             return self._close(claim, "succeeded", "; ".join(verdict.reasons) or "the run has decided")
         if execution is None:
             return self._start(claim)
-        return self._close(claim, "failed", f"the run {execution} without a verdict")
+        return self._close(claim, "failed", self._why(claim, "its processes ended without a verdict"))
 
     def _start(self, claim: Claim) -> Decision:
         if self._ledger.owner(claim.run_id) is not None:
-            return self._close(claim, "failed", "the run began and its execution has disappeared")
+            return self._close(claim, "failed", self._why(claim, "the run began and its execution has disappeared"))
         attempt, start = self._ledger.last_start(claim.run_id)
         if attempt == 0 or start is None or (start.trigger != self._name and self._has_expired(claim, attempt, start)):
             attempt += 1
@@ -149,6 +149,10 @@ class Trigger:
         if self._ledger.verdict(claim.run_id) is not None:
             return self._close(claim, "succeeded", "decided, but did not end by itself")
         return self._close(claim, "failed", f"stopped after {self._settings.run_timeout_s:.0f} s")
+
+    def _why(self, claim: Claim, otherwise: str) -> str:
+        failure = self._ledger.failure(claim.run_id)
+        return f"step {failure.step!r} failed: {failure.reason}" if failure else otherwise
 
     def _close(self, claim: Claim, outcome: Outcome, reason: str) -> Decision:
         return self._close_number(claim.generation, claim.run_id, outcome, reason)

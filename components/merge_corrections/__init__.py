@@ -1,0 +1,1 @@
+"""Bring the corrections a run learns from out of the object store."""
