@@ -1,7 +1,7 @@
 # Every command of the project; each is also `python -m …` with --help. Settings are variables: make run PORT=9080
 
 .DEFAULT_GOAL := help
-.PHONY: help run test data train check
+.PHONY: help run test data train simulate check
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 INSTALLED ?= .venv/installed
@@ -23,6 +23,9 @@ data: $(INSTALLED) ## prepare data/ from data/raw, from the folder RAW=, or as a
 
 train: $(INSTALLED) ## run the pipeline here; prints the metrics and the release
 	@$(PY) -m pipelines train
+
+simulate: $(INSTALLED) ## replay data/unseen against a running gateway (URL=, RATE= per second, N=, CORRECT= share of wrong answers)
+	@$(PY) -m inference.simulation
 
 check: $(INSTALLED) ## format, lint, types
 	@$(PY) -m ruff format --check . && $(PY) -m ruff check . && $(PY) -m mypy

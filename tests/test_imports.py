@@ -113,6 +113,11 @@ def test_a_step_loads_the_heavy_libraries_only_when_it_runs(step: Path) -> None:
         pytest.param(
             "import inference.feedback_service.__main__", "torch sklearn mlflow kserve transformers", id="feedback"
         ),
+        pytest.param(
+            "import inference.simulation.__main__",
+            "torch sklearn mlflow kfp kserve transformers cv2 onnxruntime",
+            id="simulation",
+        ),
     ],
 )
 def test_what_an_image_does_not_hold_is_not_imported(statement: str, absent: str) -> None:

@@ -56,8 +56,12 @@ def score(probabilities: Floats, labels: Labels) -> Scores:
 
 def weighted_f1(scores: Floats, labels: Labels) -> float:
     """Return only the score that models are chosen by; any scores do, the highest of a row is its answer."""
-    matrix = confusion(scores, labels)
-    return float((_rates(matrix)[2] * matrix.sum(axis=1)).sum() / max(len(labels), 1))
+    return weighted_f1_of_counts(confusion(scores, labels))
+
+
+def weighted_f1_of_counts(matrix: NDArray[np.int64]) -> float:
+    """Return the same from items counted by true category (rows) and answered category (columns); 0 without any."""
+    return float((_rates(matrix)[2] * matrix.sum(axis=1)).sum() / max(matrix.sum(), 1))
 
 
 def per_category(probabilities: Floats, labels: Labels) -> list[CategoryScores]:

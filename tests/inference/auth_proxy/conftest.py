@@ -59,9 +59,11 @@ class Gateway:
         )
 
 
-def start(state: Path, urls: Mapping[str, str] | None = None, **changes: object) -> Iterator[Gateway]:
+def start(
+    state: Path, urls: Mapping[str, str] | None = None, store: FakeStore | None = None, **changes: object
+) -> Iterator[Gateway]:
     """Run a gateway before fake services; `urls` names real ones to use in their place."""
-    models, feedback, store, metrics = FakeModels(), FakeFeedback(), FakeStore(), Metrics()
+    models, feedback, store, metrics = FakeModels(), FakeFeedback(), store or FakeStore(), Metrics()
     options = {
         "state_dir": state,
         "rate_limit": "100000/second",

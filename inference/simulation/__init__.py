@@ -1,0 +1,1 @@
+"""Products nobody has seen, sent to a gateway as people would: `python -m inference.simulation`."""

@@ -1,0 +1,72 @@
+"""Replay products nobody has seen against a gateway, or through the models of a release, and report.
+
+Every option is also a variable of its name in capitals: `make simulate URL=http://… RATE=20 CORRECT=0.5`.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from inference.simulation import report
+from inference.simulation.report import Simulation
+from inference.simulation.run import simulate
+from inference.simulation.settings import Settings
+from product_classifier.errors import ProductClassifierError
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str]) -> int:
+    """Simulate; 0 when something was answered to the end."""
+    given = {name: value for name, value in vars(_parser().parse_args(argv)).items() if value is not None}
+    console = Console(soft_wrap=True)
+    try:
+        settings = Settings(**given)
+        done = simulate(settings, console)
+        page = report.write(done, settings.reports_dir, settings.store_url)
+    except ValidationError as error:
+        for wrong in error.errors():
+            name = ".".join(map(str, wrong["loc"])).upper() or "the settings"
+            sys.stderr.write(f"error: {name}={str(wrong['input'])[:60]!r}: {wrong['msg']}\n")
+        return 1
+    except (ProductClassifierError, OSError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    _show(done, console)
+    console.print(f"report: {page}", highlight=False)
+    if done.given_up:
+        sys.stderr.write(f"error: {done.given_up}\n")
+    return int(bool(done.given_up) or not any(one.answer for one in done.outcomes))
+
+
+def _show(done: Simulation, console: Console) -> None:
+    found = report.to_json(done)
+    table = Table(show_header=False, box=None)
+    for section in ("requests", "latency_ms", "scores", "corrections"):
+        for name, value in found[section].items():
+            said = ", ".join(f"{key}: {one}" for key, one in value.items()) if isinstance(value, dict) else str(value)
+            table.add_row(section.replace("_", " "), name.replace("_", " "), said or "–")
+    table.add_row("speed", "products per s", str(found["products_per_s"]))
+    console.print(table, highlight=False, markup=False)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m inference.simulation",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for name, field in Settings.model_fields.items():
+        said = f"{field.description} ({field.default if field.default not in {'', None} else 'none'})"
+        parser.add_argument(f"--{name.replace('_', '-')}", help=said.replace("%", "%%"))
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,103 @@
+"""A report says what happened."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from inference.simulation.corrections import Sent
+from inference.simulation.replay import Answer, Outcome
+from inference.simulation.report import Simulation, to_html, to_json, write
+from product_classifier.categories import CODES
+from product_classifier.store import open_store
+from tests.inference.simulation.conftest import a_product
+
+RIGHT, WRONG = CODES[3], CODES[4]
+RELEASE = "r-20300101T000000-0badcafe"
+
+
+def outcome(number: int, answer: int | None, took_s: float = 0.1, **changes: object) -> Outcome:
+    said = None if answer is None else Answer(answer, confidence=0.8, release=RELEASE, **changes)  # type: ignore[arg-type]
+    reason = "" if said else "503: too many <requests> at once"
+    return Outcome(a_product(number, RIGHT), number, number + 0.01, number + took_s, said, reason)
+
+
+@pytest.fixture
+def done() -> Simulation:
+    """Four answers, one of them wrong and one degraded, and a refusal."""
+    outcomes = [outcome(0, RIGHT), outcome(1, RIGHT, 0.3, degraded=True), outcome(2, WRONG), outcome(3, RIGHT)]
+    sent = Sent(wanted=1, corrections=2, products={"k"})
+    asked = {"url": "http://shop/<b>", "rate": 2.0}
+    return Simulation("s1", asked, 5, 2.0, [*outcomes, outcome(4, None, 9.0)], sent)
+
+
+def test_requests_latency_and_corrections_are_counted(done: Simulation) -> None:
+    found = to_json(done)
+
+    assert {
+        "planned": 5,
+        "answered": 4,
+        "unanswered": 1,
+        "degraded": 1,
+        "reasons": {"503: too many <requests> at once": 1},
+        "releases": {RELEASE: 4},
+    } == found["requests"]
+    assert (100, 300) == (found["latency_ms"]["p50"], found["latency_ms"]["max"])
+    assert 10 == found["latency_ms"]["sent_late"]["max"]
+    assert {
+        "wrong_answers_corrected": 1,
+        "corrections_acknowledged": 2,
+        "approvals": 0,
+        "products_that_count": 1,
+        "refused": {},
+    } == found["corrections"]
+    assert 2 == found["products_per_s"]
+
+
+def test_the_scores_are_those_of_the_answers(done: Simulation) -> None:
+    found = to_json(done)
+
+    f1 = 2 * 3 / (3 + 4)  # three hits, three times answered, four times true
+    assert (round(f1, 6), 0.75, 4) == tuple(found["scores"][name] for name in ("weighted_f1", "accuracy", "items"))
+    assert [(RIGHT, 4, 0.75)] == [
+        (one["code"], one["items"], one["recall"]) for one in found["by_category"] if one["items"]
+    ]
+
+
+def test_every_product_is_listed_with_its_answer(done: Simulation) -> None:
+    assert [RIGHT, RIGHT, WRONG, RIGHT, None] == [row["answer"] for row in to_json(done)["products"]]
+
+
+def test_the_page_needs_nothing_else_and_takes_nothing_as_markup(done: Simulation) -> None:
+    page = to_html(done)
+
+    assert 5 == page.count("<svg")
+    assert not re.search(r"<script|src=|href=\"http|url\(http", page)
+    assert "http://shop/&lt;b&gt;" in page
+    assert "too many &lt;requests&gt; at once" in page
+
+
+def test_without_latency_none_is_drawn_or_told(done: Simulation) -> None:
+    batch = Simulation("s1", {}, 5, 2.0, done.outcomes, measured_latency=False)
+
+    assert {} == to_json(batch)["latency_ms"]
+    assert "latency_ms" not in to_json(batch)["products"][0]
+    assert 3 == to_html(batch).count("<svg")
+
+
+def test_an_early_end_is_said_and_no_answer_at_all_is_a_report_too() -> None:
+    nothing = Simulation("s1", {}, 9, 1.0, [outcome(0, None)], given_up="the gateway is <gone>")
+
+    assert 0 == to_json(nothing)["scores"]["weighted_f1"]
+    assert "Ended early: the gateway is &lt;gone&gt;" in to_html(nothing)
+
+
+def test_both_files_go_into_the_folder_and_the_store(done: Simulation, tmp_path: Path) -> None:
+    store = open_store(f"file://{tmp_path}/store", create=True)
+    page = write(done, tmp_path / "reports", f"file://{tmp_path}/store")
+
+    assert tmp_path / "reports/simulation/s1.html" == page
+    assert to_json(done) == json.loads((tmp_path / "reports/simulation/s1.json").read_text())
+    for suffix in ("json", "html"):
+        assert store.get(f"reports/simulation/s1.{suffix}") == page.with_suffix(f".{suffix}").read_bytes()
