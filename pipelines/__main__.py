@@ -13,7 +13,7 @@ from rich.console import Console
 
 from pipelines import data, report
 from pipelines.compile import PACKAGE, compile_training, declared
-from pipelines.parameters import PARAMS, fit, read_overrides, read_params
+from pipelines.parameters import PARAMS, fit, read_overrides, training_arguments
 from pipelines.settings import Settings
 from product_classifier.errors import ProductClassifierError
 
@@ -51,7 +51,7 @@ def _train(options: argparse.Namespace, console: Console) -> None:
 
     settings, package = Settings(), compile_training()
     raw = options.raw if _elsewhere(options.raw) else str(data.ensure_raw(_data_settings(options)).absolute())
-    arguments = fit(_arguments(options, settings, raw) | {"rollout": settings.rollout}, declared(package))
+    arguments = fit(_arguments(options, settings, raw), declared(package))
     with warm_up.tracking(settings.tracking, settings.experiment):
         outcome = local.run(package, arguments, settings.state / "pipeline", console)
     report.show(outcome, console)
@@ -62,7 +62,8 @@ def _submit(options: argparse.Namespace, console: Console) -> None:
     from pipelines import submit  # noqa: PLC0415 - kfp takes seconds, and --help needs none of it
 
     settings = Settings()
-    client = submit.connect(options.host or settings.pipelines_host, settings.pipelines_namespace)
+    host = options.host or settings.pipelines_host
+    client = submit.connect(host, settings.pipelines_namespace, settings.pipelines_token)
     arguments = _arguments(options, settings, options.raw) | {"rollout": options.rollout}
     name = options.run_name or f"training-{datetime.now(UTC):%Y%m%dT%H%M%S}"
     run_id = submit.submit(client, compile_training(), arguments, name, settings.experiment)
@@ -82,14 +83,7 @@ def _register(options: argparse.Namespace, console: Console) -> None:
 
 
 def _arguments(options: argparse.Namespace, settings: Settings, raw: str) -> dict[str, Any]:
-    where = {
-        "raw": raw,
-        "store": settings.store,
-        "tracking_uri": settings.tracking,
-        "experiment": settings.experiment,
-        "git_commit": settings.commit,
-    }
-    return {**read_params(options.params), **where, **read_overrides(options.set)}
+    return training_arguments(settings, raw, options.params) | read_overrides(options.set)
 
 
 def _elsewhere(raw: str | None) -> bool:

@@ -14,6 +14,8 @@ import kfp
 import kfp_server_api  # type: ignore[import-untyped]
 import urllib3
 
+from pipelines.compile import declared
+from pipelines.parameters import ParameterError, fit
 from product_classifier.errors import LauncherUnavailable, LaunchRefused
 from product_classifier.retraining.launcher import Execution
 
@@ -66,7 +68,7 @@ class KfpLauncher:
                 experiment.experiment_id,
                 run_id,
                 pipeline_package_path=str(self._package),
-                params=dict(self._arguments(run_id, snapshot)),
+                params=self._fitted(run_id, snapshot),
                 enable_caching=False,
             )
 
@@ -76,6 +78,12 @@ class KfpLauncher:
             if str(run.state) not in STATES and str(run.state) != "CANCELING":
                 with _translated(run_id):
                     self._client().terminate_run(run.run_id)
+
+    def _fitted(self, run_id: str, snapshot: str) -> dict[str, Any]:
+        try:
+            return fit(self._arguments(run_id, snapshot), declared(self._package))
+        except ParameterError as error:
+            raise LaunchRefused(f"run {run_id!r}: {error}") from error
 
     def _named(self, run_id: str) -> list[Any]:
         """Return the executions of this name, oldest first."""

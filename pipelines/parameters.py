@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from pipelines.settings import Settings
 from product_classifier.errors import ProductClassifierError
 
 PARAMS = Path("params.yaml")
@@ -24,6 +25,19 @@ def read_params(path: Path = PARAMS) -> dict[str, Any]:
     for section, prefix in SECTIONS.items():
         found |= {f"{prefix}{name}": value for name, value in (values.get(section) or {}).items()}
     return found
+
+
+def training_arguments(settings: Settings, raw: str, params: Path = PARAMS) -> dict[str, Any]:
+    """Return the numbers of the file, and where this deployment reads and writes."""
+    return {
+        **read_params(params),
+        "raw": raw,
+        "store": settings.store,
+        "tracking_uri": settings.tracking,
+        "experiment": settings.experiment,
+        "rollout": settings.rollout,
+        "git_commit": settings.commit,
+    }
 
 
 def read_section(step: str, path: Path = PARAMS) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipelines.launchers import LocalLauncher
+from pipelines.parameters import training_arguments
 from pipelines.settings import Settings as PipelineSettings
 from product_classifier.errors import InvalidInput, ProductClassifierError
 from product_classifier.observability import configure_logging, get_logger
@@ -165,24 +166,23 @@ def make_launcher(settings: Settings, pipeline: PipelineSettings, store: ObjectS
     """Return the launcher this deployment uses."""
     if settings.launcher == "local":
         return LocalLauncher(pipeline.state / "runs")
-    import kfp  # noqa: PLC0415 - takes seconds
-
-    from pipelines.compile import compile_training  # noqa: PLC0415 - imports kfp
-    from pipelines.kfp_launcher import KfpLauncher  # noqa: PLC0415 - imports kfp
+    from pipelines.compile import compile_training  # noqa: PLC0415 - imports kfp, which takes seconds
+    from pipelines.kfp_launcher import KfpLauncher  # noqa: PLC0415 - likewise
+    from pipelines.submit import connect  # noqa: PLC0415 - likewise
 
     if not settings.package.exists():
         compile_training(settings.package)
-    ledger = Ledger(store)
+    ledger, common = Ledger(store), training_arguments(pipeline, pipeline.raw)
 
     def owner(run_id: str) -> str | None:
         found = ledger.owner(run_id)
         return found.execution if found else None
 
     return KfpLauncher(
-        lambda: kfp.Client(host=pipeline.pipelines_host, namespace=pipeline.pipelines_namespace),
+        lambda: connect(pipeline.pipelines_host, pipeline.pipelines_namespace, pipeline.pipelines_token),
         settings.package,
-        "product-classifier",
-        lambda run_id, snapshot: {"run_id": run_id, "snapshot": snapshot},
+        pipeline.experiment,
+        lambda run_id, snapshot: common | {"run_id": run_id, "snapshot": snapshot},
         owner,
     )
 

@@ -28,6 +28,9 @@ class Settings(BaseSettings):
     rollout_url: str = Field(default="", validation_alias="ROLLOUT_URL")
     """Where a release is put into service (ROLLOUT_URL); the folder of releases below the state by default."""
 
+    raw_url: str = Field(default="", validation_alias="RAW_URL")
+    """Raw files that a run on Kubeflow Pipelines reads, s3://bucket/prefix (RAW_URL); `raw` of the store by default."""
+
     pipelines_host: str = Field(
         default="http://ml-pipeline.kubeflow.svc.cluster.local:8888",
         validation_alias=AliasChoices("KF_PIPELINES_ENDPOINT"),
@@ -35,7 +38,12 @@ class Settings(BaseSettings):
     """Kubeflow Pipelines API that `submit` talks to (KF_PIPELINES_ENDPOINT)."""
 
     pipelines_namespace: str = Field(default="kubeflow", validation_alias="KF_PIPELINES_NAMESPACE")
-    """Namespace of Kubeflow Pipelines (KF_PIPELINES_NAMESPACE)."""
+    """Namespace of Kubeflow Pipelines, that of the profile where it is multi-user (KF_PIPELINES_NAMESPACE)."""
+
+    pipelines_token: Path = Field(
+        default=Path("/var/run/secrets/kubeflow/pipelines/token"), validation_alias="KF_PIPELINES_SA_TOKEN_PATH"
+    )
+    """Projected token for a multi-user Kubeflow Pipelines, if the file is there (KF_PIPELINES_SA_TOKEN_PATH)."""
 
     git_commit: str = Field(default="", validation_alias="GIT_COMMIT")
     """Commit of the code (GIT_COMMIT); asked of git by default."""
@@ -47,6 +55,10 @@ class Settings(BaseSettings):
     @property
     def store(self) -> str:
         return self.store_url or (self.state / "store" / "product-classifier").as_uri()
+
+    @property
+    def raw(self) -> str:
+        return self.raw_url or f"{self.store}/raw"
 
     @property
     def tracking(self) -> str:

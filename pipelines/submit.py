@@ -38,13 +38,16 @@ def wait(client: Any, run_id: str, timeout_s: float) -> None:
         raise RunFailed(f"run {run_id} ended as {run.state}")
 
 
-def connect(host: str, namespace: str) -> Any:
-    """Return a client; its constructor asks the API for its health."""
+def connect(host: str, namespace: str, token: Path | None = None) -> Any:
+    """Return a client, which asks the API for its health; the file `token`, if it exists, is read for every call."""
     import kfp  # noqa: PLC0415 - takes seconds
+    from kfp.client.set_volume_credentials import ServiceAccountTokenVolumeCredentials  # noqa: PLC0415 - likewise
     from urllib3.exceptions import HTTPError  # noqa: PLC0415 - comes with kfp
 
+    known = token is not None and token.exists()
     try:
-        return kfp.Client(host=host, namespace=namespace)
+        credentials = ServiceAccountTokenVolumeCredentials(str(token)) if known else None
+        return kfp.Client(host=host, namespace=namespace, credentials=credentials)
     except (HTTPError, OSError, RuntimeError) as error:
         raise LauncherUnavailable(f"Kubeflow Pipelines at {host!r} does not answer: {error!s:.200}") from error
 

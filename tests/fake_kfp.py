@@ -9,8 +9,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-PARAMETERS = {"run_id", "snapshot"}
-
 
 @dataclass
 class FakeKfp:
@@ -20,12 +18,15 @@ class FakeKfp:
     experiments: list[dict[str, Any]] = field(default_factory=list)
     fail: int = 0
     lose: int = 0
+    tokens: list[str] = field(default_factory=list)
     url: str = ""
 
     def create(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        unknown = set(body["runtime_config"]["parameters"]) - PARAMETERS
-        if unknown:
-            return 400, {"error": f"parameter {unknown.pop()} is not defined"}
+        given = set(body["runtime_config"]["parameters"])
+        declared = _declared(body["pipeline_spec"])
+        needed = {name for name, spec in declared.items() if not spec.get("isOptional")}
+        for name in (given - declared.keys()) | (needed - given):
+            return 400, {"error": f"parameter {name} is not defined, or missing"}
         run = {
             "run_id": f"run-{len(self.runs)}",
             "display_name": body["display_name"],
@@ -39,6 +40,11 @@ class FakeKfp:
         given = parse_qs(query).get("filter", ['{"predicates": []}'])[0]
         names = [predicate["stringValue"] for predicate in json.loads(given)["predicates"]]
         return [item for item in kind if item["display_name"] in names or not names]
+
+
+def _declared(spec: dict[str, Any]) -> dict[str, Any]:
+    root: dict[str, Any] = spec.get("pipeline_spec", spec)["root"]
+    return root["inputDefinitions"].get("parameters", {})
 
 
 @contextmanager
@@ -83,6 +89,7 @@ def fake_kfp() -> Iterator[FakeKfp]:
             """Stay silent."""
 
         def _failed(self) -> bool:
+            api.tokens.append(self.headers.get("authorization", ""))
             if api.fail:
                 self._answer(api.fail, {"error": "not now"})
             return bool(api.fail)

@@ -11,7 +11,8 @@ from fastapi.testclient import TestClient
 
 from pipelines.kfp_launcher import KfpLauncher
 from pipelines.launchers import LocalLauncher
-from pipelines.retrain import Loop, create_app
+from pipelines.retrain import Loop, Settings, create_app, make_launcher
+from pipelines.settings import Settings as PipelineSettings
 from product_classifier.errors import LauncherUnavailable, LaunchRefused
 from product_classifier.retraining import Ledger
 from product_classifier.retraining.launcher import Execution
@@ -244,6 +245,23 @@ def test_arguments_the_pipeline_does_not_have_are_refused_for_good(api: FakeKfp,
 
     with pytest.raises(LaunchRefused, match="season"):
         on_kfp.start(RUN, SNAPSHOT)
+
+
+def test_the_trigger_gives_a_run_on_kubeflow_all_that_the_training_asks_for(
+    api: FakeKfp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    pipeline = PipelineSettings.model_validate(
+        {"KF_PIPELINES_ENDPOINT": api.url, "STORE_URL": "s3://products", "ROLLOUT_URL": "kserve://products"}
+    )
+    settings = Settings.model_validate({"launcher": "kfp", "package": tmp_path / "training.yaml"})
+
+    with pytest.warns(FutureWarning, match="only works with"):
+        make_launcher(settings, pipeline, FakeStore()).start(RUN, SNAPSHOT)
+
+    (run,) = api.runs
+    expected = (RUN, SNAPSHOT, "s3://products/raw", "s3://products", "kserve://products")
+    assert expected == tuple(run["parameters"][name] for name in ("run_id", "snapshot", "raw", "store", "rollout"))
 
 
 def test_a_run_on_kubeflow_is_stopped(api: FakeKfp, on_kfp: KfpLauncher) -> None:

@@ -9,7 +9,11 @@ from kfp import compiler
 from pipelines.parameters import ParameterError
 from pipelines.submit import PIPELINE, RunFailed, connect, submit, wait
 from product_classifier.errors import LauncherUnavailable
+from tests.fake_kfp import fake_kfp
 from tests.pipelines.small_pipeline import small
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:This client only works")
 
 
 @dataclass
@@ -100,3 +104,22 @@ def test_waiting_tells_success_from_everything_else(state: str, fails: bool) -> 
 def test_an_api_that_does_not_answer_is_named() -> None:
     with pytest.raises(LauncherUnavailable, match=r"127\.0\.0\.1:1"):
         connect("http://127.0.0.1:1", "kubeflow")
+
+
+def test_a_projected_token_is_sent_and_read_again_as_it_is_renewed(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("first")
+    with fake_kfp() as api:
+        client = connect(api.url, "profile", token)
+        client.list_runs()
+        token.write_text("second")
+        client.list_runs()
+
+    assert ["Bearer first", "Bearer second"] == api.tokens
+
+
+def test_without_a_token_none_is_sent(tmp_path: Path) -> None:
+    with fake_kfp() as api:
+        connect(api.url, "profile", tmp_path / "none").list_runs()
+
+    assert [""] == api.tokens
