@@ -12,7 +12,6 @@ from product_classifier.errors import LauncherUnavailable
 from tests.fake_kfp import fake_kfp
 from tests.pipelines.small_pipeline import small
 
-
 pytestmark = pytest.mark.filterwarnings("ignore:This client only works")
 
 
