@@ -28,7 +28,10 @@ def place(task: Any, size: Size) -> Any:
     """Give a task its size, three attempts and the keys of the object store, where at least its failures go.
 
     The keys are optional: without them the step says what is missing, where its pod would wait without a word.
+    No result comes from a cache: raw files and releases change behind the names a step is given, and what a step puts
+    into service must be there. Said here because a run of an uploaded version heeds nothing that its start says of it.
     """
+    task.set_caching_options(enable_caching=False)
     task.set_cpu_request("500m").set_cpu_limit(size.cpu).set_memory_request("1Gi").set_memory_limit(size.memory)
     task.set_retry(num_retries=2, backoff_duration="30s", backoff_factor=2.0)
     kubernetes.set_timeout(task, size.minutes * 60)

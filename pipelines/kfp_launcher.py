@@ -69,7 +69,6 @@ class KfpLauncher:
                 run_id,
                 pipeline_package_path=str(self._package),
                 params=self._fitted(run_id, snapshot),
-                enable_caching=False,
             )
 
     def stop(self, run_id: str) -> None:

@@ -26,7 +26,6 @@ def submit(client: Any, package: Path, arguments: Mapping[str, Any], run_name: s
         pipeline_id=pipeline,
         version_id=version,
         params=fitted,
-        enable_caching=False,
     )
     return str(run.run_id)
 

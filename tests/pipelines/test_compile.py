@@ -56,6 +56,12 @@ def test_every_task_has_a_time_limit_and_attempts(documents: list[Any]) -> None:
     assert {2} == {task["retryPolicy"]["maxRetryCount"] for task in tasks.values()}
 
 
+def test_no_task_is_answered_from_a_cache(documents: list[Any]) -> None:
+    tasks = documents[0]["root"]["dag"]["tasks"]
+
+    assert {name: {} for name in tasks} == {name: task["cachingOptions"] for name, task in tasks.items()}
+
+
 def test_the_image_can_be_named_by_the_environment(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pipelines", "compile", "--output", str(tmp_path / "training.yaml")]
     subprocess.run(command, check=True, cwd=ROOT, env=os.environ | {"TRAINER_IMAGE": "registry.example/trainer:abc"})

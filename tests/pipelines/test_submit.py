@@ -59,13 +59,12 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_run_is_started_with_its_arguments_and_without_cache(package: Path) -> None:
+def test_a_run_is_started_with_its_arguments(package: Path) -> None:
     client = FakeClient()
 
     assert "run-1" == submit(client, package, {"label": "x", "share": 1}, "nightly", "products")
     (run,) = client.runs
     assert ("products", "nightly", {"label": "x", "share": 1.0}) == (run["experiment"], run["name"], run["params"])
-    assert run["enable_caching"] is False
 
 
 def test_the_same_pipeline_is_uploaded_once_and_a_changed_one_again(package: Path, tmp_path: Path) -> None:
