@@ -1,7 +1,7 @@
 # Every command of the project; each is also `python -m …` with --help. Settings are variables: make run PORT=9080
 
 .DEFAULT_GOAL := help
-.PHONY: help run test data train simulate check
+.PHONY: help run test data train simulate check images up deploy down
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 INSTALLED ?= .venv/installed
@@ -29,6 +29,18 @@ simulate: $(INSTALLED) ## replay data/unseen against a running gateway (URL=, RA
 
 check: $(INSTALLED) ## format, lint, types
 	@$(PY) -m ruff format --check . && $(PY) -m ruff check . && $(PY) -m mypy
+
+images: $(INSTALLED) ## build every image and load it into the cluster (BUILD="docker build", LOAD="kind load docker-image", TORCH_INDEX=)
+	@$(PY) -m inference.cluster images
+
+up: $(INSTALLED) ## make a kind cluster with cert-manager, KServe and Kubeflow Pipelines (CLUSTER=existing makes none)
+	@$(PY) -m inference.cluster up
+
+deploy: $(INSTALLED) ## apply the manifests to the current context and wait until everything is ready (OVERLAY=kind)
+	@$(PY) -m inference.cluster deploy
+
+down: $(INSTALLED) ## remove the kind cluster
+	@$(PY) -m inference.cluster down
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info[:2] == (3, 11) or sys.exit("this needs Python 3.11: make PYTHON=python3.11 ...")'

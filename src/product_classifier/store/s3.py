@@ -18,6 +18,7 @@ import certifi
 import urllib3
 from minio import Minio
 from minio.error import InvalidResponseError, S3Error, ServerError
+from minio.notificationconfig import NotificationConfig, PrefixFilterRule, QueueConfig
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from product_classifier.errors import ObjectChanged, ObjectExists, ObjectNotFound, StoreUnavailable
@@ -53,6 +54,12 @@ class S3Store:
         """Create the bucket unless it exists."""
         if not self._try("looking for the bucket", lambda: self._client.bucket_exists(self.bucket)):
             self._try("creating the bucket", lambda: self._client.make_bucket(self.bucket))
+
+    def notify(self, target: str, prefix: str) -> None:
+        """Have the store send an event to `target`, an ARN, for every object created below the prefix."""
+        created = QueueConfig(["s3:ObjectCreated:*"], prefix_filter_rule=PrefixFilterRule(prefix), queue=target)
+        config = NotificationConfig(queue_config_list=[created])
+        self._try("asking for events", lambda: self._client.set_bucket_notification(self._bucket, config))
 
     def put(self, key: str, data: bytes, *, only_if_absent: bool = False) -> None:
         """Write an object."""

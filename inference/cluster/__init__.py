@@ -1,0 +1,1 @@
+"""The product on Kubernetes: what `make up images deploy down` do."""

@@ -1,0 +1,82 @@
+"""Apply an overlay to the current context and stay until everything answers.
+
+Nothing here is needed to use the manifests: `kubectl apply -k manifests/overlays/<name>` gives the same objects, once
+the Secrets exist. Repeating a deployment changes only what differs.
+"""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from inference.cluster import waiting
+from inference.cluster.commands import CommandFailed, Commands
+from inference.cluster.images import IMAGES, PREFIX
+from inference.cluster.secrets import KUBEFLOW, NAMESPACE, make_secrets, share_with_kubeflow
+from inference.cluster.settings import Settings
+from inference.cluster.waiting import Object
+
+MANIFESTS = Path("manifests")
+RENDERED = Path("build/deploy")
+NAMES = MANIFESTS / "base/names.yaml"
+WITHOUT_KUBEFLOW = MANIFESTS / "components/pipeline-in-pod"
+ONCE = ("bucket", "bootstrap")
+"""Jobs. What a Job runs cannot be changed, so one of another commit is replaced."""
+
+
+def deploy(commands: Commands, settings: Settings) -> None:
+    """Do it all, in order."""
+    waiting.for_platform(commands)
+    commands.kubectl("apply", "--server-side", "-f", str(MANIFESTS / "platform/kserve/storage-initializer.yaml"))
+    has_kubeflow = commands.get("service", "ml-pipeline", "--namespace", KUBEFLOW) is not None
+    commands.say("pipeline runs " + ("go to Kubeflow Pipelines" if has_kubeflow else "stay in the trigger's own pod"))
+    folder = write_kustomization(settings, with_kubeflow=has_kubeflow)
+    commands.kubectl("apply", "-f", str(MANIFESTS / "base/namespace.yaml"))
+    objects = list(yaml.safe_load_all(commands.kubectl("kustomize", str(folder))))
+    endpoint = next(one["data"]["endpoint"] for one in objects if _names(one) == ("ConfigMap", "object-store"))
+    make_secrets(commands, endpoint)
+    if has_kubeflow:
+        share_with_kubeflow(commands, endpoint)
+    _forget_other_jobs(commands, {one["metadata"]["name"]: one for one in objects if one["kind"] == "Job"})
+    commands.step(f"apply {settings.overlay} with images of {settings.tag}", ["kubectl", "apply", "-k", str(folder)])
+    waiting.until_ready(commands, NAMESPACE, settings.timeout_s)
+
+
+def write_kustomization(settings: Settings, *, with_kubeflow: bool) -> Path:
+    """Write what this deployment adds to the overlay: the tag of its images, and where pipelines run."""
+    overlay = MANIFESTS / "overlays" / settings.overlay
+    if not overlay.is_dir():
+        known = ", ".join(sorted(path.name for path in overlay.parent.iterdir()))
+        raise CommandFailed(f"there is no overlay {settings.overlay!r}; there are {known}")
+    content = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [_from_build(overlay)],
+        "components": [] if with_kubeflow else [_from_build(WITHOUT_KUBEFLOW)],
+        "configurations": [NAMES.name],
+        "images": [{"name": f"{PREFIX}/{image.name}", "newTag": settings.tag} for image in IMAGES],
+    }
+    RENDERED.mkdir(parents=True, exist_ok=True)
+    shutil.copy(NAMES, RENDERED)  # kustomize reads such a file only from its own folder
+    (RENDERED / "kustomization.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    return RENDERED
+
+
+def _from_build(path: Path) -> str:
+    return str(Path(*[".."] * len(RENDERED.parts)) / path)
+
+
+def _forget_other_jobs(commands: Commands, wanted: Mapping[str, Object]) -> None:
+    for name in ONCE:
+        found = commands.get("job", name, "--namespace", NAMESPACE)
+        if found and _images(found) != _images(wanted[name]):
+            commands.kubectl("delete", "job", name, "--namespace", NAMESPACE, "--wait")
+
+
+def _images(job: Object) -> list[str]:
+    return [container["image"] for container in job["spec"]["template"]["spec"]["containers"]]
+
+
+def _names(one: Object) -> tuple[str, str]:
+    return one["kind"], one["metadata"]["name"]
