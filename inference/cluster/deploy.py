@@ -4,7 +4,6 @@ Nothing here is needed to use the manifests: `kubectl apply -k manifests/overlay
 the Secrets exist. Repeating a deployment changes only what differs.
 """
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from inference.cluster.waiting import Object
 
 MANIFESTS = Path("manifests")
 RENDERED = Path("build/deploy")
-NAMES = MANIFESTS / "base/names.yaml"
 WITHOUT_KUBEFLOW = MANIFESTS / "components/pipeline-in-pod"
 ONCE = ("bucket", "bootstrap")
 """Jobs. What a Job runs cannot be changed, so one of another commit is replaced."""
@@ -28,7 +26,8 @@ ONCE = ("bucket", "bootstrap")
 def deploy(commands: Commands, settings: Settings) -> None:
     """Do it all, in order."""
     waiting.for_platform(commands)
-    commands.kubectl("apply", "--server-side", "-f", str(MANIFESTS / "platform/kserve/storage-initializer.yaml"))
+    patch = ("--type=merge", "--patch-file", str(MANIFESTS / "platform/kserve/storage-initializer.yaml"))
+    commands.kubectl("patch", "clusterstoragecontainer", "default", *patch)
     has_kubeflow = commands.get("service", "ml-pipeline", "--namespace", KUBEFLOW) is not None
     commands.say("pipeline runs " + ("go to Kubeflow Pipelines" if has_kubeflow else "stay in the trigger's own pod"))
     folder = write_kustomization(settings, with_kubeflow=has_kubeflow)
@@ -54,11 +53,9 @@ def write_kustomization(settings: Settings, *, with_kubeflow: bool) -> Path:
         "kind": "Kustomization",
         "resources": [_from_build(overlay)],
         "components": [] if with_kubeflow else [_from_build(WITHOUT_KUBEFLOW)],
-        "configurations": [NAMES.name],
         "images": [{"name": f"{PREFIX}/{image.name}", "newTag": settings.tag} for image in IMAGES],
     }
     RENDERED.mkdir(parents=True, exist_ok=True)
-    shutil.copy(NAMES, RENDERED)  # kustomize reads such a file only from its own folder
     (RENDERED / "kustomization.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     return RENDERED
 

@@ -1,0 +1,54 @@
+"""Render overlays as `kubectl apply -k` would, and walk through what comes out."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+MANIFESTS = Path(__file__).parents[2] / "manifests"
+OVERLAYS = sorted(path.name for path in (MANIFESTS / "overlays").iterdir())
+Object = dict[str, Any]
+
+
+@cache
+def render(folder: Path) -> tuple[Object, ...]:
+    """Return the objects of a kustomization; skip where neither kubectl nor kustomize is installed."""
+    command = _renderer()
+    if command is None:
+        pytest.skip("neither kubectl nor kustomize is installed, so nothing can render the overlays")
+    done = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return tuple(one for one in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader) if one)
+
+
+def overlay(name: str) -> tuple[Object, ...]:
+    return render(MANIFESTS / "overlays" / name)
+
+
+def pods(objects: tuple[Object, ...]) -> Iterator[tuple[str, Object]]:
+    """Yield every pod that the objects lead to, with a name for a person."""
+    for one in objects:
+        where = f"{one['kind']}/{one['metadata']['name']}"
+        spec = one.get("spec", {})
+        match one["kind"]:
+            case "Deployment" | "StatefulSet" | "Job":
+                yield where, spec["template"]["spec"]
+            case "CronJob":
+                yield where, spec["jobTemplate"]["spec"]["template"]["spec"]
+            case "InferenceService":
+                yield where, spec["predictor"]
+
+
+def containers(pod: Object) -> list[Object]:
+    return [*pod.get("initContainers", []), *pod["containers"]]
+
+
+def _renderer() -> list[str] | None:
+    if shutil.which("kustomize"):
+        return ["kustomize", "build"]
+    return ["kubectl", "kustomize"] if shutil.which("kubectl") else None
