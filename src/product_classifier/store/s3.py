@@ -59,7 +59,7 @@ class S3Store:
         """Have the store send an event to `target`, an ARN, for every object created below the prefix."""
         created = QueueConfig(["s3:ObjectCreated:*"], prefix_filter_rule=PrefixFilterRule(prefix), queue=target)
         config = NotificationConfig(queue_config_list=[created])
-        self._try("asking for events", lambda: self._client.set_bucket_notification(self._bucket, config))
+        self._try("asking for events", lambda: self._client.set_bucket_notification(self.bucket, config))
 
     def put(self, key: str, data: bytes, *, only_if_absent: bool = False) -> None:
         """Write an object."""

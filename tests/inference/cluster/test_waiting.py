@@ -42,7 +42,9 @@ def service(status: str, message: str = "") -> dict[str, Any]:
         pytest.param(job(), "runs", id="job"),
         pytest.param(job({"type": "Complete", "status": "True"}), "", id="job done"),
         pytest.param(
-            job({"type": "Failed", "status": "True", "message": "BackoffLimit"}), "failed: BackoffLimit", id="job failed"
+            job({"type": "Failed", "status": "True", "message": "BackoffLimit"}),
+            "failed: BackoffLimit",
+            id="job failed",
         ),
         pytest.param(service("True"), "", id="inference service"),
         pytest.param(service("False", "no pod is ready"), "no pod is ready", id="inference service not ready"),
@@ -68,7 +70,9 @@ def test_a_deployment_is_over_when_everything_is_ready() -> None:
     cluster = cluster_with(workload(), job({"type": "Complete", "status": "True"}))
     until_ready(cluster, "ns", 5)
 
-    assert ["job/bootstrap is ready", "statefulset/auth-proxy is ready"] == [line.split("  ")[0] for line in cluster.said]
+    assert ["job/bootstrap is ready", "statefulset/auth-proxy is ready"] == [
+        line.split("  ")[0] for line in cluster.said
+    ]
 
 
 def test_a_failed_job_ends_the_wait_with_its_reason_and_the_pods() -> None:
