@@ -3,7 +3,8 @@
 ClusterError
 ├── NotThere        no object of this name
 ├── Conflict        somebody else changed or made it first
-├── Refused         not allowed, or not a valid object
+├── Refused         not allowed
+│   └── Invalid     not an object of this kind
 └── Unreachable     no answer, or "not now", for longer than we try again
 """
 
@@ -40,7 +41,11 @@ class Conflict(ClusterError):
 
 
 class Refused(ClusterError):
-    """This account may not do it, or the object is not valid; asking again changes nothing."""
+    """This account may not do it."""
+
+
+class Invalid(Refused):
+    """The object is not one the API accepts; asking again changes nothing."""
 
 
 class Unreachable(ClusterError):
@@ -62,7 +67,7 @@ LEASE = Kind("coordination.k8s.io", "v1", "leases")
 JOB = Kind("batch", "v1", "jobs")
 CRON_JOB = Kind("batch", "v1", "cronjobs")
 
-STATUSES = {404: NotThere, 409: Conflict, 429: Unreachable}
+STATUSES = {400: Invalid, 404: NotThere, 409: Conflict, 422: Invalid, 429: Unreachable}
 _patient = retry(
     retry=retry_if_exception_type(Unreachable),
     stop=stop_after_delay(PATIENCE_S),

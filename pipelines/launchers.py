@@ -1,6 +1,6 @@
-"""Two ways to start the pipeline under a name: in a process on this machine, and on Kubeflow Pipelines.
+"""Start the pipeline under a name: here in a process on this machine, in `job_launcher` and `kfp_launcher` elsewhere.
 
-Both are a `product_classifier.retraining.launcher.Launcher`; the trigger does not know which one it has.
+Each is a `product_classifier.retraining.launcher.Launcher`; the trigger does not know which one it has.
 """
 
 import fcntl
@@ -25,9 +25,13 @@ Command = Callable[[str, str], Sequence[str]]
 
 def train_command(run_id: str, snapshot: str) -> list[str]:
     """Return how a run is started on this machine."""
+    return [sys.executable, "-m", "pipelines", "train", *run_words(run_id, snapshot)]
+
+
+def run_words(run_id: str, snapshot: str) -> list[str]:
+    """Return the options of `pipelines train` that make it this run."""
     given = {"run_id": run_id, "snapshot": snapshot}
-    changes = [word for name, value in given.items() for word in ("--set", f"{name}={json.dumps(value)}")]
-    return [sys.executable, "-m", "pipelines", "train", *changes]
+    return [word for name, value in given.items() for word in ("--set", f"{name}={json.dumps(value)}")]
 
 
 class LocalLauncher:

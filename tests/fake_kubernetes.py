@@ -43,6 +43,8 @@ class FakeKubernetes:
     """How many requests are answered with 503 from now on."""
     forbidden: set[str] = field(default_factory=set)
     """Plurals this account may not touch."""
+    invalid: set[str] = field(default_factory=set)
+    """Plurals of which no new object is accepted."""
     mixed: list[str] = field(default_factory=list)
     requests: Counter[str] = field(default_factory=Counter)
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -192,6 +194,8 @@ class FakeKubernetes:
 
     def _create(self, plural: str, body: Object) -> tuple[int, Object]:
         name = body["metadata"]["name"]
+        if plural in self.invalid:
+            return 422, {"message": f"{name} is invalid"}
         if (plural, name) in self.objects:
             return 409, {"message": f'{plural} "{name}" already exists'}
         self.add(plural, name, **{key: value for key, value in body.items() if key != "metadata"})
@@ -200,6 +204,7 @@ class FakeKubernetes:
 
     def _change(self, method: str, plural: str, name: str, body: Object) -> tuple[int, Object]:
         thing = self.objects[plural, name]
+        body = {"metadata": {}} | body
         version = body["metadata"].pop("resourceVersion", None)
         if version is not None and version != thing["metadata"]["resourceVersion"]:
             return 409, {"message": "the object has been modified"}

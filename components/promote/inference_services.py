@@ -67,7 +67,8 @@ class InferenceServices:
         except NotThere:
             return f"{name} has no Deployment yet"
         if _template(deployment) != wanted:
-            return f"the controller of KServe has not seen the change of {name}"
+            said = _message(self._api.get(INFERENCE_SERVICE, name))
+            return f"KServe has not taken over the change of {name}{f' ({said})' if said else ''}"
         pods = self.pods(name)
         old = [pod for pod in pods if _of(pod) != wanted]
         new = [pod for pod in pods if _of(pod) == wanted and "deletionTimestamp" not in pod["metadata"]]
@@ -113,6 +114,11 @@ def _behind(deployment: Object) -> bool:
 def _is_ready(thing: Object) -> bool:
     conditions = (thing.get("status") or {}).get("conditions") or []
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def _message(service: Object) -> str:
+    conditions = (service.get("status") or {}).get("conditions") or []
+    return next((str(one.get("message", ""))[:400] for one in conditions if one["type"] == "Ready"), "")
 
 
 def _states(pod: Object) -> Iterator[tuple[str, Object]]:

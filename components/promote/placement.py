@@ -1,7 +1,8 @@
 """What an InferenceService is told to serve, as fields of it that no manifest holds: applying one never undoes them.
 
 KServe's storage initializer brings each release in `storageUris` to a folder of the pod, and the pod's own
-annotations tell the server which of them is current (RELEASE in its environment is one of them).
+annotations tell the server which of them is current (RELEASE in its environment is one of them). KServe makes a
+volume's name of a mount path, so that is in small letters.
 """
 
 from collections.abc import Mapping
@@ -31,7 +32,7 @@ class Placement:
         annotations: dict[str, str | None] = dict.fromkeys((RELEASE, HELD, CANARY, SHARE, SHADOW))
         if self.current:
             annotations |= {RELEASE: self.current, HELD: ",".join(self.held), **self.challenge}
-        uris = [{"uri": f"{models}/{release}/{kind}", "mountPath": f"{FOLDER}/{release}"} for release in self.held]
+        uris = [{"uri": f"{models}/{one}/{kind}", "mountPath": f"{FOLDER}/{one.lower()}"} for one in self.held]
         return {"annotations": annotations, "storageUris": uris or None}
 
 

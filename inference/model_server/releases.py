@@ -8,6 +8,7 @@ A model directory is one of four things:
   release into service once every hash and its self-test agree. If they do not, the old one keeps serving and the
   reason is shown;
 - a folder of releases, as the storage initializer leaves several in a container, and the name of one in `--release`.
+  The folders have the names of their releases in small letters: KServe makes a volume's name of them.
 
 Other releases stay in memory beside the current one (the one before it; in a container all that were put there), so
 that requests which name them are still answered while three servers switch one after the other.
@@ -109,7 +110,7 @@ class Releases(Generic[M]):
 
     def _open(self, folder: Path, name: str) -> Loaded[M]:
         model, bundle = self._load(folder)
-        release = name or self._release or bundle.release or ""
+        release = name or bundle.release or self._release
         if name and bundle.release != name:
             raise BundleRefused(f"{folder} is release {bundle.release}, not {name}")
         return Loaded(model, release or bundle.version, bundle.version, bundle.codes, bool(release))
@@ -121,7 +122,7 @@ class Releases(Generic[M]):
             path for path in current.parent.iterdir() if path != current and _NAME.fullmatch(path.name)
         ):
             try:
-                others.append(self._open(folder, folder.name))
+                others.append(self._open(folder, ""))
             except (BundleRefused, OSError) as error:
                 log.warning("release_beside_refused", release=folder.name, reason=str(error))
         return others
@@ -157,7 +158,7 @@ def locate(model_dir: Path, release: str = "") -> tuple[Path, str]:
         name = (model_dir / POINTER).read_text(encoding="utf-8", errors="replace").strip()
         return model_dir / _checked(name, str(model_dir / POINTER)), name
     if release:
-        return model_dir / _checked(release, "--release"), release
+        return model_dir / _checked(release, "--release").lower(), release
     raise BundleRefused(f"{model_dir} holds neither a bundle.json, a release.json nor a file {POINTER!r}")
 
 

@@ -46,7 +46,7 @@ def test_the_first_release_goes_into_service_where_there_was_none(cluster: FakeK
 
     assert (None, FIRST) == (before, rollout(cluster).current())
     assert {FIRST} == serving(cluster)
-    uri = {"uri": f"{MODELS}/{FIRST}/image", "mountPath": f"/mnt/models/{FIRST}"}
+    uri = {"uri": f"{MODELS}/{FIRST}/image", "mountPath": f"/mnt/models/{FIRST.lower()}"}
     assert [uri] == cluster.uris("image-predictor")
 
 
@@ -111,7 +111,7 @@ def test_ready_from_before_is_not_taken_for_rolled_out(cluster: FakeKubernetes) 
     rollout(cluster).switch(FIRST)
     cluster.sleeping = True
 
-    with pytest.raises(RolloutFailed, match="has not seen the change of text-predictor"):
+    with pytest.raises(RolloutFailed, match="KServe has not taken over the change of text-predictor"):
         rollout(cluster, deadline_s=0.3).switch(SECOND)
 
 

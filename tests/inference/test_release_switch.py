@@ -204,7 +204,7 @@ def test_of_several_releases_in_a_container_one_is_current_and_the_others_are_an
 ) -> None:
     champion, challenger = releases
     for release in releases:
-        shutil.copytree(release.path / "text", tmp_path / "models" / release.id)
+        shutil.copytree(release.path / "text", tmp_path / "models" / release.id.lower())
     (tmp_path / "models" / "r-damaged").mkdir()
     with served(["text-predictor"], tmp_path / "models", logs, "--release", challenger.id) as running:
         server = running["text-predictor"]
@@ -221,7 +221,7 @@ def test_of_several_releases_in_a_container_one_is_current_and_the_others_are_an
 def test_a_container_whose_current_release_is_missing_ends_with_one_clear_line(
     releases: tuple[Release, Release], tmp_path: Path
 ) -> None:
-    shutil.copytree(releases[0].path / "text", tmp_path / "models" / releases[0].id)
+    shutil.copytree(releases[0].path / "text", tmp_path / "models" / releases[0].id.lower())
 
     server = launch("text-predictor", tmp_path / "models", tmp_path / "log", "--release", "r-other")
 
