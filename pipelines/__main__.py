@@ -12,13 +12,15 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from pipelines import data, report
-from pipelines.compile import PACKAGE, compile_training, declared
+from pipelines.compile import PACKAGE, compile_look, compile_training, declared
 from pipelines.parameters import PARAMS, fit, read_overrides, training_arguments
 from pipelines.settings import Settings
 from product_classifier.errors import ProductClassifierError
+from product_classifier.retraining.settings import RetrainSettings
 
 REFUSED = 1
 INTERRUPTED = 130
+EVERY_QUARTER = "0 */15 * * * *"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -82,6 +84,18 @@ def _register(options: argparse.Namespace, console: Console) -> None:
     console.print(f"release {options.release}: {said}", highlight=False)
 
 
+def _schedule(options: argparse.Namespace, console: Console) -> None:
+    """Let Kubeflow Pipelines look for corrections by itself, in place of the retrain trigger's own process."""
+    from pipelines import schedule, submit  # noqa: PLC0415 - kfp takes seconds, and --help needs none of it
+
+    settings = Settings()
+    arguments = schedule.look_arguments(settings, RetrainSettings())
+    host = options.host or settings.pipelines_host
+    client = submit.connect(host, settings.pipelines_namespace, settings.pipelines_token)
+    found = schedule.schedule(client, compile_look(), arguments, options.cron, settings.experiment)
+    console.print(json.dumps({"recurring_run_id": found}), highlight=False)
+
+
 def _arguments(options: argparse.Namespace, settings: Settings, raw: str) -> dict[str, Any]:
     return training_arguments(settings, raw, options.params) | read_overrides(options.set)
 
@@ -98,7 +112,14 @@ def _data_settings(options: argparse.Namespace) -> data.DataSettings:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipelines", description=__doc__)
     commands = parser.add_subparsers(dest="name", required=True, metavar="command")
-    offered = {"data": _data, "compile": _compile, "train": _train, "submit": _submit, "register": _register}
+    offered = {
+        "data": _data,
+        "compile": _compile,
+        "train": _train,
+        "submit": _submit,
+        "schedule": _schedule,
+        "register": _register,
+    }
     words = {name: commands.add_parser(name, help=do.__doc__, description=do.__doc__) for name, do in offered.items()}
     for name, do in offered.items():
         words[name].set_defaults(command=do)
@@ -109,7 +130,9 @@ def _parser() -> argparse.ArgumentParser:
     words["register"].add_argument("release", help="its id, a folder of models/ in the object store")
     words["submit"].add_argument("--raw", required=True, help="s3://bucket/prefix of the raw files")
     words["submit"].add_argument("--rollout", required=True, help="where the cluster puts releases into service")
-    words["submit"].add_argument("--host", help="Kubeflow Pipelines API (KF_PIPELINES_ENDPOINT)")
+    for name in ("submit", "schedule"):
+        words[name].add_argument("--host", help="Kubeflow Pipelines API as seen from here (KF_PIPELINES_ENDPOINT)")
+    words["schedule"].add_argument("--cron", default=EVERY_QUARTER, help="when, seconds first (%(default)s)")
     words["submit"].add_argument("--run-name", help="name of the run; by default made of the time")
     words["submit"].add_argument("--wait-s", type=float, default=0.0, help="wait so many seconds for the run to end")
     for name in ("data", "train", "submit"):

@@ -20,6 +20,7 @@ class Size:
     minutes: int
 
 
+LOOK = Size("1", "1Gi", 10)
 SMALL = Size("1", "2Gi", 30)
 LARGE = Size("4", "8Gi", 240)
 

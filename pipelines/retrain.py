@@ -1,7 +1,7 @@
 """The retrain trigger: looks again and again, or when woken, and takes the next step.
 
     python -m pipelines.retrain            until stopped
-    python -m pipelines.retrain --once     one look, for a CronJob
+    python -m pipelines.retrain --once     what is due now, for a CronJob or a recurring run (look.py)
 
 `POST /wake` (from the feedback service) and `POST /events` (bucket notifications) make it look at once.
 """
@@ -108,6 +108,11 @@ class Loop:
             return 0.0
         return self._poll_s if decision.step in {"waiting", "cooling", "launcher_away"} else self._busy_poll_s
 
+    def look_while_due(self) -> None:
+        """Take the steps that are due now: a run that is claimed is also started."""
+        while self.look() == 0.0:
+            pass
+
     def wake(self) -> None:
         """Look now."""
         self._wake.set()
@@ -202,7 +207,7 @@ def serve(loop: Loop, app: FastAPI, settings: Settings) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run the trigger."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.retrain", description=__doc__)
-    parser.add_argument("--once", action="store_true", help="look once, then end")
+    parser.add_argument("--once", action="store_true", help="do what is due now, then end")
     once = parser.parse_args(argv).once
     configure_logging("retrain-trigger")
     try:
@@ -215,7 +220,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     loop = Loop(trigger, poll_s=settings.poll_s, busy_poll_s=settings.busy_poll_s)
     if once:
-        loop.look()
+        loop.look_while_due()
         return 1 if loop.steps["error"] else 0
     try:
         serve(loop, create_app(loop, trigger, settings.token.get_secret_value()), settings)

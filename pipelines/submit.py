@@ -19,7 +19,7 @@ class RunFailed(ProductClassifierError):
 def submit(client: Any, package: Path, arguments: Mapping[str, Any], run_name: str, experiment: str) -> str:
     """Upload the pipeline unless this very version is there, start a run, and return its id."""
     fitted = fit(arguments, declared(package))
-    pipeline, version = _upload(client, package)
+    pipeline, version = upload(client, package, PIPELINE)
     run = client.run_pipeline(
         client.create_experiment(experiment).experiment_id,
         run_name,
@@ -51,11 +51,12 @@ def connect(host: str, namespace: str, token: Path | None = None) -> Any:
         raise LauncherUnavailable(f"Kubeflow Pipelines at {host!r} does not answer: {error!s:.200}") from error
 
 
-def _upload(client: Any, package: Path) -> tuple[str, str]:
+def upload(client: Any, package: Path, pipeline_name: str) -> tuple[str, str]:
+    """Make a package a version of the pipeline of this name, unless it is one; return the ids of both."""
     name = hashlib.sha256(package.read_bytes()).hexdigest()[:12]
-    pipeline = client.get_pipeline_id(PIPELINE)
+    pipeline = client.get_pipeline_id(pipeline_name)
     if pipeline is None:
-        pipeline = client.upload_pipeline(str(package), PIPELINE).pipeline_id
+        pipeline = client.upload_pipeline(str(package), pipeline_name).pipeline_id
     known = client.list_pipeline_versions(pipeline, page_size=100, sort_by="created_at desc").pipeline_versions or []
     version = next((one for one in known if one.display_name == name), None)
     if version is None:

@@ -335,6 +335,17 @@ def test_a_store_that_is_away_does_not_end_the_loop() -> None:
     assert loop.steps == {"error": 1, "waiting": 1}
 
 
+def test_looking_once_starts_the_run_it_has_claimed() -> None:
+    store = FakeStore()
+    launcher = FakeLauncher(store, FakeClock())
+    loop, _ = make_loop(store, launcher)
+    correct(store, 1)
+
+    loop.look_while_due()
+
+    assert {"claimed": 1, "started": 1} == loop.steps
+
+
 def test_the_process_looks_once_and_says_how_it_went(tmp_path: Path) -> None:
     environment = {"STATE_DIR": str(tmp_path), "PATH": os.environ["PATH"]}
     done = subprocess.run(

@@ -1,7 +1,4 @@
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from kfp import compiler
@@ -10,46 +7,10 @@ from pipelines.parameters import ParameterError
 from pipelines.submit import PIPELINE, RunFailed, connect, submit, wait
 from product_classifier.errors import LauncherUnavailable
 from tests.fake_kfp import fake_kfp
+from tests.fake_kfp_client import FakeClient
 from tests.pipelines.small_pipeline import small
 
 pytestmark = pytest.mark.filterwarnings("ignore:This client only works")
-
-
-@dataclass
-class FakeClient:
-    """What `kfp.Client` keeps: pipelines, their versions, and runs."""
-
-    versions: dict[str, list[str]] = field(default_factory=dict)
-    runs: list[dict[str, Any]] = field(default_factory=list)
-    ends_as: str = "SUCCEEDED"
-
-    def get_pipeline_id(self, name: str) -> str | None:
-        return name if name in self.versions else None
-
-    def upload_pipeline(self, package: str, name: str) -> Any:
-        self.versions[name] = [name]
-        return SimpleNamespace(pipeline_id=name)
-
-    def list_pipeline_versions(self, pipeline_id: str, **_: Any) -> Any:
-        return SimpleNamespace(pipeline_versions=[self._version(name) for name in self.versions[pipeline_id]])
-
-    def upload_pipeline_version(self, package: str, name: str, pipeline_id: str) -> Any:
-        self.versions[pipeline_id].append(name)
-        return self._version(name)
-
-    def create_experiment(self, name: str) -> Any:
-        return SimpleNamespace(experiment_id=name)
-
-    def run_pipeline(self, experiment: str, name: str, **options: Any) -> Any:
-        self.runs.append({"experiment": experiment, "name": name, **options})
-        return SimpleNamespace(run_id=f"run-{len(self.runs)}")
-
-    def wait_for_run_completion(self, run_id: str, timeout_s: float) -> Any:
-        return SimpleNamespace(state=self.ends_as)
-
-    @staticmethod
-    def _version(name: str) -> Any:
-        return SimpleNamespace(display_name=name, pipeline_version_id=f"id of {name}")
 
 
 @pytest.fixture(scope="module")
