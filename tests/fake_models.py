@@ -115,11 +115,12 @@ class FakeModels:
 
 
 class FakeFeedback:
-    """A feedback service that answers what it was told."""
+    """A feedback service that answers what it was told, by path."""
 
     def __init__(self) -> None:
         self.seen: list[Seen] = []
         self.status = 0
+        self.told: dict[str, Any] = {}
 
     def app(self) -> Starlette:
         return Starlette(routes=[Route("/{rest:path}", self._answer, methods=["GET", "POST"])])
@@ -130,7 +131,7 @@ class FakeFeedback:
         if self.status:
             return Response("Traceback (most recent call last)", self.status)
         status = {"/feedback": 201, "/retrain": 202}.get(request.url.path, 200) if request.method == "POST" else 200
-        return JSONResponse({"path": request.url.path}, status)
+        return JSONResponse(self.told.get(request.url.path, {"path": request.url.path}), status)
 
 
 @contextlib.contextmanager

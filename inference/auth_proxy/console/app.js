@@ -12,6 +12,9 @@ const WORDS = {
     retrainTitle: "Entraînement", start: "Lancer un entraînement", started: "Entraînement demandé :", progress: "Nouvelles corrections",
     all: "tous", pending: "en attente", trusted: "de confiance", approved: "acceptée", agreed: "concordante", rejected: "refusée",
     lost: "La session est terminée, reconnectez-vous.", away: "La passerelle ne répond pas.", pendingRecord: "La réponse n'est pas encore enregistrée ; une correction attendra peut-être un instant.",
+    wrong: "Le nom ou le mot de passe est faux.", tooMany: "Trop de demandes, réessayez dans un instant.", busy: "Le service ne peut pas répondre pour l'instant.",
+    waiting: "en attente", running: "en cours", succeeded: "terminé", failed: "échoué", cause: "Cause", manual: "à la main", threshold: "assez de corrections",
+    requested_by: "Demandé par", corrections: "Corrections", created: "Demandé", finished: "Terminé", reason: "Raison", promoted: "Mis en service", kept: "Non mis en service",
   },
   en: {
     skip: "Skip to content", predict: "Classify", review: "Corrections", retrain: "Training", logout: "Log out", docs: "API",
@@ -24,6 +27,9 @@ const WORDS = {
     retrainTitle: "Training", start: "Start a training run", started: "Training run asked for:", progress: "New corrections",
     all: "all", pending: "pending", trusted: "trusted", approved: "approved", agreed: "agreed", rejected: "rejected",
     lost: "The session is over, please log in again.", away: "The gateway does not answer.", pendingRecord: "The answer is not stored yet; a correction may have to wait a moment.",
+    wrong: "The name or the password is wrong.", tooMany: "Too many requests, try again in a moment.", busy: "The service cannot answer right now.",
+    waiting: "waiting", running: "running", succeeded: "done", failed: "failed", cause: "Cause", manual: "by hand", threshold: "enough corrections",
+    requested_by: "Asked for by", corrections: "Corrections", created: "Asked for", finished: "Finished", reason: "Reason", promoted: "Put into service", kept: "Not put into service",
   },
 };
 const STATES = ["pending", "trusted", "approved", "agreed", "rejected"];
@@ -47,11 +53,12 @@ function element(tag, text, attributes = {}) {
   return made;
 }
 
-function say(text, bad = false) {
+function say(text, bad = false, fine = "") {
   const message = byId("message");
-  message.textContent = text;
+  message.replaceChildren(text, ...(fine ? [element("span", fine, { class: "fine" })] : []));
   message.hidden = !text;
   message.classList.toggle("bad", bad);
+  if (text) message.scrollIntoView({ block: "nearest" });
 }
 
 class Refused extends Error {
@@ -104,9 +111,13 @@ function onSubmit(id, work) {
   });
 }
 
+// What a person can do about it in her language; the gateway's own words, and where to look for them, in small print.
 function tell(error) {
   if (!(error instanceof Refused)) throw error;
-  say(error.requestId ? `${error.message} (${error.requestId})` : error.message, true);
+  const known = { 401: token ? "" : word("wrong"), 429: word("tooMany"), 502: word("busy"), 503: word("busy"), 504: word("busy") };
+  const text = (error.requestId && known[error.status]) || error.message;
+  const fine = [text === error.message ? "" : error.message, error.requestId].filter(Boolean).join(", ");
+  say(text, true, fine);
 }
 
 function claims() {
@@ -184,6 +195,7 @@ function fillChoices() {
   byId("state").value = state;
 }
 
+const when = (time) => (time ? new Date(time).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" }) : "");
 const percent = (share) => new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 1 }).format(share);
 
 function draw(prediction) {
@@ -191,8 +203,11 @@ function draw(prediction) {
   byId("degraded").hidden = !prediction.degraded;
   byId("top").replaceChildren(...prediction.top.map((candidate) => {
     const row = element("li", "");
-    const text = `${label(candidate.code)} (${candidate.code}) ${percent(candidate.probability)}`;
-    row.append(element("span", text), element("meter", "", { min: 0, max: 1, value: candidate.probability, "aria-label": text }));
+    const name = `${label(candidate.code)} (${candidate.code})`;
+    row.append(
+      element("span", name), element("span", percent(candidate.probability)),
+      element("meter", "", { min: 0, max: 1, value: candidate.probability, "aria-label": name }),
+    );
     return row;
   }));
   const said = (one) => (one ? `${label(one.code)} ${percent(one.probability)}` : word("none"));
@@ -209,13 +224,13 @@ function correctionCard(item) {
   const instead = item.predicted ? ` ${word("instead")} ${label(item.predicted)}` : "";
   card.append(
     element("p", `${label(item.code)} (${item.code})${instead}`),
-    element("p", `${word(item.state)}, ${word("by")} ${item.user}, ${new Date(item.created).toLocaleString(language)}`),
+    element("p", `${word(item.state)}, ${word("by")} ${item.user}, ${when(item.created)}`),
   );
   if (item.product && item.product.designation) card.append(element("p", item.product.designation));
   if (item.comment) card.append(element("p", item.comment));
   if (item.state === "pending") {
     for (const decision of ["approve", "reject"]) {
-      const button = element("button", word(decision), { type: "button" });
+      const button = element("button", word(decision), { type: "button", class: decision === "approve" ? "" : "quiet" });
       button.addEventListener("click", async () => {
         say("");
         try {
@@ -249,14 +264,25 @@ async function listRuns() {
   const { body } = await call("/retrain");
   const progress = body.progress;
   byId("progress").textContent = progress ? `${word("progress")}: ${progress.corrections} / ${progress.needed}` : "";
-  byId("runs").replaceChildren(...(body.runs || []).map((run) => {
-    const card = element("li", "");
-    for (const [name, value] of Object.entries(run)) {
-      if (value === null || value === "") continue;
-      card.append(element("p", `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`));
-    }
-    return card;
-  }));
+  byId("runs").replaceChildren(...(body.runs || []).map(runCard));
+}
+
+function runCard(run) {
+  const card = element("li", "");
+  card.append(element("p", word(run.state)));
+  const facts = {
+    cause: word(run.cause), requested_by: run.requested_by, corrections: run.corrections,
+    created: when(run.created), finished: when(run.finished), reason: run.reason,
+  };
+  const { verdict } = run;
+  if (verdict) facts[verdict.promoted ? "promoted" : "kept"] = [verdict.release, ...verdict.reasons].filter(Boolean).join("; ");
+  const list = element("dl", "");
+  for (const [name, value] of Object.entries(facts)) {
+    if (value === null || value === undefined || value === "") continue;
+    list.append(element("dt", word(name)), element("dd", String(value)));
+  }
+  card.append(list, element("p", run.run_id, { class: "fine" }));
+  return card;
 }
 
 onSubmit("login-form", async (form) => {
@@ -279,6 +305,7 @@ onSubmit("predict-form", async (form) => {
   attempt = crypto.randomUUID ? crypto.randomUUID() : String(Math.random()).slice(2) + Date.now();
   byId("feedback-form").reset();
   draw(body);
+  byId("category").scrollIntoView({ block: "nearest" });
   if (reply.headers.get("Prediction-Record") !== "stored") say(word("pendingRecord"));
 });
 

@@ -26,7 +26,7 @@ function media(document_, content) {
 
 function operation(document_, path, method, about) {
   const section = element("section", "", [element("h2", `${method.toUpperCase()} ${path}`)]);
-  section.append(element("p", [about.summary, about.description].filter(Boolean).join(" — ")));
+  section.append(element("p", about.description || about.summary || ""));
   section.append(element("p", about["x-role"] ? `role: ${about["x-role"]}` : "open to everybody"));
   if (about.requestBody) section.append(element("h3", "Body"), ...media(document_, about.requestBody.content));
   section.append(element("h3", "Answers"));

@@ -70,6 +70,7 @@ def test_a_wrong_password_is_told(page: Any) -> None:
     enter(page, "ada", "not the password")
     page.wait_for_selector("#message.bad")
 
+    assert "Le nom ou le mot de passe est faux." in page.inner_text("#message")
     assert page.is_visible("#login")
 
 
@@ -91,6 +92,39 @@ def test_an_admin_starts_a_run_and_lists_corrections(page: Any, gateway: Gateway
 
     asked = {(seen.method, seen.path) for seen in gateway.feedback.seen}
     assert {("POST", "/retrain"), ("GET", "/retrain"), ("GET", "/feedback")} <= asked
+
+
+def test_a_run_and_its_verdict_are_told_in_words(page: Any, gateway: Gateway) -> None:
+    verdict = {"promoted": False, "release": "r-1", "reasons": ["weighted F1 fell by 0.02"], "metrics": {}}
+    run = {"run_id": "retrain-000001-ab", "state": "succeeded", "cause": "threshold", "requested_by": "trigger"}
+    run |= {"corrections": 50, "snapshot": "ab", "created": "2026-01-02T03:04:05Z", "started": None, "finished": None}
+    gateway.feedback.told["/retrain"] = {"runs": [run | {"reason": None, "verdict": verdict}], "progress": None}
+    enter(page, "ada")
+    page.click("[data-view=retrain]")
+    page.wait_for_selector("#runs li")
+
+    shown = page.inner_text("#runs li")
+    assert all(words in shown for words in ("terminé", "assez de corrections", "2 janv. 2026", "retrain-000001-ab"))
+    assert "Non mis en service\nr-1; weighted F1 fell by 0.02" in shown
+    assert not [name for name in ("requested_by", "null", "{") if name in shown]
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_no_page_is_wider_than_its_window(page: Any, gateway: Gateway, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 700})
+    enter(page, "ada")
+    page.fill("#designation", "Piscine" * 20)
+    page.click("#predict-form button")
+    page.wait_for_selector("#top li")
+    widths = [page.evaluate("document.documentElement.scrollWidth")]
+    for view in ("review", "retrain"):
+        page.click(f"[data-view={view}]")
+        widths.append(page.evaluate("document.documentElement.scrollWidth"))
+    page.goto(f"{gateway.url}/docs")
+    page.wait_for_selector("h2")
+    widths.append(page.evaluate("document.documentElement.scrollWidth"))
+
+    assert [width] * 4 == widths
 
 
 def test_the_language_can_be_changed_and_logging_out_forgets(page: Any) -> None:
