@@ -51,7 +51,8 @@ def _train(options: argparse.Namespace, console: Console) -> None:
     """Run the compiled pipeline on this machine and put the release into service if it passes the gate."""
     from pipelines import local, warm_up  # noqa: PLC0415 - kfp takes seconds, and --help needs none of it
 
-    settings, package = Settings(), compile_training()
+    settings = Settings()
+    package = compile_training(settings.state / "training.yaml")
     raw = options.raw if _elsewhere(options.raw) else str(data.ensure_raw(_data_settings(options)).absolute())
     arguments = fit(_arguments(options, settings, raw), declared(package))
     with warm_up.tracking(settings.tracking, settings.experiment):
@@ -72,6 +73,13 @@ def _submit(options: argparse.Namespace, console: Console) -> None:
     console.print(json.dumps({"run_id": run_id, "run_name": name}), highlight=False)
     if options.wait_s:
         submit.wait(client, run_id, options.wait_s)
+
+
+def _bootstrap(_: argparse.Namespace, console: Console) -> None:
+    """Put a first release into service where there is none: sample catalogue, training, promotion."""
+    from pipelines import bootstrap  # noqa: PLC0415 - kfp takes seconds, and --help needs none of it
+
+    bootstrap.run(Settings(), bootstrap.BootstrapSettings(), console)
 
 
 def _register(options: argparse.Namespace, console: Console) -> None:
@@ -118,6 +126,7 @@ def _parser() -> argparse.ArgumentParser:
         "train": _train,
         "submit": _submit,
         "schedule": _schedule,
+        "bootstrap": _bootstrap,
         "register": _register,
     }
     words = {name: commands.add_parser(name, help=do.__doc__, description=do.__doc__) for name, do in offered.items()}
