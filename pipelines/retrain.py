@@ -45,8 +45,11 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="RETRAIN_", frozen=True, use_attribute_docstrings=True, extra="ignore")
 
-    launcher: Literal["local", "kfp"] = "local"
-    """Where runs are started: on this machine, or on Kubeflow Pipelines."""
+    launcher: Literal["local", "kfp", "job"] = "local"
+    """Where runs are started: on this machine, on Kubeflow Pipelines, or as Jobs of a namespace."""
+
+    namespace: str = "product-classifier"
+    """Namespace of the Jobs."""
 
     host: str = "127.0.0.1"
     """Address to be woken at."""
@@ -171,6 +174,11 @@ def make_launcher(settings: Settings, pipeline: PipelineSettings, store: ObjectS
     """Return the launcher this deployment uses."""
     if settings.launcher == "local":
         return LocalLauncher(pipeline.state / "runs")
+    if settings.launcher == "job":
+        from components.cluster_api import ClusterApi  # noqa: PLC0415 - only a cluster needs its client
+        from pipelines.job_launcher import JobLauncher  # noqa: PLC0415 - likewise
+
+        return JobLauncher(ClusterApi(settings.namespace))
     from pipelines.compile import compile_training  # noqa: PLC0415 - imports kfp, which takes seconds
     from pipelines.kfp_launcher import KfpLauncher  # noqa: PLC0415 - likewise
     from pipelines.submit import connect  # noqa: PLC0415 - likewise

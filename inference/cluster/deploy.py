@@ -29,7 +29,7 @@ def deploy(commands: Commands, settings: Settings) -> None:
     patch = ("--type=merge", "--patch-file", str(MANIFESTS / "platform/kserve/storage-initializer.yaml"))
     commands.kubectl("patch", "clusterstoragecontainer", "default", *patch)
     has_kubeflow = commands.get("service", "ml-pipeline", "--namespace", KUBEFLOW) is not None
-    commands.say("pipeline runs " + ("go to Kubeflow Pipelines" if has_kubeflow else "stay in the trigger's own pod"))
+    commands.say("pipeline runs " + ("go to Kubeflow Pipelines" if has_kubeflow else "are Jobs"))
     folder = write_kustomization(settings, with_kubeflow=has_kubeflow)
     commands.kubectl("apply", "-f", str(MANIFESTS / "base/namespace.yaml"))
     objects = list(yaml.safe_load_all(commands.kubectl("kustomize", str(folder))))
