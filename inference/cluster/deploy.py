@@ -18,18 +18,14 @@ from inference.cluster.waiting import Object
 
 MANIFESTS = Path("manifests")
 RENDERED = Path("build/deploy")
-WITHOUT_KUBEFLOW = MANIFESTS / "components/pipeline-in-pod"
-ONCE = ("bucket", "bootstrap")
-"""Jobs. What a Job runs cannot be changed, so one of another commit is replaced."""
+WITHOUT_KUBEFLOW = MANIFESTS / "components/without-kubeflow"
 
 
 def deploy(commands: Commands, settings: Settings) -> None:
     """Do it all, in order."""
     waiting.for_platform(commands)
-    patch = ("--type=merge", "--patch-file", str(MANIFESTS / "platform/kserve/storage-initializer.yaml"))
-    commands.kubectl("patch", "clusterstoragecontainer", "default", *patch)
     has_kubeflow = commands.get("service", "ml-pipeline", "--namespace", KUBEFLOW) is not None
-    commands.say("pipeline runs " + ("go to Kubeflow Pipelines" if has_kubeflow else "are Jobs"))
+    commands.say("pipeline runs " + ("go to Kubeflow Pipelines" if has_kubeflow else "are Jobs of this namespace"))
     folder = write_kustomization(settings, with_kubeflow=has_kubeflow)
     commands.kubectl("apply", "-f", str(MANIFESTS / "base/namespace.yaml"))
     objects = list(yaml.safe_load_all(commands.kubectl("kustomize", str(folder))))
@@ -65,7 +61,8 @@ def _from_build(path: Path) -> str:
 
 
 def _forget_other_jobs(commands: Commands, wanted: Mapping[str, Object]) -> None:
-    for name in ONCE:
+    """Remove the Jobs of another commit: what a Job runs cannot be changed."""
+    for name in waiting.ONCE:
         found = commands.get("job", name, "--namespace", NAMESPACE)
         if found and _images(found) != _images(wanted[name]):
             commands.kubectl("delete", "job", name, "--namespace", NAMESPACE, "--wait")

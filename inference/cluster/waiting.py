@@ -7,6 +7,8 @@ from typing import Any
 from inference.cluster.commands import CommandFailed, Commands
 
 PAUSE_S = 2.0
+ONCE = ("bucket", "bootstrap")
+"""Jobs that belong to a deployment; the others are runs and simulations, which come and go."""
 KINDS = "inferenceservices.serving.kserve.io,statefulsets,deployments,jobs"
 CONTROLLER = "deployment/kserve-controller-manager"
 Object = Mapping[str, Any]
@@ -71,9 +73,9 @@ def _name(one: Object) -> str:
 
 
 def _is_part(one: Object) -> bool:
-    """Tell whether something else speaks for it: KServe's Deployments, the Jobs somebody made from a CronJob."""
+    """Tell whether something else speaks for it: an InferenceService for the Deployment that KServe made of it."""
     owners = {owner["kind"] for owner in one["metadata"].get("ownerReferences", [])}
-    return bool(owners & {"InferenceService", "CronJob"})
+    return "InferenceService" in owners or (one["kind"] == "Job" and one["metadata"]["name"] not in ONCE)
 
 
 def _account(commands: Commands, namespace: str, waiting: Mapping[str, str], failed: list[str]) -> str:

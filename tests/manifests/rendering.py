@@ -1,10 +1,12 @@
 """Render overlays as `kubectl apply -k` would, and walk through what comes out."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -16,18 +18,24 @@ Object = dict[str, Any]
 
 
 @cache
-def render(folder: Path) -> tuple[Object, ...]:
-    """Return the objects of a kustomization; skip where neither kubectl nor kustomize is installed."""
+def overlay(name: str, component: str = "") -> tuple[Object, ...]:
+    """Return the objects of an overlay, a component added; skip where neither kubectl nor kustomize is installed."""
     command = _renderer()
     if command is None:
         pytest.skip("neither kubectl nor kustomize is installed, so nothing can render the overlays")
-    done = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=False)
+    with TemporaryDirectory() as scratch:
+        content = {"resources": [_from(scratch, MANIFESTS / "overlays" / name)]}
+        if component:
+            content["components"] = [_from(scratch, MANIFESTS / "components" / component)]
+        (Path(scratch) / "kustomization.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+        done = subprocess.run([*command, scratch], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return tuple(one for one in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader) if one)
 
 
-def overlay(name: str) -> tuple[Object, ...]:
-    return render(MANIFESTS / "overlays" / name)
+def _from(folder: str, path: Path) -> str:
+    """Kustomize takes no absolute paths."""
+    return os.path.relpath(path, os.path.realpath(folder))
 
 
 def pods(objects: tuple[Object, ...]) -> Iterator[tuple[str, Object]]:
@@ -42,6 +50,8 @@ def pods(objects: tuple[Object, ...]) -> Iterator[tuple[str, Object]]:
                 yield where, spec["jobTemplate"]["spec"]["template"]["spec"]
             case "InferenceService":
                 yield where, spec["predictor"]
+            case "ClusterStorageContainer":
+                yield where, {"containers": [spec["container"]]}
 
 
 def containers(pod: Object) -> list[Object]:

@@ -88,10 +88,17 @@ def test_what_is_not_ready_in_time_is_named() -> None:
         until_ready(cluster_with(workload(availableReplicas=1)), "ns", 0)
 
 
-def test_what_kserve_or_a_cronjob_made_is_their_business() -> None:
-    owned = job() | {"metadata": {"name": "simulation-1", "ownerReferences": [{"kind": "CronJob"}]}}
+def test_a_run_or_a_simulation_that_goes_on_or_failed_holds_up_no_deployment() -> None:
+    run = job({"type": "Failed", "status": "True", "message": "refused"}) | {"metadata": {"name": "retrain-7"}}
 
-    until_ready(cluster_with(workload(), owned), "ns", 0.1)
+    until_ready(cluster_with(workload(), run), "ns", 0.1)
+
+
+def test_the_deployment_of_an_inference_service_is_kserves_business() -> None:
+    made = workload(availableReplicas=0) | {"kind": "Deployment"}
+    made["metadata"] = {"name": "text-predictor-predictor", "ownerReferences": [{"kind": "InferenceService"}]}
+
+    until_ready(cluster_with(service("True"), made), "ns", 0.1)
 
 
 def test_a_cluster_without_kserve_is_refused_with_what_to_do() -> None:
