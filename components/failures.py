@@ -24,6 +24,25 @@ def recorded(step: str, run_id: str, store: str) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def explained(run_id: str, store: str) -> Iterator[None]:
+    """Around a whole run on this machine: write why it ended when none of its steps could, killed for example."""
+    try:
+        yield
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
+        if run_id and _unexplained(run_id, store):
+            stopped = not isinstance(error, Exception)
+            record("training", run_id, store, "the run was stopped" if stopped else str(error))
+        raise
+
+
+def _unexplained(run_id: str, store: str) -> bool:
+    try:
+        return Ledger(open_store(store)).failure(run_id) is None
+    except (ProductClassifierError, ValueError):
+        return False
+
+
 def record(step: str, run_id: str, store: str, reason: str) -> None:
     """Write why a run failed; a store that is away must not hide the failure itself."""
     with suppress(ProductClassifierError, ValueError):

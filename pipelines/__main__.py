@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -49,13 +49,15 @@ def _compile(options: argparse.Namespace, console: Console) -> None:
 
 def _train(options: argparse.Namespace, console: Console) -> None:
     """Run the compiled pipeline on this machine and put the release into service if it passes the gate."""
+    from components import failures  # noqa: PLC0415 - needs what only trainings install
     from pipelines import local, warm_up  # noqa: PLC0415 - kfp takes seconds, and --help needs none of it
 
     settings = Settings()
     package = compile_training(settings.state / "training.yaml")
     raw = options.raw if _elsewhere(options.raw) else str(data.ensure_raw(_data_settings(options)).absolute())
     arguments = fit(_arguments(options, settings, raw), declared(package))
-    with warm_up.tracking(settings.tracking, settings.experiment):
+    run_id, store = str(arguments.get("run_id", "")), str(arguments["store"])
+    with failures.explained(run_id, store), warm_up.tracking(settings.tracking, settings.experiment):
         outcome = local.run(package, arguments, settings.state / "pipeline", console)
     report.show(outcome, console)
 
@@ -92,6 +94,20 @@ def _register(options: argparse.Namespace, console: Console) -> None:
     console.print(f"release {options.release}: {said}", highlight=False)
 
 
+def _releases(_: argparse.Namespace, console: Console) -> None:
+    """List the releases that are kept, and which of them is in service."""
+    from pipelines import releases  # noqa: PLC0415 - needs what only trainings install
+
+    releases.show(Settings(), console)
+
+
+def _rollback(options: argparse.Namespace, console: Console) -> None:
+    """Put a kept release into service again, by default the one before the current."""
+    from pipelines import releases  # noqa: PLC0415 - needs what only trainings install
+
+    releases.back(Settings(), options.release, console)
+
+
 def _schedule(options: argparse.Namespace, console: Console) -> None:
     """Let Kubeflow Pipelines look for corrections by itself, in place of the retrain trigger's own process."""
     from pipelines import schedule, submit  # noqa: PLC0415 - kfp takes seconds, and --help needs none of it
@@ -120,7 +136,7 @@ def _data_settings(options: argparse.Namespace) -> data.DataSettings:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipelines", description=__doc__)
     commands = parser.add_subparsers(dest="name", required=True, metavar="command")
-    offered = {
+    offered: dict[str, Callable[[argparse.Namespace, Console], None]] = {
         "data": _data,
         "compile": _compile,
         "train": _train,
@@ -128,6 +144,8 @@ def _parser() -> argparse.ArgumentParser:
         "schedule": _schedule,
         "bootstrap": _bootstrap,
         "register": _register,
+        "releases": _releases,
+        "rollback": _rollback,
     }
     words = {name: commands.add_parser(name, help=do.__doc__, description=do.__doc__) for name, do in offered.items()}
     for name, do in offered.items():
@@ -136,6 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("data", "train"):
         words[name].add_argument("--raw", help="folder with the raw files, train also takes s3://bucket/prefix (RAW)")
         words[name].add_argument("--products", type=int, help="size of the sample, where one is made (PRODUCTS)")
+    words["rollback"].add_argument("release", nargs="?", default="", help="its id; by default the one before")
     words["register"].add_argument("release", help="its id, a folder of models/ in the object store")
     words["submit"].add_argument("--raw", required=True, help="s3://bucket/prefix of the raw files")
     words["submit"].add_argument("--rollout", required=True, help="where the cluster puts releases into service")

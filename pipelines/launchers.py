@@ -20,6 +20,8 @@ from product_classifier.retraining.launcher import Execution
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 LOOK_EVERY_S = 0.05
+NICENESS = 5
+"""A run shares the machine with the servers, and they come first."""
 Command = Callable[[str, str], Sequence[str]]
 
 
@@ -104,6 +106,7 @@ def main(folder: Path, command: Sequence[str]) -> int:
                 started.write(str(os.getpid()))
         except FileExistsError:
             return 0
+        os.nice(NICENESS)
         signal.signal(signal.SIGTERM, lambda *_: None)  # the group gets it: wait for the child's own answer
         # The child holds the lock too, so that the run counts as active until the last of its processes is gone.
         code = subprocess.call(list(command), pass_fds=[descriptor])  # noqa: S603 - our own command

@@ -10,7 +10,14 @@ from pipelines.settings import Settings
 from product_classifier.errors import ProductClassifierError
 
 PARAMS = Path("params.yaml")
-SECTIONS = {"prepare_catalogue": "", "split_catalogue": "", "train_text": "text_", "train_image": "image_"}
+SECTIONS = {
+    "prepare_catalogue": "",
+    "split_catalogue": "",
+    "train_text": "text_",
+    "train_image": "image_",
+    "compare": "gate_",
+    "promote": "",
+}
 """Section of params.yaml to the prefix its numbers have as parameters of the pipeline; other sections are not its."""
 
 
@@ -36,6 +43,7 @@ def training_arguments(settings: Settings, raw: str, params: Path = PARAMS) -> d
         "tracking_uri": settings.tracking,
         "experiment": settings.experiment,
         "rollout": settings.rollout,
+        "service": settings.service_url,
         "git_commit": settings.commit,
     }
 

@@ -29,8 +29,8 @@ def show(outcome: Outcome, console: Console) -> None:
     verdict = json.loads(Path(outputs["verdict"].path).read_text(encoding="utf-8"))
     console.print(_table(scores))
     console.print(f"release  {outputs['release']}", highlight=False)
-    word = "promoted" if verdict["promote"] else "not promoted"
-    console.print(f"verdict  {word}: {verdict['reason']}", highlight=False)
+    word = "promoted" if verdict["promoted"] else "not promoted"
+    console.print(f"verdict  {word}: {'; '.join(verdict['reasons'])}", highlight=False)
     console.print(f"took     {sum(outcome.seconds.values()):.1f} s, logs in {outcome.folder / 'logs'}", highlight=False)
 
 

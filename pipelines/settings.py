@@ -28,6 +28,9 @@ class Settings(BaseSettings):
     rollout_url: str = Field(default="", validation_alias="ROLLOUT_URL")
     """Where a release is put into service (ROLLOUT_URL); the folder of releases below the state by default."""
 
+    service_url: str = Field(default="", validation_alias="SERVICE_URL")
+    """Where the fusion answers, for the smoke test of a new release (SERVICE_URL); none is asked by default."""
+
     raw_url: str = Field(default="", validation_alias="RAW_URL")
     """Raw files that a run on Kubeflow Pipelines reads, s3://bucket/prefix (RAW_URL); `raw` of the store by default."""
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from kfp import dsl
 
+from components.compare.component import compare
 from components.evaluate.component import evaluate
 from components.fit_fusion.component import fit_fusion
 from components.merge_corrections.component import merge_corrections
@@ -34,6 +35,7 @@ def training(
     experiment: str = "product-classifier",
     run_id: str = "",
     snapshot: str = "",
+    service: str = "",
     git_commit: str = "",
     seed: int = 27,
     max_reject_share: float = 0.05,
@@ -52,6 +54,14 @@ def training(
     image_budget_s: float = 20.0,
     image_learning_rate: float = 0.004,
     image_encoder: str = "",
+    gate_min_gain: float = 0.002,
+    gate_confidence: float = 0.9,
+    gate_min_items: int = 10,
+    gate_max_drop: float = 0.25,
+    gate_max_slowdown: float = 3.0,
+    gate_slow_ms: float = 50.0,
+    gate_resamples: int = 2000,
+    smoke_deadline_s: float = 180.0,
 ) -> Result:
     run = {"run_id": run_id, "store": store}
 
@@ -114,15 +124,35 @@ def training(
         **run,
     )
 
+    compared = compare(
+        release=release.outputs["Output"],
+        raw=raw,
+        test=test,
+        rollout=rollout,
+        min_gain=gate_min_gain,
+        confidence=gate_confidence,
+        min_items=gate_min_items,
+        max_drop=gate_max_drop,
+        max_slowdown=gate_max_slowdown,
+        slow_ms=gate_slow_ms,
+        resamples=gate_resamples,
+        seed=seed,
+        **run,
+    )
+
     promoted = promote(
         release=release.outputs["Output"],
-        store=store,
+        decision=compared.outputs["decision"],
+        report=compared.outputs["report"],
         tracking_uri=tracking_uri,
         experiment=experiment,
         rollout=rollout,
+        service=service,
+        smoke_deadline_s=smoke_deadline_s,
+        **run,
     )
 
-    for task in (corrections, catalogue, splits, fusion, judged, release, promoted):
+    for task in (corrections, catalogue, splits, fusion, judged, release, compared, promoted):
         place(task, SMALL)
     for task in (text, image):
         place(task, LARGE)

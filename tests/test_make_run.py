@@ -120,7 +120,7 @@ def test_a_model_server_that_is_killed_comes_back(run: MakeRun) -> None:
 
 def test_every_line_names_its_service(run: MakeRun) -> None:
     predict(run, designation="Piscine gonflable")
-    names = "local|text-predictor|image-predictor|fusion-transformer|feedback-service|auth-proxy"
+    names = "local|text-predictor|image-predictor|fusion-transformer|feedback-service|retrain-trigger|auth-proxy"
     lines = [line for line in run.said.partition("Ready after")[0].splitlines() if line]
 
     assert [] == [line for line in lines if not re.match(rf"[\d:.]+ \w+ +({names}) ", line)]

@@ -6,30 +6,47 @@ from components import image
 @dsl.component(base_image=image.TRAINER, install_kfp_package=False)
 def promote(
     release: str,
+    decision: dsl.Input[dsl.Artifact],
+    report: dsl.Input[dsl.HTML],
     store: str,
     tracking_uri: str,
     experiment: str,
     rollout: str,
+    service: str,
+    smoke_deadline_s: float,
+    run_id: str,
     verdict: dsl.Output[dsl.Artifact],
 ) -> bool:
-    """Put the release into service if there is no champion or it is not worse; return whether it was.
+    """Put the release into service if the gate lets it pass; return whether it is.
 
     Args:
         release: Id of a published release.
+        decision: What the gate decided about it, and all it was told.
+        report: The comparison as a page.
         store: Where it was published: file:///folder or s3://bucket.
         tracking_uri: Where MLflow is; the alias champion is moved there.
         experiment: Name of the MLflow experiment.
-        rollout: Where releases are put into service: file:///folder.
+        rollout: Where releases are put into service: file:///folder or kserve://namespace.
+        service: Base URL of the fusion's server for the smoke test; empty: there is none to ask.
+        smoke_deadline_s: How long the servers may take to answer with the release.
+        run_id: The run whose verdict this is; empty for a training by hand.
     """
     from pathlib import Path
 
+    from components import failures
     from components.promote import step
 
-    return step.run(
-        release=release,
-        store=store,
-        tracking_uri=tracking_uri,
-        rollout=rollout,
-        verdict=Path(verdict.path),
-        experiment=experiment,
-    )
+    with failures.recorded("promote", run_id, store):
+        return step.run(
+            release=release,
+            decision=Path(decision.path),
+            report=Path(report.path),
+            store=store,
+            tracking_uri=tracking_uri,
+            rollout=rollout,
+            verdict=Path(verdict.path),
+            service=service,
+            run_id=run_id,
+            experiment=experiment,
+            smoke_deadline_s=smoke_deadline_s,
+        )

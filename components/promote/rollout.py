@@ -1,6 +1,7 @@
 """Where a release is put into service. On a laptop that is a file which names the release the servers read."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -9,6 +10,9 @@ from components.published import materialise
 from product_classifier.errors import BundleRefused
 from product_classifier.release import open_release
 from product_classifier.store import ObjectStore
+
+KEPT = 5
+"""Releases that stay on disk; the one in service and the one before it are always among them."""
 
 
 class Rollout(Protocol):
@@ -51,6 +55,7 @@ class LocalRollout:
 
     def switch(self, release_id: str) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
+        before = self._pointer.read_text(encoding="utf-8").strip() if self._pointer.exists() else ""
         materialise(self._store, release_id, self._folder)
         new = self._pointer.with_name(f".champion-{os.getpid()}")
         with new.open("w", encoding="utf-8") as file:
@@ -59,6 +64,14 @@ class LocalRollout:
             os.fsync(file.fileno())
         new.replace(self._pointer)
         _sync(self._folder)
+        if before != release_id:
+            self._prune(release_id, before)
+
+    def _prune(self, *in_use: str) -> None:
+        """Remove the oldest releases; the store has them all, and a switch to one brings it back."""
+        others = sorted(path for path in self._folder.glob("r-*") if path.name not in in_use)
+        for old in others[: max(len(others) + len(in_use) - KEPT, 0)]:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _on_cluster(namespace: str, store: ObjectStore) -> Rollout:

@@ -1,50 +1,106 @@
-"""Let the gate decide about a release, and put it into service if it passes."""
+"""Do what the gate decided about a release: put it into service, or leave the champion where it is."""
 
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from components.promote.rollout import open_rollout
+from components.promote.history import Promotion, find, record
+from components.promote.rollout import Rollout, open_rollout
+from components.promote.smoke import Smoke
+from components.promote.switch import Switch, Switched
 from components.tracking import Tracking
-from product_classifier.errors import BundleRefused, ObjectNotFound
-from product_classifier.gate import Candidate, judge
-from product_classifier.store import ObjectStore, open_store
+from product_classifier.errors import RunSuperseded
+from product_classifier.gate import Limits
+from product_classifier.retraining import Ledger, Verdict, is_over, write_verdict
+from product_classifier.store import open_store
 
 
 def run(
-    release: str, store: str, tracking_uri: str, rollout: str, verdict: Path, experiment: str = "product-classifier"
+    release: str,
+    decision: Path,
+    report: Path,
+    store: str,
+    tracking_uri: str,
+    rollout: str,
+    verdict: Path,
+    service: str = "",
+    run_id: str = "",
+    experiment: str = "product-classifier",
+    smoke_deadline_s: float = 180.0,
 ) -> bool:
-    """Promote the published release or keep the champion; write the verdict (JSON) and return whether it was promoted.
+    """Promote the release if the gate lets it pass; write the verdict (JSON) and return whether it is in service now.
 
-    Safe to repeat: a release that is already in service ties with itself, and the rest is done again.
+    Safe to repeat: how a promotion ended is kept, and an attempt after that says the same again.
+
+    Args:
+        release: Id of a published release.
+        decision: What `compare` decided about it.
+        report: The page `compare` made of it.
+        store: Where releases are published: file:///folder or s3://bucket.
+        tracking_uri: Where MLflow is; the alias champion is moved there.
+        rollout: Where releases are put into service: file:///folder or kserve://namespace.
+        verdict: What became of it.
+        service: Base URL of the fusion's server; empty: there is none to ask.
+        run_id: The run this belongs to; empty for a training by hand.
+        experiment: Name of the MLflow experiment.
+        smoke_deadline_s: How long the servers may take to answer with the release.
     """
     objects = open_store(store)
-    service = open_rollout(rollout, objects)
-    champion = service.current()
-    decision = judge(_published(objects, release), None if champion is None else _published(objects, champion))
-    if decision.promote:
-        service.switch(release)
-    record = {"release": release, "decided": datetime.now(UTC).isoformat(timespec="seconds"), **decision.to_json()}
-    content = json.dumps(record, indent=2).encode()
+    found = json.loads(decision.read_text(encoding="utf-8"))
+    ended = find(objects, release)
+    if ended is None:
+        smoke = Smoke(service, Limits(**found["limits"]), smoke_deadline_s)
+        switch = Switch(objects, open_rollout(rollout, objects), smoke)
+        promotion = _promotion(found, _carry_out(found, switch, run_id))
+        ended = record(objects, promotion, report.read_bytes())
     verdict.parent.mkdir(parents=True, exist_ok=True)
-    verdict.write_bytes(content)
-    objects.put(f"reports/promotions/{release}.json", content)
-    if decision.promote:
+    verdict.write_text(ended.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    if run_id:
+        write_verdict(Ledger(objects), _verdict(ended, run_id))
+    if ended.promoted:
         Tracking(tracking_uri, experiment).crown(release)
-    return decision.promote
+    return ended.promoted
 
 
-def _published(store: ObjectStore, release: str) -> Candidate:
-    key = f"models/{release}/release.json"
-    try:
-        return _candidate(release, json.loads(store.get(key))["metrics"])
-    except ObjectNotFound as error:
-        raise ObjectNotFound(f"release {release!r} was never published: {error}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise BundleRefused(f"{key}: is not the record of a release ({error})") from error
+def _carry_out(found: dict[str, Any], switch: Switch, run_id: str) -> Switched:
+    reasons = tuple(found["reasons"])
+    if not found["promote"]:
+        return Switched(done=False, reasons=reasons)
+    if trouble := _overtaken(switch.rollout, found):
+        return Switched(done=False, reasons=(trouble,))
+    if run_id and is_over(Ledger(switch.store), run_id):
+        raise RunSuperseded(f"run {run_id!r} is over; {found['release']} stays out of service")
+    switched = switch.put_into_service(found["release"], found["champion"])
+    return Switched(switched.done, switched.reasons or reasons)
 
 
-def _candidate(release: str, metrics: Mapping[str, Any]) -> Candidate:
-    return Candidate(release, float(metrics["fusion"]["weighted_f1"]), str(metrics["test_set"]))
+def _overtaken(rollout: Rollout, found: dict[str, Any]) -> str:
+    """Return why the comparison is no longer about the release in service."""
+    now = rollout.current()
+    if now in {found["champion"], found["release"]}:
+        return ""
+    return f"the champion changed from {found['champion']} to {now} while this release was being judged"
+
+
+def _promotion(found: dict[str, Any], switched: Switched) -> Promotion:
+    return Promotion(
+        release=found["release"],
+        champion=found["champion"],
+        promoted=switched.done,
+        reasons=switched.reasons,
+        metrics={name: found[name] for name in ("before", "after", "confidence", "test_set")},
+        decided=datetime.now(UTC),
+    )
+
+
+def _verdict(ended: Promotion, run_id: str) -> Verdict:
+    return Verdict(
+        run_id=run_id,
+        promoted=ended.promoted,
+        release=ended.release,
+        champion=ended.champion,
+        reasons=ended.reasons,
+        metrics=ended.metrics,
+        created=ended.decided,
+    )

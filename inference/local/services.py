@@ -47,6 +47,22 @@ def services(settings: Settings) -> tuple[Service, ...]:
                 "FEEDBACK_PORT": str(port + 2),
                 "FEEDBACK_INTERNAL_TOKEN": shared_secret,
                 "FEEDBACK_STATE_DIR": str(settings.state_dir.resolve()),
+                "FEEDBACK_STORE_URL": settings.given_store_url,
+                "FEEDBACK_TRIGGER_URL": f"http://{HOST}:{port + 3}",
+            },
+        ),
+        Service(
+            "retrain-trigger",
+            (sys.executable, "-m", "pipelines.retrain"),
+            {"http": port + 3},
+            {
+                "RETRAIN_HOST": HOST,
+                "RETRAIN_PORT": str(port + 3),
+                "RETRAIN_TOKEN": shared_secret,
+                "RETRAIN_LAUNCHER": "local",
+                "STATE_DIR": str(settings.state_dir.resolve()),
+                "STORE_URL": settings.given_store_url,
+                "SERVICE_URL": f"http://{HOST}:{port + 15}",
             },
         ),
         Service(

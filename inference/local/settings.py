@@ -17,6 +17,9 @@ class Settings(BaseSettings):
     state_dir: Path = Path(".run")
     """Everything a run keeps: users, keys, releases, store, logs."""
 
+    given_store_url: str = Field(default="", validation_alias="STORE_URL")
+    """Object store, file:///folder or s3://bucket (STORE_URL); a folder below the state by default."""
+
     log_format: str = ""
     """`json` writes every line as JSON; anything else is for people."""
 
@@ -32,5 +35,5 @@ class Settings(BaseSettings):
 
     @property
     def store_url(self) -> str:
-        """The object store: a folder named like the bucket of a cluster."""
-        return f"file://{self.state_dir.resolve()}/store/product-classifier"
+        """The object store; by default a folder named like the bucket of a cluster."""
+        return self.given_store_url or f"file://{self.state_dir.resolve()}/store/product-classifier"

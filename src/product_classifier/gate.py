@@ -1,55 +1,135 @@
 """Decide whether a newly trained release may take the champion's place.
 
-Pure: scores in, verdict out. Whoever calls it says what it has read, and does what it is told.
+Pure: scores in, verdict out. Whoever calls it says what it has measured, and does what it is told.
 """
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """How well a release knows one category: F1, and the items that was measured on."""
+
+    f1: float
+    items: int
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A release as the gate sees it: how well its fusion does, and on which products that was measured."""
+    """A release as the gate sees it, judged on the frozen test set."""
 
     release: str
     weighted_f1: float
-    test_set: str
+    categories: Mapping[int, Category]
+    """By code; a release that tells other categories apart is no successor."""
+    ms_per_product: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the gate says, and why."""
+class Unreadable:
+    """The release in service, of which the store has no copy that could be judged."""
+
+    release: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a challenger must reach, and what it must not do."""
+
+    min_gain: float = 0.002
+    """How much higher its weighted F1 must be."""
+    confidence: float = 0.9
+    """In which share of the resamples it must be higher at all."""
+    min_items: int = 10
+    """Items of a category below which its F1 is chance."""
+    max_drop: float = 0.25
+    """By how much the F1 of such a category may fall."""
+    max_slowdown: float = 3.0
+    """How many times as long an answer may take."""
+    slow_ms: float = 50.0
+    """An answer within this time is fast enough, whatever the champion's takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the gate says, and why: all reasons against a release, or the one for it."""
 
     promote: bool
-    reason: str
-    challenger: Candidate
-    champion: Candidate | None
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+    reasons: tuple[str, ...]
 
 
-def judge(challenger: Candidate, champion: Candidate | None) -> Verdict:
-    """Promote the first release, and every one that is no worse than the champion on the same test set."""
-    promote, reason = _compare(challenger, champion)
-    return Verdict(promote, reason, challenger, champion)
+def judge(
+    challenger: Candidate,
+    champion: Candidate | Unreadable | None,
+    confidence: float = 0.0,
+    limits: Limits | None = None,
+) -> Decision:
+    """Let the first release pass, and every one that is better than the champion by a margin and nowhere far worse.
+
+    `confidence` is the share of resamples in which the challenger does better than the champion.
+    """
+    against = tuple(_against(challenger, champion, confidence, limits or Limits()))
+    return Decision(not against, against or (_in_favour(challenger, champion, confidence),))
 
 
-def _compare(challenger: Candidate, champion: Candidate | None) -> tuple[bool, str]:
-    new = challenger.weighted_f1
-    if not _is_score(new):
-        return False, f"{challenger.release} has weighted F1 {new}, which is no score"
-    if champion is None:
-        return True, "there is no champion yet"
-    old = champion.weighted_f1
-    if challenger.test_set != champion.test_set:
-        return True, f"{champion.release} was judged on other products, so its weighted F1 {old:.4f} says nothing here"
-    if not _is_score(old):
-        return True, f"the champion {champion.release} has weighted F1 {old}, which is no score"
-    if new < old:
-        return False, f"weighted F1 {new:.4f} is below the {old:.4f} of the champion {champion.release}"
-    return True, f"weighted F1 {new:.4f} is not below the {old:.4f} of the champion {champion.release}"
+def too_slow(new_ms: float, old_ms: float, limits: Limits) -> bool:
+    """Tell whether answers take so much longer that a release must not serve."""
+    return not (new_ms <= limits.slow_ms or new_ms <= limits.max_slowdown * old_ms)
+
+
+def _against(new: Candidate, old: Candidate | Unreadable | None, confidence: float, limits: Limits) -> Iterator[str]:
+    if not _is_score(new.weighted_f1):
+        yield f"{new.release} has weighted F1 {new.weighted_f1}, which is no score"
+        return
+    if isinstance(old, Unreadable):
+        yield f"the champion {old.release} cannot be judged, so nothing can be better: {old.reason}"
+        return
+    if old is None:
+        return
+    if new.categories.keys() != old.categories.keys():
+        yield f"{new.release} tells {len(new.categories)} categories apart, the champion {len(old.categories)} others"
+        return
+    yield from _no_better(new, old, confidence, limits)
+    yield from _collapses(new, old, limits)
+    if too_slow(new.ms_per_product, old.ms_per_product, limits):
+        yield (
+            f"an answer takes {new.ms_per_product:.0f} ms instead of {old.ms_per_product:.0f}, more than "
+            f"{limits.max_slowdown:g} times as long"
+        )
+
+
+def _no_better(new: Candidate, old: Candidate, confidence: float, limits: Limits) -> Iterator[str]:
+    gain = new.weighted_f1 - old.weighted_f1
+    if not _is_score(old.weighted_f1):
+        yield f"the champion {old.release} has weighted F1 {old.weighted_f1}, which is no score"
+    elif not gain >= limits.min_gain:
+        yield f"{_compared(new, old)}: {gain:+.4f}, at least {limits.min_gain:+.4f} is asked for"
+    elif not confidence >= limits.confidence:
+        yield (
+            f"{_compared(new, old)}, but it is better in {confidence:.1%} of the resamples only, "
+            f"{limits.confidence:.1%} are asked for"
+        )
+
+
+def _collapses(new: Candidate, old: Candidate, limits: Limits) -> Iterator[str]:
+    for code, before in old.categories.items():
+        after = new.categories[code]
+        if before.items >= limits.min_items and not before.f1 - after.f1 <= limits.max_drop:
+            yield f"category {code} collapses: F1 {after.f1:.2f} instead of {before.f1:.2f} on {before.items} products"
+
+
+def _in_favour(new: Candidate, old: Candidate | Unreadable | None, confidence: float) -> str:
+    if not isinstance(old, Candidate):
+        return "there is no champion yet"
+    gain = new.weighted_f1 - old.weighted_f1
+    return f"{_compared(new, old)}: {gain:+.4f}, and better in {confidence:.1%} of the resamples"
+
+
+def _compared(new: Candidate, old: Candidate) -> str:
+    return f"weighted F1 {new.weighted_f1:.4f} against {old.weighted_f1:.4f} of the champion {old.release}"
 
 
 def _is_score(value: float) -> bool:

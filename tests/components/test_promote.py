@@ -1,116 +1,299 @@
+"""What happens to the release in service while another one is promoted, with real servers behind it."""
+
 import json
-import shutil
+import pickle
+import zipfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-from mlflow import MlflowClient
 
-from components.promote import step
-from components.promote.rollout import LocalRollout, open_rollout
+from components.promote import releases, step
+from components.promote.rollout import KEPT, LocalRollout, open_rollout
+from components.promote.smoke import Smoke
+from components.promote.switch import Switch
 from components.tracking import TrackingUnavailable
-from product_classifier.errors import BundleRefused, ObjectNotFound
-from product_classifier.release import open_release
-from product_classifier.store import open_store
-from tests.components.bundles import Place
+from product_classifier import bundle, self_test
+from product_classifier.errors import (
+    BundleRefused,
+    ObjectNotFound,
+    ProductClassifierError,
+    RolloutFailed,
+    RunSuperseded,
+)
+from product_classifier.gate import Limits
+from product_classifier.release import Release, open_release
+from product_classifier.retraining import Ledger, request_run
+from tests.components.promotions import FakeTracking, Stage, slow_release
+from tests.inference.model_servers import served
+from tests.inference.tiny_release import make_release
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Let MLflow make its tables once, which takes it seconds."""
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
+CHAMPION = 1
 
 
 @pytest.fixture
-def place(tmp_path: Path, empty_database: Path) -> Place:
-    shutil.copy(empty_database, tmp_path / "mlflow.db")
-    return Place(tmp_path)
+def tracking(monkeypatch: pytest.MonkeyPatch) -> FakeTracking:
+    fake = FakeTracking()
+    monkeypatch.setattr(step, "Tracking", fake)
+    return fake
 
 
-def promote(place: Place, release: str) -> bool:
-    verdict = place.root / f"{release}.verdict.json"
-    return step.run(release, place.store, place.tracking_uri, place.rollout, verdict)
+@pytest.fixture
+def stage(tmp_path: Path, tracking: FakeTracking) -> Stage:
+    return Stage(tmp_path)
 
 
-def in_service(place: Place) -> str | None:
-    return LocalRollout(place.root / "releases", open_store(place.store)).current()
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Three servers that follow the pointer; the champion is in service before and after every test."""
+    stage = Stage(tmp_path_factory.mktemp("live"))
+    stage.rollout.switch(stage.publish(CHAMPION))
+    logs = stage.root / "logs"
+    logs.mkdir()
+    names = ["text-predictor", "image-predictor", "fusion-transformer"]
+    with served(names, stage.root / "releases", logs) as running:
+        stage.service = running["fusion-transformer"].url
+        yield stage
 
 
-def test_a_better_release_takes_over_and_a_worse_one_does_not(place: Place) -> None:
-    first, worse, better = (place.register(name, score) for name, score in [("a", 0.8), ("b", 0.7), ("c", 0.9)])
-
-    assert [True, False, True] == [promote(place, release) for release in (first, worse, better)]
-    assert better == in_service(place)
-    alias = MlflowClient(place.tracking_uri).get_model_version_by_alias("fusion-transformer", "champion")
-    assert better == alias.tags["release"]
-    kept = json.loads(open_store(place.store).get(f"reports/promotions/{worse}.json"))
-    assert (worse, False, first) == (kept["release"], kept["promote"], kept["champion"]["release"])
-    assert kept == json.loads((place.root / f"{worse}.verdict.json").read_text())
+def switch(stage: Stage, **limits: Any) -> Switch:
+    return Switch(stage.store, stage.rollout, Smoke(stage.service, Limits(**limits), deadline_s=20))
 
 
-def test_a_release_for_other_products_takes_over_whatever_its_score(place: Place) -> None:
-    sample, real = place.register("a", 0.9, "sample"), place.register("b", 0.6, "real")
+def answering(stage: Stage) -> str:
+    from components.trial import Models
 
-    assert [True, True] == [promote(place, sample), promote(place, real)]
-
-
-def test_promoting_again_changes_nothing(place: Place) -> None:
-    release = place.register("a", 0.8)
-
-    assert [True, True] == [promote(place, release), promote(place, release)]
-    assert release == in_service(place)
+    smoke = Smoke(stage.service)
+    products = Models(stage.root / "releases" / str(stage.rollout.current())).known_products
+    replies = [smoke._ask(product) for product in products]
+    (release,) = {reply.release for reply in replies}
+    assert not any(reply.degraded for reply in replies)
+    return release
 
 
-def test_what_is_put_into_service_is_a_verified_copy_of_the_store(place: Place) -> None:
-    release = place.register("a", 0.8)
-    promote(place, release)
+def test_what_the_gate_refuses_stays_out(stage: Stage, tracking: FakeTracking) -> None:
+    champion, worse = stage.publish(1), stage.publish(2)
+    stage.rollout.switch(champion)
 
-    assert release == open_release(place.root / "releases" / release).id
-    assert ["champion", release] == sorted(path.name for path in (place.root / "releases").iterdir())
-
-
-@pytest.mark.parametrize("damaged", ["text/model.json", "image/bundle.json", "release.json"])
-def test_a_release_damaged_in_the_store_is_refused_and_the_champion_stays(place: Place, damaged: str) -> None:
-    champion = place.register("a", 0.8)
-    promote(place, champion)
-    release = place.register("b", 0.9)
-    key = f"models/{release}/{damaged}"
-    store = open_store(place.store)
-    store.put(key, store.get(key)[:-9])
-
-    with pytest.raises(BundleRefused):
-        promote(place, release)
-
-    assert champion == in_service(place)
+    assert not stage.promote(worse, champion, decision=stage.decide(worse, champion, promote=False))
+    assert (champion, []) == (stage.rollout.current(), tracking.crowned)
+    kept = json.loads(stage.store.get(f"reports/promotions/{worse}.json"))
+    assert (False, ["worse"], champion) == (kept["promoted"], kept["reasons"], kept["champion"])
+    assert kept == stage.verdict(worse)
 
 
-def test_a_damaged_champion_does_not_block_its_successor(place: Place) -> None:
-    champion = place.register("a", 0.9)
-    promote(place, champion)
-    (place.root / "releases" / champion / "text" / "model.json").write_text("{}")
+def test_what_the_gate_lets_pass_is_put_into_service_and_crowned(stage: Stage, tracking: FakeTracking) -> None:
+    release = stage.publish(1)
 
-    assert promote(place, place.register("b", 0.5))
-
-
-def test_a_release_nobody_published_is_named(place: Place) -> None:
-    place.register("a", 0.8)
-
-    with pytest.raises(ObjectNotFound, match="r-20200101T000000-00000000"):
-        promote(place, "r-20200101T000000-00000000")
+    assert [True, True] == [stage.promote(release, None) for _ in range(2)]
+    assert (release, [release, release]) == (stage.rollout.current(), tracking.crowned)
+    assert release == open_release(stage.root / "releases" / release).id
 
 
-def test_a_release_the_registry_does_not_know_is_named(place: Place, empty_database: Path) -> None:
-    release = place.register("a", 0.8)
-    shutil.copy(empty_database, place.root / "other.db")
+def test_a_run_gets_its_verdict_with_reasons_and_scores(stage: Stage) -> None:
+    ledger, release = Ledger(stage.store), stage.publish(1)
+    run_id = request_run(ledger, (), "ada", datetime.now(UTC)).run_id
 
-    with pytest.raises(TrackingUnavailable, match=release):
-        step.run(release, place.store, f"sqlite:///{place.root}/other.db", place.rollout, place.root / "verdict.json")
+    stage.promote(release, None, run_id=run_id)
+
+    verdict = ledger.verdict(run_id)
+    assert verdict
+    assert (True, release, ("better",)) == (verdict.promoted, verdict.release, verdict.reasons)
+    assert 0.8 == verdict.metrics["after"]["weighted_f1"]
+
+
+def test_a_run_that_is_over_changes_nothing_any_more(stage: Stage) -> None:
+    ledger, release = Ledger(stage.store), stage.publish(1)
+    run_id = request_run(ledger, (), "ada", datetime.now(UTC)).run_id
+    ledger.close(1, run_id, "failed", "killed", datetime.now(UTC))
+
+    with pytest.raises(RunSuperseded):
+        stage.promote(release, None, run_id=run_id)
+    assert stage.rollout.current() is None
+
+
+def test_a_comparison_with_a_champion_of_the_past_promotes_nothing(stage: Stage) -> None:
+    old, current, new = (stage.publish(seed) for seed in (1, 2, 3))
+    stage.rollout.switch(current)
+
+    assert not stage.promote(new, old)
+    assert f"the champion changed from {old} to {current}" in stage.verdict(new)["reasons"][0]
+    assert current == stage.rollout.current()
+
+
+def test_a_registry_that_is_away_delays_the_alias_only(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(uri: str, experiment: str) -> FakeTracking:
+        raise TrackingUnavailable("MLflow is away")
+
+    release, tracking = stage.publish(1), FakeTracking()
+    monkeypatch.setattr(step, "Tracking", away)
+    with pytest.raises(TrackingUnavailable):
+        stage.promote(release, None)
+    monkeypatch.setattr(step, "Tracking", tracking)
+
+    assert (True, [release]) == (stage.promote(release, None), tracking.crowned)
+
+
+def test_old_releases_are_removed_and_never_the_one_in_service_or_the_one_before(stage: Stage) -> None:
+    made = [stage.publish(seed) for seed in range(KEPT + 2)]
+    for release in made:
+        stage.rollout.switch(release)
+    oldest, newest = min(made), max(made)
+    stage.rollout.switch(oldest)
+
+    kept = {path.name for path in (stage.root / "releases").glob("r-*")}
+    assert {oldest, made[-1]} <= kept
+    assert KEPT == len(kept)
+    assert (oldest, True) == (stage.rollout.current(), newest in kept)
 
 
 @pytest.mark.parametrize("url", ["releases", "http://localhost/x", "file:x", ""])
-def test_a_rollout_that_is_no_folder_is_refused(place: Place, url: str) -> None:
+def test_a_rollout_that_is_neither_folder_nor_cluster_is_refused(stage: Stage, url: str) -> None:
     with pytest.raises(ValueError, match="file:///folder"):
-        open_rollout(url, open_store(place.store, create=True))
+        open_rollout(url, stage.store)
+
+
+def flipped(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+def changed(name: str, value: Any) -> Callable[[bytes], bytes]:
+    return lambda data: json.dumps(json.loads(data) | {name: value}).encode()
+
+
+TAMPERED: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
+    "truncated weights": ("text/weights.npz", lambda data: data[:-9]),
+    "truncated graph": ("image/model.onnx", lambda data: data[:-9]),
+    "emptied": ("fusion/bundle.json", lambda _: b""),
+    "flipped bit of the weights": ("text/weights.npz", flipped),
+    "flipped bit of the graph": ("image/model.onnx", flipped),
+    "flipped bit of a setting": ("fusion/bundle.json", flipped),
+    "wrong hash": ("release.json", changed("files", {"text/bundle.json": {"sha256": "0" * 64, "size": 1}})),
+    "wrong classes": ("text/bundle.json", changed("codes", [10, 40])),
+    "another release's name": ("image/bundle.json", changed("release", "r-20200101T000000-00000000")),
+    "pickle for weights": ("text/weights.npz", lambda _: pickle.dumps([1.0])),
+    "zip of something else": ("text/weights.npz", lambda _: zipped("evil.py", b"import os")),
+    "no release.json any more": ("release.json", lambda _: b"{}"),
+}
+
+
+def zipped(name: str, content: bytes) -> bytes:
+    out = BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(name, content)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("name", TAMPERED)
+def test_a_release_changed_in_the_store_is_refused_and_the_old_one_answers(live: Stage, name: str) -> None:
+    champion = str(live.rollout.current())
+    release = live.publish(100 + list(TAMPERED).index(name))
+    live.tamper(release, *TAMPERED[name])
+
+    with pytest.raises(BundleRefused):
+        live.promote(release, champion)
+    assert (champion, champion) == (live.rollout.current(), answering(live))
+
+
+def unsound(folder: Path, seed: int) -> Release:
+    """A release sealed as it should be whose text model knows no numbers."""
+    from tests.inference.tiny_release import text_model
+
+    made = make_release(folder, seed)
+    model, good = text_model(seed), text_model(seed)
+    model.bias[:] = np.nan
+    model.save(made.path / "text")
+    bundle.seal(made.path / "text", "text", None, self_test.make_text(good), release=made.id)
+    values = json.loads((made.path / "release.json").read_text())
+    for path in (made.path / "text").iterdir():
+        entry = bundle.file_entry(path)
+        values["files"][f"text/{path.name}"] = {"sha256": entry.sha256, "size": entry.size}
+    values["versions"]["text"] = bundle.verify(made.path / "text").version
+    (made.path / "release.json").write_text(json.dumps(values))
+    return open_release(made.path)
+
+
+def test_a_release_of_nan_weights_is_refused(live: Stage) -> None:
+    champion = str(live.rollout.current())
+
+    with pytest.raises(BundleRefused, match="not finite"):
+        live.promote(live.publish(200, unsound), champion)
+    assert (champion, champion) == (live.rollout.current(), answering(live))
+
+
+def test_a_release_nobody_published_is_named(live: Stage) -> None:
+    with pytest.raises(ObjectNotFound, match="r-20200101T000000-00000000"):
+        switch(live).put_into_service("r-20200101T000000-00000000", live.rollout.current())
+
+
+def test_a_slow_release_is_taken_back(live: Stage) -> None:
+    champion = live.rollout.current()
+
+    switched = switch(live, slow_ms=2.0).put_into_service(live.publish(201, slow_release), champion)
+
+    assert not switched.done
+    assert "instead of" in switched.reasons[0]
+    assert f"{champion} is back in service" == switched.reasons[1]
+    assert champion == live.rollout.current()
+
+
+def test_servers_that_do_not_follow_are_given_up_on_and_the_old_release_is_back(live: Stage) -> None:
+    champion, elsewhere = live.rollout.current(), LocalRollout(live.root / "elsewhere", live.store)
+    elsewhere.switch(str(champion))
+    smoke = Smoke(live.service, deadline_s=0.5)
+
+    switched = Switch(live.store, elsewhere, smoke).put_into_service(live.publish(202), champion)
+
+    assert not switched.done
+    assert f"the servers still answer with {champion}" in switched.reasons[0]
+    assert champion == elsewhere.current()
+
+
+def test_a_server_that_is_not_there_fails_the_smoke_test(live: Stage) -> None:
+    champion = live.rollout.current()
+    smoke = Smoke("http://127.0.0.1:9", deadline_s=0.5)
+
+    switched = Switch(live.store, live.rollout, smoke).put_into_service(live.publish(203), champion)
+
+    assert (False, champion) == (switched.done, live.rollout.current())
+    assert "does not answer" in switched.reasons[0]
+
+
+def test_a_rollout_that_fails_half_way_is_undone(live: Stage) -> None:
+    class Half(LocalRollout):
+        def switch(self, release_id: str) -> None:
+            super().switch(release_id)
+            if release_id != champion:
+                raise RolloutFailed("the image predictor did not come up")
+
+    champion = live.rollout.current()
+    half = Half(live.root / "releases", live.store)
+
+    with pytest.raises(RolloutFailed, match="did not come up"):
+        Switch(live.store, half, Smoke("")).put_into_service(live.publish(204), champion)
+    assert champion == live.rollout.current()
+
+
+def test_a_good_release_takes_over_and_a_person_can_go_back(live: Stage, tracking: FakeTracking) -> None:
+    champion, release = str(live.rollout.current()), live.publish(205)
+
+    assert live.promote(release, champion)
+    assert release == answering(live)
+    states = {kept.release: kept.state for kept in releases.kept_releases(live.store, live.rollout)}
+    assert ("in service", "not judged") == (states[release], states[champion])
+
+    back = releases.roll_back(switch(live))
+
+    assert (True, champion) == (back.done, answering(live))
+    assert [release] == tracking.crowned
+    with pytest.raises(releases.NoRelease, match="nothing is known"):
+        releases.roll_back(switch(live))
+    with pytest.raises(releases.NoRelease, match="already"):
+        releases.roll_back(switch(live), champion)
+    with pytest.raises(ProductClassifierError):
+        releases.roll_back(switch(live), "r-20200101T000000-00000000")

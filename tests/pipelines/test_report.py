@@ -19,7 +19,7 @@ def test_the_table_names_models_scores_release_and_verdict(tmp_path: Path, promo
     scores, decision = tmp_path / "scores", tmp_path / "verdict"
     kinds = ("text", "image", "fusion", "text_where_both", "image_where_both", "fusion_where_both")
     scores.write_text(json.dumps(dict.fromkeys(kinds, SCORES)))
-    decision.write_text(json.dumps({"promote": promoted, "reason": "no champion"}))
+    decision.write_text(json.dumps({"promoted": promoted, "reasons": ["no champion"]}))
     outputs = {
         "release": "r-1",
         "scores": SimpleNamespace(path=str(scores)),

@@ -55,6 +55,7 @@ def test_a_person_sees_every_step_the_scores_and_the_release(trained: Trained) -
         "fit-fusion",
         "evaluate",
         "register",
+        "compare",
         "promote",
     ]
 

@@ -1,0 +1,1 @@
+"""Judge a new release and the one in service on the same products."""

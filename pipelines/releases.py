@@ -1,0 +1,42 @@
+"""Show a person the releases that are kept, and bring one of them back."""
+
+from rich.console import Console
+from rich.table import Table
+
+from components.promote.releases import NoRelease, kept_releases, roll_back
+from components.promote.rollout import open_rollout
+from components.promote.smoke import Smoke
+from components.promote.switch import Switch
+from components.tracking import Tracking
+from pipelines.settings import Settings
+from product_classifier.errors import ProductClassifierError
+from product_classifier.store import open_store
+
+
+class NotRolledBack(ProductClassifierError):
+    """The release did not hold; the message says why, and what serves now."""
+
+
+def show(settings: Settings, console: Console) -> None:
+    """Print the kept releases, newest first."""
+    store = open_store(settings.store)
+    table = Table("release", "created", "weighted F1", "corrections", "state")
+    for kept in kept_releases(store, open_rollout(settings.rollout, store)):
+        count = "?" if kept.corrections is None else str(kept.corrections)
+        score = "–" if kept.weighted_f1 is None else f"{kept.weighted_f1:.4f}"
+        table.add_row(kept.release, kept.created, score, count, kept.state)
+    if not table.row_count:
+        raise NoRelease(f"no release is kept in {settings.store}")
+    console.print(table)
+
+
+def back(settings: Settings, release: str, console: Console) -> None:
+    """Put a kept release into service, by default the one before the current; the alias in MLflow follows it."""
+    store = open_store(settings.store)
+    switch = Switch(store, open_rollout(settings.rollout, store), Smoke(settings.service_url))
+    switched = roll_back(switch, release)
+    if not switched.done:
+        raise NotRolledBack("; ".join(switched.reasons))
+    console.print("; ".join(switched.reasons), highlight=False)
+    if current := switch.rollout.current():
+        Tracking(settings.tracking, settings.experiment).crown(current)
