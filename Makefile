@@ -1,7 +1,7 @@
 # Every command of the project; each is also `python -m …` with --help. Settings are variables: make run PORT=9080
 
 .DEFAULT_GOAL := help
-.PHONY: help run test data train simulate check images up deploy down
+.PHONY: help run test data train simulate check images up deploy e2e down
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 INSTALLED ?= .venv/installed
@@ -10,7 +10,7 @@ UV := .venv/bin/uv pip
 LOCK := $(if $(TORCH_INDEX),build/without-torch.lock,requirements.lock)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(INSTALLED) ## install, train if there is no release yet, serve until Ctrl-C (PORT=8080, PRODUCTS=, LOG_FORMAT=json)
 	@$(PY) -m inference.local
@@ -27,8 +27,9 @@ train: $(INSTALLED) ## run the pipeline here; prints the metrics and the release
 simulate: $(INSTALLED) ## replay data/unseen against a running gateway (URL=, RATE= per second, N=, CORRECT= share of wrong answers)
 	@$(PY) -m inference.simulation
 
-check: $(INSTALLED) ## format, lint, types
+check: $(INSTALLED) ## format, lint, types; every overlay rendered (where kubectl is) and held against the schemas
 	@$(PY) -m ruff format --check . && $(PY) -m ruff check . && $(PY) -m mypy
+	@$(PY) -m pytest -q tests/manifests
 
 images: $(INSTALLED) ## build every image and load it into the cluster (BUILD="docker build", LOAD="kind load docker-image", TORCH_INDEX=)
 	@$(PY) -m inference.cluster images
@@ -38,6 +39,9 @@ up: $(INSTALLED) ## make a kind cluster with cert-manager, KServe and Kubeflow P
 
 deploy: $(INSTALLED) ## apply the manifests to the current context and wait until everything is ready (OVERLAY=kind)
 	@$(PY) -m inference.cluster deploy
+
+e2e: $(INSTALLED) ## the cluster tests against the current context (CLUSTER=existing)
+	@$(PY) -m pytest -m cluster
 
 down: $(INSTALLED) ## remove the kind cluster
 	@$(PY) -m inference.cluster down

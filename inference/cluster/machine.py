@@ -46,7 +46,7 @@ class Room:
     disk_gib: float
 
 
-LEAST = Room(processors=4, memory_gib=8, disk_gib=40)
+LEAST = Room(processors=4, memory_gib=8, disk_gib=30)
 """What Kubeflow Pipelines, KServe and the product take, measured; 8 processors and 16 GiB are comfortable."""
 
 
