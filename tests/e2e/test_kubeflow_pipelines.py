@@ -1,0 +1,246 @@
+"""Runs on a real Kubeflow Pipelines: what its API promises nowhere, and the trigger relies on."""
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kfp import compiler, dsl
+
+from pipelines.cluster import LOOK, place
+from pipelines.compile import compile_look
+from pipelines.kfp_launcher import KfpLauncher
+from pipelines.schedule import schedule
+from pipelines.submit import connect, upload
+from product_classifier.errors import LauncherUnavailable, LaunchRefused
+from product_classifier.retraining.launcher import Execution
+from tests.e2e.kubeflow import SERVICE, forwarded, found, kubectl
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.timeout(600),
+    pytest.mark.filterwarnings("ignore:This client only works", "ignore:.*executor_input.*"),
+]
+EXPERIMENT = "end-to-end"
+SNAPSHOT = "0" * 64
+
+
+def work(run_id: str, snapshot: str, seconds: int, failures: int) -> str:
+    """Take some time; fail as often as told."""
+    import os
+    import time
+
+    time.sleep(seconds)
+    if int(os.environ["KFP_RETRY_INDEX"]) < failures:
+        raise RuntimeError("not yet")
+    return run_id
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[str]:
+    if found(SERVICE, "--namespace", "kubeflow") is None:
+        pytest.skip("there is no service/ml-pipeline in namespace kubeflow")
+    with forwarded() as url:
+        assert until(lambda: answers(url), 60)
+        yield url
+
+
+@pytest.fixture(scope="module")
+def client(api: str) -> Any:
+    return connect(api, "kubeflow")
+
+
+@pytest.fixture(scope="module")
+def image() -> str:
+    """The image a step runs in: the one named by the environment, else the one the deployed trigger knows."""
+    if given := os.environ.get("TRAINER_IMAGE"):
+        return given
+    trigger = found("deployment/retrain-trigger", "--namespace", "product-classifier")
+    if trigger is None:
+        pytest.skip("the product is not deployed: its trigger names the image of a step")
+    return environment(trigger)["TRAINER_IMAGE"]
+
+
+@pytest.fixture(scope="module")
+def package(image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One step, placed as those of the training are."""
+    step = dsl.component(work, base_image=image, install_kfp_package=False)
+
+    @dsl.pipeline(name="end-to-end")
+    def patient(run_id: str, snapshot: str, seconds: int = 1, failures: int = 0) -> None:
+        task = step(run_id=run_id, snapshot=snapshot, seconds=seconds, failures=failures)
+        place(task, LOOK)
+
+    path = tmp_path_factory.mktemp("package") / "patient.yaml"
+    compiler.Compiler().compile(patient, str(path))
+    return path
+
+
+@pytest.fixture
+def run_id() -> str:
+    return f"retrain-000001-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def owners() -> dict[str, str]:
+    return {}
+
+
+@pytest.fixture
+def launch(api: str, package: Path, owners: dict[str, str]) -> Iterator[Callable[..., KfpLauncher]]:
+    """Make launchers as two triggers have them: each with its own connection."""
+    started: list[tuple[KfpLauncher, str]] = []
+
+    def make(**numbers: Any) -> KfpLauncher:
+        def arguments(run_id: str, snapshot: str) -> Mapping[str, Any]:
+            started.append((launcher, run_id))
+            return {"run_id": run_id, "snapshot": snapshot, **numbers}
+
+        launcher = KfpLauncher(lambda: connect(api, "kubeflow"), package, EXPERIMENT, arguments, owners.get)
+        return launcher
+
+    yield make
+    for launcher, name in started:
+        launcher.stop(name)
+
+
+def until(condition: Callable[[], bool], seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(1)
+    return True
+
+
+def answers(url: str) -> bool:
+    try:
+        connect(url, "kubeflow")
+    except LauncherUnavailable:
+        return False
+    return True
+
+
+def environment(deployment: Mapping[str, Any]) -> dict[str, str]:
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return {one["name"]: one["value"] for one in container["env"] if "value" in one}
+
+
+def ends(launcher: KfpLauncher, run_id: str, seconds: float = 300) -> Execution | None:
+    """Wait for the end of a run, however often the API is away in between."""
+
+    def is_over() -> bool:
+        try:
+            return launcher.find(run_id) is not Execution.ACTIVE
+        except LauncherUnavailable:
+            return False
+
+    assert until(is_over, seconds)
+    return launcher.find(run_id)
+
+
+def test_a_run_that_nobody_started_is_not_found(launch: Callable[..., KfpLauncher], run_id: str) -> None:
+    assert launch().find(run_id) is None
+
+
+def test_a_run_is_found_at_once_by_any_trigger_and_tries_a_failing_step_again(
+    launch: Callable[..., KfpLauncher], run_id: str
+) -> None:
+    launch(failures=1).start(run_id, SNAPSHOT)
+    other = launch()
+
+    assert other.find(run_id) is Execution.ACTIVE
+    assert ends(other, run_id) is Execution.SUCCEEDED
+
+
+def test_a_run_that_is_stopped_has_failed(launch: Callable[..., KfpLauncher], run_id: str) -> None:
+    launcher = launch(seconds=600)
+    launcher.start(run_id, SNAPSHOT)
+    launcher.stop(run_id)
+    launcher.stop(run_id)
+
+    assert ends(launcher, run_id) is Execution.FAILED
+
+
+def test_of_two_executions_the_one_that_took_the_run_counts(
+    launch: Callable[..., KfpLauncher], owners: dict[str, str], client: Any, run_id: str
+) -> None:
+    quick, slow = launch(seconds=0), launch(seconds=600)
+    quick.start(run_id, SNAPSHOT)
+    assert ends(quick, run_id) is Execution.SUCCEEDED
+    (first,) = executions(client, run_id)
+    slow.start(run_id, SNAPSHOT)
+
+    assert slow.find(run_id) is Execution.ACTIVE  # nobody has taken it: the one that works may still do so
+    owners[run_id] = first
+    assert slow.find(run_id) is Execution.SUCCEEDED
+
+
+def test_parameters_the_pipeline_does_not_have_are_refused_by_the_api(
+    launch: Callable[..., KfpLauncher], client: Any, package: Path
+) -> None:
+    import kfp_server_api
+
+    experiment = client.create_experiment(EXPERIMENT).experiment_id
+    with pytest.raises(kfp_server_api.ApiException) as refused:
+        client.run_pipeline(experiment, "wrong", pipeline_package_path=str(package), params={"season": "winter"})
+    with pytest.raises(LaunchRefused, match="season"):
+        launch(season="winter").start("wrong", SNAPSHOT)
+
+    assert 400 == refused.value.status
+
+
+def test_a_run_outlives_a_restart_of_the_api(launch: Callable[..., KfpLauncher], client: Any, run_id: str) -> None:
+    launcher = launch(seconds=20)
+    launcher.start(run_id, SNAPSHOT)
+    kubectl("delete", "pod", "--selector", "app=ml-pipeline", "--wait=false")
+
+    assert ends(launcher, run_id) is Execution.SUCCEEDED
+    assert 1 == len(executions(client, run_id))
+
+
+def test_the_same_package_is_one_version_of_its_pipeline(client: Any, package: Path) -> None:
+    name = f"end-to-end-{uuid.uuid4().hex[:8]}"
+
+    first, again = upload(client, package, name), upload(client, package, name)
+
+    assert first == again
+
+
+def test_a_recurring_run_looks_for_corrections(client: Any, image: str, tmp_path: Path, monkeypatch: Any) -> None:
+    deployed = found("deployment/retrain-trigger", "--namespace", "product-classifier")
+    known = environment(deployed)
+    arguments = {
+        "store": "s3://product-classifier",
+        "raw": "s3://product-classifier/raw",
+        "tracking_uri": known["MLFLOW_TRACKING_URI"],
+        "rollout": known["ROLLOUT_URL"],
+        "endpoint": "http://ml-pipeline.kubeflow.svc.cluster.local:8888",
+        "min_corrections": 1_000_000,
+    }
+    monkeypatch.setattr("components.image.TRAINER", image)
+    before = {run.run_id for run in looks(client)}
+    recurring = schedule(client, compile_look(tmp_path / "look.yaml"), arguments, "*/10 * * * * *", EXPERIMENT)
+    try:
+        assert until(lambda: any(run.run_id not in before for run in looks(client)), 60)
+    finally:
+        client.delete_recurring_run(recurring)
+    (run, *_) = [run for run in looks(client) if run.run_id not in before]
+
+    assert "SUCCEEDED" == client.wait_for_run_completion(run.run_id, 300).state
+
+
+def executions(client: Any, run_id: str) -> list[str]:
+    return [
+        run.run_id
+        for run in client.list_runs(page_size=100, sort_by="created_at desc").runs
+        if run.display_name == run_id
+    ]
+
+
+def looks(client: Any) -> list[Any]:
+    listed = client.list_runs(page_size=100, sort_by="created_at desc").runs or []
+    return [run for run in listed if run.recurring_run_id]
