@@ -2,17 +2,23 @@
 
 import inspect
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pandas as pd
 import pytest
 import yaml
+from minio import Minio
 
 from tests.fixtures_data import RawFolder
+from tests.servers import MINIO_PASSWORD, MINIO_USER, minio_binary, minio_server, moto_server
 
 ROOT = Path(__file__).parents[1]
 SIDES = ("train", "validation", "test", "unseen")
@@ -48,25 +54,62 @@ class Clone:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def lose(self) -> None:
+        """Remove everything that DVC could bring back."""
+        for folder in ("data", ".dvc/cache"):
+            shutil.rmtree(self.folder / folder)
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A clone in which `dvc repro` was run."""
+    clone = Clone(tmp_path_factory.mktemp("reproduced") / "clone", 80)
+    clone.dvc("repro")
+    return clone
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A MinIO, or what stands in for it where there is none, with a bucket and the keys in the environment."""
+    binary = minio_binary()
+    with minio_server(binary) if binary else moto_server() as url:
+        Minio(urlsplit(url).netloc, MINIO_USER, MINIO_PASSWORD, secure=False).make_bucket("dvc")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", MINIO_USER)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", MINIO_PASSWORD)
+        yield url
+
 
 @pytest.mark.slow
-def test_repro_in_a_clone_then_push_and_pull_through_a_folder(tmp_path: Path) -> None:
-    clone = Clone(tmp_path / "clone", 80)
-    clone.dvc("repro")
+def test_repro_in_a_clone_then_push_and_pull_through_a_folder(clone: Clone, tmp_path: Path) -> None:
     assert "up to date" in clone.dvc("status")
     products = sum(len(pd.read_parquet(clone.folder / "data" / "splits" / f"{side}.parquet")) for side in SIDES)
     assert 80 == products
 
     clone.dvc("remote", "add", "--local", "--default", "folder", str(tmp_path / "remote"))
     clone.dvc("push")
-    lost = [clone.folder / "data", clone.folder / ".dvc" / "cache"]
-    for folder in lost:
-        shutil.rmtree(folder)
+    clone.lose()
     clone.dvc("pull")
 
     assert "up to date" in clone.dvc("status")
     assert str(tmp_path) not in (clone.folder / ".dvc" / "config").read_text()
     assert str(tmp_path) not in (clone.folder / "dvc.lock").read_text()
+
+
+@pytest.mark.slow
+def test_push_and_pull_through_s3_as_the_page_about_data_says(clone: Clone, s3: str) -> None:
+    block = re.search(r"```sh\n(dvc remote .*?)```", (ROOT / "data" / "README.md").read_text(), re.DOTALL)
+    assert block
+    said = block[1].replace("s3://bucket/path", "s3://dvc/catalogue").replace("http://minio:9000", s3)
+    for line in said.strip().splitlines():
+        clone.run(sys.executable, "-m", *shlex.split(line, comments=True))
+    clone.lose()
+    clone.dvc("pull")
+
+    assert "up to date" in clone.dvc("status")
+    assert "in sync" in clone.dvc("status", "--cloud")
+    stored = Minio(urlsplit(s3).netloc, MINIO_USER, MINIO_PASSWORD, secure=False).list_objects("dvc", recursive=True)
+    assert 80 < len(list(stored))
+    assert s3 not in (clone.folder / ".dvc" / "config").read_text()
 
 
 @pytest.mark.slow
