@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.svm import LinearSVC
 
-from product_classifier.calibration import fit_scale, prior_of
+from product_classifier.calibration import fit_margins, prior_of
 from product_classifier.categories import CODES
 from product_classifier.errors import CatalogueError
 from product_classifier.text import TextFeatures
@@ -37,9 +37,9 @@ def fit(texts: Sequence[str], labels: Labels, features: TextFeatures, penalty: f
 
 
 def calibrate(model: HashedLinear, texts: Sequence[str], labels: Labels) -> HashedLinear:
-    """Return the model with its margins scaled to the likeliest probabilities on held-out texts."""
-    scale = np.float32(fit_scale(model.margins(texts), labels))
-    return HashedLinear(model.features, model.table * scale, model.idf, model.bias * scale, model.prior)
+    """Return the model with its margins moved to where held-out texts are answered with the likeliest probabilities."""
+    factor, offset = map(np.float32, fit_margins(model.margins(texts), labels))
+    return HashedLinear(model.features, model.table * factor, model.idf, model.bias * factor + offset, model.prior)
 
 
 def _weigh(counts: csr_matrix, features: TextFeatures) -> tuple[csr_matrix, NDArray[np.float32]]:

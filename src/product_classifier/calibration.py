@@ -2,9 +2,14 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from product_classifier.text_model import LEAST
 
 Floats = NDArray[np.floating]
 _GOLDEN = (5**0.5 - 1) / 2
+_USUAL, _SPREAD = np.array([2.2, 5.0]), np.array([0.3, 3.0])
+"""Logarithm of the factor, and the offset, that margins of a text model usually want, and how far they differ."""
 
 
 def fit_scale(logits: Floats, labels: NDArray[np.integer], lowest: float = 0.05, highest: float = 50.0) -> float:
@@ -22,6 +27,30 @@ def fit_scale(logits: Floats, labels: NDArray[np.integer], lowest: float = 0.05,
         else:
             low = left
     return float(np.exp((low + high) / 2))
+
+
+def fit_margins(margins: Floats, labels: NDArray[np.integer]) -> tuple[float, float]:
+    """Return factor and offset after which `soften` makes the held-out `labels` `[n]` of `margins` likeliest.
+
+    Few labels are not believed entirely: both numbers are held near what real titles and descriptions want.
+    """
+    if not len(labels):
+        return float(np.exp(_USUAL[0])), float(_USUAL[1])
+    values = margins.astype(np.float64)
+    truth = np.eye(values.shape[1])[labels]
+
+    def loss(point: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        factor, offset = np.exp(point[0]), point[1]
+        moved = np.maximum(factor * values + offset, LEAST)
+        softplus = np.logaddexp(0, moved)
+        error = softplus / softplus.sum(axis=1, keepdims=True) - truth
+        pull = error * np.exp(moved - softplus) / softplus  # by the chain rule: the softplus' slope is the sigmoid
+        astray = (point - _USUAL) / _SPREAD
+        slope = np.array([(pull * values).sum() * factor, pull.sum()]) + astray / _SPREAD
+        return len(labels) * log_loss(np.log(softplus), labels) + float(astray @ astray) / 2, slope
+
+    found = minimize(loss, _USUAL, jac=True, method="L-BFGS-B", options={"ftol": 1e-14, "gtol": 1e-9}).x
+    return float(np.exp(found[0])), float(found[1])
 
 
 def log_loss(logits: Floats, labels: NDArray[np.integer]) -> float:

@@ -15,6 +15,8 @@ from product_classifier.errors import BundleRefused
 from product_classifier.text import TextFeatures, normalise
 
 Floats = NDArray[np.float32]
+LEAST = np.float32(-80)
+"""Below it e^margin is too small for a float."""
 
 
 class TextModel(ABC):
@@ -70,7 +72,10 @@ class TextModel(ABC):
 
 @dataclass(frozen=True)
 class HashedLinear(TextModel):
-    """A dense table of weights, one row per bucket with idf folded in: gather, scale each view to length one, sum."""
+    """A dense table of weights, one row per bucket with idf folded in: gather, scale each view to length one, sum.
+
+    Table and bias are scaled such that `soften` makes calibrated logits of the margins.
+    """
 
     TYPE: ClassVar[str] = "hashed-linear"
 
@@ -82,7 +87,7 @@ class HashedLinear(TextModel):
     codes: tuple[int, ...] = field(default=CODES)
 
     def margins(self, texts: Sequence[str]) -> Floats:
-        """Return calibrated logits of normalised texts; a text of unknown words has the bias alone."""
+        """Return how much speaks for each category; a text of unknown words has the bias alone."""
         found = np.tile(self.bias, (len(texts), 1))
         for row, text in enumerate(texts):
             indices, counts = self.features.indices_counts(text)
@@ -91,7 +96,7 @@ class HashedLinear(TextModel):
         return found
 
     def classify(self, texts: list[str]) -> Floats:
-        return softmax(self.margins(texts))
+        return softmax(soften(self.margins(texts)))
 
     def _lengths(self, indices: NDArray[np.int64], terms: Floats) -> Floats:
         """Return for each term the length of the view it belongs to."""
@@ -134,6 +139,15 @@ class HashedLinear(TextModel):
         idf = np.zeros(features.buckets, np.float32)
         table[rows], idf[rows] = arrays["weights"], arrays["idf"]
         return cls(features, table, idf, arrays["bias"], arrays["prior"], codes)
+
+
+def soften(margins: Floats) -> Floats:
+    """Return logits of support vector margins: log(1 + e^margin), whose order is the same.
+
+    What speaks against a category counts in full. What speaks for it counts less the more there is, as a support
+    vector machine does not care how far beyond its margin a text lies.
+    """
+    return np.log(np.logaddexp(0, np.maximum(margins, LEAST))).astype(np.float32)
 
 
 def softmax(logits: Floats) -> Floats:
