@@ -5,17 +5,22 @@ that is down or slow is left out, and the answer says so; a row nothing is left 
 
 No answer mixes two releases: the fusion names its own to both predictors. While the three servers switch, one after the
 other, a predictor may not have it yet, or no more; then the fusion answers with the other release it holds.
+
+A challenger may be held too: see `challenge`.
 """
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.errors import InvalidTensor, ReleaseNotLoaded, RowsUnanswered
-from inference.fusion_transformer.hop import Columns, Hop, Opinion, connect
+from inference.errors import ReleaseNotLoaded, RowsUnanswered
+from inference.fusion_transformer.challenge import Canary, Shadow, attempt, measured
+from inference.fusion_transformer.hop import Hop, Opinion, connect
+from inference.fusion_transformer.products import IMAGE, TEXT, Products, Rows, at_request_row, present
 from inference.fusion_transformer.settings import Settings
 from inference.model_server.flags import Flags
 from inference.model_server.measures import DEGRADED
@@ -24,7 +29,7 @@ from inference.model_server.releases import Loaded, Releases
 from inference.model_server.workers import Workers
 from inference.protocol import Answer, Input, Output, Request, Signature
 from product_classifier import release
-from product_classifier.errors import InvalidProduct, ModelUnavailable
+from product_classifier.errors import ModelUnavailable
 from product_classifier.fusion import FusionModel
 from product_classifier.observability import get_logger
 
@@ -35,12 +40,11 @@ OUTPUTS = (
     Output("text_probabilities", "FP32"),
     Output("image_probabilities", "FP32"),
 )
-TEXT, IMAGE = "text", "image"
 SWITCH_S = 0.3
 """How long to wait for predictors that are about to switch, before giving up on them."""
 
 log = get_logger()
-Rows = NDArray[np.bool_]
+Hops = Mapping[str, Hop]
 
 
 def make(flags: Flags) -> "FusionTransformer":
@@ -49,23 +53,6 @@ def make(flags: Flags) -> "FusionTransformer":
     signature = Signature(INPUTS, OUTPUTS, flags.max_rows)
     workers = Workers(1, flags.max_waiting)
     return FusionTransformer(flags.model_name, signature, releases, workers, Settings())
-
-
-@dataclass(frozen=True)
-class Products:
-    """The rows of a request, and what each has."""
-
-    request: Request
-    has: dict[str, Rows]
-
-    def columns(self, modality: str) -> Columns:
-        """Return the rows that have a modality, as its predictor reads them."""
-        rows = np.flatnonzero(self.has[modality]).tolist()
-        if modality == IMAGE:
-            photos = self.request.photos("image")
-            return {"image": [photos[row] for row in rows]}
-        texts = {name: self.request.texts(name) for name in ("designation", "description")}
-        return {name: [values[row] for row in rows] for name, values in texts.items()}
 
 
 @dataclass
@@ -90,37 +77,68 @@ class FusionTransformer(ProductModel[FusionModel]):
     ) -> None:
         super().__init__(name, signature, releases, workers)
         self._settings = settings
+        self._canary = Canary(settings.canary_release, settings.canary_share)
+        self._shadow = Shadow(settings.shadow_release, settings.shadow_waiting)
         self._session: aiohttp.ClientSession
-        self._hops: dict[str, Hop] = {}
+        self._hops: dict[str, Hops] = {}
 
     async def open(self) -> None:
         settings = self._settings
         self._session = connect(settings.connections)
-        self._hops = {
-            TEXT: Hop(self._session, settings.text_url, settings.text_model, settings.deadline_s),
-            IMAGE: Hop(self._session, settings.image_url, settings.image_model, settings.deadline_s),
-        }
+        # A challenger has hops of its own: when it is slow, the champion's predictors are not spared for it.
+        for role, deadline_s in (("champion", settings.deadline_s), ("challenger", settings.challenger_deadline_s)):
+            self._hops[role] = {
+                TEXT: Hop(self._session, settings.text_url, settings.text_model, deadline_s),
+                IMAGE: Hop(self._session, settings.image_url, settings.image_model, deadline_s),
+            }
 
     async def close(self) -> None:
+        await self._shadow.close()
         await self._session.close()
 
     async def answer(self, request: Request, loaded: Loaded[FusionModel]) -> Answer:
-        products = Products(request, _present(request))
-        asked_for = bool(request.release or request.version)
-        for candidate in [loaded] if asked_for else self.releases.loaded():
+        answer = await self._answer(request, loaded)
+        for modality in filter(None, str(answer.parameters.get("unavailable", "")).split(",")):
+            DEGRADED.labels(modality).inc()
+        return answer
+
+    async def _answer(self, request: Request, loaded: Loaded[FusionModel]) -> Answer:
+        products = Products(request, present(request))
+        if request.release or request.version:
+            return await measured(lambda: self._as_one_of(products, [loaded]), loaded.release, "named")
+        if self._canary.takes(request):
+            answer = await attempt(
+                lambda: self._as_challenger(products, self._canary.release), self._canary.release, "canary"
+            )
+            if answer is not None:
+                return answer
+        challengers = {self._canary.release, self._shadow.release} - {loaded.release}
+        candidates = [one for one in self.releases.loaded() if one.release not in challengers]
+        answer = await measured(lambda: self._as_one_of(products, candidates), loaded.release, "champion")
+        self._shadow.follow(answer, lambda: self._as_challenger(products, self._shadow.release))
+        return answer
+
+    async def _as_one_of(self, products: Products, candidates: Sequence[Loaded[FusionModel]]) -> Answer:
+        """Answer with the first release that all predictors have."""
+        hops = self._hops["champion"]
+        for candidate in candidates:
             try:
-                return _fuse(await self._ask(products, candidate, patient=True), candidate)
+                return _fuse(await self._ask(products, candidate, hops, patient=True), candidate)
             except ReleaseNotLoaded as error:
                 log.info("release_not_everywhere", release=candidate.release, reason=str(error))
         await asyncio.sleep(SWITCH_S)
-        current = self.releases.select(request.release, request.version)
-        return _fuse(await self._ask(products, current, patient=False), current)
+        current = self.releases.select(products.request.release, products.request.version)
+        return _fuse(await self._ask(products, current, hops, patient=False), current)
 
-    async def _ask(self, products: Products, loaded: Loaded[FusionModel], *, patient: bool) -> Opinions:
+    async def _as_challenger(self, products: Products, release: str) -> Answer:
+        loaded = self.releases.select(release)
+        return _fuse(await self._ask(products, loaded, self._hops["challenger"], patient=True), loaded)
+
+    async def _ask(self, products: Products, loaded: Loaded[FusionModel], hops: Hops, *, patient: bool) -> Opinions:
         """Ask every model that has something to say; let a missing release through only if `patient`."""
         asked = [modality for modality, rows in products.has.items() if rows.any()]
         replies = await asyncio.gather(
-            *(self._ask_one(products, modality, loaded) for modality in asked), return_exceptions=True
+            *(_ask_one(products, modality, loaded, hops) for modality in asked), return_exceptions=True
         )
         shape = (products.request.rows, len(loaded.codes))
         opinions = Opinions({one: np.zeros(shape, np.float32) for one in products.has}, dict(products.has))
@@ -129,17 +147,18 @@ class FusionTransformer(ProductModel[FusionModel]):
                 opinions.probabilities[modality][products.has[modality]] = reply.probabilities
                 continue
             if not isinstance(reply, ModelUnavailable) and (patient or not isinstance(reply, ReleaseNotLoaded)):
-                raise _at_request_row(reply, products.has[modality])
+                raise at_request_row(reply, products.has[modality])
             opinions.heard[modality] = np.zeros(shape[0], np.bool_)
             opinions.unavailable[modality] = reply
         return opinions
 
-    async def _ask_one(self, products: Products, modality: str, loaded: Loaded[FusionModel]) -> Opinion:
-        hop, pin = self._hops[modality], loaded.release if loaded.pinned else ""
-        opinion = await hop.ask(products.columns(modality), len(loaded.codes), pin)
-        if pin and opinion.release != pin:
-            raise ModelUnavailable(f"{hop.model} answered with release {opinion.release}, not {pin}")
-        return opinion
+
+async def _ask_one(products: Products, modality: str, loaded: Loaded[FusionModel], hops: Hops) -> Opinion:
+    hop, pin = hops[modality], loaded.release if loaded.pinned else ""
+    opinion = await hop.ask(products.columns(modality), len(loaded.codes), pin)
+    if pin and opinion.release != pin:
+        raise ModelUnavailable(f"{hop.model} answered with release {opinion.release}, not {pin}")
+    return opinion
 
 
 def _fuse(opinions: Opinions, loaded: Loaded[FusionModel]) -> Answer:
@@ -156,8 +175,6 @@ def _fuse(opinions: Opinions, loaded: Loaded[FusionModel]) -> Answer:
     }
     if opinions.unavailable:
         parameters["unavailable"] = ",".join(opinions.unavailable)
-        for modality in opinions.unavailable:
-            DEGRADED.labels(modality).inc()
     outputs = {
         "probabilities": fused,
         "code": codes,
@@ -165,20 +182,3 @@ def _fuse(opinions: Opinions, loaded: Loaded[FusionModel]) -> Answer:
         "image_probabilities": said[IMAGE],
     }
     return Answer(outputs, loaded.release, loaded.version, parameters)
-
-
-def _present(request: Request) -> dict[str, Rows]:
-    """Return which rows have text and which a photo; every row has one of them."""
-    titles, bodies = request.texts("designation"), request.texts("description")
-    text = np.array([bool(title.strip() or body.strip()) for title, body in zip(titles, bodies, strict=True)], np.bool_)
-    image = np.array([bool(photo) for photo in request.photos("image")], np.bool_)
-    if neither := np.flatnonzero(~(text | image)).tolist():
-        raise InvalidProduct(f"row {neither[0]} has neither text nor image")
-    return {TEXT: text, IMAGE: image}
-
-
-def _at_request_row(error: BaseException, rows: Rows) -> BaseException:
-    """Count the row of an error as the caller did: a predictor saw only the rows that have its modality."""
-    if isinstance(error, InvalidTensor) and error.row is not None and error.row < rows.sum():
-        return InvalidTensor(error.reason, tensor=error.tensor, row=int(np.flatnonzero(rows)[error.row]))
-    return error

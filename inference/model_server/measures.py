@@ -8,15 +8,30 @@ from prometheus_client.registry import REGISTRY, Collector
 
 from inference.model_server.releases import Releases
 
+BUCKETS_S = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1, 2, 4)
 REQUESTS = Counter("model_requests", "Requests answered, by outcome.", ["model_name", "protocol", "outcome"])
 SECONDS = Histogram(
     "model_request_seconds",
     "Time from the whole request read to the answer made.",
     ["model_name", "protocol"],
-    buckets=(0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1, 2, 4),
+    buckets=BUCKETS_S,
 )
 HOPS = Counter("fusion_hops", "Questions to a predictor, by outcome.", ["predictor", "outcome"])
 DEGRADED = Counter("fusion_degraded", "Answers given without a modality the product has.", ["missing"])
+
+FUSION_ANSWERS = Counter(
+    "fusion_answers",
+    "Answers by release, by its role (champion, canary, shadow, named) and how they ended.",
+    ["release", "role", "outcome"],
+)
+FUSION_SECONDS = Histogram(
+    "fusion_answer_seconds", "Time a release took to answer in its role.", ["release", "role"], buckets=BUCKETS_S
+)
+SHADOW_ROWS = Counter(
+    "fusion_shadow_rows",
+    "Products a shadow was asked about, by whether it named the same category.",
+    ["release", "category"],
+)
 
 
 class ReleaseCollector(Collector):

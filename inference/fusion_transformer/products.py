@@ -1,0 +1,48 @@
+"""The products of a request: which rows have text, which a photo, and what each predictor is sent."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.errors import InvalidTensor
+from inference.fusion_transformer.hop import Columns
+from inference.protocol import Request
+from product_classifier.errors import InvalidProduct
+
+TEXT, IMAGE = "text", "image"
+Rows = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Products:
+    """The rows of a request, and what each has."""
+
+    request: Request
+    has: dict[str, Rows]
+
+    def columns(self, modality: str) -> Columns:
+        """Return the rows that have a modality, as its predictor reads them."""
+        rows = np.flatnonzero(self.has[modality]).tolist()
+        if modality == IMAGE:
+            photos = self.request.photos("image")
+            return {"image": [photos[row] for row in rows]}
+        texts = {name: self.request.texts(name) for name in ("designation", "description")}
+        return {name: [values[row] for row in rows] for name, values in texts.items()}
+
+
+def present(request: Request) -> dict[str, Rows]:
+    """Return which rows have text and which a photo; every row has one of them."""
+    titles, bodies = request.texts("designation"), request.texts("description")
+    text = np.array([bool(title.strip() or body.strip()) for title, body in zip(titles, bodies, strict=True)], np.bool_)
+    image = np.array([bool(photo) for photo in request.photos("image")], np.bool_)
+    if neither := np.flatnonzero(~(text | image)).tolist():
+        raise InvalidProduct(f"row {neither[0]} has neither text nor image")
+    return {TEXT: text, IMAGE: image}
+
+
+def at_request_row(error: BaseException, rows: Rows) -> BaseException:
+    """Count the row of an error as the caller did: a predictor saw only the rows that have its modality."""
+    if isinstance(error, InvalidTensor) and error.row is not None and error.row < rows.sum():
+        return InvalidTensor(error.reason, tensor=error.tensor, row=int(np.flatnonzero(rows)[error.row]))
+    return error
