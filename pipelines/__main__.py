@@ -13,7 +13,7 @@ from rich.console import Console
 
 from pipelines import data, report
 from pipelines.compile import PACKAGE, compile_look, compile_training, declared
-from pipelines.parameters import PARAMS, fit, read_overrides, training_arguments
+from pipelines.parameters import PARAMS, ParameterError, fit, read_overrides, training_arguments
 from pipelines.settings import Settings
 from product_classifier.errors import ProductClassifierError
 from product_classifier.retraining.settings import RetrainSettings
@@ -108,6 +108,19 @@ def _rollback(options: argparse.Namespace, console: Console) -> None:
     releases.back(Settings(), options.release, console)
 
 
+def _canary(options: argparse.Namespace, console: Console) -> None:
+    """Let a release answer a share of the traffic on a cluster, or only be asked too, until --stop or a promotion."""
+    from pipelines import canary  # noqa: PLC0415 - needs what only trainings install
+
+    if options.stop:
+        said = canary.stop(Settings())
+    elif options.release:
+        said = canary.start(Settings(), options.release, options.share, shadow=options.shadow)
+    else:
+        raise ParameterError("canary needs a release, or --stop")
+    console.print(said, highlight=False)
+
+
 def _schedule(options: argparse.Namespace, console: Console) -> None:
     """Let Kubeflow Pipelines look for corrections by itself, in place of the retrain trigger's own process."""
     from pipelines import schedule, submit  # noqa: PLC0415 - kfp takes seconds, and --help needs none of it
@@ -122,6 +135,13 @@ def _schedule(options: argparse.Namespace, console: Console) -> None:
 
 def _arguments(options: argparse.Namespace, settings: Settings, raw: str) -> dict[str, Any]:
     return training_arguments(settings, raw, options.params) | read_overrides(options.set)
+
+
+def _share(word: str) -> float:
+    share = float(word)
+    if not 0 < share <= 1:
+        raise argparse.ArgumentTypeError(f"{word} is not above 0 and at most 1")
+    return share
 
 
 def _elsewhere(raw: str | None) -> bool:
@@ -146,6 +166,7 @@ def _parser() -> argparse.ArgumentParser:
         "register": _register,
         "releases": _releases,
         "rollback": _rollback,
+        "canary": _canary,
     }
     words = {name: commands.add_parser(name, help=do.__doc__, description=do.__doc__) for name, do in offered.items()}
     for name, do in offered.items():
@@ -155,6 +176,10 @@ def _parser() -> argparse.ArgumentParser:
         words[name].add_argument("--raw", help="folder with the raw files, train also takes s3://bucket/prefix (RAW)")
         words[name].add_argument("--products", type=int, help="size of the sample, where one is made (PRODUCTS)")
     words["rollback"].add_argument("release", nargs="?", default="", help="its id; by default the one before")
+    words["canary"].add_argument("release", nargs="?", default="", help="its id")
+    words["canary"].add_argument("--share", type=_share, default=0.1, help="how much it answers (%(default)s)")
+    words["canary"].add_argument("--shadow", action="store_true", help="only ask it too, and compare")
+    words["canary"].add_argument("--stop", action="store_true", help="end it")
     words["register"].add_argument("release", help="its id, a folder of models/ in the object store")
     words["submit"].add_argument("--raw", required=True, help="s3://bucket/prefix of the raw files")
     words["submit"].add_argument("--rollout", required=True, help="where the cluster puts releases into service")
