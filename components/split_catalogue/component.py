@@ -30,7 +30,7 @@ def split_catalogue(
         share_test: Share of the frozen hold-out the gate judges on.
         share_unseen: Share kept for the simulation.
         run_id: The run whose failure is recorded; empty for a training by hand.
-        store: Where it is recorded.
+        store: Where it is recorded, and where a simulation finds the unseen side.
     """
     import json
     from pathlib import Path
@@ -52,6 +52,7 @@ def split_catalogue(
             share_unseen=share_unseen,
             corrections=Path(corrections.path),
         )
+        step.publish_unseen(Path(unseen.path), store)
     for fate, count in json.loads(Path(report.path).read_text(encoding="utf-8"))["corrections"].items():
         metrics.log_metric(f"corrections_{fate}", count)
     return learnt_from

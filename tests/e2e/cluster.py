@@ -1,0 +1,171 @@
+"""The deployed product, from outside: kubectl, forwarded ports, the accounts and the object store."""
+
+import base64
+import json
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from components.cluster_api import ClusterApi
+from components.promote.kserve_rollout import KServeRollout
+from components.published import materialise
+from components.trial import Models
+from product_classifier.store import ObjectStore, StoreSettings, open_store
+
+NAMESPACE = "product-classifier"
+STORE = "s3://product-classifier"
+MODELS = ("text-predictor", "image-predictor", "fusion-transformer")
+Object = dict[str, Any]
+
+
+def kubectl(*words: str, given: str | None = None, namespace: str = NAMESPACE) -> str:
+    """Ask the current context; what kubectl says when it fails is the test's failure."""
+    command = ["kubectl", "--namespace", namespace, *words]
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(words)}: {done.stderr.strip()}"
+    return done.stdout
+
+
+def get(*words: str, namespace: str = NAMESPACE) -> Object:
+    found = kubectl("get", *words, "--ignore-not-found", "--output=json", namespace=namespace)
+    return json.loads(found) if found.strip() else {}
+
+
+@contextmanager
+def forwarded(target: str, port: int) -> Iterator[str]:
+    """Forward a free port of this machine to a pod or to one pod of a service; yields host and port."""
+    command = ["kubectl", "--namespace", NAMESPACE, "port-forward", target, f":{port}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            found = re.search(r"127\.0\.0\.1:(\d+) ->", line)
+            assert found, f"{target}: {line}{process.stdout.read() if process.poll() is not None else ''}"
+            yield f"127.0.0.1:{found[1]}"
+        finally:
+            process.terminate()
+
+
+def secret(name: str) -> dict[str, str]:
+    return {key: base64.b64decode(value).decode() for key, value in get("secret", name)["data"].items()}
+
+
+def until(condition: Callable[[], Any], seconds: float, about: str = "") -> Any:
+    """Return what the condition gives as soon as it is true."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, f"{about or 'it'} did not happen within {seconds:.0f} s"
+        time.sleep(1)
+    return found
+
+
+@dataclass
+class Product:
+    """The product as a person with a browser, a terminal and kubectl sees it."""
+
+    url: str
+    store: ObjectStore
+    folder: Path
+    models: dict[str, Models] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def accounts(self) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = json.loads(secret("demo-accounts")["accounts.json"])
+        return found
+
+    @cached_property
+    def rollout(self) -> KServeRollout:
+        return KServeRollout(ClusterApi(NAMESPACE), f"{STORE}/models")
+
+    @property
+    def current(self) -> str:
+        found = self.rollout.current()
+        assert found, "no release is in service"
+        return found
+
+    def client(self, role: str) -> httpx.Client:
+        """Return a client that carries the token of a demo account."""
+        if role not in self.tokens:
+            name = f"demo-{role}"
+            form = {"username": name, "password": self.accounts[name]["password"]}
+            reply = httpx.post(f"{self.url}/token", data=form, timeout=30).raise_for_status()
+            self.tokens[role] = reply.json()["access_token"]
+        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {self.tokens[role]}"}, timeout=60)
+
+    def model(self, release: str) -> Models:
+        """Return the models of a published release, in this process."""
+        if release not in self.models:
+            self.models[release] = Models(materialise(self.store, release, self.folder).path)
+        return self.models[release]
+
+    def published(self) -> list[str]:
+        keys = self.store.list("models/")
+        return sorted(key.split("/")[1] for key in keys if key.count("/") == 2 and key.endswith("/release.json"))
+
+
+@contextmanager
+def product() -> Iterator[Product]:
+    """Open the ways to the deployed product."""
+    keys = secret("object-store")
+    with (
+        forwarded("service/auth-proxy", 80) as gateway,
+        forwarded("service/object-store", 9000) as store,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        settings = StoreSettings(
+            s3_endpoint=f"http://{store}",
+            aws_access_key_id=keys["access-key"],
+            aws_secret_access_key=keys["secret-key"],
+        )
+        yield Product(f"http://{gateway}", open_store(STORE, settings), Path(folder))
+
+
+def pods(name: str) -> list[Object]:
+    """Return the pods of an InferenceService that are not ending."""
+    found = get("pods", f"--selector=serving.kserve.io/inferenceservice={name}")["items"]
+    return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+
+def is_ready(thing: Object) -> bool:
+    conditions = thing.get("status", {}).get("conditions", [])
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def start_job(
+    template: str, name: str, *, args: list[str] | None = None, command: list[str] | None = None, **environment: str
+) -> None:
+    """Make a Job of a suspended CronJob, with other words or settings; with another command it is nobody we know."""
+    job = json.loads(kubectl("create", "job", name, f"--from=cronjob/{template}", "--dry-run=client", "--output=json"))
+    container = job["spec"]["template"]["spec"]["containers"][0]
+    if command is not None:
+        container |= {"command": command, "args": []}
+        job["spec"]["template"]["metadata"]["labels"] = {"app.kubernetes.io/name": "stranger"}
+    elif args is not None:
+        container["args"] = args
+    kept = [one for one in container.get("env", []) if one["name"] not in environment]
+    container["env"] = kept + [{"name": key, "value": value} for key, value in environment.items()]
+    kubectl("apply", "--filename=-", given=json.dumps(job))
+
+
+def finish_job(name: str, seconds: float) -> str:
+    """Wait for a Job and return its log; a Job that failed is the test's failure."""
+
+    def over() -> str:
+        conditions = get("job", name).get("status", {}).get("conditions", [])
+        ends = [one["type"] for one in conditions if one["status"] == "True" and one["type"] in {"Complete", "Failed"}]
+        return ends[0] if ends else ""
+
+    end = until(over, seconds, f"the end of job {name}")
+    log = kubectl("logs", f"job/{name}", "--tail=200")
+    assert end == "Complete", log
+    return log
