@@ -1,0 +1,230 @@
+"""How good the models are on a folder of raw files: `python -m benchmarks.quality RAW`, see --help.
+
+Text, image and fusion are trained by the pipeline's own steps on the training side and judged on the test side. The
+peer is what one would write without us: TF-IDF of words and characters and a linear support vector machine, fitted on
+the same rows and judged on the same rows. A test side of a hundred texts tells two good models apart by luck only, so
+the text model and the peer are also cross-validated, several times over, near copies always on one side.
+
+A calibration error is never 0 on a finite number of items. Beside it stands what it would be on average if every
+probability were right.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.pipeline import Pipeline, make_pipeline, make_union
+from sklearn.svm import LinearSVC
+
+from components.fit_fusion import step as fit_fusion
+from components.opinions import ask
+from components.prepare_catalogue import step as prepare_catalogue
+from components.split_catalogue import step as split_catalogue
+from components.train_image import step as train_image
+from components.train_text import linear
+from components.train_text import step as train_text
+from product_classifier.categories import CODES, index_of
+from product_classifier.metrics import score, weighted_f1
+from product_classifier.release import load_fusion
+from product_classifier.splits import SIDES, text_key
+from product_classifier.text import TextFeatures, normalise
+from product_classifier.text_model import softmax
+
+Floats = NDArray[np.floating]
+Labels = NDArray[np.int64]
+Rows = NDArray[np.intp]
+PEER = "TF-IDF + LinearSVC"
+CALIBRATION_PARTS = 8
+"""One of so many parts of the learnable texts is kept from learning and calibrated on, as validation is."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a table; what a model does not have is None."""
+
+    model: str
+    items: int
+    weighted_f1: float
+    macro_f1: float
+    ece: float | None = None
+    ece_if_right: float | None = None
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The products that have words: as we read them, as the peer reads them, with labels and near-copy groups."""
+
+    ours: list[str]
+    raw: list[str]
+    labels: Labels
+    groups: list[str]
+
+    def __len__(self) -> int:
+        return len(self.ours)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure and print."""
+    options = _parse(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        _prepare(options.raw, place, options.share_test)
+        found = {"held out": by_split(place, options)}
+        if options.repeats:
+            texts = read_texts(pd.read_parquet(place / "catalogue"))
+            found[f"{options.repeats} x {options.folds}-fold over {len(texts)} texts"] = cross_validate(texts, options)
+    for title, lines in found.items():
+        sys.stdout.write(f"\n{title}\n\n{_table(lines)}\n")
+    if options.json:
+        values = {title: [asdict(line) for line in lines] for title, lines in found.items()}
+        options.json.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def by_split(place: Path, options: argparse.Namespace) -> list[Line]:
+    """Train as the pipeline does and judge on the test side."""
+    train, validation, test = (place / f"{side}.parquet" for side in ("train", "validation", "test"))
+    train_text.run(train, validation, place / "text", penalty=options.penalty)
+    learnt, judged = read_texts(pd.read_parquet(train)), read_texts(pd.read_parquet(test))
+    peer = _peer_scores(learnt, judged)
+    lines = [_line(PEER, peer, judged.labels, confident=False)]
+    train_image.run(train, validation, place / "image", epochs=options.image_epochs, budget_s=options.image_budget_s)
+    fit_fusion.run(validation, place / "text", place / "image", place / "fusion")
+    said = ask(test, place / "text", place / "image")
+    both = said.has_text & said.has_image
+    fused = load_fusion(place / "fusion")[0].combine(said.text, said.image, said.has_text, said.has_image)
+    for name, answers, mine in (
+        ("text", said.text, said.has_text),
+        ("image", said.image, said.has_image),
+        ("fusion", fused, said.has_text | said.has_image),
+        ("text, where both", said.text, both),
+        ("image, where both", said.image, both),
+        ("fusion, where both", fused, both),
+    ):
+        lines.append(_line(name, answers[mine], said.labels[mine]))
+    return lines
+
+
+def cross_validate(texts: Texts, options: argparse.Namespace) -> list[Line]:
+    """Judge the text model and the peer on every text, by models that did not learn it."""
+    collected: dict[str, list[tuple[Floats, Labels]]] = {"text": [], PEER: []}
+    better = []
+    for learnt, judged in _parts(texts, options.repeats, options.folds):
+        fit, held = next(_folds(texts, learnt, CALIBRATION_PARTS, seed=0))
+        model = linear.fit([texts.ours[row] for row in fit], texts.labels[fit], TextFeatures(), options.penalty, 27)
+        model = linear.calibrate(model, [texts.ours[row] for row in held], texts.labels[held])
+        labels = texts.labels[judged]
+        ours = model.classify([texts.ours[row] for row in judged])
+        peer = _peer_scores(_of(texts, fit), _of(texts, judged))
+        for name, answers in (("text", ours), (PEER, peer)):
+            collected[name].append((answers, labels))
+        better.append(weighted_f1(ours, labels) - weighted_f1(peer, labels))
+        sys.stderr.write(f"\rfold {len(better)} of {options.repeats * options.folds}")
+    mean, error = np.mean(better), np.std(better, ddof=1) / np.sqrt(len(better))
+    sys.stderr.write(f"\ntext - peer, weighted F1 by fold: {mean:+.4f} (standard error {error:.4f})\n")
+    pooled = {name: tuple(map(np.concatenate, zip(*parts, strict=True))) for name, parts in collected.items()}
+    return [_line(name, *found, confident=name != PEER) for name, found in pooled.items()]
+
+
+def read_texts(products: pd.DataFrame) -> Texts:
+    """Return the products that have words and a code."""
+    fields = list(zip(products["designation"], products["description"], strict=True))
+    ours = [normalise(*text) for text in fields]
+    kept = [row for row, code in enumerate(products["code"]) if ours[row] and code in CODES]
+    return Texts(
+        [ours[row] for row in kept],
+        ["\n".join(fields[row]) for row in kept],
+        np.array([index_of(code) for code in products["code"].iloc[kept]], np.int64),
+        [text_key(*fields[row]) for row in kept],
+    )
+
+
+def expected_error(probabilities: Floats, draws: int = 20) -> float:
+    """Return the calibration error these probabilities have on average when they are right."""
+    random = np.random.default_rng(27)
+    reached = probabilities.astype(np.float64).cumsum(axis=1)
+    found = []
+    for _ in range(draws):
+        thrown = random.random((len(reached), 1)) * reached[:, -1:]
+        found.append(score(probabilities, (reached < thrown).sum(axis=1)).ece)
+    return float(np.mean(found))
+
+
+def _line(model: str, answers: Floats, labels: Labels, *, confident: bool = True) -> Line:
+    found = score(answers, labels)
+    line = Line(model, found.items, found.weighted_f1, found.macro_f1)
+    if not confident or not found.items:
+        return line
+    return Line(model, line.items, line.weighted_f1, line.macro_f1, found.ece, expected_error(answers))
+
+
+def _peer_scores(learnt: Texts, judged: Texts) -> Floats:
+    peer = _peer().fit(learnt.raw, learnt.labels)
+    margins = np.full((len(judged), len(CODES)), -9, np.float32)  # what it never saw, it never answers
+    margins[:, peer[-1].classes_] = peer.decision_function(judged.raw)
+    return softmax(margins)
+
+
+def _peer() -> Pipeline:
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
+    return make_pipeline(make_union(words, characters), LinearSVC(random_state=27))
+
+
+def _of(texts: Texts, rows: Rows) -> Texts:
+    return Texts(
+        [texts.ours[row] for row in rows],
+        [texts.raw[row] for row in rows],
+        texts.labels[rows],
+        [texts.groups[row] for row in rows],
+    )
+
+
+def _parts(texts: Texts, repeats: int, folds: int) -> Iterator[tuple[Rows, Rows]]:
+    for repeat in range(repeats):
+        yield from _folds(texts, np.arange(len(texts)), folds, seed=repeat)
+
+
+def _folds(texts: Texts, rows: Rows, folds: int, seed: int) -> Iterator[tuple[Rows, Rows]]:
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    for most, part in splitter.split(rows, texts.labels[rows], [texts.groups[row] for row in rows]):
+        yield rows[most], rows[part]
+
+
+def _prepare(raw: Path, place: Path, share_test: float) -> None:
+    prepare_catalogue.run(raw, place / "catalogue", place / "rejects", place / "report")
+    rest = (1 - share_test) / 9
+    sides = [place / f"{side}.parquet" for side in SIDES]
+    shares = (7 * rest, rest, share_test, rest)
+    split_catalogue.run(place / "catalogue", sides[0], sides[1], sides[2], sides[3], place / "splits.json", *shares)
+
+
+def _table(lines: Sequence[Line]) -> str:
+    shown = pd.DataFrame([asdict(line) for line in lines]).rename(columns={"ece_if_right": "ECE if right"})
+    return str(shown.to_string(index=False, float_format=lambda value: f"{value:.4f}", na_rep="-"))
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
+    parser.add_argument("raw", type=Path, help="folder in the challenge's layout")
+    parser.add_argument("--penalty", type=float, default=1.0, help="C of our text model")
+    parser.add_argument("--image-epochs", type=int, default=30)
+    parser.add_argument("--image-budget-s", type=float, default=20.0, help="seconds the image model may be trained for")
+    parser.add_argument("--share-test", type=float, default=0.1, help="larger to measure calibration on more items")
+    parser.add_argument("--repeats", type=int, default=3, help="of the cross-validation; 0 for none")
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

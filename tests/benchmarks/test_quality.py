@@ -1,0 +1,57 @@
+"""The tool that says how good the models are does not flatter them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks import quality
+from product_classifier.metrics import score
+
+
+def test_the_error_of_right_probabilities_is_what_right_probabilities_measure() -> None:
+    random = np.random.default_rng(1)
+    probabilities = random.dirichlet(np.full(27, 0.1), 300).astype(np.float32)
+    reached = probabilities.astype(np.float64).cumsum(axis=1)
+    measured = []
+    for _ in range(40):
+        labels = np.minimum((reached < random.random((300, 1))).sum(axis=1), 26)
+        measured.append(score(probabilities, labels).ece)
+
+    assert quality.expected_error(probabilities) == pytest.approx(np.mean(measured), rel=0.15)
+    assert quality.expected_error(probabilities) > quality.expected_error(np.tile(probabilities, (9, 1)))
+
+
+def test_near_copies_are_never_on_both_sides() -> None:
+    titles = [f"une chaise en bois numéro {row // 2}" for row in range(80)]
+    products = pd.DataFrame(
+        {"designation": titles, "description": "", "code": [10 if row % 4 < 2 else 40 for row in range(80)]}
+    )
+    texts = quality.read_texts(products)
+
+    parts = list(quality._parts(texts, repeats=2, folds=4))
+    assert 8 == len(parts)
+    for learnt, judged in parts:
+        assert not {texts.groups[row] for row in learnt} & {texts.groups[row] for row in judged}
+        assert 80 == len(learnt) + len(judged)
+
+
+@pytest.mark.slow
+def test_every_model_is_judged_beside_the_peer_on_the_same_products(
+    sample_raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--repeats", "1", "--folds", "2", "--image-budget-s", "1", "--share-test", "0.3"]
+    assert 0 == quality.main([str(sample_raw), *options, "--json", str(tmp_path / "found.json")])
+
+    held_out, crossed = json.loads((tmp_path / "found.json").read_text()).values()
+    lines = {line["model"]: line for line in held_out}
+    assert lines[quality.PEER]["items"] == lines["text"]["items"] > 100
+    assert {lines[f"{kind}, where both"]["items"] for kind in ("text", "image", "fusion")} == {
+        lines["text, where both"]["items"]
+    }
+    assert [True, False] == [line["ece"] is not None for line in crossed]
+    assert crossed[0]["items"] == crossed[1]["items"] > 500
+    assert all(0.4 < line["weighted_f1"] < 1 for line in crossed)
+    assert "weighted_f1" in capsys.readouterr().out
