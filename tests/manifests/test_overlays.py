@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings
 from components.image import TRAINER
 from inference.auth_proxy.settings import Settings as AuthProxy
 from inference.cluster.images import IMAGES, PREFIX
+from inference.cluster.secrets import make_secrets
 from inference.feedback_service.settings import Settings as FeedbackService
 from inference.fusion_transformer.settings import Settings as FusionTransformer
 from inference.simulation.settings import Settings as Simulation
@@ -18,6 +19,7 @@ from pipelines.retrain import Settings as RetrainTrigger
 from pipelines.settings import Settings as Pipeline
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.store import StoreSettings
+from tests.inference.cluster.fake_commands import FakeCluster
 from tests.manifests.rendering import MANIFESTS, OVERLAYS, Object, containers, overlay, pods
 
 REPOSITORY = MANIFESTS.parent
@@ -124,6 +126,15 @@ def test_what_is_said_twice_is_said_alike(objects: tuple[Object, ...]) -> None:
             for variable in container.get("env", []):
                 for host in re.findall(r"https?://([a-z-]+)(?=[:./]|$)", str(variable.get("value", ""))):
                     assert host in services, f"{where}: {variable['name']}={variable['value']}"
+
+
+def test_whatever_a_pod_refers_to_is_there_or_made_by_a_deployment(objects: tuple[Object, ...]) -> None:
+    cluster = FakeCluster()
+    make_secrets(cluster, "http://object-store:9000")
+    there = {(one["kind"], one["metadata"]["name"]) for one in objects}
+    there |= {("Secret", name) for kind, _, name in cluster.objects if kind == "secrets"}
+    for where, pod in pods(objects):
+        assert set() == set(_referred(pod)) - there, where
 
 
 def test_every_pod_is_confined_as_restricted_asks(objects: tuple[Object, ...]) -> None:
@@ -240,6 +251,27 @@ def test_images_are_named_without_a_tag_and_resolved_once() -> None:
 
 def _service(where: str, container: Object) -> str:
     return where.partition("/")[2] if container["name"] == "kserve-container" else str(container["name"])
+
+
+def _referred(pod: Object) -> Iterator[tuple[str, str]]:
+    if "serviceAccountName" in pod:
+        yield "ServiceAccount", pod["serviceAccountName"]
+    if "storageContainerName" in pod:
+        yield "ClusterStorageContainer", pod["storageContainerName"]
+    for volume in pod.get("volumes", []):
+        if "persistentVolumeClaim" in volume:
+            yield "PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]
+        if "secret" in volume:
+            yield "Secret", volume["secret"]["secretName"]
+    for container in containers(pod):
+        for source in container.get("envFrom", []):
+            yield "ConfigMap", source["configMapRef"]["name"]
+        for variable in container.get("env", []):
+            source = variable.get("valueFrom", {})
+            if "secretKeyRef" in source:
+                yield "Secret", source["secretKeyRef"]["name"]
+            if "configMapKeyRef" in source:
+                yield "ConfigMap", source["configMapKeyRef"]["name"]
 
 
 def _variables(settings: tuple[type[BaseSettings], ...]) -> Iterator[str]:
