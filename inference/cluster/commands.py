@@ -10,6 +10,8 @@ from product_classifier.errors import ProductClassifierError
 
 TAIL = 30
 """Lines of a failed program's output that are shown."""
+WIDTH = 400
+"""And how much of each: kubectl shows a whole object in one."""
 
 
 class CommandFailed(ProductClassifierError):
@@ -33,7 +35,7 @@ class Commands:
         except OSError as error:
             raise CommandFailed(f"{command[0]!r} cannot be started: {error.strerror}") from error
         if done.returncode != 0:
-            last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-TAIL:])
+            last = "\n".join(map(_cut, (done.stdout + done.stderr).strip().splitlines()[-TAIL:]))
             raise CommandFailed(f"{' '.join(command)[:200]} ended with {done.returncode}:\n{last}")
         return done.stdout
 
@@ -52,3 +54,7 @@ class Commands:
         """Return an object or a list of the current context as JSON; None when it is not there."""
         printed = self.kubectl("get", *words, "--ignore-not-found", "--output=json")
         return json.loads(printed) if printed.strip() else None
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= WIDTH else f"{line[: WIDTH // 2]} … {line[-WIDTH // 2 :]}"

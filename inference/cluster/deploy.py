@@ -4,6 +4,7 @@ Nothing here is needed to use the manifests: `kubectl apply -k manifests/overlay
 the Secrets exist. Repeating a deployment changes only what differs.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def deploy(commands: Commands, settings: Settings) -> None:
     make_secrets(commands, endpoint)
     if has_kubeflow:
         share_with_kubeflow(commands, endpoint)
-    _forget_other_jobs(commands, {one["metadata"]["name"]: one for one in objects if one["kind"] == "Job"})
+    _forget_changed_jobs(commands, {one["metadata"]["name"]: one for one in objects if one["kind"] == "Job"})
     commands.step(f"apply {settings.overlay} with images of {settings.tag}", ["kubectl", "apply", "-k", str(folder)])
     waiting.until_ready(commands, NAMESPACE, settings.timeout_s)
 
@@ -60,16 +61,17 @@ def _from_build(path: Path) -> str:
     return str(Path(*[".."] * len(RENDERED.parts)) / path)
 
 
-def _forget_other_jobs(commands: Commands, wanted: Mapping[str, Object]) -> None:
-    """Remove the Jobs of another commit: what a Job runs cannot be changed."""
+def _forget_changed_jobs(commands: Commands, wanted: Mapping[str, Object]) -> None:
+    """Remove the Jobs of an earlier deployment that ran something else: what a Job runs cannot be changed."""
     for name in waiting.ONCE:
-        found = commands.get("job", name, "--namespace", NAMESPACE)
-        if found and _images(found) != _images(wanted[name]):
+        if commands.get("job", name, "--namespace", NAMESPACE) is None:
+            continue
+        try:
+            commands.kubectl("apply", "--dry-run=server", "-f", "-", given=json.dumps(wanted[name]))
+        except CommandFailed as error:
+            if "immutable" not in str(error):
+                raise
             commands.kubectl("delete", "job", name, "--namespace", NAMESPACE, "--wait")
-
-
-def _images(job: Object) -> list[str]:
-    return [container["image"] for container in job["spec"]["template"]["spec"]["containers"]]
 
 
 def _names(one: Object) -> tuple[str, str]:

@@ -33,3 +33,11 @@ def test_a_step_is_one_line_when_it_ends() -> None:
     Commands(said.append).step("nothing done", [sys.executable, "-c", "print('noise')"])
 
     assert ["nothing done  0 s"] == said
+
+
+def test_of_a_very_long_line_both_ends_are_shown() -> None:
+    with pytest.raises(CommandFailed, match=r"\nthe Job is invalid: x+ … x+ field is immutable$") as failed:
+        Commands(print).run(
+            [sys.executable, "-c", "import sys; sys.exit('the Job is invalid: ' + 'x' * 9999 + ' field is immutable')"]
+        )
+    assert len(str(failed.value)) < 1000
