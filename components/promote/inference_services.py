@@ -133,7 +133,7 @@ def _states(pod: Object) -> Iterator[tuple[str, Object]]:
 def _raise_if_refused(pod: Object) -> None:
     for container, detail in _states(pod):
         if detail.get("exitCode") == REFUSED:
-            said = str(detail.get("message", "")).strip()[-400:]
+            said = _one_line(detail.get("message", ""))
             raise RolloutFailed(f"{pod['metadata']['name']}: {container} refuses the release: {said or 'see its log'}")
 
 
@@ -143,8 +143,13 @@ def _troubles(pods: list[Object]) -> Iterator[str]:
         name = pod["metadata"]["name"]
         for container, detail in _states(pod):
             if detail.get("exitCode") or detail.get("reason") not in {None, "PodInitializing", "Completed"}:
-                words = (detail.get("reason"), str(detail.get("message", "")).strip()[-300:])
+                words = (detail.get("reason"), _one_line(detail.get("message", "")))
                 yield f"{name}: {container}: {' '.join(filter(None, words))}"
         for condition in (pod.get("status") or {}).get("conditions") or []:
             if condition["type"] == "PodScheduled" and condition["status"] == "False":
                 yield f"{name}: {condition.get('message', 'cannot be scheduled')[:300]}"
+
+
+def _one_line(said: object) -> str:
+    """Return the end of what a container said, where the reason is."""
+    return " ".join(str(said).split())[-300:]
