@@ -170,6 +170,14 @@ def test_whoever_answers_is_probed_and_ends_gently(objects: tuple[Object, ...]) 
         assert {"readinessProbe", "livenessProbe", "startupProbe"} <= set(container), where
 
 
+def test_the_last_words_of_a_container_are_kept_in_its_status(objects: tuple[Object, ...]) -> None:
+    """A promotion that fails quotes them, and so does `kubectl describe`."""
+    for where, pod in pods(objects):
+        for container in containers(pod):
+            if container["name"] not in OF_OTHERS:
+                assert container["terminationMessagePolicy"] == "FallbackToLogsOnError", f"{where}: {container['name']}"
+
+
 def test_whoever_has_replicas_keeps_one_and_says_so(objects: tuple[Object, ...]) -> None:
     budgets = {one["metadata"]["name"] for one in objects if one["kind"] == "PodDisruptionBudget"}
     several = {
