@@ -1,7 +1,7 @@
 # Every command of the project; each is also `python -m …` with --help. Settings are variables: make run PORT=9080
 
 .DEFAULT_GOAL := help
-.PHONY: help run test data train simulate check images up deploy e2e down
+.PHONY: help run test demo data train simulate check images up deploy e2e down
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 INSTALLED ?= .venv/installed
@@ -17,6 +17,9 @@ run: $(INSTALLED) ## install, train if there is no release yet, serve until Ctrl
 
 test: $(INSTALLED) ## all tests that need no cluster, no docker and no network
 	@$(PY) -m pytest -m "not cluster" -n 2 --dist loadfile
+
+demo: $(INSTALLED) ## the whole loop once: train, serve, replay, correct, retrain, judge, promote, replay again (PRODUCTS=)
+	@$(PY) -m inference.local.demo
 
 data: $(INSTALLED) ## prepare data/ from data/raw, from the folder RAW=, or as a sample of PRODUCTS= products
 	@$(PY) -m pipelines data

@@ -9,7 +9,7 @@ import pytest
 from product_classifier import images
 from product_classifier.categories import CODES
 from product_classifier.errors import CatalogueError
-from product_classifier.sample import make_sample
+from product_classifier.sample import make_sample, seasonal_ids
 from product_classifier.sample.offers import offer, season_start
 from product_classifier.sample.photos import DRAWINGS, photo
 from product_classifier.sample.texts import NEIGHBOURHOOD_OF
@@ -37,6 +37,13 @@ def test_it_looks_like_the_challenge(sample_raw: Path) -> None:
     names = {f"image_{p.imageid}_product_{p.productid}.jpg" for p in products.itertuples()}
     assert {path.name for path in (sample_raw / "images" / "image_train").iterdir()} <= names
     assert set(unlabelled["productid"]).isdisjoint(products["productid"])
+
+
+def test_the_products_of_the_season_can_be_told_by_their_numbers(sample_raw: Path) -> None:
+    products = pd.read_csv(sample_raw / "X_train_update.csv", index_col=0)
+    season = season_start(len(products))
+
+    assert set(products["productid"].iloc[season:]) == seasonal_ids(sample_raw)
 
 
 def test_equal_seeds_make_equal_catalogues(tmp_path: Path) -> None:

@@ -71,6 +71,14 @@ def is_sample(folder: Path) -> bool:
     return (folder / MARKER).is_file()
 
 
+def seasonal_ids(folder: Path) -> frozenset[int]:
+    """Return the numbers of the products of the new season in a sample made here."""
+    recipe = json.loads((folder / MARKER).read_text())
+    return frozenset(
+        _ids(recipe["seed"], number)[0] for number in range(season_start(recipe["products"]), recipe["products"])
+    )
+
+
 def _clear(folder: Path) -> None:
     found = sorted(entry.name for entry in folder.iterdir() if entry.name[0] != ".") if folder.exists() else []
     if found and not is_sample(folder):
