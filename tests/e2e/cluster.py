@@ -40,6 +40,11 @@ def get(*words: str, namespace: str = NAMESPACE) -> Object:
     return json.loads(found) if found.strip() else {}
 
 
+def listed(*words: str, namespace: str = NAMESPACE) -> list[Object]:
+    found: list[Object] = get(*words, namespace=namespace).get("items", [])
+    return found
+
+
 @contextmanager
 def forwarded(target: str, port: int) -> Iterator[str]:
     """Forward a free port of this machine to a pod or to one pod of a service; yields host and port."""
@@ -132,7 +137,7 @@ def product() -> Iterator[Product]:
 
 def pods(name: str) -> list[Object]:
     """Return the pods of an InferenceService that are not ending."""
-    found = get("pods", f"--selector=serving.kserve.io/inferenceservice={name}")["items"]
+    found = listed("pods", f"--selector=serving.kserve.io/inferenceservice={name}")
     return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
 

@@ -26,7 +26,7 @@ from product_classifier.categories import CODES
 from product_classifier.errors import RolloutFailed
 from tests.e2e import cluster
 from tests.e2e.asking import asking, body, mixed
-from tests.e2e.cluster import MODELS, Product, forwarded, get, is_ready, kubectl, pods, until
+from tests.e2e.cluster import MODELS, Product, forwarded, get, is_ready, kubectl, listed, pods, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
 TRITON_GRPC = Path(__file__).parents[1] / "inference" / "triton_grpc.py"
@@ -43,8 +43,8 @@ def once(name: str) -> str:
 
 
 def test_everything_is_ready_and_serves_a_published_release(product: Product) -> None:
-    services = {one["metadata"]["name"]: one for one in get("inferenceservices")["items"]}
-    workloads = get("deployments,statefulsets")["items"]
+    services = {one["metadata"]["name"]: one for one in listed("inferenceservices")}
+    workloads = listed("deployments,statefulsets")
 
     assert set(MODELS) == {name for name, service in services.items() if is_ready(service)}
     for one in workloads:
@@ -122,7 +122,7 @@ for token in ("", "Bearer x", "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJkZW1vLWFkbW
 
 
 def test_a_stranger_cannot_reach_a_predictor_where_policies_hold() -> None:
-    if not get("networkpolicies")["items"]:
+    if not listed("networkpolicies"):
         pytest.skip("no NetworkPolicy is deployed: manifests/components/network-policies adds them")
     code = """
 import urllib.request
@@ -278,7 +278,7 @@ def test_corrections_start_one_run_whose_verdict_is_kept_and_no_answer_fails_or_
 def test_the_run_is_one_of_kubeflow_pipelines_where_that_is_there(admin: httpx.Client) -> None:
     if not get("service", "ml-pipeline", namespace="kubeflow"):
         pytest.skip("there is no service/ml-pipeline in namespace kubeflow: runs are Jobs here")
-    runs = get("workflows.argoproj.io", namespace="kubeflow")["items"]
+    runs = listed("workflows.argoproj.io", namespace="kubeflow")
 
     names = {one["metadata"].get("annotations", {}).get("pipelines.kubeflow.org/run_name", "") for one in runs}
     assert _runs(admin)[0]["run_id"] in names
