@@ -1,7 +1,7 @@
 # Every command of the project; each is also `python -m …` with --help. Settings are variables: make run PORT=9080
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo data train simulate check images up deploy e2e down
+.PHONY: help run test demo data train simulate check images up deploy e2e down bench
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 INSTALLED ?= .venv/installed
@@ -33,6 +33,9 @@ simulate: $(INSTALLED) ## replay data/unseen against a running gateway (URL=, RA
 check: $(INSTALLED) ## format, lint, types; every overlay rendered (where kubectl is) and held against the schemas
 	@$(PY) -m ruff format --check . && $(PY) -m ruff check . && $(PY) -m mypy
 	@$(PY) -m pytest -q tests/manifests
+
+bench: $(INSTALLED) ## measure ours and the peers in one run, into benchmarks/; one row with ROW=P3
+	@$(PY) -m benchmarks $(ROW)
 
 images: $(INSTALLED) ## build every image and load it into the cluster (BUILD="docker build", LOAD="kind load docker-image", TORCH_INDEX=)
 	@$(PY) -m inference.cluster images

@@ -1,0 +1,48 @@
+"""The cheapest server that answers like the fusion: python -m benchmarks.fusion_stub PORT."""
+
+import sys
+
+import numpy as np
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from inference.model_server.rest_codec import write_v2
+from inference.protocol import Answer, Request
+from product_classifier.categories import CODES
+
+
+def reply() -> tuple[bytes, bytes]:
+    """Return a V2 answer about one product, and the length of its JSON."""
+    probabilities = np.full((1, len(CODES)), 1 / len(CODES), np.float32)
+    outputs = {
+        "probabilities": probabilities,
+        "code": np.array([CODES[0]]),
+        "text_probabilities": probabilities,
+        "image_probabilities": probabilities,
+    }
+    parameters: dict[str, bool | int | str] = {"degraded": False, "modalities": "text,image"}
+    answer = Answer(outputs, "r-20260101T000000-00000000", "fusion-1", parameters)
+    body, size = write_v2("fusion-transformer", Request(1, {}, id="1", binary_outputs=True), answer)
+    return body, b"%d" % (size or 0)
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """Read the request, answer always the same."""
+    while (await receive()).get("more_body"):
+        pass
+    ready = scope["method"] == "GET"
+    body, size = (b'{"ready":true}', b"") if ready else (BODY, SIZE)
+    kind = b"application/json" if ready else b"application/octet-stream"
+    headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
+    if size:
+        headers.append((b"inference-header-content-length", size))
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+BODY, SIZE = reply()
+
+if __name__ == "__main__":
+    uvicorn.run(
+        application, host="127.0.0.1", port=int(sys.argv[1]), access_log=False, log_level="warning", lifespan="off"
+    )

@@ -1,0 +1,46 @@
+"""The machine a figure was measured on, and who may use which of its cores."""
+
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+CORES: Sequence[int] = sorted(os.sched_getaffinity(0))
+SERVER = CORES[:1]
+"""The core of a server whose CPU per request is measured."""
+GENERATOR = CORES[-1:]
+"""The core the load comes from."""
+ALL = CORES
+
+
+@contextmanager
+def pinned(cores: Sequence[int]) -> Iterator[None]:
+    """Keep this process, and the children it starts meanwhile, on some cores."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def describe() -> dict[str, Any]:
+    """Return what one needs to know to compare figures."""
+    memory_kb = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))
+    return {
+        "processor": _processor(),
+        "cores": len(CORES),
+        "memory_gb": round(int(memory_kb.split()[1]) / 2**20, 1),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()

@@ -1,0 +1,125 @@
+"""What every row works on, made once from a seed: products, photos as large as real ones, and a release.
+
+The image model is MobileNetV2 at a width of 0.35: as much work per photo as MobileNetV3-small (59 against 56 million
+multiplications at 224 pixels). Its weights are random: what it answers does not matter to what it costs.
+"""
+
+import shutil
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from benchmarks.environments import KEPT
+from product_classifier.sample.offers import offer, season_start
+from product_classifier.sample.photos import photo
+
+SEED = 27
+SIDE = 500
+"""Pixels of a photo's side, as in the challenge's files."""
+SIZE = 224
+"""What the image model sees of it."""
+TRAINED_ON = 3000
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product of the sample with its label."""
+
+    title: str
+    description: str
+    label: int
+
+
+def products(count: int, first: int = 0) -> list[Product]:
+    """Return sample products that have words."""
+    found: list[Product] = []
+    season, number = season_start(10**6), first
+    while len(found) < count:
+        made = offer(SEED, number, season)
+        number += 1
+        if made.title.strip():
+            found.append(Product(made.title, made.description, made.label))
+    return found
+
+
+@cache
+def photos(count: int) -> tuple[bytes, ...]:
+    """Return JPEG photos of 500 by 500 pixels, about 40 kB each."""
+    return tuple(_large(number) for number in range(count))
+
+
+def small_photo() -> bytes:
+    """Return the smallest photo there is, for rows about what a request costs and not about what it carries."""
+    _, encoded = cv2.imencode(".jpg", np.full((16, 16, 3), 200, np.uint8))
+    return encoded.tobytes()
+
+
+def _large(number: int) -> bytes:
+    random = np.random.default_rng([SEED, number])
+    code = offer(SEED, number, 10**6).code
+    small = cv2.imdecode(np.frombuffer(photo(random, code), np.uint8), cv2.IMREAD_COLOR)
+    assert small is not None  # noqa: S101 - it was encoded a line above
+    pixels = cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+    grain = random.normal(0, 8, (SIDE, SIDE, 3))  # a camera's, which makes the file as large as a real photo
+    _, encoded = cv2.imencode(".jpg", (pixels + grain).clip(0, 255).astype(np.uint8), (cv2.IMWRITE_JPEG_QUALITY, 82))
+    return encoded.tobytes()
+
+
+@cache
+def release() -> Path:
+    """Return the folder of a release: a text model trained on the sample, an untrained image model, an even fusion."""
+    folder = KEPT.resolve() / "release-1"
+    if not (folder / "release.json").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        _make_release(folder, KEPT.resolve() / "bundles")
+    return folder
+
+
+def _make_release(folder: Path, parts: Path) -> None:
+    from components.train_text.linear import calibrate, fit  # noqa: PLC0415 - needs scikit-learn, only here
+    from product_classifier import bundle, self_test  # noqa: PLC0415
+    from product_classifier.categories import index_of  # noqa: PLC0415
+    from product_classifier.fusion import FusionModel  # noqa: PLC0415
+    from product_classifier.image_model import ImageModel  # noqa: PLC0415
+    from product_classifier.release import ReleaseMeta, write_release  # noqa: PLC0415
+    from product_classifier.text import TextFeatures, normalise  # noqa: PLC0415
+
+    shutil.rmtree(parts, ignore_errors=True)
+    for kind in ("text", "image", "fusion"):
+        (parts / kind).mkdir(parents=True)
+    made = [product for product in products(TRAINED_ON) if normalise(product.title, product.description)]
+    texts = [normalise(product.title, product.description) for product in made]
+    labels = np.array([index_of(product.label) for product in made], np.int64)
+    text = calibrate(fit(texts[300:], labels[300:], TextFeatures(), 1.0, SEED), texts[:300], labels[:300])
+    text.save(parts / "text")
+    bundle.seal(parts / "text", "text", None, self_test.make_text(text))
+    _export_mobile_network(parts / "image" / "model.onnx")
+    image = ImageModel(parts / "image" / "model.onnx", SIZE)
+    image.save(parts / "image")
+    bundle.seal(parts / "image", "image", None, self_test.make_image(image))
+    fusion = FusionModel.neutral()
+    fusion.save(parts / "fusion")
+    bundle.seal(parts / "fusion", "fusion", None, self_test.make_fusion(fusion))
+    write_release(folder, *(parts / kind for kind in ("text", "image", "fusion")), ReleaseMeta("made by the benchmark"))
+
+
+def _export_mobile_network(graph: Path) -> None:
+    from components.train_image.network import export  # noqa: PLC0415
+
+    export(mobile_network(), SIZE, graph)
+
+
+def mobile_network() -> "torch.nn.Module":
+    """Return the image network before it became a graph."""
+    import torch  # noqa: PLC0415
+    from transformers import AutoModelForImageClassification, MobileNetV2Config  # noqa: PLC0415
+
+    from components.train_image.network import PixelNetwork  # noqa: PLC0415
+    from product_classifier.categories import CODES  # noqa: PLC0415
+
+    torch.manual_seed(SEED)
+    config = MobileNetV2Config(depth_multiplier=0.35, image_size=SIZE, num_labels=len(CODES), tf_padding=False)
+    return PixelNetwork(AutoModelForImageClassification.from_config(config)).eval()

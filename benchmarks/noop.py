@@ -1,0 +1,42 @@
+"""Our model server with a model that does nothing: python -m benchmarks.noop --model_dir BUNDLE --http_port …"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from inference.model_server import Flags, serve
+from product_classifier.bundle import BundleInfo, verify
+from product_classifier.categories import CODES
+
+if TYPE_CHECKING:
+    from inference.model_server.model import ProductModel
+
+ANSWER = np.full((1, len(CODES)), 1 / len(CODES), np.float32)
+
+
+def make(flags: Flags) -> "ProductModel[None]":
+    """Return a model with the inputs and the threads of the predictor it is named like, and nothing to do."""
+    from inference.model_server.model import ProductModel  # noqa: PLC0415 - the SDK may be imported once flags are read
+    from inference.model_server.releases import Loaded, Releases  # noqa: PLC0415
+    from inference.model_server.workers import Workers  # noqa: PLC0415
+    from inference.protocol import Answer, Request, Signature  # noqa: PLC0415
+    from inference.image_predictor.model import INPUTS as PHOTOS  # noqa: PLC0415
+    from inference.text_predictor.model import INPUTS as TEXTS, OUTPUTS  # noqa: PLC0415
+
+    class Noop(ProductModel[None]):
+        async def answer(self, request: Request, loaded: Loaded[None]) -> Answer:
+            probabilities = await self.workers.run(lambda rows: np.repeat(ANSWER, rows, axis=0), request.rows)
+            return Answer({"probabilities": probabilities}, loaded.release, loaded.version)
+
+    def load(folder: Path) -> tuple[None, BundleInfo]:
+        return None, verify(folder)
+
+    inputs = PHOTOS if flags.model_name == "image-predictor" else TEXTS
+    releases = Releases(flags.model_dir, load, flags.release)
+    return Noop(flags.model_name, Signature(inputs, OUTPUTS), releases, Workers(flags.threads, flags.max_waiting))
+
+
+if __name__ == "__main__":
+    sys.exit(serve("text-predictor", make, sys.argv[1:]))

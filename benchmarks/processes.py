@@ -1,0 +1,109 @@
+"""Servers under test as processes: started on their cores, waited for, their CPU and memory read, stopped."""
+
+import os
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from benchmarks.machine import pinned
+
+READY_S = 120.0
+STOP_S = 20.0
+
+
+class DidNotStart(Exception):
+    """A server ended, or did not get ready in time; the message has the end of its log."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running process with all its children."""
+
+    name: str
+    port: int
+    log: Path
+    process: subprocess.Popen[bytes] = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def cpu_s(self) -> float:
+        """Return the CPU seconds it and its children have used."""
+        return sum(sum(one.cpu_times()[:2]) for one in self._tree())
+
+    def memory_mb(self) -> float:
+        """Return its share of memory (PSS), in MiB."""
+        return float(sum(one.memory_full_info().pss for one in self._tree())) / 2**20
+
+    def wait(self, path: str, seconds: float = READY_S) -> None:
+        """Return when it answers 200 on a path."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and self.process.poll() is None:
+            if _answers(self.url + path):
+                return
+            time.sleep(0.02)
+        raise DidNotStart(f"{self.name} did not get ready; the end of {self.log}:\n{self.log.read_text()[-2000:]}")
+
+    def stop(self) -> None:
+        """End it and its children."""
+        children = self._tree()
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        for child in children:
+            if child.is_running() and child.pid != self.process.pid:
+                child.kill()
+
+    def _tree(self) -> list[psutil.Process]:
+        try:
+            root = psutil.Process(self.process.pid)
+            return [root, *root.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+
+def start(
+    name: str,
+    command: Sequence[str],
+    port: int,
+    folder: Path,
+    cores: Sequence[int],
+    environment: Mapping[str, str] | None = None,
+) -> Server:
+    """Start a server and do not wait for it."""
+    log = folder / f"{name}-{port}.log"
+    with log.open("wb") as out, pinned(cores):
+        process = subprocess.Popen(  # noqa: S603 - commands of the benchmark itself
+            command, env=os.environ | dict(environment or {}), stdout=out, stderr=out, stdin=subprocess.DEVNULL
+        )
+    return Server(name, port, log, process)
+
+
+@contextmanager
+def stopping(servers: Sequence[Server]) -> Iterator[Sequence[Server]]:
+    """Stop servers at the end, the last one first."""
+    try:
+        yield servers
+    finally:
+        for server in reversed(servers):
+            server.stop()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as reply:  # noqa: S310 - a server of ours
+            return bool(reply.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,103 @@
+"""P2: what the step between the caller and a predictor adds, the predictor's own cost left out."""
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from benchmarks import materials, payloads
+from benchmarks.compare import Measured, cpu_per_request, in_turns, line, middle
+from benchmarks.environments import PEERS, python_of
+from benchmarks.machine import SERVER
+from benchmarks.outcome import Check, Outcome
+from benchmarks.processes import Server, start, stopping
+from benchmarks.stack import free_ports
+from inference.auth_proxy.backends import HEADER_LENGTH, encode_request
+from inference.auth_proxy.products import Product
+
+GOAL_MS = 0.6
+TIMES = 10.0
+SECONDS = 3.0
+AT_ONCE = (1, 16)
+
+
+def measure(folder: Path) -> Outcome:
+    """Compare our fusion transformer with the SDK's stock transformer in front of predictors that do nothing."""
+    port = free_ports()
+    servers = _servers(folder, port)
+    with stopping(list(servers.values())):
+        for server in servers.values():
+            server.wait("/v2/health/ready")
+        fusion, stock = servers["fusion"], servers["transformer"]
+        title = materials.products(1)[0].title
+        asked = {
+            "ours, text: one predictor asked": (fusion, gateway_request(Product(title))),
+            "ours, text and photo: two asked": (fusion, gateway_request(Product(title, image=materials.small_photo()))),
+            "KServe SDK, V1: one predictor asked": (stock, payloads.v1("noop", {"designation": title})),
+            "KServe SDK, V2: one predictor asked": (servers["transformer-v2"], payloads.v2_texts("noop", [title])),
+        }
+        found = {
+            at_once: in_turns({
+                name: _load(server, request, at_once) for name, (server, request) in asked.items()
+            })
+            for at_once in AT_ONCE
+        }  # fmt: skip
+    cpu = {
+        at_once: {name: middle([one.cpu_ms for one in of]) for name, of in rows.items()}
+        for at_once, rows in found.items()
+    }
+    mine, busy = "ours, text: one predictor asked", AT_ONCE[-1]
+    best = min(value for name, value in cpu[busy].items() if name.startswith("KServe"))
+    worst = max(cpu[at_once][mine] for at_once in AT_ONCE)
+    return Outcome(
+        ours=f"{cpu[1][mine]:.2f} ms at 1, {cpu[busy][mine]:.2f} ms at {busy} at once",
+        peer=f"KServe transformer: {cpu[1]['KServe SDK, V1: one predictor asked']:.2f} ms, {best:.2f} ms",
+        ratio=best / cpu[busy][mine],
+        checks=[
+            Check("CPU added", worst, "ms", "≤", GOAL_MS),
+            Check(f"times less at {busy} at once", best / cpu[busy][mine], "×", "≥", TIMES),
+        ],
+        details=[
+            line(f"{name}; {at_once} at once", of) for at_once, rows in found.items() for name, of in rows.items()
+        ],
+    )
+
+
+def gateway_request(product: Product) -> bytes:
+    """Return the bytes with which the gateway asks the fusion about a product."""
+    body, size = encode_request([product])
+    headers = {"Content-Type": "application/octet-stream", HEADER_LENGTH: str(size), "X-Request-Id": "0123456789abcdef"}
+    return payloads.post("/v2/models/fusion-transformer/infer", body, headers)
+
+
+def _load(server: Server, request: bytes, at_once: int) -> Callable[[], Measured]:
+    return lambda: cpu_per_request(server, [request], at_once, SECONDS)
+
+
+def _servers(folder: Path, port: int) -> Mapping[str, Server]:
+    release = materials.release()
+
+    def ours(module: str, at: int, bundle: str, name: str, **environment: str) -> Server:
+        words = ["--model_dir", str(release / bundle), "--host", "127.0.0.1", "--model_name", name]
+        command = [sys.executable, "-m", module, *words, "--http_port", str(at), "--grpc_port", "0"]
+        return start(name, command, at, folder, SERVER, environment)
+
+    def stock(script: str, at: int, *words: str) -> Server:
+        command = [str(python_of("kserve")), str(PEERS / script), "--http_port", str(at), "--grpc_port", str(at + 1)]
+        return start(script.removesuffix(".py"), [*command, *words], at, folder, SERVER)
+
+    behind = ("--model_name", "noop", "--predictor_host", f"127.0.0.1:{port + 3}", "--predictor_protocol")
+    return {
+        "text": ours("benchmarks.noop", port, "text", "text-predictor"),
+        "image": ours("benchmarks.noop", port + 1, "text", "image-predictor"),
+        "fusion": ours(
+            "inference.fusion_transformer",
+            port + 2,
+            "fusion",
+            "fusion-transformer",
+            FUSION_TEXT_URL=f"http://127.0.0.1:{port}",
+            FUSION_IMAGE_URL=f"http://127.0.0.1:{port + 1}",
+        ),
+        "predictor": stock("kserve_noop.py", port + 3),
+        "transformer": stock("kserve_transformer.py", port + 5, *behind, "v1"),
+        "transformer-v2": stock("kserve_transformer.py", port + 7, *behind, "v2"),
+    }

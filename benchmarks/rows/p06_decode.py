@@ -1,0 +1,44 @@
+"""P6: a photo of 500 by 500 pixels to the 224 by 224 the network takes."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks import materials
+from benchmarks.compare import in_turns, middle, spread
+from benchmarks.outcome import Check, Outcome
+from benchmarks.timing import ms_per_item
+from product_classifier import images
+
+GOAL_MS = 1.0
+TIMES = 5.0
+PHOTOS = 60
+ROUNDS = 5
+
+
+def measure(_folder: Path) -> Outcome:
+    """Compare the decoder of training and serving with Pillow's usual three lines."""
+    photos = materials.photos(PHOTOS)
+    found = in_turns(
+        {
+            "ours": lambda: ms_per_item(lambda: [images.decode(photo, materials.SIZE) for photo in photos], PHOTOS),
+            "Pillow": lambda: ms_per_item(lambda: [_pillow(photo) for photo in photos], PHOTOS),
+        },
+        ROUNDS,
+    )
+    ours, peer = middle(found["ours"]), middle(found["Pillow"])
+    return Outcome(
+        ours=f"{ours:.2f} ms",
+        peer=f"Pillow: {peer:.2f} ms",
+        ratio=peer / ours,
+        checks=[Check("CPU per photo", ours, "ms", "≤", GOAL_MS), Check("times faster", peer / ours, "×", "≥", TIMES)],
+        details=[{"what": name, "CPU ms per photo": spread(rounds)} for name, rounds in found.items()],
+        note=f"{PHOTOS} photos of {np.mean([len(photo) for photo in photos]) / 1000:.0f} kB on average.",
+    )
+
+
+def _pillow(photo: bytes) -> np.ndarray:
+    image = Image.open(io.BytesIO(photo)).convert("RGB")
+    return np.asarray(image.resize((materials.SIZE, materials.SIZE), Image.Resampling.BILINEAR))

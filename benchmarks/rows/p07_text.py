@@ -1,0 +1,86 @@
+"""P7: one product's text to probabilities, and whether the fast way says what the slow one says."""
+
+from pathlib import Path
+
+import numpy as np
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import SGDClassifier
+from sklearn.pipeline import FeatureUnion, make_pipeline
+
+from benchmarks import materials
+from benchmarks.compare import in_turns, middle, spread
+from benchmarks.outcome import Check, Outcome
+from benchmarks.timing import ms_per_item
+from product_classifier.categories import index_of
+from product_classifier.text import normalise
+from product_classifier.text_model import HashedLinear, TextModel
+
+GOAL_MS = 0.4
+TEXTS = 5000
+TIMED = 500
+ROUNDS = 3
+
+
+def measure(_folder: Path) -> Outcome:
+    """Compare single answers of our model with scikit-learn's pipeline, and with its own sparse form in training."""
+    model = TextModel.load(materials.release() / "text")
+    assert isinstance(model, HashedLinear)  # noqa: S101 - what the benchmark trained
+    products = materials.products(TEXTS, first=100_000)
+    titles, bodies = [one.title for one in products], [one.description for one in products]
+    pipeline = _pipeline(materials.products(materials.TRAINED_ON))
+    joined = [f"{title} {body}" for title, body in zip(titles, bodies, strict=True)]
+    found = in_turns(
+        {
+            "ours": lambda: ms_per_item(
+                lambda: [model.probabilities([titles[i]], [bodies[i]]) for i in range(TIMED)], TIMED
+            ),
+            "scikit-learn": lambda: ms_per_item(
+                lambda: [pipeline.predict_proba([joined[i]]) for i in range(TIMED)], TIMED
+            ),
+        },
+        ROUNDS,
+    )
+    ours, peer = middle(found["ours"]), middle(found["scikit-learn"])
+    same = int((_one_by_one(model, titles, bodies) == _sparse(model, titles, bodies)).sum())
+    return Outcome(
+        ours=f"{ours:.2f} ms, same label on {same} of {TEXTS}",
+        peer=f"scikit-learn TF-IDF and SGD: {peer:.1f} ms",
+        ratio=peer / ours,
+        checks=[
+            Check("CPU per product", ours, "ms", "≤", GOAL_MS),
+            Check(f"same labels as the sparse matrix of training, of {TEXTS}", same, "", "≥", TEXTS),
+        ],
+        details=[{"what": name, "CPU ms per product": spread(rounds)} for name, rounds in found.items()],
+        note=f"Title and description, {np.mean([len(text) for text in joined]):.0f} characters on average.",
+    )
+
+
+def _one_by_one(model: HashedLinear, titles: list[str], bodies: list[str]) -> np.ndarray:
+    answers = [model.probabilities([title], [body])[0] for title, body in zip(titles, bodies, strict=True)]
+    return np.argmax(answers, axis=1)
+
+
+def _sparse(model: HashedLinear, titles: list[str], bodies: list[str]) -> np.ndarray:
+    """Return labels by the textbook way: a sparse TF-IDF matrix, each view normalised, times the coefficients."""
+    texts = [normalise(title, body) for title, body in zip(titles, bodies, strict=True)]
+    matrix = model.features.matrix(texts).tocsc()
+    margins = np.tile(model.bias.astype(np.float64), (len(texts), 1))
+    for start, end in zip(model.features.views[:-1], model.features.views[1:], strict=True):
+        view = matrix[:, start:end]
+        weighted = view.multiply(model.idf[start:end][None, :]).tocsr()
+        lengths = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel())
+        margins += (view.tocsr() @ model.table[start:end].astype(np.float64)) / np.maximum(lengths, 1e-6)[:, None]
+    return margins.argmax(axis=1)
+
+
+def _pipeline(products: list[materials.Product]) -> object:
+    features = FeatureUnion(
+        [
+            ("words", TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)),
+            ("characters", TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), min_df=2, sublinear_tf=True)),
+        ]
+    )
+    texts = [f"{one.title} {one.description}" for one in products]
+    return make_pipeline(features, SGDClassifier(loss="log_loss", random_state=27)).fit(
+        texts, [index_of(one.label) for one in products]
+    )

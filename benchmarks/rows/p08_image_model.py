@@ -1,0 +1,68 @@
+"""P8: the image model on one photo, against the same network in eager PyTorch, and what the graph costs in F1."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks import materials
+from benchmarks.compare import in_turns, middle, spread
+from benchmarks.outcome import Check, Outcome
+from benchmarks.timing import ms_per_item
+from benchmarks.trained import trained_image_model
+from components.train_image.network import PixelNetwork
+from product_classifier import images
+from product_classifier.image_model import ImageModel
+from product_classifier.metrics import weighted_f1
+
+TIMES = 2.5
+LOST_F1 = 0.002
+PHOTOS = 40
+ROUNDS = 5
+
+
+def measure(_folder: Path) -> Outcome:
+    """Time two networks both ways; judge the trained one both ways on held-out photos."""
+    torch.set_num_threads(1)
+    mobile = ImageModel(materials.release() / "image" / "model.onnx", materials.SIZE)
+    trained = trained_image_model()
+    found = {
+        "MobileNetV2 ×0.35, 224 px": _timed(mobile, materials.mobile_network()),
+        f"the product's network, {trained.model.size} px": _timed(trained.model, trained.network),
+    }
+    f1 = {
+        "ours": weighted_f1(trained.model.probabilities_from_pixels(trained.pixels), trained.labels),
+        "torch": weighted_f1(_eager(trained.network, trained.pixels), trained.labels),
+    }
+    ours, peer = (middle(found["MobileNetV2 ×0.35, 224 px"][name]) for name in ("ours", "torch"))
+    return Outcome(
+        ours=f"{ours:.2f} ms, F1 {f1['ours']:.4f}",
+        peer=f"torch eager: {peer:.2f} ms, F1 {f1['torch']:.4f}",
+        ratio=peer / ours,
+        checks=[
+            Check("times faster", peer / ours, "×", "≥", TIMES),
+            Check("F1 lost", f1["torch"] - f1["ours"], "", "≤", LOST_F1),
+        ],
+        details=[
+            {"what": name, **{f"{side}, CPU ms per photo": spread(rounds) for side, rounds in sides.items()}}
+            for name, sides in found.items()
+        ],
+        note=f"F1 of the product's network, trained on the sample, on {len(trained.labels)} held-out photos.",
+    )
+
+
+def _timed(model: ImageModel, network: PixelNetwork) -> dict[str, list[float]]:
+    pixels = [images.decode(photo, model.size)[None] for photo in materials.photos(PHOTOS)]
+    sides: dict[str, Callable[[], float]] = {
+        "ours": lambda: ms_per_item(lambda: [model.probabilities_from_pixels(one) for one in pixels], PHOTOS),
+        "torch": lambda: ms_per_item(lambda: [_eager(network, one) for one in pixels], PHOTOS),
+    }
+    return in_turns(sides, ROUNDS)
+
+
+def _eager(network: PixelNetwork, pixels: images.Pixels) -> np.ndarray[Any, np.dtype[np.float32]]:
+    with torch.inference_mode():
+        parts = [network(torch.from_numpy(pixels[at : at + 64])).numpy() for at in range(0, len(pixels), 64)]
+    return np.concatenate(parts)

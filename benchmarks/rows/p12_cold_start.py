@@ -1,0 +1,147 @@
+"""P12: from starting a predictor to its first correct answer, and what it holds in memory."""
+
+import base64
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks import materials, payloads
+from benchmarks.compare import in_turns, middle, spread
+from benchmarks.environments import KEPT, PEERS, python_of
+from benchmarks.load import Answer, answers
+from benchmarks.machine import SERVER
+from benchmarks.outcome import Check, Outcome
+from benchmarks.processes import DidNotStart, start, stopping
+from benchmarks.stack import free_ports
+from product_classifier.image_model import ImageModel
+from product_classifier.text_model import TextModel
+
+GOAL_S = 1.5
+GOAL_MB = 350.0
+GIVE_UP_S = 60.0
+Probabilities = Sequence[float]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A server, how to ask it, and what it must answer."""
+
+    command: Callable[[int], Sequence[str]]
+    request: bytes
+    read: Callable[[bytes], Probabilities]
+    expected: Probabilities | None
+    environment: Mapping[str, str]
+
+
+def measure(folder: Path) -> Outcome:
+    """Start each server several times, files in the page cache, and ask until it answers what it must."""
+    found = in_turns(
+        {name: lambda one=one, name=name: _start(name, one, folder) for name, one in _candidates().items()}
+    )
+    seconds = {name: middle([took for took, _ in rounds]) for name, rounds in found.items()}
+    memory = {name: middle([held for _, held in rounds]) for name, rounds in found.items()}
+    ours = [name for name in found if name.startswith("ours")]
+    slowest, largest = max(ours, key=seconds.__getitem__), max(ours, key=memory.__getitem__)
+    peers = [name for name in found if name not in ours]
+    return Outcome(
+        ours="; ".join(
+            f"{name.removeprefix('ours, ')}: {seconds[name]:.2f} s, {memory[name]:.0f} MiB" for name in ours
+        ),
+        peer="; ".join(f"{name}: {seconds[name]:.2f} s, {memory[name]:.0f} MiB" for name in peers),
+        ratio=min(seconds[name] for name in peers) / seconds[slowest],
+        checks=[
+            Check("seconds to the first correct answer", seconds[slowest], "s", "≤", GOAL_S),
+            Check("memory", memory[largest], "MiB", "≤", GOAL_MB),
+        ],
+        details=[
+            {
+                "what": name,
+                "seconds": spread([took for took, _ in rounds]),
+                "memory MiB (PSS)": spread([held for _, held in rounds]),
+            }
+            for name, rounds in found.items()
+        ],
+    )
+
+
+def _candidates() -> Mapping[str, Candidate]:
+    release, (product,), (photo,) = materials.release(), materials.products(1), materials.photos(1)
+    words = TextModel.load(release / "text").probabilities([product.title], [""])[0].tolist()
+    seen = ImageModel.load(release / "image").probabilities([photo])[0].tolist()
+    torchscript = _torchscript()
+
+    def ours(module: str) -> Callable[[int], Sequence[str]]:
+        options = ["--model_dir", str(release), "--host", "127.0.0.1", "--grpc_port", "0", "--http_port"]
+        return lambda port: [sys.executable, "-m", f"inference.{module}", *options, str(port)]
+
+    def stock(kind: str) -> Callable[[int], Sequence[str]]:
+        script = str(PEERS / "kserve_models.py")
+        return lambda port: [str(python_of("kserve")), script, kind, "--http_port", str(port)]
+
+    path = {"PYTHONPATH": str(Path("src").resolve()), "BENCH_RELEASE": str(release)}
+    image = payloads.v1_product("image", product, photo)
+    network = {"BENCH_TORCHSCRIPT": str(torchscript), "BENCH_SIZE": str(materials.SIZE)}
+    encoded = base64.b64encode(photo).decode()
+    body = json.dumps({"image": encoded}).encode()
+
+    def serve_torch(port: int) -> Sequence[str]:
+        return ["env", f"BENCH_PORT={port}", sys.executable, str(PEERS / "torch_server.py")]
+
+    return {
+        "ours, text": Candidate(
+            ours("text_predictor"), payloads.v1("text-predictor", product.title), _v1, words, {}
+        ),
+        "ours, image": Candidate(ours("image_predictor"), payloads.v1("image-predictor", encoded), _v1, seen, {}),
+        "KServe SDK, text": Candidate(stock("text"), payloads.v1_product("text", product, None), _v1, words, path),
+        "KServe SDK, image": Candidate(stock("image"), image, _v1, None, path),
+        "torch and FastAPI, image": Candidate(
+            serve_torch, payloads.post("/predict", body), lambda reply: json.loads(reply)["probabilities"], None, network
+        ),
+    }  # fmt: skip
+
+
+def _start(name: str, candidate: Candidate, folder: Path) -> tuple[float, float]:
+    """Return seconds to the first correct answer, and MiB held then."""
+    port = free_ports(1)
+    began = time.perf_counter()
+    server = start(
+        f"cold-{name.replace(' ', '-')}", candidate.command(port), port, folder, SERVER, candidate.environment
+    )
+    with stopping([server]):
+        while time.perf_counter() - began < GIVE_UP_S and server.process.poll() is None:
+            (answer,) = answers(port, [candidate.request])
+            if answer.status == 200:
+                took = time.perf_counter() - began
+                _check(name, answer, candidate)
+                return took, server.memory_mb()
+            time.sleep(0.01)
+    raise DidNotStart(f"{name} did not answer within {GIVE_UP_S:g} s; its log is {server.log}")
+
+
+def _check(name: str, answer: Answer, candidate: Candidate) -> None:
+    probabilities = candidate.read(answer.body)
+    expected = candidate.expected if candidate.expected is not None else probabilities
+    if not np.allclose(probabilities, expected, atol=1e-5) or not 0.99 < sum(probabilities) < 1.01:
+        raise DidNotStart(f"{name} answers {probabilities[:3]}…, not {expected[:3]}…")
+
+
+def _v1(body: bytes) -> Probabilities:
+    found: Probabilities = json.loads(body)["predictions"][0]
+    return found
+
+
+def _torchscript() -> Path:
+    """Return the image network as what torch people deploy."""
+    path = KEPT.resolve() / "network.torchscript"
+    if not path.exists():
+        traced = torch.jit.trace(
+            materials.mobile_network(), torch.zeros(1, materials.SIZE, materials.SIZE, 3, dtype=torch.uint8)
+        )
+        traced.save(str(path))
+    return path
