@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ANSWER = np.full((1, len(CODES)), 1 / len(CODES), np.float32)
 
 
-def make(flags: Flags) -> "ProductModel[None]":
+def make(flags: Flags) -> "list[ProductModel[None]]":
     """Return a model with the inputs and the threads of the predictor it is named like, and nothing to do."""
     from inference.model_server.model import ProductModel  # noqa: PLC0415 - the SDK may be imported once flags are read
     from inference.model_server.releases import Loaded, Releases  # noqa: PLC0415
@@ -35,7 +35,12 @@ def make(flags: Flags) -> "ProductModel[None]":
 
     inputs = PHOTOS if flags.model_name == "image-predictor" else TEXTS
     releases = Releases(flags.model_dir, load, flags.release)
-    return Noop(flags.model_name, Signature(inputs, OUTPUTS), releases, Workers(flags.threads, flags.max_waiting))
+    return [Noop(
+        flags.model_name,
+        Signature(inputs, OUTPUTS),
+        releases,
+        Workers(flags.threads, flags.max_waiting, flags.max_wait_s),
+    )]
 
 
 if __name__ == "__main__":

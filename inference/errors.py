@@ -9,7 +9,8 @@ ProductClassifierError
 ├── ReleaseNotLoaded    the release asked for is not one of those in memory
 ├── BodyTooLarge        more bytes than a request may have
 ├── UnsupportedBody     compressed, or not a form of request we read
-└── Overloaded          more work waits than can be done soon
+├── Overloaded          more work waits than can be done soon
+└── CallerGone          nobody waits for the answer any more
 """
 
 from dataclasses import dataclass
@@ -60,6 +61,10 @@ class Overloaded(ProductClassifierError):
     """More work waits than can be done soon."""
 
 
+class CallerGone(ProductClassifierError):
+    """Nobody waits for the answer any more."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """How an error is told to a caller."""
@@ -76,6 +81,7 @@ VERDICTS: dict[type[Exception], Verdict] = {
     BodyTooLarge: Verdict(413, "RESOURCE_EXHAUSTED", "too_large"),
     UnsupportedBody: Verdict(415, "INVALID_ARGUMENT", "unsupported"),
     Overloaded: Verdict(503, "UNAVAILABLE", "overloaded"),
+    CallerGone: Verdict(499, "CANCELLED", "gone"),
     ModelUnavailable: Verdict(503, "UNAVAILABLE", "unavailable"),
 }
 UNEXPECTED = Verdict(500, "INTERNAL", "error")

@@ -15,6 +15,7 @@ from yarl import URL
 
 from inference.auth_proxy.products import Product
 from inference.errors import shown
+from inference.lean_http import Client, Unreachable
 from inference.protocol import NUMPY_TYPES
 from product_classifier.errors import InvalidInput, ModelUnavailable
 from product_classifier.observability import get_logger
@@ -69,6 +70,7 @@ class Backends:
         self._urls = dict(urls)
         self._timeout_s = timeout_s
         self._session: aiohttp.ClientSession | None = None
+        self._fusion: Client | None = None
 
     def has(self, service: str) -> bool:
         """Tell whether this service is configured."""
@@ -79,6 +81,8 @@ class Backends:
         if self._session is not None:
             await self._session.close()
             self._session = None
+        if self._fusion is not None:
+            self._fusion.close()
 
     @asynccontextmanager
     async def forward(
@@ -96,11 +100,18 @@ class Backends:
             HEADER_LENGTH: str(header_length),
             "X-Request-Id": request_id,
         }
-        async with self._ask(FUSION, "POST", f"/v2/models/{FUSION}/infer", headers, body) as response:
-            data = await _read(response)
-            if response.status != 200:
-                raise _refusal(response.status, data)
-            return decode_answer(data, response.headers.get(HEADER_LENGTH), len(products))
+        if self._fusion is None:
+            self._fusion = Client(self._urls[FUSION], CONNECTIONS, KEEP_ALIVE_S)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                reply = await self._fusion.ask("POST", f"/v2/models/{FUSION}/infer", headers, body)
+        except TimeoutError as error:
+            raise ModelUnavailable(f"{FUSION} did not answer in {self._timeout_s:g} s") from error
+        except Unreachable as error:
+            raise ModelUnavailable(f"{FUSION} does not answer ({error})") from error
+        if reply.status != 200:
+            raise _refusal(reply.status, reply.body)
+        return decode_answer(reply.body, reply.header(HEADER_LENGTH), len(products))
 
     async def ready(self, service: str) -> bool:
         """Tell whether a model says it is ready."""

@@ -7,6 +7,7 @@ import orjson
 from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
 
+from inference.abandonment import while_wanted
 from inference.auth_proxy.backends import HEADER_LENGTH, Backends
 from inference.auth_proxy.bodies import read_body
 from inference.auth_proxy.guard import Visit
@@ -54,8 +55,10 @@ class Predict:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         visit: Visit = scope["visit"]
+        self._predictor.refuse_when_full()  # before the work of reading; the place is taken after it
         product = await read_product(await self._read(receive), content_type(scope))
-        answer, kept = await self._predictor.one(product, visit.person.name, visit.request_id)
+        with while_wanted(scope):
+            answer, kept = await self._predictor.one(product, visit.person.name, visit.request_id)
         await send_json(send, answer, (RECORD_HEADER, kept.encode()))
 
 
@@ -69,10 +72,12 @@ class PredictBatch:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         visit: Visit = scope["visit"]
+        self._predictor.refuse_when_full()
         rows = await read_batch(await self._read(receive), content_type(scope))
         if len(rows) > 1:
             self._limits.spend(visit.person.name, len(rows) - 1)  # the door counted one
-        answers, kept = await self._predictor.batch(rows, visit.person.name, visit.request_id)
+        with while_wanted(scope):
+            answers, kept = await self._predictor.batch(rows, visit.person.name, visit.request_id)
         await send_json(send, answers, (RECORD_HEADER, kept.encode()))
 
 
@@ -97,8 +102,10 @@ class Models:
             case "/v1/models" | "/v2/models":
                 await send_json(send, {"models": list(MODELS)})
             case _:
-                with self._predictor.slot():
-                    await self._pass_on(scope, receive, send, path.split("/")[3].split(":", maxsplit=1)[0])
+                self._predictor.refuse_when_full()
+                body = await self._read(receive)
+                with self._predictor.slot(), while_wanted(scope):
+                    await self._pass_on(scope, body, send, path.split("/")[3].split(":", maxsplit=1)[0])
 
     async def _ready(self, send: Send) -> None:
         missing = [model for model in MODELS if not await self._backends.ready(model)]
@@ -106,8 +113,7 @@ class Models:
             raise Problem(503, f"not ready: {', '.join(missing)}", kind="model-unavailable")
         await send_json(send, {"ready": True})
 
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, model: str) -> None:
-        body = await self._read(receive)
+    async def _pass_on(self, scope: Scope, body: bytes, send: Send, model: str) -> None:
         headers = _identified(scope, TO_MODELS)
         async with self._backends.forward(model, scope["method"], scope["path"], headers, body) as reply:
             if reply.status >= 500 or 300 <= reply.status < 400:

@@ -70,11 +70,15 @@ class Predictor:
             outcome = await self._recorder.keep(entries) if entries else Kept.STORED
         return [_as_document(results[i], request_id) for i in range(len(rows))], outcome
 
+    def refuse_when_full(self) -> None:
+        """Answer 503 at once when there is no place: what a refusal costs is taken from those who get an answer."""
+        if self._free <= 0:
+            raise Problem(503, "too many requests at once", kind="overloaded", headers={"Retry-After": "1"})
+
     @contextmanager
     def slot(self) -> Iterator[None]:
         """Hold one of the places for model requests; 503 at once when there is none."""
-        if self._free <= 0:
-            raise Problem(503, "too many requests at once", kind="overloaded", headers={"Retry-After": "1"})
+        self.refuse_when_full()
         self._free -= 1
         try:
             yield

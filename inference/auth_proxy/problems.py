@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from starlette.types import Send
 
-from inference.errors import NOT_OUR_FAULT_TO_TELL
+from inference.errors import NOT_OUR_FAULT_TO_TELL, CallerGone
 from product_classifier.errors import (
     InvalidImage,
     InvalidInput,
@@ -27,6 +27,7 @@ TITLES = {
     422: "Input cannot be used",
     429: "Too many requests",
     431: "Headers too large",
+    499: "Caller gone",
     500: "Internal error",
 }
 KINDS: dict[type[ProductClassifierError], tuple[int, str]] = {
@@ -34,6 +35,7 @@ KINDS: dict[type[ProductClassifierError], tuple[int, str]] = {
     InvalidProduct: (422, "invalid-product"),
     UnknownCategory: (422, "unknown-category"),
     InvalidInput: (422, "invalid-input"),
+    CallerGone: (499, "caller-gone"),
     ModelUnavailable: (503, "model-unavailable"),
     StoreUnavailable: (503, "store-unavailable"),
 }

@@ -7,8 +7,9 @@ from typing import Any
 import orjson
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from inference.abandonment import AbandoningProtocol
 from inference.auth_proxy.problems import MEDIA_TYPE, Problem
 from inference.auth_proxy.settings import Settings
 
@@ -21,7 +22,7 @@ class Unreadable(Exception):
     """A request that has two readings; raised inside the parser, answered 400."""
 
 
-class GuardedProtocol(HttpToolsProtocol):
+class GuardedProtocol(AbandoningProtocol):
     """uvicorn's HTTP/1.1 with a clock and a measure on headers, and none of the parser's leniencies we can see."""
 
     header_timeout_s = 5.0

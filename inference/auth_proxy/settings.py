@@ -106,8 +106,8 @@ class Settings(BaseSettings):
     """Time a model has to answer."""
     start_s: float = Field(default=120.0, ge=0)
     """How long after our own start a model that was never ready is taken to be starting; `/readyz` answers 503."""
-    max_in_flight: int = Field(default=128, gt=0)
-    """Model requests at once; more are answered 503 at once."""
+    max_in_flight: int = Field(default=48, gt=0)
+    """Model requests at once; more are answered 503 at once. Two cores are busy with 16, the rest is what may wait."""
     record_deadline_s: float = Field(default=0.25, gt=0)
     """How long an answer waits for its prediction record to be stored."""
     record_backlog_mb: int = Field(default=64, gt=0)

@@ -14,10 +14,10 @@ def main() -> int:
     return serve("fusion-transformer", _make, sys.argv[1:])
 
 
-def _make(flags: Flags) -> "FusionTransformer":
+def _make(flags: Flags) -> "list[FusionTransformer]":
     from inference.fusion_transformer.transformer import make  # noqa: PLC0415 - the SDK may be imported once the flags are read
 
-    return make(flags)
+    return [make(flags)]
 
 
 if __name__ == "__main__":

@@ -3,38 +3,25 @@
 import asyncio
 import struct
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
 import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from inference.errors import InvalidTensor, ReleaseNotLoaded
-from inference.model_server.measures import HOPS
+from inference.fusion_transformer.asker import IMAGE, TEXT, Asker, Columns, Connect, Opinion, checked
+from inference.fusion_transformer.settings import Settings
+from inference.lean_http import Client, Unreachable
 from product_classifier.errors import InvalidInput, ModelUnavailable
-from product_classifier.observability import get_logger, request_id
+from product_classifier.observability import request_id
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
+KEEP_S = 30.0
+"""How long an unused connection is kept: less than the predictors keep it, so that they rarely hang up first."""
 _LENGTH = struct.Struct("<I")
 _CLIENT_ERRORS = range(400, 500)
 _NOT_FOUND = 404
 _OK = 200
-
-log = get_logger()
-Columns = Mapping[str, list[str] | list[bytes]]
-
-
-@dataclass(frozen=True)
-class Opinion:
-    """What a predictor thinks of some rows, and which release it thinks with."""
-
-    probabilities: NDArray[np.float32]
-    release: str
-
-
 class Fuse:
     """Stops asking for a moment after several missed deadlines in a row, so that not every caller waits for one."""
 
@@ -59,65 +46,43 @@ class Fuse:
             self._until = time.monotonic() + self._rest_s
 
 
-class Hop:
-    """Asks one predictor."""
+def over_http(settings: Settings) -> Connect:
+    """Ask the predictors where the settings say they are."""
+    places = {TEXT: (settings.text_url, settings.text_model), IMAGE: (settings.image_url, settings.image_model)}
+    return lambda modality, deadline_s: Hop(*places[modality], deadline_s, settings.connections)
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, model: str, deadline_s: float) -> None:
-        self.model = model
-        self._session = session
-        self._url = f"{url}/v2/models/{model}/infer"
+
+class Hop(Asker):
+    """Asks a predictor that has a process of its own."""
+
+    def __init__(self, url: str, model: str, deadline_s: float, connections: int) -> None:
+        super().__init__(model)
+        self._client = Client(url, connections, KEEP_S)
+        self._target = f"/v2/models/{model}/infer"
         self._deadline_s = deadline_s
         self._fuse = Fuse()
 
-    async def ask(self, columns: Columns, classes: int, release: str) -> Opinion:
-        """Ask for the probabilities of some rows, by one release if one is named.
-
-        Raises:
-            InvalidTensor: If the predictor cannot use a row; the row is counted within `columns`.
-            InvalidInput: If the predictor cannot use the request.
-            ReleaseNotLoaded: If the predictor does not have this release.
-            ModelUnavailable: If it is down, slow, overloaded or answers nonsense.
-        """
-        try:
-            opinion = await self._ask_in_time(columns, classes, release)
-        except ModelUnavailable as error:
-            HOPS.labels(self.model, "unavailable").inc()
-            log.warning("predictor_unavailable", predictor=self.model, reason=str(error))
-            raise
-        except (InvalidInput, ReleaseNotLoaded) as error:
-            HOPS.labels(self.model, "refused").inc()
-            raise error from None
-        HOPS.labels(self.model, "ok").inc()
-        return opinion
-
-    async def _ask_in_time(self, columns: Columns, classes: int, release: str) -> Opinion:
+    async def _ask(self, columns: Columns, classes: int, release: str) -> Opinion:
         if self._fuse.blown():
             raise ModelUnavailable(f"{self.model} missed its deadline too often; it is asked again in a moment")
         body, headers = encode(columns, release)
         try:
             async with asyncio.timeout(self._deadline_s):
-                status, head, answer = await self._post(body, headers)
+                reply = await self._client.ask("POST", self._target, headers, body)
         except TimeoutError as error:
             self._fuse.record(in_time=False)
             raise ModelUnavailable(f"{self.model} did not answer within {self._deadline_s:g} s") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise ModelUnavailable(f"{self.model} cannot be reached ({type(error).__name__})") from error
+        except Unreachable as error:
+            raise ModelUnavailable(f"{self.model} cannot be reached ({error})") from error
         self._fuse.record(in_time=True)
-        if status != _OK:
-            raise _refusal(self.model, status, answer)
+        if reply.status != _OK:
+            raise _refusal(self.model, reply.status, reply.body)
         rows = next(len(values) for values in columns.values())
-        return decode(self.model, head, answer, rows, classes)
+        return decode(self.model, reply.header(HEADER_LENGTH), reply.body, rows, classes)
 
-    async def _post(self, body: bytes, headers: dict[str, str]) -> tuple[int, str | None, bytes]:
-        for attempt in (1, 2):
-            try:
-                async with self._session.post(self._url, data=body, headers=headers) as reply:
-                    return reply.status, reply.headers.get(HEADER_LENGTH), await reply.read()
-            except (aiohttp.ServerDisconnectedError, ConnectionResetError):
-                # A kept connection the server had just closed. Asking twice changes nothing, so ask once more.
-                if attempt == 2:
-                    raise
-        raise AssertionError("unreachable")
+    def close(self) -> None:
+        """Close every connection."""
+        self._client.close()
 
 
 def encode(columns: Columns, release: str) -> tuple[bytes, dict[str, str]]:
@@ -152,9 +117,7 @@ def decode(model: str, header_length: str | None, body: bytes, rows: int, classe
         release = str(document["parameters"]["release"])
     except (ValueError, KeyError, TypeError) as error:
         raise ModelUnavailable(f"{model} answered what is not a V2 response") from error
-    if probabilities.shape != (rows, classes) or not np.isfinite(probabilities).all():
-        raise ModelUnavailable(f"{model} answered {probabilities.shape}, not {(rows, classes)} finite probabilities")
-    return Opinion(probabilities, release)
+    return checked(model, Opinion(probabilities, release), rows, classes)
 
 
 def _refusal(model: str, status: int, body: bytes) -> Exception:
@@ -172,14 +135,3 @@ def _refusal(model: str, status: int, body: bytes) -> Exception:
     if isinstance(tensor, str):
         return InvalidTensor(str(document.get("reason")), tensor=tensor, row=row if isinstance(row, int) else None)
     return InvalidInput(reason)
-
-
-def connect(connections: int) -> aiohttp.ClientSession:
-    """Open the pool of connections; needs a running event loop."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit_per_host=connections, limit=0, keepalive_timeout=30, ttl_dns_cache=10),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=1.0),
-        auto_decompress=False,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-    )

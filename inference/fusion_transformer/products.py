@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.errors import InvalidTensor
-from inference.fusion_transformer.hop import Columns
+from inference.fusion_transformer.asker import IMAGE, TEXT, Columns
 from inference.protocol import Request
 from product_classifier.errors import InvalidProduct
 
-TEXT, IMAGE = "text", "image"
 Rows = NDArray[np.bool_]
 
 

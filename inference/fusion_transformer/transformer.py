@@ -13,14 +13,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import aiohttp
 import numpy as np
 from numpy.typing import NDArray
 
 from inference.errors import ReleaseNotLoaded, RowsUnanswered
 from inference.fusion_transformer.challenge import Canary, Shadow, attempt, measured
-from inference.fusion_transformer.hop import Hop, Opinion, connect
-from inference.fusion_transformer.products import IMAGE, TEXT, Products, Rows, at_request_row, present
+from inference.fusion_transformer.asker import IMAGE, TEXT, Asker, Connect, Opinion
+from inference.fusion_transformer.hop import over_http
+from inference.fusion_transformer.products import Products, Rows, at_request_row, present
 from inference.fusion_transformer.settings import Settings
 from inference.model_server.flags import Flags
 from inference.model_server.measures import DEGRADED
@@ -44,15 +44,15 @@ SWITCH_S = 0.3
 """How long to wait for predictors that are about to switch, before giving up on them."""
 
 log = get_logger()
-Hops = Mapping[str, Hop]
+Hops = Mapping[str, Asker]
 
 
-def make(flags: Flags) -> "FusionTransformer":
-    """Load the fusion bundle; the predictors may be away."""
+def make(flags: Flags, connect: Connect | None = None) -> "FusionTransformer":
+    """Load the fusion bundle; the predictors may be away. Without `connect` they are asked over HTTP."""
     releases = Releases(flags.model_dir, release.load_fusion, flags.release)
     signature = Signature(INPUTS, OUTPUTS, flags.max_rows)
-    workers = Workers(1, flags.max_waiting)
-    return FusionTransformer(flags.model_name, signature, releases, workers, Settings())
+    workers = Workers(1, flags.max_waiting, flags.max_wait_s)
+    return FusionTransformer(flags.model_name, signature, releases, workers, Settings(), connect)
 
 
 @dataclass
@@ -74,27 +74,26 @@ class FusionTransformer(ProductModel[FusionModel]):
         releases: Releases[FusionModel],
         workers: Workers,
         settings: Settings,
+        connect: Connect | None = None,
     ) -> None:
         super().__init__(name, signature, releases, workers)
         self._settings = settings
         self._canary = Canary(settings.canary_release, settings.canary_share)
         self._shadow = Shadow(settings.shadow_release, settings.shadow_waiting)
-        self._session: aiohttp.ClientSession
+        self._connect = connect or over_http(settings)
         self._hops: dict[str, Hops] = {}
 
     async def open(self) -> None:
         settings = self._settings
-        self._session = connect(settings.connections)
         # A challenger has hops of its own: when it is slow, the champion's predictors are not spared for it.
         for role, deadline_s in (("champion", settings.deadline_s), ("challenger", settings.challenger_deadline_s)):
-            self._hops[role] = {
-                TEXT: Hop(self._session, settings.text_url, settings.text_model, deadline_s),
-                IMAGE: Hop(self._session, settings.image_url, settings.image_model, deadline_s),
-            }
+            self._hops[role] = {modality: self._connect(modality, deadline_s) for modality in (TEXT, IMAGE)}
 
     async def close(self) -> None:
         await self._shadow.close()
-        await self._session.close()
+        for hops in self._hops.values():
+            for hop in hops.values():
+                hop.close()
 
     async def answer(self, request: Request, loaded: Loaded[FusionModel]) -> Answer:
         answer = await self._answer(request, loaded)

@@ -24,7 +24,9 @@ def make(flags: Flags) -> "ImagePredictor":
     """Load the image bundle; the model is ready when this returns."""
     releases = Releases(flags.model_dir, release.load_image, flags.release)
     signature = Signature(INPUTS, OUTPUTS, flags.max_rows)
-    return ImagePredictor(flags.model_name, signature, releases, Workers(flags.threads, flags.max_waiting))
+    return ImagePredictor(
+        flags.model_name, signature, releases, Workers(flags.threads, flags.max_waiting, flags.max_wait_s)
+    )
 
 
 class ImagePredictor(ProductModel[ImageModel]):

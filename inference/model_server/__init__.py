@@ -26,7 +26,7 @@ NO_PORT = 1
 __all__ = ["Flags", "serve"]
 
 
-def serve(service: str, make: Callable[[Flags], "ProductModel[Any]"], argv: Sequence[str]) -> int:
+def serve(service: str, make: Callable[[Flags], "Sequence[ProductModel[Any]]"], argv: Sequence[str]) -> int:
     """Load, then serve until told to stop; return the exit status."""
     started = time.perf_counter()
     flags = parse_flags(service, argv)

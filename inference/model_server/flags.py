@@ -22,6 +22,7 @@ class Flags:
     wait_for_release: bool
     threads: int
     max_waiting: int
+    max_wait_s: float
     max_rows: int
     max_body: int
     max_message: int
@@ -47,7 +48,8 @@ def parse_flags(model_name: str, argv: Sequence[str]) -> Flags:
     add("--release", default=os.environ.get("RELEASE", ""), help="the release of a bare bundle, or one of several here")
     add("--wait_for_release", action="store_true", help="stay alive, not ready, while no release was ever put here")
     add("--threads", type=int, default=min(4, os.cpu_count() or 1), help="threads that run the model")
-    add("--max_waiting", type=int, default=256, help="requests that may wait for a thread; more are told to come back")
+    add("--max_waiting", type=int, default=64, help="requests that may wait for a thread; more are told to come back")
+    add("--max_wait_s", type=float, default=2.0, help="how long one may wait for it; then it is told to come back")
     add("--max_rows", type=int, default=64, help="rows of one request")
     add("--max_body_mib", type=int, default=64, help="size of an HTTP body")
     add("--grpc_max_receive_message_length", type=int, default=16 * MIB, help="size of a gRPC message in bytes")
@@ -64,6 +66,7 @@ def parse_flags(model_name: str, argv: Sequence[str]) -> Flags:
         wait_for_release=found.wait_for_release,
         threads=max(1, found.threads),
         max_waiting=max(0, found.max_waiting),
+        max_wait_s=max(0.0, found.max_wait_s),
         max_rows=max(1, found.max_rows),
         max_body=found.max_body_mib * MIB,
         max_message=found.grpc_max_receive_message_length,

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec
 
 import grpc  # type: ignore[import-untyped]
@@ -11,9 +11,9 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc
 from kserve.protocol.grpc.servicer import InferenceServicer
 
-from inference.errors import UnknownModel, shown, told, verdict
+from inference.errors import told, verdict
 from inference.model_server import grpc_codec
-from inference.model_server.model import ProductModel, Turn
+from inference.model_server.model import Hosted, Turn
 from inference.protocol import Answer, Request
 from product_classifier.observability import get_logger, use_request_id
 
@@ -41,25 +41,25 @@ def _told(call: Callable[Concatenate["Servicer", Any, Any, P], Awaitable[Any]]) 
 
 
 class Servicer(InferenceServicer):
-    """Answers for one model."""
+    """Answers for the models of this process."""
 
-    def __init__(self, model: ProductModel[Any], dataplane: DataPlane) -> None:
+    def __init__(self, models: Hosted, dataplane: DataPlane) -> None:
         super().__init__(dataplane, None)
-        self._model = model
+        self._models = models
 
     @_told
     async def ModelInfer(self, message: Any, context: Any) -> Any:  # noqa: ARG002, N802
-        model = self._named(message.model_name)
+        model = self._models.named(message.model_name)
 
         async def read() -> Request:
             return grpc_codec.read(message, model.signature)
 
-        request, answer = await Turn(model, "grpc").take(read, self._infer)
+        request, answer = await Turn(model, "grpc").take(read, partial(self._infer, model.name))
         return grpc_codec.write(model.name, request, answer)
 
     @_told
     async def ModelMetadata(self, message: Any, context: Any) -> Any:  # noqa: N802
-        model = self._named(message.name)
+        model = self._models.named(message.name)
         model.releases.select(version=message.version)
         metadata = model.metadata()
         properties = metadata.pop("properties")
@@ -70,12 +70,12 @@ class Servicer(InferenceServicer):
 
     @_told
     async def ModelReady(self, message: Any, context: Any) -> Any:  # noqa: ARG002, N802
-        model = self._named(message.name)
+        model = self._models.named(message.name)
         model.releases.select(version=message.version)
         return pb.ModelReadyResponse(ready=model.ready)
 
     async def ServerReady(self, message: Any, context: Any) -> Any:  # noqa: ARG002, N802
-        return pb.ServerReadyResponse(ready=self._model.ready)
+        return pb.ServerReadyResponse(ready=self._models.ready)
 
     @_told
     async def RepositoryModelLoad(self, message: Any, context: Any) -> Any:  # noqa: ARG002, N802
@@ -83,13 +83,8 @@ class Servicer(InferenceServicer):
 
     RepositoryModelUnload = RepositoryModelLoad
 
-    def _named(self, name: str) -> ProductModel[Any]:
-        if name != self._model.name:
-            raise UnknownModel(f"no model {shown(name)} here, only {self._model.name!r}")
-        return self._model
-
-    async def _infer(self, request: Request) -> Answer:
-        answer, _ = await self._data_plane.infer(self._model.name, request)
+    async def _infer(self, name: str, request: Request) -> Answer:
+        answer, _ = await self._data_plane.infer(name, request)
         return answer  # type: ignore[no-any-return]  # what our model's predict returned
 
 

@@ -1,6 +1,6 @@
 """What Prometheus reads about a model server."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -37,24 +37,23 @@ SHADOW_ROWS = Counter(
 class ReleaseCollector(Collector):
     """Shows the releases in memory and how many were refused, as they are at the moment of asking."""
 
-    def __init__(self, name: str, releases: Releases[object]) -> None:
-        self._name = name
+    def __init__(self, releases: Mapping[str, Releases[object]]) -> None:
         self._releases = releases
 
     def collect(self) -> Iterable[Metric]:
         info = GaugeMetricFamily(
             "model_release_info", "1 for every release in memory.", labels=["model_name", "release", "version", "state"]
         )
-        for place, loaded in enumerate(self._releases.loaded()):
-            info.add_metric([self._name, loaded.release, loaded.version, "held" if place else "current"], 1)
-        yield info
         refused = GaugeMetricFamily(
             "model_release_refused", "1 while the release asked for was refused.", labels=["model_name"]
         )
-        refused.add_metric([self._name], float(bool(self._releases.refused)))
-        yield refused
+        for name, releases in self._releases.items():
+            for place, loaded in enumerate(releases.loaded()):
+                info.add_metric([name, loaded.release, loaded.version, "held" if place else "current"], 1)
+            refused.add_metric([name], float(bool(releases.refused)))
+        return info, refused
 
 
-def watch_releases(name: str, releases: Releases[object]) -> None:
-    """Show the releases of a model in this process's metrics."""
-    REGISTRY.register(ReleaseCollector(name, releases))
+def watch_releases(releases: Mapping[str, Releases[object]]) -> None:
+    """Show the releases of this process's models in its metrics."""
+    REGISTRY.register(ReleaseCollector(releases))

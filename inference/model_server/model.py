@@ -2,12 +2,13 @@
 
 import abc
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from kserve import Model
 
 from inference import errors
+from inference.errors import UnknownModel, shown
 from inference.model_server.measures import REQUESTS, SECONDS
 from inference.model_server.releases import Loaded, Releases
 from inference.model_server.workers import Workers
@@ -75,6 +76,29 @@ class ProductModel(Model, Generic[M]):
             "outputs": self.get_output_types(),
             "properties": properties,
         }
+
+
+class Hosted:
+    """The models of one process, by name."""
+
+    def __init__(self, models: Sequence[ProductModel[Any]]) -> None:
+        self._models = {model.name: model for model in models}
+
+    def __iter__(self) -> Iterator[ProductModel[Any]]:
+        return iter(self._models.values())
+
+    def named(self, name: str) -> ProductModel[Any]:
+        """Find a model; UnknownModel says which there are."""
+        try:
+            return self._models[name]
+        except KeyError:
+            here = ", ".join(map(repr, self._models))
+            raise UnknownModel(f"no model {shown(name)} here, only {here}") from None
+
+    @property
+    def ready(self) -> bool:
+        """Whether every model can answer."""
+        return all(model.ready for model in self)
 
 
 class Turn:

@@ -13,9 +13,10 @@ import orjson
 from kserve.protocol.dataplane import DataPlane
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from inference.abandonment import while_wanted
 from inference.errors import RETRY_AFTER_S, BodyTooLarge, UnknownModel, UnsupportedBody, document, shown, verdict
 from inference.model_server import rest_codec
-from inference.model_server.model import ProductModel, Turn
+from inference.model_server.model import Hosted, ProductModel, Turn
 from inference.protocol import Answer, Request
 from product_classifier.observability import get_logger, use_request_id
 
@@ -28,14 +29,14 @@ HEADER_LENGTH = b"inference-header-content-length"
 
 log = get_logger()
 Reply = tuple[int, bytes, list[tuple[bytes, bytes]]]
-Handler = Callable[[dict[bytes, bytes], Receive], Awaitable[Reply]]
+Handler = Callable[[Scope, dict[bytes, bytes], Receive], Awaitable[Reply]]
 
 
 class Door:
     """An ASGI application: inference and metadata itself, the rest to the SDK's."""
 
-    def __init__(self, model: ProductModel[Any], dataplane: DataPlane, sdk: ASGIApp, max_body: int) -> None:
-        self._model = model
+    def __init__(self, models: Hosted, dataplane: DataPlane, sdk: ASGIApp, max_body: int) -> None:
+        self._models = models
         self._dataplane = dataplane
         self._sdk = sdk
         self._max_body = max_body
@@ -52,7 +53,7 @@ class Door:
             if handler is None:
                 await self._sdk(scope, receive, send)
                 return
-            status, body, extra = await handler(headers, receive)
+            status, body, extra = await handler(scope, headers, receive)
         except Exception as error:  # noqa: BLE001 - the last place before the caller: everything gets an answer
             status, body, extra = _refusal(error, request_id)
         extra += [(b"content-length", b"%d" % len(body)), (b"x-request-id", request_id.encode())]
@@ -62,60 +63,63 @@ class Door:
     def _route(self, method: str, path: str) -> Handler | None:
         if method == "POST":
             if found := V2_INFER.fullmatch(path):
-                return partial(self._v2, self._named(found[1]), found[2] or "")
+                return partial(self._v2, self._models.named(found[1]), found[2] or "")
             if found := V1_PREDICT.fullmatch(path):
-                return partial(self._v1, self._named(found[1]))
+                return partial(self._v1, self._models.named(found[1]))
         elif method == "GET":
             if path == "/v2/health/ready":
                 return self._ready
             if path == "/v2":
                 return self._server
             if found := V2_MODEL.fullmatch(path):
-                self._named(found[1]).releases.select(version=found[2] or "")
-                return self._ready if found[3] else self._metadata
+                model = self._models.named(found[1])
+                model.releases.select(version=found[2] or "")
+                return partial(self._model_ready if found[3] else self._metadata, model)
         if SDK.fullmatch(path):
             if found := re.fullmatch(r"/v1/models/([^/:]+)", path):
-                self._named(found[1])
+                self._models.named(found[1])
             return None
         raise UnknownModel(f"no {method} {shown(path)} here")
 
-    def _named(self, name: str) -> ProductModel[Any]:
-        if name != self._model.name:
-            raise UnknownModel(f"no model {shown(name)} here, only {self._model.name!r}")
-        return self._model
-
-    async def _v2(self, model: ProductModel[Any], version: str, headers: dict[bytes, bytes], receive: Receive) -> Reply:
+    async def _v2(
+        self, model: ProductModel[Any], version: str, scope: Scope, headers: dict[bytes, bytes], receive: Receive
+    ) -> Reply:
         size = headers.get(HEADER_LENGTH)
         length = None if size is None else size.decode("latin-1")
 
         async def read() -> Request:
             return rest_codec.read_v2(await self._body(headers, receive), length, model.signature, version)
 
-        request, answer = await Turn(model, "v2-binary" if size else "v2").take(read, self._infer)
+        request, answer = await Turn(model, "v2-binary" if size else "v2").take(read, partial(self._infer, model.name, scope))
         reply, json_size = rest_codec.write_v2(model.name, request, answer)
         if json_size is None:
             return 200, reply, [(b"content-type", b"application/json")]
         return 200, reply, [(b"content-type", b"application/octet-stream"), (HEADER_LENGTH, b"%d" % json_size)]
 
-    async def _v1(self, model: ProductModel[Any], headers: dict[bytes, bytes], receive: Receive) -> Reply:
+    async def _v1(self, model: ProductModel[Any], scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Reply:
         async def read() -> Request:
             return rest_codec.read_v1(await self._body(headers, receive), model.signature)
 
-        _, answer = await Turn(model, "v1").take(read, self._infer)
+        _, answer = await Turn(model, "v1").take(read, partial(self._infer, model.name, scope))
         return 200, rest_codec.write_v1(answer), [(b"content-type", b"application/json")]
 
-    async def _infer(self, request: Request) -> Answer:
-        answer, _ = await self._dataplane.infer(self._model.name, request)
+    async def _infer(self, name: str, scope: Scope, request: Request) -> Answer:
+        with while_wanted(scope):
+            answer, _ = await self._dataplane.infer(name, request)
         return answer  # type: ignore[no-any-return]  # what our model's predict returned
 
-    async def _metadata(self, _: dict[bytes, bytes], __: Receive) -> Reply:
-        return _json(200, self._model.metadata())
+    async def _metadata(self, model: ProductModel[Any], *_: object) -> Reply:
+        return _json(200, model.metadata())
 
-    async def _ready(self, _: dict[bytes, bytes], __: Receive) -> Reply:
-        ready = self._model.ready and not self.draining
-        return _json(200 if ready else 503, {"name": self._model.name, "ready": ready})
+    async def _model_ready(self, model: ProductModel[Any], *_: object) -> Reply:
+        ready = model.ready and not self.draining
+        return _json(200 if ready else 503, {"name": model.name, "ready": ready})
 
-    async def _server(self, _: dict[bytes, bytes], __: Receive) -> Reply:
+    async def _ready(self, *_: object) -> Reply:
+        ready = self._models.ready and not self.draining
+        return _json(200 if ready else 503, {"name": ",".join(model.name for model in self._models), "ready": ready})
+
+    async def _server(self, *_: object) -> Reply:
         return _json(200, self._dataplane.metadata() | {"extensions": EXTENSIONS})
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:

@@ -6,7 +6,7 @@ import signal
 import socket
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import uvicorn
@@ -17,10 +17,11 @@ from kserve.model_server import app
 from kserve.protocol.rest.server import RESTServer
 from starlette.types import ASGIApp
 
+from inference.abandonment import AbandoningProtocol
 from inference.model_server.flags import Flags
 from inference.model_server.grpc_door import GrpcDoor, Servicer
 from inference.model_server.measures import watch_releases
-from inference.model_server.model import ProductModel
+from inference.model_server.model import Hosted, ProductModel
 from inference.model_server.rest import Door
 from inference.model_server.sockets import listen
 from product_classifier.observability import get_logger
@@ -30,24 +31,25 @@ warnings.filterwarnings("ignore", message="ORJSONResponse is deprecated")  # the
 
 
 class Server(ModelServer):
-    """Serves one model; `bind` first, so that a port in use is known before a model is loaded."""
+    """Serves models; `bind` first, so that a port in use is known before a model is loaded."""
 
     def __init__(self, flags: Flags, started: float) -> None:
         super().__init__(http_port=flags.http_port, grpc_port=flags.grpc_port, workers=1, enable_latency_logging=False)
         self._flags = flags
         self._started = started
         self._socket: socket.socket
-        self._model: ProductModel[Any]
+        self._models: Hosted
 
     def bind(self) -> None:
         """Take the HTTP port without answering on it yet."""
         self._socket = listen(self._flags.host, self._flags.http_port)
 
-    def add(self, model: ProductModel[Any]) -> None:
-        """Register the model, loaded and tested."""
-        self._model = model
-        self.register_model(model)
-        watch_releases(model.name, model.releases)
+    def add(self, models: Sequence[ProductModel[Any]]) -> None:
+        """Register the models, loaded and tested."""
+        self._models = Hosted(models)
+        for model in models:
+            self.register_model(model)
+        watch_releases({model.name: model.releases for model in models})
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
@@ -56,8 +58,9 @@ class Server(ModelServer):
 
     async def _serve_until_stopped(self) -> None:
         calls = self._open_calls()
-        await self._model.open()
-        door = Door(self._model, self.dataplane, self._sdk_application(), self._flags.max_body)
+        for model in self._models:
+            await model.open()
+        door = Door(self._models, self.dataplane, self._sdk_application(), self._flags.max_body)
         rest = _Rest(_configure(door, self._flags))
         if calls:
             await calls.start()
@@ -73,18 +76,19 @@ class Server(ModelServer):
         door.draining = rest.should_exit = True
         watch.cancel()
         await asyncio.gather(serving, calls.stop(self._flags.grace_s) if calls else asyncio.sleep(0))
-        await self._model.close()
-        self._model.workers.close()
+        for model in self._models:
+            await model.close()
+            model.workers.close()
         log.info("stopped")
 
     def _open_calls(self) -> GrpcDoor | None:
         flags = self._flags
         if not flags.grpc_port:
             return None
-        return GrpcDoor(Servicer(self._model, self.dataplane), f"{flags.host}:{flags.grpc_port}", flags.max_message)
+        return GrpcDoor(Servicer(self._models, self.dataplane), f"{flags.host}:{flags.grpc_port}", flags.max_message)
 
     def _log_serving(self) -> None:
-        current, seconds = self._model.releases.current, time.perf_counter() - self._started
+        current, seconds = next(iter(self._models)).releases.current, time.perf_counter() - self._started
         ports = {"http": self._flags.http_port, "grpc": self._flags.grpc_port}
         log.info("serving", **ports, release=current.release, version=current.version, seconds=seconds)
 
@@ -97,7 +101,8 @@ class Server(ModelServer):
         while True:
             await asyncio.sleep(self._flags.poll_s)
             try:
-                await asyncio.to_thread(self._model.releases.refresh)
+                for model in self._models:  # a fusion comes last: it must not name what the others do not have yet
+                    await asyncio.to_thread(model.releases.refresh)
             except Exception:  # whatever happens here must not end the watch
                 log.exception("release_not_followed")
 
@@ -133,7 +138,8 @@ def _configure(door: Door, flags: Flags) -> uvicorn.Config:
         server_header=False,
         date_header=False,
         lifespan="off",
-        http="httptools",
+        http=AbandoningProtocol,
+        proxy_headers=False,
         timeout_keep_alive=65,
         timeout_graceful_shutdown=int(flags.grace_s),
     )

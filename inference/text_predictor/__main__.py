@@ -14,10 +14,10 @@ def main() -> int:
     return serve("text-predictor", _make, sys.argv[1:])
 
 
-def _make(flags: Flags) -> "TextPredictor":
+def _make(flags: Flags) -> "list[TextPredictor]":
     from inference.text_predictor.model import make  # noqa: PLC0415 - the SDK may be imported once the flags are read
 
-    return make(flags)
+    return [make(flags)]
 
 
 if __name__ == "__main__":

@@ -16,7 +16,9 @@ def make(flags: Flags) -> "TextPredictor":
     """Load the text bundle; the model is ready when this returns."""
     releases = Releases(flags.model_dir, release.load_text, flags.release)
     signature = Signature(INPUTS, OUTPUTS, flags.max_rows)
-    return TextPredictor(flags.model_name, signature, releases, Workers(flags.threads, flags.max_waiting))
+    return TextPredictor(
+        flags.model_name, signature, releases, Workers(flags.threads, flags.max_waiting, flags.max_wait_s)
+    )
 
 
 class TextPredictor(ProductModel[TextModel]):

@@ -160,6 +160,35 @@ async def test_work_whose_caller_left_still_counts_until_it_ends() -> None:
     release.set()
 
 
+async def test_work_whose_caller_left_before_its_turn_is_not_begun() -> None:
+    workers, release, begun = Workers(1, 1), threading.Event(), threading.Event()
+    running = asyncio.create_task(workers.run(release.wait, 10))
+    waiting = asyncio.create_task(workers.run(begun.set))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await asyncio.sleep(0)
+    release.set()
+    await running
+
+    assert await workers.run(lambda: "room again") == "room again"
+    assert not begun.is_set()
+
+
+async def test_work_that_waited_too_long_is_told_to_come_back() -> None:
+    workers, release, begun = Workers(1, 1, patience_s=0), threading.Event(), threading.Event()
+    busy = asyncio.create_task(workers.run(release.wait, 10))
+    late = asyncio.create_task(workers.run(begun.set))
+    await asyncio.sleep(0.01)
+    release.set()
+
+    (outcome,) = await asyncio.gather(late, return_exceptions=True)
+
+    assert isinstance(outcome, Overloaded)
+    assert not begun.is_set()
+    await asyncio.gather(busy, return_exceptions=True)
+
+
 def test_flags_the_controller_appends_are_ignored() -> None:
     argv = ["--model_dir", "/m", "--workers", "3", "--predictor_host", "x", "--http_port", "9", "--unheard_of=1"]
 

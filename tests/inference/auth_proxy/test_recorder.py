@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client import generate_latest
 
 from inference.auth_proxy.metrics import Metrics
 from inference.auth_proxy.recorder import Kept, Recorder
@@ -154,3 +155,26 @@ async def test_more_than_can_be_done_at_once_is_refused_at_once(own_gateway: Gat
     assert statuses == [200, 200, 503, 503, 503, 503]
     assert {r.headers.get("retry-after") for r in replies if r.status_code == 503} == {"1"}
     assert after.status_code == 200
+
+
+@pytest.mark.parametrize("own_gateway", [{"max_in_flight": 1}], indirect=True)
+async def test_a_caller_who_hangs_up_gives_the_place_back(own_gateway: Gateway) -> None:
+    own_gateway.models.delay_s = 30
+    body = b'{"designation": "x"}'
+    token = own_gateway.token().encode()
+    _, writer = await asyncio.open_connection("127.0.0.1", own_gateway.port)
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAuthorization: Bearer %b\r\n"
+    writer.write(head % token + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    await asyncio.sleep(0.2)
+    writer.close()
+    own_gateway.models.delay_s = 0
+    async with httpx.AsyncClient(
+        base_url=own_gateway.url, headers=own_gateway.headers(), trust_env=False, verify=False
+    ) as client:
+        async with asyncio.timeout(20):
+            while (after := await client.post("/predict", json={"designation": "x"})).status_code == 503:
+                await asyncio.sleep(0.05)
+        metrics = generate_latest(own_gateway.metrics.registry).decode()
+
+    assert 200 == after.status_code
+    assert 'gateway_requests_total{method="POST",route="/predict",status="499"} 1.0' in metrics

@@ -1,0 +1,31 @@
+"""python -m inference.collocated --model_dir DIR: text, image and fusion on one port; the fusion asks in process."""
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from inference.model_server import Flags, serve
+
+if TYPE_CHECKING:
+    from inference.model_server.model import ProductModel
+
+
+def main() -> int:
+    """Serve the three bundles of a release."""
+    return serve("collocated", _make, sys.argv[1:])
+
+
+def _make(flags: Flags) -> "list[ProductModel[Any]]":
+    from inference.fusion_transformer import transformer  # noqa: PLC0415 - the SDK may be imported once flags are read
+    from inference.fusion_transformer.beside import beside  # noqa: PLC0415
+    from inference.image_predictor import model as image_predictor  # noqa: PLC0415
+    from inference.text_predictor import model as text_predictor  # noqa: PLC0415
+
+    text = text_predictor.make(replace(flags, model_name="text-predictor"))
+    image = image_predictor.make(replace(flags, model_name="image-predictor"))
+    connect = beside({"text": text, "image": image})
+    return [text, image, transformer.make(replace(flags, model_name="fusion-transformer"), connect)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
