@@ -4,6 +4,7 @@ The image model is MobileNetV2 at a width of 0.35: as much work per photo as Mob
 multiplications at 224 pixels). Its weights are random: what it answers does not matter to what it costs.
 """
 
+import hashlib
 import shutil
 from dataclasses import dataclass
 from functools import cache
@@ -71,11 +72,22 @@ def _large(number: int) -> bytes:
 @cache
 def release() -> Path:
     """Return the folder of a release: a text model trained on the sample, an untrained image model, an even fusion."""
-    folder = KEPT.resolve() / "release-1"
+    folder = KEPT.resolve() / f"release-{_revision()}"
     if not (folder / "release.json").exists():
         shutil.rmtree(folder, ignore_errors=True)
         _make_release(folder, KEPT.resolve() / "bundles")
     return folder
+
+
+def _revision() -> str:
+    """Return a word for the code that makes a release: one made by other code may mean something else."""
+    made_by = [
+        *Path("src/product_classifier").rglob("*.py"),
+        *Path("components/train_text").glob("*.py"),
+        Path(__file__),
+    ]
+    code = b"".join(path.read_bytes() for path in sorted(made_by))
+    return hashlib.sha256(code).hexdigest()[:12]
 
 
 def _make_release(folder: Path, parts: Path) -> None:

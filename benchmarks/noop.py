@@ -35,12 +35,14 @@ def make(flags: Flags) -> "list[ProductModel[None]]":
 
     inputs = PHOTOS if flags.model_name == "image-predictor" else TEXTS
     releases = Releases(flags.model_dir, load, flags.release)
-    return [Noop(
-        flags.model_name,
-        Signature(inputs, OUTPUTS),
-        releases,
-        Workers(flags.threads, flags.max_waiting, flags.max_wait_s),
-    )]
+    return [
+        Noop(
+            flags.model_name,
+            Signature(inputs, OUTPUTS),
+            releases,
+            Workers(flags.threads, flags.max_waiting, flags.max_wait_s),
+        )
+    ]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the fusion needs of a predictor, wherever it is: an opinion in time, or one of four reasons why there is none."""
+"""What the fusion needs of a predictor, wherever it is: an opinion in time, or the reason why there is none."""
 
 import abc
 from collections.abc import Callable, Mapping
@@ -57,6 +57,7 @@ class Asker(abc.ABC):
     async def _ask(self, columns: Columns, classes: int, release: str) -> Opinion:
         """Ask, and raise nothing but what `ask` promises."""
 
+    @abc.abstractmethod
     def close(self) -> None:
         """Give up what asking needs."""
 

@@ -44,3 +44,6 @@ class Beside(Asker):
             raise ModelUnavailable(f"{self.model} failed ({type(error).__name__})") from error
         opinion = Opinion(answer.outputs["probabilities"], answer.release)
         return checked(self.model, opinion, request.rows, classes)
+
+    def close(self) -> None:
+        """Leave the predictor alone: it has callers of its own."""

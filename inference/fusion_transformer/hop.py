@@ -22,6 +22,8 @@ _LENGTH = struct.Struct("<I")
 _CLIENT_ERRORS = range(400, 500)
 _NOT_FOUND = 404
 _OK = 200
+
+
 class Fuse:
     """Stops asking for a moment after several missed deadlines in a row, so that not every caller waits for one."""
 

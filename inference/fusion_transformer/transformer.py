@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.errors import ReleaseNotLoaded, RowsUnanswered
-from inference.fusion_transformer.challenge import Canary, Shadow, attempt, measured
 from inference.fusion_transformer.asker import IMAGE, TEXT, Asker, Connect, Opinion
+from inference.fusion_transformer.challenge import Canary, Shadow, attempt, measured
 from inference.fusion_transformer.hop import over_http
 from inference.fusion_transformer.products import Products, Rows, at_request_row, present
 from inference.fusion_transformer.settings import Settings

@@ -27,17 +27,9 @@ def services(settings: Settings) -> tuple[Service, ...]:
     """Return what is started; the gateway comes last and is stopped first."""
     port = settings.port
     shared_secret = secrets.token_urlsafe(48)
+    text_url, image_url, fusion_url = _places(settings)
     return (
-        _model("text-predictor", settings, port + 11, port + 12),
-        _model("image-predictor", settings, port + 13, port + 14),
-        _model(
-            "fusion-transformer",
-            settings,
-            port + 15,
-            port + 16,
-            FUSION_TEXT_URL=f"http://{HOST}:{port + 11}",
-            FUSION_IMAGE_URL=f"http://{HOST}:{port + 13}",
-        ),
+        *_models(settings),
         Service(
             "feedback-service",
             (sys.executable, "-m", "inference.feedback_service"),
@@ -62,7 +54,7 @@ def services(settings: Settings) -> tuple[Service, ...]:
                 "RETRAIN_LAUNCHER": "local",
                 "STATE_DIR": str(settings.state_dir.resolve()),
                 "STORE_URL": settings.given_store_url,
-                "SERVICE_URL": f"http://{HOST}:{port + 15}",
+                "SERVICE_URL": fusion_url,
             },
         ),
         Service(
@@ -73,15 +65,35 @@ def services(settings: Settings) -> tuple[Service, ...]:
                 "AUTH_PROXY_HOST": HOST,
                 "AUTH_PROXY_PORT": str(port),
                 "AUTH_PROXY_METRICS_PORT": str(port + 1),
-                "AUTH_PROXY_TEXT_URL": f"http://{HOST}:{port + 11}",
-                "AUTH_PROXY_IMAGE_URL": f"http://{HOST}:{port + 13}",
-                "AUTH_PROXY_FUSION_URL": f"http://{HOST}:{port + 15}",
+                "AUTH_PROXY_TEXT_URL": text_url,
+                "AUTH_PROXY_IMAGE_URL": image_url,
+                "AUTH_PROXY_FUSION_URL": fusion_url,
                 "AUTH_PROXY_FEEDBACK_URL": f"http://{HOST}:{port + 2}",
                 "AUTH_PROXY_INTERNAL_TOKEN": shared_secret,
                 "AUTH_PROXY_STATE_DIR": str(settings.state_dir.resolve()),
                 "AUTH_PROXY_STORE_URL": settings.store_url,
             },
         ),
+    )
+
+
+def _places(settings: Settings) -> tuple[str, str, str]:
+    """Return where the text, image and fusion models answer."""
+    ports = (15, 15, 15) if settings.collocated else (11, 13, 15)
+    text, image, fusion = (f"http://{HOST}:{settings.port + offset}" for offset in ports)
+    return text, image, fusion
+
+
+def _models(settings: Settings) -> tuple[Service, ...]:
+    port = settings.port
+    if settings.collocated:
+        return (_model("collocated", settings, port + 15, port + 16),)
+    text_url, image_url, _ = _places(settings)
+    predictors = {"FUSION_TEXT_URL": text_url, "FUSION_IMAGE_URL": image_url}
+    return (
+        _model("text-predictor", settings, port + 11, port + 12),
+        _model("image-predictor", settings, port + 13, port + 14),
+        _model("fusion-transformer", settings, port + 15, port + 16, **predictors),
     )
 
 

@@ -20,6 +20,9 @@ class Settings(BaseSettings):
     given_store_url: str = Field(default="", validation_alias="STORE_URL")
     """Object store, file:///folder or s3://bucket (STORE_URL); a folder below the state by default."""
 
+    collocated: bool = False
+    """All three models in one process (COLLOCATED=1): less memory and CPU per request, one core for all of them."""
+
     log_format: str = ""
     """`json` writes every line as JSON; anything else is for people."""
 

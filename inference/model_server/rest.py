@@ -90,7 +90,9 @@ class Door:
         async def read() -> Request:
             return rest_codec.read_v2(await self._body(headers, receive), length, model.signature, version)
 
-        request, answer = await Turn(model, "v2-binary" if size else "v2").take(read, partial(self._infer, model.name, scope))
+        request, answer = await Turn(model, "v2-binary" if size else "v2").take(
+            read, partial(self._infer, model.name, scope)
+        )
         reply, json_size = rest_codec.write_v2(model.name, request, answer)
         if json_size is None:
             return 200, reply, [(b"content-type", b"application/json")]

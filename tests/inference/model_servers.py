@@ -20,6 +20,7 @@ MODULES = {
     "image-predictor": "image_predictor",
     "fusion-transformer": "fusion_transformer",
 }
+COLLOCATED = {"collocated": "collocated"}
 
 
 @dataclass
@@ -57,7 +58,15 @@ def launch(
 ) -> RunningServer:
     """Start a model server and do not wait for it."""
     http, grpc = http or free_port(), free_port()
-    command = [sys.executable, "-m", f"inference.{MODULES[name]}", "--model_dir", str(model_dir), "--host", "127.0.0.1"]
+    command = [
+        sys.executable,
+        "-m",
+        f"inference.{(MODULES | COLLOCATED)[name]}",
+        "--model_dir",
+        str(model_dir),
+        "--host",
+        "127.0.0.1",
+    ]
     command += ["--http_port", str(http), "--grpc_port", str(grpc), "--poll_s", "0.05", *options]
     with log.open("wb") as out:
         process = subprocess.Popen(

@@ -37,7 +37,7 @@ async def serving(app: Slow) -> AsyncIterator[int]:
     config = uvicorn.Config(app, port=0, http=AbandoningProtocol, lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server._serve())
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.01)
     yield server.servers[0].sockets[0].getsockname()[1]
     server.should_exit = True

@@ -14,7 +14,7 @@ Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Served:
-    """A server that answers requests as a script says, one entry per request; None hangs up, as a NUL at the end does."""
+    """A server that answers as a script says, one entry per request; None hangs up, as a NUL at the end does."""
 
     def __init__(self, *script: bytes | None) -> None:
         self.script = list(script)

@@ -172,7 +172,7 @@ async def test_a_caller_who_hangs_up_gives_the_place_back(own_gateway: Gateway) 
         base_url=own_gateway.url, headers=own_gateway.headers(), trust_env=False, verify=False
     ) as client:
         async with asyncio.timeout(20):
-            while (after := await client.post("/predict", json={"designation": "x"})).status_code == 503:
+            while (after := await client.post("/predict", json={"designation": "x"})).status_code == 503:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         metrics = generate_latest(own_gateway.metrics.registry).decode()
 
