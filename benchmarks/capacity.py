@@ -3,8 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.arrivals import poisson
-from benchmarks.load import Load, closed, planned
+from benchmarks.load import Load, closed, planned, poisson
 
 STEPS = 5
 SECONDS = 5.0

@@ -17,6 +17,8 @@ import httptools
 import numpy as np
 import uvloop
 
+from inference.simulation.replay import moments
+
 LINES = 512
 """Connections of an open loop at most; a request that finds none waits, and its latency counts."""
 GIVEN_UP_S = 20.0
@@ -183,6 +185,11 @@ def closed(port: int, requests: Sequence[bytes], at_once: int, seconds: float) -
 def planned(port: int, requests: Sequence[bytes], moments: Sequence[float]) -> Load:
     """Send requests at planned moments, counted from the start in seconds."""
     return _run(port, requests, lambda ask: open_loop(ask, moments))
+
+
+def poisson(rate: float, seconds: float, seed: int) -> Sequence[float]:
+    """Return when requests that know nothing of each other arrive; the simulation's own schedule."""
+    return moments(rate, round(rate * seconds), seed)
 
 
 def answers(port: int, requests: Sequence[bytes]) -> list[Answer]:

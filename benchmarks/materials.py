@@ -9,6 +9,7 @@ import shutil
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -16,6 +17,9 @@ import numpy as np
 from benchmarks.environments import KEPT
 from product_classifier.sample.offers import offer, season_start
 from product_classifier.sample.photos import photo
+
+if TYPE_CHECKING:
+    from components.train_image.network import PixelNetwork
 
 SEED = 27
 SIDE = 500
@@ -115,7 +119,8 @@ def _make_release(folder: Path, parts: Path) -> None:
     fusion = FusionModel.neutral()
     fusion.save(parts / "fusion")
     bundle.seal(parts / "fusion", "fusion", None, self_test.make_fusion(fusion))
-    write_release(folder, *(parts / kind for kind in ("text", "image", "fusion")), ReleaseMeta("made by the benchmark"))
+    meta = ReleaseMeta("made by the benchmark")
+    write_release(folder, parts / "text", parts / "image", parts / "fusion", meta)
 
 
 def _export_mobile_network(graph: Path) -> None:
@@ -124,7 +129,7 @@ def _export_mobile_network(graph: Path) -> None:
     export(mobile_network(), SIZE, graph)
 
 
-def mobile_network() -> "torch.nn.Module":
+def mobile_network() -> "PixelNetwork":
     """Return the image network before it became a graph."""
     import torch  # noqa: PLC0415
     from transformers import AutoModelForImageClassification, MobileNetV2Config  # noqa: PLC0415
@@ -134,4 +139,6 @@ def mobile_network() -> "torch.nn.Module":
 
     torch.manual_seed(SEED)
     config = MobileNetV2Config(depth_multiplier=0.35, image_size=SIZE, num_labels=len(CODES), tf_padding=False)
-    return PixelNetwork(AutoModelForImageClassification.from_config(config)).eval()
+    network = PixelNetwork(AutoModelForImageClassification.from_config(config))
+    network.eval()
+    return network

@@ -1,4 +1,4 @@
-"""Our model server with a model that does nothing: python -m benchmarks.noop --model_dir BUNDLE --http_port …"""
+"""Our model server with a model that does nothing: python -m benchmarks.noop --model_dir BUNDLE."""
 
 import sys
 from pathlib import Path
@@ -18,12 +18,13 @@ ANSWER = np.full((1, len(CODES)), 1 / len(CODES), np.float32)
 
 def make(flags: Flags) -> "list[ProductModel[None]]":
     """Return a model with the inputs and the threads of the predictor it is named like, and nothing to do."""
+    from inference.image_predictor.model import INPUTS as PHOTOS  # noqa: PLC0415
     from inference.model_server.model import ProductModel  # noqa: PLC0415 - the SDK may be imported once flags are read
     from inference.model_server.releases import Loaded, Releases  # noqa: PLC0415
     from inference.model_server.workers import Workers  # noqa: PLC0415
     from inference.protocol import Answer, Request, Signature  # noqa: PLC0415
-    from inference.image_predictor.model import INPUTS as PHOTOS  # noqa: PLC0415
-    from inference.text_predictor.model import INPUTS as TEXTS, OUTPUTS  # noqa: PLC0415
+    from inference.text_predictor.model import INPUTS as TEXTS  # noqa: PLC0415
+    from inference.text_predictor.model import OUTPUTS  # noqa: PLC0415
 
     class Noop(ProductModel[None]):
         async def answer(self, request: Request, loaded: Loaded[None]) -> Answer:

@@ -14,15 +14,19 @@ ABOUT = """\
 
 <!-- written by `make bench`; edit benchmarks/report.py instead -->
 
-`make bench` measures everything again and writes this page ({minutes:.0f} minutes), `make bench ROW=P3` one row of it (into
-`build/bench/results/`). Every peer is measured in the same run, in turns with ours (A B A B), with the same payloads and, where
-there is one, the same model file; it lives in an environment of its own (`benchmarks/peers/*.txt`). Where CPU per request is
-compared, the server has one core and the load comes from the other; where capacity is, all processes share all cores with the
-generator. CPU is that of the whole process tree, from /proc. Latencies are those of an open loop with Poisson arrivals and
-count from the moment a request was planned for, so that a stall is charged for the requests it held up; closed loops only tell
-throughput and CPU. Figures with a range are the median and the extremes of the rounds. Peers log as little as they can.
+`make bench` measures everything again and writes this page ({minutes:.0f} minutes); `make bench ROW=P3`
+measures one row, into `build/bench/results/`. Every peer is measured in the same run, in turns with ours (A B A
+B), with the same payloads and, where there is one, the same model file. It lives in an environment of its own
+(`benchmarks/peers/*.txt`) and logs nothing; ours logs one line per request, as in service.
 
-Measured {started} UTC at {commit} on {processor}, {cores} cores, {memory_gb} GB, {system}, Python {python}; load before: {load_before}.
+Where CPU per request is compared, the server has one core and the load comes from another; where capacity is,
+all processes share all cores with the generator. CPU is that of the whole process tree, from /proc. Latencies
+are those of an open loop with Poisson arrivals and count from the moment a request was planned for, so that a
+stall is charged for the requests it held up; closed loops tell throughput and CPU only. A range is the least
+and the most of the rounds, beside their median.
+
+Measured {started} UTC at {commit} on {processor}, {cores} cores, {memory_gb} GB, {system}, Python {python};
+load before: {load_before}.
 """
 
 

@@ -19,6 +19,8 @@ from benchmarks.processes import Server, start, stopping
 from inference.local.services import services
 from inference.local.settings import Settings
 
+MODELS = ("text-predictor", "image-predictor", "fusion-transformer", "collocated")
+"""Whichever of them the settings start."""
 UNLIMITED = {"AUTH_PROXY_RATE_LIMIT": "1000000/second"}
 """What one person may ask for is not what is measured."""
 
@@ -49,10 +51,13 @@ def product(
     folder: Path,
     cores: Sequence[int],
     environment: Mapping[str, str] | None = None,
-    only: Sequence[str] = ("text-predictor", "image-predictor", "fusion-transformer", "auth-proxy"),
+    only: Sequence[str] = (*MODELS, "auth-proxy"),
+    *,
+    collocated: bool = False,
 ) -> Iterator[Stack]:
     """Start services with the benchmark's release in a state folder of their own."""
-    settings = Settings(port=free_ports(), state_dir=folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = Settings(port=free_ports(), state_dir=folder, collocated=collocated)
     _put_into_service(materials.release(), settings.releases)
     accounts = folder / "accounts.json"
     state = {"AUTH_PROXY_STATE_DIR": str(folder)}
@@ -67,12 +72,12 @@ def product(
         for server in started:
             server.wait("/readyz" if server.name in {"auth-proxy", "feedback-service"} else "/v2/health/ready")
         running = {server.name: server for server in started}
-        yield Stack(running, _token(running["auth-proxy"], accounts) if "auth-proxy" in running else "")
+        yield Stack(running, token_of(running["auth-proxy"].url, accounts) if "auth-proxy" in running else "")
 
 
 def free_ports(count: int = 17) -> int:
     """Return the first of so many neighbouring ports nobody listens on."""
-    for first in random.sample(range(10_000, 32_000, count), 200):  # noqa: S311 - any of them will do
+    for first in random.sample(range(10_000, 32_000, count), 200):
         if all(_is_free(first + offset) for offset in range(count)):
             return first
     raise OSError(f"no {count} neighbouring ports are free")
@@ -91,8 +96,9 @@ def _put_into_service(release: Path, releases: Path) -> None:
     (releases / "champion").write_text(name)
 
 
-def _token(gateway: Server, accounts: Path) -> str:
+def token_of(url: str, accounts: Path) -> str:
+    """Log the demo user in."""
     password = json.loads(accounts.read_text())["demo-user"]["password"]
     form = urllib.parse.urlencode({"grant_type": "password", "username": "demo-user", "password": password}).encode()
-    with urllib.request.urlopen(f"{gateway.url}/token", form, timeout=30) as reply:  # noqa: S310 - our own gateway
+    with urllib.request.urlopen(f"{url}/token", form, timeout=30) as reply:  # noqa: S310 - our own gateway
         return str(json.load(reply)["access_token"])

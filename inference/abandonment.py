@@ -21,7 +21,7 @@ class AbandoningProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        if self.scope is not None and (abandon := self.scope.get(_ABANDON)) is not None:
+        if self.scope is not None and callable(abandon := self.scope.get(_ABANDON)):
             abandon()
 
 

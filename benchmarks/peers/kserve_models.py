@@ -1,4 +1,4 @@
-"""The product wired as the KServe SDK's samples do it: python kserve_models.py {text|image|fusion} --http_port …
+"""The product wired as the KServe SDK's samples do it: python kserve_models.py {text|image|fusion}.
 
 Two custom predictors over V1 JSON, photos as base64, Pillow, the same ONNX graph and the same text model as ours; a
 transformer that asks both through the SDK's client and averages.

@@ -1,4 +1,4 @@
-"""A KServe SDK predictor whose model does nothing, over V1, V2 and gRPC: python kserve_noop.py --http_port … --grpc_port …"""
+"""A KServe SDK predictor whose model does nothing, over V1, V2 and gRPC."""
 
 import logging
 

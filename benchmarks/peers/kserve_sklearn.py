@@ -1,4 +1,4 @@
-"""KServe's scikit-learn server: a pickled pipeline behind V1 JSON, as its `sklearnserver` does it (which is on no index)."""
+"""A pickled scikit-learn pipeline behind V1 JSON, as KServe's `sklearnserver` does it, which is on no index."""
 
 import logging
 import os

@@ -11,10 +11,9 @@ from pathlib import Path
 import orjson
 
 from benchmarks import materials, payloads
-from benchmarks.arrivals import poisson
 from benchmarks.compare import Measured, costing, cpu_per_request, in_turns, line, middle
 from benchmarks.environments import PEERS, python_of
-from benchmarks.load import planned
+from benchmarks.load import planned, poisson
 from benchmarks.machine import SERVER
 from benchmarks.outcome import Check, Outcome
 from benchmarks.processes import Server, start, stopping
@@ -50,7 +49,8 @@ def measure(folder: Path) -> Outcome:
     p50 = {name: middle([one.load.percentile_ms(50) for one in rounds]) for name, rounds in calm.items()}
     added = {name: p50[name] - p50[DIRECT] for name in (OURS, PREDICT, PEER)}
     return Outcome(
-        ours=f"{cpu[OURS]:.2f} ms CPU, +{added[OURS]:.2f} ms p50 (/predict {cpu[PREDICT]:.2f} ms, +{added[PREDICT]:.2f} ms)",
+        ours=f"{cpu[OURS]:.2f} ms CPU, +{added[OURS]:.2f} ms p50"
+        f" (/predict {cpu[PREDICT]:.2f} ms, +{added[PREDICT]:.2f} ms)",
         peer=f"FastAPI + httpx: {cpu[PEER]:.2f} ms CPU, +{added[PEER]:.2f} ms p50",
         ratio=cpu[PEER] / cpu[OURS],
         checks=[

@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -30,11 +31,9 @@ def measure(folder: Path) -> Outcome:
     with product(folder, ALL) as ours, _peers(folder) as peers:
         requests = {name: [_request(name, one.title) for one in products] for name in PEER_NAMES}
         mine = [payloads.predict(one, None, ours.token) for one in products]
-        sides = {"ours": lambda: capacity.search(ours.port, mine, P99_MS, ours.cpu_s, 5)}
+        sides = {"ours": partial(capacity.search, ours.port, mine, P99_MS, ours.cpu_s, 5)}
         for name, server in peers.items():
-            sides[name] = lambda server=server, name=name: capacity.search(
-                server.port, requests[name], P99_MS, server.cpu_s, 5
-            )
+            sides[name] = partial(capacity.search, server.port, requests[name], P99_MS, server.cpu_s, 5)
         found = in_turns(sides, ROUNDS)
         memory = {"ours": ours.memory_mb()} | {name: server.memory_mb() for name, server in peers.items()}
     rate = {name: middle([one.rate for one in rounds]) for name, rounds in found.items()}

@@ -1,8 +1,10 @@
 """P7: one product's text to probabilities, and whether the fast way says what the slow one says."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import SGDClassifier
 from sklearn.pipeline import FeatureUnion, make_pipeline
@@ -55,12 +57,13 @@ def measure(_folder: Path) -> Outcome:
     )
 
 
-def _one_by_one(model: HashedLinear, titles: list[str], bodies: list[str]) -> np.ndarray:
+def _one_by_one(model: HashedLinear, titles: list[str], bodies: list[str]) -> NDArray[np.int64]:
     answers = [model.probabilities([title], [body])[0] for title, body in zip(titles, bodies, strict=True)]
-    return np.argmax(answers, axis=1)
+    found: NDArray[np.int64] = np.argmax(answers, axis=1)
+    return found
 
 
-def _sparse(model: HashedLinear, titles: list[str], bodies: list[str]) -> np.ndarray:
+def _sparse(model: HashedLinear, titles: list[str], bodies: list[str]) -> NDArray[np.int64]:
     """Return labels by the textbook way: a sparse TF-IDF matrix, each view normalised, times the coefficients."""
     texts = [normalise(title, body) for title, body in zip(titles, bodies, strict=True)]
     matrix = model.features.matrix(texts).tocsc()
@@ -70,10 +73,11 @@ def _sparse(model: HashedLinear, titles: list[str], bodies: list[str]) -> np.nda
         weighted = view.multiply(model.idf[start:end][None, :]).tocsr()
         lengths = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel())
         margins += (view.tocsr() @ model.table[start:end].astype(np.float64)) / np.maximum(lengths, 1e-6)[:, None]
-    return margins.argmax(axis=1)
+    found: NDArray[np.int64] = margins.argmax(axis=1)
+    return found
 
 
-def _pipeline(products: list[materials.Product]) -> object:
+def _pipeline(products: list[materials.Product]) -> Any:
     features = FeatureUnion(
         [
             ("words", TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)),

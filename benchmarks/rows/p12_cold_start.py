@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -41,9 +42,7 @@ class Candidate:
 
 def measure(folder: Path) -> Outcome:
     """Start each server several times, files in the page cache, and ask until it answers what it must."""
-    found = in_turns(
-        {name: lambda one=one, name=name: _start(name, one, folder) for name, one in _candidates().items()}
-    )
+    found = in_turns({name: partial(_start, name, one, folder) for name, one in _candidates().items()})
     seconds = {name: middle([took for took, _ in rounds]) for name, rounds in found.items()}
     memory = {name: middle([held for _, held in rounds]) for name, rounds in found.items()}
     ours = [name for name in found if name.startswith("ours")]
@@ -101,7 +100,7 @@ def _candidates() -> Mapping[str, Candidate]:
         "KServe SDK, text": Candidate(stock("text"), payloads.v1_product("text", product, None), _v1, words, path),
         "KServe SDK, image": Candidate(stock("image"), image, _v1, None, path),
         "torch and FastAPI, image": Candidate(
-            serve_torch, payloads.post("/predict", body), lambda reply: json.loads(reply)["probabilities"], None, network
+            serve_torch, payloads.post("/predict", body), _fastapi, None, network
         ),
     }  # fmt: skip
 
@@ -133,6 +132,11 @@ def _check(name: str, answer: Answer, candidate: Candidate) -> None:
 
 def _v1(body: bytes) -> Probabilities:
     found: Probabilities = json.loads(body)["predictions"][0]
+    return found
+
+
+def _fastapi(body: bytes) -> Probabilities:
+    found: Probabilities = json.loads(body)["probabilities"]
     return found
 
 
