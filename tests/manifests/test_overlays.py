@@ -23,8 +23,8 @@ from tests.inference.cluster.fake_commands import FakeCluster
 from tests.manifests.rendering import MANIFESTS, OVERLAYS, Object, containers, overlay, pods
 
 REPOSITORY = MANIFESTS.parent
-NOT_SERVED = {"local", "cluster"}
-"""Folders of inference/ that are commands of a person, not services."""
+NOT_SERVED = {"local", "cluster", "collocated"}
+"""Folders of inference/ that are commands of a person, or another way to run services, not services of a cluster."""
 
 SETTINGS: dict[str, tuple[type[BaseSettings], ...]] = {
     "auth-proxy": (AuthProxy, StoreSettings),
