@@ -295,13 +295,13 @@ def _over(admin: httpx.Client, run_id: str) -> dict[str, Any] | None:
 
 
 def _correct(product: Product, count: int) -> list[str]:
-    """Let a reviewer say what unseen products really are; return the keys of the corrections."""
+    """Let a reviewer say what unseen products really are, none of which an earlier test run has corrected."""
     unseen = pd.read_parquet(io.BytesIO(product.store.get("splits/unseen.parquet")))
     texts = unseen[unseen["designation"].str.strip() != ""].drop_duplicates("designation").head(count)
-    keys = []
+    keys, lot = [], uuid.uuid4().hex[:8]
     with product.client("reviewer") as client:
         for row in texts.itertuples():
-            subject = {"designation": row.designation, "description": row.description}
+            subject = {"designation": f"{row.designation} (lot {lot})", "description": row.description}
             given = client.post("/feedback", json={"product": subject, "code": int(row.code)}).raise_for_status().json()
             keys.append(given["feedback_id"])
     found = list(product.store.list("feedback/"))
