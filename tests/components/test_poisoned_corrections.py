@@ -1,0 +1,153 @@
+"""People who want the models to learn something wrong, alone and in pairs."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from components.compare import step as compare
+from components.fit_fusion import step as fit_fusion
+from components.merge_corrections import step as merge_corrections
+from components.promote.rollout import LocalRollout
+from components.published import publish
+from components.train_text import step as train_text
+from product_classifier.categories import CODES
+from product_classifier.correction_book import CorrectionBook
+from product_classifier.feedback import Label
+from product_classifier.merging import merge
+from product_classifier.records import Correction, ProductContent, Review, new_id
+from product_classifier.release import ReleaseMeta, open_release, write_release
+from product_classifier.retraining import freeze
+from product_classifier.splits import known_sides
+from product_classifier.store import ObjectStore, open_store
+from tests.fakes import FakeStore
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+WRONG = CODES[0]
+
+
+def say(store: ObjectStore, user: str, title: str, code: int, number: int) -> Correction:
+    created = START + timedelta(seconds=number)
+    correction = Correction(
+        feedback_id=new_id(created),
+        created=created,
+        user=user,
+        role="user",
+        product=ProductContent(designation=title),
+        code=code,
+    )
+    store.put(correction.key, correction.to_json(), only_if_absent=True)
+    return correction
+
+
+def review(store: ObjectStore, correction: Correction, decision: str) -> None:
+    made = Review.model_validate(
+        {"feedback_id": correction.feedback_id, "created": START, "reviewer": "rita", "decision": decision}
+    )
+    store.put(made.key, made.to_json(), only_if_absent=True)
+
+
+def believed(store: ObjectStore) -> tuple[Label, ...]:
+    book = CorrectionBook(store)
+    book.refresh()
+    assert {} == book.damaged
+    return book.labels()
+
+
+def honest(store: ObjectStore) -> dict[str, int]:
+    """Two people agree on three products; return what is believed of them."""
+    truth = {f"un produit honnête {number}": CODES[5 + number] for number in range(3)}
+    for number, (title, code) in enumerate(truth.items()):
+        say(store, "ann", title, code, number)
+        say(store, "bob", title, code, number)
+    return truth
+
+
+Campaign = Callable[[ObjectStore, list[str]], object]
+CAMPAIGNS: dict[str, Campaign] = {
+    "one wrong label for every product": lambda store, known: [
+        say(store, "eve", title, WRONG, 100 + n) for n, title in enumerate(known * 20)
+    ],
+    "thousands of products nobody knows": lambda store, _: [
+        say(store, "eve", f"faux produit {n}", WRONG, 100 + n) for n in range(2000)
+    ],
+    "the same product again and again": lambda store, known: [
+        say(store, "eve", known[0], WRONG, 100 + n) for n in range(500)
+    ],
+    "a label that changes each time": lambda store, known: [
+        say(store, "eve", known[n % 3], CODES[n % len(CODES)], 100 + n) for n in range(500)
+    ],
+    "titles written otherwise": lambda store, known: [
+        say(store, "eve", variant, WRONG, 100 + n)
+        for n, variant in enumerate([known[0].upper(), f" {known[0]} ", known[0].replace(" ", "  "), known[0]])
+    ],
+    "before anybody else": lambda store, known: [say(store, "eve", title, WRONG, -100) for title in known],
+    "dated into the future": lambda store, known: [say(store, "eve", title, WRONG, 10**8) for title in known],
+    "votes in turn with the truth": lambda store, known: [
+        say(store, "eve", known[0], code, 100 + n) for n, code in enumerate([WRONG, CODES[5]] * 50)
+    ],
+    "what a reviewer rejected, again": lambda store, known: [
+        review(store, say(store, "eve", title, WRONG, 100), "rejected") or say(store, "eve", title, WRONG, 200)
+        for title in known
+    ],
+    "one label per category": lambda store, known: [
+        say(store, "eve", title, code, 100 + n) for n, code in enumerate(CODES) for title in known
+    ],
+    "new products in every category": lambda store, _: [
+        say(store, "eve", f"appât {code} {n}", code, 100 + n) for code in CODES for n in range(10)
+    ],
+}
+
+
+@pytest.mark.parametrize("name", CAMPAIGNS)
+def test_one_user_changes_nothing_that_is_believed(name: str) -> None:
+    store = FakeStore()
+    truth = honest(store)
+
+    CAMPAIGNS[name](store, list(truth))
+
+    assert truth == {label.product.designation: label.code for label in believed(store)}
+
+
+def test_two_users_who_collude_are_believed_and_stopped_by_the_gate(
+    tmp_path: Path, release_dir: Path, splits_dir: Path
+) -> None:
+    """They agree on one category for most products to learn from; what is learned of that is worse, and stays out."""
+    store = open_store(f"file://{tmp_path}/store", create=True)
+    champion = open_release(release_dir)
+    publish(store, champion)
+    LocalRollout(tmp_path / "releases", store).switch(champion.id)
+    train = pd.read_parquet(splits_dir / "train.parquet")
+    for number, title in enumerate(train["designation"][train["designation"] != ""].drop_duplicates()):
+        if number % 4:
+            for user in ("eve", "mallory"):
+                say(store, user, title, WRONG, number)
+    labels = believed(store)
+
+    merge_corrections.run(
+        tmp_path / "corrections.parquet",
+        tmp_path / "report.json",
+        store=f"file://{tmp_path}/store",
+        snapshot=freeze(store, labels),
+    )
+    merged = merge(train, pd.read_parquet(tmp_path / "corrections.parquet"), known_sides({"train": train}))
+    merged.train.to_parquet(tmp_path / "train.parquet")
+    text, fusion = tmp_path / "text", tmp_path / "fusion"
+    train_text.run(tmp_path / "train.parquet", splits_dir / "validation.parquet", text, buckets=2**13)
+    fit_fusion.run(splits_dir / "validation.parquet", text, splits_dir / "image", fusion)
+    poisoned = write_release(tmp_path / "poisoned", text, splits_dir / "image", fusion, ReleaseMeta("made-up"))
+    publish(store, poisoned)
+    promoted = compare.run(
+        poisoned.id,
+        splits_dir / "test.parquet",
+        tmp_path / "decision.json",
+        tmp_path / "report.html",
+        f"file://{tmp_path}/store",
+        f"file://{tmp_path}/releases",
+    )
+
+    assert len(labels) > 100
+    assert merged.counts()["relabelled"] > 100
+    assert not promoted
