@@ -32,7 +32,7 @@ def explained(run_id: str, store: str) -> Iterator[None]:
     except (Exception, SystemExit, KeyboardInterrupt) as error:
         if run_id and _unexplained(run_id, store):
             stopped = not isinstance(error, Exception)
-            record("training", run_id, store, "the run was stopped" if stopped else str(error))
+            record(None, run_id, store, "the run was stopped" if stopped else str(error))
         raise
 
 
@@ -43,7 +43,7 @@ def _unexplained(run_id: str, store: str) -> bool:
         return False
 
 
-def record(step: str, run_id: str, store: str, reason: str) -> None:
+def record(step: str | None, run_id: str, store: str, reason: str) -> None:
     """Write why a run failed; a store that is away must not hide the failure itself."""
     with suppress(ProductClassifierError, ValueError):
         failure = Failure(run_id=run_id, step=step, reason=reason[:LONGEST], created=datetime.now(UTC))

@@ -1,7 +1,7 @@
 """Show a person the releases that are kept, and bring one of them back."""
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from components.promote.releases import NoRelease, kept_releases, roll_back
 from components.promote.rollout import open_rollout
@@ -20,11 +20,12 @@ class NotRolledBack(ProductClassifierError):
 def show(settings: Settings, console: Console) -> None:
     """Print the kept releases, newest first."""
     store = open_store(settings.store)
-    table = Table("release", "created", "weighted F1", "corrections", "state")
+    whole = [Column(name, no_wrap=True) for name in ("release", "created")]  # an id is there to be copied
+    table = Table(*whole, "F1", "corrections", "state", box=None, padding=(0, 1, 0, 0))
     for kept in kept_releases(store, open_rollout(settings.rollout, store)):
         count = "?" if kept.corrections is None else str(kept.corrections)
         score = "–" if kept.weighted_f1 is None else f"{kept.weighted_f1:.4f}"
-        table.add_row(kept.release, kept.created, score, count, kept.state)
+        table.add_row(kept.release, kept.created[:16], score, count, kept.state)
     if not table.row_count:
         raise NoRelease(f"no release is kept in {settings.store}")
     console.print(table)

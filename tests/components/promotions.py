@@ -21,9 +21,6 @@ from product_classifier.release import Release, write_release
 from product_classifier.store import open_store
 from tests.inference.tiny_release import SIZE, make_release
 
-DETOUR = 150
-"""Multiplications by one that a slow image model makes first."""
-
 
 @dataclass
 class FakeTracking:
@@ -103,15 +100,15 @@ class Stage:
         return found
 
 
-def slow_release(folder: Path, seed: int) -> Release:
-    """The release of the same seed, of which the image model goes a long way to the same answer."""
+def slow_release(folder: Path, seed: int, detour: int = 150) -> Release:
+    """The release of the same seed, of which the image model multiplies by one so often before the same answer."""
     made = make_release(folder, seed)
     graph = made.path / "image" / "model.onnx"
     model = onnx.load(graph)
     nodes = model.graph.node
     last = next(node for node in nodes if node.op_type == "MatMul")
     model.graph.initializer.append(onnx.numpy_helper.from_array(np.eye(SIZE * SIZE * 3, dtype=np.float32), "same"))
-    steps = ["rows", *(f"rows{number}" for number in range(DETOUR))]
+    steps = ["rows", *(f"rows{number}" for number in range(detour))]
     for number, (before, after) in enumerate(pairwise(steps)):
         nodes.insert(3 + number, onnx.helper.make_node("MatMul", [before, "same"], [after]))
     last.input[0] = steps[-1]

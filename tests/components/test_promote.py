@@ -5,6 +5,7 @@ import pickle
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -232,9 +233,9 @@ def test_a_release_nobody_published_is_named(live: Stage) -> None:
 
 
 def test_a_slow_release_is_taken_back(live: Stage) -> None:
-    champion = live.rollout.current()
+    champion, release = live.rollout.current(), live.publish(201, partial(slow_release, detour=600))
 
-    switched = switch(live, slow_ms=2.0).put_into_service(live.publish(201, slow_release), champion)
+    switched = switch(live, slow_ms=2.0, max_slowdown=2.0).put_into_service(release, champion)
 
     assert not switched.done
     assert "instead of" in switched.reasons[0]

@@ -2,16 +2,28 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from components.prepare_catalogue import step as prepare_catalogue
+from pipelines.launchers import LocalLauncher, train_command
+from product_classifier.records import Correction, ProductContent, new_id
 from product_classifier.release import load_fusion, load_image, load_text, open_release
-from product_classifier.store import open_store
+from product_classifier.retraining import Ledger, run_views
+from product_classifier.retraining.settings import RetrainSettings
+from product_classifier.retraining.trigger import Trigger
+from product_classifier.sample import make_sample
+from product_classifier.store import ObjectStore, open_store
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,11 +42,19 @@ class Trained:
         return (self.folder / ".run" / "releases" / "champion").read_text().strip()
 
 
-def train(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def settings_of(folder: Path) -> dict[str, str]:
+    return {"STATE_DIR": str(folder / ".run"), "DATA_DIR": str(folder / "data"), "NO_COLOR": "1"}
+
+
+def run_pipelines(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "STORE_"))}
-    environment |= {"STATE_DIR": str(folder / ".run"), "DATA_DIR": str(folder / "data"), "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "pipelines", "train", "--products", "270", *words]
+    environment |= settings_of(folder)
+    command = [sys.executable, "-m", "pipelines", *words]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=600)
+
+
+def train(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return run_pipelines(folder, "train", "--products", "270", *words)
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +138,69 @@ def test_an_unknown_number_is_refused_before_anything_runs(tmp_path: Path) -> No
 
     assert (1, "") == (done.returncode, done.stdout)
     assert done.stderr.startswith("train: the pipeline has no parameter 'image_budget'; it has ")
+
+
+GENTLE = {"gate_confidence": "0.5", "gate_min_gain": "0.001", "gate_max_drop": "1.0"}
+"""The hold-out of so small a sample is a few dozen products, on which nothing is sure."""
+
+
+def correct_everything(store: ObjectStore, folder: Path) -> int:
+    """Let a reviewer say what a larger sample of the same seed knows; return how many corrections that is."""
+    make_sample(folder / "larger", 1500, seed=7)
+    catalogue, *others = (folder / name for name in ("catalogue.parquet", "rejects.csv", "catalogue.json"))
+    prepare_catalogue.run(folder / "larger", catalogue, *others)
+    products = pd.read_parquet(catalogue)
+    for row, product in enumerate(products.itertuples()):
+        if not product.designation:
+            continue
+        content = ProductContent(designation=str(product.designation), description=str(product.description))
+        correction = Correction(
+            feedback_id=new_id(), created=datetime.now(UTC), user="rita", role="reviewer", product=content,
+            code=int(products["code"][row]),
+        )  # fmt: skip
+        store.put(correction.key, correction.to_json(), only_if_absent=True)
+    return len(products)
+
+
+def test_corrections_lead_to_a_better_release_in_service_and_a_person_can_go_back(
+    tmp_path: Path, trained: Trained
+) -> None:
+    shutil.copytree(trained.folder, tmp_path, dirs_exist_ok=True, symlinks=True)
+    state, before = tmp_path / ".run", trained.champion
+    store = open_store(f"file://{state}/store/product-classifier")
+    assert 1000 < correct_everything(store, tmp_path)
+    environment = settings_of(tmp_path)
+    changes = {"image_budget_s": "2", "image_epochs": "2", **GENTLE}
+
+    def command(run_id: str, snapshot: str) -> list[str]:
+        words = [f"--set={name}={value}" for name, value in changes.items()]
+        return ["env", *(f"{k}={v}" for k, v in environment.items()), *train_command(run_id, snapshot), *words]
+
+    launcher = LocalLauncher(state / "runs", command)
+    settings = RetrainSettings.model_validate({"min_corrections": 1000})
+    trigger, ledger = Trigger(store, launcher, settings), Ledger(store)
+    end = time.monotonic() + 600
+    while not ledger.is_closed(1) and time.monotonic() < end:
+        trigger.reconcile()
+        time.sleep(0.1)
+
+    (view,) = run_views(ledger)
+    log = "".join(path.read_text() for path in state.glob("runs/*/log"))
+    assert ("succeeded", "threshold") == (view.state, view.cause), log
+    assert view.verdict
+    assert (True, before) == (view.verdict.promoted, view.verdict.champion), view.verdict.reasons
+    after = (state / "releases" / "champion").read_text().strip()
+    assert after == view.verdict.release != before
+    scores = view.verdict.metrics
+    assert scores["before"]["weighted_f1"] < scores["after"]["weighted_f1"]
+    assert "By category" in store.get(f"reports/promotions/{after}.html").decode()
+    assert "waiting" == trigger.reconcile().step
+
+    said = [run_pipelines(tmp_path, word).stdout for word in ("rollback", "releases")]
+
+    assert f"{before} is in service instead of {after}" in said[0]
+    assert before == (state / "releases" / "champion").read_text().strip()
+    assert re.search(rf"{before} .* 0 +in service", said[1])
+    assert re.search(rf"{after} .* \d{{3,4}} +was in service", said[1])
+    alias = MlflowClient(f"sqlite:///{state}/mlflow.db").get_model_version_by_alias("fusion-transformer", "champion")
+    assert before == alias.tags["release"]

@@ -61,9 +61,13 @@ class Failure(Record):
     """Why a step of a run ended without doing its work."""
 
     run_id: RunId
-    step: str = Field(pattern=r"^[a-z_]+$")
+    step: str | None = Field(pattern=r"^[a-z_]+$")
+    """None when it was the run as a whole."""
     reason: str
     created: AwareDatetime
+
+    def __str__(self) -> str:
+        return f"step {self.step!r} failed: {self.reason}" if self.step else self.reason
 
 
 class Closing(Record):

@@ -81,7 +81,7 @@ def write_verdict(ledger: Ledger, verdict: Verdict) -> None:
 def write_failure(ledger: Ledger, failure: Failure) -> None:
     """Keep why a step of a run failed; of several attempts of one step the first."""
     with suppress(ObjectExists):
-        key = f"{failures_prefix(failure.run_id)}{failure.step}.json"
+        key = f"{failures_prefix(failure.run_id)}{failure.step or 'run'}.json"
         ledger.store.put(key, failure.to_json(), only_if_absent=True)
 
 

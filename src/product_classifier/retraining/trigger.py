@@ -152,7 +152,7 @@ class Trigger:
 
     def _why(self, claim: Claim, otherwise: str) -> str:
         failure = self._ledger.failure(claim.run_id)
-        return f"step {failure.step!r} failed: {failure.reason}" if failure else otherwise
+        return str(failure) if failure else otherwise
 
     def _close(self, claim: Claim, outcome: Outcome, reason: str) -> Decision:
         return self._close_number(claim.generation, claim.run_id, outcome, reason)
