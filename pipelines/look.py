@@ -48,6 +48,7 @@ def look(
         "RETRAIN_PACKAGE": f"{tempfile.gettempdir()}/training.yaml",
         "RETRAIN_MIN_CORRECTIONS": str(min_corrections),
         "RETRAIN_COOLDOWN": str(cooldown_s),
+        "_KFP_RUNTIME": "false",  # in a step kfp leaves its client out, and only this process is the step
     }
     subprocess.run([sys.executable, "-m", "pipelines.retrain", "--once"], env=os.environ | settings, check=True)
 

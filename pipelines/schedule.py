@@ -32,7 +32,8 @@ def look_arguments(settings: Settings, retraining: RetrainSettings) -> dict[str,
 def schedule(client: Any, package: Path, arguments: Mapping[str, Any], cron: str, experiment: str) -> str:
     """Have the pipeline run by `cron` (six fields, seconds first); return the id. Takes the place of the one before.
 
-    One at a time, and what was missed while the API was away is not made up for: each look sees everything.
+    One at a time, and what was missed while the API was away is not made up for: each look sees everything. With the
+    one before, the API deletes a look of it that is under way; the next one does the rest.
     """
     fitted = fit(arguments, declared(package))
     pipeline, version = upload(client, package, NAME)

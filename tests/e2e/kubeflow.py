@@ -1,37 +1,20 @@
 """A way to the API of Kubeflow Pipelines in the current context, which outlives the pods behind it."""
 
-import json
 import socket
 import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 NAMESPACE = "kubeflow"
 SERVICE = "service/ml-pipeline"
 PORT = 8888
-
-
-def kubectl(*words: str) -> str:
-    """Run kubectl in Kubeflow's namespace; return what it says."""
-    command = ["kubectl", "--namespace", NAMESPACE, *words]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
-
-
-def found(*words: str) -> Any:
-    """Return an object of the cluster; None when it, or the cluster, is not there."""
-    command = ["kubectl", "--request-timeout", "10s", "get", *words, "--output", "json", "--ignore-not-found"]
-    try:
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return json.loads(done.stdout) if done.returncode == 0 and done.stdout else None
+ENDPOINT = f"http://ml-pipeline.{NAMESPACE}.svc.cluster.local:{PORT}"
 
 
 @contextmanager
-def forwarded() -> Iterator[str]:
-    """Yield the API's address on this machine; a connection that breaks is made again."""
+def lasting() -> Iterator[str]:
+    """Yield the API's address on this machine, always the same: a connection that breaks is made again."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -1,7 +1,6 @@
 """Runs on a real Kubeflow Pipelines: what its API promises nowhere, and the trigger relies on."""
 
 import os
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -17,7 +16,8 @@ from pipelines.schedule import schedule
 from pipelines.submit import connect, upload
 from product_classifier.errors import LauncherUnavailable, LaunchRefused
 from product_classifier.retraining.launcher import Execution
-from tests.e2e.kubeflow import SERVICE, forwarded, found, kubectl
+from tests.e2e.cluster import Object, get, kubectl, until
+from tests.e2e.kubeflow import ENDPOINT, NAMESPACE, SERVICE, lasting
 
 pytestmark = [
     pytest.mark.cluster,
@@ -41,10 +41,10 @@ def work(run_id: str, snapshot: str, seconds: int, failures: int) -> str:
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[str]:
-    if found(SERVICE, "--namespace", "kubeflow") is None:
+    if not get(SERVICE, namespace=NAMESPACE):
         pytest.skip("there is no service/ml-pipeline in namespace kubeflow")
-    with forwarded() as url:
-        assert until(lambda: answers(url), 60)
+    with lasting() as url:
+        until(lambda: answers(url), 60, f"an answer of {SERVICE}")
         yield url
 
 
@@ -56,12 +56,7 @@ def client(api: str) -> Any:
 @pytest.fixture(scope="module")
 def image() -> str:
     """The image a step runs in: the one named by the environment, else the one the deployed trigger knows."""
-    if given := os.environ.get("TRAINER_IMAGE"):
-        return given
-    trigger = found("deployment/retrain-trigger", "--namespace", "product-classifier")
-    if trigger is None:
-        pytest.skip("the product is not deployed: its trigger names the image of a step")
-    return environment(trigger)["TRAINER_IMAGE"]
+    return os.environ.get("TRAINER_IMAGE") or trigger_environment()["TRAINER_IMAGE"]
 
 
 @pytest.fixture(scope="module")
@@ -107,15 +102,6 @@ def launch(api: str, package: Path, owners: dict[str, str]) -> Iterator[Callable
         launcher.stop(name)
 
 
-def until(condition: Callable[[], bool], seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(1)
-    return True
-
-
 def answers(url: str) -> bool:
     try:
         connect(url, "kubeflow")
@@ -124,7 +110,10 @@ def answers(url: str) -> bool:
     return True
 
 
-def environment(deployment: Mapping[str, Any]) -> dict[str, str]:
+def trigger_environment() -> dict[str, str]:
+    deployment: Object = get("deployment/retrain-trigger")
+    if not deployment:
+        pytest.skip("the product is not deployed: its trigger says where everything is")
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     return {one["name"]: one["value"] for one in container["env"] if "value" in one}
 
@@ -138,7 +127,7 @@ def ends(launcher: KfpLauncher, run_id: str, seconds: float = 300) -> Execution 
         except LauncherUnavailable:
             return False
 
-    assert until(is_over, seconds)
+    until(is_over, seconds, f"the end of {run_id}")
     return launcher.find(run_id)
 
 
@@ -196,7 +185,7 @@ def test_parameters_the_pipeline_does_not_have_are_refused_by_the_api(
 def test_a_run_outlives_a_restart_of_the_api(launch: Callable[..., KfpLauncher], client: Any, run_id: str) -> None:
     launcher = launch(seconds=20)
     launcher.start(run_id, SNAPSHOT)
-    kubectl("delete", "pod", "--selector", "app=ml-pipeline", "--wait=false")
+    kubectl("delete", "pod", "--selector", "app=ml-pipeline", "--wait=false", namespace=NAMESPACE)
 
     assert ends(launcher, run_id) is Execution.SUCCEEDED
     assert 1 == len(executions(client, run_id))
@@ -211,26 +200,24 @@ def test_the_same_package_is_one_version_of_its_pipeline(client: Any, package: P
 
 
 def test_a_recurring_run_looks_for_corrections(client: Any, image: str, tmp_path: Path, monkeypatch: Any) -> None:
-    deployed = found("deployment/retrain-trigger", "--namespace", "product-classifier")
-    known = environment(deployed)
+    known = trigger_environment()
     arguments = {
         "store": "s3://product-classifier",
         "raw": "s3://product-classifier/raw",
         "tracking_uri": known["MLFLOW_TRACKING_URI"],
         "rollout": known["ROLLOUT_URL"],
-        "endpoint": "http://ml-pipeline.kubeflow.svc.cluster.local:8888",
+        "endpoint": ENDPOINT,
         "min_corrections": 1_000_000,
     }
     monkeypatch.setattr("components.image.TRAINER", image)
-    before = {run.run_id for run in looks(client)}
     recurring = schedule(client, compile_look(tmp_path / "look.yaml"), arguments, "*/10 * * * * *", EXPERIMENT)
-    try:
-        assert until(lambda: any(run.run_id not in before for run in looks(client)), 60)
+    try:  # a run goes with the recurring run it belongs to, so that stays until the end
+        until(lambda: looks(client, recurring), 60, "a recurring run")
+        ended = client.wait_for_run_completion(looks(client, recurring)[0].run_id, 300)
     finally:
         client.delete_recurring_run(recurring)
-    (run, *_) = [run for run in looks(client) if run.run_id not in before]
 
-    assert "SUCCEEDED" == client.wait_for_run_completion(run.run_id, 300).state
+    assert "SUCCEEDED" == ended.state
 
 
 def executions(client: Any, run_id: str) -> list[str]:
@@ -241,6 +228,6 @@ def executions(client: Any, run_id: str) -> list[str]:
     ]
 
 
-def looks(client: Any) -> list[Any]:
+def looks(client: Any, recurring: str) -> list[Any]:
     listed = client.list_runs(page_size=100, sort_by="created_at desc").runs or []
-    return [run for run in listed if run.recurring_run_id]
+    return [run for run in listed if run.recurring_run_id == recurring]

@@ -1,8 +1,10 @@
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from pipelines.compile import compile_look
+from pipelines.look import look
 from pipelines.parameters import ParameterError
 from pipelines.schedule import look_arguments, schedule
 from pipelines.settings import Settings
@@ -39,6 +41,22 @@ def test_a_look_is_told_what_the_process_of_the_trigger_reads(package: Path) -> 
     given = client.recurring[0]["params"]
     expected = ("s3://products", "s3://products/raw", "kserve://products", 5, 60.0)
     assert expected == tuple(given[name] for name in ("store", "raw", "rollout", "min_corrections", "cooldown_s"))
+
+
+def test_a_look_is_the_trigger_itself_though_it_is_a_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("_KFP_RUNTIME", "true")
+    (tmp_path / "training.yaml").touch()  # it is compiled where it is missing, which takes a while
+    nowhere = Settings.model_validate(
+        {"STORE_URL": (tmp_path / "store").as_uri(), "KF_PIPELINES_ENDPOINT": "http://[::1]:1"}
+    )
+    (tmp_path / "store").mkdir()
+
+    look.python_func(**look_arguments(nowhere, RetrainSettings()))
+
+    assert "step=waiting" in capfd.readouterr().err
 
 
 def test_an_unknown_parameter_schedules_nothing(package: Path) -> None:
