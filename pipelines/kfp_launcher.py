@@ -5,23 +5,20 @@ created, and its own first step settles which execution it is when there are two
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import kfp
-import kfp_server_api  # type: ignore[import-untyped]
-import urllib3
 
+from pipelines.api_errors import translated
 from pipelines.compile import declared
 from pipelines.parameters import ParameterError, fit
-from product_classifier.errors import LauncherUnavailable, LaunchRefused
+from product_classifier.errors import LaunchRefused
 from product_classifier.retraining.launcher import Execution
 
 TIMEOUT_S = 15.0
 PAGE = 100
-REFUSED = frozenset({400, 422})
 STATES = {"SUCCEEDED": Execution.SUCCEEDED, "SKIPPED": Execution.FAILED, "FAILED": Execution.FAILED}
 """A run that is terminated goes CANCELING, then FAILED or CANCELED; whatever is not here may still be working."""
 STATES["CANCELED"] = Execution.FAILED
@@ -61,7 +58,7 @@ class KfpLauncher:
 
     def start(self, run_id: str, snapshot: str) -> None:
         """Create the run."""
-        with _translated(run_id):
+        with translated(f"run {run_id!r}"):
             client = self._client()
             experiment = client.create_experiment(self._experiment)
             client.run_pipeline(
@@ -75,7 +72,7 @@ class KfpLauncher:
         """Terminate every execution of this name that is still working."""
         for run in self._named(run_id):
             if str(run.state) not in STATES and str(run.state) != "CANCELING":
-                with _translated(run_id):
+                with translated(f"run {run_id!r}"):
                     self._client().terminate_run(run.run_id)
 
     def _fitted(self, run_id: str, snapshot: str) -> dict[str, Any]:
@@ -87,7 +84,7 @@ class KfpLauncher:
     def _named(self, run_id: str) -> list[Any]:
         """Return the executions of this name, oldest first."""
         predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": run_id}
-        with _translated(run_id):
+        with translated(f"run {run_id!r}"):
             listed = self._client().list_runs(
                 page_size=PAGE, sort_by="created_at", filter=json.dumps({"predicates": [predicate]})
             )
@@ -110,16 +107,3 @@ def _impatient(client: kfp.Client) -> kfp.Client:
     transport.request = request
     transport.pool_manager.connection_pool_kw["retries"] = False  # the trigger itself looks again
     return client
-
-
-@contextmanager
-def _translated(run_id: str) -> Iterator[None]:
-    try:
-        yield
-    except kfp_server_api.ApiException as error:
-        reason = f"run {run_id!r}: the pipeline API answers {error.status} {error.reason}"
-        if error.status in REFUSED:
-            raise LaunchRefused(f"{reason}: {str(error.body)[:300]}") from error
-        raise LauncherUnavailable(reason) from error
-    except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        raise LauncherUnavailable(f"run {run_id!r}: {type(error).__name__}: {error}") from error

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pipelines.api_errors import translated
 from pipelines.compile import declared
 from pipelines.parameters import fit
 from pipelines.settings import Settings
@@ -36,20 +37,21 @@ def schedule(client: Any, package: Path, arguments: Mapping[str, Any], cron: str
     one before, the API deletes a look of it that is under way; the next one does the rest.
     """
     fitted = fit(arguments, declared(package))
-    pipeline, version = upload(client, package, NAME)
-    before = _scheduled(client)
-    created = client.create_recurring_run(
-        client.create_experiment(experiment).experiment_id,
-        NAME,
-        cron_expression=cron,
-        max_concurrency=1,
-        no_catchup=True,
-        params=fitted,
-        pipeline_id=pipeline,
-        version_id=version,
-    )
-    for one in before:
-        client.delete_recurring_run(one)
+    with translated(f"schedule {cron!r}"):
+        pipeline, version = upload(client, package, NAME)
+        before = _scheduled(client)
+        created = client.create_recurring_run(
+            client.create_experiment(experiment).experiment_id,
+            NAME,
+            cron_expression=cron,
+            max_concurrency=1,
+            no_catchup=True,
+            params=fitted,
+            pipeline_id=pipeline,
+            version_id=version,
+        )
+        for one in before:
+            client.delete_recurring_run(one)
     return str(created.recurring_run_id)
 
 

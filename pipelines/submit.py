@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pipelines.api_errors import translated
 from pipelines.compile import declared
 from pipelines.parameters import fit
 from product_classifier.errors import LauncherUnavailable, ProductClassifierError
@@ -19,20 +20,24 @@ class RunFailed(ProductClassifierError):
 def submit(client: Any, package: Path, arguments: Mapping[str, Any], run_name: str, experiment: str) -> str:
     """Upload the pipeline unless this very version is there, start a run, and return its id."""
     fitted = fit(arguments, declared(package))
-    pipeline, version = upload(client, package, PIPELINE)
-    run = client.run_pipeline(
-        client.create_experiment(experiment).experiment_id,
-        run_name,
-        pipeline_id=pipeline,
-        version_id=version,
-        params=fitted,
-    )
+    with translated(f"run {run_name!r}"):
+        pipeline, version = upload(client, package, PIPELINE)
+        run = client.run_pipeline(
+            client.create_experiment(experiment).experiment_id,
+            run_name,
+            pipeline_id=pipeline,
+            version_id=version,
+            params=fitted,
+        )
     return str(run.run_id)
 
 
 def wait(client: Any, run_id: str, timeout_s: float) -> None:
-    """Return when the run has succeeded; raise `RunFailed` when it ends otherwise."""
-    run = client.wait_for_run_completion(run_id, timeout_s)
+    """Return when the run has succeeded; raise `RunFailed` when it ends otherwise, or not in time."""
+    try:
+        run = client.wait_for_run_completion(run_id, timeout_s)
+    except TimeoutError as error:
+        raise RunFailed(f"run {run_id} has not ended after {timeout_s:.0f} s") from error
     if run.state.upper() != "SUCCEEDED":
         raise RunFailed(f"run {run_id} ended as {run.state}")
 

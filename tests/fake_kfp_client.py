@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+import kfp_server_api
+
 
 @dataclass
 class FakeClient:
@@ -37,6 +39,10 @@ class FakeClient:
         return SimpleNamespace(run_id=f"run-{len(self.runs)}")
 
     def create_recurring_run(self, experiment: str, name: str, **options: Any) -> Any:
+        if len(options["cron_expression"].split()) not in {5, 6}:
+            refusal = kfp_server_api.ApiException(400, "Bad Request")
+            refusal.body = json.dumps({"code": 3, "message": "Expected 5 to 6 fields"})
+            raise refusal
         self.recurring.append({"id": f"recurring-{len(self.recurring)}", "name": name, **options})
         return SimpleNamespace(recurring_run_id=self.recurring[-1]["id"])
 
@@ -49,6 +55,8 @@ class FakeClient:
         self.recurring = [one for one in self.recurring if one["id"] != recurring_run_id]
 
     def wait_for_run_completion(self, run_id: str, timeout_s: float) -> Any:
+        if not self.ends_as:
+            raise TimeoutError("Run timeout")
         return SimpleNamespace(state=self.ends_as)
 
     @staticmethod

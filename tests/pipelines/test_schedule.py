@@ -8,6 +8,7 @@ from pipelines.look import look
 from pipelines.parameters import ParameterError
 from pipelines.schedule import look_arguments, schedule
 from pipelines.settings import Settings
+from product_classifier.errors import LaunchRefused
 from product_classifier.retraining.settings import RetrainSettings
 from tests.fake_kfp_client import FakeClient
 
@@ -57,6 +58,16 @@ def test_a_look_is_the_trigger_itself_though_it_is_a_step(
     look.python_func(**look_arguments(nowhere, RetrainSettings()))
 
     assert "step=waiting" in capfd.readouterr().err
+
+
+def test_times_the_api_refuses_are_named_in_one_line_and_leave_the_schedule_before(package: Path) -> None:
+    client, arguments = FakeClient(), look_arguments(PLACE, RetrainSettings())
+    schedule(client, package, arguments, EVERY_HOUR, "products")
+
+    with pytest.raises(LaunchRefused, match=r"schedule 'every day': .* 400 Bad Request: Expected 5 to 6 fields"):
+        schedule(client, package, arguments, "every day", "products")
+
+    assert [EVERY_HOUR] == [one["cron_expression"] for one in client.recurring]
 
 
 def test_an_unknown_parameter_schedules_nothing(package: Path) -> None:

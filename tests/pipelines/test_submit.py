@@ -60,6 +60,13 @@ def test_waiting_tells_success_from_everything_else(state: str, fails: bool) -> 
         wait(client, "run-1", 1)
 
 
+def test_a_run_that_takes_longer_than_is_waited_is_named() -> None:
+    client = FakeClient(ends_as="")
+
+    with pytest.raises(RunFailed, match="run-1 has not ended after 1 s"):
+        wait(client, "run-1", 1)
+
+
 def test_an_api_that_does_not_answer_is_named() -> None:
     with pytest.raises(LauncherUnavailable, match=r"127\.0\.0\.1:1"):
         connect("http://127.0.0.1:1", "kubeflow")
