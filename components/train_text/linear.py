@@ -1,10 +1,9 @@
 """Fit the hashed linear text model: one binary support vector machine per category, all cores at once."""
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.svm import LinearSVC
@@ -16,6 +15,8 @@ from product_classifier.text import TextFeatures
 from product_classifier.text_model import HashedLinear
 
 Labels = NDArray[np.int64]
+_FEW = 5000
+"""Up to so many texts are fitted before other processes would have started."""
 _UNSEEN_MARGIN = -2.0
 """What a category without a training product gets: further from any text than those that are merely not meant."""
 
@@ -27,8 +28,9 @@ def fit(texts: Sequence[str], labels: Labels, features: TextFeatures, penalty: f
         raise CatalogueError(f"{len(texts)} texts of {len(seen)} categories: at least two categories are needed")
     matrix, idf = _weigh(features.matrix(texts), features)
     matrix = matrix.astype(np.float64)  # once here, or every machine makes a copy of its own
-    with ThreadPoolExecutor(os.cpu_count()) as threads:  # liblinear lets go of the interpreter while it works
-        fitted = list(threads.map(lambda index: _fit_one(matrix, labels == index, penalty, seed), seen))
+    # Processes, not threads: liblinear has one random generator per process, and equal seeds must give equal models.
+    fits = Parallel(n_jobs=-1 if len(texts) > _FEW else 1)
+    fitted = fits(delayed(_fit_one)(matrix, labels == index, penalty, seed) for index in seen)
     table = np.zeros((features.buckets, len(CODES)), np.float32)
     bias = np.full(len(CODES), _UNSEEN_MARGIN, np.float32)
     for index, (weights, intercept) in zip(seen, fitted, strict=True):

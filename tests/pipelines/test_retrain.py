@@ -114,8 +114,9 @@ def test_a_run_that_is_killed_with_all_its_processes_has_failed(
 def test_a_run_whose_keeper_is_killed_is_active_until_its_command_is_gone(
     launched: Callable[[str], LocalLauncher], tmp_path: Path
 ) -> None:
-    launcher = launched(f"while [ ! -e {tmp_path}/enough ]; do sleep 0.05; done")
+    launcher = launched(f"touch {tmp_path}/begun; while [ ! -e {tmp_path}/enough ]; do sleep 0.05; done")
     launcher.start(RUN, SNAPSHOT)
+    assert until((tmp_path / "begun").exists)
     os.kill(int((tmp_path / "runs" / RUN / "started").read_text()), signal.SIGKILL)
     time.sleep(0.1)
     while_alive = launcher.find(RUN)
