@@ -19,6 +19,7 @@ from inference.protocol import (
     make_request,
 )
 from product_classifier.errors import InvalidInput
+from product_classifier.observability import request_id
 
 
 def read(message: Any, signature: Signature) -> Request:
@@ -51,7 +52,9 @@ def read(message: Any, signature: Signature) -> Request:
 
 def write(model: str, request: Request, answer: Answer) -> Any:
     """Write a ModelInferResponse, its tensors raw."""
-    message = pb.ModelInferResponse(model_name=model, model_version=answer.version, id=request.id or uuid.uuid4().hex)
+    message = pb.ModelInferResponse(
+        model_name=model, model_version=answer.version, id=request.id or request_id.get() or uuid.uuid4().hex
+    )
     for key, value in answer.all_parameters().items():
         _set(message.parameters[key], value)
     for name, values, _ in answer.wanted(request):

@@ -1,6 +1,7 @@
 """What Prometheus reads about a model server."""
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 
 from prometheus_client import Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -32,6 +33,19 @@ SHADOW_ROWS = Counter(
     "Products a shadow was asked about, by whether it named the same category.",
     ["release", "category"],
 )
+
+
+def answered(model: str, protocol: str, outcome: str, seconds: float) -> None:
+    """Count one request."""
+    count, time = _of_request(model, protocol, outcome)
+    count.inc()
+    time.observe(seconds)
+
+
+@cache
+def _of_request(model: str, protocol: str, outcome: str) -> tuple[Counter, Histogram]:
+    """Find both once: looking them up costs more than counting."""
+    return REQUESTS.labels(model, protocol, outcome), SECONDS.labels(model, protocol)
 
 
 class ReleaseCollector(Collector):

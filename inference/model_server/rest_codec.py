@@ -20,6 +20,7 @@ from inference.protocol import (
     make_request,
 )
 from product_classifier.errors import InvalidInput
+from product_classifier.observability import request_id
 
 _LENGTH = struct.Struct("<I")
 
@@ -69,7 +70,7 @@ def write_v2(model: str, request: Request, answer: Answer) -> tuple[bytes, int |
     document = {
         "model_name": model,
         "model_version": answer.version,
-        "id": request.id or uuid.uuid4().hex,  # the SDK's client insists on one
+        "id": request.id or request_id.get() or uuid.uuid4().hex,  # the SDK's client insists on one
         "parameters": answer.all_parameters(),
         "outputs": outputs,
     }
