@@ -38,11 +38,11 @@ class Server:
 
     def cpu_s(self) -> float:
         """Return the CPU seconds it and its children have used."""
-        return sum(sum(one.cpu_times()[:2]) for one in self._tree())
+        return tree_cpu_s(self.process.pid)
 
     def memory_mb(self) -> float:
         """Return its share of memory (PSS), in MiB."""
-        return float(sum(one.memory_full_info().pss for one in self._tree())) / 2**20
+        return float(sum(one.memory_full_info().pss for one in _tree(self.process.pid))) / 2**20
 
     def wait(self, path: str, seconds: float = READY_S) -> None:
         """Return when it answers 200 on a path."""
@@ -55,7 +55,7 @@ class Server:
 
     def stop(self) -> None:
         """End it and its children."""
-        children = self._tree()
+        children = _tree(self.process.pid)
         self.process.terminate()
         try:
             self.process.wait(STOP_S)
@@ -66,12 +66,10 @@ class Server:
             if child.is_running() and child.pid != self.process.pid:
                 child.kill()
 
-    def _tree(self) -> list[psutil.Process]:
-        try:
-            root = psutil.Process(self.process.pid)
-            return [root, *root.children(recursive=True)]
-        except psutil.NoSuchProcess:
-            return []
+
+def tree_cpu_s(pid: int | None = None) -> float:
+    """Return the CPU seconds a process (this one by default) and its children have used."""
+    return float(sum(sum(one.cpu_times()[:2]) for one in _tree(pid)))
 
 
 def start(
@@ -89,6 +87,14 @@ def start(
             command, env=os.environ | dict(environment or {}), stdout=out, stderr=out, stdin=subprocess.DEVNULL
         )
     return Server(name, port, log, process)
+
+
+def _tree(pid: int | None) -> list[psutil.Process]:
+    try:
+        root = psutil.Process(pid)
+        return [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 @contextmanager

@@ -17,6 +17,8 @@ from product_classifier.text_model import HashedLinear
 Labels = NDArray[np.int64]
 _FEW = 5000
 """Up to so many texts are fitted before other processes would have started."""
+_TOLERANCE = 0.1
+"""Where the optimisation stops. A thousandth of it takes a third longer and moves F1 by less than 0.0003."""
 _UNSEEN_MARGIN = -2.0
 """What a category without a training product gets: further from any text than those that are merely not meant."""
 
@@ -61,5 +63,5 @@ def _weigh(counts: csr_matrix, features: TextFeatures) -> tuple[csr_matrix, NDAr
 def _fit_one(
     matrix: csr_matrix, mine: NDArray[np.bool_], penalty: float, seed: int
 ) -> tuple[NDArray[np.float64], float]:
-    machine = LinearSVC(C=penalty, random_state=seed).fit(matrix, mine)
+    machine = LinearSVC(C=penalty, tol=_TOLERANCE, random_state=seed).fit(matrix, mine)
     return machine.coef_[0], float(machine.intercept_[0])
