@@ -16,7 +16,18 @@ PACKAGES = {
     "inference": ROOT / "inference",
 }
 FORBIDDEN = {
-    "product_classifier": {"components", "pipelines", "inference", "kfp", "kserve", "fastapi", "kubernetes", "mlflow"},
+    "product_classifier": {
+        "components",
+        "pipelines",
+        "inference",
+        "kfp",
+        "kserve",
+        "fastapi",
+        "uvicorn",
+        "kubernetes",
+        "mlflow",
+        "torch",
+    },
     "components": {"pipelines", "inference", "kserve", "fastapi", "kubernetes"},
     "pipelines": {"inference", "kserve", "fastapi", "torch", "mlflow"},
     "inference": {"components", "pipelines", "kfp", "mlflow", "torch", "transformers", "sklearn"},

@@ -1,9 +1,7 @@
 """Rules of the tree that no other test would notice."""
 
-import ast
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,14 +11,6 @@ REPOSITORY = Path(__file__).parents[1]
 MAKEFILE = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
 LOCK = (REPOSITORY / "requirements.lock").read_text(encoding="utf-8")
 CODE = ("src", "components", "pipelines", "inference")
-
-MAY_IMPORT = {
-    "src/product_classifier": (),
-    "components": ("product_classifier",),
-    "pipelines": ("product_classifier", "components"),
-    "inference": ("product_classifier",),
-}
-"""Which of our other packages a package may import."""
 
 
 def tracked() -> list[Path]:
@@ -117,32 +107,3 @@ def test_every_service_has_tests(service: str) -> None:
 @pytest.mark.parametrize("step", sorted(path.parent.name for path in (REPOSITORY / "components").glob("*/step.py")))
 def test_every_step_has_tests(step: str) -> None:
     assert list((REPOSITORY / "tests").rglob(f"test_{step}.py"))
-
-
-@pytest.mark.parametrize("package", MAY_IMPORT)
-def test_imports_go_one_way(package: str) -> None:
-    name = package.rpartition("/")[2]
-    ours = ("components.", "pipelines.", "inference.", "product_classifier.")
-    allowed = tuple(f"{other}." for other in (name, *MAY_IMPORT[package]))
-    found = [(path.name, module) for path, module in imports(REPOSITORY / package) if f"{module}.".startswith(ours)]
-
-    assert [] == [(path, module) for path, module in found if not f"{module}.".startswith(allowed)]
-
-
-@pytest.mark.parametrize("framework", ["kfp", "kserve", "fastapi", "kubernetes", "torch", "mlflow", "uvicorn"])
-def test_the_domain_imports_no_framework(framework: str) -> None:
-    assert framework not in {module.split(".")[0] for _, module in imports(REPOSITORY / "src/product_classifier")}
-
-
-@pytest.mark.parametrize("heavy", ["torch", "transformers", "sklearn", "mlflow"])
-def test_nothing_that_serves_imports_what_trains(heavy: str) -> None:
-    assert heavy not in {module.split(".")[0] for _, module in imports(REPOSITORY / "inference")}
-
-
-def imports(folder: Path) -> Iterator[tuple[Path, str]]:
-    for path in folder.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                yield from ((path, alias.name) for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                yield path, node.module
