@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from benchmarks.load import Load, closed, planned, poisson
 
 STEPS = 5
-SECONDS = 5.0
+SECONDS = 4.0
 WARM_UP_S = 2.0
 AT_ONCE = 16
 KEPT_UP = 0.95

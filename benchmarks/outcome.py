@@ -36,6 +36,8 @@ class Outcome:
     details: Sequence[Mapping[str, Any]] = ()
     series: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
     note: str = ""
+    profile: Sequence[str] = ()
+    """Where the time goes, for a goal that was missed."""
 
     @property
     def met(self) -> bool:

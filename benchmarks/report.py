@@ -81,6 +81,8 @@ def _section(row: str, one: Mapping[str, Any], curve: str | None) -> str:
         parts += ["", _table(one["details"])]
     if one.get("note"):
         parts += ["", one["note"]]
+    if one.get("profile"):
+        parts += ["", "Where the time goes:", "", *(f"- {line}" for line in one["profile"])]
     if curve:
         parts += ["", f"![{ROWS[row].metric}](results/{curve})"]
     return "\n".join([*parts, ""])

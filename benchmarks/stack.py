@@ -9,12 +9,13 @@ import subprocess
 import sys
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import materials
+from benchmarks.load import Load
 from benchmarks.processes import Server, start, stopping
 from inference.local.services import services
 from inference.local.settings import Settings
@@ -40,6 +41,13 @@ class Stack:
     def cpu_s(self) -> float:
         """Return the CPU seconds all services have used."""
         return sum(server.cpu_s() for server in self.servers.values())
+
+    def by_service(self, run: Callable[[], Load]) -> Mapping[str, str]:
+        """Run some load and return the CPU milliseconds a good answer cost each service."""
+        before = {name: server.cpu_s() for name, server in self.servers.items()}
+        load = run()
+        per_answer = 1000 / max(load.answered, 1)
+        return {name: f"{(server.cpu_s() - before[name]) * per_answer:.2f}" for name, server in self.servers.items()}
 
     def memory_mb(self) -> float:
         """Return the memory all services hold."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import capacity, compare, load, report
+from benchmarks import capacity, compare, load, profiling, report
 from benchmarks.load import Answer, Lines, Load, closed_loop, open_loop, poisson
 from benchmarks.outcome import Check, Outcome
 from benchmarks.table import ROWS
@@ -147,3 +147,9 @@ def test_every_row_has_its_module() -> None:
 
     assert {row.module for row in ROWS.values()} == {path.stem for path in rows.glob("*.py")} - {"__init__"}
     assert [f"P{number}" for number in range(1, 16)] == [name for name in ROWS if name.startswith("P")]
+
+
+def test_a_profile_counts_the_function_at_the_end_of_each_stack() -> None:
+    stacks = "main (a.py:1);work (a.py:2) 3\nmain (a.py:1) 1\nmain (a.py:1);other (a.py:9);work (a.py:2) 4\n"
+
+    assert ["88% work (a.py:2)", "12% main (a.py:1)"] == profiling._longest(stacks)

@@ -7,16 +7,18 @@ from pathlib import Path
 from benchmarks import materials, payloads
 from benchmarks.compare import Measured, cpu_per_request, in_turns, line, middle
 from benchmarks.environments import PEERS, python_of
+from benchmarks.load import closed
 from benchmarks.machine import SERVER
 from benchmarks.outcome import Check, Outcome
 from benchmarks.processes import Server, start, stopping
+from benchmarks.profiling import profile
 from benchmarks.stack import free_ports
 from inference.auth_proxy.backends import HEADER_LENGTH, encode_request
 from inference.auth_proxy.products import Product
 
 GOAL_MS = 0.6
 TIMES = 10.0
-SECONDS = 3.0
+SECONDS = 2.0
 AT_ONCE = (1, 16)
 
 
@@ -41,6 +43,8 @@ def measure(folder: Path) -> Outcome:
             })
             for at_once in AT_ONCE
         }  # fmt: skip
+        request = gateway_request(Product(title))
+        profiled = profile(fusion, lambda: closed(fusion.port, [request], AT_ONCE[-1], SECONDS))
     cpu = {
         at_once: {name: middle([one.cpu_ms for one in of]) for name, of in rows.items()}
         for at_once, rows in found.items()
@@ -56,6 +60,7 @@ def measure(folder: Path) -> Outcome:
             Check("CPU added", worst, "ms", "≤", GOAL_MS),
             Check(f"times less at {busy} at once", best / cpu[busy][mine], "×", "≥", TIMES),
         ],
+        profile=profiled,
         details=[
             line(f"{name}; {at_once} at once", of) for at_once, rows in found.items() for name, of in rows.items()
         ],

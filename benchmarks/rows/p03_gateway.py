@@ -13,17 +13,18 @@ import orjson
 from benchmarks import materials, payloads
 from benchmarks.compare import Measured, costing, cpu_per_request, in_turns, line, middle
 from benchmarks.environments import PEERS, python_of
-from benchmarks.load import planned, poisson
+from benchmarks.load import closed, planned, poisson
 from benchmarks.machine import SERVER
 from benchmarks.outcome import Check, Outcome
 from benchmarks.processes import Server, start, stopping
+from benchmarks.profiling import profile
 from benchmarks.rows.p02_fusion_hop import gateway_request
 from benchmarks.stack import Stack, free_ports, product
 from inference.auth_proxy.products import Product
 
 GOAL_MS = 0.6
 GOAL_P50_MS = 1.0
-SECONDS = 3.0
+SECONDS = 2.0
 AT_ONCE = 8
 CALM_RATE = 60
 """Requests per second at which latency is compared: far from where either side has to queue."""
@@ -45,6 +46,7 @@ def measure(folder: Path) -> Outcome:
             servers = {OURS: ours, PREDICT: ours, PEER: peer, DIRECT: stub}
             busy = in_turns({name: _busy(servers[name], requests[name]) for name in (OURS, PREDICT, PEER)})
             calm = in_turns({name: _calm(servers[name], requests[name]) for name in servers})
+            profiled = profile(ours, lambda: closed(ours.port, [requests[PREDICT]], AT_ONCE, SECONDS))
     cpu = {name: middle([one.cpu_ms for one in rounds]) for name, rounds in busy.items()}
     p50 = {name: middle([one.load.percentile_ms(50) for one in rounds]) for name, rounds in calm.items()}
     added = {name: p50[name] - p50[DIRECT] for name in (OURS, PREDICT, PEER)}
@@ -57,6 +59,8 @@ def measure(folder: Path) -> Outcome:
             Check("CPU per request", cpu[OURS], "ms", "≤", GOAL_MS),
             Check("added p50", added[OURS], "ms", "≤", GOAL_P50_MS),
         ],
+        profile=profiled,
+        note="The profile is that of /predict, which also keeps a record in a folder.",
         details=[
             *(line(f"{name}; {AT_ONCE} at once", rounds) for name, rounds in busy.items()),
             *(line(f"{name}; {CALM_RATE} a second, p50 {p50[name]:.2f} ms", rounds) for name, rounds in calm.items()),

@@ -8,6 +8,7 @@ from benchmarks import capacity, materials, payloads
 from benchmarks.capacity import Capacity
 from benchmarks.compare import in_turns, middle, spread
 from benchmarks.environments import PEERS, python_of
+from benchmarks.load import closed
 from benchmarks.machine import ALL
 from benchmarks.outcome import Check, Outcome
 from benchmarks.processes import Server, start, stopping
@@ -34,6 +35,7 @@ def measure(folder: Path) -> Outcome:
             ROUNDS,
         )
         memory = {"ours": ours.memory_mb(), "stock": sum(server.memory_mb() for server in peer.values())}
+        shares = ours.by_service(lambda: closed(ours.port, mine, capacity.AT_ONCE, capacity.WARM_UP_S))
     rate = {name: middle([one.rate for one in rounds]) for name, rounds in found.items()}
     times = rate["ours"] / rate["stock"] if rate["stock"] else float("inf")
     return Outcome(
@@ -45,6 +47,7 @@ def measure(folder: Path) -> Outcome:
             Check("times the peer's", times, "×", "≥", TIMES),
         ],
         details=[describe(name, rounds, memory[name]) for name, rounds in found.items()],
+        profile=[f"{name}: {cpu} ms CPU per request" for name, cpu in shares.items()],
         series={name: rounds[-1].tried for name, rounds in found.items()},
     )
 

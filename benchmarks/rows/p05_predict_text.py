@@ -12,6 +12,7 @@ import orjson
 from benchmarks import capacity, materials, payloads
 from benchmarks.compare import in_turns, middle
 from benchmarks.environments import KEPT, PEERS, python_of
+from benchmarks.load import closed
 from benchmarks.machine import ALL
 from benchmarks.outcome import Check, Outcome
 from benchmarks.processes import Server, start, stopping
@@ -36,6 +37,7 @@ def measure(folder: Path) -> Outcome:
             sides[name] = partial(capacity.search, server.port, requests[name], P99_MS, server.cpu_s, 5)
         found = in_turns(sides, ROUNDS)
         memory = {"ours": ours.memory_mb()} | {name: server.memory_mb() for name, server in peers.items()}
+        shares = ours.by_service(lambda: closed(ours.port, mine, capacity.AT_ONCE, capacity.WARM_UP_S))
     rate = {name: middle([one.rate for one in rounds]) for name, rounds in found.items()}
     best = max(PEER_NAMES, key=rate.__getitem__)
     times = rate["ours"] / rate[best] if rate[best] else float("inf")
@@ -48,6 +50,7 @@ def measure(folder: Path) -> Outcome:
             Check("times the better peer's", times, "×", "≥", TIMES),
         ],
         details=[describe(name, rounds, memory[name]) for name, rounds in found.items()],
+        profile=[f"{name}: {cpu} ms CPU per request" for name, cpu in shares.items()],
         series={name: rounds[-1].tried for name, rounds in found.items()},
     )
 

@@ -18,7 +18,7 @@ from benchmarks.stack import free_ports, token_of
 GOAL_S = 60.0
 FLAT = 1.2
 """How much more a product of the largest catalogue may cost than one of the smallest."""
-SIZES = (1000, 4000, 16_000)
+SIZES = (1000, 4000, 12_000)
 GIVE_UP_S = 300.0
 
 
