@@ -39,9 +39,6 @@ def once(name: str) -> str:
     return f"{name}-{uuid.uuid4().hex[:6]}"
 
 
-# Ready --------------------------------------------------------------------------------------------------------------
-
-
 def test_everything_is_ready_and_serves_a_published_release(product: Product) -> None:
     services = {one["metadata"]["name"]: one for one in listed("inferenceservices")}
     workloads = listed("deployments,statefulsets")
@@ -61,9 +58,6 @@ def test_every_pod_of_the_models_names_the_release_in_service(product: Product) 
     }
 
     assert {product.current} == named
-
-
-# Predict ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("modalities", [("text", "image"), ("text",), ("image",)], ids="+".join)
@@ -139,8 +133,6 @@ except OSError:
         pytest.skip("this cluster's network does not enforce policies")
 
 
-# The KServe protocols ------------------------------------------------------------------------------------------------
-
 COLUMNS = {
     "text-predictor": ("designation", "description"),
     "image-predictor": ("image",),
@@ -214,9 +206,6 @@ def test_the_gateway_passes_v2_through(product: Product, user: httpx.Client) -> 
     assert product.current == reply["parameters"]["release"]
 
 
-# Pods that go away ---------------------------------------------------------------------------------------------------
-
-
 def test_one_of_two_predictor_pods_killed_under_load_fails_no_request(product: Product) -> None:
     victim = pods("text-predictor")[0]["metadata"]["name"]
     with asking(product) as asked:
@@ -249,9 +238,6 @@ def test_without_any_image_predictor_answers_are_degraded_and_become_whole_again
 
 def _has_words(product: Product, number: int) -> bool:
     return bool(product.model(product.current).known_products[number].designation)
-
-
-# Correct, retrain, promote -------------------------------------------------------------------------------------------
 
 
 def test_corrections_start_one_run_whose_verdict_is_kept_and_no_answer_fails_or_mixes_releases(
@@ -368,9 +354,6 @@ def test_a_canary_answers_a_share_and_always_for_the_same_products(product: Prod
     assert {1} == {len(releases) for releases in by_product.values()}
     assert ([], []) == (asked.failures, mixed(product, asked))
     assert CANARY not in get("inferenceservice", "fusion-transformer")["spec"]["predictor"]["annotations"]
-
-
-# Simulate under rolling restarts -------------------------------------------------------------------------------------
 
 
 def test_a_simulation_loses_nothing_while_gateway_and_feedback_service_restart(product: Product) -> None:
