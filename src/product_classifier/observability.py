@@ -42,7 +42,7 @@ def configure_logging(
             _render_json if as_json else _render_pairs,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(to or sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(to or cast(TextIO, _StandardError())),
         cache_logger_on_first_use=to is None,
     )
     _adopt_libraries(threshold)
@@ -58,6 +58,16 @@ def use_request_id(given: str | None) -> str:
     chosen = given if given and _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
     request_id.set(chosen)
     return chosen
+
+
+class _StandardError:
+    """Standard error as it is when something is written: a logger is made once, and its stream may be replaced."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 class _ToEvents(logging.Handler):
