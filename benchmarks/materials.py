@@ -101,7 +101,8 @@ def _make_release(folder: Path, parts: Path) -> None:
     from product_classifier.fusion import FusionModel  # noqa: PLC0415
     from product_classifier.image_model import ImageModel  # noqa: PLC0415
     from product_classifier.release import ReleaseMeta, write_release  # noqa: PLC0415
-    from product_classifier.text import TextFeatures, normalise  # noqa: PLC0415
+    from product_classifier.text import normalise  # noqa: PLC0415
+    from product_classifier.text_features import TextFeatures  # noqa: PLC0415
 
     shutil.rmtree(parts, ignore_errors=True)
     for kind in ("text", "image", "fusion"):

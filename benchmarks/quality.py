@@ -36,7 +36,8 @@ from product_classifier.categories import CODES, index_of
 from product_classifier.metrics import score, weighted_f1
 from product_classifier.release import load_fusion
 from product_classifier.splits import SIDES, text_key
-from product_classifier.text import TextFeatures, normalise
+from product_classifier.text import normalise
+from product_classifier.text_features import TextFeatures
 from product_classifier.text_model import softmax
 
 Floats = NDArray[np.floating]

@@ -19,7 +19,8 @@ from benchmarks.processes import tree_cpu_s
 from components.train_text.linear import fit
 from product_classifier.categories import CODES, index_of
 from product_classifier.metrics import weighted_f1
-from product_classifier.text import TextFeatures, normalise
+from product_classifier.text import normalise
+from product_classifier.text_features import TextFeatures
 
 LEARNT = 85_000
 HELD_OUT = 5_000

@@ -11,7 +11,7 @@ from sklearn.svm import LinearSVC
 from product_classifier.calibration import fit_margins, prior_of
 from product_classifier.categories import CODES
 from product_classifier.errors import CatalogueError
-from product_classifier.text import TextFeatures
+from product_classifier.text_features import TextFeatures
 from product_classifier.text_model import HashedLinear
 
 Labels = NDArray[np.int64]

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from product_classifier import bundle, self_test
 from product_classifier.categories import CODES, index_of
 from product_classifier.metrics import weighted_f1
-from product_classifier.text import TextFeatures, normalise, readable
+from product_classifier.text import normalise, readable
+from product_classifier.text_features import TextFeatures
 from product_classifier.text_model import TextModel
 
 

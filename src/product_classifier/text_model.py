@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from product_classifier.arrays import read_arrays, read_json, write_arrays, write_json
 from product_classifier.categories import CODES
 from product_classifier.errors import BundleRefused
-from product_classifier.text import TextFeatures, normalise
+from product_classifier.text import normalise
+from product_classifier.text_features import TextFeatures
 
 Floats = NDArray[np.float32]
 LEAST = np.float32(-80)

@@ -13,7 +13,7 @@ from product_classifier.categories import CODES
 from product_classifier.fusion import FusionModel
 from product_classifier.image_model import ImageModel
 from product_classifier.release import Release, ReleaseMeta, write_release
-from product_classifier.text import TextFeatures
+from product_classifier.text_features import TextFeatures
 from product_classifier.text_model import HashedLinear
 
 BUCKETS = 2**12

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from product_classifier.categories import CATEGORIES, CODES
 from product_classifier.release import load_text
-from product_classifier.text import TextFeatures, normalise
+from product_classifier.text import normalise
+from product_classifier.text_features import TextFeatures
 from product_classifier.text_model import HashedLinear, TextModel, softmax
 
 BUCKETS = 2**10
