@@ -12,7 +12,7 @@ from pathlib import Path
 
 from product_classifier.errors import BundleRefused, ObjectExists, ObjectNotFound
 from product_classifier.release import Release, open_release
-from product_classifier.store import ObjectStore
+from product_classifier.store import ObjectStore, open_store
 
 MANIFEST = "release.json"
 TRANSFERS = 8
@@ -25,6 +25,12 @@ def publish(store: ObjectStore, release: Release) -> None:
         list(pool.map(lambda path: _put(store, _key(release, path), path.read_bytes()), files))
     manifest = release.path / MANIFEST
     _put(store, _key(release, manifest), manifest.read_bytes())
+
+
+def publish_unseen(unseen: Path, store: str) -> None:
+    """Put the unseen side where a simulation in a cluster looks for it; one on this machine has `data/`."""
+    if store.startswith("s3://"):
+        open_store(store).put("splits/unseen.parquet", unseen.read_bytes())
 
 
 def materialise(store: ObjectStore, release_id: str, releases: Path) -> Release:

@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import uuid
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
@@ -20,6 +21,7 @@ from typing import Any
 
 from rich.console import Console
 
+from components.failures import EXECUTION
 from pipelines.compile import declared
 from pipelines.parameters import fit
 from pipelines.progress import Narrator
@@ -95,6 +97,7 @@ def _environment(folder: Path) -> Iterator[None]:
     """What the processes of the steps inherit; kfp puts `sys.executable` into a shell line as it is."""
     before, executable, temporary = os.environ.copy(), sys.executable, tempfile.tempdir
     os.environ |= {"TMPDIR": str(folder / "tmp"), "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore"}
+    os.environ[EXECUTION] = f"local-{uuid.uuid4()}"
     sys.executable = shlex.quote(executable)
     try:
         yield

@@ -14,7 +14,7 @@ from components.register.component import register
 from components.split_catalogue.component import split_catalogue
 from components.train_image.component import train_image
 from components.train_text.component import train_text
-from pipelines.cluster import LARGE, SMALL, place
+from pipelines.cluster import LARGE, RUN_MINUTES, SMALL, place
 
 
 class Result(NamedTuple):
@@ -26,7 +26,11 @@ class Result(NamedTuple):
     verdict: dsl.Artifact
 
 
-@dsl.pipeline(name="training", description="Train the text, image and fusion models; release and promote them.")
+@dsl.pipeline(
+    name="training",
+    description="Train the text, image and fusion models; release and promote them.",
+    pipeline_config=dsl.PipelineConfig(active_deadline_seconds=RUN_MINUTES * 60),
+)
 def training(
     raw: str,
     store: str,
@@ -35,6 +39,7 @@ def training(
     experiment: str = "product-classifier",
     run_id: str = "",
     snapshot: str = "",
+    fresh: str = "",
     service: str = "",
     git_commit: str = "",
     seed: int = 27,
@@ -63,20 +68,21 @@ def training(
     gate_resamples: int = 2000,
     smoke_deadline_s: float = 180.0,
 ) -> Result:
-    run = {"run_id": run_id, "store": store}
+    basis = merge_corrections(store=store, raw=raw, run_id=run_id, snapshot=snapshot, fresh=fresh)
+    files = {"raw": raw, "raw_revision": basis.outputs["raw_revision"]}
 
-    corrections = merge_corrections(snapshot=snapshot, execution=dsl.PIPELINE_JOB_ID_PLACEHOLDER, **run)
-
-    catalogue = prepare_catalogue(raw=raw, max_reject_share=max_reject_share, **run).after(corrections)
+    catalogue = prepare_catalogue(
+        max_reject_share=max_reject_share, recipe=basis.outputs["recipe"], store=store, **files
+    )
 
     splits = split_catalogue(
         catalogue=catalogue.outputs["catalogue"],
-        corrections=corrections.outputs["corrections"],
+        corrections=basis.outputs["usable"],
         share_train=share_train,
         share_validation=share_validation,
         share_test=share_test,
         share_unseen=share_unseen,
-        **run,
+        store=store,
     )
     train, validation, test = (splits.outputs[side] for side in ("train", "validation", "test"))
 
@@ -90,10 +96,9 @@ def training(
         budget_s=text_budget_s,
         learning_rate=text_learning_rate,
         seed=seed,
-        **run,
+        store=store,
     )
     image = train_image(
-        raw=raw,
         train=train,
         validation=validation,
         size=image_size,
@@ -102,31 +107,32 @@ def training(
         learning_rate=image_learning_rate,
         encoder=image_encoder,
         seed=seed,
-        **run,
+        store=store,
+        **files,
     )
     models = {"text": text.outputs["model"], "image": image.outputs["model"]}
 
-    fusion = fit_fusion(raw=raw, validation=validation, **models, **run)
+    fusion = fit_fusion(validation=validation, store=store, **models, **files)
     models["fusion"] = fusion.outputs["model"]
 
-    judged = evaluate(raw=raw, test=test, **models, **run)
+    judged = evaluate(test=test, store=store, **models, **files)
 
     release = register(
         **models,
         metrics=judged.outputs["scores"],
         report=judged.outputs["report"],
         test=test,
+        unseen=splits.outputs["unseen"],
         data_revision=catalogue.outputs["Output"],
         snapshot=snapshot,
         tracking_uri=tracking_uri,
         experiment=experiment,
         git_commit=git_commit,
-        **run,
+        store=store,
     )
 
     compared = compare(
         release=release.outputs["Output"],
-        raw=raw,
         test=test,
         rollout=rollout,
         min_gain=gate_min_gain,
@@ -137,7 +143,8 @@ def training(
         slow_ms=gate_slow_ms,
         resamples=gate_resamples,
         seed=seed,
-        **run,
+        store=store,
+        **files,
     )
 
     promoted = promote(
@@ -149,13 +156,16 @@ def training(
         rollout=rollout,
         service=service,
         smoke_deadline_s=smoke_deadline_s,
-        **run,
+        run_id=run_id,
+        store=store,
     )
 
-    for task in (corrections, catalogue, splits, fusion, judged, release, compared, promoted):
+    for task in (basis, release, compared, promoted):
         place(task, SMALL)
+    for task in (catalogue, splits, fusion, judged):
+        place(task, SMALL, cached=True)
     for task in (text, image):
-        place(task, LARGE)
+        place(task, LARGE, cached=True)
 
     return Result(
         release=release.outputs["Output"],

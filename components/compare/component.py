@@ -7,6 +7,7 @@ from components import image
 def compare(
     release: str,
     raw: str,
+    raw_revision: str,
     test: dsl.Input[dsl.Dataset],
     store: str,
     rollout: str,
@@ -18,7 +19,6 @@ def compare(
     slow_ms: float,
     resamples: int,
     seed: int,
-    run_id: str,
     decision: dsl.Output[dsl.Artifact],
     metrics: dsl.Output[dsl.Metrics],
     report: dsl.Output[dsl.HTML],
@@ -28,6 +28,7 @@ def compare(
     Args:
         release: Id of the new release, as published.
         raw: Where the photos are.
+        raw_revision: What was there when the run began.
         test: The frozen hold-out.
         store: Where releases are published.
         rollout: Where the champion is in service.
@@ -39,7 +40,6 @@ def compare(
         slow_ms: An answer within this time is fast enough.
         resamples: Of the test set, for the paired bootstrap.
         seed: Of the resamples.
-        run_id: The run whose failure is recorded; empty for a training by hand.
     """
     import json
     from pathlib import Path
@@ -48,8 +48,8 @@ def compare(
     from components import raw as source
     from components.compare import step
 
-    with failures.recorded("compare", run_id, store):
-        source.bring(raw)
+    with failures.recorded("compare", store):
+        source.bring(raw, raw_revision)
         promote = step.run(
             release=release,
             test=Path(test.path),

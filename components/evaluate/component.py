@@ -6,11 +6,11 @@ from components import image as images
 @dsl.component(base_image=images.TRAINER, install_kfp_package=False)
 def evaluate(
     raw: str,
+    raw_revision: str,
     test: dsl.Input[dsl.Dataset],
     text: dsl.Input[dsl.Model],
     image: dsl.Input[dsl.Model],
     fusion: dsl.Input[dsl.Model],
-    run_id: str,
     store: str,
     scores: dsl.Output[dsl.Artifact],
     metrics: dsl.Output[dsl.Metrics],
@@ -21,12 +21,12 @@ def evaluate(
 
     Args:
         raw: Where the photos are.
+        raw_revision: What was there when the run began.
         test: The frozen hold-out.
         text: Bundle of the text model.
         image: Bundle of the image model.
         fusion: Bundle of the fusion model.
-        run_id: The run whose failure is recorded; empty for a training by hand.
-        store: Where it is recorded.
+        store: Where a failure is recorded.
     """
     import json
     from pathlib import Path
@@ -35,8 +35,8 @@ def evaluate(
     from components import raw as source
     from components.evaluate import step
 
-    with failures.recorded("evaluate", run_id, store):
-        source.bring(raw)
+    with failures.recorded("evaluate", store):
+        source.bring(raw, raw_revision)
         weighted_f1 = step.run(
             test=Path(test.path),
             text=Path(text.path),

@@ -6,10 +6,10 @@ from components import image as images
 @dsl.component(base_image=images.TRAINER, install_kfp_package=False)
 def fit_fusion(
     raw: str,
+    raw_revision: str,
     validation: dsl.Input[dsl.Dataset],
     text: dsl.Input[dsl.Model],
     image: dsl.Input[dsl.Model],
-    run_id: str,
     store: str,
     model: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
@@ -18,11 +18,11 @@ def fit_fusion(
 
     Args:
         raw: Where the photos are.
+        raw_revision: What was there when the run began.
         validation: Products neither model learnt from.
         text: Bundle of the text model.
         image: Bundle of the image model.
-        run_id: The run whose failure is recorded; empty for a training by hand.
-        store: Where it is recorded.
+        store: Where a failure is recorded.
     """
     from pathlib import Path
 
@@ -30,8 +30,8 @@ def fit_fusion(
     from components import raw as source
     from components.fit_fusion import step
 
-    with failures.recorded("fit_fusion", run_id, store):
-        source.bring(raw)
+    with failures.recorded("fit_fusion", store):
+        source.bring(raw, raw_revision)
         score = step.run(Path(validation.path), Path(text.path), Path(image.path), Path(model.path))
     metrics.log_metric("validation_weighted_f1", score)
     return score

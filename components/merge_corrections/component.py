@@ -1,3 +1,5 @@
+from typing import NamedTuple
+
 from kfp import dsl
 
 from components import image
@@ -6,31 +8,43 @@ from components import image
 @dsl.component(base_image=image.TRAINER, install_kfp_package=False)
 def merge_corrections(
     store: str,
+    raw: str,
     run_id: str,
     snapshot: str,
-    execution: str,
+    fresh: str,
     corrections: dsl.Output[dsl.Dataset],
     report: dsl.Output[dsl.Artifact],
-) -> int:
-    """Be the run, and bring its corrections; return how many can be used.
+) -> NamedTuple("Basis", [("usable", str), ("raw_revision", str), ("recipe", str)]):  # type: ignore[valid-type]
+    """Be the run, bring its corrections, and name by content what the other steps learn from.
+
+    Returns the hash of the corrections that can be used (empty: none), the revision of the raw files, and the word
+    that stands for the code.
 
     Args:
         store: Where snapshot and photos are: file:///folder or s3://bucket.
+        raw: Folder with the raw files, or s3://bucket/prefix.
         run_id: The run this execution wants to be; empty for a training by hand.
         snapshot: Hash of the frozen snapshot of corrections; empty for none.
-        execution: Id of this execution.
+        fresh: Anything; with another word than before nothing is taken from a cache.
     """
     from pathlib import Path
 
+    from components import corrections as kept
     from components import failures
+    from components import raw as source
     from components.merge_corrections import step
+    from components.recipe import recipe
+    from product_classifier.store import open_store
 
-    with failures.recorded("merge_corrections", run_id, store):
-        return step.run(
-            Path(corrections.path),
+    table = Path(corrections.path)
+    with failures.recorded("merge_corrections", store, run_id):
+        count = step.run(
+            table,
             Path(report.path),
             store=store,
             run_id=run_id,
             snapshot=snapshot,
-            execution=execution,
+            execution=failures.execution(),
         )
+        usable = kept.keep(open_store(store), table) if count else ""
+        return usable, source.revision(raw), recipe(store, fresh)

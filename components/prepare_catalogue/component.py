@@ -6,8 +6,9 @@ from components import image
 @dsl.component(base_image=image.TRAINER, install_kfp_package=False)
 def prepare_catalogue(
     raw: str,
+    raw_revision: str,
+    recipe: str,
     max_reject_share: float,
-    run_id: str,
     store: str,
     catalogue: dsl.Output[dsl.Dataset],
     rejects: dsl.Output[dsl.Artifact],
@@ -17,9 +18,10 @@ def prepare_catalogue(
 
     Args:
         raw: Folder with the raw files, or s3://bucket/prefix.
+        raw_revision: What these files were when the run began.
+        recipe: Word that stands for the code; the result of another one is not this one.
         max_reject_share: Share of rows that may be unusable.
-        run_id: The run whose failure is recorded; empty for a training by hand.
-        store: Where it is recorded.
+        store: Where a failure is recorded.
     """
     import json
     from pathlib import Path
@@ -29,8 +31,10 @@ def prepare_catalogue(
     from components.prepare_catalogue import step
 
     report = Path(f"{catalogue.path}.json")
-    with failures.recorded("prepare_catalogue", run_id, store):
-        revision = step.run(source.bring(raw), Path(catalogue.path), Path(rejects.path), report, max_reject_share)
+    with failures.recorded("prepare_catalogue", store):
+        files = source.bring(raw, raw_revision)
+        revision = step.run(files, Path(catalogue.path), Path(rejects.path), report, max_reject_share)
+    catalogue.metadata.update({"raw_revision": raw_revision, "recipe": recipe})
     for name, value in json.loads(report.read_text()).items():
         if isinstance(value, int):
             metrics.log_metric(name, value)

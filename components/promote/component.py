@@ -36,7 +36,7 @@ def promote(
     from components import failures
     from components.promote import step
 
-    with failures.recorded("promote", run_id, store):
+    with failures.recorded("promote", store, run_id):
         return step.run(
             release=release,
             decision=Path(decision.path),

@@ -11,12 +11,12 @@ def register(
     metrics: dsl.Input[dsl.Artifact],
     report: dsl.Input[dsl.HTML],
     test: dsl.Input[dsl.Dataset],
+    unseen: dsl.Input[dsl.Dataset],
     data_revision: str,
     store: str,
     tracking_uri: str,
     experiment: str,
     git_commit: str,
-    run_id: str,
     snapshot: str,
     release: dsl.Output[dsl.Model],
 ) -> str:
@@ -29,21 +29,23 @@ def register(
         metrics: Scores of the three on the hold-out.
         report: The report for people.
         test: The hold-out, which names what the scores can be compared with.
+        unseen: What a simulation on a cluster looks for in the store.
         data_revision: What the models were trained on.
         store: Where releases go: file:///folder or s3://bucket.
         tracking_uri: Where MLflow is.
         experiment: Name of the MLflow experiment.
         git_commit: Commit of the code.
         snapshot: Hash of the corrections the models were trained with; empty for none.
-        run_id: The run whose failure is recorded; empty for a training by hand.
     """
     import json
     from pathlib import Path
 
     from components import failures
+    from components.published import publish_unseen
     from components.register import step
 
-    with failures.recorded("register", run_id, store):
+    with failures.recorded("register", store):
+        publish_unseen(Path(unseen.path), store)
         return step.run(
             text=Path(text.path),
             image=Path(image.path),

@@ -6,12 +6,11 @@ from components import image
 @dsl.component(base_image=image.TRAINER, install_kfp_package=False)
 def split_catalogue(
     catalogue: dsl.Input[dsl.Dataset],
-    corrections: dsl.Input[dsl.Dataset],
+    corrections: str,
     share_train: float,
     share_validation: float,
     share_test: float,
     share_unseen: float,
-    run_id: str,
     store: str,
     train: dsl.Output[dsl.Dataset],
     validation: dsl.Output[dsl.Dataset],
@@ -24,21 +23,22 @@ def split_catalogue(
 
     Args:
         catalogue: Products to divide.
-        corrections: Products with the category people say they have; learned from, never judged on.
+        corrections: Hash of the products with the category people say they have; learned from, never judged on.
         share_train: Share to learn from.
         share_validation: Share to tune and calibrate on.
         share_test: Share of the frozen hold-out the gate judges on.
         share_unseen: Share kept for the simulation.
-        run_id: The run whose failure is recorded; empty for a training by hand.
-        store: Where it is recorded, and where a simulation finds the unseen side.
+        store: Where the corrections are, and where a failure is recorded.
     """
     import json
+    import tempfile
     from pathlib import Path
 
+    from components import corrections as kept
     from components import failures
     from components.split_catalogue import step
 
-    with failures.recorded("split_catalogue", run_id, store):
+    with failures.recorded("split_catalogue", store), tempfile.TemporaryDirectory() as folder:
         learnt_from = step.run(
             Path(catalogue.path),
             train=Path(train.path),
@@ -50,9 +50,8 @@ def split_catalogue(
             share_validation=share_validation,
             share_test=share_test,
             share_unseen=share_unseen,
-            corrections=Path(corrections.path),
+            corrections=kept.bring(store, corrections, Path(folder) / "corrections.parquet"),
         )
-        step.publish_unseen(Path(unseen.path), store)
     for fate, count in json.loads(Path(report.path).read_text(encoding="utf-8"))["corrections"].items():
         metrics.log_metric(f"corrections_{fate}", count)
     return learnt_from

@@ -8,7 +8,6 @@ import pandas as pd
 from product_classifier.errors import CatalogueError
 from product_classifier.merging import Merged, merge
 from product_classifier.splits import QUARANTINED, SIDES, Shares, assign, known_sides
-from product_classifier.store import open_store
 
 
 def run(
@@ -47,12 +46,6 @@ def run(
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text(json.dumps(summary, indent=2, sort_keys=True) + "\n")
     return len(parts["train"])
-
-
-def publish_unseen(unseen: Path, store: str) -> None:
-    """Put the unseen side where a simulation in a cluster looks for it; one on this machine has `data/`."""
-    if store.startswith("s3://"):
-        open_store(store).put("splits/unseen.parquet", unseen.read_bytes())
 
 
 def _merged(parts: dict[str, pd.DataFrame], corrections: Path | None) -> Merged:

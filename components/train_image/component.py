@@ -6,6 +6,7 @@ from components import image
 @dsl.component(base_image=image.TRAINER, install_kfp_package=False)
 def train_image(
     raw: str,
+    raw_revision: str,
     train: dsl.Input[dsl.Dataset],
     validation: dsl.Input[dsl.Dataset],
     size: int,
@@ -14,7 +15,6 @@ def train_image(
     learning_rate: float,
     encoder: str,
     seed: int,
-    run_id: str,
     store: str,
     model: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
@@ -23,6 +23,7 @@ def train_image(
 
     Args:
         raw: Where the photos are.
+        raw_revision: What was there when the run began.
         train: What to learn from.
         validation: What to calibrate on.
         size: Side of the square the network sees, in pixels.
@@ -31,8 +32,7 @@ def train_image(
         learning_rate: At its highest.
         encoder: Name or folder of a pretrained backbone; empty for a small network from scratch.
         seed: Of everything random.
-        run_id: The run whose failure is recorded; empty for a training by hand.
-        store: Where it is recorded.
+        store: Where a failure is recorded.
     """
     from pathlib import Path
     from typing import Any
@@ -49,8 +49,8 @@ def train_image(
         "encoder": encoder,
         "seed": seed,
     }
-    with failures.recorded("train_image", run_id, store):
-        source.bring(raw)
+    with failures.recorded("train_image", store):
+        source.bring(raw, raw_revision)
         score = step.run(Path(train.path), Path(validation.path), Path(model.path), **numbers)
     metrics.log_metric("validation_weighted_f1", score)
     model.metadata.update(numbers)

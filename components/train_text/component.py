@@ -14,7 +14,6 @@ def train_text(
     budget_s: float,
     learning_rate: float,
     seed: int,
-    run_id: str,
     store: str,
     model: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
@@ -31,8 +30,7 @@ def train_text(
         budget_s: Seconds an encoder may be trained for.
         learning_rate: Of an encoder, at its highest.
         seed: Of everything random.
-        run_id: The run whose failure is recorded; empty for a training by hand.
-        store: Where it is recorded.
+        store: Where a failure is recorded.
     """
     from pathlib import Path
     from typing import Any
@@ -49,7 +47,7 @@ def train_text(
         "learning_rate": learning_rate,
         "seed": seed,
     }
-    with failures.recorded("train_text", run_id, store):
+    with failures.recorded("train_text", store):
         score = step.run(Path(train.path), Path(validation.path), Path(model.path), **numbers)
     metrics.log_metric("validation_weighted_f1", score)
     model.metadata.update(numbers)

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from components import failures
+from components import corrections, failures
 from components.merge_corrections import step
 from components.split_catalogue import step as split_catalogue
 from components.train_image.photos import read_photos
@@ -151,21 +151,72 @@ def test_corrections_reach_the_models_and_no_other_side(kept: Kept) -> None:
     assert 1 == shown
 
 
-def test_a_run_says_why_it_failed_and_a_superseded_execution_says_nothing(kept: Kept) -> None:
+def test_a_run_says_why_it_failed_and_a_superseded_execution_says_nothing(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run_id, _ = kept.claim()
     ledger = Ledger(kept.store)
 
-    with pytest.raises(RunSuperseded), failures.recorded("merge_corrections", run_id, kept.url):
+    with pytest.raises(RunSuperseded), failures.recorded("merge_corrections", kept.url, run_id):
         raise RunSuperseded("x")
     assert ledger.failure(run_id) is None
-    with pytest.raises(CatalogueError), failures.recorded("prepare_catalogue", run_id, kept.url):
+    kept.bring(run_id=run_id, execution="x1")
+    monkeypatch.setenv(failures.EXECUTION, "x1")
+    with pytest.raises(CatalogueError), failures.recorded("prepare_catalogue", kept.url):
         raise CatalogueError("12 of 20 rows were rejected")
     failure = ledger.failure(run_id)
     assert failure
     assert ("prepare_catalogue", "CatalogueError: 12 of 20 rows were rejected") == (failure.step, failure.reason)
 
 
+@pytest.mark.parametrize("execution", ["", "x2"], ids=["by hand", "another run's"])
+def test_a_step_of_an_execution_that_is_not_the_run_writes_nothing_about_it(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, execution: str
+) -> None:
+    run_id, _ = kept.claim()
+    kept.bring(run_id=run_id, execution="x1")
+    monkeypatch.setenv(failures.EXECUTION, execution)
+
+    with pytest.raises(CatalogueError), failures.recorded("prepare_catalogue", kept.url):
+        raise CatalogueError("12 of 20 rows were rejected")
+
+    assert Ledger(kept.store).failure(run_id) is None
+
+
+@pytest.mark.parametrize("run_id", ["", "retrain-000001-0123456789ab"])
 @pytest.mark.parametrize("store", ["file:///no/such/folder", "nonsense"])
-def test_a_store_that_is_away_does_not_hide_why_a_step_failed(store: str) -> None:
-    with pytest.raises(CatalogueError), failures.recorded("train_text", "retrain-000001-0123456789ab", store):
+def test_a_store_that_is_away_does_not_hide_why_a_step_failed(store: str, run_id: str) -> None:
+    with pytest.raises(CatalogueError), failures.recorded("train_text", store, run_id):
         raise CatalogueError("nothing to learn from")
+
+
+def test_the_same_corrections_have_the_same_name_and_others_another(kept: Kept) -> None:
+    kept.label("une piscine bleue", jpeg(10))
+    names = []
+    for _ in range(2):
+        kept.bring(snapshot=freeze(kept.store, kept.labels))
+        names.append(corrections.keep(kept.store, kept.corrections))
+    kept.label("un livre ancien")
+    kept.bring(snapshot=freeze(kept.store, kept.labels))
+    names.append(corrections.keep(kept.store, kept.corrections))
+
+    assert names[0] == names[1] != names[2]
+    brought = corrections.bring(kept.url, names[2], kept.folder / "brought.parquet")
+    assert brought
+    assert kept.corrections.read_bytes() == brought.read_bytes()
+
+
+def test_without_corrections_there_is_no_table_to_bring(kept: Kept) -> None:
+    assert corrections.bring(kept.url, "", kept.folder / "brought.parquet") is None
+
+
+def test_kept_corrections_that_were_changed_are_refused_and_mended_by_the_next_run(kept: Kept) -> None:
+    kept.label("un livre ancien")
+    kept.bring(snapshot=freeze(kept.store, kept.labels))
+    name = corrections.keep(kept.store, kept.corrections)
+    kept.store.put(f"datasets/{name}/corrections.parquet", b"PAR1")
+
+    with pytest.raises(InvalidInput, match="was changed"):
+        corrections.bring(kept.url, name, kept.folder / "brought.parquet")
+    assert name == corrections.keep(kept.store, kept.corrections)
+    assert corrections.bring(kept.url, name, kept.folder / "brought.parquet")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from components.raw import bring
+from components.raw import bring, revision
 from product_classifier.errors import CatalogueError, StoreUnavailable
 from product_classifier.store import open_store
 from tests.servers import MINIO_PASSWORD, MINIO_USER, moto_server
@@ -63,6 +63,47 @@ def test_a_copy_that_was_interrupted_is_not_taken_for_complete(bucket: str, monk
 def test_an_empty_prefix_is_named(bucket: str) -> None:
     with pytest.raises(CatalogueError, match="raw-files/2019"):
         bring(f"{bucket}/2019")
+
+
+def test_the_revision_of_a_bucket_follows_the_content_and_nothing_beside_it(bucket: str) -> None:
+    where, store = f"{bucket}/2026", open_store(bucket)
+    names = [revision(where)]
+    store.put("2026-other/X_train.csv", b"another")
+    store.put("2026/X_train.csv", b"x")
+    names.append(revision(where))
+    store.put("2026/X_train.csv", b"y")
+    names.append(revision(where))
+    store.put("2026/images/b.jpg", b"photo")
+    names.append(revision(where))
+
+    assert (names[0], 3) == (names[1], len(set(names)))
+
+
+def test_the_revision_of_a_folder_follows_its_files(tmp_path: Path) -> None:
+    (tmp_path / "X_train.csv").write_text("x")
+    names = [revision(str(tmp_path)), revision(tmp_path.as_uri())]
+    (tmp_path / "X_train.csv").write_text("xy")
+    names.append(revision(str(tmp_path)))
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.jpg").touch()
+    names.append(revision(str(tmp_path)))
+
+    assert (names[0], 3) == (names[1], len(set(names)))
+
+
+def test_files_that_change_under_a_run_stop_it(bucket: str) -> None:
+    where = f"{bucket}/2026"
+    begun = revision(where)
+    assert bring(where, begun).is_dir()
+    open_store(bucket).put("2026/images/a.jpg", b"another photo")
+
+    with pytest.raises(CatalogueError, match="raw-files/2026' were changed during the run"):
+        bring(where, begun)
+
+
+def test_a_folder_without_files_has_no_revision(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match="there is nothing at"):
+        revision(str(tmp_path))
 
 
 def _away(*_: object) -> bytes:

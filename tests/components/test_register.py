@@ -5,6 +5,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 
+from components import published
 from components.register import step
 from components.tracking import MODELS, TrackingUnavailable
 from product_classifier.bundle import verify
@@ -12,6 +13,7 @@ from product_classifier.errors import BundleRefused, ObjectExists
 from product_classifier.release import open_release
 from product_classifier.store import open_store
 from tests.components.bundles import Place, write_products
+from tests.fakes import FakeStore
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own
 
@@ -129,3 +131,16 @@ def test_the_test_set_is_named_by_its_products_not_by_where_they_lie(tmp_path: P
         names[name] = step.test_set(tmp_path / name)
 
     assert (True, False) == (names["a"] == names["b"], names["a"] == names["c"])
+
+
+@pytest.mark.parametrize(("url", "keys"), [("s3://shop", ["splits/unseen.parquet"]), ("file:///shop", [])])
+def test_a_simulation_in_a_cluster_finds_the_unseen_side_in_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, keys: list[str]
+) -> None:
+    store = FakeStore()
+    monkeypatch.setattr(published, "open_store", lambda _: store)
+    (tmp_path / "unseen.parquet").write_bytes(b"PAR1")
+
+    published.publish_unseen(tmp_path / "unseen.parquet", url)
+
+    assert keys == list(store.list())

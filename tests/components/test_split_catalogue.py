@@ -7,7 +7,6 @@ import pytest
 from components.split_catalogue import step
 from product_classifier.errors import CatalogueError
 from product_classifier.splits import SIDES
-from tests.fakes import FakeStore
 
 
 def _run(frame: pd.DataFrame, folder: Path, keep: Path | None = None) -> Path:
@@ -68,16 +67,3 @@ def test_sides_to_keep_must_be_there(tmp_path: Path) -> None:
 def test_a_catalogue_that_leaves_nothing_to_learn_from_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match="0 products leave nothing to learn from"):
         _run(_catalogue(0), tmp_path / "a")
-
-
-@pytest.mark.parametrize(("url", "keys"), [("s3://shop", ["splits/unseen.parquet"]), ("file:///shop", [])])
-def test_a_simulation_in_a_cluster_finds_the_unseen_side_in_the_store(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, keys: list[str]
-) -> None:
-    store = FakeStore()
-    monkeypatch.setattr(step, "open_store", lambda _: store)
-    (tmp_path / "unseen.parquet").write_bytes(b"PAR1")
-
-    step.publish_unseen(tmp_path / "unseen.parquet", url)
-
-    assert keys == list(store.list())

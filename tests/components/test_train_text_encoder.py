@@ -62,7 +62,7 @@ def folder(encoder: Path, splits_dir: Path, tmp_path_factory: pytest.TempPathFac
     numbers = {"epochs": 20, "budget_s": 600.0, "learning_rate": 3e-3, "seed": 27}
     linear = {"buckets": 2**13, "penalty": 1.0}
     score = train_text.python_func(
-        train, validation, **linear, encoder=str(encoder), **numbers, model=model, metrics=metrics, run_id="", store=""
+        train, validation, **linear, encoder=str(encoder), **numbers, model=model, metrics=metrics, store=""
     )
     assert score > 0.3
     assert {"validation_weighted_f1": score} == metrics.metadata

@@ -21,20 +21,22 @@ IMAGE = "product-classifier/trainer:dev"
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def judge_on(corrections: dsl.Input[dsl.Dataset], path: str, test: dsl.Output[dsl.Dataset]) -> None:
+def judge_on(recipe: str, path: str, test: dsl.Output[dsl.Dataset]) -> None:
     import shutil
 
     shutil.copy(path, test.path)
 
 
 @dsl.pipeline(name="short")
-def short(store: str, rollout: str, tracking_uri: str, release: str, test: str, run_id: str, snapshot: str) -> None:
-    run = {"run_id": run_id, "store": store}
-    merged = merge_corrections(snapshot=snapshot, execution=dsl.PIPELINE_JOB_ID_PLACEHOLDER, **run)
-    judges = judge_on(corrections=merged.outputs["corrections"], path=test)
+def short(
+    store: str, rollout: str, tracking_uri: str, release: str, raw: str, test: str, run_id: str, snapshot: str
+) -> None:
+    basis = merge_corrections(store=store, raw=raw, run_id=run_id, snapshot=snapshot, fresh="")
+    judges = judge_on(recipe=basis.outputs["recipe"], path=test)
     compared = compare(
         release=release,
-        raw="",
+        raw=raw,
+        raw_revision=basis.outputs["raw_revision"],
         test=judges.outputs["test"],
         rollout=rollout,
         min_gain=0.002,
@@ -45,7 +47,7 @@ def short(store: str, rollout: str, tracking_uri: str, release: str, test: str, 
         slow_ms=1000.0,
         resamples=200,
         seed=27,
-        **run,
+        store=store,
     )
     promote(
         release=release,
@@ -56,7 +58,8 @@ def short(store: str, rollout: str, tracking_uri: str, release: str, test: str, 
         rollout=rollout,
         service="",
         smoke_deadline_s=10.0,
-        **run,
+        run_id=run_id,
+        store=store,
     )
 
 
@@ -64,12 +67,16 @@ def main(root: Path, release: str, run_id: str, snapshot: str) -> None:
     package = root / "short.yaml"
     if not package.exists():
         compiler.Compiler().compile(short, str(package))
-    store = f"file://{root}/store"
+    store, raw = f"file://{root}/store", root / "raw"
+    if not raw.exists():
+        raw.mkdir()
+        (raw / "X_train.csv").touch()
     given = {
         "store": store,
         "rollout": f"file://{root}/releases",
         "tracking_uri": f"sqlite:///{root}/mlflow.db",
         "release": release,
+        "raw": str(raw),
         "test": str(root / "test.parquet"),
         "run_id": run_id,
         "snapshot": snapshot,

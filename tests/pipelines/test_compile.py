@@ -56,10 +56,58 @@ def test_every_task_has_a_time_limit_and_attempts(documents: list[Any]) -> None:
     assert {2} == {task["retryPolicy"]["maxRetryCount"] for task in tasks.values()}
 
 
-def test_no_task_is_answered_from_a_cache(documents: list[Any]) -> None:
+def test_an_attempt_that_took_all_its_time_is_the_last_and_a_run_ends_within_six_hours(documents: list[Any]) -> None:
+    platform = documents[1]["platforms"]["kubernetes"]
+    limits = platform["deploymentSpec"]["executors"]
     tasks = documents[0]["root"]["dag"]["tasks"]
 
-    assert {name: {} for name in tasks} == {name: task["cachingOptions"] for name, task in tasks.items()}
+    for name, task in tasks.items():
+        limit = limits[f"exec-{name}"]["activeDeadlineSeconds"]
+        assert (name, f"{limit}s") == (name, task["retryPolicy"]["backoffMaxDuration"])
+    assert 6 * 3600 == platform["pipelineConfig"]["activeDeadlineSeconds"]
+
+
+EFFECTS = {"merge-corrections", "register", "compare", "promote"}
+"""Tasks that take the run, look at what is in service, or change something."""
+
+
+def test_tasks_that_only_compute_are_answered_from_a_cache_and_no_other(documents: list[Any]) -> None:
+    tasks = documents[0]["root"]["dag"]["tasks"]
+
+    cached = {name for name, task in tasks.items() if task["cachingOptions"].get("enableCache")}
+    assert tasks.keys() - EFFECTS == cached
+
+
+def test_nothing_a_cached_task_is_given_tells_one_run_from_another(documents: list[Any]) -> None:
+    """An artifact is told apart by the execution that made it, a value by what it is."""
+    tasks = documents[0]["root"]["dag"]["tasks"]
+    given: dict[str, set[str]] = {"artifacts": set(), "values": set(), "parameters": set(), "constants": set()}
+    for name in tasks.keys() - EFFECTS:
+        inputs = tasks[name]["inputs"]
+        given["artifacts"] |= {one["taskOutputArtifact"]["producerTask"] for one in _each(inputs, "artifacts")}
+        for one in _each(inputs, "parameters"):
+            if "taskOutputParameter" in one:
+                given["values"].add(one["taskOutputParameter"]["outputParameterKey"])
+            elif "componentInputParameter" in one:
+                given["parameters"].add(one["componentInputParameter"])
+            else:
+                given["constants"].add(str(one))
+
+    assert set() == given["artifacts"] & EFFECTS
+    assert {"usable", "raw_revision", "recipe"} == given["values"]
+    assert set() == given["parameters"] & {"run_id", "snapshot", "fresh", "git_commit", "service", "rollout"}
+    assert set() == given["constants"]
+
+
+def _each(inputs: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    return list(inputs.get(kind, {}).values())
+
+
+def test_every_task_learns_which_execution_it_belongs_to(documents: list[Any]) -> None:
+    executors = documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+
+    found = [one["fieldPathAsEnv"] for one in executors.values()]
+    assert [[{"name": "EXECUTION_ID", "fieldPath": "metadata.labels['pipeline/runid']"}]] * len(found) == found
 
 
 def test_the_image_can_be_named_by_the_environment(tmp_path: Path) -> None:

@@ -212,6 +212,16 @@ def test_more_keys_than_a_page_holds_are_all_listed(moto: str, monkeypatch: pyte
     assert keys == list(store.list())
 
 
+def test_a_scan_of_a_bucket_says_of_each_key_what_head_does(moto: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("product_classifier.store.s3.PAGE", 3)
+    store = open_store(f"s3://test-{uuid.uuid4().hex}", s3_settings(moto), create=True)
+    assert isinstance(store, S3Store)
+    for number in range(4):
+        store.put(f"k{number}", b"x" * number)
+
+    assert [(key, store.head(key)) for key in store.list()] == list(store.scan())
+
+
 @pytest.mark.parametrize(
     "url", ["", "store", "file://host/folder", "file:relative", "s3://", "s3://bucket/folder", "http://x/y", "s4://b"]
 )

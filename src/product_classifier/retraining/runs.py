@@ -72,6 +72,13 @@ def take_run(ledger: Ledger, run_id: str, execution: str, now: datetime) -> bool
     return True
 
 
+def run_of(ledger: Ledger, execution: str) -> str | None:
+    """Return the run that this execution has taken; None when it is none, or was one that others have followed."""
+    claim = ledger.claim(ledger.latest())
+    owner = ledger.owner(claim.run_id) if claim else None
+    return claim.run_id if claim and owner and owner.execution == execution else None
+
+
 def write_verdict(ledger: Ledger, verdict: Verdict) -> None:
     """Keep what a run decided; the first verdict stands."""
     with suppress(ObjectExists):

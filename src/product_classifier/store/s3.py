@@ -109,6 +109,11 @@ class S3Store:
         checked_prefix(prefix)
         return (key for key in self._keys(prefix) if not is_reserved(key))
 
+    def scan(self, prefix: str = "") -> Iterator[tuple[str, ObjectInfo]]:
+        """Yield keys as `list` does, and what `head` says of each, at the price of the listing alone."""
+        checked_prefix(prefix)
+        return ((key, info) for key, info in self._entries(prefix) if not is_reserved(key))
+
     def delete(self, key: str) -> None:
         """Remove an object if it is there."""
         self.unpin(checked_key(key))
@@ -129,17 +134,23 @@ class S3Store:
             return
 
     def _keys(self, prefix: str) -> Iterator[str]:
+        return (key for key, _ in self._entries(prefix))
+
+    def _entries(self, prefix: str) -> Iterator[tuple[str, ObjectInfo]]:
         page = self._page(prefix, "")
         while page:
             yield from page
-            page = self._page(prefix, page[-1]) if len(page) == PAGE else []
+            page = self._page(prefix, page[-1][0]) if len(page) == PAGE else []
 
-    def _page(self, prefix: str, after: str) -> Sequence[str]:
-        def ask() -> Sequence[str]:
+    def _page(self, prefix: str, after: str) -> Sequence[tuple[str, ObjectInfo]]:
+        def ask() -> Sequence[tuple[str, ObjectInfo]]:
             found = self._client.list_objects(
                 self.bucket, prefix=prefix or None, recursive=True, start_after=after or None
             )
-            return [str(entry.object_name) for entry in itertools.islice(found, PAGE)]
+            return [
+                (str(entry.object_name), ObjectInfo(str(entry.etag), int(entry.size or 0)))
+                for entry in itertools.islice(found, PAGE)
+            ]
 
         return self._try(f"listing {prefix!r}", ask)
 
