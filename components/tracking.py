@@ -92,6 +92,15 @@ class Tracking:
         """Tell whether the registry has this model of a release."""
         return bool(self._versions(name, release))
 
+    def aliased(self) -> set[str]:
+        """Return the releases of which a registered model has an alias, whoever gave it."""
+        found = set()
+        for name in MODELS.values():
+            for model in self._try(self._client.search_registered_models, f"name='{name}'"):
+                for version in model.aliases.values():
+                    found.add(self._try(self._client.get_model_version, name, str(version)).tags.get("release", ""))
+        return found - {""}
+
     def crown(self, release: str) -> None:
         """Point the alias `champion` of all three models at the versions of one release."""
         versions = {name: self._version_of(name, release) for name in MODELS.values()}

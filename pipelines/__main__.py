@@ -94,11 +94,14 @@ def _register(options: argparse.Namespace, console: Console) -> None:
     console.print(f"release {options.release}: {said}", highlight=False)
 
 
-def _releases(_: argparse.Namespace, console: Console) -> None:
-    """List the releases that are kept, and which of them is in service."""
+def _releases(options: argparse.Namespace, console: Console) -> None:
+    """List the releases that are kept, and which of them is in service; with --prune delete what nobody needs."""
     from pipelines import releases  # noqa: PLC0415 - needs what only trainings install
 
-    releases.show(Settings(), console)
+    if options.prune is not None:
+        releases.prune(Settings(), options.prune, console)
+    else:
+        releases.show(Settings(), console)
 
 
 def _rollback(options: argparse.Namespace, console: Console) -> None:
@@ -135,6 +138,13 @@ def _schedule(options: argparse.Namespace, console: Console) -> None:
 
 def _arguments(options: argparse.Namespace, settings: Settings, raw: str) -> dict[str, Any]:
     return training_arguments(settings, raw, options.params) | read_overrides(options.set)
+
+
+def _count(word: str) -> int:
+    count = int(word)
+    if count < 0:
+        raise argparse.ArgumentTypeError(f"{word} is below 0")
+    return count
 
 
 def _share(word: str) -> float:
@@ -175,6 +185,9 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("data", "train"):
         words[name].add_argument("--raw", help="folder with the raw files, train also takes s3://bucket/prefix (RAW)")
         words[name].add_argument("--products", type=int, help="size of the sample, where one is made (PRODUCTS)")
+    words["releases"].add_argument(
+        "--prune", type=_count, metavar="N", help="delete all but the newest N and those in use or wanted back"
+    )
     words["rollback"].add_argument("release", nargs="?", default="", help="its id; by default the one before")
     words["canary"].add_argument("release", nargs="?", default="", help="its id")
     words["canary"].add_argument("--share", type=_share, default=0.1, help="how much it answers (%(default)s)")

@@ -1,8 +1,11 @@
 """Show a person the releases that are kept, and bring one of them back."""
 
+from datetime import UTC, datetime
+
 from rich.console import Console
 from rich.table import Column, Table
 
+from components.promote import retention
 from components.promote.releases import NoRelease, kept_releases, roll_back
 from components.promote.rollout import open_rollout
 from components.promote.smoke import Smoke
@@ -29,6 +32,17 @@ def show(settings: Settings, console: Console) -> None:
     if not table.row_count:
         raise NoRelease(f"no release is kept in {settings.store}")
     console.print(table)
+
+
+def prune(settings: Settings, keep: int, console: Console) -> None:
+    """Delete the releases that nobody needs, all but the newest `keep` of them; say which."""
+    store = open_store(settings.store)
+    named = Tracking(settings.tracking, settings.experiment).aliased()
+    gone = retention.prune(store, open_rollout(settings.rollout, store), named, keep, datetime.now(UTC))
+    for release in gone:
+        console.print(f"{release} is deleted", highlight=False)
+    if not gone:
+        console.print("every release is needed", highlight=False)
 
 
 def back(settings: Settings, release: str, console: Console) -> None:

@@ -67,6 +67,7 @@ def training(
     gate_slow_ms: float = 50.0,
     gate_resamples: int = 2000,
     smoke_deadline_s: float = 180.0,
+    releases_kept: int = 20,
 ) -> Result:
     basis = merge_corrections(store=store, raw=raw, run_id=run_id, snapshot=snapshot, fresh=fresh)
     files = {"raw": raw, "raw_revision": basis.outputs["raw_revision"]}
@@ -156,6 +157,7 @@ def training(
         rollout=rollout,
         service=service,
         smoke_deadline_s=smoke_deadline_s,
+        releases_kept=releases_kept,
         run_id=run_id,
         store=store,
     )

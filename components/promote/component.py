@@ -14,6 +14,7 @@ def promote(
     rollout: str,
     service: str,
     smoke_deadline_s: float,
+    releases_kept: int,
     run_id: str,
     verdict: dsl.Output[dsl.Artifact],
 ) -> bool:
@@ -29,6 +30,7 @@ def promote(
         rollout: Where releases are put into service: file:///folder or kserve://namespace.
         service: Base URL of the fusion's server for the smoke test; empty: there is none to ask.
         smoke_deadline_s: How long the servers may take to answer with the release.
+        releases_kept: How many of the newest releases stay in the store with those in use; 0: all.
         run_id: The run whose verdict this is; empty for a training by hand.
     """
     from pathlib import Path
@@ -49,4 +51,5 @@ def promote(
             run_id=run_id,
             experiment=experiment,
             smoke_deadline_s=smoke_deadline_s,
+            releases_kept=int(releases_kept),
         )

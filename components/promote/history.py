@@ -42,5 +42,10 @@ def find(store: ObjectStore, release: str) -> Promotion | None:
         return None
 
 
+def has_ended(store: ObjectStore, release: str) -> bool:
+    """Tell whether the promotion of a release has ended, one way or the other."""
+    return store.exists(_key(release))
+
+
 def _key(release: str) -> str:
     return f"{PREFIX}{release}.json"

@@ -93,6 +93,11 @@ class InferenceServices:
         """Return the current releases of the pods that answer for an InferenceService."""
         return [_of(pod).current for pod in self.pods(name) if _is_ready(pod) and _of(pod).current]
 
+    def held(self, name: str) -> set[str]:
+        """Return the releases that pods of an InferenceService hold, or bring when they start."""
+        places = [self.placement(name), *map(_of, self.pods(name))]
+        return {release for place in places for release in (place.current, *place.held) if release}
+
     @staticmethod
     def _predictor(service: Object) -> dict[str, Any]:
         return dict(service["spec"]["predictor"])

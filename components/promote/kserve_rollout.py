@@ -8,7 +8,8 @@
 Whatever goes wrong on the way, all three are put back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
@@ -16,7 +17,7 @@ from components.cluster_api import ClusterApi, ClusterError, NotThere
 from components.promote.inference_services import InferenceServices
 from components.promote.placement import CANARY, SHADOW, SHARE, Placement
 from components.promote.turn import Turn
-from product_classifier.errors import RolloutFailed
+from product_classifier.errors import ObjectNotFound, RolloutFailed
 
 PREDICTORS = ("text-predictor", "image-predictor")
 FUSION = "fusion-transformer"
@@ -26,8 +27,17 @@ Places = dict[str, Placement]
 class KServeRollout:
     """The releases of one namespace; see `Rollout`."""
 
-    def __init__(self, api: ClusterApi, models: str, *, deadline_s: float = 300.0, look_every_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        api: ClusterApi,
+        models: str,
+        *,
+        is_published: Callable[[str], bool] = lambda _: True,
+        deadline_s: float = 300.0,
+        look_every_s: float = 1.0,
+    ) -> None:
         """`models` is where releases are published: s3://bucket/models. The deadline is that of each phase."""
+        self._is_published = is_published
         self._api = api
         self._services = InferenceServices(api, models)
         self._deadline_s = deadline_s
@@ -45,6 +55,7 @@ class KServeRollout:
         with self._turn() as turn:
             before = self._placements()
             champion = before[FUSION].current
+            self._check(before, release_id)
             held = tuple(dict.fromkeys(filter(None, [release_id, champion, *self._services.in_pods(FUSION)])))
             if release_id == champion and all(release_id in place.held for place in before.values()):
                 held = before[FUSION].held  # nothing to do but see that it is so
@@ -58,6 +69,7 @@ class KServeRollout:
             champion = before[FUSION].current
             if not champion or champion == release_id:
                 raise RolloutFailed(f"{release_id} cannot challenge {champion or 'nothing'}")
+            self._check(before, release_id)
             held = tuple(dict.fromkeys([champion, release_id, *self._services.in_pods(FUSION)]))
             after = {name: Placement(champion, held) for name in PREDICTORS}
             self._move(turn, before, {**after, FUSION: Placement(champion, held, about)})
@@ -68,6 +80,23 @@ class KServeRollout:
             before = self._placements()
             found = before[FUSION]
             self._move(turn, before, {**before, FUSION: Placement(found.current, (found.current,))})
+
+    def in_use(self) -> frozenset[str]:
+        try:
+            return frozenset[str]().union(*(self._services.held(name) for name in (*PREDICTORS, FUSION)))
+        except NotThere:
+            return frozenset()
+
+    @contextmanager
+    def alone(self) -> Iterator[Callable[[], object]]:
+        with self._turn() as turn:
+            yield turn.renew
+
+    def _check(self, before: Places, release_id: str) -> None:
+        """Raise `ObjectNotFound` for a release that pods would have to bring and cannot: it may have been deleted."""
+        if all(release_id in place.held for place in before.values()) or self._is_published(release_id):
+            return
+        raise ObjectNotFound(f"release {release_id!r} was never published, or has been deleted")
 
     def _placements(self) -> Places:
         return {name: self._services.placement(name) for name in (*PREDICTORS, FUSION)}
@@ -113,6 +142,6 @@ class KServeRollout:
             raise RolloutFailed(f"{error.last_attempt.result()} after {self._deadline_s:.0f} s") from error
 
 
-def open_kserve(namespace: str, models: str) -> KServeRollout:
+def open_kserve(namespace: str, models: str, is_published: Callable[[str], bool]) -> KServeRollout:
     """Return the rollout of a namespace, as the pod's service account or as kubectl would."""
-    return KServeRollout(ClusterApi(namespace), models)
+    return KServeRollout(ClusterApi(namespace), models, is_published=is_published)

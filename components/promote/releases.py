@@ -13,6 +13,9 @@ from product_classifier.errors import InvalidInput, ObjectNotFound, ProductClass
 from product_classifier.retraining import read_snapshot
 from product_classifier.store import ObjectStore
 
+ROLLBACKS = "reports/rollbacks/"
+"""Each a record of its time, with the releases before and after."""
+
 
 class NoRelease(ProductClassifierError):
     """There is no release to go back to; the message says why."""
@@ -58,7 +61,7 @@ def roll_back(switch: Switch, release: str = "") -> Switched:
     switched = switch.put_into_service(chosen, current)
     now = datetime.now(UTC)
     record = {"from": current, "to": chosen, "done": switched.done, "reasons": switched.reasons, "at": now.isoformat()}
-    switch.store.put(f"reports/rollbacks/{now:%Y%m%dT%H%M%S%f}.json", json.dumps(record).encode())
+    switch.store.put(f"{ROLLBACKS}{now:%Y%m%dT%H%M%S%f}.json", json.dumps(record).encode())
     return Switched(switched.done, switched.reasons or (f"{chosen} is in service instead of {current}",))
 
 

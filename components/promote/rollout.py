@@ -2,11 +2,13 @@
 
 import os
 import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from components.published import materialise
+from components.published import MANIFEST, materialise
 from product_classifier.errors import BundleRefused
 from product_classifier.release import open_release
 from product_classifier.store import ObjectStore
@@ -23,6 +25,12 @@ class Rollout(Protocol):
 
     def switch(self, release_id: str) -> None:
         """Put a published release into service; returns when it is rolled out, raises when it cannot be."""
+
+    def in_use(self) -> frozenset[str]:
+        """Return the releases that servers may ask the store for at any moment."""
+
+    def alone(self) -> AbstractContextManager[Callable[[], object]]:
+        """Let nothing be put into service within the block, which calls what it is given before each thing it does."""
 
 
 def open_rollout(url: str, store: ObjectStore) -> Rollout:
@@ -67,6 +75,13 @@ class LocalRollout:
         if before != release_id:
             self._prune(release_id, before)
 
+    def in_use(self) -> frozenset[str]:
+        return frozenset(filter(None, [self.current()]))
+
+    def alone(self) -> AbstractContextManager[Callable[[], object]]:
+        """Hold nothing up: a switch brings the whole release to its folder before anything moves, or fails."""
+        return nullcontext(lambda: None)
+
     def _prune(self, *in_use: str) -> None:
         """Remove the oldest releases; the store has them all, and a switch to one brings it back."""
         others = sorted(path for path in self._folder.glob("r-*") if path.name not in in_use)
@@ -82,7 +97,9 @@ def _on_cluster(namespace: str, store: ObjectStore) -> Rollout:
         raise ValueError(  # noqa: TRY004 - it is the address that is wrong
             f"KServe reads releases from a bucket: kserve://{namespace} needs a store s3://bucket"
         )
-    return open_kserve(namespace, f"s3://{store.bucket}/models")
+    return open_kserve(
+        namespace, f"s3://{store.bucket}/models", lambda release: store.exists(f"models/{release}/{MANIFEST}")
+    )
 
 
 def _sync(folder: Path) -> None:

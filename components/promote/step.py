@@ -1,19 +1,21 @@
 """Do what the gate decided about a release: put it into service, or leave the champion where it is."""
 
 import json
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from components.promote.history import Promotion, find, record
+from components.promote.retention import prune
 from components.promote.rollout import Rollout, open_rollout
 from components.promote.smoke import Smoke
 from components.promote.switch import Switch, Switched
 from components.tracking import Tracking
-from product_classifier.errors import RunSuperseded
+from product_classifier.errors import ProductClassifierError, RunSuperseded
 from product_classifier.gate import Limits
 from product_classifier.retraining import Ledger, Verdict, is_over, write_verdict
-from product_classifier.store import open_store
+from product_classifier.store import ObjectStore, open_store
 
 
 def run(
@@ -28,6 +30,7 @@ def run(
     run_id: str = "",
     experiment: str = "product-classifier",
     smoke_deadline_s: float = 180.0,
+    releases_kept: int = 0,
 ) -> bool:
     """Promote the release if the gate lets it pass; write the verdict (JSON) and return whether it is in service now.
 
@@ -45,6 +48,8 @@ def run(
         run_id: The run this belongs to; empty for a training by hand.
         experiment: Name of the MLflow experiment.
         smoke_deadline_s: How long the servers may take to answer with the release.
+        releases_kept: After a promotion older releases than the newest so many are deleted, unless somebody needs
+            them; 0 keeps all.
     """
     objects = open_store(store)
     found = json.loads(decision.read_text(encoding="utf-8"))
@@ -59,8 +64,19 @@ def run(
     if run_id:
         write_verdict(Ledger(objects), _verdict(ended, run_id))
     if ended.promoted:
-        Tracking(tracking_uri, experiment).crown(release)
+        tracking = Tracking(tracking_uri, experiment)
+        tracking.crown(release)
+        if releases_kept:
+            _prune(objects, rollout, tracking, releases_kept)
     return ended.promoted
+
+
+def _prune(objects: ObjectStore, rollout: str, tracking: Tracking, keep: int) -> None:
+    """Delete old releases; the promotion stands whether or not that works."""
+    try:
+        prune(objects, open_rollout(rollout, objects), tracking.aliased(), keep, datetime.now(UTC))
+    except ProductClassifierError as error:
+        sys.stderr.write(f"old releases are still there: {error}\n")
 
 
 def _carry_out(found: dict[str, Any], switch: Switch, run_id: str) -> Switched:

@@ -32,6 +32,9 @@ class FakeTracking:
     def __call__(self, uri: str, experiment: str) -> "FakeTracking":
         return self
 
+    def aliased(self) -> set[str]:
+        return self.known
+
     def crown(self, release: str) -> None:
         self.crowned.append(release)
 

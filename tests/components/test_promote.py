@@ -95,6 +95,34 @@ def test_what_the_gate_lets_pass_is_put_into_service_and_crowned(stage: Stage, t
     assert release == open_release(stage.root / "releases" / release).id
 
 
+OLD = "r-20200101T000000-00000000"
+
+
+@pytest.mark.parametrize(("kept", "stays"), [(0, True), (1, False)])
+def test_a_promotion_deletes_old_releases_where_it_is_told_to(
+    stage: Stage, tracking: FakeTracking, kept: int, stays: bool
+) -> None:
+    stage.store.put(f"models/{OLD}/release.json", b"{}")
+    release = stage.publish(1)
+
+    assert stage.promote(release, None, releases_kept=kept)
+    assert (True, stays) == tuple(stage.store.exists(f"models/{one}/release.json") for one in (release, OLD))
+
+
+def test_a_promotion_stands_where_old_releases_cannot_be_deleted(
+    stage: Stage, tracking: FakeTracking, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def away() -> set[str]:
+        raise TrackingUnavailable("MLflow is away")
+
+    monkeypatch.setattr(tracking, "aliased", away)
+    stage.store.put(f"models/{OLD}/release.json", b"{}")
+
+    assert stage.promote(stage.publish(1), None, releases_kept=1)
+    assert stage.store.exists(f"models/{OLD}/release.json")
+    assert "old releases are still there: MLflow is away\n" == capsys.readouterr().err
+
+
 def test_a_run_gets_its_verdict_with_reasons_and_scores(stage: Stage) -> None:
     ledger, release = Ledger(stage.store), stage.publish(1)
     run_id = request_run(ledger, (), "ada", datetime.now(UTC)).run_id

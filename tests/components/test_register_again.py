@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 
 from components.register import again, step
 from components.tracking import MODELS, Tracking, TrackingUnavailable
+from pipelines.__main__ import main
 from product_classifier.errors import ObjectNotFound
 from product_classifier.store import open_store
 from tests.components.bundles import Place
@@ -52,6 +53,22 @@ def runs_by_model(client: MlflowClient, release: str) -> dict[str, list[str]]:
         name: [one.run_id for one in client.search_model_versions(f"name='{name}' and tags.release='{release}'")]
         for name in MODELS.values()
     }
+
+
+def test_the_releases_with_an_alias_are_known_and_the_command_keeps_them(
+    place: Place, champion: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STORE_URL", place.store)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", place.tracking_uri)
+    monkeypatch.setenv("ROLLOUT_URL", place.rollout)
+    old, store = "r-20200101T000000-00000000", open_store(place.store)
+    store.put(f"models/{old}/release.json", b"{}")
+
+    assert {champion} == Tracking(place.tracking_uri, "product-classifier").aliased()
+    assert [0, 0] == [main(["releases", "--prune", "0"]) for _ in range(2)]
+
+    assert f"{old} is deleted\nevery release is needed\n" == capsys.readouterr().out
+    assert champion in published(place) - {old}
 
 
 def test_the_command_registers_what_is_missing_and_moves_no_alias(place: Place, champion: str, release: str) -> None:

@@ -119,19 +119,32 @@ class Product:
 
 
 @contextmanager
-def product() -> Iterator[Product]:
-    """Open the ways to the deployed product."""
+def object_store() -> Iterator[StoreSettings]:
+    """Open the way to the deployed object store."""
     keys = secret("object-store")
-    with (
-        forwarded("service/auth-proxy", 80) as gateway,
-        forwarded("service/object-store", 9000) as store,
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        settings = StoreSettings(
-            s3_endpoint=f"http://{store}",
+    with forwarded("service/object-store", 9000) as address:
+        yield StoreSettings(
+            s3_endpoint=f"http://{address}",
             aws_access_key_id=keys["access-key"],
             aws_secret_access_key=keys["secret-key"],
         )
+
+
+@contextmanager
+def bucket(name: str) -> Iterator[ObjectStore]:
+    """Make a bucket beside the product's own."""
+    with object_store() as settings:
+        yield open_store(f"s3://{name}", settings, create=True)
+
+
+@contextmanager
+def product() -> Iterator[Product]:
+    """Open the ways to the deployed product."""
+    with (
+        forwarded("service/auth-proxy", 80) as gateway,
+        object_store() as settings,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         yield Product(f"http://{gateway}", open_store(STORE, settings), Path(folder))
 
 

@@ -6,6 +6,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
+from pipelines.submit import connect
+from product_classifier.errors import LauncherUnavailable
+from tests.e2e.cluster import Object, get, listed
+
 NAMESPACE = "kubeflow"
 SERVICE = "service/ml-pipeline"
 PORT = 8888
@@ -44,3 +50,34 @@ class _Forward:
         self._stopped.set()
         if self._process is not None:
             self._process.terminate()
+
+
+def answers(url: str) -> bool:
+    try:
+        connect(url, "kubeflow")
+    except LauncherUnavailable:
+        return False
+    return True
+
+
+def trigger_environment() -> dict[str, str]:
+    deployment: Object = get("deployment/retrain-trigger")
+    if not deployment:
+        pytest.skip("the product is not deployed: its trigger says where everything is")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return {one["name"]: one["value"] for one in container["env"] if "value" in one}
+
+
+def executors(run_id: str) -> dict[str, str]:
+    """Return the phase of each step's own pod, "Skipped" where the step was answered from the cache."""
+    found = listed("workflows.argoproj.io", f"--selector=pipeline/runid={run_id}", namespace=NAMESPACE)
+    nodes = found[0].get("status", {}).get("nodes", {}).values() if found else ()
+    ours = [node for node in nodes if node["displayName"] == "executor"]
+    return {node["name"].split(".")[-2]: node["phase"] for node in ours}
+
+
+def attempts(run_id: str) -> list[str]:
+    """Return the phase of each pod that did, or should have done, the work of a step."""
+    (found,) = listed("workflows.argoproj.io", f"--selector=pipeline/runid={run_id}", namespace=NAMESPACE)
+    nodes = [node for node in found["status"]["nodes"].values() if node["displayName"].startswith("executor(")]
+    return [node["phase"] for node in nodes if node["type"] == "Pod"]

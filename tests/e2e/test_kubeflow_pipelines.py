@@ -1,6 +1,5 @@
 """Runs on a real Kubeflow Pipelines: what its API promises nowhere, and the trigger relies on."""
 
-import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -9,15 +8,15 @@ from typing import Any
 import pytest
 from kfp import compiler, dsl
 
-from pipelines.cluster import LOOK, place
+from pipelines.cluster import LOOK, Size, place
 from pipelines.compile import compile_look
 from pipelines.kfp_launcher import KfpLauncher
 from pipelines.schedule import schedule
 from pipelines.submit import connect, upload
 from product_classifier.errors import LauncherUnavailable, LaunchRefused
 from product_classifier.retraining.launcher import Execution
-from tests.e2e.cluster import Object, get, kubectl, until
-from tests.e2e.kubeflow import ENDPOINT, NAMESPACE, SERVICE, lasting
+from tests.e2e.cluster import kubectl, until
+from tests.e2e.kubeflow import ENDPOINT, NAMESPACE, attempts, trigger_environment
 
 pytestmark = [
     pytest.mark.cluster,
@@ -37,26 +36,6 @@ def work(run_id: str, snapshot: str, seconds: int, failures: int) -> str:
     if int(os.environ["KFP_RETRY_INDEX"]) < failures:
         raise RuntimeError("not yet")
     return run_id
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[str]:
-    if not get(SERVICE, namespace=NAMESPACE):
-        pytest.skip("there is no service/ml-pipeline in namespace kubeflow")
-    with lasting() as url:
-        until(lambda: answers(url), 60, f"an answer of {SERVICE}")
-        yield url
-
-
-@pytest.fixture(scope="module")
-def client(api: str) -> Any:
-    return connect(api, "kubeflow")
-
-
-@pytest.fixture(scope="module")
-def image() -> str:
-    """The image a step runs in: the one named by the environment, else the one the deployed trigger knows."""
-    return os.environ.get("TRAINER_IMAGE") or trigger_environment()["TRAINER_IMAGE"]
 
 
 @pytest.fixture(scope="module")
@@ -100,22 +79,6 @@ def launch(api: str, package: Path, owners: dict[str, str]) -> Iterator[Callable
     yield make
     for launcher, name in started:
         launcher.stop(name)
-
-
-def answers(url: str) -> bool:
-    try:
-        connect(url, "kubeflow")
-    except LauncherUnavailable:
-        return False
-    return True
-
-
-def trigger_environment() -> dict[str, str]:
-    deployment: Object = get("deployment/retrain-trigger")
-    if not deployment:
-        pytest.skip("the product is not deployed: its trigger says where everything is")
-    (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    return {one["name"]: one["value"] for one in container["env"] if "value" in one}
 
 
 def ends(launcher: KfpLauncher, run_id: str, seconds: float = 300) -> Execution | None:
@@ -218,6 +181,23 @@ def test_a_recurring_run_looks_for_corrections(client: Any, image: str, tmp_path
         client.delete_recurring_run(recurring)
 
     assert "SUCCEEDED" == ended.state
+
+
+def test_a_step_whose_image_is_missing_ends_its_run_when_its_time_is_up_and_is_not_tried_again(
+    client: Any, tmp_path: Path
+) -> None:
+    step = dsl.component(work, base_image="product-classifier/trainer:never-built", install_kfp_package=False)
+
+    @dsl.pipeline(name="end-to-end-missing-image")
+    def missing() -> None:
+        place(step(run_id="", snapshot="", seconds=1, failures=0), Size("1", "1Gi", 1))
+
+    compiler.Compiler().compile(missing, str(tmp_path / "missing.yaml"))
+    experiment = client.create_experiment(EXPERIMENT).experiment_id
+    run = client.run_pipeline(experiment, "missing", pipeline_package_path=str(tmp_path / "missing.yaml")).run_id
+
+    assert "FAILED" == client.wait_for_run_completion(run, 240).state
+    assert ["Failed"] == attempts(run)
 
 
 def executions(client: Any, run_id: str) -> list[str]:

@@ -58,6 +58,7 @@ def short(
         rollout=rollout,
         service="",
         smoke_deadline_s=10.0,
+        releases_kept=0,
         run_id=run_id,
         store=store,
     )

@@ -1,0 +1,149 @@
+"""What a real Kubeflow Pipelines answers from its cache and what it does again; how a failing step finds its run."""
+
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.promote import history
+from pipelines.compile import compile_training
+from pipelines.submit import submit
+from product_classifier.feedback import Label, product_key
+from product_classifier.records import ProductContent
+from product_classifier.retraining import Ledger, freeze, request_run, take_run
+from product_classifier.sample import make_sample
+from product_classifier.store import ObjectStore
+from tests.e2e import cluster
+from tests.e2e.cluster import STORE, Product, until
+from tests.e2e.kubeflow import executors, trigger_environment
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.timeout(900),
+    pytest.mark.filterwarnings("ignore:This client only works", "ignore:.*executor_input.*"),
+]
+COMPUTING = {"prepare-catalogue", "split-catalogue", "train-text", "train-image", "fit-fusion", "evaluate"}
+ACTING = {"merge-corrections", "register", "compare", "promote"}
+NEVER = {"gate_min_gain": 2.0}
+"""A gate that no release passes: what serves stays, whatever the runs of these tests give."""
+
+
+@dataclass
+class Runs:
+    """Trainings on a small sample of their own, judged against the release in service."""
+
+    client: Any
+    store: ObjectStore
+    package: Path
+    raw: str
+    fresh: str = field(default_factory=lambda: uuid.uuid4().hex)
+    started: list[str] = field(default_factory=list)
+
+    def start(self, **given: Any) -> str:
+        known = trigger_environment()
+        arguments = {
+            "raw": f"{STORE}/{self.raw}",
+            "store": STORE,
+            "tracking_uri": known["MLFLOW_TRACKING_URI"],
+            "rollout": known["ROLLOUT_URL"],
+            "fresh": self.fresh,
+            "image_budget_s": 2.0,
+            "image_epochs": 2,
+            **NEVER,
+            **given,
+        }
+        run = submit(self.client, self.package, arguments, f"cached-{uuid.uuid4().hex[:6]}", "end-to-end")
+        self.started.append(run)
+        return run
+
+    def finish(self, run: str) -> dict[str, str]:
+        assert "SUCCEEDED" == self.client.wait_for_run_completion(run, 600).state, executors(run)
+        return executors(run)
+
+    def until_known(self, run: str, step: str) -> dict[str, str]:
+        """Wait until it is known whether a step is done or skipped, and stop the run."""
+        until(lambda: executors(run).get(step) in {"Running", "Succeeded", "Skipped"}, 240, f"step {step}")
+        found = executors(run)
+        self.client.terminate_run(run)
+        return found
+
+    def judged(self) -> set[str]:
+        """Return the releases whose promotion has ended."""
+        keys = self.store.list(history.PREFIX)
+        return {Path(key).stem for key in keys if key.endswith(".json")}
+
+
+@pytest.fixture(scope="module")
+def runs(client: Any, image: str, product: Product, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    raw = f"end-to-end/{uuid.uuid4().hex[:8]}/raw"
+    with tempfile.TemporaryDirectory() as folder:
+        make_sample(Path(folder), 270, 3)
+        for path in sorted(Path(folder).rglob("*")):
+            if path.is_file():
+                product.store.put(f"{raw}/{path.relative_to(folder).as_posix()}", path.read_bytes())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("components.image.TRAINER", image)
+        package = compile_training(tmp_path_factory.mktemp("package") / "training.yaml")
+    runs, before = Runs(client, product.store, package, raw), set(product.published())
+    yield runs
+    for release in set(product.published()) - before:
+        for key in [f"models/{release}/release.json", *product.store.list(f"models/{release}/")]:
+            product.store.delete(key)
+    for key in list(product.store.list(f"{raw}/")):
+        product.store.delete(key)
+
+
+def of_phase(found: dict[str, str], phase: str) -> set[str]:
+    return {step for step, is_phase in found.items() if is_phase == phase}
+
+
+def test_the_same_data_and_corrections_are_computed_once_and_judged_each_time(runs: Runs, product: Product) -> None:
+    champion, before = product.current, runs.judged()
+    first = runs.finish(runs.start())
+    between = runs.judged()
+    again = runs.start()
+    second = runs.finish(again)
+
+    assert COMPUTING | ACTING == of_phase(first, "Succeeded")
+    assert (COMPUTING, ACTING) == (of_phase(second, "Skipped"), of_phase(second, "Succeeded"))
+    states = [task.state for task in runs.client.get_run(again).run_details.task_details]
+    assert len(COMPUTING) == states.count("SKIPPED")
+    (one,), (other,) = between - before, runs.judged() - between
+    assert one != other
+    for release in (one, other):
+        ended = history.find(product.store, release)
+        assert ended
+        assert (champion, False, True) == (ended.champion, ended.promoted, bool(ended.metrics["before"]))
+    assert champion == product.current
+
+
+def test_other_corrections_are_learnt_and_other_raw_files_are_read(runs: Runs) -> None:
+    subject = ProductContent(designation=f"un produit corrige {uuid.uuid4().hex[:8]}")
+    label = Label(product_key(subject), subject, 40, "f0", datetime.now(UTC), "trusted")
+    corrected = runs.until_known(runs.start(snapshot=freeze(runs.store, [label])), "split-catalogue")
+    runs.store.put(f"{runs.raw}/readme.txt", b"another file")
+    changed = runs.until_known(runs.start(), "prepare-catalogue")
+
+    assert {"prepare-catalogue"} == of_phase(corrected, "Skipped")
+    assert set() == of_phase(changed, "Skipped")
+
+
+def test_a_step_that_fails_finds_the_run_it_belongs_to(client: Any, runs: Runs, product: Product) -> None:
+    """In a bucket of its own, so that no trigger follows the run."""
+    bucket = f"end-to-end-{uuid.uuid4().hex[:8]}"
+    with cluster.bucket(bucket) as store:
+        ledger = Ledger(store)
+        run_id = request_run(ledger, (), "ada", datetime.now(UTC)).run_id
+        store.put("raw/notes.txt", b"no table of products")
+        run = runs.start(store=f"s3://{bucket}", raw=f"s3://{bucket}/raw", run_id=run_id)
+        failure = until(lambda: Ledger(store).failure(run_id), 240, "a reason")
+        client.terminate_run(run)
+
+        assert ("prepare_catalogue", run) == (failure.step, getattr(ledger.owner(run_id), "execution", None))
+        assert "CatalogueError" in failure.reason
+        assert not take_run(ledger, run_id, "another", datetime.now(UTC))
