@@ -30,7 +30,7 @@ def run(
     run_id: str = "",
     experiment: str = "product-classifier",
     smoke_deadline_s: float = 180.0,
-    releases_kept: int = 0,
+    releases_kept: int = 20,
 ) -> bool:
     """Promote the release if the gate lets it pass; write the verdict (JSON) and return whether it is in service now.
 
