@@ -7,17 +7,22 @@ is cancelled and with it the questions it had asked, and what waits for a thread
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from inference.errors import CallerGone
+from inference.whole_writes import WholeWrites
 
 _ABANDON = "product_classifier.abandon"
 
 
 class AbandoningProtocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1; a handler inside `while_wanted` is cancelled when its connection ends."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(cast("asyncio.Transport", WholeWrites(transport)))
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
