@@ -31,6 +31,7 @@ class Asker(abc.ABC):
 
     def __init__(self, model: str) -> None:
         self.model = model
+        self._ended = {outcome: HOPS.labels(model, outcome) for outcome in ("ok", "refused", "unavailable")}
 
     async def ask(self, columns: Columns, classes: int, release: str) -> Opinion:
         """Ask for the probabilities of some rows, by one release if one is named.
@@ -44,13 +45,13 @@ class Asker(abc.ABC):
         try:
             opinion = await self._ask(columns, classes, release)
         except ModelUnavailable as error:
-            HOPS.labels(self.model, "unavailable").inc()
+            self._ended["unavailable"].inc()
             log.warning("predictor_unavailable", predictor=self.model, reason=str(error))
             raise
         except (InvalidInput, ReleaseNotLoaded) as error:
-            HOPS.labels(self.model, "refused").inc()
+            self._ended["refused"].inc()
             raise error from None
-        HOPS.labels(self.model, "ok").inc()
+        self._ended["ok"].inc()
         return opinion
 
     @abc.abstractmethod

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inference.model_server.measures import FUSION_ANSWERS, FUSION_SECONDS, SHADOW_ROWS
+from inference.model_server.measures import FUSION_ANSWERS, SHADOW_ROWS, fused
 from inference.protocol import Answer, Request
 from product_classifier.observability import get_logger
 
@@ -73,8 +73,7 @@ async def measured(ask: Ask, release: str, role: str) -> Answer:
         answer = await ask()
         release, outcome = answer.release, "degraded" if answer.parameters.get("degraded") else "ok"
     finally:
-        FUSION_ANSWERS.labels(release, role, outcome).inc()
-        FUSION_SECONDS.labels(release, role).observe(time.perf_counter() - start)
+        fused(release, role, outcome, time.perf_counter() - start)
     return answer
 
 

@@ -1,6 +1,7 @@
 """The products of a request: which rows have text, which a photo, and what each predictor is sent."""
 
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,22 +23,21 @@ class Products:
 
     def columns(self, modality: str) -> Columns:
         """Return the rows that have a modality, as its predictor reads them."""
-        rows = np.flatnonzero(self.has[modality]).tolist()
+        rows = self.has[modality].tolist()
         if modality == IMAGE:
-            photos = self.request.photos("image")
-            return {"image": [photos[row] for row in rows]}
-        texts = {name: self.request.texts(name) for name in ("designation", "description")}
-        return {name: [values[row] for row in rows] for name, values in texts.items()}
+            return {"image": list(compress(self.request.photos("image"), rows))}
+        return {name: list(compress(self.request.texts(name), rows)) for name in ("designation", "description")}
 
 
 def present(request: Request) -> dict[str, Rows]:
     """Return which rows have text and which a photo; every row has one of them."""
     titles, bodies = request.texts("designation"), request.texts("description")
-    text = np.array([bool(title.strip() or body.strip()) for title, body in zip(titles, bodies, strict=True)], np.bool_)
-    image = np.array([bool(photo) for photo in request.photos("image")], np.bool_)
-    if neither := np.flatnonzero(~(text | image)).tolist():
-        raise InvalidProduct(f"row {neither[0]} has neither text nor image")
-    return {TEXT: text, IMAGE: image}
+    text = [bool(title.strip() or body.strip()) for title, body in zip(titles, bodies, strict=True)]
+    image = [bool(photo) for photo in request.photos("image")]
+    for row, found in enumerate(zip(text, image, strict=True)):
+        if not any(found):
+            raise InvalidProduct(f"row {row} has neither text nor image")
+    return {TEXT: np.array(text), IMAGE: np.array(image)}
 
 
 def at_request_row(error: BaseException, rows: Rows) -> BaseException:

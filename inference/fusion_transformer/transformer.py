@@ -10,8 +10,9 @@ A challenger may be held too: see `challenge`.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,13 @@ class Opinions:
     probabilities: dict[str, NDArray[np.float32]]
     heard: dict[str, Rows]
     unavailable: dict[str, Exception] = field(default_factory=dict)
+
+    def add(self, modality: str, opinion: Opinion) -> None:
+        """Put what a model said into the rows it was asked about."""
+        if len(opinion.probabilities) == len(self.heard[modality]):
+            self.probabilities[modality] = opinion.probabilities
+        else:
+            self.probabilities[modality][self.heard[modality]] = opinion.probabilities
 
 
 class FusionTransformer(ProductModel[FusionModel]):
@@ -135,21 +143,29 @@ class FusionTransformer(ProductModel[FusionModel]):
 
     async def _ask(self, products: Products, loaded: Loaded[FusionModel], hops: Hops, *, patient: bool) -> Opinions:
         """Ask every model that has something to say; let a missing release through only if `patient`."""
-        asked = [modality for modality, rows in products.has.items() if rows.any()]
-        replies = await asyncio.gather(
-            *(_ask_one(products, modality, loaded, hops) for modality in asked), return_exceptions=True
-        )
+        asked = [modality for modality, rows in products.has.items() if np.count_nonzero(rows)]
+        replies = await _ended([_ask_one(products, modality, loaded, hops) for modality in asked])
         shape = (products.request.rows, len(loaded.codes))
         opinions = Opinions({one: np.zeros(shape, np.float32) for one in products.has}, dict(products.has))
         for modality, reply in zip(asked, replies, strict=True):
             if isinstance(reply, Opinion):
-                opinions.probabilities[modality][products.has[modality]] = reply.probabilities
+                opinions.add(modality, reply)
                 continue
             if not isinstance(reply, ModelUnavailable) and (patient or not isinstance(reply, ReleaseNotLoaded)):
                 raise at_request_row(reply, products.has[modality])
             opinions.heard[modality] = np.zeros(shape[0], np.bool_)
             opinions.unavailable[modality] = reply
         return opinions
+
+
+async def _ended(questions: Sequence[Coroutine[Any, Any, Opinion]]) -> Sequence[Opinion | BaseException]:
+    """Await all, and return how each ended; one alone needs no task of its own."""
+    if len(questions) > 1:
+        return list(await asyncio.gather(*questions, return_exceptions=True))
+    try:
+        return [await questions[0]]
+    except Exception as error:  # noqa: BLE001 - the caller looks at it
+        return [error]
 
 
 async def _ask_one(products: Products, modality: str, loaded: Loaded[FusionModel], hops: Hops) -> Opinion:
@@ -162,7 +178,7 @@ async def _ask_one(products: Products, modality: str, loaded: Loaded[FusionModel
 
 def _fuse(opinions: Opinions, loaded: Loaded[FusionModel]) -> Answer:
     heard_text, heard_image = opinions.heard[TEXT], opinions.heard[IMAGE]
-    if left := np.flatnonzero(~(heard_text | heard_image)).tolist():
+    if opinions.unavailable and (left := np.flatnonzero(~(heard_text | heard_image)).tolist()):
         reasons = "; ".join(str(error) for error in opinions.unavailable.values())
         raise RowsUnanswered(left, reasons)
     said = opinions.probabilities
@@ -170,7 +186,7 @@ def _fuse(opinions: Opinions, loaded: Loaded[FusionModel]) -> Answer:
     codes = np.asarray(loaded.codes, np.int64)[fused.argmax(axis=1)]
     parameters: dict[str, bool | int | str] = {
         "degraded": bool(opinions.unavailable),
-        "modalities": ",".join(one for one, rows in opinions.heard.items() if rows.any()),
+        "modalities": ",".join(one for one, rows in opinions.heard.items() if np.count_nonzero(rows)),
     }
     if opinions.unavailable:
         parameters["unavailable"] = ",".join(opinions.unavailable)

@@ -1,7 +1,7 @@
 """What Prometheus reads about a model server."""
 
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 
 from prometheus_client import Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -46,6 +46,18 @@ def answered(model: str, protocol: str, outcome: str, seconds: float) -> None:
 def _of_request(model: str, protocol: str, outcome: str) -> tuple[Counter, Histogram]:
     """Find both once: looking them up costs more than counting."""
     return REQUESTS.labels(model, protocol, outcome), SECONDS.labels(model, protocol)
+
+
+def fused(release: str, role: str, outcome: str, seconds: float) -> None:
+    """Count one answer of a release."""
+    count, time = _of_answer(release, role, outcome)
+    count.inc()
+    time.observe(seconds)
+
+
+@lru_cache(maxsize=256)
+def _of_answer(release: str, role: str, outcome: str) -> tuple[Counter, Histogram]:
+    return FUSION_ANSWERS.labels(release, role, outcome), FUSION_SECONDS.labels(release, role)
 
 
 class ReleaseCollector(Collector):

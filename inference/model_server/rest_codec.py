@@ -112,7 +112,7 @@ def _tensor(tensor: object, tail: memoryview, signature: Signature) -> tuple[str
         raise InvalidInput(f"a tensor's name is {shown(name)}, not text")
     known = signature.input(name)
     check_datatype(name, fields.get("datatype"))
-    parameters = _mapping(fields.get("parameters"), f"the parameters of input {shown(name)}")
+    parameters = _mapping(fields.get("parameters"), "the parameters of input", name)
     if "binary_data_size" in parameters:
         used, values = _binary(parameters["binary_data_size"], tail, name)
         check_shape(name, fields.get("shape"), len(values))
@@ -222,11 +222,12 @@ def _object(body: bytes) -> dict[str, Any]:
     return document
 
 
-def _mapping(value: object, what: str) -> dict[str, Any]:
+def _mapping(value: object, what: str, name: str | None = None) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise InvalidInput(f"{what} is {shown(value)}, not an object")
+        named = what if name is None else f"{what} {shown(name)}"
+        raise InvalidInput(f"{named} is {shown(value)}, not an object")
     return value
 
 

@@ -42,19 +42,27 @@ class FusionModel:
         """Return probabilities `[n, classes]`; rows of an absent modality are ignored, whatever they hold."""
         if neither := np.flatnonzero(~(has_text | has_image)).tolist():
             raise ValueError(f"products {neither[:5]} have neither text nor image")
-        words = log_probabilities(text, has_text)
-        photos = log_probabilities(image, has_image)
-        both, spoken = (has_text & has_image)[:, None], has_text[:, None]
-        logits = np.where(
-            both,
-            self.text_weight * words + self.image_weight * photos + self.bias,
-            np.where(
-                spoken,
-                self.text_only_weight * words + self.text_only_bias,
-                self.image_only_weight * photos + self.image_only_bias,
-            ),
-        )
-        return softmax(logits.astype(np.float32))
+        logits = np.empty(text.shape, np.float32)
+        for rows, combined in (
+            (has_text & has_image, self._both),
+            (has_text & ~has_image, self._text_only),
+            (has_image & ~has_text, self._image_only),
+        ):
+            count = np.count_nonzero(rows)
+            if count == len(rows):  # the rule, and half of the time
+                return softmax(combined(text, image))
+            if count:
+                logits[rows] = combined(text[rows], image[rows])
+        return softmax(logits)
+
+    def _both(self, text: Floats, image: Floats) -> Floats:
+        return self.text_weight * _logarithms(text) + self.image_weight * _logarithms(image) + self.bias
+
+    def _text_only(self, text: Floats, _: Floats) -> Floats:
+        return self.text_only_weight * _logarithms(text) + self.text_only_bias
+
+    def _image_only(self, _: Floats, image: Floats) -> Floats:
+        return self.image_only_weight * _logarithms(image) + self.image_only_bias
 
     def save(self, folder: Path) -> None:
         """Write the model's file into an existing folder."""
@@ -86,8 +94,11 @@ _WEIGHTS = tuple(one.name for one in fields(FusionModel) if one.name != "codes")
 
 def log_probabilities(probabilities: Floats, present: Flags) -> Floats:
     """Return log probabilities, floored; rows that are not present count as uniform."""
-    safe = np.where(present[:, None], probabilities, 1.0 / probabilities.shape[1])
-    return np.log(np.maximum(safe, _FLOOR)).astype(np.float32)
+    return _logarithms(np.where(present[:, None], probabilities, 1.0 / probabilities.shape[1]))
+
+
+def _logarithms(probabilities: Floats) -> Floats:
+    return np.log(np.maximum(probabilities, _FLOOR)).astype(np.float32)
 
 
 def _weights(settings: dict[str, Any], name: str, classes: int) -> Floats:

@@ -23,6 +23,7 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 _GIVEN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _SECRETS = frozenset({"authorization", "cookie", "password", "secret", "token", "image", "payload", "body"})
 _LONGEST_VALUE = 300
+_AMBIGUOUS = re.compile('[ "=]')
 
 
 def configure_logging(
@@ -130,10 +131,11 @@ def _harmless(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     for key, value in event.items():
         if key.lower() in _SECRETS:
             event[key] = "[hidden]"
-        elif isinstance(value, bytes | bytearray | memoryview):
+        elif isinstance(value, str):
+            if len(value) > _LONGEST_VALUE or not value.isprintable():
+                event[key] = _plain(value)
+        elif isinstance(value, (bytes, bytearray, memoryview)):
             event[key] = f"[{len(value)} bytes]"
-        elif isinstance(value, str) and (len(value) > _LONGEST_VALUE or not value.isprintable()):
-            event[key] = _plain(value)
     return event
 
 
@@ -154,4 +156,4 @@ def _render_pairs(_: WrappedLogger, __: str, event: EventDict) -> str:
 
 def _quoted(value: Any) -> str:
     text = value if isinstance(value, str) else f"{value:.4g}" if isinstance(value, float) else str(value)
-    return repr(text) if not text or any(c in text for c in ' "=') else text
+    return repr(text) if not text or _AMBIGUOUS.search(text) else text
