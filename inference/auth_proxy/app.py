@@ -49,7 +49,8 @@ def create_app(collaborators: Collaborators) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    for path, endpoint in _hot_routes(collaborators, app.version).items():
+    hot = _hot_routes(collaborators, app.version)
+    for path, endpoint in hot.items():
         app.router.add_route(path, endpoint, include_in_schema=False)  # type: ignore[arg-type]
     readiness = pages.Readiness(collaborators.backends, collaborators.recorder, collaborators.settings.start_s)
     app.include_router(pages.make_router(readiness))
@@ -64,6 +65,7 @@ def create_app(collaborators: Collaborators) -> FastAPI:
         metrics=collaborators.metrics,
         body_limit=collaborators.settings.body_limit,
         allowed_hosts=collaborators.settings.allowed_hosts,
+        hot=hot,
     )
     openapi.install(app, embedded_issuer=isinstance(collaborators.verifier, EmbeddedIssuer))
     return app

@@ -8,6 +8,7 @@ health probes one line in the log.
 import logging
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -77,8 +78,11 @@ class Guard:
         metrics: Metrics,
         body_limit: int,
         allowed_hosts: tuple[str, ...] = (),
+        hot: Mapping[str, ASGIApp] | None = None,
     ) -> None:
+        """Guard an application; what `hot` has for a path answers it, past the application's own layers."""
         self._app = app
+        self._hot = hot or {}
         self._verifier = verifier
         self._limits = limits
         self._metrics = metrics
@@ -107,7 +111,7 @@ class Guard:
 
         try:
             await self._admit(scope, visit)
-            await self._app(scope, receive, answer)
+            await self._hot.get(scope["path"], self._app)(scope, receive, answer)
         except Exception as error:
             if visit.status:
                 self._log.error("answer_broke_off", exc_info=True)

@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
+from functools import partial
 
 from inference.auth_proxy.metrics import Metrics
 from product_classifier.errors import NotDurable, ObjectExists, StoreError
@@ -44,7 +45,7 @@ class Recorder:
         self._waiting = 0
         self._away = False
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="recorder")
-        self._tasks: set[asyncio.Task[Kept]] = set()
+        self._writes: set[asyncio.Future[Kept]] = set()
         self._log = get_logger()
 
     async def keep(self, entries: Sequence[Entry]) -> Kept:
@@ -54,12 +55,12 @@ class Recorder:
             self._log.error("prediction_record_lost", keys=[e.key for e in entries][:3], reason="backlog is full")
             self._metrics.recorded(Kept.LOST)
             return Kept.LOST
-        self._waiting += size
-        task = asyncio.create_task(self._write(list(entries), size))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        done, _ = await asyncio.wait([task], timeout=self._deadline_s)
-        return task.result() if done else Kept.PENDING
+        write = asyncio.get_running_loop().run_in_executor(self._writers, self._store_or_journal, list(entries))
+        self._count(size)
+        self._writes.add(write)
+        write.add_done_callback(partial(self._written, size))
+        done, _ = await asyncio.wait([write], timeout=self._deadline_s)
+        return write.result() if done else Kept.PENDING
 
     async def reachable(self) -> bool:
         """Tell whether the store answers."""
@@ -79,8 +80,8 @@ class Recorder:
 
     async def close(self) -> None:
         """Finish the writes in progress; the journal keeps the rest for the next start."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=self._deadline_s * 8)
+        if self._writes:
+            await asyncio.wait(self._writes, timeout=self._deadline_s * 8)
         self._writers.shutdown(wait=False, cancel_futures=True)
         self._journal.close()
 
@@ -102,13 +103,13 @@ class Recorder:
             self._away = False
             self._log.info("journal_drained", segment=segment.name)
 
-    async def _write(self, entries: list[Entry], size: int) -> Kept:
+    def _written(self, size: int, write: "asyncio.Future[Kept]") -> None:
+        self._writes.discard(write)
+        self._count(-size)
+
+    def _count(self, size: int) -> None:
+        self._waiting += size
         self._metrics.records_waiting.set(self._waiting)
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._writers, self._store_or_journal, entries)
-        finally:
-            self._waiting -= size
-            self._metrics.records_waiting.set(self._waiting)
 
     def _store_or_journal(self, entries: list[Entry]) -> Kept:
         outcome = self._try_store(entries) or self._try_journal(entries)

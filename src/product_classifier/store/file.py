@@ -49,14 +49,11 @@ class FileStore:
     def put(self, key: str, data: bytes, *, only_if_absent: bool = False) -> None:
         """Write an object durably."""
         path = self._path(key)
-        with _translated("writing", key), self._written(data) as new:
-            self._make_folder(path.parent)
-            if only_if_absent:
-                _link(new, path, key)
-            else:
-                with self._locked(key):
-                    new.replace(path)
-            _sync(path.parent)
+        with _translated("writing", key):
+            if only_if_absent and os.path.isfile(path):  # noqa: PTH113 - on the path of every prediction
+                raise ObjectExists(f"object {key!r} is already there")
+            with self._written(data) as new:
+                self._place(new, path, key, only_if_absent=only_if_absent)
 
     def replace_if(self, key: str, data: bytes, etag: str) -> ObjectInfo:
         """Replace an object that nobody changed since `etag` was read."""
@@ -134,6 +131,17 @@ class FileStore:
         with (self._locks / f"{stripe:02}").open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+    def _place(self, new: Path, path: Path, key: str, *, only_if_absent: bool) -> None:
+        folder = path.parent
+        if not os.path.isdir(folder):  # noqa: PTH112 - on the path of every prediction
+            self._make_folder(folder)
+        if only_if_absent:
+            _link(new, path, key)
+        else:
+            with self._locked(key):
+                new.replace(path)
+        _sync(folder)
 
     def _make_folder(self, folder: Path) -> None:
         """Create a folder and sync the parent of each new level, else a power cut could take a whole new day."""
