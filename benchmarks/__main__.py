@@ -39,11 +39,12 @@ def _measure(rows: Sequence[str], *, whole: bool) -> int:
     about = machine.describe() | {"started": datetime.now(UTC).isoformat(timespec="minutes"), "commit": _commit()}
     results = RESULTS if whole else KEPT / "results"
     failed = 0
-    with machine.pinned(machine.ALL):
+    with machine.pinned(machine.ALL), tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        # Deleted when all is measured: ext4 searches long for inodes where thousands of files were deleted just before.
         for row in rows:
             sys.stderr.write(f"{row}: {ROWS[row].metric} … ")
             sys.stderr.flush()
-            found = _one(row)
+            found = _one(row, Path(folder) / row)
             failed += "error" in found
             _keep(results / f"{row}.json", {"row": row, "machine": about, **found})
             sys.stderr.write(f"{found['seconds']:.0f} s\n{report.verdict(row, found)}\n")
@@ -52,18 +53,18 @@ def _measure(rows: Sequence[str], *, whole: bool) -> int:
     return failed
 
 
-def _one(row: str) -> dict[str, Any]:
+def _one(row: str, folder: Path) -> dict[str, Any]:
     began = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix=f"bench-{row}-") as folder:
-        try:
-            measure = import_module(f"benchmarks.rows.{ROWS[row].module}").measure
-            with machine.pinned(machine.GENERATOR):
-                outcome = measure(Path(folder)).to_json()
-        except Exception as error:  # noqa: BLE001 - the other rows are still to be measured
-            logs = KEPT / "logs" / row
-            shutil.rmtree(logs, ignore_errors=True)
-            shutil.copytree(folder, logs, ignore=lambda _, names: [name for name in names if not name.endswith(".log")])
-            outcome = {"error": f"{type(error).__name__}: {error}", "at": traceback.format_exc(limit=-3)}
+    folder.mkdir()
+    try:
+        measure = import_module(f"benchmarks.rows.{ROWS[row].module}").measure
+        with machine.pinned(machine.GENERATOR):
+            outcome = measure(folder).to_json()
+    except Exception as error:  # noqa: BLE001 - the other rows are still to be measured
+        logs = KEPT / "logs" / row
+        shutil.rmtree(logs, ignore_errors=True)
+        shutil.copytree(folder, logs, ignore=lambda _, names: [name for name in names if not name.endswith(".log")])
+        outcome = {"error": f"{type(error).__name__}: {error}", "at": traceback.format_exc(limit=-3)}
     return {"command": f"make bench ROW={row}", "seconds": time.perf_counter() - began, **outcome}
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 SEED = 27
 SIDE = 500
 """Pixels of a photo's side, as in the challenge's files."""
+DRAWN = 300
+"""How many photos look different."""
 SIZE = 224
 """What the image model sees of it."""
 TRAINED_ON = 3000
@@ -52,8 +54,8 @@ def products(count: int, first: int = 0) -> list[Product]:
 
 @cache
 def photos(count: int) -> tuple[bytes, ...]:
-    """Return JPEG photos of 500 by 500 pixels, about 40 kB each."""
-    return tuple(_large(number) for number in range(count))
+    """Return JPEG photos of 500 by 500 pixels, about 40 kB each; no two are the same file."""
+    return tuple(_numbered(_large(number % DRAWN), number) for number in range(count))
 
 
 def small_photo() -> bytes:
@@ -62,6 +64,13 @@ def small_photo() -> bytes:
     return encoded.tobytes()
 
 
+def _numbered(photo: bytes, number: int) -> bytes:
+    """Put a comment into a JPEG file: what has been stored once would not be stored again."""
+    comment = b"%08d" % number
+    return photo[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2) + comment + photo[2:]
+
+
+@cache
 def _large(number: int) -> bytes:
     random = np.random.default_rng([SEED, number])
     code = offer(SEED, number, 10**6).code
