@@ -9,6 +9,8 @@ from inference.local.settings import Settings
 
 HOST = "127.0.0.1"
 
+BEHIND_THE_GATEWAY = ("nice", "-n", "5")
+"""When cores are short, the gateway comes before the models: it is what tells people at once that there is no place."""
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """Numerical libraries would otherwise start a thread per core in every process."""
 
@@ -104,6 +106,6 @@ def _model(name: str, settings: Settings, http_port: int, grpc_port: int, **envi
         "http_port": http_port,
         "grpc_port": grpc_port,
     }
-    command = (sys.executable, "-m", f"inference.{name.replace('-', '_')}")
+    command = (*BEHIND_THE_GATEWAY, sys.executable, "-m", f"inference.{name.replace('-', '_')}")
     flags = (word for option, value in options.items() for word in (f"--{option}", str(value)))
     return Service(name, (*command, *flags), {"http": http_port, "grpc": grpc_port}, ONE_THREAD | environment)
