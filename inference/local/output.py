@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -14,11 +15,16 @@ LONGEST_LINE = 100_000
 
 
 class Screen:
-    """Collects the bytes of each process into lines and puts its name before those that lack it."""
+    """Collects the bytes of each process into lines and puts its name before those that lack it.
 
-    def __init__(self, *, as_json: bool, to: TextIO | None = None) -> None:
+    While it is `taken`, by a training that draws its progress, lines are kept and come before the first one after that.
+    """
+
+    def __init__(self, *, as_json: bool, to: TextIO | None = None, taken: Callable[[], bool] = lambda: False) -> None:
         self._as_json = as_json
         self._to = to or sys.stdout
+        self._taken = taken
+        self._kept: list[str] = []
         self._begun: dict[str, bytes] = {}
 
     def write(self, service: str, data: bytes) -> None:
@@ -37,10 +43,12 @@ class Screen:
 
     def _line(self, service: str, line: bytes) -> None:
         if line:
-            self._to.write(
-                (line if OUR_LINE.match(line) else self._named(service, line)).decode(errors="replace") + "\n"
-            )
+            whole = line if OUR_LINE.match(line) else self._named(service, line)
+            self._kept.append(whole.decode(errors="replace") + "\n")
+        if self._kept and not self._taken():
+            self._to.write("".join(self._kept))
             self._to.flush()
+            self._kept.clear()
 
     def _named(self, service: str, line: bytes) -> bytes:
         now = datetime.now(UTC)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from inference.local.occupancy import check_ports, only_run
 from inference.local.output import Screen
-from inference.local.preparation import prepare
+from inference.local.preparation import NotPrepared, Training, first_training, make_accounts
 from inference.local.readiness import announce, wait_until_ready
 from inference.local.services import Service, services
 from inference.local.settings import Settings
@@ -35,8 +35,10 @@ def run() -> int:
         with only_run(settings.state_dir.resolve(), f"process {os.getpid()}, port {settings.port}"):
             planned = services(settings)
             check_ports(planned)
-            prepare(settings)
-            return _serve(settings, planned, began_s)
+            with first_training(settings) as training:
+                make_accounts(settings)
+                _serve(settings, planned, training, began_s)
+            return 0
     except ProductClassifierError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
@@ -45,22 +47,35 @@ def run() -> int:
         return INTERRUPTED
 
 
-def _serve(settings: Settings, planned: tuple[Service, ...], began_s: float) -> int:
+def _serve(settings: Settings, planned: tuple[Service, ...], training: Training, began_s: float) -> None:
+    """Serve until told to stop; the services start while the first release is still being trained."""
     state_dir = settings.state_dir.resolve()
-    screen = Screen(as_json=settings.log_format.lower() == "json")
+    screen = Screen(as_json=settings.log_format.lower() == "json", taken=lambda: not training.over)
     supervision = Supervision(planned, state_dir, screen)
-
-    failed = threading.Event()
+    troubles: list[NotPrepared] = []
 
     def watch() -> None:
-        if wait_until_ready(settings.port, lambda: supervision.stopping or supervision.given_up is not None):
-            announce(settings, time.monotonic() - began_s)
-        elif not supervision.stopping:
-            failed.set()
+        try:
+            training.wait()
+            _await_readiness(settings, supervision)
+        except NotPrepared as error:
+            troubles.append(error)
             supervision.stop()
+        else:
+            if not supervision.stopping:
+                announce(settings, time.monotonic() - began_s)
 
     threading.Thread(target=watch, daemon=True).start()
     supervision.serve()
-    if failed.is_set():
-        sys.stderr.write(f"error: {supervision.given_up} does not start; its log is in {state_dir}/logs\n")
-    return int(failed.is_set())
+    if training.interrupted:
+        raise KeyboardInterrupt
+    if troubles:
+        raise troubles[0]
+
+
+def _await_readiness(settings: Settings, supervision: Supervision) -> None:
+    """Return when predictions can be answered, or the end has begun; raise when they never will be."""
+    ready = wait_until_ready(settings.port, lambda: supervision.stopping or supervision.given_up is not None)
+    if not ready and not supervision.stopping:
+        log = f"{settings.state_dir.resolve()}/logs"
+        raise NotPrepared(f"{supervision.given_up} does not start; its log is in {log}")

@@ -108,4 +108,6 @@ def _model(name: str, settings: Settings, http_port: int, grpc_port: int, **envi
     }
     command = (*BEHIND_THE_GATEWAY, sys.executable, "-m", f"inference.{name.replace('-', '_')}")
     flags = (word for option, value in options.items() for word in (f"--{option}", str(value)))
-    return Service(name, (*command, *flags), {"http": http_port, "grpc": grpc_port}, ONE_THREAD | environment)
+    return Service(
+        name, (*command, *flags, "--wait_for_release"), {"http": http_port, "grpc": grpc_port}, ONE_THREAD | environment
+    )

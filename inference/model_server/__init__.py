@@ -35,11 +35,11 @@ def serve(service: str, make: Callable[[Flags], "Sequence[ProductModel[Any]]"], 
     log = get_logger()
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its core logs in lines of its own, beside ours
     try:
-        if flags.wait_for_release and is_empty(flags.model_dir, flags.release) and not wait_for_release(flags):
-            return 0
         import_sdk()
         from inference.model_server.server import Server  # noqa: PLC0415 - see above
 
+        if flags.wait_for_release and is_empty(flags.model_dir, flags.release) and not wait_for_release(flags):
+            return 0
         server = Server(flags, started)
         server.bind()
         server.add(make(flags))

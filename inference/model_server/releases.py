@@ -163,8 +163,13 @@ def locate(model_dir: Path, release: str = "") -> tuple[Path, str]:
 
 
 def is_empty(model_dir: Path, release: str) -> bool:
-    """Tell whether no release was ever put here, nor one named that should be."""
-    return not release and not (model_dir.is_dir() and any(model_dir.iterdir()))
+    """Tell whether no release was ever put into service here, nor one named that should be.
+
+    Whoever promotes the first one writes it first, and the pointer to it last.
+    """
+    if release or not model_dir.is_dir():
+        return not release
+    return all(one.name.startswith(".") or (one / "release.json").is_file() for one in model_dir.iterdir())
 
 
 def _checked(name: str, where: str) -> str:

@@ -20,6 +20,9 @@ from product_classifier.errors import ModelUnavailable
 from product_classifier.observability import get_logger, use_request_id
 
 LIVE = frozenset({"/", "/v2/health/live"})
+SOON_S = 0.2
+"""How often a folder without a release is looked at; somebody may be waiting for the first answer."""
+
 log = get_logger()
 
 
@@ -46,7 +49,7 @@ async def _wait(flags: Flags) -> bool:
 
 async def _appearance(flags: Flags) -> None:
     while is_empty(flags.model_dir, flags.release):  # noqa: ASYNC110 - a folder tells nobody that it changed
-        await asyncio.sleep(flags.poll_s)
+        await asyncio.sleep(min(flags.poll_s, SOON_S))
 
 
 class _Server(uvicorn.Server):

@@ -238,11 +238,13 @@ def test_a_server_without_a_release_waits_alive_and_serves_the_first_that_comes(
         wait_until_alive(server)
         ready = httpx.get(f"{server.url}/v2/health/ready")
         asked = httpx.post(server.infer, json={"inputs": QUESTION["inputs"][:1]})
-        shutil.copytree(releases[0].path, tmp_path / releases[0].id)
-        (tmp_path / releases[0].id).rename(folder)
+        shutil.copytree(releases[0].path, folder / releases[0].id)
+        time.sleep(0.5)  # longer than it looks away: a release without a pointer is not in service yet
+        waits = httpx.get(f"{server.url}/v2/health/ready").status_code
+        (folder / "champion").write_text(releases[0].id)
         wait_until_ready(server)
 
-        assert (503, 503, "unavailable") == (ready.status_code, asked.status_code, asked.json()["kind"])
+        assert (503, 503, 503, "unavailable") == (ready.status_code, asked.status_code, waits, asked.json()["kind"])
         assert "text-predictor has no release yet" in asked.json()["error"]
         assert releases[0].id == in_service(server)["release"]
     finally:

@@ -45,3 +45,14 @@ def test_a_line_without_end_is_cut() -> None:
     Screen(as_json=False, to=shown).write("a", b"x" * (LONGEST_LINE + 1))
 
     assert 1 == shown.getvalue().count("\n")
+
+
+def test_while_somebody_draws_on_it_lines_wait_in_their_order() -> None:
+    shown, drawing = io.StringIO(), [True]
+    screen = Screen(as_json=False, to=shown, taken=lambda: bool(drawing))
+    screen.write("a", b"first\n")
+    before = shown.getvalue()
+    drawing.clear()
+    screen.write("b", b"second\n")
+
+    assert ("", ["first", "second"]) == (before, [line.split()[-1] for line in shown.getvalue().splitlines()])
