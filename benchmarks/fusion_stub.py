@@ -1,9 +1,12 @@
-"""The cheapest server that answers like the fusion: python -m benchmarks.fusion_stub PORT."""
+"""The cheapest server that answers like the fusion: python -m benchmarks.fusion_stub PORT [SOCKET]."""
 
+import asyncio
 import sys
+from typing import Any
 
 import numpy as np
 import uvicorn
+import uvloop
 from starlette.types import Receive, Scope, Send
 
 from inference.model_server.rest_codec import write_v2
@@ -40,9 +43,16 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+async def serve(port: int, path: str | None = None) -> None:
+    """Listen on a port, and on a unix socket if there is one."""
+    quiet: dict[str, Any] = {"access_log": False, "log_level": "warning", "lifespan": "off"}
+    places: list[dict[str, Any]] = [{"host": "127.0.0.1", "port": port}, *([{"uds": path}] if path else [])]
+    configs = [uvicorn.Config(application, **place, **quiet) for place in places]
+    await asyncio.gather(*(uvicorn.Server(config).serve() for config in configs))
+
+
 BODY, SIZE = reply()
 
 if __name__ == "__main__":
-    uvicorn.run(
-        application, host="127.0.0.1", port=int(sys.argv[1]), access_log=False, log_level="warning", lifespan="off"
-    )
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(int(sys.argv[1]), *sys.argv[2:]))

@@ -30,5 +30,6 @@ ROWS: Mapping[str, Row] = {
     "P14": Row("durable acknowledgement of a correction, p99 at 200/s", "≤ 15 ms", "p14_feedback"),
     "P15": Row("`make run` to the first prediction; cost of the steps", "≤ 60 s, flat", "p15_make_run"),
     "collocated": Row("one process instead of three, same API", "measured beside P4 and P5", "collocated"),
+    "clients": Row("how one server asks another: clients and transports", "the cheapest is used", "clients"),
     "scaling": Row("requests per second over processes; batches", "a curve", "scaling"),
 }

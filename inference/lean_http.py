@@ -48,7 +48,7 @@ class Client:
         self._named = f" HTTP/1.1\r\nHost: {address.netloc}\r\n"
         self._keep_s = keep_s
         self._free = asyncio.Semaphore(connections)
-        self._idle: list[_Line] = []
+        self._idle: list[Line] = []
 
     async def ask(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """Send a request and return the whole answer; given up by the caller, the connection is closed.
@@ -71,7 +71,7 @@ class Client:
         while self._idle:
             self._idle.pop().close()
 
-    async def _exchange(self, line: "_Line", head: bytes, body: bytes) -> Reply:
+    async def _exchange(self, line: "Line", head: bytes, body: bytes) -> Reply:
         try:
             reply = await line.ask(head, body)
         except BaseException:
@@ -81,7 +81,7 @@ class Client:
             self._idle.append(line)
         return reply
 
-    def _kept(self) -> "_Line | None":
+    def _kept(self) -> "Line | None":
         """Return the connection that was used last: those not needed grow old and go."""
         oldest = time.monotonic() - self._keep_s
         while self._idle:
@@ -91,11 +91,11 @@ class Client:
             line.close()
         return None
 
-    async def _connect(self) -> "_Line":
+    async def _connect(self) -> "Line":
         try:
             async with asyncio.timeout(CONNECT_S):
                 loop = asyncio.get_running_loop()
-                _, line = await loop.create_connection(_Line, self._host, self._port, ssl=self._tls)
+                _, line = await loop.create_connection(Line, self._host, self._port, ssl=self._tls)
         except TimeoutError as error:
             raise Unreachable(f"no connection within {CONNECT_S:g} s") from error
         except OSError as error:
@@ -107,7 +107,7 @@ class _Closed(Unreachable):
     """A connection ended before the first byte of an answer."""
 
 
-class _Line(asyncio.Protocol):
+class Line(asyncio.Protocol):
     """One connection, one question at a time."""
 
     def __init__(self) -> None:

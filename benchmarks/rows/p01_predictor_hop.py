@@ -94,11 +94,11 @@ def _over_http(server: Server, request: bytes) -> Callable[[], Measured]:
 
 
 def _over_grpc(server: Server, port: int, model: str, title: str) -> Callable[[], Measured]:
-    request = _grpc_request(model, title)
+    request = grpc_request(model, title)
     return lambda: costing(server, lambda: asyncio.run(_grpc_load(port, request)))
 
 
-def _grpc_request(model: str, title: str) -> bytes:
+def grpc_request(model: str, title: str) -> bytes:
     import_sdk()
     from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb  # noqa: PLC0415 - the SDK is imported in its lean way
 

@@ -3,7 +3,8 @@
 import base64
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -14,6 +15,8 @@ from benchmarks.machine import ALL
 from benchmarks.outcome import Outcome
 from benchmarks.processes import Server, start, stopping
 from benchmarks.stack import free_ports, product
+from benchmarks.timing import ms_per_item
+from product_classifier import release
 
 PROCESSES = (1, 2, 4)
 BATCHES = (1, 4, 16, 64)
@@ -24,6 +27,7 @@ AT_ONCE = 4
 def measure(folder: Path) -> Outcome:
     """Draw both curves."""
     processes = [(float(count), _with(count, folder)) for count in PROCESSES]
+    calls = {name: _together(model) for name, model in _models().items()}
     with product(folder, ALL) as stack:
         batches = [(float(size), _batched(stack.port, stack.token, size)) for size in BATCHES]
     return Outcome(
@@ -38,9 +42,39 @@ def measure(folder: Path) -> Outcome:
                 for count, rate in processes
             ),
             *({"what": f"/predict/batch of {size:g}", "products per second": round(rate, 1)} for size, rate in batches),
+            *(
+                {"what": f"{name} model, {size:g} in one call", "CPU ms per product": round(cost, 3)}
+                for name, costs in calls.items()
+                for size, cost in costs
+            ),
         ],
+        note="What several products in one call of a model save is all that gathering requests into batches could.",
         series={"image predictors": processes, "/predict/batch, text and photo": batches},
     )
+
+
+def _models() -> Mapping[str, Callable[[int], object]]:
+    """Return for each model how to ask it about so many products."""
+    text, _ = release.load_text(materials.release() / "text")
+    image, _ = release.load_image(materials.release() / "image")
+    titles, photos = [one.title for one in materials.products(BATCHES[-1])], materials.photos(BATCHES[-1])
+    return {
+        "text": lambda size: text.probabilities(titles[:size], [""] * size),
+        "image": lambda size: image.probabilities(photos[:size]),
+    }
+
+
+def _together(ask: Callable[[int], object]) -> Sequence[tuple[float, float]]:
+    """Return the cost per product of calls of every size, each about the same number of products."""
+
+    def all_of_them(size: int) -> None:
+        for _ in range(BATCHES[-1] // size):
+            ask(size)
+
+    all_of_them(1)
+    return [
+        (float(size), min(ms_per_item(partial(all_of_them, size), BATCHES[-1]) for _ in range(5))) for size in BATCHES
+    ]
 
 
 def _with(count: int, folder: Path) -> float:
