@@ -59,7 +59,7 @@ class TextFeatures:
 
     def indices_counts(self, text: str) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the buckets a normalised text falls into, ascending, and how often."""
-        buckets, counts = self._counted([text])
+        buckets, counts = self.counted([text])
         return buckets.astype(np.int64), counts
 
     def matrix(self, texts: Sequence[str]) -> Any:
@@ -67,17 +67,17 @@ class TextFeatures:
         from scipy.sparse import csr_matrix  # noqa: PLC0415 - only training has scipy
 
         columns, values, lengths = [np.zeros(0, np.int32)], [np.zeros(0, np.float32)], [np.zeros(1, np.int64)]
-        for batch in _batches(texts):
-            keys, counts = self._counted(batch)
+        for page in pages(texts):
+            keys, counts = self.counted(page)
             columns.append((keys % self.buckets).astype(np.int32))
             values.append(1 + np.log(counts))
-            lengths.append(np.bincount(keys // self.buckets, minlength=len(batch)))
+            lengths.append(np.bincount(keys // self.buckets, minlength=len(page)))
         return csr_matrix(
             (np.concatenate(values), np.concatenate(columns), np.cumsum(np.concatenate(lengths))),
             shape=(len(texts), self.buckets),
         )
 
-    def _counted(self, texts: Sequence[str]) -> tuple[Keys, NDArray[np.float32]]:
+    def counted(self, texts: Sequence[str]) -> tuple[Keys, NDArray[np.float32]]:
         """Return the key `row * buckets + bucket` of all that is found, ascending, and how often it is found."""
         keys = np.sort(self._keys(_Page.of(texts)))
         if not len(keys):
@@ -88,6 +88,11 @@ class TextFeatures:
         counts = np.full(len(first), len(keys) - first[-1], np.float32)
         counts[:-1] = first[1:] - first[:-1]
         return keys[first], counts
+
+    def starts(self, keys: Keys, rows: int) -> Places:
+        """Return where the views of each row begin among ascending keys, and where the last one ends."""
+        edges = np.arange(rows)[:, None] * self.buckets + self.views[:-1]
+        return np.append(np.searchsorted(keys, edges.ravel().astype(keys.dtype)), len(keys))
 
     def _keys(self, page: "_Page") -> Keys:
         small = (page.texts * self.buckets) <= 2**32
@@ -164,7 +169,7 @@ class _Page:
         return cls(len(texts), points, points <= 32, rows, titles[rows] - np.arange(len(points)))
 
 
-def _batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+def pages(texts: Sequence[str]) -> Iterator[Sequence[str]]:
     """Cut into pages that fit the tables of powers, and the cache of a processor."""
     first = size = 0
     for row, text in enumerate(texts):

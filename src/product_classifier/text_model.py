@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -13,7 +14,7 @@ from product_classifier.arrays import read_arrays, read_json, write_arrays, writ
 from product_classifier.categories import CODES
 from product_classifier.errors import BundleRefused
 from product_classifier.text import normalise
-from product_classifier.text_features import TextFeatures
+from product_classifier.text_features import TextFeatures, pages
 
 Floats = NDArray[np.float32]
 LEAST = np.float32(-80)
@@ -89,22 +90,34 @@ class HashedLinear(TextModel):
 
     def margins(self, texts: Sequence[str]) -> Floats:
         """Return how much speaks for each category; a text of unknown words has the bias alone."""
+        parts = [self._margins_of(page) for page in pages(texts)]
+        return np.concatenate(parts) if len(parts) != 1 else parts[0]
+
+    def _margins_of(self, texts: Sequence[str]) -> Floats:
         found = np.tile(self.bias, (len(texts), 1))
-        for row, text in enumerate(texts):
-            indices, counts = self.features.indices_counts(text)
-            terms = 1 + np.log(counts)
-            found[row] += (terms / self._lengths(indices, terms)) @ self.table.take(indices, axis=0)
+        keys, counts = self.features.counted(texts)
+        starts = self.features.starts(keys, len(texts))
+        buckets = (keys % self.features.buckets).astype(np.intp)
+        weights = self._weights(buckets, counts, starts)
+        edges = starts[:: len(self.features.views) - 1].tolist()
+        for row, (start, end) in enumerate(pairwise(edges)):
+            found[row] += weights[start:end] @ self.table.take(buckets[start:end], axis=0)
         return found
 
     def classify(self, texts: list[str]) -> Floats:
         return softmax(soften(self.margins(texts)))
 
-    def _lengths(self, indices: NDArray[np.int64], terms: Floats) -> Floats:
-        """Return for each term the length of the view it belongs to."""
-        starts = np.searchsorted(indices, self.features.views)
-        squares = np.concatenate(([0.0], np.cumsum((terms * self.idf[indices]) ** 2, dtype=np.float64)))
-        lengths = np.sqrt(np.maximum(np.diff(squares[starts]), 1e-12))
-        return np.repeat(lengths, np.diff(starts)).astype(np.float32)
+    def _weights(self, buckets: NDArray[np.intp], counts: Floats, starts: NDArray[np.intp]) -> Floats:
+        """Return for each term what it counts within the view it belongs to, whose length becomes one."""
+        terms = 1 + np.log(counts)
+        if not len(terms):
+            return terms
+        squares = (terms * self.idf[buckets]).astype(np.float64) ** 2
+        sizes = starts[1:] - starts[:-1]
+        filled = sizes > 0  # what is empty has no sum
+        lengths = np.sqrt(np.maximum(np.add.reduceat(squares, starts[:-1][filled]), 1e-12))
+        shares: Floats = (terms / np.repeat(lengths, sizes[filled])).astype(np.float32)
+        return shares
 
     def save(self, folder: Path) -> None:
         settings = {"type": self.TYPE, "codes": list(self.codes), "features": self.features.to_json()}
