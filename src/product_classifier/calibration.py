@@ -10,6 +10,9 @@ Floats = NDArray[np.floating]
 _GOLDEN = (5**0.5 - 1) / 2
 _USUAL, _SPREAD = np.array([2.2, 5.0]), np.array([0.3, 3.0])
 """Logarithm of the factor, and the offset, that margins of a text model usually want, and how far they differ."""
+_USUAL_DOUBT, _SPREAD_OF_DOUBT = np.array([0.0, -2.5]), np.array([0.5, 1.5])
+"""The same for the factor and the doubt that fused opinions want; the doubt as a logistic share of the most."""
+_MOST_DOUBT = 0.3
 
 
 def fit_scale(logits: Floats, labels: NDArray[np.integer], lowest: float = 0.05, highest: float = 50.0) -> float:
@@ -51,6 +54,31 @@ def fit_margins(margins: Floats, labels: NDArray[np.integer]) -> tuple[float, fl
 
     found = minimize(loss, _USUAL, jac=True, method="L-BFGS-B", options={"ftol": 1e-14, "gtol": 1e-9}).x
     return float(np.exp(found[0])), float(found[1])
+
+
+def fit_doubt(logits: Floats, labels: NDArray[np.integer]) -> tuple[float, float]:
+    """Return the factor on `logits` `[n, classes]`, and the share that then goes to all classes alike.
+
+    Some labels are wrong whatever a product looks like. Without that share the factor would have to soften every answer
+    so that the few confident misses cost less. As in `fit_margins`, few labels are not believed entirely.
+    """
+    if not len(labels):
+        return 1.0, 0.0
+    values, rows = logits.astype(np.float64), np.arange(len(labels))
+
+    def loss(point: NDArray[np.float64]) -> float:
+        factor, doubt = np.exp(point[0]), _doubt(point[1])
+        raised = np.exp(factor * (values - values.max(axis=1, keepdims=True)))
+        right = (1 - doubt) * raised[rows, labels] / raised.sum(axis=1) + doubt / values.shape[1]
+        astray = (point - _USUAL_DOUBT) / _SPREAD_OF_DOUBT
+        return float(astray @ astray) / 2 - float(np.log(right).sum())
+
+    found = minimize(loss, _USUAL_DOUBT, method="L-BFGS-B", bounds=((-3, 3), (-12, 12))).x
+    return float(np.exp(found[0])), _doubt(found[1])
+
+
+def _doubt(point: float) -> float:
+    return float(_MOST_DOUBT / (1 + np.exp(-point)))
 
 
 def log_loss(logits: Floats, labels: NDArray[np.integer]) -> float:

@@ -1,10 +1,11 @@
 """The fusion model: two opinions, or one of them, to one answer.
 
 With both, the answer is a weighted product of the two, softmax(a_c log text_c + b_c log image_c + bias_c), with one
-weight per category and modality. With one, that modality's own calibration (a sharpness and a bias) applies.
+weight per category and modality. With one, that modality's own calibration (a sharpness and a bias) applies. A share of
+every answer, the doubt, goes to all categories alike: some labels are wrong however clear a product is.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -36,24 +37,26 @@ class FusionModel:
     text_only_bias: Floats
     image_only_weight: Floats
     image_only_bias: Floats
+    doubts: Floats = field(default_factory=lambda: np.zeros(3, np.float32))
+    """With both, with text alone, with a photo alone."""
     codes: tuple[int, ...] = CODES
 
     def combine(self, text: Floats, image: Floats, has_text: Flags, has_image: Flags) -> Floats:
         """Return probabilities `[n, classes]`; rows of an absent modality are ignored, whatever they hold."""
         if neither := np.flatnonzero(~(has_text | has_image)).tolist():
             raise ValueError(f"products {neither[:5]} have neither text nor image")
-        logits = np.empty(text.shape, np.float32)
-        for rows, combined in (
-            (has_text & has_image, self._both),
-            (has_text & ~has_image, self._text_only),
-            (has_image & ~has_text, self._image_only),
+        answers = np.empty(text.shape, np.float32)
+        for rows, combined, doubt in (
+            (has_text & has_image, self._both, self.doubts[0]),
+            (has_text & ~has_image, self._text_only, self.doubts[1]),
+            (has_image & ~has_text, self._image_only, self.doubts[2]),
         ):
             count = np.count_nonzero(rows)
             if count == len(rows):  # the rule, and half of the time
-                return softmax(combined(text, image))
+                return _doubting(softmax(combined(text, image)), doubt)
             if count:
-                logits[rows] = combined(text[rows], image[rows])
-        return softmax(logits)
+                answers[rows] = _doubting(softmax(combined(text[rows], image[rows])), doubt)
+        return answers
 
     def _both(self, text: Floats, image: Floats) -> Floats:
         return self.text_weight * _logarithms(text) + self.image_weight * _logarithms(image) + self.bias
@@ -67,7 +70,8 @@ class FusionModel:
     def save(self, folder: Path) -> None:
         """Write the model's file into an existing folder."""
         weights = {name: getattr(self, name).astype(float).round(9).tolist() for name in _WEIGHTS}
-        write_json(folder / "model.json", {"type": self.TYPE, "codes": list(self.codes), **weights})
+        doubts = self.doubts.astype(float).round(9).tolist()
+        write_json(folder / "model.json", {"type": self.TYPE, "codes": list(self.codes), **weights, "doubts": doubts})
 
     @classmethod
     def load(cls, folder: Path) -> "FusionModel":
@@ -80,7 +84,11 @@ class FusionModel:
         if settings.get("type") != cls.TYPE:
             raise BundleRefused(f"model.json: type is {settings.get('type')!r}, not {cls.TYPE!r}")
         codes = codes_of(settings)
-        return cls(**{name: _weights(settings, name, len(codes)) for name in _WEIGHTS}, codes=codes)
+        doubts = _weights({"doubts": [0.0] * 3} | settings, "doubts", 3)  # older releases have none
+        if doubts.min() < 0 or doubts.max() >= 1:
+            raise BundleRefused(f"model.json: doubts are not shares: {doubts.tolist()}")
+        weights = {name: _weights(settings, name, len(codes)) for name in _WEIGHTS}
+        return cls(**weights, doubts=doubts, codes=codes)
 
     @classmethod
     def neutral(cls) -> "FusionModel":
@@ -89,12 +97,17 @@ class FusionModel:
         return cls(ones, ones, zeros, ones, zeros, ones, zeros)
 
 
-_WEIGHTS = tuple(one.name for one in fields(FusionModel) if one.name != "codes")
+_WEIGHTS = tuple(one.name for one in fields(FusionModel) if one.name not in {"doubts", "codes"})
 
 
 def log_probabilities(probabilities: Floats, present: Flags) -> Floats:
     """Return log probabilities, floored; rows that are not present count as uniform."""
     return _logarithms(np.where(present[:, None], probabilities, 1.0 / probabilities.shape[1]))
+
+
+def _doubting(probabilities: Floats, doubt: np.float32) -> Floats:
+    shared: Floats = (1 - doubt) * probabilities + doubt / probabilities.shape[1]
+    return shared
 
 
 def _logarithms(probabilities: Floats) -> Floats:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from product_classifier.calibration import log_loss
+from product_classifier.calibration import fit_doubt, log_loss
 from product_classifier.categories import CODES
 from product_classifier.fusion import Flags, Floats, FusionModel, log_probabilities
 from product_classifier.metrics import weighted_f1
@@ -23,10 +23,11 @@ _FEWEST = 20
 
 @dataclass(frozen=True)
 class _Weights:
-    """A weight per modality and category `[modalities, classes]`, and a bias `[classes]`."""
+    """A weight per modality and category `[modalities, classes]`, a bias `[classes]`, and the doubt."""
 
     slopes: NDArray[np.float64]
     bias: NDArray[np.float64]
+    doubt: float = 0.0
 
     def logits(self, evidence: NDArray[np.float64]) -> NDArray[np.float64]:
         """Combine log probabilities `[modalities, n, classes]`."""
@@ -42,7 +43,8 @@ def fit_fusion(text: Floats, image: Floats, has_text: Flags, has_image: Flags, l
     spoken = _fit_safely(words[None, has_text], labels[has_text])
     shown = _fit_safely(photos[None, has_image], labels[has_image])
     parts = (*joint.slopes, joint.bias, spoken.slopes[0], spoken.bias, shown.slopes[0], shown.bias)
-    return FusionModel(*(part.astype(np.float32) for part in parts))
+    doubts = np.array([joint.doubt, spoken.doubt, shown.doubt])
+    return FusionModel(*(part.astype(np.float32) for part in (*parts, doubts)))
 
 
 def _fit_safely(opinions: Floats, labels: Labels) -> _Weights:
@@ -59,20 +61,34 @@ def _fit_safely(opinions: Floats, labels: Labels) -> _Weights:
     best_single = max(singles, key=lambda weights: weighted_f1(weights.logits(evidence), labels))
     bar = weighted_f1(best_single.logits(evidence), labels)
     strength = _choose_strength(evidence, labels)
-    for candidate in (_fit(evidence, labels, strength), _fit(evidence, labels, _STRENGTHS[-1])):
+    for price in (strength, _STRENGTHS[-1]):
+        candidate = _fit(evidence, labels, price)
         if weighted_f1(candidate.logits(evidence), labels) >= bar:
-            return candidate
-    return best_single
+            return _calibrated(candidate, *_foretold(evidence, labels, price))
+    return _calibrated(best_single, best_single.logits(evidence), labels)
+
+
+def _calibrated(weights: _Weights, logits: NDArray[np.float64], labels: Labels) -> _Weights:
+    """Return the weights, as sharp and doubting as `logits` of theirs about `labels` ask for; the order stays."""
+    factor, doubt = fit_doubt(logits, labels)
+    return _Weights(weights.slopes * factor, weights.bias * factor, doubt)
+
+
+def _foretold(evidence: NDArray[np.float64], labels: Labels, strength: float) -> tuple[NDArray[np.float64], Labels]:
+    """Return logits of labels by weights that were not fitted on them, and those labels.
+
+    On what they were fitted on, weights look righter than they are.
+    """
+    folds = list(_folds(len(labels)))
+    fits = [_fit(evidence[:, ~held], labels[~held], strength).logits(evidence[:, held]) for held in folds]
+    return np.concatenate(fits), np.concatenate([labels[held] for held in folds])
 
 
 def _choose_strength(evidence: NDArray[np.float64], labels: Labels) -> float:
     """Return the strength that foretells labels it was not fitted on best."""
 
     def loss(strength: float) -> float:
-        return sum(
-            log_loss(_fit(evidence[:, ~held], labels[~held], strength).logits(evidence[:, held]), labels[held])
-            for held in _folds(len(labels))
-        )
+        return log_loss(*_foretold(evidence, labels, strength))
 
     return min(_STRENGTHS, key=loss)
 

@@ -24,6 +24,18 @@ def test_the_error_of_right_probabilities_is_what_right_probabilities_measure() 
     assert quality.expected_error(probabilities) > quality.expected_error(np.tile(probabilities, (9, 1)))
 
 
+def test_the_difference_of_two_models_is_as_uncertain_as_the_items_they_differ_on() -> None:
+    labels = np.arange(400) % 27
+    right = np.eye(27)[labels]
+    worse = right.copy()
+    worse[::10] = np.roll(worse[::10], 1, axis=1)
+
+    assert (0.0, 0.0) == quality.paired(right, right, labels)
+    mean, error = quality.paired(right, worse, labels)
+    assert mean == pytest.approx(0.1, abs=0.02)
+    assert error == pytest.approx(np.sqrt(0.1 * 0.9 / 400), rel=0.2)
+
+
 def test_near_copies_are_never_on_both_sides() -> None:
     titles = [f"une chaise en bois numéro {row // 2}" for row in range(80)]
     products = pd.DataFrame(

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from product_classifier.categories import CODES
 from product_classifier.errors import BundleRefused
 from product_classifier.fusion import FusionModel
 from product_classifier.fusion_fit import fit_fusion
-from product_classifier.metrics import weighted_f1
+from product_classifier.metrics import score, weighted_f1
 
 CLASSES = len(CODES)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -25,7 +26,8 @@ def opinions(rng: np.random.Generator, labels: np.ndarray, knowledge: float) -> 
 
 def some_model(seed: int) -> FusionModel:
     rng = np.random.default_rng(seed)
-    return FusionModel(*rng.uniform(0.1, 2, (7, CLASSES)).astype(np.float32))
+    weights = rng.uniform(0.1, 2, (7, CLASSES)).astype(np.float32)
+    return FusionModel(*weights, doubts=rng.uniform(0, 0.2, 3).astype(np.float32))
 
 
 def a_batch(seed: int, count: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -136,6 +138,30 @@ def test_nothing_to_fit_on_gives_the_neutral_model() -> None:
     assert np.array_equal(FusionModel.neutral().text_weight, model.text_weight)
 
 
+def test_where_labels_are_wrong_confidence_allows_for_it() -> None:
+    rng = np.random.default_rng(6)
+    labels = rng.integers(0, CLASSES, 3000)
+    text, image = opinions(rng, labels, 6.0), opinions(rng, labels, 3.0)
+    wrong = rng.random(3000) < 0.1
+    labels[wrong] = rng.integers(0, CLASSES, wrong.sum())
+    fitted, judged, yes = slice(0, 600), slice(600, None), np.ones(2400, bool)
+
+    model = fit_fusion(text[fitted], image[fitted], yes[:600], yes[:600], labels[fitted])
+    found = score(model.combine(text[judged], image[judged], yes, yes), labels[judged])
+    assert found.ece < 0.02
+    assert model.doubts[0] == pytest.approx(0.1, abs=0.04)
+
+
+def test_a_release_from_before_doubts_has_none(tmp_path: Path) -> None:
+    model = some_model(5)
+    model.save(tmp_path)
+    saved = json.loads((tmp_path / "model.json").read_text())
+    del saved["doubts"]
+    (tmp_path / "model.json").write_text(json.dumps(saved))
+
+    assert [0, 0, 0] == FusionModel.load(tmp_path).doubts.tolist()
+
+
 def test_a_saved_model_answers_alike(tmp_path: Path) -> None:
     model, batch = some_model(5), a_batch(5)
     model.save(tmp_path)
@@ -153,6 +179,8 @@ def test_a_saved_model_answers_alike(tmp_path: Path) -> None:
         (('"bias": [', '"biased": ['), "bias is missing"),
         (('"bias": [', '"bias": [NaN, '), "NaN is not a finite"),
         (('"bias": [', '"bias": [1e999, '), "bias is not 27 finite"),
+        (('"doubts": [', '"doubts": [0.5, '), "doubts is not 3"),
+        (('"doubts": [', '"doubts": [1, 0, 0], "more": ['), r"doubts are not shares: \[1\.0"),
     ],
 )
 def test_a_wrong_model_file_is_refused(tmp_path: Path, change: tuple[str, str], reason: str) -> None:
