@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -53,9 +54,10 @@ def _train(options: argparse.Namespace, console: Console) -> None:
     from pipelines import local, warm_up  # noqa: PLC0415 - kfp takes seconds, and --help needs none of it
 
     settings = Settings()
-    package = compile_training(settings.state / "training.yaml")
-    raw = options.raw if _elsewhere(options.raw) else str(data.ensure_raw(_data_settings(options)).absolute())
-    arguments = fit(_arguments(options, settings, raw), declared(package))
+    with ThreadPoolExecutor(1) as beside:  # a sample is made by another process
+        raw = beside.submit(_raw, options)
+        package = compile_training(settings.state / "training.yaml")
+    arguments = fit(_arguments(options, settings, raw.result()), declared(package))
     run_id, store = str(arguments.get("run_id", "")), str(arguments["store"])
     with failures.explained(run_id, store), warm_up.tracking(settings.tracking, settings.experiment):
         outcome = local.run(package, arguments, settings.state / "pipeline", console)
@@ -152,6 +154,11 @@ def _share(word: str) -> float:
     if not 0 < share <= 1:
         raise argparse.ArgumentTypeError(f"{word} is not above 0 and at most 1")
     return share
+
+
+def _raw(options: argparse.Namespace) -> str:
+    """Return where the raw files are, made if need be."""
+    return options.raw if _elsewhere(options.raw) else str(data.ensure_raw(_data_settings(options)).absolute())
 
 
 def _elsewhere(raw: str | None) -> bool:
