@@ -13,6 +13,7 @@ from components.promote import history
 from components.promote.releases import ROLLBACKS
 from components.promote.rollout import Rollout
 from components.published import MANIFEST
+from product_classifier.errors import InvalidInput
 from product_classifier.store import ObjectStore
 
 UNDECIDED_S = 24 * 3600
@@ -67,8 +68,11 @@ def _wanted_back(store: ObjectStore, current: str | None) -> Iterator[str]:
         yield promotion.champion
     last = max(store.list(ROLLBACKS), default=None)
     if last is not None:
-        record = json.loads(store.get(last))
-        yield from filter(None, (record["from"], record["to"]))
+        try:
+            record = json.loads(store.get(last))
+            yield from filter(None, (record["from"], record["to"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise InvalidInput(f"object {last!r} does not say what was rolled back; nothing is deleted") from error
 
 
 def _is_undecided(store: ObjectStore, release: str, now: datetime) -> bool:

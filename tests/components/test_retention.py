@@ -14,7 +14,7 @@ from components.promote.history import Promotion
 from components.promote.kserve_rollout import PREDICTORS, KServeRollout
 from components.promote.placement import Placement
 from components.promote.retention import prune
-from product_classifier.errors import ObjectNotFound, RolloutFailed, StoreUnavailable
+from product_classifier.errors import InvalidInput, ObjectNotFound, RolloutFailed, StoreUnavailable
 from tests.fake_kubernetes import FakeKubernetes, fake_kubernetes
 from tests.fakes import FakeStore
 
@@ -97,6 +97,17 @@ def test_both_releases_of_the_last_rollback_stay() -> None:
     prune(store, FakeRollout((B,)), set(), 0, NOW)
 
     assert [B, C] == releases(store)
+
+
+@pytest.mark.parametrize("content", [b"{", b"{}", b"[]"])
+def test_nothing_is_deleted_when_nobody_can_tell_what_may_be_wanted_back(content: bytes) -> None:
+    store = published(A, E)
+    store.put("reports/rollbacks/20300111T000000.json", content)
+
+    with pytest.raises(InvalidInput, match=r"20300111T000000\.json' does not say what was rolled back"):
+        prune(store, FakeRollout((E,)), set(), 0, NOW)
+
+    assert [A, E] == releases(store)
 
 
 @pytest.mark.parametrize(
