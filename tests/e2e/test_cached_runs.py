@@ -1,5 +1,8 @@
 """What a real Kubeflow Pipelines answers from its cache and what it does again; how a failing step finds its run."""
 
+import os
+import subprocess
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -11,7 +14,6 @@ from typing import Any
 import pytest
 
 from components.promote import history
-from pipelines.compile import compile_training
 from pipelines.submit import submit
 from product_classifier.feedback import Label, product_key
 from product_classifier.records import ProductContent
@@ -86,9 +88,10 @@ def runs(client: Any, image: str, product: Product, tmp_path_factory: pytest.Tem
         for path in sorted(Path(folder).rglob("*")):
             if path.is_file():
                 product.store.put(f"{raw}/{path.relative_to(folder).as_posix()}", path.read_bytes())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("components.image.TRAINER", image)
-        package = compile_training(tmp_path_factory.mktemp("package") / "training.yaml")
+    package = tmp_path_factory.mktemp("package") / "training.yaml"
+    # In a process of its own: steps take the name of their image when they are imported, and here they may be already.
+    command = [sys.executable, "-m", "pipelines", "compile", "--output", str(package)]
+    subprocess.run(command, check=True, env=os.environ | {"TRAINER_IMAGE": image})  # noqa: S603 - our own command
     runs, before = Runs(client, product.store, package, raw), set(product.published())
     yield runs
     for release in set(product.published()) - before:
