@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from components.promote.placement import RELEASE, SHADOW
 from components.published import MANIFEST, materialise, publish
 from product_classifier.release import write_release
+from tests.e2e import cluster
 from tests.e2e.asking import asking, mixed
 from tests.e2e.cluster import MODELS, NAMESPACE, STORE, Object, Product, forwarded, get, is_ready, pods, until
 
@@ -27,6 +28,13 @@ from components.cluster_api import ClusterApi
 from components.promote.kserve_rollout import KServeRollout
 KServeRollout(ClusterApi("{NAMESPACE}"), "{STORE}/models").switch(sys.argv[1])
 """
+
+
+@pytest.fixture(scope="module")
+def product() -> Iterator[Product]:
+    """The product by a way of its own: tests before these restart the gateway, and with it goes the way they share."""
+    with cluster.product() as product:
+        yield product
 
 
 @pytest.fixture(scope="module")
