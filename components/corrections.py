@@ -4,33 +4,21 @@ Steps hand over that hash, not a file: Kubeflow Pipelines knows a file by the ru
 every run what follows from the same corrections.
 """
 
-import hashlib
 from pathlib import Path
 
-from product_classifier.errors import InvalidInput, ObjectExists
-from product_classifier.store import ObjectStore, open_store
+from product_classifier.store import ObjectStore, addressed, open_store
 
 
 def keep(store: ObjectStore, table: Path) -> str:
     """Put a table of corrections into the store; return its hash."""
-    content = table.read_bytes()
-    sha256 = hashlib.sha256(content).hexdigest()
-    try:
-        store.put(_key(sha256), content, only_if_absent=True)
-    except ObjectExists:
-        if store.get(_key(sha256)) != content:  # damaged in place: its name says what it must be
-            store.put(_key(sha256), content)
-    return sha256
+    return addressed.keep(store, _key, table.read_bytes())
 
 
 def bring(store: str, sha256: str, table: Path) -> Path | None:
     """Write the corrections of this hash to `table`; None where there are none."""
     if not sha256:
         return None
-    content = open_store(store).get(_key(sha256))
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise InvalidInput(f"object {_key(sha256)!r} was changed: its content has another hash")
-    table.write_bytes(content)
+    table.write_bytes(addressed.read(open_store(store), _key(sha256), sha256))
     return table
 
 

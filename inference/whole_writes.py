@@ -1,7 +1,7 @@
 """One system call for an answer that is written in pieces.
 
 uvicorn writes the head of an answer and its body each with a call of its own, which wakes the reader twice, the first
-time with nothing it can use: a tenth of what a short answer costs either side (`make bench ROW=P2`).
+time with nothing it can use.
 """
 
 import asyncio

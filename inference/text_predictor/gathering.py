@@ -1,7 +1,7 @@
 """Requests that come while others are being answered are answered together by the next call of the model.
 
 Nobody waits for company: a request that comes alone is answered at once, and as many come along as have arrived by the
-time a call can begin. Four titles in one call cost half of what they cost in four (`make bench ROW=scaling`).
+time a call can begin. A title among four in one call costs less than half of one alone (`make bench ROW=scaling`).
 """
 
 import asyncio

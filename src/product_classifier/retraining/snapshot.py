@@ -1,16 +1,15 @@
 """The corrections a run learns from, frozen: the same set gives the same bytes and the same name."""
 
-import hashlib
 from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import AwareDatetime
 
-from product_classifier.errors import InvalidInput, ObjectExists, StoreUnavailable
+from product_classifier.errors import InvalidInput, StoreUnavailable
 from product_classifier.feedback import Label
 from product_classifier.records import Code, ProductContent, Record
 from product_classifier.retraining.records import manifest_key
-from product_classifier.store import ObjectStore
+from product_classifier.store import ObjectStore, addressed
 
 
 class SnapshotItem(Record):
@@ -39,23 +38,13 @@ class Snapshot(Record):
 def freeze(store: ObjectStore, labels: Iterable[Label]) -> str:
     """Write the snapshot if it is not there yet; return its hash."""
     items = tuple(_item(label) for label in sorted(labels, key=lambda label: label.product_key))
-    data = Snapshot(corrections=items).to_json()
-    sha256 = hashlib.sha256(data).hexdigest()
-    try:
-        store.put(manifest_key(sha256), data, only_if_absent=True)
-    except ObjectExists:
-        if store.get(manifest_key(sha256)) != data:  # damaged in place: its name says what it must be
-            store.put(manifest_key(sha256), data)
-    return sha256
+    return addressed.keep(store, manifest_key, Snapshot(corrections=items).to_json())
 
 
 def read_snapshot(store: ObjectStore, sha256: str) -> Snapshot:
     """Read a snapshot; `InvalidInput` when its bytes are not those that were frozen."""
     key = manifest_key(sha256)
-    data = store.get(key)
-    if hashlib.sha256(data).hexdigest() != sha256:
-        msg = f"object {key!r} was changed: its content has another hash"
-        raise InvalidInput(msg)
+    data = addressed.read(store, key, sha256)
     try:
         return Snapshot.from_json(data, key)
     except StoreUnavailable as error:
