@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -52,15 +53,17 @@ def _train(options: argparse.Namespace, console: Console) -> None:
     """Run the compiled pipeline on this machine and put the release into service if it passes the gate."""
     from components import failures  # noqa: PLC0415 - needs what only trainings install
     from pipelines import local, warm_up  # noqa: PLC0415 - kfp takes seconds, and --help needs none of it
+    from pipelines.step_host import AVAILABLE, StepHost  # noqa: PLC0415 - needs what only trainings install
 
     settings = Settings()
-    with ThreadPoolExecutor(1) as beside:  # a sample is made by another process
-        raw = beside.submit(_raw, options)
-        package = compile_training(settings.state / "training.yaml")
-    arguments = fit(_arguments(options, settings, raw.result()), declared(package))
-    run_id, store = str(arguments.get("run_id", "")), str(arguments["store"])
-    with failures.explained(run_id, store), warm_up.tracking(settings.tracking, settings.experiment):
-        outcome = local.run(package, arguments, settings.state / "pipeline", console)
+    with StepHost() if AVAILABLE else nullcontext() as host:
+        with ThreadPoolExecutor(1) as beside:  # a sample is made by another process
+            raw = beside.submit(_raw, options)
+            package = compile_training(settings.state / "training.yaml")
+        arguments = fit(_arguments(options, settings, raw.result()), declared(package))
+        run_id, store = str(arguments.get("run_id", "")), str(arguments["store"])
+        with failures.explained(run_id, store), warm_up.tracking(settings.tracking, settings.experiment):
+            outcome = local.run(package, arguments, settings.state / "pipeline", console, host)
     report.show(outcome, console)
 
 

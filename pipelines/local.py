@@ -25,6 +25,7 @@ from components.failures import EXECUTION
 from pipelines.compile import declared
 from pipelines.parameters import fit
 from pipelines.progress import Narrator
+from pipelines.step_host import StepHost
 from product_classifier.errors import ProductClassifierError
 
 RUNS_KEPT = 5
@@ -44,13 +45,15 @@ class Outcome:
     folder: Path
 
 
-def run(package: Path, arguments: Mapping[str, Any], root: Path, console: Console) -> Outcome:
-    """Run a compiled pipeline; raise `StepFailed` when a step does."""
+def run(
+    package: Path, arguments: Mapping[str, Any], root: Path, console: Console, host: StepHost | None = None
+) -> Outcome:
+    """Run a compiled pipeline, its steps by `host` if there is one; raise `StepFailed` when a step does."""
     arguments = fit(arguments, declared(package))
     folder = _new_folder(root)
     console.file = console.file  # the terminal, also while standard output is the narrator's
     narrator = Narrator(console, folder / "logs")
-    with warnings.catch_warnings(), _environment(folder), _terminated_with_children():
+    with warnings.catch_warnings(), _environment(folder), _hosted(host), _terminated_with_children():
         warnings.simplefilter("ignore")  # kfp warns of every image and limit that means nothing here
         pipeline = _load(package, folder)
         try:
@@ -90,6 +93,22 @@ def _new_folder(root: Path) -> Path:
     (folder / "logs").mkdir(parents=True)
     (folder / "tmp").mkdir()
     return folder
+
+
+@contextmanager
+def _hosted(host: StepHost | None) -> Iterator[None]:
+    """Let the host run what `kfp.local` would start an interpreter for, which it offers no setting for."""
+    from kfp.local import subprocess_task_handler as handler  # noqa: PLC0415 - takes seconds
+
+    if host is None:
+        yield
+        return
+    before = handler.run_local_subprocess
+    handler.run_local_subprocess = host.run
+    try:
+        yield
+    finally:
+        handler.run_local_subprocess = before
 
 
 @contextmanager

@@ -33,6 +33,8 @@ def take(model: dsl.Input[dsl.Model], given: str, fail: str) -> str:
         raise SystemExit(3)
     if fail == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
+    if fail == "orphaned":
+        os.kill(os.getppid(), signal.SIGKILL)
     if fail == "hang":
         Path(model.path, "hanging").write_text(str(os.getpid()))
         time.sleep(60)

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from rich.console import Console
 
 from pipelines.local import RUNS_KEPT, Outcome, StepFailed, run
 from pipelines.parameters import ParameterError
+from pipelines.step_host import AVAILABLE, StepHost
 from tests.pipelines.small_pipeline import small
 
 ROOT = Path(__file__).parents[2]
@@ -25,16 +27,32 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def run_small(package: Path, root: Path, shown: io.StringIO | None = None, **arguments: Any) -> Outcome:
-    return run(package, {"label": "ab", **arguments}, root, Console(file=shown or io.StringIO()))
+@pytest.fixture(params=["by kfp", "by a host"])
+def host(request: pytest.FixtureRequest) -> Iterator[StepHost | None]:
+    """Who starts the processes of the steps."""
+    if request.param == "by kfp":
+        yield None
+        return
+    if not AVAILABLE:
+        pytest.skip("a host forks, which is safe on Linux only")
+    with StepHost(preloaded=("product_classifier.errors", "no_such_module")) as host:
+        yield host
+
+
+def run_small(
+    package: Path, root: Path, shown: io.StringIO | None = None, host: StepHost | None = None, **arguments: Any
+) -> Outcome:
+    return run(package, {"label": "ab", **arguments}, root, Console(file=shown or io.StringIO()), host)
 
 
 def logs(outcome_or_root: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in outcome_or_root.rglob("*.log")}
 
 
-def test_the_steps_run_in_order_and_hand_over_values_and_artifacts(package: Path, tmp_path: Path) -> None:
-    outcome = run_small(package, tmp_path, times=3)
+def test_the_steps_run_in_order_and_hand_over_values_and_artifacts(
+    package: Path, tmp_path: Path, host: StepHost | None
+) -> None:
+    outcome = run_small(package, tmp_path, host=host, times=3)
 
     assert ("ababab 0.5 int", ["give", "take"]) == (outcome.outputs["Output"], list(outcome.seconds))
 
@@ -47,9 +65,11 @@ def test_a_whole_number_is_taken_where_a_fraction_is_wanted(package: Path, tmp_p
     assert "abab 1.0 int" == run_small(package, tmp_path, share=1).outputs["Output"]
 
 
-def test_the_terminal_gets_one_line_per_step_and_the_files_get_the_rest(package: Path, tmp_path: Path) -> None:
+def test_the_terminal_gets_one_line_per_step_and_the_files_get_the_rest(
+    package: Path, tmp_path: Path, host: StepHost | None
+) -> None:
     shown = io.StringIO()
-    outcome = run_small(package, tmp_path, shown)
+    outcome = run_small(package, tmp_path, shown, host)
 
     lines = shown.getvalue().splitlines()
     assert ["✓ give", "✓ take"] == [line[:6] for line in lines]
@@ -65,11 +85,13 @@ def test_the_terminal_gets_one_line_per_step_and_the_files_get_the_rest(package:
         ("silent", "step 'take' failed: it ended without saying why"),
     ],
 )
-def test_a_failing_step_is_named_with_its_own_message(package: Path, tmp_path: Path, fail: str, complaint: str) -> None:
+def test_a_failing_step_is_named_with_its_own_message(
+    package: Path, tmp_path: Path, host: StepHost | None, fail: str, complaint: str
+) -> None:
     shown = io.StringIO()
 
     with pytest.raises(StepFailed) as failed:
-        run_small(package, tmp_path, shown, fail=fail)
+        run_small(package, tmp_path, shown, host, fail=fail)
 
     assert str(failed.value).startswith(complaint)
     assert ["✓ give", "✗ take"] == [line[:6] for line in shown.getvalue().splitlines()]
@@ -126,19 +148,28 @@ def test_old_runs_are_dropped(package: Path, tmp_path: Path) -> None:
     assert (RUNS_KEPT, outcome.folder.name, "20200101T000007-1") == (len(kept), kept[-1], kept[-2])
 
 
-def test_nothing_temporary_is_left(package: Path, tmp_path: Path) -> None:
-    outcome = run_small(package, tmp_path)
+def test_nothing_temporary_is_left(package: Path, tmp_path: Path, host: StepHost | None) -> None:
+    outcome = run_small(package, tmp_path, host=host)
 
     assert not (outcome.folder / "tmp").exists()
 
 
+def test_a_host_that_is_killed_fails_the_next_step_and_not_the_one_under_way(package: Path, tmp_path: Path) -> None:
+    with StepHost(preloaded=()) as host:
+        assert "abab 0.5 int" == run_small(package, tmp_path, host=host, fail="orphaned").outputs["Output"]
+        with pytest.raises(StepFailed, match="step 'give' failed: it ended without saying why"):
+            run_small(package, tmp_path, host=host)
+
+
+@pytest.mark.parametrize("hosted", ["None", "StepHost(preloaded=())"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_is_asked_to_end_leaves_no_step_behind(
-    package: Path, tmp_path: Path, number: signal.Signals
+    package: Path, tmp_path: Path, number: signal.Signals, hosted: str
 ) -> None:
     code = (
-        "import sys; from pathlib import Path; from rich.console import Console; from pipelines.local import run\n"
-        "run(Path(sys.argv[1]), {'label': 'ab', 'fail': 'hang'}, Path(sys.argv[2]), Console())"
+        "import sys; from pathlib import Path; from rich.console import Console\n"
+        "from pipelines.local import run; from pipelines.step_host import StepHost\n"
+        f"run(Path(sys.argv[1]), {{'label': 'ab', 'fail': 'hang'}}, Path(sys.argv[2]), Console(), {hosted})"
     )
     command = [sys.executable, "-c", code, str(package), str(tmp_path)]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True) as process:
