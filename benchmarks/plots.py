@@ -11,11 +11,11 @@ AXES = {
     "P4": ("requests per second offered", "p99 in ms"),
     "P5": ("requests per second offered", "p99 in ms"),
     "P9": ("seconds", "answers per second"),
-    "P15": ("products", "ms per product"),
+    "steps": ("products", "ms per product"),
     "collocated": ("requests per second offered", "p99 in ms"),
     "scaling": ("processes, or products of a batch", "products per second"),
 }
-LOGARITHMIC = {"P4", "P5", "P15", "collocated"}
+LOGARITHMIC = {"P4", "P5", "steps", "collocated"}
 
 
 def draw(folder: Path, found: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
@@ -40,7 +40,7 @@ def _curve(path: Path, row: str, series: Mapping[str, Any]) -> None:
     axes.grid(alpha=0.3)
     if row in LOGARITHMIC:
         axes.set_yscale("log")
-    if row == "P15":
+    if row == "steps":
         axes.set_xscale("log")
     axes.legend(frameon=False)
     figure.savefig(path, metadata={"Date": None})

@@ -116,13 +116,20 @@ def test_a_step_loads_the_heavy_libraries_only_when_it_runs(step: Path) -> None:
         pytest.param("import inference.text_predictor.__main__", "torch sklearn mlflow kfp transformers", id="text"),
         pytest.param("import inference.image_predictor.__main__", "torch sklearn mlflow kfp transformers", id="image"),
         pytest.param(
-            "import inference.fusion_transformer.__main__", "torch sklearn mlflow kfp transformers", id="fusion"
+            "import inference.image_predictor.model", "torch sklearn mlflow kfp transformers PIL", id="image model"
         ),
         pytest.param(
-            "import inference.auth_proxy.__main__", "torch sklearn mlflow kfp kserve transformers", id="proxy"
+            "import inference.fusion_transformer.__main__", "torch sklearn mlflow kfp transformers cv2", id="fusion"
         ),
         pytest.param(
-            "import inference.feedback_service.__main__", "torch sklearn mlflow kserve transformers", id="feedback"
+            "import inference.auth_proxy.__main__, inference.auth_proxy.app",
+            "torch sklearn mlflow kfp kserve transformers cv2 PIL simplejpeg",
+            id="proxy",
+        ),
+        pytest.param(
+            "import inference.feedback_service.__main__, inference.feedback_service.app",
+            "torch sklearn mlflow kserve transformers cv2 PIL simplejpeg",
+            id="feedback",
         ),
         pytest.param(
             "import inference.simulation.__main__",

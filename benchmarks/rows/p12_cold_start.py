@@ -2,10 +2,12 @@
 
 import base64
 import json
+import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +28,8 @@ from product_classifier.text_model import TextModel
 GOAL_S = 1.5
 GOAL_MB = 350.0
 GIVE_UP_S = 60.0
+SHOWN = 10
+_IMPORTED = re.compile(r"import time: +(?P<us>\d+) \| +\d+ \| +(?P<name>[\w.]+)")
 Probabilities = Sequence[float]
 
 
@@ -66,7 +70,27 @@ def measure(folder: Path) -> Outcome:
             }
             for name, rounds in found.items()
         ],
+        profile=_imports(slowest, folder),
     )
+
+
+def _imports(name: str, folder: Path) -> Sequence[str]:
+    """Start a server once more and return what importing each package takes of its start."""
+    candidate = _candidates()[name]
+    explained = replace(candidate, command=lambda port: _telling_imports(candidate.command(port)))
+    took_s, _ = _start(f"explained {name}", explained, folder)
+    (log,) = folder.glob(f"cold-explained-{name.replace(' ', '-')}-*.log")
+    packages: Counter[str] = Counter()
+    for line in log.read_text(errors="replace").splitlines():
+        if found := _IMPORTED.fullmatch(line):
+            packages[found["name"].partition(".")[0]] += int(found["us"])
+    lines = [f"{us / 1000:.0f} ms importing {package}" for package, us in packages.most_common(SHOWN)]
+    return [f"{packages.total() / 1000:.0f} of {took_s * 1000:.0f} ms imports, which telling makes slower", *lines]
+
+
+def _telling_imports(command: Sequence[str]) -> Sequence[str]:
+    python, *words = command
+    return [python, "-X", "importtime", *words]
 
 
 def _candidates() -> Mapping[str, Candidate]:

@@ -14,11 +14,12 @@ import orjson
 from minio import Minio
 
 from benchmarks import materials, payloads
-from benchmarks.compare import NotAnswered, in_turns, middle, spread
+from benchmarks.compare import NotAnswered, costing, in_turns, middle, spread
 from benchmarks.load import Load, planned, poisson
 from benchmarks.machine import ALL
 from benchmarks.outcome import Check, Outcome
 from benchmarks.processes import Server, start, stopping
+from benchmarks.profiling import profile
 from benchmarks.stack import free_ports, product
 
 GOAL_MS = 15.0
@@ -41,6 +42,7 @@ def measure(folder: Path) -> Outcome:
             if minio:
                 sides["ours, into MinIO"] = _corrections(objects)
             found = in_turns(sides, ROUNDS)
+            where = _where(files, objects, minio, folder)
         puts = _puts(minio) if minio else []
     p99 = {name: middle([load.percentile_ms(99) for load in rounds]) for name, rounds in found.items()}
     peer = statistics.quantiles(puts, n=100)[98] if puts else float("nan")
@@ -58,8 +60,36 @@ def measure(folder: Path) -> Outcome:
             }
             for name, rounds in found.items()
         ],
+        profile=where,
         note=f"{RATE} a second for {SECONDS:g} s, each correction another; the service is asked without the gateway.",
     )
+
+
+def _where(files: Server, objects: Server, minio: Server | None, folder: Path) -> Sequence[str]:
+    """Return who works how long on a correction, and what this disk takes for one that must stay."""
+    shares = [f"{costing(files, _corrections(files)).cpu_ms:.2f} ms CPU the service, into a folder"]
+    if minio:
+        before = minio.cpu_s()
+        service = costing(objects, _corrections(objects))
+        rest_ms = (minio.cpu_s() - before) * 1000 / service.load.answered
+        shares += [f"{service.cpu_ms:.2f} ms CPU the service, into MinIO, and {rest_ms:.2f} ms MinIO"]
+    middle_ms, p99_ms = _fsyncs(folder / "fsync")
+    shares += [f"{middle_ms:.1f} ms (p99 {p99_ms:.1f} ms) this disk for 1 kB in a new file, nothing else going on"]
+    return [*shares, *profile(files, _corrections(files))]
+
+
+def _fsyncs(folder: Path) -> tuple[float, float]:
+    """Return the median and p99 of writing a small file until it would outlive a power cut."""
+    folder.mkdir()
+    took_ms = []
+    for number in range(PUTS):
+        began = time.perf_counter()
+        with (folder / str(number)).open("wb") as file:
+            file.write(b"x" * 1000)
+            file.flush()
+            os.fsync(file.fileno())
+        took_ms.append((time.perf_counter() - began) * 1000)
+    return statistics.median(took_ms), statistics.quantiles(took_ms, n=100)[98]
 
 
 def _corrections(server: Server) -> Callable[[], Load]:

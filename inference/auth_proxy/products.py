@@ -12,7 +12,7 @@ from inference.auth_proxy.bodies import strict_base64, strict_json
 from inference.auth_proxy.problems import Problem
 from inference.errors import shown
 from product_classifier.errors import InvalidImage
-from product_classifier.images import probe
+from product_classifier.image_headers import read_header
 
 MAX_DESIGNATION = 10_000
 MAX_DESCRIPTION = 50_000
@@ -153,7 +153,7 @@ def _checked(texts: dict[str, str], image: bytes, where: str) -> Product:
     product = Product(**texts, image=image)
     if image:
         try:
-            probe(image)
+            read_header(image)
         except InvalidImage as error:
             raise Problem(422, f"{where}.image: {error}", kind="invalid-image") from error
     elif not product.has_text:

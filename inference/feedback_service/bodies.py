@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from product_classifier.categories import BY_CODE
 from product_classifier.errors import InvalidImage
 from product_classifier.feedback import State
-from product_classifier.images import probe
+from product_classifier.image_headers import read_header
 from product_classifier.records import Code, Correction, Identifier, ProductContent, Review, Text
 from product_classifier.retraining import RunView
 
@@ -47,7 +47,7 @@ class ProductBody(Body):
             photo = binascii.a2b_base64(self.image, strict_mode=True)
         except (binascii.Error, ValueError) as error:
             raise InvalidImage(f"product.image is not base64: {error}") from error
-        probe(photo)
+        read_header(photo)
         return photo
 
     def content(self, image_sha256: str | None) -> ProductContent:

@@ -17,7 +17,6 @@ import cv2
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import Image
 
 from product_classifier.errors import InvalidImage
 from product_classifier.image_headers import ImageInfo, read_header
@@ -43,15 +42,6 @@ def decode(data: bytes, size: int = DEFAULT_SIZE) -> Pixels:
     else:
         pixels = _decode_jpeg(data, info, size)
     return _upright(_fit(pixels, size), info.orientation)
-
-
-def probe(data: bytes) -> ImageInfo:
-    """Return what the photo's structure says, without decoding it: the cheap check at the door.
-
-    Raises:
-        InvalidImage: If it is not a photo we accept.
-    """
-    return read_header(data)
 
 
 def _decode_jpeg(data: bytes, info: ImageInfo, size: int) -> Pixels:
@@ -84,6 +74,8 @@ def _decode_png(data: bytes) -> Pixels:
 
 
 def _open(data: bytes, kind: str) -> Any:
+    from PIL import Image  # noqa: PLC0415 - takes a tenth of a second, and most photos are JPEG
+
     try:
         return Image.open(io.BytesIO(data), formats=[kind])
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:

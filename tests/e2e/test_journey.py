@@ -284,6 +284,7 @@ def _correct(product: Product, count: int) -> list[str]:
     """Let a reviewer say what unseen products really are, none of which an earlier test run has corrected."""
     unseen = pd.read_parquet(io.BytesIO(product.store.get("splits/unseen.parquet")))
     texts = unseen[unseen["designation"].str.strip() != ""].drop_duplicates("designation").head(count)
+    assert count == len(texts), f"only {len(texts)} unseen products have words"
     keys, lot = [], uuid.uuid4().hex[:8]
     with product.client("reviewer") as client:
         for row in texts.itertuples():

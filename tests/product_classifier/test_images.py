@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 
 from product_classifier import images
 from product_classifier.errors import InvalidImage
+from product_classifier.image_headers import read_header
 
 
 def drawn(width: int = 60, height: int = 40) -> np.ndarray:
@@ -104,12 +105,12 @@ def test_what_is_not_a_still_jpeg_or_png_is_refused_with_its_reason(data: bytes,
     assert len(str(refusal.value)) < 200
 
 
-def test_the_probe_refuses_by_structure_alone() -> None:
+def test_the_header_alone_refuses_by_structure() -> None:
     by_structure = [data for data, reason in REFUSED.values() if not reason.startswith("cannot be")]
     accepted = []
     for data in by_structure:
         try:
-            accepted.append(images.probe(data))
+            accepted.append(read_header(data))
         except InvalidImage:
             continue
 
@@ -211,8 +212,8 @@ def test_the_scaled_decode_looks_like_the_full_one() -> None:
     assert np.abs(full.astype(int) - images.decode(data, 64)).mean() < 3
 
 
-def test_the_probe_tells_format_and_size() -> None:
-    found = images.probe(encoded("PNG")), images.probe(encoded("JPEG"))
+def test_the_header_tells_format_and_size() -> None:
+    found = read_header(encoded("PNG")), read_header(encoded("JPEG"))
 
     assert [("PNG", 60, 40), ("JPEG", 60, 40)] == [(info.format, info.width, info.height) for info in found]
 

@@ -1,0 +1,156 @@
+"""What every step of the pipeline costs per product, from a thousand products to a hundred thousand."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.machine import ALL, pinned
+from benchmarks.outcome import Check, Outcome
+from product_classifier.feedback import Label, product_key
+from product_classifier.records import ProductContent
+from product_classifier.retraining import freeze
+from product_classifier.sample.offers import offer
+from product_classifier.store import open_store
+
+SIZES = (1000, 10_000, 100_000)
+CORRECTED = 20
+"""One correction for so many products."""
+FLAT = 1.2
+"""How much more one more product may cost among many than among few."""
+FLOOR_MS = 0.05
+"""Per product; below it a step costs the same for any catalogue, and what is left is noise."""
+SEED = 27
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a step took."""
+
+    cpu_s: float
+    wall_s: float
+
+
+def measure(folder: Path) -> Outcome:
+    """Run the steps one after the other, as `python -m components` runs them, on catalogues of several sizes."""
+    with pinned(ALL):
+        costs = {size: _steps(folder / str(size), size) for size in SIZES}
+    steps = list(costs[SIZES[0]])
+    few, many = ({step: _slope(costs, step, at) for step in steps} for at in (0, 1))
+    growth = {step: many[step] / max(few[step], FLOOR_MS) for step in steps}
+    worst = max(steps, key=growth.__getitem__)
+    total = sum(cost.wall_s for cost in costs[SIZES[-1]].values())
+    return Outcome(
+        ours=f"{total / 60:.0f} min for {SIZES[-1]:,}; grows most: {worst}, {growth[worst]:.2f}×",
+        peer="–",
+        ratio=None,
+        checks=[
+            Check(
+                f"CPU of one more product between {SIZES[1]:,} and {SIZES[2]:,} against below, worst step",
+                growth[worst],
+                "×",
+                "≤",
+                FLAT,
+            )
+        ],
+        details=[
+            {
+                "what": step,
+                **{
+                    f"CPU ms per product of {size:,}": round(costs[size][step].cpu_s * 1000 / size, 3) for size in SIZES
+                },
+                f"one more, up to {SIZES[1]:,}": round(few[step], 3),
+                f"one more, up to {SIZES[2]:,}": round(many[step], 3),
+                f"wall s of {SIZES[-1]:,}": round(costs[SIZES[-1]][step].wall_s, 1),
+            }
+            for step in steps
+        ],
+        series={step: [(size, costs[size][step].cpu_s * 1000 / size) for size in SIZES] for step in steps},
+        note=f"Start-up is in the figures per product and not in those of one more. The image network sees each photo"
+        f" once; one product in {CORRECTED} was corrected.",
+    )
+
+
+def _slope(costs: Mapping[int, Mapping[str, Cost]], step: str, at: int) -> float:
+    """Return CPU milliseconds of one more product between two sizes."""
+    small, large = SIZES[at], SIZES[at + 1]
+    return max(0.0, costs[large][step].cpu_s - costs[small][step].cpu_s) * 1000 / (large - small)
+
+
+def _steps(folder: Path, size: int) -> Mapping[str, Cost]:
+    """Return the cost of every step, in the pipeline's order."""
+    folder.mkdir(parents=True)
+    store = f"file://{folder}/store"
+    splits = {side: folder / f"{side}.parquet" for side in ("train", "validation", "test", "unseen")}
+    models = {kind: folder / kind for kind in ("text", "image", "fusion")}
+    learnt = {"train": splits["train"], "validation": splits["validation"]}
+    single = {"text": models["text"], "image": models["image"]}
+    published = {"store": store, "rollout": f"file://{folder}/releases"}
+    tracked = {"store": store, "tracking_uri": f"sqlite:///{folder}/mlflow.db"}
+    options: dict[str, Mapping[str, object]] = {
+        "make_sample": {"folder": folder / "raw", "products": size},
+        "merge_corrections": {
+            "corrections": folder / "corrections.parquet",
+            "report": folder / "corrections.json",
+            "store": store,
+            "snapshot": _corrections(store, size // CORRECTED),
+        },
+        "prepare_catalogue": {
+            "raw": folder / "raw",
+            "catalogue": folder / "catalogue.parquet",
+            "rejects": folder / "rejects.csv",
+            "report": folder / "catalogue.json",
+        },
+        "split_catalogue": {
+            "catalogue": folder / "catalogue.parquet",
+            "corrections": folder / "corrections.parquet",
+            "report": folder / "splits.json",
+            **splits,
+        },
+        "train_text": {**learnt, "model": models["text"]},
+        "train_image": {**learnt, "model": models["image"], "epochs": 1, "budget_s": 1e6},
+        "fit_fusion": {"validation": splits["validation"], "model": models["fusion"], **single},
+        "evaluate": {"test": splits["test"], "metrics": folder / "s.json", "report": folder / "s.html", **models},
+        "register": {
+            **models,
+            **tracked,
+            "metrics": folder / "s.json",
+            "report": folder / "s.html",
+            "test": splits["test"],
+            "release": folder / "release",
+            "data_revision": str(size),
+        },
+    }
+    costs = {step: _cost(step, given) for step, given in options.items()}
+    release = json.loads((folder / "release" / "release.json").read_text(encoding="utf-8"))["id"]
+    judged = {"decision": folder / "d.json", "report": folder / "d.html", "release": release}
+    costs["compare"] = _cost("compare", {"test": splits["test"], **judged, **published})
+    costs["promote"] = _cost("promote", {"verdict": folder / "v.json", **judged, **published, **tracked})
+    return costs
+
+
+def _corrections(store: str, count: int) -> str:
+    """Freeze corrections as a run finds them; return the snapshot's hash."""
+    labels, now = [], datetime.now(UTC)
+    for number in range(count):
+        one = offer(SEED, number, count)
+        product = ProductContent(designation=one.title or one.description or str(number), description=one.description)
+        labels.append(Label(product_key(product), product, one.code, str(number), now, "approved"))
+    return freeze(open_store(store, create=True), labels)
+
+
+def _cost(step: str, options: Mapping[str, object]) -> Cost:
+    words: Sequence[str] = [
+        word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))
+    ]
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    command = [sys.executable, "-m", "components", step, *words]
+    subprocess.run(command, check=True, env=os.environ | {"PYTHONWARNINGS": "ignore"}, capture_output=True)  # noqa: S603
+    wall_s, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return Cost(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall_s)
