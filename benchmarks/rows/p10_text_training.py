@@ -25,7 +25,7 @@ from product_classifier.text_features import TextFeatures
 
 LEARNT = 85_000
 HELD_OUT = 20_000
-"""So many that chance moves the difference of both by about 0.001."""
+"""On fewer, chance alone moves the difference of both by more than 0.002."""
 LONG = 20_000
 """How many lengthened products are learnt from: their cost grows linearly, and this row takes the longest of all."""
 LONG_CHARACTERS = 500
