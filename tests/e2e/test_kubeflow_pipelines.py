@@ -1,5 +1,9 @@
 """Runs on a real Kubeflow Pipelines: what its API promises nowhere, and the trigger relies on."""
 
+import json
+import os
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -9,13 +13,11 @@ import pytest
 from kfp import compiler, dsl
 
 from pipelines.cluster import LOOK, Size, place
-from pipelines.compile import compile_look
 from pipelines.kfp_launcher import KfpLauncher
-from pipelines.schedule import schedule
 from pipelines.submit import connect, upload
 from product_classifier.errors import LauncherUnavailable, LaunchRefused
 from product_classifier.retraining.launcher import Execution
-from tests.e2e.cluster import kubectl, until
+from tests.e2e.cluster import STORE, kubectl, until
 from tests.e2e.kubeflow import ENDPOINT, NAMESPACE, attempts, trigger_environment
 
 pytestmark = [
@@ -162,18 +164,21 @@ def test_the_same_package_is_one_version_of_its_pipeline(client: Any, package: P
     assert first == again
 
 
-def test_a_recurring_run_looks_for_corrections(client: Any, image: str, tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_recurring_run_looks_for_corrections(client: Any, api: str, image: str) -> None:
     known = trigger_environment()
-    arguments = {
-        "store": "s3://product-classifier",
-        "raw": "s3://product-classifier/raw",
-        "tracking_uri": known["MLFLOW_TRACKING_URI"],
-        "rollout": known["ROLLOUT_URL"],
-        "endpoint": ENDPOINT,
-        "min_corrections": 1_000_000,
+    given = {
+        "TRAINER_IMAGE": image,
+        "STORE_URL": STORE,
+        "RAW_URL": f"{STORE}/raw",
+        "MLFLOW_TRACKING_URI": known["MLFLOW_TRACKING_URI"],
+        "MLFLOW_EXPERIMENT_NAME": EXPERIMENT,
+        "ROLLOUT_URL": known["ROLLOUT_URL"],
+        "KF_PIPELINES_ENDPOINT": ENDPOINT,
+        "RETRAIN_MIN_CORRECTIONS": "1000000",
     }
-    monkeypatch.setattr("components.image.TRAINER", image)
-    recurring = schedule(client, compile_look(tmp_path / "look.yaml"), arguments, "*/10 * * * * *", EXPERIMENT)
+    command = [sys.executable, "-m", "pipelines", "schedule", "--host", api, "--cron", "*/10 * * * * *"]
+    done = subprocess.run(command, env=os.environ | given, check=True, capture_output=True, text=True)
+    recurring = json.loads(done.stdout.splitlines()[-1])["recurring_run_id"]  # the client of kfp prints too
     try:  # a run goes with the recurring run it belongs to, so that stays until the end
         until(lambda: looks(client, recurring), 60, "a recurring run")
         ended = client.wait_for_run_completion(looks(client, recurring)[0].run_id, 300)
