@@ -21,7 +21,8 @@ def python_of(name: str) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         _call(sys.executable, "-m", "venv", "--without-pip", str(folder))
         uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"
-        _call(uv, "pip", "install", "--quiet", "--python", str(python), "--requirement", str(wanted))
+        options = ["--quiet", "--compile-bytecode", "--python", str(python)]
+        _call(uv, "pip", "install", *options, "--requirement", str(wanted))
         marker.touch()
     return python
 
