@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 from components.tracking import quieten
 
@@ -97,13 +97,18 @@ _STATUS = "\0status "
 
 
 def _told(step: socket.socket) -> int:
-    """Print what a step says (`print`, which kfp has changed) and return its status, 1 if it ends before telling."""
+    """Print what a step says (`print`, which kfp has changed) and return its status, 1 if it ends before telling.
+
+    What the step leaves running may keep the socket open: nobody waits for that.
+    """
     status = "1"
     with step.makefile(encoding="utf-8", errors="backslashreplace", newline="\n") as said:
         for line in said:
             words, ended, rest = line.partition(_STATUS)
             print(words, end="")  # noqa: T201
-            status = rest if ended else status
+            if ended:
+                status = rest
+                break
     print("\n")  # noqa: T201
     return int(status)
 
@@ -136,7 +141,7 @@ def _forked(control: socket.socket) -> bool:
     return bool(sockets)
 
 
-def _become(step: socket.socket) -> None:
+def _become(step: socket.socket) -> NoReturn:
     """Be the process of a step: its words go to the socket, and at the end its status."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -149,10 +154,9 @@ def _become(step: socket.socket) -> None:
     os.environ.update(wanted["environment"])
     tempfile.tempdir = None
     status = _status_of(lambda: _execute(wanted["code"], wanted["arguments"]))
-    sys.stdout.write(f"{_STATUS}{status}")
-    sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(status)
+    sys.stdout.write(f"{_STATUS}{status}\n")
+    sys.exit(status)  # as an interpreter ends, for libraries have things to put in order then
 
 
 def _execute(code: str, arguments: Sequence[str]) -> None:

@@ -56,7 +56,7 @@ def training(
     text_learning_rate: float = 0.00003,
     image_size: int = 64,
     image_epochs: int = 30,
-    image_budget_s: float = 12.0,
+    image_budget_s: float = 20.0,
     image_learning_rate: float = 0.004,
     image_encoder: str = "",
     gate_min_gain: float = 0.002,

@@ -17,7 +17,7 @@ def run(
     model: Path,
     size: int = 64,
     epochs: int = 30,
-    budget_s: float = 12.0,
+    budget_s: float = 20.0,
     learning_rate: float = 4e-3,
     encoder: str = "",
     seed: int = 27,

@@ -20,6 +20,7 @@ def give(times: int, share: float, label: str, model: dsl.Output[dsl.Model]) -> 
 def take(model: dsl.Input[dsl.Model], given: str, fail: str) -> str:
     import os
     import signal
+    import subprocess
     import time
     from pathlib import Path
 
@@ -35,6 +36,9 @@ def take(model: dsl.Input[dsl.Model], given: str, fail: str) -> str:
         os.kill(os.getpid(), signal.SIGKILL)
     if fail == "orphaned":
         os.kill(os.getppid(), signal.SIGKILL)
+    if fail == "lingering":
+        lasting = subprocess.Popen(["sleep", "60"])
+        Path(model.path, "lingering").write_text(str(lasting.pid))
     if fail == "hang":
         Path(model.path, "hanging").write_text(str(os.getpid()))
         time.sleep(60)

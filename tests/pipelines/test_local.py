@@ -161,6 +161,14 @@ def test_a_host_that_is_killed_fails_the_next_step_and_not_the_one_under_way(pac
             run_small(package, tmp_path, host=host)
 
 
+def test_a_host_does_not_wait_for_what_a_step_leaves_running(package: Path, tmp_path: Path) -> None:
+    with StepHost(preloaded=()) as host:
+        assert "abab 0.5 int" == run_small(package, tmp_path, host=host, fail="lingering").outputs["Output"]
+
+    (left,) = tmp_path.rglob("lingering")
+    os.kill(int(left.read_text()), signal.SIGKILL)  # raises when it has ended, with the run
+
+
 @pytest.mark.parametrize("hosted", ["None", "StepHost(preloaded=())"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_is_asked_to_end_leaves_no_step_behind(
