@@ -58,6 +58,6 @@ down: $(INSTALLED) ## remove the kind cluster
 	@mkdir -p build && awk '/^[a-z]/ {drop = /^(torch|triton)==|^(nvidia|cuda)-/} !drop' requirements.lock > build/without-torch.lock
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(grep -o '^uv==[0-9.]*' requirements.lock)"
 	$(UV) sync --quiet --require-hashes --compile-bytecode $(LOCK)
-	$(if $(TORCH_INDEX),$(UV) install --quiet --no-deps --index-url $(TORCH_INDEX) "$$(grep -o '^torch==[0-9.]*' requirements.lock)")
+	$(if $(TORCH_INDEX),$(UV) install --quiet --no-deps --compile-bytecode --index-url $(TORCH_INDEX) "$$(grep -o '^torch==[0-9.]*' requirements.lock)")
 	$(UV) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -98,11 +98,11 @@ def _new_folder(root: Path) -> Path:
 @contextmanager
 def _hosted(host: StepHost | None) -> Iterator[None]:
     """Let the host run what `kfp.local` would start an interpreter for, which it offers no setting for."""
-    from kfp.local import subprocess_task_handler as handler  # noqa: PLC0415 - takes seconds
-
     if host is None:
         yield
         return
+    from kfp.local import subprocess_task_handler as handler  # noqa: PLC0415 - takes seconds
+
     before = handler.run_local_subprocess
     handler.run_local_subprocess = host.run
     try:

@@ -54,6 +54,9 @@ _ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",  # read when torch is loaded; spinning threads cost a busy machine most steps
 }
 
+_STATUS = "\0status "
+"""Begins the last words of a step."""
+
 
 class StepHost:
     """Runs steps in forks of a process that is ready for them; ends with its `with` block."""
@@ -93,9 +96,6 @@ class StepHost:
                 return 1
 
 
-_STATUS = "\0status "
-
-
 def _told(step: socket.socket) -> int:
     """Print what a step says (`print`, which kfp has changed) and return its status, 1 if it ends before telling.
 
@@ -120,7 +120,7 @@ def serve(control: socket.socket, preloaded: Sequence[str]) -> None:
     quieten()
     control.setblocking(False)
     for name in preloaded:
-        with contextlib.suppress(ImportError):  # the step that needs it says so
+        with contextlib.suppress(Exception):  # whatever is wrong with a package, the step that needs it says so
             import_module(name)
         with contextlib.suppress(BlockingIOError):
             while _forked(control):
@@ -174,6 +174,8 @@ def _status_of(work: Callable[[], None]) -> int:
     try:
         work()
     except SystemExit as error:
+        if isinstance(error.code, str):
+            sys.stderr.write(f"{error.code}\n")
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException:  # noqa: BLE001 - whatever it is ends the process
         traceback.print_exc()

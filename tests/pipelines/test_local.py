@@ -35,7 +35,7 @@ def host(request: pytest.FixtureRequest) -> Iterator[StepHost | None]:
         return
     if not AVAILABLE:
         pytest.skip("a host forks, which is safe on Linux only")
-    with StepHost(preloaded=("product_classifier.errors", "no_such_module")) as host:
+    with StepHost(preloaded=("product_classifier.errors", "no_such_module", "")) as host:
         yield host
 
 
