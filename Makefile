@@ -13,13 +13,13 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(INSTALLED) ## install, train if there is no release yet, serve until Ctrl-C (PORT=8080, PRODUCTS=, LOG_FORMAT=json)
-	@$(PY) -m inference.local
+	@$(PY) -m operations.local
 
 test: $(INSTALLED) ## all tests that need no cluster, no docker and no network
 	@$(PY) -m pytest -m "not cluster" -n 2 --dist loadfile
 
 demo: $(INSTALLED) ## the whole loop once: train, serve, replay, correct, retrain, judge, promote, replay again (PRODUCTS=)
-	@$(PY) -m inference.local.demo
+	@$(PY) -m operations.demo
 
 data: $(INSTALLED) ## prepare data/ from data/raw, from the folder RAW=, or as a sample of PRODUCTS= products
 	@$(PY) -m pipelines data
@@ -38,19 +38,19 @@ bench: $(INSTALLED) ## measure ours and the peers in one run, into benchmarks/; 
 	@$(PY) -m benchmarks $(ROW)
 
 images: $(INSTALLED) ## build every image and load it into the cluster (BUILD="docker build", LOAD="kind load docker-image", TORCH_INDEX=)
-	@$(PY) -m inference.cluster images
+	@$(PY) -m operations.cluster images
 
 up: $(INSTALLED) ## make a kind cluster with cert-manager, KServe and Kubeflow Pipelines (CLUSTER=existing makes none)
-	@$(PY) -m inference.cluster up
+	@$(PY) -m operations.cluster up
 
 deploy: $(INSTALLED) ## apply the manifests to the current context and wait until everything is ready (OVERLAY=kind)
-	@$(PY) -m inference.cluster deploy
+	@$(PY) -m operations.cluster deploy
 
 e2e: $(INSTALLED) ## the cluster tests against the current context (CLUSTER=existing)
 	@$(PY) -m pytest -m cluster
 
 down: $(INSTALLED) ## remove the kind cluster
-	@$(PY) -m inference.cluster down
+	@$(PY) -m operations.cluster down
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info[:2] == (3, 11) or sys.exit("this needs Python 3.11: make PYTHON=python3.11 ...")'

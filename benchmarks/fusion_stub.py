@@ -9,9 +9,9 @@ import uvicorn
 import uvloop
 from starlette.types import Receive, Scope, Send
 
-from inference.model_server.rest_codec import write_v2
-from inference.protocol import Answer, Request
-from product_classifier.categories import CODES
+from inference.oip.rest_codec import write_v2
+from inference.oip.types import Answer, Request
+from product_classifier.taxonomy import CODES
 
 
 def reply() -> tuple[bytes, bytes]:

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 
 from benchmarks.environments import KEPT
-from product_classifier.sample.offers import offer, season_start
-from product_classifier.sample.photos import photo
+from product_classifier.catalogue.sample.offers import offer, season_start
+from product_classifier.catalogue.sample.photos import photo
 
 if TYPE_CHECKING:
     from components.train_image.network import PixelNetwork
@@ -105,13 +105,14 @@ def _revision() -> str:
 
 def _make_release(folder: Path, parts: Path) -> None:
     from components.train_text.linear import calibrate, fit  # noqa: PLC0415 - needs scikit-learn, only here
-    from product_classifier import bundle, self_test  # noqa: PLC0415
-    from product_classifier.categories import index_of  # noqa: PLC0415
-    from product_classifier.fusion import FusionModel  # noqa: PLC0415
-    from product_classifier.image_model import ImageModel  # noqa: PLC0415
-    from product_classifier.release import ReleaseMeta, write_release  # noqa: PLC0415
-    from product_classifier.text import normalise  # noqa: PLC0415
-    from product_classifier.text_features import TextFeatures  # noqa: PLC0415
+    from product_classifier.bundles import bundle  # noqa: PLC0415
+    from product_classifier.fusion.model import FusionModel  # noqa: PLC0415
+    from product_classifier.images.model import ImageModel  # noqa: PLC0415
+    from product_classifier.releases import self_check  # noqa: PLC0415
+    from product_classifier.releases.release import ReleaseMeta, write_release  # noqa: PLC0415
+    from product_classifier.taxonomy import index_of  # noqa: PLC0415
+    from product_classifier.text.features import TextFeatures  # noqa: PLC0415
+    from product_classifier.text.normalization import normalise  # noqa: PLC0415
 
     shutil.rmtree(parts, ignore_errors=True)
     for kind in ("text", "image", "fusion"):
@@ -121,14 +122,14 @@ def _make_release(folder: Path, parts: Path) -> None:
     labels = np.array([index_of(product.label) for product in made], np.int64)
     text = calibrate(fit(texts[300:], labels[300:], TextFeatures(), 1.0, SEED), texts[:300], labels[:300])
     text.save(parts / "text")
-    bundle.seal(parts / "text", "text", None, self_test.make_text(text))
+    bundle.seal(parts / "text", "text", None, self_check.make_text(text))
     _export_mobile_network(parts / "image" / "model.onnx")
     image = ImageModel(parts / "image" / "model.onnx", SIZE)
     image.save(parts / "image")
-    bundle.seal(parts / "image", "image", None, self_test.make_image(image))
+    bundle.seal(parts / "image", "image", None, self_check.make_image(image))
     fusion = FusionModel.neutral()
     fusion.save(parts / "fusion")
-    bundle.seal(parts / "fusion", "fusion", None, self_test.make_fusion(fusion))
+    bundle.seal(parts / "fusion", "fusion", None, self_check.make_fusion(fusion))
     meta = ReleaseMeta("made by the benchmark")
     write_release(folder, parts / "text", parts / "image", parts / "fusion", meta)
 
@@ -145,7 +146,7 @@ def mobile_network() -> "PixelNetwork":
     from transformers import AutoModelForImageClassification, MobileNetV2Config  # noqa: PLC0415
 
     from components.train_image.network import PixelNetwork  # noqa: PLC0415
-    from product_classifier.categories import CODES  # noqa: PLC0415
+    from product_classifier.taxonomy import CODES  # noqa: PLC0415
 
     torch.manual_seed(SEED)
     config = MobileNetV2Config(depth_multiplier=0.35, image_size=SIZE, num_labels=len(CODES), tf_padding=False)

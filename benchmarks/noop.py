@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inference.model_server import Flags, serve
-from product_classifier.bundle import BundleInfo, verify
-from product_classifier.categories import CODES
+from product_classifier.bundles.bundle import BundleInfo, verify
+from product_classifier.taxonomy import CODES
 
 if TYPE_CHECKING:
     from inference.model_server.model import ProductModel
@@ -22,7 +22,7 @@ def make(flags: Flags) -> "list[ProductModel[None]]":
     from inference.model_server.model import ProductModel  # noqa: PLC0415 - the SDK may be imported once flags are read
     from inference.model_server.releases import Loaded, Releases  # noqa: PLC0415
     from inference.model_server.workers import Workers  # noqa: PLC0415
-    from inference.protocol import Answer, Request, Signature  # noqa: PLC0415
+    from inference.oip.types import Answer, Request, Signature  # noqa: PLC0415
     from inference.text_predictor.model import INPUTS as TEXTS  # noqa: PLC0415
     from inference.text_predictor.model import OUTPUTS  # noqa: PLC0415
 

@@ -27,20 +27,20 @@ from sklearn.pipeline import Pipeline, make_pipeline, make_union
 from sklearn.svm import LinearSVC
 
 from components.fit_fusion import step as fit_fusion
-from components.opinions import ask
 from components.prepare_catalogue import step as prepare_catalogue
+from components.shared.predictions import ask
 from components.split_catalogue import step as split_catalogue
 from components.train_image import step as train_image
 from components.train_text import linear
 from components.train_text import step as train_text
-from product_classifier.categories import CODES, index_of
-from product_classifier.metrics import score, weighted_f1
-from product_classifier.release import load_fusion
-from product_classifier.resampling import gains
-from product_classifier.splits import SIDES, text_key
-from product_classifier.text import normalise
-from product_classifier.text_features import TextFeatures
-from product_classifier.text_model import softmax
+from product_classifier.catalogue.splits import SIDES, text_key
+from product_classifier.evaluation.metrics import score, weighted_f1
+from product_classifier.evaluation.resampling import gains
+from product_classifier.releases.release import load_fusion
+from product_classifier.taxonomy import CODES, index_of
+from product_classifier.text.features import TextFeatures
+from product_classifier.text.model import softmax
+from product_classifier.text.normalization import normalise
 
 Floats = NDArray[np.floating]
 Labels = NDArray[np.int64]

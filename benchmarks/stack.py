@@ -17,8 +17,8 @@ from pathlib import Path
 from benchmarks import materials
 from benchmarks.load import Load
 from benchmarks.processes import Server, start, stopping
-from inference.local.services import services
-from inference.local.settings import Settings
+from operations.local.services import services
+from operations.local.settings import Settings
 
 MODELS = ("text-predictor", "image-predictor", "fusion-transformer", "collocated")
 """Whichever of them the settings start."""

@@ -15,10 +15,10 @@ from benchmarks.materials import SEED
 from components.train_image.network import PixelNetwork, export, small_network
 from components.train_image.photos import read_photos
 from components.train_image.training import train
-from product_classifier import images
-from product_classifier.image_model import ImageModel
-from product_classifier.sample.offers import offer
-from product_classifier.sample.photos import photo
+from product_classifier.catalogue.sample.offers import offer
+from product_classifier.catalogue.sample.photos import photo
+from product_classifier.images import decoding
+from product_classifier.images.model import ImageModel
 
 SIZE = 64
 LEARNT, HELD_OUT = 2000, 1000
@@ -32,7 +32,7 @@ class Trained:
 
     network: PixelNetwork
     model: ImageModel
-    pixels: images.Pixels
+    pixels: decoding.Pixels
     labels: NDArray[np.int64]
 
 

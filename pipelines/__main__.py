@@ -13,8 +13,9 @@ from typing import Any
 from pydantic import ValidationError
 from rich.console import Console
 
-from pipelines import data, report
+from pipelines import data
 from pipelines.compile import PACKAGE, compile_look, compile_training, declared
+from pipelines.local import report
 from pipelines.parameters import PARAMS, ParameterError, fit, read_overrides, training_arguments
 from pipelines.settings import Settings
 from product_classifier.errors import ProductClassifierError
@@ -51,9 +52,9 @@ def _compile(options: argparse.Namespace, console: Console) -> None:
 
 def _train(options: argparse.Namespace, console: Console) -> None:
     """Run the compiled pipeline on this machine and put the release into service if it passes the gate."""
-    from components import failures  # noqa: PLC0415 - needs what only trainings install
-    from pipelines import local, warm_up  # noqa: PLC0415 - kfp takes seconds, and --help needs none of it
-    from pipelines.step_host import AVAILABLE, StepHost  # noqa: PLC0415 - needs what only trainings install
+    from components.shared import failures  # noqa: PLC0415 - needs what only trainings install
+    from pipelines.local import run, warm_up  # noqa: PLC0415 - kfp takes seconds, and --help needs none of it
+    from pipelines.local.step_host import AVAILABLE, StepHost  # noqa: PLC0415 - needs what only trainings install
 
     settings = Settings()
     with StepHost() if AVAILABLE else nullcontext() as host:
@@ -63,13 +64,13 @@ def _train(options: argparse.Namespace, console: Console) -> None:
         arguments = fit(_arguments(options, settings, raw.result()), declared(package))
         run_id, store = str(arguments.get("run_id", "")), str(arguments["store"])
         with failures.explained(run_id, store), warm_up.tracking(settings.tracking, settings.experiment):
-            outcome = local.run(package, arguments, settings.state / "pipeline", console, host)
+            outcome = run.run(package, arguments, settings.state / "pipeline", console, host)
     report.show(outcome, console)
 
 
 def _submit(options: argparse.Namespace, console: Console) -> None:
     """Start a run of the compiled pipeline on Kubeflow Pipelines."""
-    from pipelines import submit  # noqa: PLC0415 - kfp takes seconds, and --help needs none of it
+    from pipelines.kubeflow import submit  # noqa: PLC0415 - kfp takes seconds, and --help needs none of it
 
     settings = Settings()
     host = options.host or settings.pipelines_host
@@ -91,10 +92,10 @@ def _bootstrap(_: argparse.Namespace, console: Console) -> None:
 
 def _register(options: argparse.Namespace, console: Console) -> None:
     """Register a published release in MLflow, which was away when it was published; nothing else moves."""
-    from components.register import again  # noqa: PLC0415 - needs what only trainings install
+    from components.register import backfill_registry  # noqa: PLC0415 - needs what only trainings install
 
     settings = Settings()
-    added = again.run(options.release, settings.store, settings.tracking, settings.experiment)
+    added = backfill_registry.run(options.release, settings.store, settings.tracking, settings.experiment)
     said = f"registered {', '.join(added)}" if added else "MLflow has all its models already"
     console.print(f"release {options.release}: {said}", highlight=False)
 
@@ -131,7 +132,7 @@ def _canary(options: argparse.Namespace, console: Console) -> None:
 
 def _schedule(options: argparse.Namespace, console: Console) -> None:
     """Let Kubeflow Pipelines look for corrections by itself, in place of the retrain trigger's own process."""
-    from pipelines import schedule, submit  # noqa: PLC0415 - kfp takes seconds, and --help needs none of it
+    from pipelines.kubeflow import schedule, submit  # noqa: PLC0415 - kfp takes seconds
 
     settings = Settings()
     arguments = schedule.look_arguments(settings, RetrainSettings())

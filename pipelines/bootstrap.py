@@ -16,17 +16,17 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from rich.console import Console
 from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
-from components.promote.rollout import Rollout, open_rollout
-from pipelines import local
+from components.shared.rollout.rollout import Rollout, open_rollout
 from pipelines.compile import compile_training, declared
-from pipelines.kfp_launcher import KfpLauncher
+from pipelines.kubeflow.kfp_launcher import KfpLauncher
+from pipelines.kubeflow.submit import connect
+from pipelines.local import run as local_run
 from pipelines.parameters import fit, read_section, training_arguments
 from pipelines.settings import Settings
-from pipelines.submit import connect
+from product_classifier.catalogue.raw_files import LABEL_FILES, PRODUCT_FILES
+from product_classifier.catalogue.sample import make_sample
 from product_classifier.errors import LauncherUnavailable, ProductClassifierError, StoreUnavailable
-from product_classifier.raw_files import LABEL_FILES, PRODUCT_FILES
 from product_classifier.retraining.launcher import Execution, Launcher
-from product_classifier.sample import make_sample
 from product_classifier.store import ObjectStore, open_store
 
 RUN = "bootstrap"
@@ -123,7 +123,7 @@ def _train(settings: Settings, own: BootstrapSettings, console: Console) -> None
         client = connect(settings.pipelines_host, settings.pipelines_namespace, settings.pipelines_token)
     except LauncherUnavailable as error:
         console.print(f"{error}; the pipeline runs here", highlight=False)
-        local.run(package, arguments, settings.state / "pipeline", console)
+        local_run.run(package, arguments, settings.state / "pipeline", console)
         return
     console.print("the pipeline runs on Kubeflow Pipelines", highlight=False)
     launcher = KfpLauncher(lambda: client, package, settings.experiment, lambda *_: arguments, lambda _: None)

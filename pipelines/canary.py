@@ -1,7 +1,7 @@
 """Let a release challenge the one in service on a cluster, or end that."""
 
-from components.promote.kserve_rollout import KServeRollout
-from components.promote.rollout import open_rollout
+from components.shared.rollout.kserve_rollout import KServeRollout
+from components.shared.rollout.rollout import open_rollout
 from pipelines.settings import Settings
 from product_classifier.errors import ObjectNotFound, RolloutFailed
 from product_classifier.store import ObjectStore, open_store

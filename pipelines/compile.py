@@ -19,7 +19,7 @@ def compile_training(package: Path = PACKAGE) -> Path:
 
 def compile_look(package: Path = LOOK_PACKAGE) -> Path:
     """Write the pipeline of a recurring run, which looks whether a training is due."""
-    from pipelines.look import retrain_look  # noqa: PLC0415 - imports kfp, which takes seconds
+    from pipelines.retrain.reconcile import retrain_look  # noqa: PLC0415 - imports kfp, which takes seconds
 
     return _compile(retrain_look, package)
 

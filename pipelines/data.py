@@ -8,9 +8,9 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipelines.parameters import PARAMS, read_section
+from product_classifier.catalogue.raw_files import is_challenge
+from product_classifier.catalogue.sample import is_sample
 from product_classifier.errors import CatalogueError, ProductClassifierError
-from product_classifier.raw_files import is_challenge
-from product_classifier.sample import is_sample
 
 
 class StageFailed(ProductClassifierError):

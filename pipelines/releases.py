@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from rich.console import Console
 from rich.table import Column, Table
 
-from components.promote import retention
-from components.promote.releases import NoRelease, kept_releases, roll_back
-from components.promote.rollout import open_rollout
-from components.promote.smoke import Smoke
-from components.promote.switch import Switch
-from components.tracking import Tracking
+from components.shared.rollout import retention
+from components.shared.rollout.releases import NoRelease, kept_releases, roll_back
+from components.shared.rollout.rollout import open_rollout
+from components.shared.rollout.smoke import Smoke
+from components.shared.rollout.switch import Switch
+from components.shared.tracking import Tracking
 from pipelines.settings import Settings
 from product_classifier.errors import ProductClassifierError
 from product_classifier.store import open_store

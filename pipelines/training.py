@@ -14,7 +14,7 @@ from components.register.component import register
 from components.split_catalogue.component import split_catalogue
 from components.train_image.component import train_image
 from components.train_text.component import train_text
-from pipelines.cluster import LARGE, RUN_MINUTES, SMALL, place
+from pipelines.kubeflow.cluster import LARGE, RUN_MINUTES, SMALL, place
 
 
 class Result(NamedTuple):

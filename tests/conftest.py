@@ -4,7 +4,7 @@ import signal
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.fixtures_data", "tests.fixtures_models"]
+pytest_plugins = ["tests.support.fixtures_data", "tests.support.fixtures_models"]
 
 # How long an example takes says how busy the machine is, nothing about the code.
 settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -17,8 +17,8 @@ import pytest
 import yaml
 from minio import Minio
 
-from tests.fixtures_data import RawFolder
-from tests.servers import MINIO_PASSWORD, MINIO_USER, minio_binary, minio_server, moto_server
+from tests.support.fixtures_data import RawFolder
+from tests.support.servers import MINIO_PASSWORD, MINIO_USER, minio_binary, minio_server, moto_server
 
 ROOT = Path(__file__).parents[1]
 SIDES = ("train", "validation", "test", "unseen")

@@ -13,11 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.fixtures_models import draw_photo
-from tests.inference.tiny_release import make_release
-from tests.predictions import predict
-from tests.run_of_make import MakeRun
-from tests.servers import free_ports
+from tests.support.fixtures_models import draw_photo
+from tests.support.predictions import predict
+from tests.support.run_of_make import MakeRun
+from tests.support.servers import free_ports
+from tests.support.tiny_release import make_release
 from tests.test_readme import SHELL
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("make run")]
@@ -98,7 +98,7 @@ def test_a_port_in_use_is_named_before_anything_starts(run: MakeRun, tmp_path: P
 @pytest.mark.parametrize("port", ["eighty", "0", "70000"])
 def test_a_port_that_is_none_is_refused(port: str) -> None:
     said = subprocess.run(
-        [sys.executable, "-m", "inference.local"],
+        [sys.executable, "-m", "operations.local"],
         check=False,
         env=os.environ | {"PORT": port},
         capture_output=True,

@@ -10,7 +10,7 @@ import yaml
 REPOSITORY = Path(__file__).parents[1]
 MAKEFILE = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
 LOCK = (REPOSITORY / "requirements.lock").read_text(encoding="utf-8")
-CODE = ("src", "components", "pipelines", "inference")
+CODE = ("src", "components", "pipelines", "inference", "operations")
 
 
 def tracked() -> list[Path]:
@@ -25,7 +25,7 @@ def test_the_top_level_is_the_agreed_one() -> None:
     folders = {path.relative_to(REPOSITORY).parts[0] for path in tracked() if path.parent != REPOSITORY}
 
     assert set() == folders - {
-        "components", "pipelines", "inference", "manifests", "data", "tests", "src", "docs", "benchmarks",
+        "components", "pipelines", "inference", "operations", "manifests", "data", "tests", "src", "docs", "benchmarks",
         ".github", ".ci", ".dvc",
     }  # fmt: skip
 

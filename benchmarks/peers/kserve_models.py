@@ -24,7 +24,7 @@ class Text(Model):
     """Answers for titles and descriptions."""
 
     def load(self) -> bool:
-        from product_classifier.text_model import TextModel
+        from product_classifier.text.model import TextModel
 
         self._model = TextModel.load(RELEASE / "text")
         self.ready = True

@@ -21,8 +21,8 @@ from benchmarks.outcome import Outcome
 from benchmarks.processes import Server, start, stopping
 from benchmarks.rows.p01_predictor_hop import grpc_request
 from benchmarks.stack import free_ports
-from inference.fusion_transformer.hop import encode
-from inference.lean_http import Client, Line
+from inference.fusion_transformer.http_predictor import encode
+from inference.http.client import Client, Line
 
 MODEL = "text-predictor"
 TARGET = f"/v2/models/{MODEL}/infer"

@@ -18,8 +18,8 @@ from benchmarks.outcome import Check, Outcome
 from benchmarks.processes import Server, start, stopping
 from benchmarks.profiling import profile
 from benchmarks.stack import free_ports
-from inference.fusion_transformer.hop import encode
-from inference.model_server.lean_sdk import import_sdk
+from inference.compat.kserve_sdk import import_sdk
+from inference.fusion_transformer.http_predictor import encode
 
 GOAL_MS = 0.35
 TIMES = 3.0

@@ -13,8 +13,8 @@ from benchmarks.outcome import Check, Outcome
 from benchmarks.processes import Server, start, stopping
 from benchmarks.profiling import profile
 from benchmarks.stack import free_ports
-from inference.auth_proxy.backends import HEADER_LENGTH, encode_request
-from inference.auth_proxy.products import Product
+from inference.auth_proxy.predictions.backends import HEADER_LENGTH, encode_request
+from inference.auth_proxy.predictions.products import Product
 
 GOAL_MS = 0.6
 TIMES = 10.0

@@ -20,7 +20,7 @@ from benchmarks.processes import Server, start, stopping
 from benchmarks.profiling import profile
 from benchmarks.rows.p02_fusion_hop import gateway_request
 from benchmarks.stack import Stack, free_ports, product
-from inference.auth_proxy.products import Product
+from inference.auth_proxy.predictions.products import Product
 
 GOAL_MS = 0.6
 GOAL_P50_MS = 1.0

@@ -14,8 +14,8 @@ from benchmarks import materials
 from benchmarks.compare import in_turns, middle, spread
 from benchmarks.outcome import Check, Outcome
 from benchmarks.timing import ms_per_item
-from product_classifier import images
-from product_classifier.image_headers import read_header
+from product_classifier.images import decoding
+from product_classifier.images.headers import read_header
 
 GOAL_MS = 1.0
 TIMES = 5.0
@@ -28,7 +28,7 @@ def measure(_folder: Path) -> Outcome:
     photos = materials.photos(PHOTOS)
     found = in_turns(
         {
-            "ours": lambda: ms_per_item(lambda: [images.decode(photo, materials.SIZE) for photo in photos], PHOTOS),
+            "ours": lambda: ms_per_item(lambda: [decoding.decode(photo, materials.SIZE) for photo in photos], PHOTOS),
             "Pillow": lambda: ms_per_item(lambda: [_pillow(photo) for photo in photos], PHOTOS),
         },
         ROUNDS,

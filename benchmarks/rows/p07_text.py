@@ -13,9 +13,9 @@ from benchmarks import materials
 from benchmarks.compare import in_turns, middle, spread
 from benchmarks.outcome import Check, Outcome
 from benchmarks.timing import ms_per_item
-from product_classifier.categories import index_of
-from product_classifier.text import normalise
-from product_classifier.text_model import HashedLinear, TextModel
+from product_classifier.taxonomy import index_of
+from product_classifier.text.model import HashedLinear, TextModel
+from product_classifier.text.normalization import normalise
 
 GOAL_MS = 0.4
 TEXTS = 5000

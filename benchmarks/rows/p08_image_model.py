@@ -13,9 +13,9 @@ from benchmarks.outcome import Check, Outcome
 from benchmarks.timing import ms_per_item
 from benchmarks.trained import trained_image_model
 from components.train_image.network import PixelNetwork
-from product_classifier import images
-from product_classifier.image_model import ImageModel
-from product_classifier.metrics import weighted_f1
+from product_classifier.evaluation.metrics import weighted_f1
+from product_classifier.images import decoding
+from product_classifier.images.model import ImageModel
 
 TIMES = 2.5
 LOST_F1 = 0.002
@@ -54,7 +54,7 @@ def measure(_folder: Path) -> Outcome:
 
 
 def _timed(model: ImageModel, network: PixelNetwork) -> dict[str, list[float]]:
-    pixels = [images.decode(photo, model.size)[None] for photo in materials.photos(PHOTOS)]
+    pixels = [decoding.decode(photo, model.size)[None] for photo in materials.photos(PHOTOS)]
     sides: dict[str, Callable[[], float]] = {
         "ours": lambda: ms_per_item(lambda: [model.probabilities_from_pixels(one) for one in pixels], PHOTOS),
         "torch": lambda: ms_per_item(lambda: [_eager(network, one) for one in pixels], PHOTOS),
@@ -62,7 +62,7 @@ def _timed(model: ImageModel, network: PixelNetwork) -> dict[str, list[float]]:
     return in_turns(sides, ROUNDS)
 
 
-def _eager(network: PixelNetwork, pixels: images.Pixels) -> np.ndarray[Any, np.dtype[np.float32]]:
+def _eager(network: PixelNetwork, pixels: decoding.Pixels) -> np.ndarray[Any, np.dtype[np.float32]]:
     with torch.inference_mode():
         parts = [network(torch.from_numpy(pixels[at : at + 64])).numpy() for at in range(0, len(pixels), 64)]
     return np.concatenate(parts)

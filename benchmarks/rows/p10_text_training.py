@@ -18,10 +18,10 @@ from benchmarks.outcome import Check, Outcome
 from benchmarks.processes import tree_cpu_s
 from benchmarks.timing import ms_per_item
 from components.train_text.linear import fit
-from product_classifier.categories import CODES, index_of
-from product_classifier.metrics import weighted_f1
-from product_classifier.text import normalise
-from product_classifier.text_features import TextFeatures
+from product_classifier.evaluation.metrics import weighted_f1
+from product_classifier.taxonomy import CODES, index_of
+from product_classifier.text.features import TextFeatures
+from product_classifier.text.normalization import normalise
 
 LEARNT = 85_000
 HELD_OUT = 20_000

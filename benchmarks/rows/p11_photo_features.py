@@ -14,7 +14,7 @@ from benchmarks import materials
 from benchmarks.compare import in_turns, middle, spread
 from benchmarks.machine import ALL, pinned
 from benchmarks.outcome import Check, Outcome
-from product_classifier.image_model import BATCH, ImageModel
+from product_classifier.images.model import BATCH, ImageModel
 
 TIMES = 4.0
 ALL_PHOTOS = 85_000

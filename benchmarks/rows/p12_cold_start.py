@@ -22,8 +22,8 @@ from benchmarks.machine import SERVER
 from benchmarks.outcome import Check, Outcome
 from benchmarks.processes import DidNotStart, start, stopping
 from benchmarks.stack import free_ports
-from product_classifier.image_model import ImageModel
-from product_classifier.text_model import TextModel
+from product_classifier.images.model import ImageModel
+from product_classifier.text.model import TextModel
 
 GOAL_S = 1.5
 GOAL_MB = 350.0

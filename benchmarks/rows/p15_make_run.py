@@ -43,7 +43,7 @@ def _first_prediction(folder: Path) -> tuple[float, Sequence[str]]:
         "LOG_FORMAT": "json",
     }
     began = time.perf_counter()
-    server = start("make-run", [sys.executable, "-m", "inference.local"], port, folder, ALL, environment)
+    server = start("make-run", [sys.executable, "-m", "operations.local"], port, folder, ALL, environment)
     with stopping([server]):
         server.wait("/readyz", GIVE_UP_S)
         token = token_of(server.url, folder / "state" / "accounts.json")

@@ -16,7 +16,7 @@ from benchmarks.outcome import Outcome
 from benchmarks.processes import Server, start, stopping
 from benchmarks.stack import free_ports, product
 from benchmarks.timing import ms_per_item
-from product_classifier import release
+from product_classifier.releases import release
 
 PROCESSES = (1, 2, 4)
 BATCHES = (1, 4, 16, 64)

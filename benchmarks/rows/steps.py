@@ -15,13 +15,13 @@ from benchmarks import materials
 from benchmarks.machine import ALL, pinned
 from benchmarks.outcome import Check, Outcome
 from benchmarks.timing import ms_per_item
-from product_classifier.feedback import Label, product_key
-from product_classifier.records import ProductContent
+from product_classifier.catalogue.sample.offers import offer
+from product_classifier.feedback.records import ProductContent
+from product_classifier.feedback.trust import Label, product_key
 from product_classifier.retraining import freeze
-from product_classifier.sample.offers import offer
 from product_classifier.store import open_store
-from product_classifier.text import normalise
-from product_classifier.text_features import TextFeatures
+from product_classifier.text.features import TextFeatures
+from product_classifier.text.normalization import normalise
 
 SIZES = (1000, 10_000, 100_000)
 CORRECTED = 20

@@ -1,9 +1,9 @@
 from kfp import dsl
 
-from components import image
+from components.shared import step_image
 
 
-@dsl.component(base_image=image.TRAINER, install_kfp_package=False)
+@dsl.component(base_image=step_image.TRAINER, install_kfp_package=False)
 def compare(
     release: str,
     raw: str,
@@ -44,9 +44,9 @@ def compare(
     import json
     from pathlib import Path
 
-    from components import failures
-    from components import raw as source
     from components.compare import step
+    from components.shared import failures
+    from components.shared import raw as source
 
     with failures.recorded("compare", store):
         source.bring(raw, raw_revision)

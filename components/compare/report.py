@@ -7,9 +7,9 @@ import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
-from product_classifier.categories import CATEGORIES
-from product_classifier.gate import Decision
-from product_classifier.metrics import CategoryScores, Scores
+from product_classifier.evaluation.gate import Decision
+from product_classifier.evaluation.metrics import CategoryScores, Scores
+from product_classifier.taxonomy import CATEGORIES
 
 _PAGE = Path(__file__).with_name("report.html")
 _BARS = 41

@@ -8,19 +8,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from components import trial
 from components.compare.report import Judged, render
-from components.opinions import ask
-from components.promote.rollout import open_rollout
-from components.published import materialise
 from components.register.step import test_set
-from product_classifier.categories import CODES
+from components.shared import serving_check
+from components.shared.predictions import ask
+from components.shared.published_releases import materialise
+from components.shared.rollout.rollout import open_rollout
 from product_classifier.errors import BundleRefused, CatalogueError, ObjectNotFound
-from product_classifier.gate import Candidate, Category, Decision, Limits, Unreadable, judge
-from product_classifier.metrics import per_category, score
-from product_classifier.release import load_fusion
-from product_classifier.resampling import gains
+from product_classifier.evaluation.gate import Candidate, Category, Decision, Limits, Unreadable, judge
+from product_classifier.evaluation.metrics import per_category, score
+from product_classifier.evaluation.resampling import gains
+from product_classifier.releases.release import load_fusion
 from product_classifier.store import ObjectStore, open_store
+from product_classifier.taxonomy import CODES
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,8 @@ def _judge(release: str, ground: Ground) -> Judged:
 
 def _times(ground: Ground, releases: list[str]) -> dict[str, float]:
     """Return milliseconds per product of each release."""
-    models = [trial.Models(ground.folder / release) for release in releases]
-    return dict(zip(releases, trial.ms_per_product(models, models[0].known_products), strict=True))
+    models = [serving_check.Models(ground.folder / release) for release in releases]
+    return dict(zip(releases, serving_check.ms_per_product(models, models[0].known_products), strict=True))
 
 
 def _candidate(judged: Judged, times: dict[str, float]) -> Candidate:

@@ -1,6 +1,6 @@
 from kfp import dsl
 
-from components import image as images
+from components.shared import step_image as images
 
 
 @dsl.component(base_image=images.TRAINER, install_kfp_package=False)
@@ -31,9 +31,9 @@ def evaluate(
     import json
     from pathlib import Path
 
-    from components import failures
-    from components import raw as source
     from components.evaluate import step
+    from components.shared import failures
+    from components.shared import raw as source
 
     with failures.recorded("evaluate", store):
         source.bring(raw, raw_revision)

@@ -8,9 +8,9 @@ import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
-from components.opinions import Opinions
-from product_classifier.categories import CATEGORIES
-from product_classifier.metrics import CategoryScores, Scores
+from components.shared.predictions import Opinions
+from product_classifier.evaluation.metrics import CategoryScores, Scores
+from product_classifier.taxonomy import CATEGORIES
 
 _PAGE = Path(__file__).with_name("report.html")
 _SHOWN = 140

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.evaluate.report import Judgement, render
-from components.opinions import Opinions, ask
-from product_classifier.categories import CODES
+from components.shared.predictions import Opinions, ask
 from product_classifier.errors import CatalogueError
-from product_classifier.metrics import Scores, confusion, per_category, score
-from product_classifier.release import load_fusion
+from product_classifier.evaluation.metrics import Scores, confusion, per_category, score
+from product_classifier.releases.release import load_fusion
+from product_classifier.taxonomy import CODES
 
 
 def run(test: Path, text: Path, image: Path, fusion: Path, metrics: Path, report: Path) -> float:

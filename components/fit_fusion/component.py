@@ -1,6 +1,6 @@
 from kfp import dsl
 
-from components import image as images
+from components.shared import step_image as images
 
 
 @dsl.component(base_image=images.TRAINER, install_kfp_package=False)
@@ -26,9 +26,9 @@ def fit_fusion(
     """
     from pathlib import Path
 
-    from components import failures
-    from components import raw as source
     from components.fit_fusion import step
+    from components.shared import failures
+    from components.shared import raw as source
 
     with failures.recorded("fit_fusion", store):
         source.bring(raw, raw_revision)

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from components.opinions import ask
-from product_classifier import bundle, self_test
-from product_classifier.fusion_fit import fit_fusion
-from product_classifier.metrics import weighted_f1
+from components.shared.predictions import ask
+from product_classifier.bundles import bundle
+from product_classifier.evaluation.metrics import weighted_f1
+from product_classifier.fusion.fit import fit_fusion
+from product_classifier.releases import self_check
 
 
 def run(validation: Path, text: Path, image: Path, model: Path) -> float:
@@ -21,5 +22,5 @@ def run(validation: Path, text: Path, image: Path, model: Path) -> float:
     fusion = fit_fusion(said.text, said.image, said.has_text, said.has_image, said.labels)
     model.mkdir(parents=True, exist_ok=True)
     fusion.save(model)
-    bundle.seal(model, "fusion", None, self_test.make_fusion(fusion))
+    bundle.seal(model, "fusion", None, self_check.make_fusion(fusion))
     return weighted_f1(fusion.combine(said.text, said.image, said.has_text, said.has_image), said.labels)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from components import progress
-from product_classifier.raw_files import is_challenge
-from product_classifier.sample import is_sample, make_sample
+from components.shared import progress
+from product_classifier.catalogue.raw_files import is_challenge
+from product_classifier.catalogue.sample import is_sample, make_sample
 
 
 def run(folder: Path, products: int = 2500, seed: int = 7) -> str:

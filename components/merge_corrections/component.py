@@ -2,10 +2,10 @@ from typing import NamedTuple
 
 from kfp import dsl
 
-from components import image
+from components.shared import step_image
 
 
-@dsl.component(base_image=image.TRAINER, install_kfp_package=False)
+@dsl.component(base_image=step_image.TRAINER, install_kfp_package=False)
 def merge_corrections(
     store: str,
     raw: str,
@@ -29,11 +29,11 @@ def merge_corrections(
     """
     from pathlib import Path
 
-    from components import corrections as kept
-    from components import failures
-    from components import raw as source
     from components.merge_corrections import step
-    from components.recipe import recipe
+    from components.shared import corrections as kept
+    from components.shared import failures
+    from components.shared import raw as source
+    from components.shared.cache_key import recipe
     from product_classifier.store import open_store
 
     table = Path(corrections.path)

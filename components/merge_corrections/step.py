@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from product_classifier import images
+from product_classifier.catalogue.merging import COLUMNS
+from product_classifier.catalogue.splits import content_keys
 from product_classifier.errors import InvalidImage, ObjectNotFound, RunSuperseded
-from product_classifier.merging import COLUMNS
-from product_classifier.records import image_key
+from product_classifier.feedback.records import image_key
+from product_classifier.images import decoding
 from product_classifier.retraining import Ledger, SnapshotItem, read_snapshot, take_run
-from product_classifier.splits import content_keys
 from product_classifier.store import ObjectStore, open_store
 
 TRANSFERS = 16
@@ -71,7 +71,7 @@ def _photo_of(store: ObjectStore | None, item: SnapshotItem) -> tuple[bytes | No
     if hashlib.sha256(photo).hexdigest() != digest:
         return None, f"its photo {key!r} was changed"
     try:
-        images.decode(photo)
+        decoding.decode(photo)
     except InvalidImage as error:
         return None, f"its photo {key!r} cannot be used: {error}"
     return photo, ""

@@ -1,9 +1,9 @@
 from kfp import dsl
 
-from components import image
+from components.shared import step_image
 
 
-@dsl.component(base_image=image.TRAINER, install_kfp_package=False)
+@dsl.component(base_image=step_image.TRAINER, install_kfp_package=False)
 def prepare_catalogue(
     raw: str,
     raw_revision: str,
@@ -26,9 +26,9 @@ def prepare_catalogue(
     import json
     from pathlib import Path
 
-    from components import failures
-    from components import raw as source
     from components.prepare_catalogue import step
+    from components.shared import failures
+    from components.shared import raw as source
 
     report = Path(f"{catalogue.path}.json")
     with failures.recorded("prepare_catalogue", store):

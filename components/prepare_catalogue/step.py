@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from components import progress
-from product_classifier.catalogue import data_revision, has_words, read_raw, refuse_too_many, rejects_frame
+from components.shared import progress
+from product_classifier.catalogue.products import data_revision, has_words, read_raw, refuse_too_many, rejects_frame
 
 
 def run(raw: Path, catalogue: Path, rejects: Path, report: Path, max_reject_share: float = 0.05, jobs: int = 0) -> str:

@@ -1,9 +1,9 @@
 from kfp import dsl
 
-from components import image
+from components.shared import step_image
 
 
-@dsl.component(base_image=image.TRAINER, install_kfp_package=False)
+@dsl.component(base_image=step_image.TRAINER, install_kfp_package=False)
 def promote(
     release: str,
     decision: dsl.Input[dsl.Artifact],
@@ -35,8 +35,8 @@ def promote(
     """
     from pathlib import Path
 
-    from components import failures
     from components.promote import step
+    from components.shared import failures
 
     with failures.recorded("promote", store, run_id):
         return step.run(

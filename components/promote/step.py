@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from components.promote.history import Promotion, find, record
-from components.promote.retention import prune
-from components.promote.rollout import Rollout, open_rollout
-from components.promote.smoke import Smoke
-from components.promote.switch import Switch, Switched
-from components.tracking import Tracking
+from components.shared.rollout.history import Promotion, find, record
+from components.shared.rollout.retention import prune
+from components.shared.rollout.rollout import Rollout, open_rollout
+from components.shared.rollout.smoke import Smoke
+from components.shared.rollout.switch import Switch, Switched
+from components.shared.tracking import Tracking
 from product_classifier.errors import ProductClassifierError, RunSuperseded
-from product_classifier.gate import Limits
+from product_classifier.evaluation.gate import Limits
 from product_classifier.retraining import Ledger, Verdict, is_over, write_verdict
 from product_classifier.store import ObjectStore, open_store
 

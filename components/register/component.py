@@ -1,6 +1,6 @@
 from kfp import dsl
 
-from components import image as images
+from components.shared import step_image as images
 
 
 @dsl.component(base_image=images.TRAINER, install_kfp_package=False)
@@ -40,9 +40,9 @@ def register(
     import json
     from pathlib import Path
 
-    from components import failures
-    from components.published import publish_unseen
     from components.register import step
+    from components.shared import failures
+    from components.shared.published_releases import publish_unseen
 
     with failures.recorded("register", store):
         publish_unseen(Path(unseen.path), store)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.published import publish
-from components.tracking import MODELS, RunRecord, Tracking, TrackingUnavailable
-from product_classifier.release import Release, ReleaseMeta, write_release
+from components.shared.published_releases import publish
+from components.shared.tracking import MODELS, RunRecord, Tracking, TrackingUnavailable
+from product_classifier.releases.release import Release, ReleaseMeta, write_release
 from product_classifier.store import open_store
 
 

@@ -1,9 +1,9 @@
 from kfp import dsl
 
-from components import image
+from components.shared import step_image
 
 
-@dsl.component(base_image=image.TRAINER, install_kfp_package=False)
+@dsl.component(base_image=step_image.TRAINER, install_kfp_package=False)
 def split_catalogue(
     catalogue: dsl.Input[dsl.Dataset],
     corrections: str,
@@ -34,8 +34,8 @@ def split_catalogue(
     import tempfile
     from pathlib import Path
 
-    from components import corrections as kept
-    from components import failures
+    from components.shared import corrections as kept
+    from components.shared import failures
     from components.split_catalogue import step
 
     with failures.recorded("split_catalogue", store), tempfile.TemporaryDirectory() as folder:

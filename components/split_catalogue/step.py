@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from product_classifier.catalogue.merging import Merged, merge
+from product_classifier.catalogue.splits import QUARANTINED, SIDES, Shares, assign, known_sides
 from product_classifier.errors import CatalogueError
-from product_classifier.merging import Merged, merge
-from product_classifier.splits import QUARANTINED, SIDES, Shares, assign, known_sides
 
 
 def run(

@@ -1,9 +1,9 @@
 from kfp import dsl
 
-from components import image
+from components.shared import step_image
 
 
-@dsl.component(base_image=image.TRAINER, install_kfp_package=False)
+@dsl.component(base_image=step_image.TRAINER, install_kfp_package=False)
 def train_image(
     raw: str,
     raw_revision: str,
@@ -37,8 +37,8 @@ def train_image(
     from pathlib import Path
     from typing import Any
 
-    from components import failures
-    from components import raw as source
+    from components.shared import failures
+    from components.shared import raw as source
     from components.train_image import step
 
     numbers: dict[str, Any] = {

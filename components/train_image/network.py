@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from transformers import AutoImageProcessor, AutoModelForImageClassification, ResNetConfig
 
-from product_classifier.categories import CODES
+from product_classifier.taxonomy import CODES
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

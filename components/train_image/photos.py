@@ -15,9 +15,9 @@ import torch.nn.functional as F  # noqa: N812 - as everybody calls it
 from numpy.typing import NDArray
 from pyarrow.parquet import read_schema
 
-from components import progress
-from product_classifier import images
-from product_classifier.categories import CODES, index_of
+from components.shared import progress
+from product_classifier.images import decoding
+from product_classifier.taxonomy import CODES, index_of
 
 IN_MEMORY_BYTES = 2**30
 """Decoded photos beyond this size go to a file the system may page out."""
@@ -27,7 +27,7 @@ IN_MEMORY_BYTES = 2**30
 class Photos:
     """Pixels `[n, size, size, 3]` and label positions `[n]`."""
 
-    pixels: images.Pixels
+    pixels: decoding.Pixels
     labels: NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -44,7 +44,7 @@ def read_photos(split: Path, size: int) -> Iterator[Photos]:
     shape = (len(products), size, size, 3)
     with tempfile.TemporaryDirectory() as folder:
         if int(np.prod(shape)) > IN_MEMORY_BYTES:
-            pixels: images.Pixels = np.lib.format.open_memmap(Path(folder) / "pixels.npy", "w+", np.uint8, shape)
+            pixels: decoding.Pixels = np.lib.format.open_memmap(Path(folder) / "pixels.npy", "w+", np.uint8, shape)
         else:
             pixels = np.empty(shape, np.uint8)
         tell, paths = progress.on_stderr(), list(products["image_path"])
@@ -52,7 +52,7 @@ def read_photos(split: Path, size: int) -> Iterator[Photos]:
 
         def fill(row: int) -> None:
             photo = carried[row]
-            pixels[row] = images.decode(Path(paths[row]).read_bytes() if photo is None else photo, size)
+            pixels[row] = decoding.decode(Path(paths[row]).read_bytes() if photo is None else photo, size)
 
         with ThreadPoolExecutor(os.cpu_count()) as threads:  # decoders let go of the interpreter
             for done, _ in enumerate(threads.map(fill, range(len(paths))), start=1):

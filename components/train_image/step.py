@@ -4,11 +4,12 @@ import os
 import tempfile
 from pathlib import Path
 
-from product_classifier import bundle, self_test
-from product_classifier.calibration import fit_scale
+from product_classifier.bundles import bundle
 from product_classifier.errors import CatalogueError
-from product_classifier.image_model import ImageModel
-from product_classifier.metrics import weighted_f1
+from product_classifier.evaluation.metrics import weighted_f1
+from product_classifier.fusion.calibration import fit_scale
+from product_classifier.images.model import ImageModel
+from product_classifier.releases import self_check
 
 
 def run(
@@ -56,7 +57,7 @@ def run(
             networks.export(network, size, Path(folder) / "model.onnx")
             ImageModel(Path(folder) / "model.onnx", size).save(model)
         learnt = ImageModel.load(model)
-        bundle.seal(model, "image", None, self_test.make_image(learnt))
+        bundle.seal(model, "image", None, self_check.make_image(learnt))
         if not len(held_out):
             return 0.0
         return weighted_f1(learnt.probabilities_from_pixels(held_out.pixels), held_out.labels)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - as everybody calls it
 from numpy.typing import NDArray
 
-from components import progress
+from components.shared import progress
 from components.train_image.network import PixelNetwork
 from components.train_image.photos import Photos, vary
 

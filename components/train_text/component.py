@@ -1,9 +1,9 @@
 from kfp import dsl
 
-from components import image
+from components.shared import step_image
 
 
-@dsl.component(base_image=image.TRAINER, install_kfp_package=False)
+@dsl.component(base_image=step_image.TRAINER, install_kfp_package=False)
 def train_text(
     train: dsl.Input[dsl.Dataset],
     validation: dsl.Input[dsl.Dataset],
@@ -35,7 +35,7 @@ def train_text(
     from pathlib import Path
     from typing import Any
 
-    from components import failures
+    from components.shared import failures
     from components.train_text import step
 
     numbers: dict[str, Any] = {

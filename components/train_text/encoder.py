@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from components import progress
-from product_classifier.calibration import fit_scale, prior_of
-from product_classifier.categories import CODES
+from components.shared import progress
 from product_classifier.errors import CatalogueError
-from product_classifier.text_encoder import TextEncoder, open_tokenizer
+from product_classifier.fusion.calibration import fit_scale, prior_of
+from product_classifier.taxonomy import CODES
+from product_classifier.text.encoder import TextEncoder, open_tokenizer
 
 Labels = NDArray[np.int64]
 Texts = tuple[Sequence[str], Labels]

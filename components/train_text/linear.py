@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.svm import LinearSVC
 
-from product_classifier.calibration import fit_margins, prior_of
-from product_classifier.categories import CODES
 from product_classifier.errors import CatalogueError
-from product_classifier.text_features import TextFeatures
-from product_classifier.text_model import HashedLinear
+from product_classifier.fusion.calibration import fit_margins, prior_of
+from product_classifier.taxonomy import CODES
+from product_classifier.text.features import TextFeatures
+from product_classifier.text.model import HashedLinear
 
 Labels = NDArray[np.int64]
 _FEW = 5000

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from product_classifier import bundle, self_test
-from product_classifier.categories import CODES, index_of
-from product_classifier.metrics import weighted_f1
-from product_classifier.text import normalise, readable
-from product_classifier.text_features import TextFeatures
-from product_classifier.text_model import TextModel
+from product_classifier.bundles import bundle
+from product_classifier.evaluation.metrics import weighted_f1
+from product_classifier.releases import self_check
+from product_classifier.taxonomy import CODES, index_of
+from product_classifier.text.features import TextFeatures
+from product_classifier.text.model import TextModel
+from product_classifier.text.normalization import normalise, readable
 
 
 def run(
@@ -57,7 +58,7 @@ def run(
 
         learnt = calibrate(fit(texts, labels, TextFeatures(buckets), penalty, seed), held_out, held_labels)
     learnt.save(model)
-    bundle.seal(model, "text", None, self_test.make_text(learnt))
+    bundle.seal(model, "text", None, self_check.make_text(learnt))
     if not held_out:
         return 0.0
     return weighted_f1(learnt.classify(held_out), held_labels)

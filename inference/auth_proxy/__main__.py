@@ -11,26 +11,26 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from inference.auth_proxy.app import Collaborators, create_app
-from inference.auth_proxy.backends import Backends
-from inference.auth_proxy.demo import make_accounts
+from inference.auth_proxy.auth.demo import make_accounts
+from inference.auth_proxy.auth.keys import KeyRing
+from inference.auth_proxy.auth.oidc import ExternalIssuer, RemoteKeys
+from inference.auth_proxy.auth.roles import Role
+from inference.auth_proxy.auth.tokens import LEEWAY_S, EmbeddedIssuer, Verifier
+from inference.auth_proxy.auth.users import Users
 from inference.auth_proxy.endpoints import FEEDBACK
-from inference.auth_proxy.keys import KeyRing
-from inference.auth_proxy.limits import RateLimits
 from inference.auth_proxy.metrics import Metrics
-from inference.auth_proxy.oidc import ExternalIssuer, RemoteKeys
-from inference.auth_proxy.problems import Problem
-from inference.auth_proxy.recorder import Recorder
-from inference.auth_proxy.roles import Role
+from inference.auth_proxy.predictions.backends import Backends
+from inference.auth_proxy.rate_limits import RateLimits
 from inference.auth_proxy.schemas import NewUser
 from inference.auth_proxy.server import listen, make_server
 from inference.auth_proxy.settings import Settings
-from inference.auth_proxy.tokens import LEEWAY_S, EmbeddedIssuer, Verifier
-from inference.auth_proxy.users import Users
-from inference.errors import shown
+from inference.durability.writer import Recorder
+from inference.http.problem_document import Problem
+from inference.http.problems import shown
 from product_classifier.errors import ProductClassifierError
-from product_classifier.journal import Journal
 from product_classifier.observability import configure_logging
 from product_classifier.store import open_store
+from product_classifier.store.journal import Journal
 
 JOURNAL_BYTES = 1 << 30
 SHOWN_SETTINGS = frozenset(name for name, about in Settings.model_fields.items() if about.annotation in {int, float})

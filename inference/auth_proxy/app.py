@@ -11,17 +11,18 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from inference.auth_proxy import accounts, openapi, pages
-from inference.auth_proxy.backends import Backends
+from inference.auth_proxy import openapi, pages
+from inference.auth_proxy.auth import accounts
+from inference.auth_proxy.auth.guard import Guard
+from inference.auth_proxy.auth.tokens import EmbeddedIssuer, Verifier
 from inference.auth_proxy.endpoints import BodyReader, Endpoint, Feedback, Models, Predict, PredictBatch
-from inference.auth_proxy.guard import Guard
-from inference.auth_proxy.limits import RateLimits
 from inference.auth_proxy.metrics import Metrics
-from inference.auth_proxy.predict import Predictor
-from inference.auth_proxy.problems import Problem
-from inference.auth_proxy.recorder import Recorder
+from inference.auth_proxy.predictions.backends import Backends
+from inference.auth_proxy.predictions.predict import Predictor
+from inference.auth_proxy.rate_limits import RateLimits
 from inference.auth_proxy.settings import Settings
-from inference.auth_proxy.tokens import EmbeddedIssuer, Verifier
+from inference.durability.writer import Recorder
+from inference.http.problem_document import Problem
 from product_classifier.errors import ProductClassifierError
 
 TITLE = "product-classifier"

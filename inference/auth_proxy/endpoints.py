@@ -7,15 +7,15 @@ import orjson
 from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
 
-from inference.abandonment import while_wanted
-from inference.auth_proxy.backends import HEADER_LENGTH, Backends
-from inference.auth_proxy.bodies import read_body
-from inference.auth_proxy.guard import Visit
-from inference.auth_proxy.limits import RateLimits
-from inference.auth_proxy.predict import Predictor
-from inference.auth_proxy.problems import MEDIA_TYPE, Problem
-from inference.auth_proxy.products import read_batch, read_product
-from inference.auth_proxy.roles import MODELS
+from inference.auth_proxy.auth.guard import Visit
+from inference.auth_proxy.auth.roles import MODELS
+from inference.auth_proxy.predictions.backends import HEADER_LENGTH, Backends
+from inference.auth_proxy.predictions.predict import Predictor
+from inference.auth_proxy.predictions.products import read_batch, read_product
+from inference.auth_proxy.rate_limits import RateLimits
+from inference.http.abandonment import while_wanted
+from inference.http.bodies import read_body
+from inference.http.problem_document import MEDIA_TYPE, Problem
 from product_classifier.errors import ModelUnavailable
 
 FEEDBACK = "feedback-service"

@@ -7,9 +7,9 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from inference.auth_proxy import schemas
-from inference.auth_proxy.problems import MEDIA_TYPE
-from inference.auth_proxy.products import MAX_PRODUCTS
-from inference.auth_proxy.roles import IDENTIFIER, MODELS, NAME, TABLE
+from inference.auth_proxy.auth.roles import IDENTIFIER, MODELS, NAME, TABLE
+from inference.auth_proxy.predictions.products import MAX_PRODUCTS
+from inference.http.problem_document import MEDIA_TYPE
 
 Document = dict[str, Any]
 PROBLEM = {"$ref": "#/components/schemas/ProblemView"}

@@ -7,11 +7,11 @@ from importlib.resources import files
 
 from fastapi import APIRouter, Response
 
-from inference.auth_proxy.backends import FUSION, Backends
-from inference.auth_proxy.recorder import Recorder
-from inference.auth_proxy.roles import MODELS
+from inference.auth_proxy.auth.roles import MODELS
+from inference.auth_proxy.predictions.backends import FUSION, Backends
 from inference.auth_proxy.schemas import CategoryView, Health, HealthView
-from product_classifier.categories import CATEGORIES
+from inference.durability.writer import Recorder
+from product_classifier.taxonomy import CATEGORIES
 
 READY_FOR_S = 1.0
 """How long one look at the backends is good for: the route is open to everybody."""

@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from inference.auth_proxy.products import MAX_DESCRIPTION, MAX_DESIGNATION
-from inference.auth_proxy.roles import NAME, Role
+from inference.auth_proxy.auth.roles import NAME, Role
+from inference.auth_proxy.predictions.products import MAX_DESCRIPTION, MAX_DESIGNATION
 
 Password = Annotated[str, StringConstraints(min_length=12, max_length=256)]
 Probability = Annotated[float, Field(ge=0, le=1)]

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from inference.errors import shown
+from inference.http.problems import shown
 
 PLACEHOLDERS = frozenset({"change-me", "changeme", "secret", "password", "placeholder"})
 MIN_SECRET_CHARACTERS = 32

@@ -17,7 +17,7 @@ def main() -> int:
 
 def _make(flags: Flags) -> "list[ProductModel[Any]]":
     from inference.fusion_transformer import transformer  # noqa: PLC0415 - the SDK may be imported once flags are read
-    from inference.fusion_transformer.beside import beside  # noqa: PLC0415
+    from inference.fusion_transformer.in_process import beside  # noqa: PLC0415
     from inference.image_predictor import model as image_predictor  # noqa: PLC0415
     from inference.text_predictor import model as text_predictor  # noqa: PLC0415
 

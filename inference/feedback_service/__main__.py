@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from inference.feedback_service.app import create_app
 from inference.feedback_service.settings import Settings
 from product_classifier.errors import StoreUnavailable
-from product_classifier.journal import Journal
 from product_classifier.observability import configure_logging
 from product_classifier.store import open_store
+from product_classifier.store.journal import Journal
 
 MIB = 1 << 20
 

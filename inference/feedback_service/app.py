@@ -16,7 +16,7 @@ from typing import Annotated
 from anyio import to_thread
 from fastapi import Body, FastAPI, Header, Query, Response
 
-from inference.auth_proxy.problems import Problem
+from inference.durability.replay import Placing
 from inference.feedback_service.bodies import (
     Acknowledged,
     CorrectionPage,
@@ -28,23 +28,23 @@ from inference.feedback_service.bodies import (
     RunPage,
     view,
 )
-from inference.feedback_service.desk import Desk, Handed, utc_now
 from inference.feedback_service.guard import Admin, Guard, Reviewer, User
 from inference.feedback_service.identity import IdIndex
 from inference.feedback_service.keeper import Keeper
 from inference.feedback_service.listing import Listing
 from inference.feedback_service.measures import Measures
-from inference.feedback_service.placing import Placing
+from inference.feedback_service.notifier import Wake
 from inference.feedback_service.problems import answer_with_problems
+from inference.feedback_service.service import Desk, Handed, utc_now
 from inference.feedback_service.settings import Settings
-from inference.feedback_service.wake import Wake
-from product_classifier.categories import BY_CODE
-from product_classifier.correction_book import CorrectionBook
-from product_classifier.feedback import State
-from product_classifier.journal import Journal
+from inference.http.problem_document import Problem
+from product_classifier.feedback.index import CorrectionBook
+from product_classifier.feedback.trust import State
 from product_classifier.retraining import Ledger, RunView, request_run, run_views
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.store import ObjectStore
+from product_classifier.store.journal import Journal
+from product_classifier.taxonomy import BY_CODE
 
 MAX_KEY = 255
 THREADS = 16

@@ -6,12 +6,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from product_classifier.categories import BY_CODE
 from product_classifier.errors import InvalidImage
-from product_classifier.feedback import State
-from product_classifier.image_headers import read_header
-from product_classifier.records import Code, Correction, Identifier, ProductContent, Review, Text
+from product_classifier.feedback.records import Code, Correction, Identifier, ProductContent, Review, Text
+from product_classifier.feedback.trust import State
+from product_classifier.images.headers import read_header
 from product_classifier.retraining import RunView
+from product_classifier.taxonomy import BY_CODE
 
 MAX_DESIGNATION = 10_000
 MAX_DESCRIPTION = 200_000

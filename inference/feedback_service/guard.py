@@ -8,11 +8,11 @@ from fastapi import Depends, Request
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from inference.auth_proxy.problems import Problem, send_problem
-from inference.feedback_service.desk import Person
 from inference.feedback_service.measures import Measures
+from inference.feedback_service.service import Person
+from inference.http.problem_document import Problem, send_problem
+from product_classifier.feedback.records import Role
 from product_classifier.observability import request_id, use_request_id
-from product_classifier.records import Role
 
 RANKS: dict[Role, int] = {role: rank for rank, role in enumerate(get_args(Role))}
 MAX_NAME = 200

@@ -1,6 +1,6 @@
 """The id of a correction follows from who gave it and under which key, so that a repetition finds the first.
 
-An id is a UUID of version 7 (see `product_classifier.records`): its time is midnight of the day the correction was
+An id is a UUID of version 7 (see `records`): its time is midnight of the day the correction was
 first taken, its other 74 bits are a hash. On one day the same key is therefore the same object, which the store
 creates once however many servers try; `IdIndex` finds those of other days.
 """
@@ -12,7 +12,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 from product_classifier.errors import InvalidInput
-from product_classifier.records import Correction, correction_key, created_at
+from product_classifier.feedback.records import Correction, correction_key, created_at
 from product_classifier.store import ObjectStore
 
 PREFIX = "feedback/"

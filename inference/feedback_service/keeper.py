@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 from product_classifier.errors import NotDurable, ObjectExists, StoreError, StoreUnavailable
-from product_classifier.journal import Damage, Entry, Journal, read_segment
 from product_classifier.observability import get_logger
 from product_classifier.store import ObjectStore
+from product_classifier.store.journal import Damage, Entry, Journal, read_segment
 
 Where = Literal["store", "journal"]
 FIRST_PAUSE_S = 0.25

@@ -4,9 +4,9 @@ import threading
 from time import monotonic
 
 from inference.feedback_service.bodies import CorrectionPage, view
-from product_classifier.correction_book import CorrectionBook
 from product_classifier.errors import InvalidInput, StoreUnavailable
-from product_classifier.feedback import State
+from product_classifier.feedback.index import CorrectionBook
+from product_classifier.feedback.trust import State
 
 FRESH_S = 2.0
 

@@ -6,8 +6,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from inference.auth_proxy.problems import MEDIA_TYPE, Problem
-from inference.errors import NOT_OUR_FAULT_TO_TELL
+from inference.http.problem_document import MEDIA_TYPE, Problem
+from inference.http.problems import NOT_OUR_FAULT_TO_TELL
 from product_classifier.errors import (
     FeedbackConflict,
     InvalidImage,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from inference.model_server.measures import FUSION_ANSWERS, SHADOW_ROWS, fused
-from inference.protocol import Answer, Request
+from inference.oip.types import Answer, Request
 from product_classifier.observability import get_logger
 
 Ask = Callable[[], Awaitable[Answer]]

@@ -6,9 +6,9 @@ from itertools import compress
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.errors import InvalidTensor
-from inference.fusion_transformer.asker import IMAGE, TEXT, Columns
-from inference.protocol import Request
+from inference.fusion_transformer.predictor_client import IMAGE, TEXT, Columns
+from inference.http.problems import InvalidTensor
+from inference.oip.types import Request
 from product_classifier.errors import InvalidProduct
 
 Rows = NDArray[np.bool_]

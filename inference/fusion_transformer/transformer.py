@@ -17,22 +17,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.errors import ReleaseNotLoaded, RowsUnanswered
-from inference.fusion_transformer.asker import IMAGE, TEXT, Asker, Connect, Opinion
 from inference.fusion_transformer.challenge import Canary, Shadow, attempt, measured
-from inference.fusion_transformer.hop import over_http
+from inference.fusion_transformer.http_predictor import over_http
+from inference.fusion_transformer.predictor_client import IMAGE, TEXT, Asker, Connect, Opinion
 from inference.fusion_transformer.products import Products, Rows, at_request_row, present
 from inference.fusion_transformer.settings import Settings
+from inference.http.problems import ReleaseNotLoaded, RowsUnanswered
 from inference.model_server.flags import Flags
 from inference.model_server.measures import DEGRADED
 from inference.model_server.model import ProductModel
 from inference.model_server.releases import Loaded, Releases
 from inference.model_server.workers import Workers
-from inference.protocol import Answer, Input, Output, Request, Signature
-from product_classifier import release
+from inference.oip.types import Answer, Input, Output, Request, Signature
 from product_classifier.errors import ModelUnavailable
-from product_classifier.fusion import FusionModel
+from product_classifier.fusion.model import FusionModel
 from product_classifier.observability import get_logger
+from product_classifier.releases import release
 
 INPUTS = (Input("designation"), Input("description"), Input("image", photo=True))
 OUTPUTS = (

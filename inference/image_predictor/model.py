@@ -6,15 +6,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.errors import InvalidTensor
+from inference.http.problems import InvalidTensor
 from inference.model_server.flags import Flags
 from inference.model_server.model import ProductModel
 from inference.model_server.releases import Loaded, Releases
 from inference.model_server.workers import Workers
-from inference.protocol import Answer, Input, Output, Request, Signature
-from product_classifier import images, release
+from inference.oip.types import Answer, Input, Output, Request, Signature
 from product_classifier.errors import InvalidImage
-from product_classifier.image_model import ImageModel
+from product_classifier.images import decoding
+from product_classifier.images.model import ImageModel
+from product_classifier.releases import release
 
 INPUTS = (Input("image", photo=True, required=True),)
 OUTPUTS = (Output("probabilities", "FP32"),)
@@ -42,8 +43,8 @@ def _classify(model: ImageModel, photos: Sequence[bytes]) -> NDArray[Any]:
     return model.probabilities_from_pixels(np.stack(pixels))
 
 
-def _decode(photo: bytes, row: int, size: int) -> images.Pixels:
+def _decode(photo: bytes, row: int, size: int) -> decoding.Pixels:
     try:
-        return images.decode(photo, size)
+        return decoding.decode(photo, size)
     except InvalidImage as error:
         raise InvalidTensor(str(error), tensor="image", row=row) from error

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from inference.compat.kserve_sdk import import_sdk
 from inference.model_server.flags import Flags, parse_flags
-from inference.model_server.lean_sdk import import_sdk
 from inference.model_server.releases import is_empty
 from inference.model_server.waiting import wait_for_release
 from product_classifier.errors import BundleRefused

@@ -9,12 +9,12 @@ from kserve import Model
 from kserve.metrics import PREDICT_HIST_TIME, get_labels
 from kserve.model import InferenceVerb
 
-from inference import errors
-from inference.errors import UnknownModel, shown
+from inference.http import problems
+from inference.http.problems import UnknownModel, shown
 from inference.model_server.measures import answered
 from inference.model_server.releases import Loaded, Releases
 from inference.model_server.workers import Workers
-from inference.protocol import Answer, Request, Signature
+from inference.oip.types import Answer, Request, Signature
 from product_classifier.observability import get_logger
 
 log = get_logger()
@@ -132,13 +132,13 @@ class Turn:
             rows, self._start = request.rows, time.perf_counter()
             answer = await infer(request)
         except Exception as error:
-            self._end(errors.verdict(error), rows, error)
+            self._end(problems.verdict(error), rows, error)
             raise
         self._end(None, rows, None, answer)
         return request, answer
 
     def _end(
-        self, verdict: errors.Verdict | None, rows: int, error: Exception | None, answer: Answer | None = None
+        self, verdict: problems.Verdict | None, rows: int, error: Exception | None, answer: Answer | None = None
     ) -> None:
         seconds = time.perf_counter() - self._start
         outcome = verdict.outcome if verdict else "degraded" if answer and answer.parameters.get("degraded") else "ok"
@@ -146,7 +146,7 @@ class Turn:
         fields: dict[str, Any] = {"protocol": self._protocol, "outcome": outcome, "rows": rows, "ms": seconds * 1000}
         if answer is not None:
             fields |= {"release": answer.release}
-        if verdict is errors.UNEXPECTED:
+        if verdict is problems.UNEXPECTED:
             log.error("request", **fields, exc_info=error)
         else:
             reason = {"reason": type(error).__name__} if error else {}

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from inference.errors import ReleaseNotLoaded, UnknownModel, shown
-from product_classifier.bundle import BundleInfo
+from inference.http.problems import ReleaseNotLoaded, UnknownModel, shown
+from product_classifier.bundles.bundle import BundleInfo
 from product_classifier.errors import BundleRefused
 from product_classifier.observability import get_logger
 

@@ -13,11 +13,11 @@ import orjson
 from kserve.protocol.dataplane import DataPlane
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from inference.abandonment import while_wanted
-from inference.errors import RETRY_AFTER_S, BodyTooLarge, UnknownModel, UnsupportedBody, document, shown, verdict
-from inference.model_server import rest_codec
+from inference.http.abandonment import while_wanted
+from inference.http.problems import RETRY_AFTER_S, BodyTooLarge, UnknownModel, UnsupportedBody, document, shown, verdict
 from inference.model_server.model import Hosted, ProductModel, Turn
-from inference.protocol import Answer, Request
+from inference.oip import rest_codec
+from inference.oip.types import Answer, Request
 from product_classifier.observability import get_logger, use_request_id
 
 V1_PREDICT = re.compile(r"/v1/models/([^/:]+):predict")

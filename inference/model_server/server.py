@@ -17,9 +17,9 @@ from kserve.model_server import app
 from kserve.protocol.rest.server import RESTServer
 from starlette.types import ASGIApp
 
-from inference.abandonment import AbandoningProtocol
+from inference.http.abandonment import AbandoningProtocol
 from inference.model_server.flags import Flags
-from inference.model_server.grpc_door import GrpcDoor, Servicer
+from inference.model_server.grpc_server import GrpcDoor, Servicer
 from inference.model_server.measures import watch_releases
 from inference.model_server.model import Hosted, ProductModel
 from inference.model_server.rest import Door

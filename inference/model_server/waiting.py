@@ -12,7 +12,7 @@ import orjson
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from inference.errors import document
+from inference.http.problems import document
 from inference.model_server.flags import Flags
 from inference.model_server.releases import is_empty
 from inference.model_server.sockets import listen

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from inference.errors import Overloaded
+from inference.http.problems import Overloaded
 
 P = ParamSpec("P")
 T = TypeVar("T")

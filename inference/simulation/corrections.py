@@ -13,8 +13,8 @@ from inference.simulation.crowd import Crowd, Way
 from inference.simulation.gateway import Gateway, GatewayRefused, Person
 from inference.simulation.unseen import Product
 from product_classifier.errors import ProductClassifierError
-from product_classifier.feedback import product_key
-from product_classifier.records import ProductContent
+from product_classifier.feedback.records import ProductContent
+from product_classifier.feedback.trust import product_key
 
 NOT_YET_S = (0.3, 1.0, 3.0)
 """The record of a prediction may still be on its way when somebody corrects it."""

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from inference.simulation.replay import Answer
 from inference.simulation.unseen import Product
-from product_classifier.categories import CODES
 from product_classifier.errors import InvalidImage
-from product_classifier.release import load_fusion, load_image, load_text, open_release
-from product_classifier.text import normalise
+from product_classifier.releases.release import load_fusion, load_image, load_text, open_release
+from product_classifier.taxonomy import CODES
+from product_classifier.text.normalization import normalise
 
 BATCH = 64
 

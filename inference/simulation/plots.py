@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from inference.simulation.replay import Outcome
 from inference.simulation.tally import Judged
-from product_classifier.categories import CODES
+from product_classifier.taxonomy import CODES
 
 BLUE, RED = "#26549e", "#a3232b"
 WIDE, TALL = (9.0, 3.2), (9.0, 7.0)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.simulation.replay import Outcome
-from product_classifier.categories import CODES, index_of
-from product_classifier.metrics import Scores, confusion, per_category, score, weighted_f1_of_counts
+from product_classifier.evaluation.metrics import Scores, confusion, per_category, score, weighted_f1_of_counts
+from product_classifier.taxonomy import CODES, index_of
 
 PERCENTILES = (50, 95, 99)
 CURVE_POINTS = 200

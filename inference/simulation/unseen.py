@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 
-from product_classifier.categories import BY_CODE
+from product_classifier.catalogue.raw_files import PHOTO_FOLDERS
+from product_classifier.catalogue.splits import content_keys
 from product_classifier.errors import CatalogueError, ObjectNotFound
-from product_classifier.raw_files import PHOTO_FOLDERS
-from product_classifier.splits import content_keys
 from product_classifier.store import open_store
+from product_classifier.taxonomy import BY_CODE
 
 TABLE = "splits/unseen.parquet"
 READERS = 16

@@ -4,10 +4,10 @@ from inference.model_server.flags import Flags
 from inference.model_server.model import ProductModel
 from inference.model_server.releases import Loaded, Releases
 from inference.model_server.workers import Workers
-from inference.protocol import Answer, Input, Output, Request, Signature
-from inference.text_predictor.gathering import Gathering
-from product_classifier import release
-from product_classifier.text_model import TextModel
+from inference.oip.types import Answer, Input, Output, Request, Signature
+from inference.text_predictor.batching import Gathering
+from product_classifier.releases import release
+from product_classifier.text.model import TextModel
 
 INPUTS = (Input("designation", required=True), Input("description"))
 OUTPUTS = (Output("probabilities", "FP32"),)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import quality
-from product_classifier.metrics import score
+from product_classifier.evaluation.metrics import score
 
 
 def test_the_error_of_right_probabilities_is_what_right_probabilities_measure() -> None:

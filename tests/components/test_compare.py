@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 
 from components.compare import step
-from product_classifier.categories import CODES
 from product_classifier.errors import BundleRefused, ObjectNotFound
-from product_classifier.release import load_text
-from tests.components.promotions import Stage, slow_release
-from tests.inference.tiny_release import make_release
+from product_classifier.releases.release import load_text
+from product_classifier.taxonomy import CODES
+from tests.support.promotions import Stage, slow_release
+from tests.support.tiny_release import make_release
 
 RIGHT, WRONG = 1, 2
 PRODUCTS = 270

@@ -1,9 +1,9 @@
 from pathlib import Path
 
 from components.fit_fusion import step
-from components.opinions import ask
-from product_classifier.metrics import weighted_f1
-from product_classifier.release import load_fusion
+from components.shared.predictions import ask
+from product_classifier.evaluation.metrics import weighted_f1
+from product_classifier.releases.release import load_fusion
 
 
 def test_fusion_is_never_worse_than_the_better_single_model_on_validation(

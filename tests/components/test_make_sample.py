@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from components.make_sample import step
-from tests.fixtures_data import RawFolder
+from tests.support.fixtures_data import RawFolder
 
 
 def test_a_sample_is_made_once(tmp_path: Path) -> None:

@@ -7,17 +7,17 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from components import corrections, failures
 from components.merge_corrections import step
+from components.shared import corrections, failures
 from components.split_catalogue import step as split_catalogue
 from components.train_image.photos import read_photos
+from product_classifier.catalogue.splits import SIDES
 from product_classifier.errors import CatalogueError, InvalidInput, RunSuperseded
-from product_classifier.feedback import Label, product_key
-from product_classifier.records import ProductContent, image_key
+from product_classifier.feedback.records import ProductContent, image_key
+from product_classifier.feedback.trust import Label, product_key
 from product_classifier.retraining import Ledger, freeze, request_run
-from product_classifier.splits import SIDES
 from product_classifier.store import open_store
-from tests.fixtures_data import jpeg
+from tests.support.fixtures_data import jpeg
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 

@@ -10,19 +10,19 @@ import pytest
 from components.compare import step as compare
 from components.fit_fusion import step as fit_fusion
 from components.merge_corrections import step as merge_corrections
-from components.promote.rollout import LocalRollout
-from components.published import publish
+from components.shared.published_releases import publish
+from components.shared.rollout.rollout import LocalRollout
 from components.train_text import step as train_text
-from product_classifier.categories import CODES
-from product_classifier.correction_book import CorrectionBook
-from product_classifier.feedback import Label
-from product_classifier.merging import merge
-from product_classifier.records import Correction, ProductContent, Review, new_id
-from product_classifier.release import ReleaseMeta, open_release, write_release
+from product_classifier.catalogue.merging import merge
+from product_classifier.catalogue.splits import known_sides
+from product_classifier.feedback.index import CorrectionBook
+from product_classifier.feedback.records import Correction, ProductContent, Review, new_id
+from product_classifier.feedback.trust import Label
+from product_classifier.releases.release import ReleaseMeta, open_release, write_release
 from product_classifier.retraining import freeze
-from product_classifier.splits import known_sides
 from product_classifier.store import ObjectStore, open_store
-from tests.fakes import FakeStore
+from product_classifier.taxonomy import CODES
+from tests.support.fakes import FakeStore
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 WRONG = CODES[0]

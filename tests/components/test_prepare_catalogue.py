@@ -6,7 +6,7 @@ import pytest
 
 from components.prepare_catalogue import step
 from product_classifier.errors import CatalogueError
-from tests.fixtures_data import RawFolder, jpeg
+from tests.support.fixtures_data import RawFolder, jpeg
 
 
 def _run(raw: Path, folder: Path, share: float = 0.05) -> str:

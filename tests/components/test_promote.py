@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components.promote import releases, step
-from components.promote.rollout import KEPT, LocalRollout, open_rollout
-from components.promote.smoke import Smoke
-from components.promote.switch import Switch
-from components.tracking import TrackingUnavailable
-from product_classifier import bundle, self_test
+from components.promote import step
+from components.shared.rollout import releases
+from components.shared.rollout.rollout import KEPT, LocalRollout, open_rollout
+from components.shared.rollout.smoke import Smoke
+from components.shared.rollout.switch import Switch
+from components.shared.tracking import TrackingUnavailable
+from product_classifier.bundles import bundle
 from product_classifier.errors import (
     BundleRefused,
     ObjectNotFound,
@@ -26,12 +27,13 @@ from product_classifier.errors import (
     RolloutFailed,
     RunSuperseded,
 )
-from product_classifier.gate import Limits
-from product_classifier.release import Release, open_release
+from product_classifier.evaluation.gate import Limits
+from product_classifier.releases import self_check
+from product_classifier.releases.release import Release, open_release
 from product_classifier.retraining import Ledger, request_run
-from tests.components.promotions import FakeTracking, Stage, slow_release
-from tests.inference.model_servers import served
-from tests.inference.tiny_release import make_release
+from tests.support.model_servers import served
+from tests.support.promotions import FakeTracking, Stage, slow_release
+from tests.support.tiny_release import make_release
 
 CHAMPION = 1
 
@@ -66,7 +68,7 @@ def switch(stage: Stage, **limits: Any) -> Switch:
 
 
 def answering(stage: Stage) -> str:
-    from components.trial import Models
+    from components.shared.serving_check import Models
 
     smoke = Smoke(stage.service)
     products = Models(stage.root / "releases" / str(stage.rollout.current())).known_products
@@ -231,13 +233,13 @@ def test_a_release_changed_in_the_store_is_refused_and_the_old_one_answers(live:
 
 def unsound(folder: Path, seed: int) -> Release:
     """A release sealed as it should be whose text model knows no numbers."""
-    from tests.inference.tiny_release import text_model
+    from tests.support.tiny_release import text_model
 
     made = make_release(folder, seed)
     model, good = text_model(seed), text_model(seed)
     model.bias[:] = np.nan
     model.save(made.path / "text")
-    bundle.seal(made.path / "text", "text", None, self_test.make_text(good), release=made.id)
+    bundle.seal(made.path / "text", "text", None, self_check.make_text(good), release=made.id)
     values = json.loads((made.path / "release.json").read_text())
     for path in (made.path / "text").iterdir():
         entry = bundle.file_entry(path)

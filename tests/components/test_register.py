@@ -5,15 +5,15 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 
-from components import published
 from components.register import step
-from components.tracking import MODELS, TrackingUnavailable
-from product_classifier.bundle import verify
+from components.shared import published_releases
+from components.shared.tracking import MODELS, TrackingUnavailable
+from product_classifier.bundles.bundle import verify
 from product_classifier.errors import BundleRefused, ObjectExists
-from product_classifier.release import open_release
+from product_classifier.releases.release import open_release
 from product_classifier.store import open_store
-from tests.components.bundles import Place, write_products
-from tests.fakes import FakeStore
+from tests.support.bundles import Place, write_products
+from tests.support.fakes import FakeStore
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own
 
@@ -113,7 +113,7 @@ def test_a_damaged_bundle_is_not_released(tmp_path: Path) -> None:
 
 
 def test_a_published_file_is_never_replaced(place: Place, release: str) -> None:
-    from components.published import publish
+    from components.shared.published_releases import publish
 
     found = open_release(place.root / "first" / "release")
     store = open_store(place.store)
@@ -138,9 +138,9 @@ def test_a_simulation_in_a_cluster_finds_the_unseen_side_in_the_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, keys: list[str]
 ) -> None:
     store = FakeStore()
-    monkeypatch.setattr(published, "open_store", lambda _: store)
+    monkeypatch.setattr(published_releases, "open_store", lambda _: store)
     (tmp_path / "unseen.parquet").write_bytes(b"PAR1")
 
-    published.publish_unseen(tmp_path / "unseen.parquet", url)
+    published_releases.publish_unseen(tmp_path / "unseen.parquet", url)
 
     assert keys == list(store.list())

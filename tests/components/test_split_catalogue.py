@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from components.split_catalogue import step
+from product_classifier.catalogue.splits import SIDES
 from product_classifier.errors import CatalogueError
-from product_classifier.splits import SIDES
 
 
 def _run(frame: pd.DataFrame, folder: Path, keep: Path | None = None) -> Path:

@@ -6,7 +6,7 @@ import pytest
 
 from components.train_image import step
 from product_classifier.errors import CatalogueError
-from product_classifier.release import load_image
+from product_classifier.releases.release import load_image
 
 
 def test_photos_are_told_apart_far_better_than_by_chance(release_dir: Path, splits_dir: Path) -> None:

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 
 from components.train_text import step
-from product_classifier.metrics import weighted_f1
-from product_classifier.release import load_text
+from product_classifier.evaluation.metrics import weighted_f1
+from product_classifier.releases.release import load_text
 
 
 def test_the_bundle_answers_as_the_step_scored_it(splits_dir: Path, tmp_path: Path) -> None:

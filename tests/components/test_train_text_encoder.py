@@ -15,12 +15,12 @@ from kfp import dsl
 from components.evaluate import step as evaluate
 from components.fit_fusion import step as fit_fusion
 from components.train_text.component import train_text
-from product_classifier import bundle
+from product_classifier.bundles import bundle
 from product_classifier.errors import BundleRefused
-from product_classifier.release import load_text
-from product_classifier.text import readable
-from product_classifier.text_encoder import TextEncoder
-from product_classifier.text_model import TextModel
+from product_classifier.releases.release import load_text
+from product_classifier.text.encoder import TextEncoder
+from product_classifier.text.model import TextModel
+from product_classifier.text.normalization import readable
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_a_text_longer_than_the_encoder_is_cut(folder: Path) -> None:
 
 def test_serving_an_encoder_needs_neither_torch_nor_photo_libraries(folder: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from product_classifier.release import load_text; "
+        "import sys; from pathlib import Path; from product_classifier.releases.release import load_text; "
         f"load_text(Path({str(folder)!r}))[0].probabilities(['piscine'], ['']); "
         "assert not {'torch', 'transformers', 'sklearn', 'cv2', 'PIL', 'simplejpeg'} & set(sys.modules)"
     )

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import numpy as np
 
-from components.trial import Product as Known
-from product_classifier.categories import CODES
+from components.shared.serving_check import Product as Known
+from product_classifier.taxonomy import CODES
 from tests.e2e.cluster import Product
 
 TOLERANCE = 0.02

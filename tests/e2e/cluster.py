@@ -15,10 +15,10 @@ from typing import Any
 
 import httpx
 
-from components.cluster_api import ClusterApi
-from components.promote.kserve_rollout import KServeRollout
-from components.published import materialise
-from components.trial import Models
+from components.shared.kubernetes_api import ClusterApi
+from components.shared.published_releases import materialise
+from components.shared.rollout.kserve_rollout import KServeRollout
+from components.shared.serving_check import Models
 from product_classifier.store import ObjectStore, StoreSettings, open_store
 
 NAMESPACE = "product-classifier"

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from pipelines.submit import connect
+from pipelines.kubeflow.submit import connect
 from tests.e2e import cluster
 from tests.e2e.cluster import Product, get, until
 from tests.e2e.kubeflow import NAMESPACE, SERVICE, answers, lasting, trigger_environment

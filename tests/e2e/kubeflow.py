@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from pipelines.submit import connect
+from pipelines.kubeflow.submit import connect
 from product_classifier.errors import LauncherUnavailable
 from tests.e2e.cluster import Object, get, listed
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from components.promote import history
-from pipelines.submit import submit
-from product_classifier.feedback import Label, product_key
-from product_classifier.records import ProductContent
+from components.shared.rollout import history
+from pipelines.kubeflow.submit import submit
+from product_classifier.catalogue.sample import make_sample
+from product_classifier.feedback.records import ProductContent
+from product_classifier.feedback.trust import Label, product_key
 from product_classifier.retraining import Ledger, freeze, request_run, take_run
-from product_classifier.sample import make_sample
 from product_classifier.store import ObjectStore
 from tests.e2e import cluster
 from tests.e2e.cluster import STORE, Product, until

@@ -20,16 +20,16 @@ import pytest
 from kserve import InferenceRESTClient, RESTConfig
 from tritonclient import http as triton
 
-from components.promote.placement import CANARY
-from product_classifier import bundle
-from product_classifier.categories import CODES
+from components.shared.rollout.placement import CANARY
+from product_classifier.bundles import bundle
 from product_classifier.errors import RolloutFailed
+from product_classifier.taxonomy import CODES
 from tests.e2e import cluster
 from tests.e2e.asking import asking, body, mixed
 from tests.e2e.cluster import MODELS, Product, forwarded, get, is_ready, kubectl, listed, pods, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
-TRITON_GRPC = Path(__file__).parents[1] / "inference" / "triton_grpc.py"
+TRITON_GRPC = Path(__file__).parents[1] / "support" / "triton_grpc.py"
 RUN_S = 1200
 """How long a whole run may take on a busy laptop."""
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from kfp import compiler, dsl
 
-from pipelines.cluster import LOOK, Size, place
-from pipelines.kfp_launcher import KfpLauncher
-from pipelines.submit import connect, upload
+from pipelines.kubeflow.cluster import LOOK, Size, place
+from pipelines.kubeflow.kfp_launcher import KfpLauncher
+from pipelines.kubeflow.submit import connect, upload
 from product_classifier.errors import LauncherUnavailable, LaunchRefused
 from product_classifier.retraining.launcher import Execution
 from tests.e2e.cluster import STORE, kubectl, until

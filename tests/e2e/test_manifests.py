@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from tests.e2e.cluster import kubectl
-from tests.manifests.rendering import Object
 from tests.manifests.test_overlays import CASES, overlay
+from tests.support.rendering import Object
 
 pytestmark = pytest.mark.cluster
 ELSEWHERE = "default"

@@ -13,9 +13,9 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from components.promote.placement import RELEASE, SHADOW
-from components.published import MANIFEST, materialise, publish
-from product_classifier.release import write_release
+from components.shared.published_releases import MANIFEST, materialise, publish
+from components.shared.rollout.placement import RELEASE, SHADOW
+from product_classifier.releases.release import write_release
 from tests.e2e import cluster
 from tests.e2e.asking import asking, mixed
 from tests.e2e.cluster import MODELS, NAMESPACE, STORE, Object, Product, forwarded, get, is_ready, pods, until
@@ -24,8 +24,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 ROLLED_OUT_S = 300
 PROMOTER = f"""
 import sys
-from components.cluster_api import ClusterApi
-from components.promote.kserve_rollout import KServeRollout
+from components.shared.kubernetes_api import ClusterApi
+from components.shared.rollout.kserve_rollout import KServeRollout
 KServeRollout(ClusterApi("{NAMESPACE}"), "{STORE}/models").switch(sys.argv[1])
 """
 

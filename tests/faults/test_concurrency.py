@@ -8,18 +8,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from inference.feedback_service.desk import Desk, Person, utc_now
+from inference.durability.replay import Placing
 from inference.feedback_service.identity import IdIndex
 from inference.feedback_service.keeper import Keeper
-from inference.feedback_service.placing import Placing
-from product_classifier.categories import CODES
-from product_classifier.correction_book import CorrectionBook
+from inference.feedback_service.service import Desk, Person, utc_now
 from product_classifier.errors import FeedbackConflict, StoreUnavailable
-from product_classifier.journal import Journal
-from product_classifier.records import Correction, ProductContent
+from product_classifier.feedback.index import CorrectionBook
+from product_classifier.feedback.records import Correction, ProductContent
 from product_classifier.store import ObjectStore
-from tests.fakes import FakeStore
-from tests.feedback_desk import corrections
+from product_classifier.store.journal import Journal
+from product_classifier.taxonomy import CODES
+from tests.support.fakes import FakeStore
+from tests.support.feedback_service_harness import corrections
 
 OPERATIONS = int(os.environ.get("FEEDBACK_OPERATIONS", "10000"))
 CLIENTS, SERVERS, KEYS = 32, 2, 1500

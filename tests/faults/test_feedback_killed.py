@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from inference.feedback_service.desk import Desk, Person, utc_now
+from inference.durability.replay import Placing
 from inference.feedback_service.identity import IdIndex
 from inference.feedback_service.keeper import Keeper
-from inference.feedback_service.placing import Placing
-from product_classifier.categories import CODES
-from product_classifier.correction_book import CorrectionBook
+from inference.feedback_service.service import Desk, Person, utc_now
 from product_classifier.errors import StoreUnavailable
-from product_classifier.journal import Journal
-from product_classifier.records import Correction, ProductContent
+from product_classifier.feedback.index import CorrectionBook
+from product_classifier.feedback.records import Correction, ProductContent
 from product_classifier.store import ObjectStore, open_store
-from tests.faults.killing import run_killed
-from tests.feedback_desk import corrections, photo, predict
+from product_classifier.store.journal import Journal
+from product_classifier.taxonomy import CODES
+from tests.support.feedback_service_harness import corrections, photo, predict
+from tests.support.killing import run_killed
 
 REPEATS = int(os.environ.get("FAULT_REPEATS", "1"))
 """25 for the table of the goals; every repetition has other products."""

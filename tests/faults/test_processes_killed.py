@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from product_classifier.records import Correction
+from product_classifier.feedback.records import Correction
 from product_classifier.store import open_store
-from tests.feedback_desk import TOKEN, corrections, product
-from tests.retraining_fakes import correct
-from tests.servers import free_port
+from tests.support.feedback_service_harness import TOKEN, corrections, product
+from tests.support.retraining_fakes import correct
+from tests.support.servers import free_port
 
 ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("PROCESS_KILLS", "3"))
@@ -28,8 +28,8 @@ CLIENTS = 8
 TRIGGER = """
 import sys
 from pathlib import Path
-from pipelines.launchers import LocalLauncher
-from pipelines.retrain import Loop
+from pipelines.retrain.launchers import LocalLauncher
+from pipelines.retrain.service import Loop
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
 from product_classifier.store import open_store

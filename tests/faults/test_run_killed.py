@@ -14,16 +14,16 @@ import psutil
 import pytest
 from kfp import compiler
 
-from pipelines.launchers import LocalLauncher
-from product_classifier.categories import CODES
-from product_classifier.release import load_text
+from pipelines.retrain.launchers import LocalLauncher
+from product_classifier.releases.release import load_text
 from product_classifier.retraining import Ledger, RunView, run_views
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
-from tests.components.promotions import Stage
-from tests.inference.tiny_release import make_release
-from tests.pipelines.short_run import short
-from tests.retraining_fakes import correct
+from product_classifier.taxonomy import CODES
+from tests.support.promotions import Stage
+from tests.support.retraining_fakes import correct
+from tests.support.short_run import short
+from tests.support.tiny_release import make_release
 
 ROOT = Path(__file__).parents[2]
 STEPS = ("merge-corrections", "compare", "promote")
@@ -45,7 +45,7 @@ class Scene:
         self.trigger = Trigger(self.stage.store, self.launcher, settings)
 
     def _command(self, run_id: str, snapshot: str) -> list[str]:
-        return [sys.executable, "-m", "tests.pipelines.short_run", str(self.stage.root), self.better, run_id, snapshot]
+        return [sys.executable, "-m", "tests.support.short_run", str(self.stage.root), self.better, run_id, snapshot]
 
     def until(self, condition: Callable[[], bool]) -> None:
         end = time.monotonic() + 120

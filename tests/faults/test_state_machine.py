@@ -13,20 +13,20 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from inference.feedback_service.desk import Desk, Person
+from inference.durability.replay import Placing
 from inference.feedback_service.identity import IdIndex
 from inference.feedback_service.keeper import Keeper
-from inference.feedback_service.placing import Placing
-from product_classifier.categories import CODES
-from product_classifier.correction_book import CorrectionBook
+from inference.feedback_service.service import Desk, Person
 from product_classifier.errors import FeedbackConflict, NotDurable, RetrainActive, StoreUnavailable
-from product_classifier.records import Correction, ProductContent, Role
+from product_classifier.feedback.index import CorrectionBook
+from product_classifier.feedback.records import Correction, ProductContent, Role
 from product_classifier.retraining import Ledger, read_snapshot, request_run
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
-from tests.fakes import FakeStore
-from tests.feedback_desk import corrections
-from tests.retraining_fakes import Countdown, Dying, FakeClock, FakeLauncher, dying
+from product_classifier.taxonomy import CODES
+from tests.support.fakes import FakeStore
+from tests.support.feedback_service_harness import corrections
+from tests.support.retraining_fakes import Countdown, Dying, FakeClock, FakeLauncher, dying
 
 STEPS = int(os.environ.get("STATE_MACHINE_STEPS", "2000"))
 STEPS_EACH = 50

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from product_classifier.records import Correction
+from product_classifier.feedback.records import Correction
 from product_classifier.store import open_store
-from tests.faults.fault_proxy import ILLNESSES, FaultProxy, Illness, fault_proxy
-from tests.feedback_desk import Office, corrections, product
-from tests.servers import minio_binary, minio_server, moto_server, s3_settings
+from tests.support.fault_proxy import ILLNESSES, FaultProxy, Illness, fault_proxy
+from tests.support.feedback_service_harness import Office, corrections, product
+from tests.support.servers import minio_binary, minio_server, moto_server, s3_settings
 
 REPEATS = int(os.environ.get("FAULT_REPEATS", "1"))
 """20 for the table of the goals."""

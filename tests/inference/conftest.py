@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from product_classifier.release import Release, open_release
-from tests.inference.model_servers import MODULES, RunningServer, served
-from tests.inference.tiny_release import make_release
+from product_classifier.releases.release import Release, open_release
+from tests.support.model_servers import MODULES, RunningServer, served
+from tests.support.tiny_release import make_release
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from inference.local.services import services
-from inference.local.settings import Settings
-from product_classifier.release import Release
-from tests.inference.model_servers import MODULES, RunningServer, served
-from tests.inference.tiny_release import photo
+from operations.local.services import services
+from operations.local.settings import Settings
+from product_classifier.releases.release import Release
+from tests.support.model_servers import MODULES, RunningServer, served
+from tests.support.tiny_release import photo
 
 
 @pytest.fixture(scope="module")

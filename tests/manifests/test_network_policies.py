@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.manifests.rendering import OVERLAYS, Object, overlay
+from tests.support.rendering import OVERLAYS, Object, overlay
 
 HERE, KUBEFLOW, ELSEWHERE = "product-classifier", "kubeflow", "default"
 MODEL_SERVERS = {"text-predictor", "image-predictor", "fusion-transformer"}

@@ -8,19 +8,19 @@ import pytest
 import yaml
 from pydantic_settings import BaseSettings
 
-from components.image import TRAINER
+from components.shared.step_image import TRAINER
 from inference.auth_proxy.settings import Settings as AuthProxy
-from inference.cluster.images import IMAGES, PREFIX
-from inference.cluster.secrets import make_secrets
 from inference.feedback_service.settings import Settings as FeedbackService
 from inference.fusion_transformer.settings import Settings as FusionTransformer
 from inference.simulation.settings import Settings as Simulation
-from pipelines.retrain import Settings as RetrainTrigger
+from operations.cluster.images import IMAGES, PREFIX
+from operations.cluster.secrets import make_secrets
+from pipelines.retrain.service import Settings as RetrainTrigger
 from pipelines.settings import Settings as Pipeline
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.store import StoreSettings
-from tests.inference.cluster.fake_commands import FakeCluster
-from tests.manifests.rendering import MANIFESTS, OVERLAYS, Object, containers, overlay, pods
+from tests.support.fake_commands import FakeCluster
+from tests.support.rendering import MANIFESTS, OVERLAYS, Object, containers, overlay, pods
 
 REPOSITORY = MANIFESTS.parent
 NOT_SERVED = {"local", "cluster", "collocated"}
@@ -44,7 +44,7 @@ READ_ELSEWHERE = {
     "OMP_NUM_THREADS",
     "POD_NAME",  # for subPathExpr
     "RELEASE",  # model_server/flags.py
-    "TRAINER_IMAGE",  # components/image.py
+    "TRAINER_IMAGE",  # components/shared/step_image.py
     "KF_PIPELINES_SA_TOKEN_PATH",  # kfp
 }  # fmt: skip
 OTHERS_IMAGES = {"quay.io/minio/minio", "kserve/storage-initializer", "ghcr.io/chrislusf/seaweedfs"}

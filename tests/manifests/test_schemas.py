@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.manifests.make_schema import SCHEMA
-from tests.manifests.rendering import MANIFESTS, OVERLAYS, Object, overlay
+from tests.support.rendering import MANIFESTS, OVERLAYS, Object, overlay
 
 OLDEST, NEWEST = "1.32", "1.35"
 """The first Kubernetes we promise to run on, and the one in platform/kind.yaml."""

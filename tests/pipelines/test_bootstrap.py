@@ -11,12 +11,12 @@ from rich.console import Console
 from pipelines import bootstrap
 from pipelines.bootstrap import BootstrapSettings, NothingInService, check_tracking, ensure_raw, in_service, wait_for
 from pipelines.settings import Settings
+from product_classifier.catalogue.raw_files import find_files
 from product_classifier.errors import LauncherUnavailable, StoreUnavailable
-from product_classifier.raw_files import find_files
 from product_classifier.retraining.launcher import Execution
 from product_classifier.store import open_store
-from tests.fakes import FakeStore
-from tests.inference.tiny_release import make_release
+from tests.support.fakes import FakeStore
+from tests.support.tiny_release import make_release
 
 
 @dataclass

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from components.cluster_api import ClusterApi
-from components.promote.kserve_rollout import FUSION, KServeRollout
-from components.promote.placement import CANARY, SHADOW, SHARE
+from components.shared.kubernetes_api import ClusterApi
+from components.shared.rollout.kserve_rollout import FUSION, KServeRollout
+from components.shared.rollout.placement import CANARY, SHADOW, SHARE
 from pipelines import __main__, canary
-from tests.fake_kubernetes import FakeKubernetes, fake_kubernetes
-from tests.fakes import FakeStore
+from tests.support.fake_kubernetes import FakeKubernetes, fake_kubernetes
+from tests.support.fakes import FakeStore
 
 FIRST, SECOND = (f"r-2026010{day}T000000-0000000{day}" for day in (1, 2))
 

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from pipelines.data import DataSettings, StageFailed, ensure_raw, prepare
+from product_classifier.catalogue.sample import is_sample, make_sample
 from product_classifier.errors import CatalogueError
-from product_classifier.sample import is_sample, make_sample
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 

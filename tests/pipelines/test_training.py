@@ -16,13 +16,13 @@ import pytest
 from mlflow import MlflowClient
 
 from components.prepare_catalogue import step as prepare_catalogue
-from pipelines.launchers import LocalLauncher, train_command
-from product_classifier.records import Correction, ProductContent, new_id
-from product_classifier.release import load_fusion, load_image, load_text, open_release
+from pipelines.retrain.launchers import LocalLauncher, train_command
+from product_classifier.catalogue.sample import make_sample
+from product_classifier.feedback.records import Correction, ProductContent, new_id
+from product_classifier.releases.release import load_fusion, load_image, load_text, open_release
 from product_classifier.retraining import Ledger, run_views
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
-from product_classifier.sample import make_sample
 from product_classifier.store import ObjectStore, open_store
 
 ROOT = Path(__file__).parents[2]

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from product_classifier.errors import InvalidInput, ObjectExists, ObjectNotFound, StoreUnavailable
-from product_classifier.feedback import Label
-from product_classifier.records import Record
+from product_classifier.feedback.records import Record
+from product_classifier.feedback.trust import Label
 from product_classifier.retraining.records import (
     CLAIMS,
     STARTS,

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field
 
-from product_classifier.records import Record, Sha256
+from product_classifier.feedback.records import Record, Sha256
 
 Cause = Literal["threshold", "manual"]
 Outcome = Literal["succeeded", "failed"]

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Literal
 
 from product_classifier.errors import ObjectExists, RetrainActive
-from product_classifier.feedback import Label
-from product_classifier.records import Record
+from product_classifier.feedback.records import Record
+from product_classifier.feedback.trust import Label
 from product_classifier.retraining.ledger import Ledger
 from product_classifier.retraining.records import (
     Claim,

@@ -6,8 +6,8 @@ from typing import Literal
 from pydantic import AwareDatetime
 
 from product_classifier.errors import InvalidInput, StoreUnavailable
-from product_classifier.feedback import Label
-from product_classifier.records import Code, ProductContent, Record
+from product_classifier.feedback.records import Code, ProductContent, Record
+from product_classifier.feedback.trust import Label
 from product_classifier.retraining.records import manifest_key
 from product_classifier.store import ObjectStore, addressed
 

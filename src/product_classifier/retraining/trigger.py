@@ -11,9 +11,9 @@ from math import inf
 from time import monotonic
 from typing import Literal, Protocol
 
-from product_classifier.correction_book import CorrectionBook
 from product_classifier.errors import LauncherUnavailable, LaunchRefused, ObjectExists
-from product_classifier.records import Record
+from product_classifier.feedback.index import CorrectionBook
+from product_classifier.feedback.records import Record
 from product_classifier.retraining.launcher import Execution, Launcher
 from product_classifier.retraining.ledger import Ledger
 from product_classifier.retraining.records import Claim, Closing, Outcome, Start

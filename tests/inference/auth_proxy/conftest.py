@@ -14,17 +14,17 @@ from PIL import Image
 
 from inference.auth_proxy.__main__ import make_verifier
 from inference.auth_proxy.app import Collaborators, create_app
-from inference.auth_proxy.backends import Backends
-from inference.auth_proxy.limits import RateLimits
+from inference.auth_proxy.auth.roles import MODELS, Role
+from inference.auth_proxy.auth.tokens import EmbeddedIssuer
 from inference.auth_proxy.metrics import Metrics
-from inference.auth_proxy.recorder import Recorder
-from inference.auth_proxy.roles import MODELS, Role
+from inference.auth_proxy.predictions.backends import Backends
+from inference.auth_proxy.rate_limits import RateLimits
 from inference.auth_proxy.server import listen, make_server
 from inference.auth_proxy.settings import Settings
-from inference.auth_proxy.tokens import EmbeddedIssuer
-from product_classifier.journal import Journal
-from tests.fake_models import FakeFeedback, FakeModels, running, served
-from tests.fakes import FakeStore
+from inference.durability.writer import Recorder
+from product_classifier.store.journal import Journal
+from tests.support.fake_models import FakeFeedback, FakeModels, running, served
+from tests.support.fakes import FakeStore
 
 PASSWORD = "correct horse battery"
 INTERNAL = "i" * 40

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from inference.auth_proxy.app import create_app
-from inference.auth_proxy.roles import MODELS, TABLE, Role, find
+from inference.auth_proxy.auth.roles import MODELS, TABLE, Role, find
 from tests.inference.auth_proxy.conftest import PEOPLE, Gateway
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE")

@@ -11,14 +11,14 @@ import jwt
 import orjson
 import pytest
 
-from inference.auth_proxy import keys as keys_module
 from inference.auth_proxy.__main__ import main
-from inference.auth_proxy.keys import KeyRing
-from inference.auth_proxy.limits import RateLimits
-from inference.auth_proxy.problems import Problem
-from inference.auth_proxy.roles import Role
-from inference.auth_proxy.tokens import EmbeddedIssuer, TokenRefused
-from inference.auth_proxy.users import Users
+from inference.auth_proxy.auth import keys as keys_module
+from inference.auth_proxy.auth.keys import KeyRing
+from inference.auth_proxy.auth.roles import Role
+from inference.auth_proxy.auth.tokens import EmbeddedIssuer, TokenRefused
+from inference.auth_proxy.auth.users import Users
+from inference.auth_proxy.rate_limits import RateLimits
+from inference.http.problem_document import Problem
 from tests.inference.auth_proxy.conftest import PASSWORD, Gateway
 
 

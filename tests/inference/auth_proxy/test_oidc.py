@@ -19,11 +19,11 @@ from starlette.routing import Route
 
 from inference.auth_proxy.__main__ import assemble, make_verifier
 from inference.auth_proxy.app import create_app
-from inference.auth_proxy.oidc import ExternalIssuer, IssuerUnavailable, RemoteKeys
-from inference.auth_proxy.roles import Role
+from inference.auth_proxy.auth.oidc import ExternalIssuer, IssuerUnavailable, RemoteKeys
+from inference.auth_proxy.auth.roles import Role
+from inference.auth_proxy.auth.tokens import TokenRefused
 from inference.auth_proxy.settings import Settings
-from inference.auth_proxy.tokens import TokenRefused
-from tests.fake_models import served
+from tests.support.fake_models import served
 
 AUDIENCE = "shop"
 

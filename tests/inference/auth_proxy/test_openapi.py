@@ -11,7 +11,7 @@ from schemathesis import checks
 from schemathesis.checks import load_all_checks
 from schemathesis.generation import GenerationMode
 
-from inference.auth_proxy.roles import MODELS, TABLE
+from inference.auth_proxy.auth.roles import MODELS, TABLE
 from tests.inference.auth_proxy.conftest import Gateway
 
 CASES = int(os.environ.get("FUZZ_CASES", "12"))

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from inference.auth_proxy.auth.roles import MODELS
 from inference.auth_proxy.pages import Readiness
-from inference.auth_proxy.roles import MODELS
-from product_classifier.categories import CATEGORIES
+from product_classifier.taxonomy import CATEGORIES
 from tests.inference.auth_proxy.conftest import Gateway
 
 CONSOLE = files("inference.auth_proxy") / "console"

@@ -6,9 +6,9 @@ from typing import Any
 import orjson
 import pytest
 
-from inference.auth_proxy.products import MAX_DESIGNATION
-from product_classifier.categories import BY_CODE
-from product_classifier.records import PredictionRecord, image_key, prediction_key
+from inference.auth_proxy.predictions.products import MAX_DESIGNATION
+from product_classifier.feedback.records import PredictionRecord, image_key, prediction_key
+from product_classifier.taxonomy import BY_CODE
 from tests.inference.auth_proxy.conftest import Gateway, as_base64, make_photo
 
 

@@ -9,11 +9,11 @@ import pytest
 from prometheus_client import generate_latest
 
 from inference.auth_proxy.metrics import Metrics
-from inference.auth_proxy.recorder import Kept, Recorder
-from product_classifier.journal import Entry, Journal
-from product_classifier.records import prediction_key
-from tests.fakes import FakeStore
+from inference.durability.writer import Kept, Recorder
+from product_classifier.feedback.records import prediction_key
+from product_classifier.store.journal import Entry, Journal
 from tests.inference.auth_proxy.conftest import Gateway
+from tests.support.fakes import FakeStore
 
 
 class SlowStore(FakeStore):

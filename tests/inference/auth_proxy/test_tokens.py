@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from inference.auth_proxy.roles import Role
-from inference.auth_proxy.tokens import EmbeddedIssuer, TokenRefused
+from inference.auth_proxy.auth.roles import Role
+from inference.auth_proxy.auth.tokens import EmbeddedIssuer, TokenRefused
 from tests.inference.auth_proxy.conftest import PASSWORD, Gateway
 
 Claims = dict[str, Any]

@@ -9,8 +9,8 @@ from tritonclient import http as triton
 from tritonclient.utils import InferenceServerException
 
 from tests.inference.auth_proxy.conftest import Gateway, as_base64, make_photo, start
-from tests.inference.model_servers import RunningServer
-from tests.inference.tiny_release import photo
+from tests.support.model_servers import RunningServer
+from tests.support.tiny_release import photo
 
 pytestmark = pytest.mark.slow
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes import FakeStore
-from tests.feedback_desk import Office
+from tests.support.fakes import FakeStore
+from tests.support.feedback_service_harness import Office
 
 
 @pytest.fixture

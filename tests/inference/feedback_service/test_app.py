@@ -4,9 +4,18 @@ from datetime import timedelta
 
 import pytest
 
-from product_classifier.records import Correction, new_id
-from tests.fakes import FakeStore
-from tests.feedback_desk import RIGHT, WRONG, Office, corrections, photo, photographed, predict, product
+from product_classifier.feedback.records import Correction, new_id
+from tests.support.fakes import FakeStore
+from tests.support.feedback_service_harness import (
+    RIGHT,
+    WRONG,
+    Office,
+    corrections,
+    photo,
+    photographed,
+    predict,
+    product,
+)
 
 
 def test_a_correction_of_a_prediction_is_kept_with_what_was_answered(office: Office, store: FakeStore) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from product_classifier.errors import ObjectExists, StoreUnavailable
-from product_classifier.records import Correction, new_id
-from tests.fakes import FakeStore
-from tests.feedback_desk import RIGHT, WRONG, Office, corrections, photographed, predict, product
-from tests.product_classifier.test_journal import FailingDisk
+from product_classifier.feedback.records import Correction, new_id
+from tests.product_classifier.store.test_journal import FailingDisk
+from tests.support.fakes import FakeStore
+from tests.support.feedback_service_harness import RIGHT, WRONG, Office, corrections, photographed, predict, product
 
 
 class LosingReplies(FakeStore):

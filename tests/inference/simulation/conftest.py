@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from inference.simulation.gateway import Person
 from inference.simulation.unseen import Product
-from product_classifier.categories import CODES
+from product_classifier.taxonomy import CODES
 
 T = TypeVar("T")
 ANN, BOB = Person("ann", "user", "p"), Person("bob", "user", "p")

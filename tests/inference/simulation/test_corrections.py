@@ -12,11 +12,11 @@ from inference.simulation.corrections import Corrections
 from inference.simulation.crowd import Crowd
 from inference.simulation.gateway import GatewayRefused, Person, Reply
 from inference.simulation.unseen import Product
-from product_classifier.correction_book import CorrectionBook
-from product_classifier.feedback import Label
-from tests.fakes import FakeStore
-from tests.feedback_desk import RIGHT, WRONG, Office, predict
+from product_classifier.feedback.index import CorrectionBook
+from product_classifier.feedback.trust import Label
 from tests.inference.simulation.conftest import ANN, BOB, RITA, a_product
+from tests.support.fakes import FakeStore
+from tests.support.feedback_service_harness import RIGHT, WRONG, Office, predict
 
 EVERYBODY = Crowd((ANN, BOB), RITA)
 PRODUCTS = [a_product(number, RIGHT) for number in range(40)]

@@ -10,9 +10,9 @@ from starlette.routing import Route
 
 from inference.simulation import gateway as module
 from inference.simulation.gateway import Gateway, GatewayRefused, GatewayUnreachable, connected
-from tests.fake_models import served
 from tests.inference.simulation.conftest import ANN
-from tests.servers import free_port
+from tests.support.fake_models import served
+from tests.support.servers import free_port
 
 
 class Moody:

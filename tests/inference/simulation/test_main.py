@@ -13,11 +13,11 @@ from inference.feedback_service.app import create_app
 from inference.feedback_service.settings import Settings as FeedbackSettings
 from inference.simulation.__main__ import main
 from inference.simulation.unseen import Unseen
-from product_classifier.correction_book import CorrectionBook
-from tests.fake_models import served
-from tests.fakes import FakeStore
+from product_classifier.feedback.index import CorrectionBook
 from tests.inference.auth_proxy.conftest import INTERNAL, PASSWORD, PEOPLE, Gateway, start
-from tests.servers import free_port
+from tests.support.fake_models import served
+from tests.support.fakes import FakeStore
+from tests.support.servers import free_port
 
 
 @dataclass

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components import opinions
+from components.shared import predictions
 from inference.simulation import offline
 from inference.simulation.offline import Models
 from inference.simulation.unseen import Product
-from product_classifier.categories import CODES
 from product_classifier.errors import BundleRefused
-from product_classifier.release import load_fusion
-from tests.fixtures_models import draw_photo
+from product_classifier.releases.release import load_fusion
+from product_classifier.taxonomy import CODES
 from tests.inference.simulation.conftest import a_product
+from tests.support.fixtures_models import draw_photo
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def models(release_dir: Path) -> Models:
 
 
 def test_answers_are_those_the_training_counts_with(models: Models, release_dir: Path, splits_dir: Path) -> None:
-    said = opinions.ask(splits_dir / "test.parquet", release_dir, release_dir)
+    said = predictions.ask(splits_dir / "test.parquet", release_dir, release_dir)
     fusion, _ = load_fusion(release_dir)
     expected = fusion.combine(said.text, said.image, said.has_text, said.has_image)
     rows = said.products[["product_id", "designation", "description", "image_path", "code"]]

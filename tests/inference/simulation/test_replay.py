@@ -9,7 +9,7 @@ from scipy.stats import expon, kstest
 from inference.simulation.gateway import GatewayUnreachable
 from inference.simulation.replay import Answer, Ask, NotAnswered, Outcome, Replay, moments
 from inference.simulation.unseen import Product
-from product_classifier.categories import CODES
+from product_classifier.taxonomy import CODES
 from tests.inference.simulation.conftest import Timeline, a_product
 
 YES = Answer(CODES[0])

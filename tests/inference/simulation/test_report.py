@@ -9,8 +9,8 @@ import pytest
 from inference.simulation.corrections import Sent
 from inference.simulation.replay import Answer, Outcome
 from inference.simulation.report import Simulation, to_html, to_json, write
-from product_classifier.categories import CODES
 from product_classifier.store import open_store
+from product_classifier.taxonomy import CODES
 from tests.inference.simulation.conftest import a_product
 
 RIGHT, WRONG = CODES[3], CODES[4]

@@ -9,9 +9,9 @@ import pytest
 
 from inference.simulation import unseen as module
 from inference.simulation.unseen import Product, Unseen, choose
+from product_classifier.catalogue.splits import content_keys
 from product_classifier.errors import CatalogueError
-from product_classifier.splits import content_keys
-from tests.fakes import FakeStore
+from tests.support.fakes import FakeStore
 
 COLUMNS = ("product_id", "designation", "description", "image_path", "code", "image_sha256")
 

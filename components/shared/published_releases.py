@@ -1,0 +1,85 @@
+"""Releases in the object store: `models/<release>/…`, written once.
+
+`release.json` goes last and comes first: without it nothing was published, with it everything is there.
+"""
+
+import hashlib
+import shutil
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from product_classifier.errors import BundleRefused, ObjectExists, ObjectNotFound
+from product_classifier.releases.release import Release, open_release
+from product_classifier.store import ObjectStore, open_store
+
+MANIFEST = "release.json"
+TRANSFERS = 8
+
+
+def publish(store: ObjectStore, release: Release) -> None:
+    """Put a release into the store and read every file back; publishing the same release again changes nothing."""
+    files = sorted(path for path in release.path.rglob("*") if path.is_file() and path.name != MANIFEST)
+    with ThreadPoolExecutor(TRANSFERS) as pool:
+        list(pool.map(lambda path: _put(store, _key(release, path), path.read_bytes()), files))
+    manifest = release.path / MANIFEST
+    _put(store, _key(release, manifest), manifest.read_bytes())
+
+
+def publish_unseen(unseen: Path, store: str) -> None:
+    """Put the unseen side where a simulation in a cluster looks for it; one on this machine has `data/`."""
+    if store.startswith("s3://"):
+        open_store(store).put("splits/unseen.parquet", unseen.read_bytes())
+
+
+def materialise(store: ObjectStore, release_id: str, releases: Path) -> Release:
+    """Bring a release from the store to `releases/<id>`, verified, and return it; one that is there is verified."""
+    target = releases / release_id
+    if target.exists():
+        try:
+            return open_release(target)
+        except BundleRefused:
+            shutil.rmtree(target)
+    incoming = releases / f".incoming-{uuid.uuid4().hex}" / release_id
+    try:
+        _download(store, release_id, incoming)
+        open_release(incoming)
+        incoming.rename(target)
+    finally:
+        shutil.rmtree(incoming.parent, ignore_errors=True)
+    return open_release(target)
+
+
+def _download(store: ObjectStore, release_id: str, folder: Path) -> None:
+    prefix = f"models/{release_id}/"
+    try:
+        manifest = store.get(prefix + MANIFEST)
+    except ObjectNotFound as error:
+        raise ObjectNotFound(f"release {release_id!r} was never published: {error}") from error
+    with ThreadPoolExecutor(TRANSFERS) as pool:
+        for name, content in pool.map(lambda name: (name, store.get(prefix + name)), _names(store, prefix)):
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MANIFEST).write_bytes(manifest)
+
+
+def _names(store: ObjectStore, prefix: str) -> Iterator[str]:
+    return (key.removeprefix(prefix) for key in store.list(prefix) if key != prefix + MANIFEST)
+
+
+def _key(release: Release, path: Path) -> str:
+    return f"models/{release.id}/{path.relative_to(release.path).as_posix()}"
+
+
+def _put(store: ObjectStore, key: str, content: bytes) -> None:
+    try:
+        store.put(key, content, only_if_absent=True)
+    except ObjectExists as error:
+        if store.get(key) != content:
+            raise ObjectExists(f"{key!r} is already published with other content") from error
+        return
+    if hashlib.sha256(store.get(key)).digest() != hashlib.sha256(content).digest():
+        raise BundleRefused(f"{key!r} reads back from the store as something else")

@@ -1,0 +1,116 @@
+"""Tokens of an external OpenID Connect issuer."""
+
+import asyncio
+import json
+import time
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+from jwt import PyJWK, PyJWKClient
+from jwt.exceptions import PyJWTError
+
+from inference.auth_proxy.auth.roles import Role
+from inference.auth_proxy.auth.tokens import Identity, PublicKey, TokenRefused, read_claims, read_header
+from inference.http.problem_document import Problem
+from product_classifier.observability import get_logger
+
+ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
+FRESH_S = 300.0
+COOLDOWN_S = 30.0
+FIRST_COOLDOWN_S = 2.0
+"""Until the first keys are there nobody can be let in, so it is tried more often."""
+TIMEOUT_S = 5.0
+
+
+class IssuerUnavailable(Problem):
+    """The issuer's keys were never seen and cannot be fetched."""
+
+    def __init__(self, issuer: str) -> None:
+        super().__init__(503, f"the keys of {issuer} cannot be fetched", kind="issuer-unavailable")
+
+
+class RemoteKeys:
+    """The issuer's key set, fetched in a thread; the last good one is used while the issuer is away."""
+
+    def __init__(self, issuer: str, jwks_url: str | None = None, *, cooldown_s: float = COOLDOWN_S) -> None:
+        self._issuer = issuer
+        self._client = PyJWKClient(jwks_url, cache_jwk_set=False, timeout=TIMEOUT_S) if jwks_url else None
+        self._cooldown_s = cooldown_s
+        self._keys: dict[str, PyJWK] = {}
+        self._fetched = self._tried = float("-inf")
+        self._lock = asyncio.Lock()
+        self._log = get_logger()
+
+    async def find(self, kid: str) -> PyJWK | None:
+        """Return the key of this id; an unknown one causes at most one fetch per cool-down."""
+        if self._is_due(kid):
+            async with self._lock:
+                if self._is_due(kid):
+                    await self._fetch()
+        if not self._keys:
+            raise IssuerUnavailable(self._issuer)
+        return self._keys.get(kid)
+
+    def _is_due(self, kid: str) -> bool:
+        now = time.monotonic()
+        cooldown_s = self._cooldown_s if self._keys else min(self._cooldown_s, FIRST_COOLDOWN_S)
+        return (kid not in self._keys or now - self._fetched > FRESH_S) and now - self._tried >= cooldown_s
+
+    async def _fetch(self) -> None:
+        self._tried = time.monotonic()
+        try:
+            keys = await asyncio.to_thread(self._get)
+        except (PyJWTError, OSError, ValueError, KeyError, TypeError) as error:
+            self._log.warning("issuer_keys_not_fetched", issuer=self._issuer, reason=f"{type(error).__name__}: {error}")
+            return
+        self._keys = keys
+        self._fetched = time.monotonic()
+
+    def _get(self) -> dict[str, PyJWK]:
+        if self._client is None:
+            self._client = PyJWKClient(self._discover(), cache_jwk_set=False, timeout=TIMEOUT_S)
+        return {key.key_id: key for key in self._client.get_signing_keys() if key.key_id}
+
+    def _discover(self) -> str:
+        url = f"{self._issuer}/.well-known/openid-configuration"
+        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response:  # noqa: S310 - http(s), checked in Settings
+            about = json.load(response)
+        if str(about["issuer"]).rstrip("/") != self._issuer:
+            raise ValueError(f"{url} speaks for {about['issuer']!r}")
+        return str(about["jwks_uri"])
+
+
+class ExternalIssuer:
+    """Verifies tokens of a foreign issuer and reads our roles from a claim of theirs."""
+
+    def __init__(
+        self, keys: RemoteKeys, *, issuer: str, audience: str, roles_claim: str, token_types: tuple[str, ...]
+    ) -> None:
+        self._keys = keys
+        self._issuers = [issuer, f"{issuer}/"]
+        self._audience = audience
+        self._roles_claim = roles_claim.split(".")
+        self._types = frozenset(token_types)
+
+    async def verify(self, token: str) -> Identity:
+        """Return who the token speaks for; the algorithm is the key's, never the token's choice."""
+        header = read_header(token)
+        if header["alg"] not in ALGORITHMS or header["typ"].lower().removeprefix("application/") not in self._types:
+            raise TokenRefused("algorithm or type not accepted")
+        key = await self._keys.find(header["kid"])
+        if key is None:
+            raise TokenRefused("unknown key")
+        if key.algorithm_name != header["alg"]:
+            raise TokenRefused("algorithm is not the key's")
+        public: PublicKey = key.key
+        claims = read_claims(token, public, [key.algorithm_name], issuer=self._issuers, audience=self._audience)
+        return Identity(claims["sub"], self._role(claims))
+
+    def _role(self, claims: Mapping[str, Any]) -> Role | None:
+        value: Any = claims
+        for name in self._roles_claim:
+            value = value.get(name) if isinstance(value, dict) else None
+        given = value.split() if isinstance(value, str) else value if isinstance(value, list) else []
+        held = [role for role in Role if role.value in given]
+        return held[-1] if held else None

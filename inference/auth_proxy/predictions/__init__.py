@@ -1,0 +1,1 @@
+"""The /predict routes and the calls behind them."""

@@ -1,0 +1,252 @@
+"""The services behind the gateway: addresses fixed by name, connections kept open, answers distrusted."""
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+from yarl import URL
+
+from inference.auth_proxy.predictions.products import Product
+from inference.http.client import Client, Unreachable
+from inference.http.problems import shown
+from inference.oip.types import NUMPY_TYPES
+from product_classifier.errors import InvalidInput, ModelUnavailable
+from product_classifier.observability import get_logger
+
+FUSION = "fusion-transformer"
+CONNECT_TIMEOUT_S = 1.0
+PROBE_TIMEOUT_S = 1.0
+CONNECTIONS = 256
+KEEP_ALIVE_S = 4.0
+"""Shorter than the 5 s after which uvicorn hangs up, so that a request rarely meets a closing connection."""
+MAX_ANSWER = 32_000_000
+HEADER_LENGTH = "Inference-Header-Content-Length"
+PASSED_BACK = ("Content-Type", HEADER_LENGTH, "Location", "Retry-After", "ETag")
+"""Response headers a caller may see; all others are the backend's own business."""
+
+Probabilities = NDArray[np.float32]
+
+
+class RowRefused(InvalidInput):
+    """The models cannot use one product of several."""
+
+    def __init__(self, reason: str, row: int | None, tensor: str | None) -> None:
+        super().__init__(reason)
+        self.row = row
+        self.tensor = tensor
+
+
+@dataclass(frozen=True)
+class Inference:
+    """What fusion says about n products: `[n, classes]` each, None for a model that did not answer."""
+
+    probabilities: Probabilities
+    text: Probabilities | None
+    image: Probabilities | None
+    degraded: bool
+    release: str
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer on its way through: status, the headers a caller may see, and the rest as it comes."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    chunks: AsyncIterator[bytes]
+
+
+class Backends:
+    """One pool of connections to every service, reached by its name and by nothing a client sends."""
+
+    def __init__(self, urls: Mapping[str, str], timeout_s: float) -> None:
+        self._urls = dict(urls)
+        self._timeout_s = timeout_s
+        self._session: aiohttp.ClientSession | None = None
+        self._fusion: Client | None = None
+
+    def has(self, service: str) -> bool:
+        """Tell whether this service is configured."""
+        return service in self._urls
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+        if self._fusion is not None:
+            self._fusion.close()
+
+    @asynccontextmanager
+    async def forward(
+        self, service: str, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> AsyncIterator[Reply]:
+        """Send a request on and hand its answer back while it arrives."""
+        async with self._ask(service, method, target, headers, body) as response:
+            yield Reply(response.status, _passed_back(response), response.content.iter_any())
+
+    async def infer(self, products: Sequence[Product], request_id: str) -> Inference:
+        """Ask fusion about products, photos as the bytes they came in."""
+        body, header_length = encode_request(products)
+        headers = {
+            "Content-Type": "application/octet-stream",
+            HEADER_LENGTH: str(header_length),
+            "X-Request-Id": request_id,
+        }
+        if self._fusion is None:
+            self._fusion = Client(self._urls[FUSION], CONNECTIONS, KEEP_ALIVE_S)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                reply = await self._fusion.ask("POST", f"/v2/models/{FUSION}/infer", headers, body)
+        except TimeoutError as error:
+            raise ModelUnavailable(f"{FUSION} did not answer in {self._timeout_s:g} s") from error
+        except Unreachable as error:
+            raise ModelUnavailable(f"{FUSION} does not answer ({error})") from error
+        if reply.status != 200:
+            raise _refusal(reply.status, reply.body)
+        return decode_answer(reply.body, reply.header(HEADER_LENGTH), len(products))
+
+    async def ready(self, service: str) -> bool:
+        """Tell whether a model says it is ready."""
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                async with self._ask(service, "GET", f"/v2/models/{service}/ready", {}, b"") as response:
+                    data = await _read(response)
+                    return response.status == 200 and _as_object(data).get("ready", True) is True
+        except (ModelUnavailable, TimeoutError):
+            return False
+
+    @asynccontextmanager
+    async def _ask(
+        self, service: str, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        url = URL(self._urls[service] + target, encoded=True)
+        try:
+            async with await self._send(method, url, headers, body) as response:
+                yield response
+        except TimeoutError as error:
+            raise ModelUnavailable(f"{service} did not answer in {self._timeout_s:g} s") from error
+        except aiohttp.ClientError as error:
+            raise ModelUnavailable(f"{service} does not answer ({type(error).__name__})") from error
+
+    async def _send(self, method: str, url: URL, headers: Mapping[str, str], body: bytes) -> aiohttp.ClientResponse:
+        session = self._open()
+        again = method == "GET" or url.path.startswith(("/v1/", "/v2/"))
+        try:
+            return await session.request(method, url, headers=headers, data=body or None, allow_redirects=False)
+        except aiohttp.ServerDisconnectedError:
+            # a kept connection the server closed at that moment; asking a model twice changes nothing
+            if not again:
+                raise
+            return await session.request(method, url, headers=headers, data=body or None, allow_redirects=False)
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE_S, ttl_dns_cache=10),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=CONNECT_TIMEOUT_S),
+                auto_decompress=False,
+                skip_auto_headers=("Accept-Encoding", "User-Agent", "Content-Type"),
+                trust_env=False,
+            )
+        return self._session
+
+
+Forwarding = AbstractAsyncContextManager[Reply]
+
+
+def encode_request(products: Sequence[Product]) -> tuple[bytes, int]:
+    """Return a V2 request with the binary extension, and the length of its JSON part."""
+    columns = {
+        "designation": [product.designation.encode() for product in products],
+        "description": [product.description.encode() for product in products],
+        "image": [product.image for product in products],
+    }
+    packed = {name: b"".join(struct.pack("<I", len(v)) + v for v in values) for name, values in columns.items()}
+    inputs = [
+        {"name": name, "shape": [len(products)], "datatype": "BYTES", "parameters": {"binary_data_size": len(data)}}
+        for name, data in packed.items()
+    ]
+    header = orjson.dumps({"inputs": inputs, "parameters": {"binary_data_output": True}})
+    return b"".join([header, *packed.values()]), len(header)
+
+
+def decode_answer(data: bytes, header_length: str | None, rows: int) -> Inference:
+    """Return what a V2 answer of fusion holds, with or without the binary extension."""
+    size = int(header_length) if header_length and header_length.isdecimal() else len(data)
+    try:
+        header = orjson.loads(data[:size])
+        outputs = _tensors(header["outputs"], memoryview(data)[size:])
+        parameters = header.get("parameters") or {}
+        probabilities = _distribution(outputs["probabilities"], rows)
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        raise ModelUnavailable(f"{FUSION} answered nonsense: {type(error).__name__}") from error
+    answered = set(str(parameters.get("modalities", "text,image")).split(","))
+    return Inference(
+        probabilities,
+        outputs.get("text_probabilities") if "text" in answered else None,
+        outputs.get("image_probabilities") if "image" in answered else None,
+        degraded=bool(parameters.get("degraded", False)),
+        release=str(parameters.get("release") or header.get("model_version") or "unknown"),
+    )
+
+
+def _tensors(outputs: list[dict[str, Any]], tail: memoryview) -> dict[str, NDArray[Any]]:
+    found: dict[str, NDArray[Any]] = {}
+    for output in outputs:
+        size = (output.get("parameters") or {}).get("binary_data_size")
+        kind = NUMPY_TYPES[output["datatype"]]
+        if size is None:
+            values = np.asarray(output["data"], dtype=kind)
+        else:
+            values = np.frombuffer(tail[:size], dtype=kind)
+            tail = tail[size:]
+        found[output["name"]] = values.reshape(output["shape"])
+    return found
+
+
+def _distribution(probabilities: NDArray[Any], rows: int) -> Probabilities:
+    if probabilities.ndim != 2 or probabilities.shape[0] != rows or not np.isfinite(probabilities).all():
+        raise ValueError(f"probabilities of shape {probabilities.shape} or not finite")
+    return probabilities
+
+
+def _refusal(status: int, data: bytes) -> Exception:
+    about = _as_object(data)
+    if status in {400, 422}:
+        row, tensor = about.get("row"), about.get("input")
+        reason = str(about.get("reason") or about.get("error") or "the models cannot use this product")
+        return RowRefused(reason, row if isinstance(row, int) else None, tensor if isinstance(tensor, str) else None)
+    get_logger().warning("model_failed", model=FUSION, status=status, reason=shown(str(about.get("error", ""))))
+    return ModelUnavailable(f"{FUSION} answered {status}")
+
+
+def _as_object(data: bytes) -> dict[str, Any]:
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    if (response.content_length or 0) > MAX_ANSWER:
+        raise ModelUnavailable(f"an answer of {response.content_length} bytes is too long")
+    return await response.read()
+
+
+def _passed_back(response: aiohttp.ClientResponse) -> list[tuple[bytes, bytes]]:
+    headers = [
+        (name.lower().encode(), response.headers[name].encode()) for name in PASSED_BACK if name in response.headers
+    ]
+    if response.content_length is not None:
+        headers.append((b"content-length", b"%d" % response.content_length))
+    return headers

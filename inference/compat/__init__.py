@@ -1,0 +1,1 @@
+"""Every use of a library internal, one module per library."""

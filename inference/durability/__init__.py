@@ -1,0 +1,1 @@
+"""Durable writes: to the store, else to the journal, replayed later."""

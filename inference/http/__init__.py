@@ -1,0 +1,1 @@
+"""HTTP shared by the services: bodies, problems, client."""

@@ -1,1 +1,0 @@
-"""Every service on one machine: `python -m inference.local`, which is what `make run` starts."""

@@ -1,1 +1,0 @@
-"""The whole loop once, on the sample: `python -m inference.local.demo`, which is `make demo`."""

@@ -1,0 +1,115 @@
+"""The gRPC door: the SDK's service with our reading, our answers and our words for what is wrong."""
+
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial, wraps
+from typing import Any, Concatenate, ParamSpec
+
+import grpc  # type: ignore[import-untyped]
+from kserve.protocol.dataplane import DataPlane
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
+from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc
+from kserve.protocol.grpc.servicer import InferenceServicer
+
+from inference.http.problems import told, verdict
+from inference.model_server.model import Hosted, Turn
+from inference.oip import grpc_codec
+from inference.oip.types import Answer, Request
+from product_classifier.observability import get_logger, use_request_id
+
+P = ParamSpec("P")
+log = get_logger()
+
+
+def _told(call: Callable[Concatenate["Servicer", Any, Any, P], Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """End a call with the status and words of whatever it raised."""
+
+    @wraps(call)
+    async def guarded(self: "Servicer", message: Any, context: Any, *args: P.args, **kwargs: P.kwargs) -> Any:
+        given = dict(context.invocation_metadata() or ()).get("x-request-id")
+        request_id = use_request_id(given if isinstance(given, str) else None)
+        try:
+            return await call(self, message, context, *args, **kwargs)
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the last place before the caller: everything gets an answer
+            await context.abort(
+                grpc.StatusCode[verdict(error).grpc], told(error), trailing_metadata=(("x-request-id", request_id),)
+            )
+
+    return guarded
+
+
+class Servicer(InferenceServicer):
+    """Answers for the models of this process."""
+
+    def __init__(self, models: Hosted, dataplane: DataPlane) -> None:
+        super().__init__(dataplane, None)
+        self._models = models
+
+    @_told
+    async def ModelInfer(self, message: Any, context: Any) -> Any:  # noqa: ARG002, N802
+        model = self._models.named(message.model_name)
+
+        async def read() -> Request:
+            return grpc_codec.read(message, model.signature)
+
+        request, answer = await Turn(model, "grpc").take(read, partial(self._infer, model.name))
+        return grpc_codec.write(model.name, request, answer)
+
+    @_told
+    async def ModelMetadata(self, message: Any, context: Any) -> Any:  # noqa: N802
+        model = self._models.named(message.name)
+        model.releases.select(version=message.version)
+        metadata = model.metadata()
+        properties = metadata.pop("properties")
+        # The message has no field for properties: stock clients read the codes in `platform`, ours in the headers.
+        metadata["platform"] += f"; codes={properties['codes']}"
+        await context.send_initial_metadata(tuple((key, value) for key, value in properties.items() if value.isascii()))
+        return pb.ModelMetadataResponse(**metadata)
+
+    @_told
+    async def ModelReady(self, message: Any, context: Any) -> Any:  # noqa: ARG002, N802
+        model = self._models.named(message.name)
+        model.releases.select(version=message.version)
+        return pb.ModelReadyResponse(ready=model.ready)
+
+    async def ServerReady(self, message: Any, context: Any) -> Any:  # noqa: ARG002, N802
+        return pb.ServerReadyResponse(ready=self._models.ready)
+
+    @_told
+    async def RepositoryModelLoad(self, message: Any, context: Any) -> Any:  # noqa: ARG002, N802
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "models are put into service by promotion only")
+
+    RepositoryModelUnload = RepositoryModelLoad
+
+    async def _infer(self, name: str, request: Request) -> Answer:
+        answer, _ = await self._data_plane.infer(name, request)
+        return answer  # type: ignore[no-any-return]  # what our model's predict returned
+
+
+class GrpcDoor:
+    """A gRPC server on one port, which it shares with nobody."""
+
+    def __init__(self, servicer: Servicer, address: str, max_message: int) -> None:
+        self._server = grpc.aio.server(
+            ThreadPoolExecutor(1),
+            options=[
+                ("grpc.max_receive_message_length", max_message),
+                ("grpc.max_send_message_length", max_message),
+                ("grpc.so_reuseport", 0),
+            ],
+        )
+        grpc_predict_v2_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, self._server)
+        try:
+            self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise OSError(f"gRPC cannot listen on {address}: is the port in use?") from error
+
+    async def start(self) -> None:
+        """Begin to accept calls."""
+        await self._server.start()
+
+    async def stop(self, grace_s: float) -> None:
+        """Accept no more, and give what runs this long to end."""
+        await self._server.stop(grace_s)

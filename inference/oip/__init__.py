@@ -1,0 +1,1 @@
+"""Open Inference Protocol: types and codecs."""

@@ -1,0 +1,239 @@
+"""V1 and V2 over HTTP: bodies to requests, answers to bodies."""
+
+import struct
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from inference.http.problems import InvalidTensor, shown
+from inference.oip.types import (
+    NUMPY_TYPES,
+    Answer,
+    Request,
+    Signature,
+    Wanted,
+    check_datatype,
+    check_shape,
+    decode_base64,
+    make_request,
+)
+from product_classifier.errors import InvalidInput
+from product_classifier.observability import request_id
+
+_LENGTH = struct.Struct("<I")
+
+
+def read_v2(body: bytes, header_length: str | None, signature: Signature, version: str = "") -> Request:
+    """Read a V2 request: JSON, or JSON followed by the bytes of its tensors."""
+    size = _header_size(header_length, len(body))
+    document = _object(body[:size])
+    tensors = document.get("inputs")
+    if not isinstance(tensors, list):
+        raise InvalidInput(f"'inputs' is {shown(tensors)}, not a list of tensors")
+    tail = memoryview(body)[size:]
+    raw: dict[str, list[Any]] = {}
+    for tensor in tensors:
+        name, values, used = _tensor(tensor, tail, signature)
+        if name in raw:
+            raise InvalidTensor("is given twice", tensor=name)
+        raw[name] = values
+        tail = tail[used:]
+    if len(tail):
+        raise InvalidInput(f"{len(tail)} bytes follow the last tensor")
+    parameters = _mapping(document.get("parameters"), "parameters")
+    return make_request(
+        signature,
+        raw,
+        id=_word(document.get("id"), "id"),
+        release=_word(parameters.get("release"), "parameter 'release'"),
+        version=version,
+        outputs=_wanted(document.get("outputs"), binary=parameters.get("binary_data_output") is True),
+        binary_outputs=parameters.get("binary_data_output") is True,
+    )
+
+
+def write_v2(model: str, request: Request, answer: Answer) -> tuple[bytes, int | None]:
+    """Write a V2 response; the second value is the size of its JSON if bytes follow."""
+    outputs, tail = [], []
+    for name, values, binary in answer.wanted(request):
+        datatype = "INT64" if values.dtype.kind == "i" else "FP32"
+        output: dict[str, Any] = {"name": name, "shape": list(values.shape), "datatype": datatype}
+        if binary:
+            packed = values.astype(NUMPY_TYPES[datatype], copy=False).tobytes()
+            output["parameters"] = {"binary_data_size": len(packed)}
+            tail.append(packed)
+        else:
+            output["data"] = values.ravel()
+        outputs.append(output)
+    document = {
+        "model_name": model,
+        "model_version": answer.version,
+        "id": request.id or request_id.get() or uuid.uuid4().hex,  # the SDK's client insists on one
+        "parameters": answer.all_parameters(),
+        "outputs": outputs,
+    }
+    head = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+    return (b"".join([head, *tail]), len(head)) if tail else (head, None)
+
+
+def read_v1(body: bytes, signature: Signature) -> Request:
+    """Read `{"instances": [...]}`: objects by input name, or bare values for a model with one required input."""
+    document = _object(body)
+    instances = document.get("instances")
+    if not isinstance(instances, list):
+        raise InvalidInput(f"'instances' is {shown(instances)}, not a list")
+    if not 1 <= len(instances) <= signature.max_rows:
+        raise InvalidInput(f"'instances' has {len(instances)} rows, not 1 to {signature.max_rows}")
+    raw: dict[str, list[str | bytes]] = {known.name: [] for known in signature.inputs}
+    for row, instance in enumerate(instances):
+        named = _instance(instance, row, signature)
+        for name, column in raw.items():
+            column.append(_v1_value(named.get(name), name, row, signature))
+    parameters = _mapping(document.get("parameters"), "parameters")
+    return make_request(signature, raw, release=_word(parameters.get("release"), "parameter 'release'"))
+
+
+def write_v1(answer: Answer) -> bytes:
+    """Write `predictions`: rows of the only output, or one object per row of several."""
+    columns = {name: values.tolist() for name, values in answer.outputs.items()}
+    rows = list(next(iter(columns.values())))
+    if len(columns) > 1:
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return orjson.dumps({"predictions": rows, "model_version": answer.version, **answer.all_parameters()})
+
+
+def _tensor(tensor: object, tail: memoryview, signature: Signature) -> tuple[str, list[Any], int]:
+    """Return a tensor's name, its elements, and how many of the bytes behind the JSON it took."""
+    fields = _mapping(tensor, "a tensor in 'inputs'")
+    name = fields.get("name")
+    if not isinstance(name, str):
+        raise InvalidInput(f"a tensor's name is {shown(name)}, not text")
+    known = signature.input(name)
+    check_datatype(name, fields.get("datatype"))
+    parameters = _mapping(fields.get("parameters"), "the parameters of input", name)
+    if "binary_data_size" in parameters:
+        used, values = _binary(parameters["binary_data_size"], tail, name)
+        check_shape(name, fields.get("shape"), len(values))
+        return name, values, used
+    texts = _flat(fields.get("data"), name, 2)
+    check_shape(name, fields.get("shape"), len(texts))
+    if parameters.get("content_type") == "base64" and not known.photo:
+        return name, [decode_base64(text, name, row) for row, text in enumerate(texts)], 0
+    return name, texts, 0
+
+
+def _binary(size: object, tail: memoryview, name: str) -> tuple[int, list[bytes]]:
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= len(tail):
+        raise InvalidTensor(f"binary_data_size is {shown(size)}, but {len(tail)} bytes are there", tensor=name)
+    return size, unpack_bytes(tail[:size], name)
+
+
+def unpack_bytes(packed: memoryview, name: str) -> list[bytes]:
+    """Take apart a BYTES tensor: each element behind its length, four bytes little-endian."""
+    values: list[bytes] = []
+    at = 0
+    while at < len(packed):
+        if at + 4 > len(packed):
+            raise InvalidTensor(f"ends inside a length at byte {at}", tensor=name, row=len(values))
+        (length,) = _LENGTH.unpack_from(packed, at)
+        at += 4
+        if at + length > len(packed):
+            raise InvalidTensor(f"announces {length} bytes, {len(packed) - at} are left", tensor=name, row=len(values))
+        values.append(bytes(packed[at : at + length]))
+        at += length
+    return values
+
+
+def _flat(data: object, name: str, depth: int) -> list[str]:
+    """Flatten JSON data, which V2 allows to be nested; every element is a string."""
+    if not isinstance(data, list):
+        raise InvalidTensor(f"data is {shown(data)}, not a list", tensor=name)
+    values: list[str] = []
+    for row, element in enumerate(data):
+        if isinstance(element, list) and depth > 1:
+            values += _flat(element, name, depth - 1)
+        elif isinstance(element, str):
+            values.append(element)
+        else:
+            raise InvalidTensor(f"{shown(element)} is not a string", tensor=name, row=row)
+    return values
+
+
+def _instance(instance: object, row: int, signature: Signature) -> Mapping[str, Any]:
+    bare = next((known for known in signature.inputs if known.required), None)
+    if isinstance(instance, str) and bare:
+        return {bare.name: instance}
+    if not isinstance(instance, dict):
+        raise InvalidInput(f"instance {row} is {shown(instance)}, not an object")
+    if bare and bare.photo and instance.keys() == {"b64"}:
+        return {bare.name: instance}
+    for name in instance:
+        if name not in {known.name for known in signature.inputs}:
+            expected = ", ".join(known.name for known in signature.inputs)
+            raise InvalidTensor(f"this model has no such input; it reads {expected}", tensor=name, row=row)
+    return instance
+
+
+def _v1_value(value: object, name: str, row: int, signature: Signature) -> str | bytes:
+    known = signature.input(name)
+    if value is None and known.required:
+        raise InvalidTensor("is missing", tensor=name, row=row)
+    if isinstance(value, dict) and value.keys() == {"b64"}:
+        value = decode_base64(value["b64"], name, row) if isinstance(value["b64"], str) else value
+    if value is None:
+        return b""
+    if not isinstance(value, str | bytes):
+        raise InvalidTensor(f"{shown(value)} is not text", tensor=name, row=row)
+    return value
+
+
+def _wanted(outputs: object, *, binary: bool) -> tuple[Wanted, ...]:
+    if outputs is None:
+        return ()
+    if not isinstance(outputs, list):
+        raise InvalidInput(f"'outputs' is {shown(outputs)}, not a list")
+    wanted = []
+    for output in outputs:
+        fields = _mapping(output, "an output in 'outputs'")
+        parameters = _mapping(fields.get("parameters"), "the parameters of an output")
+        chosen = parameters.get("binary_data", binary) is True
+        wanted.append(Wanted(_word(fields.get("name"), "an output's name"), chosen))
+    return tuple(wanted)
+
+
+def _header_size(header_length: str | None, available: int) -> int:
+    if header_length is None:
+        return available
+    plausible = header_length.isascii() and header_length.isdigit() and len(header_length) <= len(str(available))
+    if not plausible or int(header_length) > available:
+        raise InvalidInput(f"Inference-Header-Content-Length is {shown(header_length)}, the body has {available} bytes")
+    return int(header_length)
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidInput(f"the body is not JSON: {error.msg} at character {error.pos}") from error
+    if not isinstance(document, dict):
+        raise InvalidInput(f"the body is {shown(document)}, not a JSON object")
+    return document
+
+
+def _mapping(value: object, what: str, name: str | None = None) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        named = what if name is None else f"{what} {shown(name)}"
+        raise InvalidInput(f"{named} is {shown(value)}, not an object")
+    return value
+
+
+def _word(value: object, what: str) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > 128:
+        raise InvalidInput(f"{what} is {shown(value)}, not a short text")
+    return value

@@ -1,0 +1,1 @@
+"""Local supervision, the demo and the cluster commands."""

@@ -1,0 +1,1 @@
+"""The whole loop once, on the sample: `python -m operations.demo`, which is `make demo`."""

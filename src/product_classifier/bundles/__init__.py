@@ -1,0 +1,1 @@
+"""The format of a saved model: files, hashes, arrays and ONNX graphs."""

@@ -1,0 +1,1 @@
+"""Raw files, products, splits and merged corrections."""

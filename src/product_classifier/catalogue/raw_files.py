@@ -1,0 +1,158 @@
+"""The challenge's files as they are downloaded: where they are, and their rows with line numbers."""
+
+import csv
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from product_classifier.catalogue.encodings import decode_lines
+from product_classifier.errors import CatalogueError
+
+PRODUCT_FILES: Final = ("X_train_update.csv", "X_train.csv", "X_data.csv")
+LABEL_FILES: Final = ("Y_train_CVw08PX.csv", "Y_train_update.csv", "Y_train.csv", "Y_data.csv")
+PHOTO_FOLDERS: Final = ("images/image_train", "images/images/image_train", "image_train", "images")
+PHOTO_SUFFIXES: Final = ("jpg", "jpeg", "png")
+INDEX: Final = ""
+
+_INDEX_NAMES: Final = frozenset({"", "unnamed: 0", "index"})
+_LONGEST_FIELD: Final = 1 << 20
+_NAMED_FILES: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class RawFiles:
+    """The files of one raw folder."""
+
+    products: Path
+    labels: Path
+    photos: dict[str, Path]
+    """Photo by name without suffix: image_<imageid>_product_<productid>."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One record of a CSV file, as far as it could be read."""
+
+    line: int
+    fields: dict[str, str]
+    problem: str = ""
+
+
+def is_challenge(folder: Path) -> bool:
+    """Return whether a folder holds product and label files of the challenge's layout."""
+    return _first(folder, PRODUCT_FILES) is not None and _first(folder, LABEL_FILES) is not None
+
+
+def find_files(folder: Path) -> RawFiles:
+    """Locate products, labels and photos in a raw folder of any accepted layout."""
+    if not folder.is_dir():
+        raise CatalogueError(f"raw data folder {str(folder)!r} does not exist")
+    products, labels = _first(folder, PRODUCT_FILES), _first(folder, LABEL_FILES)
+    if products is None or labels is None:
+        wanted = PRODUCT_FILES if products is None else LABEL_FILES
+        found = sorted(entry.name for entry in folder.iterdir())
+        shown = ", ".join(found[:_NAMED_FILES]) + (" …" if len(found) > _NAMED_FILES else "")
+        raise CatalogueError(f"{str(folder)!r} has none of {', '.join(wanted)}; it holds: {shown or 'nothing'}")
+    return RawFiles(products, labels, _photos(folder))
+
+
+def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
+    """Read a CSV file row by row; a row that cannot be read is given with its problem, and the rest goes on.
+
+    The row number of the challenge's files stands in the field `INDEX`; without such a column rows are counted.
+    """
+    lines = _Lines(list(decode_lines(_content(path))))
+    header, _ = lines.record()
+    names = _columns(path, header, columns)
+    count = 0
+    while not lines.finished:
+        start = lines.position
+        record, problem = lines.record(len(names))
+        if not record and not problem:
+            continue
+        fields = dict(zip(names, record, strict=False))
+        if INDEX not in names:
+            fields[INDEX] = str(count)
+        elif problem:
+            fields[INDEX] = lines.text(start).partition(",")[0]
+        count += 1
+        yield Row(start + 1, fields, problem)
+
+
+class _Lines:
+    """Lines of a file that can be taken up again after a record that went wrong."""
+
+    def __init__(self, lines: list[str]) -> None:
+        csv.field_size_limit(_LONGEST_FIELD)
+        self._lines = lines
+        self.position = 0
+        self._reader = csv.reader(self, strict=True)
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if self.finished:
+            raise StopIteration
+        self.position += 1
+        return self._lines[self.position - 1]
+
+    @property
+    def finished(self) -> bool:
+        return self.position >= len(self._lines)
+
+    def text(self, position: int) -> str:
+        """Return one line as it stands in the file."""
+        return self._lines[position]
+
+    def record(self, width: int = 0) -> tuple[list[str], str]:
+        """Return the next record and what is wrong with it; a bad one costs one line, not all it swallowed."""
+        start = self.position
+        try:
+            record = next(self._reader, [])
+            problem = f"{len(record)} fields instead of {width}" if record and width and len(record) != width else ""
+        except csv.Error as error:
+            record, problem = [], f"not a CSV row: {error}"
+        if problem:
+            self.position = start + 1
+            self._reader = csv.reader(self, strict=True)
+        return record, problem
+
+
+def _columns(path: Path, header: list[str], wanted: Sequence[str]) -> list[str]:
+    names = [name.strip().lower() for name in header]
+    names = [INDEX if name in _INDEX_NAMES else name for name in names]
+    missing = [column for column in wanted if column not in names]
+    if missing:
+        found = ", ".join(repr(name[:40]) for name in header[:_NAMED_FILES]) or "no header"
+        raise CatalogueError(f"{path.name} lacks the column {', '.join(map(repr, missing))}; it has {found}")
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise CatalogueError(f"{path.name} names the column {', '.join(map(repr, sorted(twice)))} twice")
+    return names
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CatalogueError(f"{str(path)!r} cannot be read: {error.strerror}") from error
+
+
+def _first(folder: Path, names: Sequence[str]) -> Path | None:
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def _photos(folder: Path) -> dict[str, Path]:
+    photos: dict[str, Path] = {}
+    for place in PHOTO_FOLDERS:
+        if not (folder / place).is_dir():
+            continue
+        # One listing instead of a stat per product: the full data has 85,000 photos.
+        for entry in os.scandir(folder / place):
+            stem, _, suffix = entry.name.rpartition(".")
+            if suffix.lower() in PHOTO_SUFFIXES:
+                photos.setdefault(stem, Path(entry.path))
+    return photos

@@ -1,0 +1,98 @@
+"""The products of the sample, each a function of the seed and its number alone.
+
+So a catalogue of any size costs the same per product, and nothing has to be kept in memory.
+
+The last products are those of the new season: new names, and one category (`SHIFTED`) that now calls its products what
+other categories are called. The side of a product is decided by the stable hash of its text, so a new title is written
+again and again until the hash puts it where the season belongs: most of it among the unseen products, where the
+simulation meets it and people correct it, and a part into the frozen test set, where the gate can see what was learned
+from the corrections. Nothing of it is in the training set.
+"""
+
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Final
+
+from product_classifier.catalogue.encodings import repair
+from product_classifier.catalogue.sample.texts import NEIGHBOURHOOD_OF, near_copy, write_offer
+from product_classifier.catalogue.sample.words import SHIFTED, VOCABULARIES
+from product_classifier.catalogue.splits import hashed_side, text_key
+
+SEASON: Final = 0.06
+"""Share of the catalogue that is new this season."""
+SEASON_IN_TEST: Final = 0.2
+SHIFTED_IN_SEASON: Final = 0.25
+WRONG_LABEL: Final = 0.035
+COPIES: Final = 0.03
+NO_PHOTO: Final = 0.05
+NO_TITLE: Final = 0.015
+
+_CODES: Final = tuple(VOCABULARIES)
+_WEIGHTS: Final = tuple(vocabulary.weight for vocabulary in VOCABULARIES.values())
+_SEASONAL: Final = tuple(code for code, own in VOCABULARIES.items() if own.season and code != SHIFTED)
+_TRIES: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A product as a seller entered it."""
+
+    code: int
+    """What it is."""
+    label: int
+    """What somebody said it is; wrong now and then."""
+    title: str
+    description: str
+    photo: int | None
+    """Number of the product whose photo it shows: its own, or that of the offer it copies."""
+    season: bool = False
+    copy: bool = False
+
+
+def season_start(products: int) -> int:
+    """Return the number of the first product of the new season in a catalogue of a size."""
+    return products - round(products * SEASON)
+
+
+def offer(seed: int, number: int, season_from: int) -> Offer:
+    """Return the offer with a number."""
+    random = Random(f"{seed}/{number}")  # noqa: S311 - repeatable, not secret
+    if number >= season_from:
+        made = _seasonal(random, number)
+    else:
+        made = _copy(random, seed, number, season_from) or _ordinary(random, number)
+    if random.random() < WRONG_LABEL:
+        made = replace(made, label=random.choice([c for c in NEIGHBOURHOOD_OF[made.code].codes if c != made.code]))
+    return made
+
+
+def _ordinary(random: Random, number: int) -> Offer:
+    code = random.choices(_CODES, _WEIGHTS)[0]
+    title, description = write_offer(random, code)
+    chance = random.random()
+    if chance < NO_TITLE:
+        title = ""
+    return Offer(code, code, title, description, None if chance > 1 - NO_PHOTO else number)
+
+
+def _seasonal(random: Random, number: int) -> Offer:
+    code = SHIFTED if random.random() < SHIFTED_IN_SEASON else random.choice(_SEASONAL)
+    wanted = "test" if random.random() < SEASON_IN_TEST else "unseen"
+    for _ in range(_TRIES):
+        title, description = write_offer(random, code, season=True)
+        if hashed_side(text_key(repair(title), repair(description))) == wanted:
+            break
+    return Offer(code, code, title, description, None if random.random() < NO_PHOTO else number, season=True)
+
+
+def _copy(random: Random, seed: int, number: int, season_from: int) -> Offer | None:
+    """Return an earlier product offered again: the same text, the same photo, or both."""
+    if random.random() >= COPIES or not number:
+        return None
+    other = offer(seed, random.randrange(number), season_from)
+    if other.copy or other.photo is None or not other.title:
+        return None
+    code = other.code
+    kind = random.randrange(3)
+    title, description = write_offer(random, code) if kind == 0 else (near_copy(random, other.title), other.description)
+    return Offer(code, code, title, description, number if kind == 1 else other.photo, copy=True)

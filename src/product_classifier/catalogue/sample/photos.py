@@ -1,0 +1,97 @@
+"""Photos whose content tells the category: what is drawn, how it is built, never its colour alone.
+
+Categories that share words are drawn from different families; categories of one family (`FAMILIES`) look alike and
+are told apart by a detail. So a photo helps where a title is vague, and the other way round.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from product_classifier.catalogue.sample import drawings
+from product_classifier.catalogue.sample.canvas import Canvas, Colour
+
+PACKAGING: Final = 0.25
+"""Share of photos that show a parcel and nothing of the product."""
+PACKAGING_IN_SEASON: Final = 0.75
+"""The same for products so new that nobody has photographed them yet."""
+
+Pixels = NDArray[np.uint8]
+
+_TILE: Final = 512
+
+
+def photo(random: np.random.Generator, code: int, packaging: float = PACKAGING) -> bytes:
+    """Return a JPEG of a product of a category: another place, size, turn, background and light every time."""
+    width, height = (int(side) for side in random.integers(96, 161, 2))
+    pixels = _background(random, width, height)
+    draw = drawings.parcel if random.random() < packaging else DRAWINGS[code]
+    side = min(width, height) * random.uniform(0.55, 0.95)
+    place = (width / 2 + random.uniform(-0.12, 0.12) * width, height / 2 + random.uniform(-0.12, 0.12) * height)
+    draw(Canvas(pixels, place, side, random.normal(0, 12), bool(random.random() < 0.5)), random)
+    _clutter(random, pixels)
+    cv2.convertScaleAbs(pixels, pixels, random.uniform(0.75, 1.15), random.uniform(-10, 25))
+    if random.random() < 0.25:
+        pixels = cv2.GaussianBlur(pixels, (3, 3), 0)
+    done, encoded = cv2.imencode(".jpg", pixels, (cv2.IMWRITE_JPEG_QUALITY, int(random.integers(60, 91))))
+    if not done:
+        raise RuntimeError("OpenCV could not encode a photo")
+    return encoded.tobytes()
+
+
+def _background(random: np.random.Generator, width: int, height: int) -> Pixels:
+    kind = random.random()
+    pixels = np.empty((height, width, 3), np.uint8)
+    if kind < 0.45:
+        pixels[:] = random.integers(225, 256)
+        return pixels
+    pixels[:] = random.integers(60, 240, 3)
+    if kind < 0.75:
+        top, left = random.integers(0, _TILE - 161, 2)
+        return np.asarray(cv2.add(pixels, _grain()[top : top + height, left : left + width]), np.uint8)
+    shade = np.linspace(0, random.uniform(20, 90), height, dtype=np.float32).astype(np.uint8)
+    shades = np.ascontiguousarray(np.broadcast_to(shade[:, None, None], pixels.shape))
+    return np.asarray(cv2.subtract(pixels, shades), np.uint8)
+
+
+@cache
+def _grain() -> Pixels:
+    """Return one tile of coarse noise; drawing new noise for every photo would cost more than the photo."""
+    random = np.random.default_rng(0)
+    coarse = random.integers(0, 60, (_TILE // 4, _TILE // 4, 3), dtype=np.uint8)
+    return np.asarray(cv2.resize(coarse, (_TILE, _TILE), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def _clutter(random: np.random.Generator, pixels: Pixels) -> None:
+    """Lay a few small things and perhaps a seller's mark over the picture."""
+    height, width = pixels.shape[:2]
+    for _ in range(int(random.integers(0, 4))):
+        x, y = int(random.integers(0, width)), int(random.integers(0, height))
+        size = int(random.integers(3, 14))
+        colour: Colour = tuple(int(part) for part in random.integers(0, 256, 3))
+        if random.random() < 0.5:
+            cv2.circle(pixels, (x, y), size // 2 + 1, colour, -1, cv2.LINE_AA)
+        else:
+            cv2.rectangle(pixels, (x, y), (x + size, y + size // 2 + 2), colour, -1)
+    if random.random() < 0.1:
+        cv2.putText(pixels, "NEW", (4, height - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (40, 40, 200), 1, cv2.LINE_AA)
+
+
+Drawing = Callable[[Canvas, np.random.Generator], None]
+
+FAMILIES: Final[tuple[dict[int, Drawing], ...]] = (
+    {10: drawings.worn_book, 40: drawings.game_case, 1940: drawings.packet},
+    {2403: drawings.spines, 2522: drawings.pens, 2582: drawings.bench},
+    {2280: drawings.magazine, 1281: drawings.board, 1920: drawings.linen},
+    {50: drawings.gamepad, 60: drawings.console, 1301: drawings.table_football},
+    {1140: drawings.big_head, 1180: drawings.miniature, 1320: drawings.teddy},
+    {2705: drawings.emblem_book, 1160: drawings.card, 2060: drawings.picture},
+    {1300: drawings.drone, 1302: drawings.bicycle, 2585: drawings.saw},
+    {1560: drawings.furniture, 2583: drawings.pool, 2220: drawings.basket},
+    {1280: drawings.blocks, 2462: drawings.pile, 2905: drawings.screen},
+)
+DRAWINGS: Final[dict[int, Drawing]] = {code: draw for family in FAMILIES for code, draw in family.items()}

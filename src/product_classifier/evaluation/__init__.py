@@ -1,0 +1,1 @@
+"""Metrics, resampling and the promotion gate."""

@@ -1,0 +1,1 @@
+"""Prediction and correction records, and which corrections are trusted."""

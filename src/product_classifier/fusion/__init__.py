@@ -1,0 +1,1 @@
+"""Fusion of the text and image predictions: model, fit and calibration."""

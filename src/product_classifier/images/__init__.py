@@ -1,0 +1,1 @@
+"""Photos: what their headers declare, decoding and the image model."""

@@ -1,0 +1,1 @@
+"""Releases: three bundles served together, and their self-check."""

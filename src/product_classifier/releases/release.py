@@ -1,0 +1,190 @@
+"""A release: the three bundles that go into service together, and the record of where they come from.
+
+A release is a folder `r-20260102T030405-0a1b2c3d/` with `text/`, `image/`, `fusion/` and `release.json` in it.
+"""
+
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from product_classifier.bundles import bundle
+from product_classifier.bundles.arrays import read_json, write_json
+from product_classifier.bundles.bundle import BundleInfo, FileEntry, Kind
+from product_classifier.errors import BundleRefused
+from product_classifier.fusion.model import FusionModel
+from product_classifier.releases import self_check
+from product_classifier.text.model import TextModel
+
+if TYPE_CHECKING:
+    from product_classifier.images.model import ImageModel
+
+Model = TypeVar("Model")
+MANIFEST = "release.json"
+_ID = re.compile(r"r-\d{8}T\d{6}-[0-9a-f]{8}")
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseMeta:
+    """Where a release comes from."""
+
+    data_revision: str
+    corrections: str | None = None
+    """The frozen snapshot of corrections it was trained with, if any."""
+    git_commit: str | None = None
+    mlflow_runs: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A verified release."""
+
+    id: str
+    created: str
+    path: Path
+    meta: ReleaseMeta
+    versions: Mapping[Kind, str]
+    files: Mapping[str, FileEntry] = field(repr=False)
+
+    @property
+    def data_revision(self) -> str:
+        """The revision of the data it was trained on."""
+        return self.meta.data_revision
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        """What evaluation found."""
+        return self.meta.metrics
+
+
+def write_release(folder: Path, text_dir: Path, image_dir: Path, fusion_dir: Path, meta: ReleaseMeta) -> Release:
+    """Assemble a release in `folder`, which must be new or empty, from three sealed bundles.
+
+    The id is made here, from the time and the content; rename the folder afterwards if its name shall be the id.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise FileExistsError(f"{folder} is not empty: a release is never written over another")
+    now = datetime.now(UTC)
+    sources: dict[Kind, Path] = {"text": text_dir, "image": image_dir, "fusion": fusion_dir}
+    infos = {kind: _verify_kind(source, kind) for kind, source in sources.items()}
+    content = {f"{kind}/{name}": entry for kind, info in infos.items() for name, entry in info.files.items()}
+    identifier = f"r-{now:%Y%m%dT%H%M%S}-{bundle.digest_of(content)[:8]}"
+    for kind, info in infos.items():
+        shutil.copytree(info.path, folder / kind)
+        bundle.seal(folder / kind, kind, info.version, info.self_test, created=info.created, release=identifier)
+    files = {name: bundle.file_entry(folder / name) for name in _listing(folder)}
+    values = {
+        "id": identifier,
+        "created": now.isoformat(timespec="seconds"),
+        "data_revision": meta.data_revision,
+        "corrections": meta.corrections,
+        "git_commit": meta.git_commit,
+        "mlflow_runs": dict(meta.mlflow_runs),
+        "metrics": dict(meta.metrics),
+        "versions": {kind: info.version for kind, info in infos.items()},
+        "files": {name: {"sha256": entry.sha256, "size": entry.size} for name, entry in files.items()},
+    }
+    write_json(folder / MANIFEST, values)
+    return open_release(folder)
+
+
+def open_release(folder: Path) -> Release:
+    """Check every file of a release against its manifests.
+
+    Raises:
+        BundleRefused: Naming the file and what was expected of it.
+    """
+    if not (folder / MANIFEST).is_file() or (folder / MANIFEST).is_symlink():
+        raise BundleRefused(f"{folder.name}: has no {MANIFEST}")
+    release = _read_manifest(folder)
+    bundle.check_listing(_listing(folder), set(release.files))
+    for name, entry in release.files.items():
+        bundle.check_file(folder / name, entry)
+    for kind in bundle.KINDS:
+        info = _verify_kind(folder / kind, kind)
+        if info.version != release.versions.get(kind):
+            raise BundleRefused(
+                f"{kind}: is version {info.version}, {MANIFEST} says {release.versions.get(kind)!r:.80}"
+            )
+        if info.release != release.id:
+            raise BundleRefused(f"{kind}: belongs to release {info.release}, not {release.id}")
+    return release
+
+
+def load_text(folder: Path) -> tuple[TextModel, BundleInfo]:
+    """Verify, load and try the text model of a bundle, or of a release.
+
+    Raises:
+        BundleRefused: If anything is not as sealed, the answer to the self-test included.
+    """
+    return _load(folder, "text", TextModel.load, self_check.check_text)
+
+
+def load_image(folder: Path) -> "tuple[ImageModel, BundleInfo]":
+    """Verify, load and try the image model of a bundle, or of a release; see `load_text`."""
+    from product_classifier.images.model import ImageModel  # noqa: PLC0415 - only image servers read photos
+
+    return _load(folder, "image", ImageModel.load, self_check.check_image)
+
+
+def load_fusion(folder: Path) -> tuple[FusionModel, BundleInfo]:
+    """Verify, load and try the fusion model of a bundle, or of a release; see `load_text`."""
+    return _load(folder, "fusion", FusionModel.load, self_check.check_fusion)
+
+
+def _load(
+    folder: Path, kind: Kind, load: Callable[[Path], Model], check: Callable[[Model, Mapping[str, Any]], None]
+) -> tuple[Model, BundleInfo]:
+    if (folder / MANIFEST).is_file():
+        folder = open_release(folder).path / kind
+    info = _verify_kind(folder, kind)
+    model = load(folder)
+    check(model, info.self_test)
+    return model, info
+
+
+def _verify_kind(folder: Path, kind: Kind) -> BundleInfo:
+    info = bundle.verify(folder)
+    if info.kind != kind:
+        raise BundleRefused(f"{folder.name}: is a bundle of kind {info.kind}, not {kind}")
+    return info
+
+
+def _listing(folder: Path) -> list[str]:
+    """Return `kind/name` of every file, refusing anything that is not one of the three bundles."""
+    names = []
+    for entry in sorted(folder.iterdir()):
+        if entry.name == MANIFEST:
+            continue
+        if entry.is_symlink() or not entry.is_dir() or entry.name not in bundle.KINDS:
+            raise BundleRefused(f"{entry.name}: does not belong in a release")
+        names += [f"{entry.name}/{file.name}" for file in sorted(entry.iterdir())]
+    for name in names:
+        if (folder / name).is_symlink() or not (folder / name).is_file():
+            raise BundleRefused(f"{name}: is not a plain file")
+    return names
+
+
+def _read_manifest(folder: Path) -> Release:
+    values = read_json(folder / MANIFEST)
+    match values:
+        case {
+            "id": str(identifier),
+            "created": str(created),
+            "data_revision": str(data_revision),
+            "metrics": dict(metrics),
+            "mlflow_runs": dict(runs),
+            "versions": dict(versions),
+        } if _ID.fullmatch(identifier):
+            files = bundle.read_entries(values.get("files"), MANIFEST)
+            meta = ReleaseMeta(data_revision, values.get("corrections"), values.get("git_commit"), runs, metrics)
+            return Release(identifier, created, folder, meta, versions, files)
+        case _:
+            raise BundleRefused(
+                f"{MANIFEST}: id, created, data_revision, metrics, mlflow_runs or versions is missing or malformed"
+            )

@@ -1,0 +1,1 @@
+"""The text of a product: preparation, features and models."""

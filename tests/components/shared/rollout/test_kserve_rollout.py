@@ -1,0 +1,227 @@
+"""Releases that go into service on a cluster, against an API with behaviour."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from tenacity import stop_after_attempt
+
+from components.shared.kubernetes_api import ClusterApi, Refused, Unreachable
+from components.shared.rollout import lease
+from components.shared.rollout.inference_services import KINDS
+from components.shared.rollout.kserve_rollout import FUSION, PREDICTORS, KServeRollout
+from components.shared.rollout.placement import CANARY, SHADOW, SHARE, Placement
+from components.shared.rollout.rollout import open_rollout
+from product_classifier.errors import RolloutFailed
+from tests.support.fake_kubernetes import FakeKubernetes, fake_kubernetes, wait_until
+from tests.support.fakes import FakeStore
+
+FIRST, SECOND, THIRD = (f"r-2026010{day}T000000-0000000{day}" for day in (1, 2, 3))
+MODELS = "s3://product-classifier/models"
+
+
+@pytest.fixture
+def cluster() -> Iterator[FakeKubernetes]:
+    with fake_kubernetes() as cluster:
+        cluster.add_services()
+        yield cluster
+
+
+def rollout(cluster: FakeKubernetes, deadline_s: float = 5.0) -> KServeRollout:
+    return KServeRollout(ClusterApi("shop", cluster.client()), MODELS, deadline_s=deadline_s, look_every_s=0.02)
+
+
+def placements(cluster: FakeKubernetes) -> dict[str, Placement]:
+    return {name: cluster.placement(name) for name in KINDS}
+
+
+def serving(cluster: FakeKubernetes) -> set[str]:
+    return set.union(*(cluster.serving(name) for name in KINDS))
+
+
+def test_the_first_release_goes_into_service_where_there_was_none(cluster: FakeKubernetes) -> None:
+    before = rollout(cluster).current()
+
+    rollout(cluster).switch(FIRST)
+
+    assert (None, FIRST) == (before, rollout(cluster).current())
+    assert {FIRST} == serving(cluster)
+    uri = {"uri": f"{MODELS}/{FIRST}/image", "mountPath": f"/mnt/models/{FIRST.lower()}"}
+    assert [uri] == cluster.uris("image-predictor")
+
+
+def test_a_namespace_without_services_has_no_release_in_service() -> None:
+    with fake_kubernetes() as empty:
+        assert rollout(empty).current() is None
+
+
+def test_no_fusion_pod_ever_asks_a_predictor_for_what_it_does_not_hold(cluster: FakeKubernetes) -> None:
+    promoter = rollout(cluster)
+    for release in (FIRST, SECOND, THIRD, SECOND):
+        promoter.switch(release)
+        assert {release} == serving(cluster)
+
+    assert [] == cluster.mixed
+    assert {name: Placement(SECOND, (SECOND, THIRD)) for name in KINDS} == placements(cluster)
+
+
+def test_a_release_already_in_service_is_left_as_it_is(cluster: FakeKubernetes) -> None:
+    rollout(cluster).switch(FIRST)
+    rollout(cluster).switch(SECOND)
+    before, pods = placements(cluster), set(cluster.pods)
+
+    rollout(cluster).switch(SECOND)
+
+    assert (before, pods) == (placements(cluster), set(cluster.pods))
+
+
+@pytest.mark.parametrize(
+    ("refused", "stuck", "reason"),
+    [
+        pytest.param({SECOND}, set(), "kserve-container refuses the release: weights.npz: sha256 is wrong", id="bad"),
+        pytest.param(set(), {SECOND}, "ImagePullBackOff no such image after 1 s", id="does not come up"),
+    ],
+)
+def test_a_release_that_does_not_come_up_leaves_the_old_one_in_service(
+    cluster: FakeKubernetes, refused: set[str], stuck: set[str], reason: str
+) -> None:
+    rollout(cluster).switch(FIRST)
+    before = placements(cluster)
+    cluster.refused, cluster.stuck = refused, stuck
+
+    with pytest.raises(RolloutFailed) as failure:
+        rollout(cluster, deadline_s=1.0).switch(SECOND)
+
+    assert f"{SECOND} is not in service: " in str(failure.value)
+    assert reason in str(failure.value)
+    assert (before, {FIRST}, []) == (placements(cluster), serving(cluster), cluster.mixed)
+
+
+def test_the_first_release_of_all_that_is_refused_leaves_servers_that_wait(cluster: FakeKubernetes) -> None:
+    cluster.refused = {FIRST}
+
+    with pytest.raises(RolloutFailed, match="refuses the release"):
+        rollout(cluster).switch(FIRST)
+
+    assert {name: Placement() for name in KINDS} == placements(cluster)
+    assert [] == cluster.uris(FUSION)
+
+
+def test_ready_from_before_is_not_taken_for_rolled_out(cluster: FakeKubernetes) -> None:
+    rollout(cluster).switch(FIRST)
+    cluster.sleeping = True
+
+    with pytest.raises(RolloutFailed, match="KServe has not taken over the change of text-predictor"):
+        rollout(cluster, deadline_s=0.3).switch(SECOND)
+
+
+def test_an_api_server_that_restarts_is_waited_for(cluster: FakeKubernetes) -> None:
+    rollout(cluster).switch(FIRST)
+    cluster.away = 3
+
+    rollout(cluster).switch(SECOND)
+
+    assert {SECOND} == serving(cluster)
+
+
+def test_an_account_that_may_not_promote_is_told_so_at_once(cluster: FakeKubernetes) -> None:
+    cluster.forbidden = {"leases"}
+
+    with pytest.raises(Refused, match=r"leases/promotion in shop: .* 403 Forbidden: leases is forbidden"):
+        rollout(cluster).switch(FIRST)
+
+
+def test_two_promoters_at_once_take_turns(cluster: FakeKubernetes) -> None:
+    rollout(cluster).switch(FIRST)
+    threads = [threading.Thread(target=rollout(cluster).switch, args=(release,)) for release in (SECOND, THIRD)]
+
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    (last,) = serving(cluster)
+    assert last in {SECOND, THIRD}
+    assert [] == cluster.mixed
+    assert {last} == {placement.current for placement in placements(cluster).values()}
+
+
+def test_a_promoter_that_died_is_succeeded_and_what_it_left_half_done_is_finished(
+    cluster: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "ENDS_AFTER_S", 0.3)
+    rollout(cluster).switch(FIRST)
+    dead = rollout(cluster)
+    with dead._turn() as held:
+        for name in PREDICTORS:
+            dead._services.place(name, Placement(SECOND, (SECOND, FIRST)), instead_of=Placement(FIRST, (FIRST,)))
+        monkeypatch.setattr(held, "_me", "somebody who will not give it back")
+
+    rollout(cluster).switch(THIRD)
+
+    assert ({THIRD}, []) == (serving(cluster), cluster.mixed)
+
+
+def test_a_fusion_pod_that_still_answers_with_an_older_release_keeps_it_at_the_predictors(
+    cluster: FakeKubernetes,
+) -> None:
+    rollout(cluster).switch(FIRST)
+    half = rollout(cluster)
+    for name in PREDICTORS:
+        half._services.place(name, Placement(SECOND, (SECOND, FIRST)), instead_of=Placement(FIRST, (FIRST,)))
+        wait_until(lambda name=name: {SECOND} == cluster.serving(name))
+    cluster.stuck = {SECOND}
+    half._services.place(FUSION, Placement(SECOND, (SECOND, FIRST)), instead_of=Placement(FIRST, (FIRST,)))
+
+    rollout(cluster).switch(THIRD)
+
+    assert ({THIRD}, []) == (serving(cluster), cluster.mixed)
+
+
+def test_a_challenger_gets_a_share_beside_the_champion_until_it_ends(cluster: FakeKubernetes) -> None:
+    promoter = rollout(cluster)
+    promoter.switch(FIRST)
+
+    promoter.challenge(SECOND, share=0.1)
+    during = cluster.placement(FUSION)
+    promoter.end_challenge()
+
+    assert Placement(FIRST, (FIRST, SECOND), {CANARY: SECOND, SHARE: "0.1"}) == during
+    assert Placement(FIRST, (FIRST,)) == cluster.placement(FUSION)
+    assert ({FIRST}, []) == (serving(cluster), cluster.mixed)
+
+
+def test_a_shadow_is_asked_too_and_ends_with_the_next_switch(cluster: FakeKubernetes) -> None:
+    promoter = rollout(cluster)
+    promoter.switch(FIRST)
+
+    promoter.challenge(SECOND, shadow=True)
+    during = cluster.placement(FUSION)
+    promoter.switch(SECOND)
+
+    assert {SHADOW: SECOND} == during.challenge
+    assert Placement(SECOND, (SECOND, FIRST)) == cluster.placement(FUSION)
+
+
+@pytest.mark.parametrize("champion", [None, SECOND], ids=["nothing", "itself"])
+def test_a_release_challenges_neither_nothing_nor_itself(cluster: FakeKubernetes, champion: str | None) -> None:
+    if champion:
+        rollout(cluster).switch(champion)
+
+    with pytest.raises(RolloutFailed, match=f"{SECOND} cannot challenge {champion or 'nothing'}"):
+        rollout(cluster).challenge(SECOND, share=0.5)
+
+
+def test_a_cluster_reads_releases_from_a_bucket_only() -> None:
+    with pytest.raises(ValueError, match="kserve://shop needs a store s3://bucket"):
+        open_rollout("kserve://shop", FakeStore())
+
+
+def test_an_api_server_that_does_not_come_back_is_given_up(
+    cluster: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ClusterApi._call.retry, "stop", stop_after_attempt(2))  # type: ignore[attr-defined]
+    cluster.away = 2
+
+    with pytest.raises(Unreachable, match="the Kubernetes API answers 503"):
+        rollout(cluster).current()

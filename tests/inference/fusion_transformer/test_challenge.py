@@ -1,0 +1,169 @@
+"""A challenger beside the champion, as a canary and as a shadow."""
+
+import asyncio
+import base64
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from prometheus_client import REGISTRY
+
+from inference.fusion_transformer.challenge import Canary, Shadow, attempt
+from inference.oip.types import Answer, Request
+from product_classifier.errors import ModelUnavailable
+from product_classifier.releases.release import Release
+from tests.support.model_servers import RunningServer, served
+from tests.support.tiny_release import photo
+
+PHOTO = photo(7)
+
+
+def request(title: str, picture: bytes = b"") -> Request:
+    return Request(1, {"designation": [title], "description": [""], "image": [picture]})
+
+
+@pytest.mark.parametrize(("share", "fewest", "most"), [(0.0, 0, 0), (0.1, 60, 140), (0.5, 430, 570), (1.0, 1000, 1000)])
+def test_a_canary_takes_its_share_of_the_products(share: float, fewest: int, most: int) -> None:
+    taken = sum(Canary("r-2", share).takes(request(f"produit {number}")) for number in range(1000))
+
+    assert fewest <= taken <= most
+
+
+def test_the_same_product_always_goes_to_the_same_release() -> None:
+    products = [request(f"produit {number}", PHOTO) for number in range(50)]
+    places = [[Canary("r-2", 0.5).takes(product) for product in products] for _ in range(2)]
+
+    assert places[0] == places[1]
+    assert places[0] != [Canary("r-3", 0.5).takes(product) for product in products]
+
+
+def test_where_a_text_ends_is_part_of_the_product() -> None:
+    canary = Canary("r-2", 0.5)
+    joined = [Request(1, {"designation": ["a" * n], "description": ["a" * (40 - n)]}) for n in range(41)]
+
+    assert {True, False} == {canary.takes(one) for one in joined}
+
+
+def test_without_a_challenger_nothing_is_taken() -> None:
+    assert not Canary("", 1.0).takes(request("Livre"))
+
+
+def answer(codes: list[int], release: str = "r-2", *, degraded: bool = False) -> Answer:
+    return Answer({"code": np.array(codes)}, release, "v", {"degraded": degraded})
+
+
+def counted(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+async def test_a_shadow_is_compared_row_by_row() -> None:
+    async def ask() -> Answer:
+        return answer([10, 40, 60], "r-row")
+
+    shadow = Shadow("r-row", 4)
+    shadow.follow(answer([10, 50, 60]), ask)
+    await asyncio.sleep(0.01)
+
+    found = [counted("fusion_shadow_rows_total", release="r-row", category=one) for one in ("same", "other")]
+    assert [2.0, 1.0] == found
+
+
+async def test_a_shadow_that_is_behind_leaves_products_out_and_ends_with_the_server() -> None:
+    async def never() -> Answer:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    shadow = Shadow("r-slow", 2)
+    for _ in range(5):
+        shadow.follow(answer([10]), never)
+    await asyncio.sleep(0.01)
+    await shadow.close()
+
+    assert 3.0 == counted("fusion_answers_total", release="r-slow", role="shadow", outcome="left_out")
+
+
+@pytest.mark.parametrize(
+    ("error", "degraded", "outcome"),
+    [(ModelUnavailable("down"), False, "failed"), (ValueError("a mistake"), False, "failed"), (None, True, "degraded")],
+    ids=["away", "broken", "half an answer"],
+)
+async def test_a_challenger_without_a_whole_answer_gives_none(
+    error: Exception | None, degraded: bool, outcome: str
+) -> None:
+    async def ask() -> Answer:
+        if error:
+            raise error
+        return answer([10], "r-bad", degraded=degraded)
+
+    before = counted("fusion_answers_total", release="r-bad", role="canary", outcome=outcome)
+
+    assert await attempt(ask, "r-bad", "canary") is None
+    assert before + 1 == counted("fusion_answers_total", release="r-bad", role="canary", outcome=outcome)
+
+
+@pytest.fixture(scope="module")
+def held(tmp_path_factory: pytest.TempPathFactory, releases: tuple[Release, Release]) -> Path:
+    """Both releases, as a container holds them."""
+    folder = tmp_path_factory.mktemp("held")
+    for release in releases:
+        shutil.copytree(release.path, folder / release.id.lower())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def predictors(
+    held: Path, releases: tuple[Release, Release], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    names, logs = ["text-predictor", "image-predictor"], tmp_path_factory.mktemp("logs")
+    with served(names, held, logs, "--release", releases[0].id) as running:
+        yield {"FUSION_TEXT_URL": running[names[0]].url, "FUSION_IMAGE_URL": running[names[1]].url}
+
+
+def ask(server: RunningServer, title: str) -> str:
+    inputs = [
+        {"name": "designation", "shape": [1], "datatype": "BYTES", "data": [title]},
+        {"name": "image", "shape": [1], "datatype": "BYTES", "data": [base64.b64encode(PHOTO).decode()]},
+    ]
+    reply = httpx.post(server.infer, json={"inputs": inputs}, timeout=30).json()
+    assert False is reply["parameters"]["degraded"]
+    return str(reply["parameters"]["release"])
+
+
+def test_a_canary_answers_its_products_and_is_asked_about_the_others_as_a_shadow(
+    held: Path, releases: tuple[Release, Release], predictors: dict[str, str], logs: Path
+) -> None:
+    champion, challenger = (release.id for release in releases)
+    environment = {
+        **predictors,
+        "FUSION_CANARY_RELEASE": challenger,
+        "FUSION_CANARY_SHARE": "0.5",
+        "FUSION_SHADOW_RELEASE": challenger,
+    }
+    with served(["fusion-transformer"], held, logs, "--release", champion, environment=environment) as running:
+        server = running["fusion-transformer"]
+        answers = [[ask(server, f"produit {number}") for number in range(20)] for _ in range(2)]
+        time.sleep(0.2)
+        metrics = httpx.get(f"{server.url}/metrics").text
+
+    by_champion = answers[0].count(champion) * 2
+    shadowed = f'fusion_answers_total{{outcome="ok",release="{challenger}",role="shadow"}}'
+    assert answers[0] == answers[1]
+    assert {champion, challenger} == set(answers[0])
+    assert f"{shadowed} {by_champion:.1f}" in metrics
+
+
+def test_a_canary_that_cannot_answer_leaves_it_to_the_champion(
+    held: Path, releases: tuple[Release, Release], predictors: dict[str, str], logs: Path
+) -> None:
+    environment = {**predictors, "FUSION_CANARY_RELEASE": "r-not-here", "FUSION_CANARY_SHARE": "1"}
+    with served(["fusion-transformer"], held, logs, "--release", releases[0].id, environment=environment) as running:
+        server = running["fusion-transformer"]
+        release = ask(server, "Livre")
+        metrics = httpx.get(f"{server.url}/metrics").text
+
+    assert releases[0].id == release
+    assert 'fusion_answers_total{outcome="failed",release="r-not-here",role="canary"} 1.0' in metrics

@@ -1,0 +1,250 @@
+"""The fusion transformer: two models asked at once, with one of them away, slow, or of another release."""
+
+import base64
+import http.server
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from inference.fusion_transformer.http_predictor import Fuse
+from product_classifier.releases.release import Release, load_fusion, load_image, load_text
+from product_classifier.taxonomy import CATEGORIES, CODES
+from tests.support.fixtures_models import draw_photo
+from tests.support.model_servers import RunningServer, launch, served, wait_until_ready
+from tests.support.tiny_release import photo
+
+PHOTO = photo(7)
+
+
+@pytest.fixture
+def server(servers: dict[str, RunningServer]) -> RunningServer:
+    return servers["fusion-transformer"]
+
+
+def ask(server: RunningServer, rows: list[tuple[str, str, bytes]], **parameters: object) -> httpx.Response:
+    columns = {
+        "designation": [row[0] for row in rows],
+        "description": [row[1] for row in rows],
+        "image": [base64.b64encode(row[2]).decode() for row in rows],
+    }
+    inputs = [{"name": name, "shape": [len(rows)], "datatype": "BYTES", "data": data} for name, data in columns.items()]
+    return httpx.post(server.infer, json={"inputs": inputs, "parameters": parameters}, timeout=30)
+
+
+def output(reply: httpx.Response, name: str = "probabilities") -> np.ndarray:
+    assert 200 == reply.status_code, reply.text
+    (found,) = [one for one in reply.json()["outputs"] if one["name"] == name]
+    return np.reshape(found["data"], found["shape"])
+
+
+def said(reply: httpx.Response) -> tuple[object, ...]:
+    parameters = reply.json()["parameters"]
+    return parameters["degraded"], parameters["modalities"], parameters.get("unavailable")
+
+
+def test_fuses_what_the_bundles_say(server: RunningServer, releases: tuple[Release, Release]) -> None:
+    rows = [("Livre", "", PHOTO), ("Lampe", "neuve", b""), ("", "", photo(99))]
+    text, image, fusion = (load(releases[0].path)[0] for load in (load_text, load_image, load_fusion))
+    words = text.probabilities([row[0] for row in rows], [row[1] for row in rows])
+    photos = image.probabilities([PHOTO, PHOTO, photo(99)])
+    expected = fusion.combine(words, photos, np.array([True, True, False]), np.array([True, False, True]))
+
+    reply = ask(server, rows)
+
+    np.testing.assert_allclose(output(reply), expected, atol=1e-5)
+    assert [CODES[column] for column in expected.argmax(axis=1)] == output(reply, "code").tolist()
+    assert (False, "text,image", None) == said(reply)
+    np.testing.assert_allclose(output(reply, "text_probabilities")[2], 0)
+    np.testing.assert_allclose(output(reply, "image_probabilities")[2], photos[2], atol=1e-5)
+
+
+def test_a_trained_release_knows_its_categories(server: RunningServer) -> None:
+    rows = [(category.label_fr, "", draw_photo(index)) for index, category in enumerate(CATEGORIES)]
+
+    codes = output(ask(server, rows), "code")
+
+    assert np.mean(codes == np.array(CODES)) > 0.8
+
+
+def test_metadata_names_three_inputs_and_the_code(server: RunningServer) -> None:
+    metadata = httpx.get(f"{server.url}/v2/models/fusion-transformer").json()
+
+    assert ["designation", "description", "image"] == [one["name"] for one in metadata["inputs"]]
+    assert {"name": "code", "datatype": "INT64", "shape": [-1]} in metadata["outputs"]
+
+
+def test_v1_answers_an_object_per_product(server: RunningServer) -> None:
+    instances = [{"designation": "Livre", "image": {"b64": base64.b64encode(PHOTO).decode()}}, {"description": "x"}]
+
+    reply = httpx.post(server.predict, json={"instances": instances}).json()
+
+    assert {"probabilities", "code", "text_probabilities", "image_probabilities"} == reply["predictions"][0].keys()
+    assert reply["predictions"][1]["code"] in CODES
+    assert (False, "text,image") == (reply["degraded"], reply["modalities"])
+
+
+def test_inputs_may_be_left_out(server: RunningServer) -> None:
+    tensor = {"name": "designation", "shape": [1], "datatype": "BYTES", "data": ["Livre"]}
+
+    reply = httpx.post(server.infer, json={"inputs": [tensor], "outputs": [{"name": "code"}]})
+
+    assert ["code"] == [one["name"] for one in reply.json()["outputs"]]
+    assert (False, "text", None) == said(reply)
+
+
+def test_a_product_with_nothing_is_refused_by_row(server: RunningServer) -> None:
+    reply = ask(server, [("Livre", "", b""), (" ", "\n", b"")])
+
+    assert (400, "row 1 has neither text nor image") == (reply.status_code, reply.json()["error"])
+
+
+def test_a_bad_photo_is_refused_by_the_row_of_the_caller(server: RunningServer) -> None:
+    reply = ask(server, [("Livre", "", b""), ("Lampe", "", PHOTO), ("", "", b"not a photo")])
+
+    error = reply.json()
+    assert (400, "image", 2) == (reply.status_code, error["input"], error["row"])
+    assert "input 'image', row 2: " in error["error"]
+
+
+@pytest.fixture(scope="module")
+def away(
+    releases: tuple[Release, Release], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[RunningServer, RunningServer, "StandIn"]]:
+    """A fusion, its text predictor, and a stand-in for its image predictor that answers what a test says."""
+    with stand_in() as image:
+        environment = {"FUSION_IMAGE_URL": f"http://127.0.0.1:{image.server_port}", "FUSION_DEADLINE_S": "0.5"}
+        names = ["text-predictor", "fusion-transformer"]
+        with served(names, releases[0].path, tmp_path_factory.mktemp("away"), environment=environment) as running:
+            yield running["fusion-transformer"], running["text-predictor"], image
+
+
+Away = tuple[RunningServer, RunningServer, "StandIn"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (500, b"{}"),
+        (503, b"{}"),
+        (200, b"nonsense"),
+        (200, b"{}"),
+        (404, b'{"error": "no model", "kind": "unknown"}'),
+        (0, b""),
+    ],
+    ids=str,
+)
+def test_answers_from_text_when_the_image_model_does_not(away: Away, status: int, body: bytes) -> None:
+    fusion, _, image = away
+    image.reply = (status, body)
+
+    both, text = ask(fusion, [("Livre", "", PHOTO)]), ask(fusion, [("Livre", "", b"")])
+
+    assert (True, "text", "image") == said(both)
+    assert (False, "text", None) == said(text)
+    np.testing.assert_allclose(output(both), output(text), atol=1e-6)
+
+
+def test_rows_left_without_an_answer_are_named(away: Away) -> None:
+    away[2].reply = (500, b"{}")
+
+    reply = ask(away[0], [("Livre", "", PHOTO), ("", "", PHOTO)])
+
+    assert (503, "1", [1]) == (reply.status_code, reply.headers["retry-after"], reply.json()["rows"])
+    assert "image-predictor answered status 500" in reply.json()["error"]
+
+
+def test_a_model_that_hangs_is_left_out_after_the_deadline(away: Away) -> None:
+    fusion, text, _ = away
+    text.process.send_signal(signal.SIGSTOP)
+    try:
+        reply = ask(fusion, [("Livre", "", b"")])
+        assert 503 == reply.status_code
+        assert "text-predictor did not answer within 0.5 s" in reply.json()["error"]
+    finally:
+        text.process.send_signal(signal.SIGCONT)
+    assert (False, "text", None) == said(ask(fusion, [("Livre", "", b"")]))
+
+
+def test_degraded_answers_are_counted(away: Away) -> None:
+    away[2].reply = (500, b"{}")
+    ask(away[0], [("Livre", "", PHOTO)])
+
+    metrics = httpx.get(f"{away[0].url}/metrics").text
+
+    assert 'fusion_degraded_total{missing="image"}' in metrics
+    assert 'fusion_hops_total{outcome="unavailable",predictor="image-predictor"}' in metrics
+    assert 'outcome="degraded"' in metrics
+
+
+def test_a_killed_model_is_missed_and_welcomed_back(
+    away: Away, releases: tuple[Release, Release], tmp_path: Path
+) -> None:
+    fusion, text, image = away
+    image.reply = (500, b"{}")
+    text.process.kill()
+    text.process.wait()
+
+    reply = ask(fusion, [("Livre", "", PHOTO)])
+    ready = httpx.get(f"{fusion.url}/v2/health/ready").status_code
+    text.process = launch("text-predictor", releases[0].path, tmp_path / "log", http=text.http).process
+    wait_until_ready(text)
+
+    assert (503, "unavailable", 200) == (reply.status_code, reply.json()["kind"], ready)
+    assert (True, "text", "image") == said(ask(fusion, [("Livre", "", PHOTO)]))
+
+
+class StandIn(http.server.ThreadingHTTPServer):
+    reply: tuple[int, bytes] = (500, b"{}")
+
+
+@contextmanager
+def stand_in() -> Iterator[StandIn]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            status, body = server.reply
+            if not status:
+                self.close_connection = True
+                return
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = StandIn(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_the_fuse_blows_after_misses_in_a_row_and_lets_one_caller_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    fuse = Fuse(limit=2, rest_s=1.0)
+
+    def states(count: int) -> list[bool]:
+        return [fuse.blown() for _ in range(count)]
+
+    fuse.record(in_time=False)
+    fuse.record(in_time=True)
+    fuse.record(in_time=False)
+    assert [False] == states(1)
+    fuse.record(in_time=False)
+    assert [True, True] == states(2)
+    now[0] += 1.1
+    assert [False, True] == states(2)
+    fuse.record(in_time=True)
+    assert [False, False] == states(2)

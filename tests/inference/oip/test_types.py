@@ -1,0 +1,221 @@
+"""Requests and answers without a server: codecs, the bounded workers, the flags."""
+
+import asyncio
+import struct
+import threading
+import time
+from contextlib import suppress
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inference.fusion_transformer import http_predictor
+from inference.http.problems import InvalidTensor, Overloaded, document, shown
+from inference.model_server.flags import parse_flags
+from inference.model_server.workers import Workers
+from inference.oip.rest_codec import read_v1, read_v2, unpack_bytes, write_v2
+from inference.oip.types import Answer, Input, Output, Request, Signature
+from product_classifier.errors import InvalidInput, ModelUnavailable
+
+SIGNATURE = Signature((Input("title"), Input("photo", photo=True)), (Output("probabilities", "FP32"),))
+ANSWER = Answer({"probabilities": np.array([[0.25, 0.75]], np.float32)}, "r-1", "v-1", {"degraded": False})
+
+
+@given(st.lists(st.binary(max_size=40), max_size=8))
+def test_packed_bytes_come_back(elements: list[bytes]) -> None:
+    packed = b"".join(struct.pack("<I", len(one)) + one for one in elements)
+
+    assert elements == unpack_bytes(memoryview(packed), "photo")
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_unpacked_or_refused(tail: bytes) -> None:
+    try:
+        elements = unpack_bytes(memoryview(tail), "photo")
+    except InvalidTensor:
+        return
+    assert len(tail) == sum(4 + len(one) for one in elements)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+tensors = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.sampled_from(["title", "photo"]) | json_values,
+        "shape": st.just([1]) | json_values,
+        "datatype": st.just("BYTES") | json_values,
+        "data": st.just(["YQ=="]) | json_values,
+        "parameters": json_values,
+    },
+)
+documents = st.fixed_dictionaries(
+    {},
+    optional={
+        "inputs": st.lists(tensors, max_size=3) | json_values,
+        "instances": st.lists(json_values, max_size=3) | json_values,
+        "outputs": json_values,
+        "parameters": json_values,
+        "id": json_values,
+    },
+)
+
+
+@given(documents)
+def test_any_json_is_read_or_refused(body: object) -> None:
+    try:
+        encoded = orjson.dumps(body)
+    except TypeError:  # integers JSON has no room for
+        return
+    for read in (lambda: read_v2(encoded, None, SIGNATURE), lambda: read_v1(encoded, SIGNATURE)):
+        with suppress(InvalidInput):
+            assert read().rows in {1, 2, 3}
+
+
+@given(st.lists(st.tuples(st.text(max_size=20), st.binary(max_size=20)), min_size=1, max_size=5))
+def test_what_the_hop_writes_is_what_a_server_reads(rows: list[tuple[str, bytes]]) -> None:
+    titles, photos = [row[0].replace("\0", "") for row in rows], [row[1] for row in rows]
+    titles = [title.encode("utf-8", "ignore").decode() for title in titles]
+
+    body, headers = http_predictor.encode({"title": titles, "photo": photos}, "r-1")
+    request = read_v2(body, headers["Inference-Header-Content-Length"], SIGNATURE)
+
+    assert (titles, photos) == (request.texts("title"), request.photos("photo"))
+    assert ("r-1", True) == (request.release, request.binary_outputs)
+
+
+def test_what_a_server_writes_is_what_the_hop_reads() -> None:
+    body, size = write_v2("m", Request(1, {}, binary_outputs=True), ANSWER)
+
+    opinion = http_predictor.decode("m", str(size), body, 1, 2)
+
+    np.testing.assert_array_equal(ANSWER.outputs["probabilities"], opinion.probabilities)
+    assert "r-1" == opinion.release
+
+
+@pytest.mark.parametrize(
+    "values",
+    [np.zeros((1, 3)), np.zeros((2, 2)), np.array([[np.nan, 1.0]]), np.array([[np.inf, 0.0]])],
+    ids=["classes", "rows", "NaN", "infinity"],
+)
+def test_the_hop_refuses_probabilities_that_cannot_be(values: np.ndarray) -> None:
+    answer = Answer({"probabilities": values.astype(np.float32)}, "r-1", "v-1")
+    body, size = write_v2("m", Request(len(values), {}, binary_outputs=True), answer)
+
+    with pytest.raises(ModelUnavailable, match="not \\(1, 2\\) finite probabilities"):
+        http_predictor.decode("m", str(size), body, 1, 2)
+
+
+@pytest.mark.parametrize("cut", [1, 8, 40])
+def test_the_hop_refuses_a_response_cut_short(cut: int) -> None:
+    body, size = write_v2("m", Request(1, {}, binary_outputs=True), ANSWER)
+
+    with pytest.raises(ModelUnavailable):
+        http_predictor.decode("m", str(size), body[:-cut], 1, 2)
+
+
+async def test_work_leaves_the_event_loop_free() -> None:
+    workers, release = Workers(1, 4), threading.Event()
+
+    work = asyncio.create_task(workers.run(release.wait, 10))
+    await asyncio.sleep(0)
+    turns = 0
+    for _ in range(10):
+        await asyncio.sleep(0)
+        turns += 1
+    release.set()
+
+    assert (10, True) == (turns, await work)
+
+
+async def test_more_work_than_may_wait_is_told_to_come_back() -> None:
+    workers, release = Workers(1, 1), threading.Event()
+    waiting = [asyncio.create_task(workers.run(release.wait, 10)) for _ in range(2)]
+    await asyncio.sleep(0)
+
+    with pytest.raises(Overloaded):
+        await workers.run(time.sleep, 0)
+    release.set()
+    await asyncio.gather(*waiting)
+    await asyncio.sleep(0)
+
+    assert await workers.run(lambda: "room again") == "room again"
+
+
+async def test_work_whose_caller_left_still_counts_until_it_ends() -> None:
+    workers, release = Workers(1, 0), threading.Event()
+    abandoned = asyncio.create_task(workers.run(release.wait, 10))
+    await asyncio.sleep(0)
+    abandoned.cancel()
+    await asyncio.sleep(0)
+
+    with pytest.raises(Overloaded):
+        await workers.run(time.sleep, 0)
+    release.set()
+
+
+async def test_work_whose_caller_left_before_its_turn_is_not_begun() -> None:
+    workers, release, begun = Workers(1, 1), threading.Event(), threading.Event()
+    running = asyncio.create_task(workers.run(release.wait, 10))
+    waiting = asyncio.create_task(workers.run(begun.set))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await asyncio.sleep(0)
+    release.set()
+    await running
+
+    assert await workers.run(lambda: "room again") == "room again"
+    assert not begun.is_set()
+
+
+async def test_work_that_waited_too_long_is_told_to_come_back() -> None:
+    workers, release, begun = Workers(1, 1, patience_s=0), threading.Event(), threading.Event()
+    busy = asyncio.create_task(workers.run(release.wait, 10))
+    late = asyncio.create_task(workers.run(begun.set))
+    await asyncio.sleep(0.01)
+    release.set()
+
+    (outcome,) = await asyncio.gather(late, return_exceptions=True)
+
+    assert isinstance(outcome, Overloaded)
+    assert not begun.is_set()
+    await asyncio.gather(busy, return_exceptions=True)
+
+
+def test_flags_the_controller_appends_are_ignored() -> None:
+    argv = ["--model_dir", "/m", "--workers", "3", "--predictor_host", "x", "--http_port", "9", "--unheard_of=1"]
+
+    flags = parse_flags("text-predictor", argv)
+
+    assert ("/m", 9, "text-predictor") == (str(flags.model_dir), flags.http_port, flags.model_name)
+
+
+def test_an_error_nobody_expected_is_not_told() -> None:
+    told = document(RuntimeError("password=hunter2"), "id-1")
+
+    assert ("error", "id-1") == (told["kind"], told["request_id"])
+    assert "hunter2" not in str(told)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("a\nb", "'a\\nb'"),
+        ("x" * 100, f"'{'x' * 60}'… (100 long)"),
+        ([1, 2], "[1, 2]"),
+        (["secret"], "a list of 1"),
+        (list(range(1000)), "a list of 1000"),
+        ({"a": 1}, "an object"),
+        ("\ud800", "'\\ud800'"),
+    ],
+    ids=str,
+)
+def test_values_are_shown_short_and_plain(value: object, expected: str) -> None:
+    assert expected == shown(value)

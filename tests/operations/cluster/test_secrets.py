@@ -1,0 +1,90 @@
+"""Secrets are made once, of random bytes, and what is there is respected."""
+
+import base64
+import json
+
+import pytest
+
+from inference.auth_proxy.auth.roles import Role
+from operations.cluster.secrets import KUBEFLOW, NAMESPACE, ROLES, make_secrets, share_with_kubeflow
+from tests.support.fake_commands import FakeCluster
+
+ENDPOINT = "http://object-store.product-classifier.svc.cluster.local:9000"
+
+
+@pytest.fixture
+def cluster() -> FakeCluster:
+    return FakeCluster()
+
+
+def values(cluster: FakeCluster, name: str, namespace: str = NAMESPACE) -> dict[str, str]:
+    data = cluster.objects["secrets", namespace, name]["data"]
+    return {key: base64.b64decode(value).decode() for key, value in data.items()}
+
+
+def test_an_empty_namespace_gets_every_secret_that_the_manifests_name(cluster: FakeCluster) -> None:
+    make_secrets(cluster, ENDPOINT)
+
+    made = {name for kind, _, name in cluster.objects if kind == "secrets"}
+    assert {"object-store", "model-reader", "internal-token", "demo-accounts"} == made
+
+
+def test_a_second_deployment_changes_nothing(cluster: FakeCluster) -> None:
+    make_secrets(cluster, ENDPOINT)
+    first = json.dumps(list(cluster.objects.values()))
+    make_secrets(cluster, ENDPOINT)
+
+    assert first == json.dumps(list(cluster.objects.values()))
+
+
+def test_two_deployments_share_no_secret() -> None:
+    one, other = FakeCluster(), FakeCluster()
+    make_secrets(one, ENDPOINT)
+    make_secrets(other, ENDPOINT)
+
+    for name in ("object-store", "internal-token", "demo-accounts"):
+        assert set() == set(values(one, name).values()) & set(values(other, name).values())
+
+
+def test_the_storage_initializer_gets_the_keys_of_the_store_and_its_address(cluster: FakeCluster) -> None:
+    make_secrets(cluster, ENDPOINT)
+    store, reader = values(cluster, "object-store"), values(cluster, "model-reader")
+    annotations = cluster.objects["secrets", NAMESPACE, "model-reader"]["metadata"]["annotations"]
+
+    assert [store["access-key"], store["secret-key"]] == [reader["AWS_ACCESS_KEY_ID"], reader["AWS_SECRET_ACCESS_KEY"]]
+    assert "object-store.product-classifier.svc.cluster.local:9000" == annotations["serving.kserve.io/s3-endpoint"]
+    assert "0" == annotations["serving.kserve.io/s3-usehttps"]
+
+
+def test_keys_that_somebody_brought_are_used(cluster: FakeCluster) -> None:
+    brought = {"access-key": "theirs", "secret-key": "their secret"}
+    data = {name: base64.b64encode(value.encode()).decode() for name, value in brought.items()}
+    cluster.objects["secrets", NAMESPACE, "object-store"] = {"metadata": {"name": "object-store"}, "data": data}
+    make_secrets(cluster, "https://s3.example.com")
+
+    assert brought == values(cluster, "object-store")
+    assert "their secret" == values(cluster, "model-reader")["AWS_SECRET_ACCESS_KEY"]
+
+
+def test_the_pods_of_the_pipeline_get_the_same_keys_where_they_run(cluster: FakeCluster) -> None:
+    make_secrets(cluster, ENDPOINT)
+    share_with_kubeflow(cluster, ENDPOINT)
+
+    assert values(cluster, "object-store") == values(cluster, "object-store", KUBEFLOW)
+    assert {"endpoint": ENDPOINT} == cluster.objects["configmaps", KUBEFLOW, "object-store"]["data"]
+
+
+def test_there_is_an_account_for_each_role_of_the_gateway(cluster: FakeCluster) -> None:
+    make_secrets(cluster, ENDPOINT)
+    accounts = json.loads(values(cluster, "demo-accounts")["accounts.json"])
+
+    assert tuple(Role) == ROLES
+    assert {f"demo-{role}": role for role in Role} == {name: account["role"] for name, account in accounts.items()}
+
+
+def test_no_secret_is_ever_shown_or_on_a_command_line(cluster: FakeCluster) -> None:
+    make_secrets(cluster, ENDPOINT)
+    shown = json.dumps([cluster.said, cluster.ran])
+
+    for name in ("object-store", "internal-token"):
+        assert [] == [value for value in values(cluster, name).values() if value in shown]

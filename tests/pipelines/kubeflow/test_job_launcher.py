@@ -1,0 +1,98 @@
+"""Runs as Jobs, against a Kubernetes API with behaviour."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from components.shared.kubernetes_api import ClusterApi
+from pipelines.kubeflow.job_launcher import JobLauncher
+from product_classifier.errors import LauncherUnavailable, LaunchRefused
+from product_classifier.retraining.launcher import Execution
+from tests.support.fake_kubernetes import FakeKubernetes, fake_kubernetes
+
+RUN, SNAPSHOT = "retrain-000001-0123456789ab", "0" * 64
+CONTAINER = {"name": "train", "image": "trainer", "args": ["pipelines", "train", "--raw", "s3://shop/raw"]}
+TEMPLATE = {"metadata": {"labels": {"app": "x"}}, "spec": {"template": {"spec": {"containers": [CONTAINER]}}}}
+
+
+@pytest.fixture
+def cluster() -> Iterator[FakeKubernetes]:
+    with fake_kubernetes() as cluster:
+        cluster.add("cronjobs", "training", spec={"suspend": True, "jobTemplate": TEMPLATE})
+        yield cluster
+
+
+def launcher(cluster: FakeKubernetes) -> JobLauncher:
+    return JobLauncher(ClusterApi("shop", cluster.client()))
+
+
+def test_a_run_is_a_job_of_its_name_made_from_the_template(cluster: FakeKubernetes) -> None:
+    before = launcher(cluster).find(RUN)
+
+    launcher(cluster).start(RUN, SNAPSHOT)
+
+    job = cluster.objects["jobs", RUN]
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    told = ["--set", f"run_id={json.dumps(RUN)}", "--set", f"snapshot={json.dumps(SNAPSHOT)}"]
+    assert (None, Execution.ACTIVE) == (before, launcher(cluster).find(RUN))
+    assert ([*CONTAINER["args"], *told], "trainer") == (container["args"], container["image"])
+    assert {"app": "x"} == job["metadata"]["labels"]
+
+
+def test_a_run_started_again_and_again_is_one_job(cluster: FakeKubernetes) -> None:
+    for _ in range(3):
+        launcher(cluster).start(RUN, SNAPSHOT)
+
+    assert [("jobs", RUN)] == [key for key in cluster.objects if key[0] == "jobs"]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        ([], Execution.ACTIVE),
+        ([("Suspended", "False")], Execution.ACTIVE),
+        ([("FailureTarget", "True")], Execution.ACTIVE),
+        ([("SuccessCriteriaMet", "True"), ("Complete", "True")], Execution.SUCCEEDED),
+        ([("FailureTarget", "True"), ("Failed", "True")], Execution.FAILED),
+        ([("Failed", "False")], Execution.ACTIVE),
+    ],
+)
+def test_how_far_a_job_is(cluster: FakeKubernetes, conditions: list[tuple[str, str]], expected: Execution) -> None:
+    launcher(cluster).start(RUN, SNAPSHOT)
+    cluster.objects["jobs", RUN]["status"] = {"conditions": [{"type": a, "status": b} for a, b in conditions]}
+
+    assert launcher(cluster).find(RUN) is expected
+
+
+def test_a_job_that_takes_too_long_is_out_of_time_and_one_that_ended_is_left_alone(cluster: FakeKubernetes) -> None:
+    launcher(cluster).start(RUN, SNAPSHOT)
+    launcher(cluster).stop(RUN)
+    stopped = cluster.objects["jobs", RUN]["spec"].pop("activeDeadlineSeconds")
+    cluster.objects["jobs", RUN]["status"] = {"conditions": [{"type": "Complete", "status": "True"}]}
+    launcher(cluster).stop(RUN)
+
+    assert (1, False) == (stopped, "activeDeadlineSeconds" in cluster.objects["jobs", RUN]["spec"])
+
+
+def test_an_api_that_does_not_do_its_work_says_nothing_about_the_run(cluster: FakeKubernetes) -> None:
+    cluster.forbidden = {"jobs"}
+
+    with pytest.raises(LauncherUnavailable, match="403"):
+        launcher(cluster).find(RUN)
+    with pytest.raises(LauncherUnavailable, match="403"):
+        launcher(cluster).start(RUN, SNAPSHOT)
+
+
+def test_a_cluster_without_the_template_cannot_start_a_run_yet(cluster: FakeKubernetes) -> None:
+    del cluster.objects["cronjobs", "training"]
+
+    with pytest.raises(LauncherUnavailable, match=r"cronjobs/training in shop: .* 404"):
+        launcher(cluster).start(RUN, SNAPSHOT)
+
+
+def test_a_job_the_api_does_not_accept_is_refused_for_good(cluster: FakeKubernetes) -> None:
+    cluster.invalid = {"jobs"}
+
+    with pytest.raises(LaunchRefused, match="422"):
+        launcher(cluster).start(RUN, SNAPSHOT)

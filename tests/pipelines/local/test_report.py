@@ -1,0 +1,34 @@
+import io
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from pipelines.local.report import show
+from pipelines.local.run import Outcome
+
+SCORES = {"weighted_f1": 0.61234, "macro_f1": 0.5, "accuracy": 0.7, "ece": 0.01, "items": 117}
+
+
+@pytest.mark.parametrize(
+    ("promoted", "verdict"), [(True, "promoted: no champion"), (False, "not promoted: no champion")]
+)
+def test_the_table_names_models_scores_release_and_verdict(tmp_path: Path, promoted: bool, verdict: str) -> None:
+    scores, decision = tmp_path / "scores", tmp_path / "verdict"
+    kinds = ("text", "image", "fusion", "text_where_both", "image_where_both", "fusion_where_both")
+    scores.write_text(json.dumps(dict.fromkeys(kinds, SCORES)))
+    decision.write_text(json.dumps({"promoted": promoted, "reasons": ["no champion"]}))
+    outputs = {
+        "release": "r-1",
+        "scores": SimpleNamespace(path=str(scores)),
+        "verdict": SimpleNamespace(path=str(decision)),
+    }
+    shown = io.StringIO()
+
+    show(Outcome(outputs, {"train-text": 1.25, "promote": 2.0}, tmp_path), Console(file=shown, width=80))
+
+    text = shown.getvalue()
+    assert 6 == text.count("0.6123") == text.count(" 117 ")
+    assert all(word in text for word in ("words", "both", "release  r-1", verdict, "3.2 s"))

@@ -1,0 +1,92 @@
+import math
+
+import pytest
+
+from product_classifier.evaluation.gate import Candidate, Category, Limits, Unreadable, judge, too_slow
+
+LIMITS = Limits(min_gain=0.01, confidence=0.9, min_items=10, max_drop=0.2, max_slowdown=3.0, slow_ms=50.0)
+GOOD = {10: Category(0.8, 20), 40: Category(0.8, 20)}
+OLD = Candidate("r-old", 0.80, GOOD, 20.0)
+
+
+def new(weighted_f1: float, categories: dict[int, Category] | None = None, ms: float = 20.0) -> Candidate:
+    return Candidate("r-new", weighted_f1, categories or GOOD, ms)
+
+
+@pytest.mark.parametrize(
+    ("challenger", "champion", "confidence", "promote", "reason"),
+    [
+        pytest.param(new(0.5), None, 0.0, True, "there is no champion yet", id="no champion"),
+        pytest.param(new(0.0), None, 0.0, True, "no champion", id="no champion and the lowest score"),
+        pytest.param(new(0.82), OLD, 0.95, True, "0.8200 against 0.8000 of the champion r-old: +0.0200", id="better"),
+        pytest.param(new(0.8125), OLD, 0.9, True, "+0.0125", id="just better enough"),
+        pytest.param(new(0.80), OLD, 0.0, False, "+0.0000, at least +0.0100", id="tie"),
+        pytest.param(new(0.805), OLD, 0.99, False, "+0.0050, at least", id="better by less than the margin"),
+        pytest.param(new(0.79), OLD, 0.1, False, "-0.0100, at least", id="worse"),
+        pytest.param(new(0.82), OLD, 0.8, False, "in 80.0% of the resamples only", id="may be luck"),
+        pytest.param(new(0.82), OLD, math.nan, False, "in nan% of the resamples", id="confidence is NaN"),
+        pytest.param(
+            new(0.82, {10: Category(1.0, 20), 40: Category(0.59, 20)}),
+            OLD,
+            1.0,
+            False,
+            "category 40 collapses: F1 0.59 instead of 0.80 on 20 products",
+            id="a category collapses",
+        ),
+        pytest.param(
+            new(0.82, {10: Category(1.0, 20), 40: Category(math.nan, 20)}), OLD, 1.0, False, "collapses", id="F1 is NaN"
+        ),
+        pytest.param(
+            new(0.82, {10: Category(1.0, 20), 40: Category(0.61, 20)}), OLD, 1.0, True, "+0.0200", id="a category falls"
+        ),
+        pytest.param(
+            new(0.82, {10: Category(1.0, 20), 40: Category(0.0, 9)}),
+            Candidate("r-old", 0.80, {10: Category(0.8, 20), 40: Category(1.0, 9)}, 20.0),
+            1.0,
+            True,
+            "+0.0200",
+            id="a category with too few items",
+        ),
+        pytest.param(
+            new(0.9, {10: Category(0.9, 20)}), OLD, 1.0, False, "tells 1 categories apart", id="wrong classes"
+        ),
+        pytest.param(
+            new(0.9), Unreadable("r-old", "text: is lost"), 1.0, False, "text: is lost", id="champion unreadable"
+        ),
+        pytest.param(
+            new(0.9), Candidate("r-old", math.nan, GOOD), 1.0, False, "r-old has weighted F1 nan", id="champion is NaN"
+        ),
+        pytest.param(new(math.nan), None, 0.0, False, "nan, which is no score", id="NaN without a champion"),
+        pytest.param(new(math.nan), OLD, 1.0, False, "nan, which is no score", id="NaN against a champion"),
+        pytest.param(new(math.inf), OLD, 1.0, False, "which is no score", id="infinite"),
+        pytest.param(new(1.5), OLD, 1.0, False, "which is no score", id="above one"),
+        pytest.param(new(-0.1), None, 0.0, False, "which is no score", id="below zero"),
+        pytest.param(new(0.9, ms=200.0), OLD, 1.0, False, "takes 200 ms instead of 20", id="ten times slower"),
+        pytest.param(new(0.9, ms=math.nan), OLD, 1.0, False, "takes nan ms", id="time is NaN"),
+        pytest.param(new(0.9, ms=49.0), OLD, 1.0, True, "+0.1000", id="slower and fast enough"),
+    ],
+)
+def test_what_the_gate_decides(
+    challenger: Candidate, champion: Candidate | Unreadable | None, confidence: float, promote: bool, reason: str
+) -> None:
+    decision = judge(challenger, champion, confidence, LIMITS)
+
+    assert (promote, 1) == (decision.promote, len(decision.reasons))
+    assert reason in decision.reasons[0]
+
+
+def test_every_reason_against_a_release_is_given() -> None:
+    bad = new(0.7, {10: Category(0.1, 20), 40: Category(0.2, 20)}, ms=1000.0)
+
+    reasons = judge(bad, OLD, 0.0, LIMITS).reasons
+
+    assert 4 == len(reasons)
+    assert all(word in " ".join(reasons) for word in ("at least", "category 10", "category 40", "1000 ms"))
+
+
+@pytest.mark.parametrize(
+    ("new_ms", "old_ms", "slow"),
+    [(40, 1, False), (51, 17, False), (51, 16, True), (1000, 400, False), (math.inf, 1, True)],
+)
+def test_an_answer_is_too_slow_by_a_ratio_and_only_beyond_a_time(new_ms: float, old_ms: float, slow: bool) -> None:
+    assert slow == too_slow(new_ms, old_ms, LIMITS)

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from product_classifier.evaluation.metrics import weighted_f1
+from product_classifier.evaluation.resampling import gains
+
+CLASSES = 4
+
+
+@pytest.fixture
+def labels() -> np.ndarray:
+    return np.random.default_rng(1).integers(0, CLASSES, 300)
+
+
+def wrong_in(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    return np.where(random.random(len(labels)) < share, random.integers(0, CLASSES, len(labels)), labels)
+
+
+def test_a_resample_is_scored_as_the_items_themselves_would_be(labels: np.ndarray) -> None:
+    old, new = wrong_in(labels, 0.4, 2), wrong_in(labels, 0.2, 3)
+    weights = np.random.default_rng(27).multinomial(len(labels), np.full(len(labels), 1 / len(labels)), 3)
+    expected = []
+    for counts in weights:
+        rows = np.repeat(np.arange(len(labels)), counts)
+        scores = [weighted_f1(np.eye(CLASSES)[answers[rows]], labels[rows]) for answers in (old, new)]
+        expected.append(scores[1] - scores[0])
+
+    assert expected == pytest.approx(gains(old, new, labels, CLASSES, resamples=3))
+
+
+def test_equal_seeds_give_equal_resamples_whatever_their_number(labels: np.ndarray) -> None:
+    old, new = wrong_in(labels, 0.4, 2), wrong_in(labels, 0.3, 3)
+
+    assert 450 == len(gains(old, new, labels, CLASSES, resamples=450))
+    assert np.array_equal(gains(old, new, labels, CLASSES, 250), gains(old, new, labels, CLASSES, 250))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "low", "high"), [(0.4, 0.2, 0.99, 1.0), (0.2, 0.4, 0.0, 0.01)], ids=["better", "worse"]
+)
+def test_a_clear_difference_shows_in_nearly_all_resamples(
+    labels: np.ndarray, old: float, new: float, low: float, high: float
+) -> None:
+    share = (gains(wrong_in(labels, old, 2), wrong_in(labels, new, 3), labels, CLASSES) > 0).mean()
+
+    assert low <= share <= high
+
+
+def test_the_same_answers_never_win(labels: np.ndarray) -> None:
+    answers = wrong_in(labels, 0.3, 2)
+
+    assert 0 == np.abs(gains(answers, answers, labels, CLASSES, 200)).max()

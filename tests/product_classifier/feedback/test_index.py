@@ -1,0 +1,113 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from product_classifier.errors import StoreUnavailable
+from product_classifier.feedback.index import CorrectionBook
+from product_classifier.feedback.records import Correction, Modalities, PredictionRecord, ProductContent, Review, new_id
+from product_classifier.store import ObjectStore
+from product_classifier.taxonomy import CODES
+from tests.support.fakes import FakeStore
+from tests.support.retraining_fakes import correct
+
+
+class Counting(FakeStore):
+    """Counts what is read, and can fail the n-th read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads = 0
+        self.fail_at = 0
+
+    def get(self, key: str) -> bytes:
+        self.reads += 1
+        if self.reads == self.fail_at:
+            raise StoreUnavailable("reset by peer")
+        return super().get(key)
+
+
+@pytest.mark.parametrize("many", [5, 100])
+def test_each_object_is_read_once(many: int) -> None:
+    store = Counting()
+    for product in range(many):
+        correct(store, product)
+    book = CorrectionBook(store)
+    book.refresh()
+    book.refresh()
+    correct(store, many)
+    book.refresh()
+
+    assert (len(book.labels()), store.reads) == (many + 1, many + 1)
+
+
+@pytest.mark.parametrize("many", [5, 100])
+def test_a_read_that_fails_is_made_up_for_by_the_next_refresh(many: int) -> None:
+    store = Counting()
+    for product in range(many):
+        correct(store, product)
+    store.fail_at = many // 2
+    book = CorrectionBook(store)
+    with pytest.raises(StoreUnavailable):
+        book.refresh()
+    book.refresh()
+
+    assert (len(book.labels()), book.damaged) == (many, {})
+
+
+def blind(store: ObjectStore, prediction_id: str) -> Correction:
+    correction = Correction(
+        feedback_id=new_id(),
+        created=datetime.now(UTC),
+        user="rita",
+        role="reviewer",
+        prediction_id=prediction_id,
+        code=CODES[0],
+    )
+    store.put(correction.key, correction.to_json())
+    return correction
+
+
+def test_a_correction_without_a_product_counts_when_its_prediction_turns_up() -> None:
+    store, prediction_id = FakeStore(), new_id()
+    blind(store, prediction_id)
+    book = CorrectionBook(store)
+    book.refresh()
+    before = book.labels()
+    prediction = PredictionRecord(
+        prediction_id=prediction_id,
+        created=datetime.now(UTC),
+        user="ann",
+        product=ProductContent(designation="Chemise"),
+        code=CODES[1],
+        confidence=0.5,
+        top=(),
+        modalities=Modalities(),
+        degraded=False,
+        release="r",
+    )
+    store.put(prediction.key, prediction.to_json())
+    book.refresh()
+
+    assert (before, [label.product.designation for label in book.labels()]) == ((), ["Chemise"])
+
+
+def test_a_damaged_prediction_leaves_its_correction_without_effect() -> None:
+    store, prediction_id = FakeStore(), new_id()
+    blind(store, prediction_id)
+    store.put(f"predictions/dt={datetime.now(UTC).date()}/{prediction_id}.json", b"{}")
+    book = CorrectionBook(store)
+    book.refresh()
+
+    assert (book.labels(), len(book.corrections())) == ((), 1)
+
+
+def test_a_review_counts_wherever_it_is_seen_first() -> None:
+    store = FakeStore()
+    correction = correct(store, 1, user="ann", role="user")
+    review = Review(feedback_id=correction.feedback_id, created=datetime.now(UTC), reviewer="r", decision="approved")
+    store.put(review.key, review.to_json())
+    book = CorrectionBook(store)
+    book.add(review)
+    book.refresh()
+
+    assert [label.reason for label in book.labels()] == ["approved"]

@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from product_classifier.evaluation.metrics import calibration_error
+from product_classifier.fusion.calibration import fit_margins, fit_scale
+from product_classifier.text.model import soften, softmax
+
+CLASSES = 27
+
+
+def margins(items: int, seed: int) -> np.ndarray:
+    """What support vector machines say: about -1 of nearly all categories, up to 1 of the right ones."""
+    random = np.random.default_rng(seed)
+    found = random.normal(-1, 0.15, (items, CLASSES))
+    found[np.arange(items), random.integers(0, CLASSES, items)] += random.uniform(0, 2, items)
+    return found.astype(np.float32)
+
+
+def draw(probabilities: np.ndarray, seed: int) -> np.ndarray:
+    """Draw a label per row: with these, the probabilities are right by construction."""
+    thrown = np.random.default_rng(seed).random((len(probabilities), 1))
+    return np.minimum((probabilities.cumsum(axis=1) < thrown).sum(axis=1), CLASSES - 1)
+
+
+@pytest.mark.parametrize(("factor", "offset"), [(6.0, 3.0), (9.0, 5.0), (12.0, 8.0)])
+def test_margins_become_probabilities_that_can_be_believed(factor: float, offset: float) -> None:
+    fitted, judged = margins(2_000, 1), margins(20_000, 2)
+    truth = [softmax(soften(factor * one + offset)) for one in (fitted, judged)]
+    found = fit_margins(fitted, draw(truth[0], 3))
+
+    answers, labels = softmax(soften(found[0] * judged + found[1])), draw(truth[1], 4)
+    assert calibration_error(answers.max(axis=1), answers.argmax(axis=1) == labels) < 0.02
+
+
+def test_a_handful_of_labels_moves_the_usual_numbers_little() -> None:
+    few = margins(6, 1)
+
+    factor, offset = fit_margins(few, few.argmax(axis=1))
+    usual = fit_margins(np.zeros((0, CLASSES), np.float32), np.zeros(0, np.int64))
+    assert (9.0, 5.0) == pytest.approx(usual, rel=0.01)
+    assert usual == pytest.approx((factor, offset), rel=0.5)
+
+
+@given(arrays(np.float32, CLASSES, elements=st.floats(-60, 60, width=32)))
+def test_softening_keeps_the_order_of_categories(raw: np.ndarray) -> None:
+    order = np.argsort(raw, kind="stable")
+
+    assert (np.diff(soften(raw)[order]) >= 0).all()
+    assert raw.argmax() == soften(raw).argmax() or raw.max() - np.sort(raw)[-2] < 1e-3
+
+
+def test_without_labels_logits_stay_as_they_are() -> None:
+    assert 1.0 == fit_scale(np.zeros((0, CLASSES)), np.zeros(0, np.int64))

@@ -1,0 +1,192 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from product_classifier.errors import BundleRefused
+from product_classifier.evaluation.metrics import score, weighted_f1
+from product_classifier.fusion.fit import fit_fusion
+from product_classifier.fusion.model import FusionModel
+from product_classifier.taxonomy import CODES
+
+CLASSES = len(CODES)
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def opinions(rng: np.random.Generator, labels: np.ndarray, knowledge: float) -> np.ndarray:
+    """Probabilities that point at the label, the surer the higher `knowledge` is."""
+    logits = rng.normal(0, 1, (len(labels), CLASSES))
+    logits[np.arange(len(labels)), labels] += knowledge
+    raised = np.exp(logits)
+    return (raised / raised.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def some_model(seed: int) -> FusionModel:
+    rng = np.random.default_rng(seed)
+    weights = rng.uniform(0.1, 2, (7, CLASSES)).astype(np.float32)
+    return FusionModel(*weights, doubts=rng.uniform(0, 0.2, 3).astype(np.float32))
+
+
+def a_batch(seed: int, count: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    text, image = rng.dirichlet(np.full(CLASSES, 0.1), (2, count)).astype(np.float32)
+    seen = rng.integers(1, 4, count)
+    return text, image, seen & 1 > 0, seen & 2 > 0
+
+
+@given(SEEDS)
+def test_answers_are_probabilities_whatever_is_seen(seed: int) -> None:
+    answers = some_model(seed).combine(*a_batch(seed))
+
+    assert np.isfinite(answers).all()
+    assert np.allclose(answers.sum(axis=1), 1, atol=1e-5)
+
+
+@given(SEEDS)
+def test_a_product_is_answered_alike_in_any_company(seed: int) -> None:
+    model, batch = some_model(seed), a_batch(seed)
+    order = np.random.default_rng(seed).permutation(8)
+
+    assert np.allclose(model.combine(*batch)[order], model.combine(*(part[order] for part in batch)), atol=1e-6)
+    assert np.allclose(model.combine(*batch)[:1], model.combine(*(part[:1] for part in batch)), atol=1e-6)
+
+
+@given(SEEDS)
+def test_what_an_absent_modality_says_does_not_matter(seed: int) -> None:
+    model, (text, image, has_text, has_image) = some_model(seed), a_batch(seed)
+    expected = model.combine(text, image, has_text, has_image)
+    text[~has_text], image[~has_image] = np.nan, 7
+
+    assert np.array_equal(expected, model.combine(text, image, has_text, has_image))
+
+
+def test_a_product_without_text_and_image_is_an_error() -> None:
+    text, image, _, _ = a_batch(1, 2)
+
+    with pytest.raises(ValueError, match=r"\[1\]"):
+        FusionModel.neutral().combine(text, image, np.array([True, False]), np.array([True, False]))
+
+
+def test_the_neutral_model_passes_one_opinion_through() -> None:
+    text, image, _, _ = a_batch(2)
+    yes, no = np.ones(8, bool), np.zeros(8, bool)
+    model = FusionModel.neutral()
+
+    assert np.allclose(text, model.combine(text, image, yes, no), atol=1e-4)
+    assert np.allclose(image, model.combine(text, image, no, yes), atol=1e-4)
+
+
+def test_a_category_one_modality_rules_out_can_still_win() -> None:
+    text, image = np.zeros((2, 1, CLASSES), np.float32)
+    text[0, 3], image[0, 5] = 1, 1
+    answer = FusionModel.neutral().combine(text, image, np.array([True]), np.array([True]))
+
+    assert {3, 5} == set(np.argsort(-answer[0])[:2].tolist())
+
+
+@settings(max_examples=25, deadline=None)
+@given(SEEDS, st.floats(0, 4), st.floats(0, 4), st.integers(5, 200))
+def test_fusion_is_never_worse_than_the_better_model_on_validation(
+    seed: int, text_knowledge: float, image_knowledge: float, count: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, CLASSES, count)
+    text, image = opinions(rng, labels, text_knowledge), opinions(rng, labels, image_knowledge)
+    yes, no = np.ones(count, bool), np.zeros(count, bool)
+
+    model = fit_fusion(text, image, yes, yes, labels)
+    both, spoken, shown = (model.combine(text, image, *seen) for seen in ((yes, yes), (yes, no), (no, yes)))
+    scores = [weighted_f1(part, labels) for part in (text, image)]
+    if count >= 20:
+        assert weighted_f1(both, labels) >= max(scores) - 1e-9
+    assert weighted_f1(spoken, labels) >= scores[0] - 1e-9
+    assert weighted_f1(shown, labels) >= scores[1] - 1e-9
+
+
+def test_two_opinions_beat_one_on_products_not_fitted_on() -> None:
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, CLASSES, 1200)
+    text, image = opinions(rng, labels, 3.0), opinions(rng, labels, 2.0)
+    yes = np.ones(600, bool)
+
+    model = fit_fusion(text[:600], image[:600], yes, yes, labels[:600])
+    both = weighted_f1(model.combine(text[600:], image[600:], yes, yes), labels[600:])
+    assert both > weighted_f1(text[600:], labels[600:]) + 0.05
+
+
+def test_an_image_model_that_knows_nothing_is_hardly_heard() -> None:
+    rng = np.random.default_rng(4)
+    labels = rng.integers(0, CLASSES, 800)
+    text, image = opinions(rng, labels, 4.0), opinions(rng, labels, 0.0)
+    yes = np.ones(400, bool)
+
+    model = fit_fusion(text[:400], image[:400], yes, yes, labels[:400])
+    assert np.abs(model.image_weight).mean() < 0.3
+    assert weighted_f1(model.combine(text[400:], image[400:], yes, yes), labels[400:]) > (
+        weighted_f1(text[400:], labels[400:]) - 0.02
+    )
+
+
+def test_nothing_to_fit_on_gives_the_neutral_model() -> None:
+    nothing = np.zeros((0, CLASSES), np.float32)
+    none = np.zeros(0, bool)
+
+    model = fit_fusion(nothing, nothing, none, none, np.zeros(0, np.int64))
+    assert np.array_equal(FusionModel.neutral().text_weight, model.text_weight)
+
+
+def test_where_labels_are_wrong_confidence_allows_for_it() -> None:
+    rng = np.random.default_rng(6)
+    labels = rng.integers(0, CLASSES, 3000)
+    text, image = opinions(rng, labels, 6.0), opinions(rng, labels, 3.0)
+    wrong = rng.random(3000) < 0.1
+    labels[wrong] = rng.integers(0, CLASSES, wrong.sum())
+    fitted, judged, yes = slice(0, 600), slice(600, None), np.ones(2400, bool)
+
+    model = fit_fusion(text[fitted], image[fitted], yes[:600], yes[:600], labels[fitted])
+    found = score(model.combine(text[judged], image[judged], yes, yes), labels[judged])
+    assert found.ece < 0.02
+    assert model.doubts[0] == pytest.approx(0.1, abs=0.04)
+
+
+def test_a_release_from_before_doubts_has_none(tmp_path: Path) -> None:
+    model = some_model(5)
+    model.save(tmp_path)
+    saved = json.loads((tmp_path / "model.json").read_text())
+    del saved["doubts"]
+    (tmp_path / "model.json").write_text(json.dumps(saved))
+
+    assert [0, 0, 0] == FusionModel.load(tmp_path).doubts.tolist()
+
+
+def test_a_saved_model_answers_alike(tmp_path: Path) -> None:
+    model, batch = some_model(5), a_batch(5)
+    model.save(tmp_path)
+
+    assert np.allclose(model.combine(*batch), FusionModel.load(tmp_path).combine(*batch), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (('"log-linear"', '"magic"'), "type is 'magic'"),
+        (('"codes": [\n  10,', '"codes": ['), "codes are not the 27"),
+        (('"bias": [', '"bias": [1.0, '), "bias is not 27"),
+        (('"bias": [', '"bias": ["x", '), "bias is missing or not"),
+        (('"bias": [', '"biased": ['), "bias is missing"),
+        (('"bias": [', '"bias": [NaN, '), "NaN is not a finite"),
+        (('"bias": [', '"bias": [1e999, '), "bias is not 27 finite"),
+        (('"doubts": [', '"doubts": [0.5, '), "doubts is not 3"),
+        (('"doubts": [', '"doubts": [1, 0, 0], "more": ['), r"doubts are not shares: \[1\.0"),
+    ],
+)
+def test_a_wrong_model_file_is_refused(tmp_path: Path, change: tuple[str, str], reason: str) -> None:
+    some_model(6).save(tmp_path)
+    path = tmp_path / "model.json"
+    path.write_text(path.read_text().replace(*change))
+
+    with pytest.raises(BundleRefused, match=reason):
+        FusionModel.load(tmp_path)

@@ -1,0 +1,422 @@
+import os
+import random
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+
+from product_classifier.errors import RetrainActive, StoreUnavailable
+from product_classifier.retraining import Ledger, read_snapshot, request_run, run_views, take_run
+from product_classifier.retraining.launcher import Execution
+from product_classifier.retraining.records import claim_key, closing_key, manifest_key
+from product_classifier.retraining.settings import RetrainSettings
+from product_classifier.retraining.trigger import Trigger
+from product_classifier.taxonomy import CODES
+from tests.support.fakes import FakeStore
+from tests.support.retraining_fakes import Countdown, Dying, FakeClock, FakeLauncher, correct, dying
+
+SCHEDULES = int(os.environ.get("TRIGGER_SCHEDULES", "200"))
+SETTINGS = RetrainSettings.model_validate({"min_corrections": 3, "RETRAIN_COOLDOWN": 100, "lease_s": 10})
+
+
+class World:
+    """A store, a pipeline API, a clock and any number of triggers."""
+
+    def __init__(self) -> None:
+        self.store = FakeStore()
+        self.clock = FakeClock()
+        self.launcher = FakeLauncher(self.store, self.clock)
+
+    def trigger(self, countdown: Countdown | None = None, settings: RetrainSettings = SETTINGS) -> Trigger:
+        if countdown is None:
+            return Trigger(self.store, self.launcher, settings, self.clock)
+        store, launcher = Dying(self.store, countdown), Dying(self.launcher, countdown)
+        return Trigger(store, launcher, settings, self.clock)  # type: ignore[arg-type]
+
+    def settle(self, *triggers: Trigger) -> list[str]:
+        """Let triggers look again and again, runs finish and time pass, until nothing more happens."""
+        seen = []
+        for _ in range(12):
+            looking = triggers or (self.trigger(),)  # by default a new process each time
+            seen += [trigger.reconcile().step for trigger in looking]
+            self.launcher.finish()
+            self.clock.pass_(30)
+        return seen
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_below_the_threshold_nothing_starts(world: World) -> None:
+    for product in range(2):
+        correct(world.store, product)
+
+    assert set(world.settle()) == {"waiting"}
+
+
+def test_enough_corrections_start_one_run_and_not_a_second(world: World) -> None:
+    for product in range(3):
+        correct(world.store, product)
+    world.settle()
+
+    assert [run.superseded for run in world.launcher.runs] == [False]
+
+
+def test_a_flood_of_one_user_starts_nothing(world: World) -> None:
+    for product in range(30):
+        correct(world.store, product, user="mallory", role="user")
+        correct(world.store, product, user="mallory", role="user", code=CODES[1])
+
+    assert set(world.settle()) == {"waiting"}
+
+
+def test_corrections_that_come_while_a_run_is_active_make_the_next_one(world: World) -> None:
+    trigger = world.trigger()
+    for product in range(3):
+        correct(world.store, product)
+    trigger.reconcile()
+    for product in range(3, 6):
+        correct(world.store, product)
+    world.settle(trigger)
+
+    sizes = [len(read_snapshot(world.store, run.snapshot).corrections) for run in world.launcher.runs]
+    assert sizes == [3, 6]
+
+
+def test_the_next_run_waits_for_the_cooldown(world: World) -> None:
+    trigger = world.trigger()
+    for product in range(3):
+        correct(world.store, product)
+    while trigger.reconcile().step != "closed":
+        world.launcher.finish()
+    for product in range(3, 6):
+        correct(world.store, product)
+
+    assert trigger.reconcile().step == "cooling"
+    world.clock.pass_(101)
+    assert trigger.reconcile().step == "claimed"
+
+
+@pytest.mark.parametrize("jump", [-86_400 * 365, -3600, 3600, 86_400 * 365])
+def test_a_clock_that_jumps_neither_blocks_nor_doubles_runs(world: World, jump: float) -> None:
+    trigger = world.trigger()
+    for product in range(3):
+        correct(world.store, product)
+    trigger.reconcile()
+    world.clock.jump(jump)
+    world.settle(trigger)
+    world.clock.jump(-jump)
+    for product in range(3, 6):
+        correct(world.store, product)
+    world.settle(trigger)
+
+    assert len(world.launcher.runs) == 2
+
+
+def test_a_refused_release_is_learned_too(world: World) -> None:
+    trigger = world.trigger()
+    for product in range(3):
+        correct(world.store, product)
+    trigger.reconcile()
+    trigger.reconcile()
+    world.launcher.finish(promoted=False)
+    world.settle(trigger)
+
+    assert len(world.launcher.runs) == 1
+
+
+def test_a_run_that_dies_is_made_up_for_by_a_new_one_after_longer_and_longer_pauses(world: World) -> None:
+    trigger = world.trigger()
+    for product in range(3):
+        correct(world.store, product)
+    started: list[float] = []
+    for _ in range(200):
+        if trigger.reconcile().step == "started":
+            started.append(world.clock.seconds)
+        world.launcher.finish(killed=len(started) < 4)
+        world.clock.pass_(10)
+
+    pauses = [later - earlier for earlier, later in pairwise(started)]
+    assert len(started) == 4
+    assert pauses == sorted(pauses)
+    assert pauses[2] > 2 * pauses[0]
+
+
+def test_a_run_that_takes_too_long_is_stopped(world: World) -> None:
+    trigger = world.trigger()
+    for product in range(3):
+        correct(world.store, product)
+    steps = []
+    for _ in range(5):
+        steps.append(trigger.reconcile().step)
+        world.clock.pass_(SETTINGS.run_timeout_s / 2 + 1)
+
+    assert steps[:4] == ["claimed", "started", "running", "running"]
+    assert (steps[4], world.launcher.runs[0].state) == ("closed", Execution.FAILED)
+
+
+def test_a_run_that_can_never_start_is_closed_with_its_reason(world: World) -> None:
+    world.launcher.refuse = True
+    for product in range(3):
+        correct(world.store, product)
+    trigger = world.trigger()
+    trigger.reconcile()
+
+    assert "no such parameter" in trigger.reconcile().reason
+
+
+def test_a_run_whose_execution_was_deleted_has_failed_and_is_not_started_again(world: World) -> None:
+    for product in range(3):
+        correct(world.store, product)
+    trigger = world.trigger()
+    trigger.reconcile()
+    trigger.reconcile()
+    world.launcher.begin()
+    world.launcher.runs.clear()
+
+    assert "disappeared" in trigger.reconcile().reason
+    world.settle(trigger)
+    assert [run.run_id[:14] for run in world.launcher.runs] == ["retrain-000002"]
+
+
+def test_a_lost_reply_starts_no_second_run(world: World) -> None:
+    world.launcher.lose_replies = 1
+    for product in range(3):
+        correct(world.store, product)
+    world.settle()
+
+    assert len(world.launcher.runs) == 1
+
+
+def test_an_api_that_is_away_for_ten_minutes_gets_one_run_when_it_is_back(world: World) -> None:
+    for product in range(3):
+        correct(world.store, product)
+    triggers = [world.trigger() for _ in range(3)]
+    world.launcher.away = True
+    for _ in range(60):
+        for trigger in triggers:
+            trigger.reconcile()
+        world.clock.pass_(10)
+    world.launcher.away = False
+    world.settle(*triggers)
+
+    assert len(world.launcher.runs) == 1
+
+
+def test_a_store_that_is_away_is_said_and_costs_nothing(world: World) -> None:
+    for product in range(3):
+        correct(world.store, product)
+    trigger = world.trigger()
+    world.store.away = True
+    with pytest.raises(StoreUnavailable):
+        trigger.reconcile()
+    world.store.away = False
+    world.settle(trigger)
+
+    assert len(world.launcher.runs) == 1
+
+
+def count_ticks(scenario: Callable[[World, Countdown], None]) -> int:
+    countdown = Countdown()
+    scenario(World(), countdown)
+    return countdown.ticks
+
+
+def one_run(world: World, countdown: Countdown) -> None:
+    for product in range(3):
+        correct(world.store, product)
+    trigger = world.trigger(countdown)
+    with dying():
+        for _ in range(6):
+            trigger.reconcile()
+            world.launcher.finish()
+
+
+CRASH_POINTS = count_ticks(one_run)
+
+
+@pytest.mark.parametrize("at", range(1, CRASH_POINTS + 1))
+def test_a_trigger_that_dies_at_any_call_leaves_exactly_one_run(world: World, at: int) -> None:
+    one_run(world, Countdown(at))
+    world.settle()
+
+    assert [run.superseded for run in world.launcher.runs] == [False]
+
+
+def test_there_are_as_many_places_to_die_as_promised() -> None:
+    assert CRASH_POINTS >= 15
+
+
+class Turns:
+    """Lets threads run one call at a time, in an order drawn by chance; some die for good."""
+
+    def __init__(self, seed: int, players: int, deaths: int) -> None:
+        self._random = random.Random(seed)
+        self._go = [threading.Semaphore(0) for _ in range(players)]
+        self._waiting = threading.Semaphore(0)
+        self._alive = set(range(players))
+        self._doomed = dict.fromkeys(self._random.sample(range(players), deaths), 0)
+        for player in self._doomed:
+            self._doomed[player] = self._random.randrange(1, 60)
+
+    def countdown(self, player: int) -> Countdown:
+        turns = self
+
+        class Turn(Countdown):
+            def tick(self) -> None:
+                turns._waiting.release()
+                turns._go[player].acquire()
+                super().tick()
+
+        return Turn(self._doomed.get(player, 0))
+
+    def leave(self, player: int) -> None:
+        self._alive.discard(player)
+        self._waiting.release()
+
+    def play(self) -> None:
+        """Wait until all stand still, then let one go on."""
+        for _ in self._go:
+            self._waiting.acquire()
+        while self._alive:
+            self._go[self._random.choice(sorted(self._alive))].release()
+            self._waiting.acquire()
+
+
+@pytest.mark.parametrize("triggers", [2, 3, 5])
+def test_triggers_at_once_that_may_die_start_exactly_one_run(triggers: int) -> None:
+    started = []
+    for seed in range(SCHEDULES):
+        world = World()
+        for product in range(3):
+            correct(world.store, product)
+        turns = Turns(seed, triggers, deaths=random.Random(seed).randrange(triggers))
+
+        def look(player: int, world: World = world, turns: Turns = turns) -> None:
+            with dying():
+                trigger = world.trigger(turns.countdown(player))
+                for _ in range(4):
+                    trigger.reconcile()
+            turns.leave(player)
+
+        threads = [threading.Thread(target=look, args=(player,)) for player in range(triggers)]
+        for thread in threads:
+            thread.start()
+        turns.play()
+        for thread in threads:
+            thread.join()
+        world.settle()
+        started.append(len(world.launcher.runs))
+
+    assert started == [1] * SCHEDULES
+
+
+def test_a_trigger_that_slept_too_long_makes_an_execution_that_gives_way(world: World) -> None:
+    """The pipeline API has no idempotency key: what a sleeper starts late must find out that it is not the run."""
+    for product in range(3):
+        correct(world.store, product)
+    world.trigger().reconcile()
+    world.trigger().reconcile()
+    (run,) = world.launcher.runs
+    world.launcher.begin()
+    world.launcher.start(run.run_id, run.snapshot)
+    world.settle()
+
+    assert [run.superseded for run in world.launcher.runs] == [False, True]
+
+
+def test_an_execution_may_take_its_run_twice_and_no_other_may(world: World) -> None:
+    ledger, now = Ledger(world.store), world.clock.now()
+    claim = request_run(ledger, (), "adam", now)
+    taken = [take_run(ledger, claim.run_id, execution, now) for execution in ("a", "a", "b")]
+    ledger.close(1, claim.run_id, "failed", "killed", now)
+
+    assert [*taken, take_run(ledger, claim.run_id, "a", now)] == [True, True, False, False]
+    assert not take_run(ledger, "retrain-000009-000000000000", "a", now)
+
+
+def test_of_two_admins_one_starts_the_run_and_the_other_hears_which(world: World) -> None:
+    first, second = Ledger(world.store), Ledger(world.store)
+    run = request_run(first, (), "adam", world.clock.now())
+    with pytest.raises(RetrainActive) as refused:
+        request_run(second, (), "eve", world.clock.now())
+    world.settle()
+
+    assert refused.value.run_id == run.run_id
+    assert [(view.cause, view.requested_by, view.state) for view in run_views(first)] == [
+        ("manual", "adam", "succeeded")
+    ]
+
+
+def test_a_damaged_claim_is_closed_and_the_next_run_makes_up_for_it(world: World) -> None:
+    for product in range(3):
+        correct(world.store, product)
+    trigger = world.trigger()
+    trigger.reconcile()
+    world.store.objects[claim_key(1)] = b"{"
+    world.settle()
+
+    assert [run.run_id[:14] for run in world.launcher.effective()] == ["retrain-000002"]
+
+
+def test_a_damaged_watermark_means_to_learn_again_once(world: World) -> None:
+    for product in range(3):
+        correct(world.store, product)
+    world.settle()
+    world.store.objects[manifest_key(world.launcher.runs[0].snapshot)] = b"{}"
+    world.settle()
+    world.settle()
+
+    assert len(world.launcher.runs) == 2
+
+
+def test_a_damaged_closing_still_says_that_the_run_is_over(world: World) -> None:
+    correct(world.store, 0)
+    request_run(Ledger(world.store), (), "adam", world.clock.now())
+    world.settle()
+    world.store.objects[closing_key(1)] = b"\xff"
+
+    assert set(world.settle()) == {"waiting"}
+
+
+def test_damaged_corrections_are_reported_and_skipped(world: World) -> None:
+    good = [correct(world.store, product) for product in range(3)]
+    day = good[0].key.rpartition("/")[0]
+    damaged = {
+        f"{day}/half.json": good[0].to_json()[:40],
+        f"{day}/{good[0].feedback_id}.review.json": b"\x00",
+        f"{day}/renamed.json": good[1].to_json(),
+        f"{day}/empty.json": b"",
+        f"{day}/other.json": b'{"hello": 1}',
+    }
+    world.store.objects.update(damaged)
+    trigger = world.trigger()
+
+    assert trigger.reconcile().corrections == 3
+    assert trigger.book.damaged.keys() == damaged.keys()
+
+
+def test_a_snapshot_has_the_name_of_its_content_and_a_changed_one_is_found(world: World) -> None:
+    for product in range(3):
+        correct(world.store, product)
+    world.settle()
+    sha256 = world.launcher.runs[0].snapshot
+    world.store.objects[manifest_key(sha256)] += b" "
+
+    with pytest.raises(Exception, match="was changed"):
+        read_snapshot(world.store, sha256)
+
+
+def test_a_label_learned_before_is_not_new_when_it_is_said_again(world: World) -> None:
+    for product in range(3):
+        correct(world.store, product)
+    world.settle()
+    for product in range(3):
+        correct(world.store, product, user="rolf")
+    world.clock.pass_(timedelta(days=1).total_seconds())
+
+    assert set(world.settle()) == {"waiting"}

@@ -1,0 +1,194 @@
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from product_classifier.errors import NotDurable
+from product_classifier.store.journal import Damage, Disk, Entry, Journal, RealDisk, frame, read_segment
+
+MARK = bytes(range(8))
+NAME = f"00000001-{MARK.hex()}.journal"
+FIRST, SECOND, THIRD = (Entry(f"feedback/{number}.json", b"%d" % number * 20) for number in range(3))
+
+
+class FailingDisk(RealDisk):
+    """A disk that fails one call of one kind, after doing half of a write."""
+
+    def __init__(self, operation: str, at: int, code: int) -> None:
+        self._operation, self._at, self._code = operation, at, code
+        self._calls = 0
+
+    def create(self, path: Path) -> int:
+        self._count("create")
+        return super().create(path)
+
+    def write(self, descriptor: int, data: bytes) -> int:
+        try:
+            self._count("write")
+        except OSError:
+            os.write(descriptor, data[: len(data) // 2])
+            raise
+        return super().write(descriptor, data)
+
+    def sync(self, descriptor: int) -> None:
+        self._count("sync")
+        super().sync(descriptor)
+
+    def _count(self, operation: str) -> None:
+        if operation == self._operation:
+            self._calls += 1
+            if self._calls == self._at:
+                raise OSError(self._code, os.strerror(self._code))
+
+
+class SlowDisk(RealDisk):
+    """A disk that takes a few bytes at a time."""
+
+    def write(self, descriptor: int, data: bytes) -> int:
+        return super().write(descriptor, data[:7])
+
+
+def open_journal(folder: Path, disk: Disk | None = None, max_bytes: int = 1 << 20) -> Journal:
+    return Journal(folder, max_bytes=max_bytes, disk=disk)
+
+
+def content(journal: Journal) -> list[Entry | Damage]:
+    return [found for segment in journal.sealed() for found in read_segment(segment)]
+
+
+def test_a_record_is_there_after_the_process_is_gone(tmp_path: Path) -> None:
+    open_journal(tmp_path).append([FIRST])
+    open_journal(tmp_path).append([SECOND, THIRD])
+
+    assert content(open_journal(tmp_path)) == [FIRST, SECOND, THIRD]
+
+
+def test_a_write_that_takes_a_few_bytes_at_a_time_is_finished(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path, SlowDisk())
+    journal.append([FIRST, SECOND])
+
+    assert content(journal) == [FIRST, SECOND]
+
+
+def test_a_discarded_segment_is_gone_and_its_room_is_free(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    journal.append([FIRST])
+    for segment in journal.sealed():
+        journal.discard(segment, damaged=False)
+
+    assert (content(open_journal(tmp_path)), journal.size) == ([], 0)
+
+
+def test_a_segment_with_damage_is_set_aside_and_not_drained_again(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    journal.append([FIRST])
+    for segment in journal.sealed():
+        journal.discard(segment, damaged=True)
+
+    assert (journal.sealed(), len(list(tmp_path.glob("*.damaged")))) == ([], 1)
+
+
+def test_a_full_journal_refuses_and_keeps_what_it_has(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path, max_bytes=100)
+    journal.append([FIRST])
+
+    with pytest.raises(NotDurable, match="full"):
+        journal.append([Entry("feedback/big.json", b"x" * 100)])
+
+    assert content(journal) == [FIRST]
+
+
+@pytest.mark.parametrize("operation", ["create", "write", "sync"])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
+def test_a_failing_disk_refuses_the_record_and_loses_none_that_was_kept(
+    tmp_path: Path, operation: str, code: int
+) -> None:
+    refused = 0
+    kept: list[Entry] = []
+    journal = open_journal(tmp_path, FailingDisk(operation, at=1 if operation == "create" else 3, code=code))
+    for entry in (FIRST, SECOND, THIRD, FIRST):
+        try:
+            journal.append([entry])
+        except NotDurable:
+            refused += 1
+        else:
+            kept.append(entry)
+
+    found = [entry for entry in content(open_journal(tmp_path)) if isinstance(entry, Entry)]
+    assert refused == 1
+    assert [entry for entry in found if entry in kept] == found or operation == "sync"
+    assert all(entry in found for entry in kept)
+
+
+def damage_by_truncating(data: bytes, place: int) -> bytes:
+    return data[:place]
+
+
+def damage_by_flipping(data: bytes, place: int) -> bytes:
+    return data[:place] + bytes([data[place] ^ 0x10]) + data[place + 1 :]
+
+
+def damage_by_zeroing(data: bytes, place: int) -> bytes:
+    return data[:place] + b"\0" * (len(data) - place)
+
+
+@pytest.mark.parametrize("damage", [damage_by_truncating, damage_by_flipping, damage_by_zeroing])
+def test_every_damaged_byte_is_reported_and_costs_only_its_own_record(
+    tmp_path: Path, damage: Callable[[bytes, int], bytes]
+) -> None:
+    frames = [frame(entry, MARK) for entry in (FIRST, SECOND, THIRD)]
+    data = b"".join(frames)
+    path = tmp_path / NAME
+    silent = []
+    for place in range(len(data)):
+        path.write_bytes(damage(data, place))
+        found = list(read_segment(path))
+        entries = [entry for entry in found if isinstance(entry, Entry)]
+        damages = [entry for entry in found if isinstance(entry, Damage)]
+        whole_frames = place in {0, len(frames[0]), len(frames[0]) + len(frames[1])}
+        hit = sum(place >= end for end in (len(frames[0]), len(frames[0]) + len(frames[1])))
+        expected = [entry for number, entry in enumerate((FIRST, SECOND, THIRD)) if number != hit]
+        survivors = expected if damage is damage_by_flipping else expected[:hit]
+        cut_between = damage is damage_by_truncating and whole_frames
+        if survivors != entries or (not damages and not cut_between):
+            silent.append((place, found))
+
+    assert silent == []
+
+
+def test_a_cut_tail_is_told_from_a_flipped_one(tmp_path: Path) -> None:
+    data = frame(FIRST, MARK) + frame(SECOND, MARK)
+    path = tmp_path / NAME
+    kinds = []
+    for bad in (
+        data[:-3],
+        damage_by_flipping(data, len(data) - 3),
+        damage_by_flipping(data, len(frame(FIRST, MARK)) + 9),
+    ):
+        path.write_bytes(bad)
+        kinds += [found.kind for found in read_segment(path) if isinstance(found, Damage)]
+
+    assert kinds == ["torn", "flipped", "flipped"]
+
+
+def test_a_photo_that_holds_a_frame_of_another_segment_is_only_a_photo(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    journal.append([Entry("images/a", frame(FIRST, MARK))])
+    (segment,) = journal.sealed()
+    segment.write_bytes(damage_by_flipping(segment.read_bytes(), 3))
+
+    assert [Damage] == [type(found) for found in read_segment(segment)]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.text(min_size=1, max_size=20), st.binary(max_size=200)), max_size=10))
+def test_what_goes_in_comes_out(tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, bytes]]) -> None:
+    entries = [Entry(key, data) for key, data in pairs]
+    path = tmp_path_factory.mktemp("journal") / NAME
+    path.write_bytes(b"".join(frame(entry, MARK) for entry in entries))
+
+    assert list(read_segment(path)) == entries

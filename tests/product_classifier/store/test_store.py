@@ -1,0 +1,472 @@
+"""One contract for every object store: a folder, memory, moto, and a real MinIO where its binary is found."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from pydantic import ValidationError
+
+from product_classifier.errors import InvalidKey, ObjectChanged, ObjectExists, ObjectNotFound, StoreUnavailable
+from product_classifier.store import ObjectStore, StoreSettings, open_store
+from product_classifier.store.claims import claimed
+from product_classifier.store.file import FileStore
+from product_classifier.store.keys import RESERVED
+from product_classifier.store.s3 import S3Store
+from tests.support.fakes import FakeStore
+from tests.support.servers import interrupted, minio_binary, minio_server, moto_server, s3_settings
+
+BAD_KEYS = [
+    "", "/", "/etc/passwd", "..", "../up", "a/../../up", "a/..", "./a", "a//b", "a/", "a\\b", "a\x00b", "a\nb", "\x7f",
+    "\ud800", "é" * 513, "a" * 256, f"{RESERVED}/locks/00",
+]  # fmt: skip
+
+GOOD_KEYS = [
+    "a",
+    "a/b c",
+    "é/ü?&=#%+.json",
+    "dt=2026-01-01/x.json",
+    "a..b/..c",
+    "日本/🧸",
+    "a" * 255,
+    "/".join(["x"] * 512),
+]
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[str]:
+    with moto_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def minio() -> Iterator[str]:
+    binary = minio_binary()
+    if not binary:
+        pytest.skip("no MinIO server: put `minio` on PATH or name it in MINIO_BINARY")
+    with minio_server(binary) as url:
+        yield url
+
+
+@pytest.fixture(params=["folder", "memory", "moto", "minio", "s3 without conditions"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    if request.param == "folder":
+        return open_store(f"file://{tmp_path}/store", create=True)
+    if request.param == "memory":
+        return FakeStore()
+    server = "minio" if request.param == "minio" else "moto"
+    store = open_store(f"s3://test-{uuid.uuid4().hex}", s3_settings(request.getfixturevalue(server)), create=True)
+    if request.param == "s3 without conditions":
+        store.__dict__["_is_conditional"] = False
+    return store
+
+
+def test_what_was_put_is_got(store: ObjectStore) -> None:
+    content = bytes(range(256)) * 5000
+    store.put("images/x", content)
+
+    assert content == store.get("images/x")
+    assert len(content) == store.head("images/x").size
+    assert store.exists("images/x")
+
+
+def test_an_empty_object_is_an_object(store: ObjectStore) -> None:
+    store.put("empty", b"")
+
+    assert (b"", 0, True) == (store.get("empty"), store.head("empty").size, store.exists("empty"))
+
+
+def test_a_missing_object_is_named(store: ObjectStore) -> None:
+    for operation in (store.get, store.head, lambda key: store.replace_if(key, b"", "etag")):
+        with pytest.raises(ObjectNotFound, match="no/such"):
+            operation("no/such")
+    assert not store.exists("no/such")
+
+
+def test_a_later_put_wins_and_changes_the_etag(store: ObjectStore) -> None:
+    store.put("a", b"1")
+    first = store.head("a").etag
+    store.put("a", b"2")
+
+    assert b"2" == store.get("a")
+    assert first != store.head("a").etag
+
+
+def test_a_write_once_object_keeps_its_first_content(store: ObjectStore) -> None:
+    store.put("a/b", b"first", only_if_absent=True)
+
+    with pytest.raises(ObjectExists, match="a/b"):
+        store.put("a/b", b"second", only_if_absent=True)
+    assert b"first" == store.get("a/b")
+
+
+def test_exactly_one_of_many_writers_creates_an_object(store: ObjectStore) -> None:
+    def create(writer: int) -> int | None:
+        try:
+            store.put("claim", str(writer).encode(), only_if_absent=True)
+        except ObjectExists:
+            return None
+        return writer
+
+    with ThreadPoolExecutor(6) as pool:
+        winners = [writer for writer in pool.map(create, range(6)) if writer is not None]
+
+    assert [int(store.get("claim"))] == winners
+
+
+def test_a_replace_needs_the_current_etag(store: ObjectStore) -> None:
+    store.put("state", b"1")
+    old = store.head("state").etag
+    new = store.replace_if("state", b"2", old)
+
+    assert new == store.head("state")
+    with pytest.raises(ObjectChanged, match="state"):
+        store.replace_if("state", b"3", old)
+    assert b"2" == store.get("state")
+
+
+def test_no_increment_is_lost_between_many_writers(store: ObjectStore) -> None:
+    store.put("counter", b"0")
+
+    def increment(_: int) -> None:
+        while True:
+            seen = store.head("counter")
+            try:
+                store.replace_if("counter", str(int(store.get("counter")) + 1).encode(), seen.etag)
+            except ObjectChanged:
+                continue
+            return
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(increment, range(6)))
+
+    assert b"6" == store.get("counter")
+
+
+def test_a_deleted_object_is_gone_and_deleting_it_again_is_fine(store: ObjectStore) -> None:
+    store.put("a", b"")
+    store.delete("a")
+    store.delete("a")
+
+    assert not store.exists("a")
+    store.put("a", b"again", only_if_absent=True)
+
+
+def test_keys_are_listed_by_prefix_in_byte_order_without_the_stores_own(store: ObjectStore) -> None:
+    keys = ["b/2", "b/10", "a", "b.txt", "b/é", "b/z", "c/d/e"]
+    for key in keys:
+        store.put(key, b"", only_if_absent=True)
+
+    assert ["a", "b.txt", "b/10", "b/2", "b/z", "b/é", "c/d/e"] == list(store.list())
+    assert ["b/10", "b/2", "b/z", "b/é"] == list(store.list("b/"))
+    assert ["b/10"] == list(store.list("b/1"))
+    assert [] == list(store.list("nothing/"))
+
+
+@pytest.mark.parametrize("key", GOOD_KEYS, ids=lambda key: ascii(key[:20]))
+def test_a_key_may_hold_what_s3_and_file_systems_allow(store: ObjectStore, key: str) -> None:
+    store.put(key, b"x", only_if_absent=True)
+
+    assert [key] == list(store.list())
+    assert b"x" == store.get(key)
+
+
+@pytest.mark.parametrize("key", BAD_KEYS, ids=lambda key: ascii(key[:20]))
+def test_a_key_that_would_leave_the_bucket_or_differ_between_stores_is_refused(store: ObjectStore, key: str) -> None:
+    operations: list[Callable[[], object]] = [
+        lambda: store.put(key, b""),
+        lambda: store.put(key, b"", only_if_absent=True),
+        lambda: store.replace_if(key, b"", "etag"),
+        lambda: store.get(key),
+        lambda: store.head(key),
+        lambda: store.exists(key),
+        lambda: store.delete(key),
+    ]
+    for operation in operations:
+        with pytest.raises(InvalidKey):
+            operation()
+
+
+@pytest.mark.parametrize("prefix", ["../", "/", "a/../", "\x00", f"{RESERVED}/"])
+def test_a_prefix_cannot_leave_the_bucket_either(store: ObjectStore, prefix: str) -> None:
+    with pytest.raises(InvalidKey):
+        list(store.list(prefix))
+
+
+def test_more_keys_than_a_page_holds_are_all_listed(moto: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("product_classifier.store.s3.PAGE", 3)
+    store = open_store(f"s3://test-{uuid.uuid4().hex}", s3_settings(moto), create=True)
+    keys = [f"k{number}" for number in range(7)]
+    for key in keys:
+        store.put(key, b"")
+
+    assert keys == list(store.list())
+
+
+def test_a_scan_of_a_bucket_says_of_each_key_what_head_does(moto: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("product_classifier.store.s3.PAGE", 3)
+    store = open_store(f"s3://test-{uuid.uuid4().hex}", s3_settings(moto), create=True)
+    assert isinstance(store, S3Store)
+    for number in range(4):
+        store.put(f"k{number}", b"x" * number)
+
+    assert [(key, store.head(key)) for key in store.list()] == list(store.scan())
+
+
+@pytest.mark.parametrize(
+    "url", ["", "store", "file://host/folder", "file:relative", "s3://", "s3://bucket/folder", "http://x/y", "s4://b"]
+)
+def test_an_address_that_is_no_store_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r"file:///folder or s3://bucket"):
+        open_store(url)
+
+
+def test_credentials_do_not_belong_into_the_endpoint() -> None:
+    with pytest.raises(ValidationError, match="must not hold credentials") as caught:
+        StoreSettings(s3_endpoint="http://me:hunter2@minio:9000")
+    assert "hunter2" not in str(caught.value)
+
+
+# What only the folder has
+
+
+def test_a_missing_folder_is_unavailable_unless_it_is_to_be_created(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="does not exist"):
+        open_store(f"file://{tmp_path}/none")
+
+
+def test_two_stores_on_one_folder_are_the_same_store(tmp_path: Path) -> None:
+    open_store(f"file://{tmp_path}").put("a", b"1")
+
+    assert b"1" == open_store(f"file://{tmp_path}").get("a")
+
+
+def test_one_of_several_processes_creates_an_object(tmp_path: Path) -> None:
+    program = """
+import sys
+from product_classifier.errors import ObjectExists
+from product_classifier.store import open_store
+store = open_store(sys.argv[1])
+for number in range(40):
+    try:
+        store.put(f"claim/{number}", sys.argv[2].encode(), only_if_absent=True)
+        print(number)
+    except ObjectExists:
+        pass
+"""
+    processes = [
+        subprocess.Popen([sys.executable, "-c", program, f"file://{tmp_path}", name], stdout=subprocess.PIPE, text=True)
+        for name in "abc"
+    ]
+    won = [process.communicate(timeout=60)[0].split() for process in processes]
+
+    assert sorted(map(str, range(40))) == sorted(number for numbers in won for number in numbers)
+
+
+def test_a_full_disk_is_reported_and_leaves_the_old_content(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    store.put("a", b"old")
+    program = """
+import resource, signal, sys
+from pathlib import Path
+from product_classifier.errors import StoreUnavailable
+from product_classifier.store.file import FileStore
+store = FileStore(Path(sys.argv[1]))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    store.put("a", b"x" * 5000)
+except StoreUnavailable as error:
+    print(error)
+"""
+    said = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True
+    ).stdout
+
+    assert "'a': File too large" in said
+    assert b"old" == store.get("a")
+    assert [] == list((tmp_path / RESERVED / "unfinished").iterdir())
+
+
+def test_what_a_dead_writer_left_is_removed_when_it_is_old(tmp_path: Path) -> None:
+    FileStore(tmp_path)
+    unfinished = tmp_path / RESERVED / "unfinished"
+    (unfinished / "fresh").write_bytes(b"")
+    (unfinished / "old").write_bytes(b"")
+    os.utime(unfinished / "old", (0, 0))
+
+    FileStore(tmp_path)
+
+    assert ["fresh"] == [path.name for path in unfinished.iterdir()]
+
+
+def test_a_key_below_another_object_is_refused_in_a_folder(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    store.put("a", b"")
+    store.put("b/c", b"")
+
+    for key in ("a/b", "b"):
+        for only_if_absent in (False, True):
+            with pytest.raises(InvalidKey):
+                store.put(key, b"", only_if_absent=only_if_absent)
+
+
+def test_a_folder_that_disappears_is_an_outage(tmp_path: Path) -> None:
+    store = FileStore(tmp_path / "store", create=True)
+    shutil.rmtree(tmp_path / "store")
+
+    with pytest.raises(StoreUnavailable):
+        store.put("a", b"")
+
+
+# What only S3 has
+
+
+def test_a_store_that_is_away_is_unavailable_and_its_keys_stay_secret() -> None:
+    store = open_store("s3://bucket", s3_settings("http://127.0.0.1:1", s3_attempts=1))
+
+    for operation in (lambda: store.put("a", b""), lambda: store.get("a"), lambda: list(store.list())):
+        with pytest.raises(StoreUnavailable) as caught:
+            operation()
+        assert "127.0.0.1:1" in str(caught.value)
+        assert "sesame" not in str(caught.value)
+
+
+def test_wrong_credentials_are_refused_at_once_and_not_repeated_in_the_message(minio: str) -> None:
+    wrong = StoreSettings(s3_endpoint=minio, aws_access_key_id="stranger", aws_secret_access_key="guess-guess")
+    with pytest.raises(StoreUnavailable, match="InvalidAccessKeyId") as caught:
+        open_store("s3://bucket", wrong).put("a", b"")
+    assert "stranger" not in str(caught.value)
+    assert "guess" not in str(caught.value)
+
+
+def test_a_missing_bucket_is_named(moto: str) -> None:
+    with pytest.raises(StoreUnavailable, match=r"s3://nowhere .* NoSuchBucket"):
+        open_store("s3://nowhere", s3_settings(moto)).put("a", b"")
+
+
+@pytest.mark.parametrize("interruption", ["refuse", "lose the reply"])
+@pytest.mark.parametrize("only_if_absent", [False, True])
+def test_a_write_that_fails_in_passing_is_repeated(moto: str, interruption: str, *, only_if_absent: bool) -> None:
+    bucket = f"s3://test-{uuid.uuid4().hex}"
+    direct = open_store(bucket, s3_settings(moto), create=True)
+    with interrupted(moto, [interruption]) as endpoint:
+        store = open_store(bucket, s3_settings(endpoint))
+        store.__dict__["_is_conditional"] = True
+        store.put("a", b"mine", only_if_absent=only_if_absent)
+
+    assert b"mine" == direct.get("a")
+
+
+def test_a_repeated_replace_recognises_its_own_first_attempt(moto: str) -> None:
+    bucket = f"s3://test-{uuid.uuid4().hex}"
+    direct = open_store(bucket, s3_settings(moto), create=True)
+    direct.put("a", b"1")
+    with interrupted(moto, ["lose the reply"]) as endpoint:
+        store = open_store(bucket, s3_settings(endpoint))
+        store.__dict__["_is_conditional"] = True
+
+        assert direct.head("a") != store.replace_if("a", b"2", direct.head("a").etag)
+
+    assert b"2" == direct.get("a")
+
+
+def test_a_cut_reply_is_read_again(moto: str) -> None:
+    bucket = f"s3://test-{uuid.uuid4().hex}"
+    open_store(bucket, s3_settings(moto), create=True).put("a", b"x" * 10_000)
+    with interrupted(moto, ["cut the reply"], "GET") as endpoint:
+        assert b"x" * 10_000 == open_store(bucket, s3_settings(endpoint)).get("a")
+
+
+@pytest.mark.parametrize("interruption", ["refuse", "hang"])
+def test_attempts_and_waiting_are_bounded(moto: str, interruption: str) -> None:
+    with interrupted(moto, [interruption] * 9) as endpoint:
+        store = open_store("s3://bucket", s3_settings(endpoint, s3_attempts=2, s3_read_timeout_s=0.2))
+        with pytest.raises(StoreUnavailable, match=r"\(2 attempts\)"):
+            store.put("a", b"")
+
+
+def test_conditions_are_found_out_by_trying(moto: str, minio: str) -> None:
+    for server in (moto, minio):
+        store = open_store(f"s3://test-{uuid.uuid4().hex}", s3_settings(server), create=True)
+
+        assert isinstance(store, S3Store)
+        assert store._is_conditional
+        assert () == store.pinned("")
+
+
+def test_a_claim_of_a_writer_that_died_ends(moto: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store(f"s3://test-{uuid.uuid4().hex}", s3_settings(moto), create=True)
+    assert isinstance(store, S3Store)
+    left_behind = claimed(store, "a")
+    left_behind.__enter__()
+    monkeypatch.setattr("product_classifier.store.claims.GIVE_UP_AFTER_S", 0.5)
+
+    with pytest.raises(StoreUnavailable, match="'a' is being written by others"), claimed(store, "a"):
+        pass
+    monkeypatch.setattr("product_classifier.store.claims.CLAIM_ENDS_AFTER_S", 0.1)
+    with claimed(store, "a"):
+        pass
+
+    assert () == store.pinned(RESERVED)
+
+
+class FolderAgainstDictionary(RuleBasedStateMachine):
+    """Whatever is done in whatever order, a folder and a dictionary agree."""
+
+    keys = st.sampled_from(["a", "b/c", "b/d", "é/ü", "b.x"])
+    contents = st.binary(max_size=3)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.real = FileStore(self.folder)
+        self.model = FakeStore()
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.folder)
+
+    @rule(key=keys, data=contents, only_if_absent=st.booleans())
+    def put(self, key: str, data: bytes, *, only_if_absent: bool) -> None:
+        assert outcome(self.model.put, key, data, only_if_absent=only_if_absent) == outcome(
+            self.real.put, key, data, only_if_absent=only_if_absent
+        )
+
+    @rule(key=keys, seen=keys, data=contents)
+    def replace(self, key: str, seen: str, data: bytes) -> None:
+        etag = self.real.head(seen).etag if self.real.exists(seen) else "none"
+
+        assert outcome(self.model.replace_if, key, data, etag) == outcome(self.real.replace_if, key, data, etag)
+
+    @rule(key=keys)
+    def delete(self, key: str) -> None:
+        assert outcome(self.model.delete, key) == outcome(self.real.delete, key)
+
+    @rule()
+    def reopen(self) -> None:
+        self.real = FileStore(self.folder)
+
+    @invariant()
+    def agree(self) -> None:
+        assert list(self.model.list()) == list(self.real.list())
+        assert self.model.objects == {key: self.real.get(key) for key in self.real.list()}
+
+
+FolderAgainstDictionary.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+test_a_folder_behaves_like_a_dictionary = FolderAgainstDictionary.TestCase
+
+
+def outcome(operation: Callable[..., object], *arguments: object, **options: object) -> object:
+    try:
+        return operation(*arguments, **options)
+    except (ObjectExists, ObjectChanged, ObjectNotFound) as error:
+        return type(error)

@@ -1,0 +1,40 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from product_classifier.text.normalization import MAX_DESCRIPTION, MAX_DESIGNATION, normalise
+
+
+@pytest.mark.parametrize(
+    ("designation", "description", "expected"),
+    [
+        ("Été à la MER", "", "ete a la mer"),
+        ("L&#39;&eacute;t&eacute;", None, "l ete"),
+        ("<b>Table</b><br/>basse", "", "table basse"),
+        ("ﬁn x² Ⅳ", "", "fin x2 iv"),
+        ("Table", "<p>En bois</p>", "table\nen bois"),
+        (None, "seul", "\nseul"),
+        ("<p>&nbsp;</p>", "!!! --- ...", ""),
+        ("a\x00b\udc00c", "", "a b c"),
+        ("a < b and c > d", "", "a d"),
+        ("", None, ""),
+        ("日本語 кот", "", "日本語 кот"),
+    ],
+)
+def test_text_becomes_plain_words(designation: str, description: str, expected: str) -> None:
+    assert expected == normalise(designation, description)
+
+
+def test_a_very_long_text_costs_no_more_than_a_long_one() -> None:
+    found = normalise("mot " * 3_000_000, "<" * 10_000_000)
+
+    assert len(found) <= MAX_DESIGNATION + MAX_DESCRIPTION + 1
+
+
+@given(st.text(max_size=200), st.text(max_size=200))
+def test_normalised_text_is_stable_and_bounded(designation: str, description: str) -> None:
+    once = normalise(designation, description)
+
+    title, _, body = once.partition("\n")
+    assert once == normalise(title, body)
+    assert once == "" or any(map(str.isalnum, once))

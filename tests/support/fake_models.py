@@ -1,0 +1,207 @@
+"""The services behind the gateway, small but real: they speak HTTP, remember what they were asked, and can fail."""
+
+import asyncio
+import contextlib
+import hashlib
+import struct
+import threading
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from product_classifier.taxonomy import CODES
+
+HEADER_LENGTH = "inference-header-content-length"
+
+
+@dataclass
+class Seen:
+    """One request as it arrived."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class FakeModels:
+    """All three models in one server. A category is a hash; a photo with `broken` in it is refused."""
+
+    def __init__(self) -> None:
+        self.seen: list[Seen] = []
+        self.silent: set[str] = set()
+        self.away = False
+        self.delay_s = 0.0
+        self.status = 0
+
+    def app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/v2/models/{model}/infer", self._infer, methods=["POST"]),
+                Route("/v2/models/{model}/ready", self._ready),
+                Route("/{rest:path}", self._echo, methods=["GET", "POST", "PUT", "DELETE"]),
+            ]
+        )
+
+    async def _note(self, request: Request) -> bytes:
+        body = await request.body()
+        url = request.url
+        self.seen.append(Seen(request.method, url.path, url.query, dict(request.headers), body))
+        await asyncio.sleep(self.delay_s)
+        return body
+
+    async def _ready(self, request: Request) -> Response:
+        await self._note(request)
+        return JSONResponse({"ready": not self.away}, 503 if self.away else 200)
+
+    async def _echo(self, request: Request) -> Response:
+        body = await self._note(request)
+        if self.status:
+            return Response("Traceback (most recent call last): secret", self.status, {"Location": "http://other/"})
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield orjson.dumps({"path": request.url.path, "length": len(body)})
+
+        return StreamingResponse(pieces(), media_type="application/json", headers={"X-Backend": "internal"})
+
+    async def _infer(self, request: Request) -> Response:
+        body = await self._note(request)
+        if self.away or self.status:
+            return JSONResponse({"error": "Traceback: down"}, self.status or 503)
+        if request.path_params["model"] != "fusion-transformer" or HEADER_LENGTH not in request.headers:
+            return self._as_v2_client(body, request)
+        columns = _columns(body, int(request.headers[HEADER_LENGTH]))
+        for row, photo in enumerate(columns["image"]):
+            if b"broken" in photo:
+                reason = "the JPEG ends early"
+                return JSONResponse({"error": reason, "input": "image", "row": row, "reason": reason}, 400)
+        return self._answer(columns)
+
+    def _as_v2_client(self, body: bytes, request: Request) -> Response:
+        try:
+            known = isinstance(orjson.loads(body)["inputs"], list)
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            known = HEADER_LENGTH in request.headers
+        if not known:
+            return JSONResponse({"error": "no inputs"}, 400)
+        return JSONResponse({"model_name": request.path_params["model"], "outputs": []})
+
+    def _answer(self, columns: dict[str, list[bytes]]) -> Response:
+        texts = [a + b for a, b in zip(columns["designation"], columns["description"], strict=True)]
+        text, image = _distributions(texts), _distributions(columns["image"])
+        asked = {"text": any(texts), "image": any(columns["image"])}
+        answered = [name for name in asked if asked[name] and name not in self.silent]
+        parts = {"text": text, "image": image}
+        fused = sum((np.nan_to_num(parts[name]) for name in answered), np.zeros_like(text)) + 1e-6
+        fused = (fused / fused.sum(axis=1, keepdims=True)).astype(np.float32)
+        outputs = {
+            "probabilities": fused,
+            "code": np.array([CODES[i] for i in fused.argmax(axis=1)], np.int64),
+            "text_probabilities": text,
+            "image_probabilities": image,
+        }
+        degraded = any(asked[name] for name in self.silent)
+        about = {"degraded": degraded, "modalities": ",".join(answered), "release": "r-20260101T000000-0000aaaa"}
+        return _binary(outputs, about)
+
+
+class FakeFeedback:
+    """A feedback service that answers what it was told, by path."""
+
+    def __init__(self) -> None:
+        self.seen: list[Seen] = []
+        self.status = 0
+        self.told: dict[str, Any] = {}
+
+    def app(self) -> Starlette:
+        return Starlette(routes=[Route("/{rest:path}", self._answer, methods=["GET", "POST"])])
+
+    async def _answer(self, request: Request) -> Response:
+        body = await request.body()
+        self.seen.append(Seen(request.method, request.url.path, request.url.query, dict(request.headers), body))
+        if self.status:
+            return Response("Traceback (most recent call last)", self.status)
+        status = {"/feedback": 201, "/retrain": 202}.get(request.url.path, 200) if request.method == "POST" else 200
+        return JSONResponse(self.told.get(request.url.path, {"path": request.url.path}), status)
+
+
+@contextlib.contextmanager
+def served(app: Any, **options: Any) -> Iterator[str]:
+    """Serve an ASGI application from a thread on a free port of this machine; yields its address."""
+    settings = {"log_level": "critical", "log_config": None, "ws": "none", "lifespan": "off", **options}
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, **settings))
+    with running(server) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def running(server: uvicorn.Server, **options: Any) -> Iterator[int]:
+    """Run a uvicorn server in a thread until the block ends; yields its port."""
+    thread = threading.Thread(target=server.run, kwargs=options, daemon=True)
+    thread.start()
+    while not server.started:
+        if not thread.is_alive():
+            raise RuntimeError("the server did not start")
+        threading.Event().wait(0.01)
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join(timeout=10)
+
+
+def _columns(body: bytes, header_length: int) -> dict[str, list[bytes]]:
+    tail = body[header_length:]
+    columns = {}
+    for tensor in orjson.loads(body[:header_length])["inputs"]:
+        size = tensor["parameters"]["binary_data_size"]
+        columns[tensor["name"]] = _unpacked(tail[:size])
+        tail = tail[size:]
+    return columns
+
+
+def _unpacked(packed: bytes) -> list[bytes]:
+    values = []
+    while packed:
+        (size,) = struct.unpack_from("<I", packed)
+        values.append(packed[4 : 4 + size])
+        packed = packed[4 + size :]
+    return values
+
+
+def _distributions(values: list[bytes]) -> np.ndarray:
+    rows = np.full((len(values), len(CODES)), np.nan, np.float32)
+    for row, value in enumerate(values):
+        if value:
+            rows[row] = 0.1 / (len(CODES) - 1)
+            rows[row, hashlib.sha256(value).digest()[0] % len(CODES)] = 0.9
+    return rows
+
+
+def _binary(outputs: dict[str, np.ndarray], parameters: dict[str, Any]) -> Response:
+    kinds = {np.dtype("float32"): "FP32", np.dtype("int64"): "INT64"}
+    packed = [values.tobytes() for values in outputs.values()]
+    described = [
+        {
+            "name": name,
+            "datatype": kinds[values.dtype],
+            "shape": list(values.shape),
+            "parameters": {"binary_data_size": values.nbytes},
+        }
+        for name, values in outputs.items()
+    ]
+    header = orjson.dumps({"model_name": "fusion-transformer", "parameters": parameters, "outputs": described})
+    return Response(
+        b"".join([header, *packed]),
+        media_type="application/octet-stream",
+        headers={HEADER_LENGTH: str(len(header))},
+    )

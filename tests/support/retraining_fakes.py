@@ -1,0 +1,176 @@
+"""A pipeline API with behaviour, a clock to turn, and people who correct."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from product_classifier.errors import LauncherUnavailable, LaunchRefused
+from product_classifier.feedback.records import Correction, ProductContent, Role, new_id
+from product_classifier.retraining import Ledger, Verdict, take_run, write_verdict
+from product_classifier.retraining.launcher import Execution
+from product_classifier.store import ObjectStore
+from product_classifier.taxonomy import CODES
+
+
+class FakeClock:
+    """Stands still until it is turned."""
+
+    def __init__(self) -> None:
+        self.wall = datetime(2030, 1, 1, tzinfo=UTC)
+        self.seconds = 0.0
+
+    def now(self) -> datetime:
+        return self.wall
+
+    def elapsed(self) -> float:
+        return self.seconds
+
+    def pass_(self, seconds: float) -> None:
+        self.seconds += seconds
+        self.wall += timedelta(seconds=seconds)
+
+    def jump(self, seconds: float) -> None:
+        """Set the wall clock only."""
+        self.wall += timedelta(seconds=seconds)
+
+
+@dataclass
+class FakeRun:
+    """One execution; its id is the launcher's own."""
+
+    execution: str
+    run_id: str
+    snapshot: str
+    state: Execution = Execution.ACTIVE
+    superseded: bool = False
+
+
+@dataclass
+class FakeLauncher:
+    """Like the KFP API: two starts of one name are two executions, and a reply may be lost."""
+
+    store: ObjectStore
+    clock: FakeClock
+    runs: list[FakeRun] = field(default_factory=list)
+    away: bool = False
+    lose_replies: int = 0
+    refuse: bool = False
+
+    def find(self, run_id: str) -> Execution | None:
+        self._answer()
+        named = [run for run in self.runs if run.run_id == run_id]
+        owner = Ledger(self.store).owner(run_id)
+        if owner is not None:
+            named = [run for run in named if run.execution == owner.execution]
+        active = [run for run in named if run.state is Execution.ACTIVE]
+        return next((run.state for run in [*active, *named]), None)
+
+    def start(self, run_id: str, snapshot: str) -> None:
+        self._answer()
+        if self.refuse:
+            raise LaunchRefused("no such parameter")
+        self.runs.append(FakeRun(f"x{len(self.runs)}", run_id, snapshot))
+        if self.lose_replies:
+            self.lose_replies -= 1
+            raise LauncherUnavailable("the reply was lost")
+
+    def stop(self, run_id: str) -> None:
+        self._answer()
+        for run in self.runs:
+            if run.run_id == run_id:
+                run.state = Execution.FAILED
+
+    def begin(self) -> None:
+        """Let every execution do its first step."""
+        for run in self.active():
+            if not take_run(Ledger(self.store), run.run_id, run.execution, self.clock.now()):
+                run.superseded, run.state = True, Execution.SUCCEEDED
+
+    def finish(self, *, promoted: bool = True, killed: bool = False) -> None:
+        """Let every execution come to its end."""
+        self.begin()
+        for run in self.active():
+            if killed:
+                run.state = Execution.FAILED
+                continue
+            verdict = Verdict(run_id=run.run_id, promoted=promoted, reasons=("better",), created=self.clock.now())
+            write_verdict(Ledger(self.store), verdict)
+            run.state = Execution.SUCCEEDED
+
+    def active(self) -> list[FakeRun]:
+        return [run for run in self.runs if run.state is Execution.ACTIVE]
+
+    def effective(self) -> list[FakeRun]:
+        return [run for run in self.runs if not run.superseded]
+
+    def _answer(self) -> None:
+        if self.away:
+            raise LauncherUnavailable("connection refused")
+
+
+class Crash(BaseException):
+    """The process died here."""
+
+
+class Dying:
+    """Stands before a store or a launcher; dies before or after its n-th call and never answers again."""
+
+    def __init__(self, inner: object, countdown: "Countdown") -> None:
+        self._inner = inner
+        self._countdown = countdown
+
+    def __getattr__(self, name: str) -> object:
+        method = getattr(self._inner, name)
+
+        def call(*args: object, **kwargs: object) -> object:
+            self._countdown.tick()
+            result = method(*args, **kwargs)
+            result = iter(list(result)) if isinstance(result, Iterator) else result
+            self._countdown.tick()
+            return result
+
+        return call
+
+
+class Countdown:
+    """Dies at the n-th tick; 0 never."""
+
+    def __init__(self, at: int = 0) -> None:
+        self.at = at
+        self.ticks = 0
+
+    def tick(self) -> None:
+        self.ticks += 1
+        if self.at and self.ticks >= self.at:
+            raise Crash
+
+
+def correct(
+    store: ObjectStore, product: int, user: str = "rita", role: Role = "reviewer", code: int = CODES[0]
+) -> Correction:
+    correction = Correction(
+        feedback_id=(identifier := new_id()),
+        created=datetime.now(UTC),
+        user=user,
+        role=role,
+        product=ProductContent(designation=f"produit {product}"),
+        code=code,
+    )
+    store.put(f"feedback/dt={identifier_day(identifier)}/{identifier}.json", correction.to_json(), only_if_absent=True)
+    return correction
+
+
+def identifier_day(identifier: str) -> str:
+    from product_classifier.feedback.records import day_of
+
+    return day_of(identifier)
+
+
+@contextmanager
+def dying() -> Iterator[None]:
+    """Survive the death of the process inside."""
+    try:
+        yield
+    except Crash:
+        return

@@ -1,0 +1,90 @@
+"""A run whose releases are made already: the real first step and the real last two, in seconds.
+
+    python -m tests.support.short_run ROOT RELEASE RUN_ID SNAPSHOT
+
+Run as the trigger's launcher runs the whole training.
+"""
+
+import sys
+from pathlib import Path
+
+from kfp import compiler, dsl
+from rich.console import Console
+
+from components.compare.component import compare
+from components.merge_corrections.component import merge_corrections
+from components.promote.component import promote
+from components.shared import failures
+from pipelines.local.run import run
+
+IMAGE = "product-classifier/trainer:dev"
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def judge_on(recipe: str, path: str, test: dsl.Output[dsl.Dataset]) -> None:
+    import shutil
+
+    shutil.copy(path, test.path)
+
+
+@dsl.pipeline(name="short")
+def short(
+    store: str, rollout: str, tracking_uri: str, release: str, raw: str, test: str, run_id: str, snapshot: str
+) -> None:
+    basis = merge_corrections(store=store, raw=raw, run_id=run_id, snapshot=snapshot, fresh="")
+    judges = judge_on(recipe=basis.outputs["recipe"], path=test)
+    compared = compare(
+        release=release,
+        raw=raw,
+        raw_revision=basis.outputs["raw_revision"],
+        test=judges.outputs["test"],
+        rollout=rollout,
+        min_gain=0.002,
+        confidence=0.9,
+        min_items=10,
+        max_drop=0.25,
+        max_slowdown=100.0,
+        slow_ms=1000.0,
+        resamples=200,
+        seed=27,
+        store=store,
+    )
+    promote(
+        release=release,
+        decision=compared.outputs["decision"],
+        report=compared.outputs["report"],
+        tracking_uri=tracking_uri,
+        experiment="product-classifier",
+        rollout=rollout,
+        service="",
+        smoke_deadline_s=10.0,
+        releases_kept=0,
+        run_id=run_id,
+        store=store,
+    )
+
+
+def main(root: Path, release: str, run_id: str, snapshot: str) -> None:
+    package = root / "short.yaml"
+    if not package.exists():
+        compiler.Compiler().compile(short, str(package))
+    store, raw = f"file://{root}/store", root / "raw"
+    if not raw.exists():
+        raw.mkdir()
+        (raw / "X_train.csv").touch()
+    given = {
+        "store": store,
+        "rollout": f"file://{root}/releases",
+        "tracking_uri": f"sqlite:///{root}/mlflow.db",
+        "release": release,
+        "raw": str(raw),
+        "test": str(root / "test.parquet"),
+        "run_id": run_id,
+        "snapshot": snapshot,
+    }
+    with failures.explained(run_id, store):
+        run(package, given, root / "pipeline", Console())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2:5])

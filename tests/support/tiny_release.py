@@ -1,0 +1,82 @@
+"""A release that is real in every respect but its quality: small weights drawn from a seed."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+from product_classifier.bundles import bundle
+from product_classifier.fusion.model import FusionModel
+from product_classifier.images.model import ImageModel
+from product_classifier.releases import self_check
+from product_classifier.releases.release import Release, ReleaseMeta, write_release
+from product_classifier.taxonomy import CODES
+from product_classifier.text.features import TextFeatures
+from product_classifier.text.model import HashedLinear
+
+BUCKETS = 2**12
+SIZE = 16
+
+
+def make_release(folder: Path, seed: int) -> Release:
+    """Write a release into `folder / <id>`."""
+    made = folder / f"making-{seed}"
+    kinds = ("text", "image", "fusion")
+    for kind in kinds:
+        (made / kind).mkdir(parents=True)
+    text, fusion = text_model(seed), FusionModel.neutral()
+    text.save(made / "text")
+    write_graph(made / "image" / "model.onnx", seed)
+    image = ImageModel(made / "image" / "model.onnx", SIZE)
+    image.save(made / "image")
+    fusion.save(made / "fusion")
+    bundle.seal(made / "text", "text", None, self_check.make_text(text))
+    bundle.seal(made / "image", "image", None, self_check.make_image(image))
+    bundle.seal(made / "fusion", "fusion", f"fusion-{seed}", self_check.make_fusion(fusion))
+    meta = ReleaseMeta(data_revision="made-up")
+    release = write_release(folder / f"release-{seed}", *(made / kind for kind in kinds), meta)
+    release.path.rename(folder / release.id)
+    return Release(release.id, release.created, folder / release.id, meta, release.versions, release.files)
+
+
+def text_model(seed: int) -> HashedLinear:
+    """Weights from a seed: the answers mean nothing, but differ between texts and seeds."""
+    rng = np.random.default_rng(seed)
+    table = rng.normal(0, 3, (BUCKETS, len(CODES))).astype(np.float32)
+    bias = rng.normal(0, 1, len(CODES)).astype(np.float32)
+    prior = np.full(len(CODES), 1 / len(CODES), np.float32)
+    return HashedLinear(TextFeatures(BUCKETS), table, np.ones(BUCKETS, np.float32), bias, prior)
+
+
+def write_graph(path: Path, seed: int) -> None:
+    """One linear layer over all pixels."""
+    rng = np.random.default_rng(seed)
+    weights = rng.normal(0, 0.2, (SIZE * SIZE * 3, len(CODES))).astype(np.float32)
+    constants = {"weights": weights, "scale": np.float32(255), "flat": np.array([0, -1], np.int64)}
+    nodes = [
+        helper.make_node("Cast", ["pixels"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Div", ["floats", "scale"], ["scaled"]),
+        helper.make_node("Reshape", ["scaled", "flat"], ["rows"]),
+        helper.make_node("MatMul", ["rows", "weights"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["n", SIZE, SIZE, 3])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", len(CODES)])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), path)
+
+
+def photo(hue: int = 0, kind: str = "JPEG", side: int = 40) -> bytes:
+    """A small picture of its own."""
+    rows, columns = np.mgrid[0:side, 0:side]
+    drawn = np.stack([(rows * 6 + hue) % 256, (columns * 6) % 256, np.full_like(rows, hue % 256)], 2).astype(np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(drawn).save(out, kind)
+    return out.getvalue()
