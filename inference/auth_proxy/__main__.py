@@ -25,8 +25,7 @@ from inference.auth_proxy.schemas import NewUser
 from inference.auth_proxy.server import listen, make_server
 from inference.auth_proxy.settings import Settings
 from inference.durability.writer import Recorder
-from inference.http.problem_document import Problem
-from inference.http.problems import shown
+from inference.http.problems import Problem, public_message
 from product_classifier.errors import ProductClassifierError
 from product_classifier.observability import configure_logging
 from product_classifier.store import open_store
@@ -160,7 +159,7 @@ def _place(error: ErrorDetails) -> str:
 
 def _given(error: ErrorDetails) -> str:
     """Return the value at fault where it can be no secret."""
-    return f", not {shown(error['input'])}" if _place(error) in SHOWN_SETTINGS else ""
+    return f", not {public_message(error['input'])}" if _place(error) in SHOWN_SETTINGS else ""
 
 
 def _refuse(reason: str) -> int:

@@ -22,7 +22,7 @@ from inference.auth_proxy.predictions.predict import Predictor
 from inference.auth_proxy.rate_limits import RateLimits
 from inference.auth_proxy.settings import Settings
 from inference.durability.writer import Recorder
-from inference.http.problem_document import Problem
+from inference.http.problems import Problem
 from product_classifier.errors import ProductClassifierError
 
 TITLE = "product-classifier"

@@ -1,6 +1,6 @@
 """The hot routes, as raw ASGI: predictions, the models' own protocols, and what the feedback service answers."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 import orjson
@@ -15,7 +15,7 @@ from inference.auth_proxy.predictions.products import read_batch, read_product
 from inference.auth_proxy.rate_limits import RateLimits
 from inference.http.abandonment import while_wanted
 from inference.http.bodies import read_body
-from inference.http.problem_document import MEDIA_TYPE, Problem
+from inference.http.problems import MEDIA_TYPE, Problem
 from product_classifier.errors import ModelUnavailable
 
 FEEDBACK = "feedback-service"
@@ -24,8 +24,6 @@ JSON_TYPE = (b"content-type", b"application/json")
 TO_MODELS = {b"content-type": "Content-Type", b"accept": "Accept", HEADER_LENGTH.lower().encode(): HEADER_LENGTH}
 TO_FEEDBACK = {b"content-type": "Content-Type", b"accept": "Accept", b"idempotency-key": "Idempotency-Key"}
 """Request headers that travel on; every other one stops here, forged identities among them."""
-
-ReadBody = Callable[[Receive], Awaitable[bytes]]
 
 
 class Endpoint(Protocol):
@@ -42,8 +40,8 @@ class BodyReader:
         self._limit = limit
         self._timeout_s = timeout_s
 
-    async def __call__(self, receive: Receive) -> bytes:
-        return await read_body(receive, self._limit, self._timeout_s)
+    async def __call__(self, scope: Scope, receive: Receive) -> bytes:
+        return await read_body(scope, receive, self._limit, self._timeout_s)
 
 
 class Predict:
@@ -56,7 +54,7 @@ class Predict:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         visit: Visit = scope["visit"]
         self._predictor.refuse_when_full()  # before the work of reading; the place is taken after it
-        product = await read_product(await self._read(receive), content_type(scope))
+        product = await read_product(await self._read(scope, receive), content_type(scope))
         with while_wanted(scope):
             answer, kept = await self._predictor.one(product, visit.person.name, visit.request_id)
         await send_json(send, answer, (RECORD_HEADER, kept.encode()))
@@ -73,7 +71,7 @@ class PredictBatch:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         visit: Visit = scope["visit"]
         self._predictor.refuse_when_full()
-        rows = await read_batch(await self._read(receive), content_type(scope))
+        rows = await read_batch(await self._read(scope, receive), content_type(scope))
         if len(rows) > 1:
             self._limits.spend(visit.person.name, len(rows) - 1)  # the door counted one
         with while_wanted(scope):
@@ -103,7 +101,7 @@ class Models:
                 await send_json(send, {"models": list(MODELS)})
             case _:
                 self._predictor.refuse_when_full()
-                body = await self._read(receive)
+                body = await self._read(scope, receive)
                 with self._predictor.slot(), while_wanted(scope):
                     await self._pass_on(scope, body, send, path.split("/")[3].split(":", maxsplit=1)[0])
 
@@ -136,7 +134,7 @@ class Feedback:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._backends.has(FEEDBACK):
             raise Problem(503, "the feedback service is not configured here", kind="not-configured")
-        body = await self._read(receive)
+        body = await self._read(scope, receive)
         headers = {**_identified(scope, TO_FEEDBACK), "X-Internal-Token": self._secret}
         query = scope["query_string"].decode("ascii")
         target = f"{scope['path']}?{query}" if query else scope["path"]

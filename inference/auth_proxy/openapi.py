@@ -9,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 from inference.auth_proxy import schemas
 from inference.auth_proxy.auth.roles import IDENTIFIER, MODELS, NAME, TABLE
 from inference.auth_proxy.predictions.products import MAX_PRODUCTS
-from inference.http.problem_document import MEDIA_TYPE
+from inference.http.problems import MEDIA_TYPE
 
 Document = dict[str, Any]
 PROBLEM = {"$ref": "#/components/schemas/ProblemView"}

@@ -7,7 +7,7 @@ from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from inference.http.problem_document import Problem
+from inference.http.problems import Problem
 
 TIDY_EVERY_S = 1.0
 

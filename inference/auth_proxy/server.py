@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from inference.auth_proxy.settings import Settings
 from inference.http.abandonment import AbandoningProtocol
-from inference.http.problem_document import MEDIA_TYPE, Problem
+from inference.http.problems import MEDIA_TYPE, Problem
 
 MAX_HEAD_BYTES = 32_768
 MAX_SURPLUS_BYTES = 64_000_000

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from inference.http.problems import shown
+from inference.http.problems import public_message
 
 PLACEHOLDERS = frozenset({"change-me", "changeme", "secret", "password", "placeholder"})
 MIN_SECRET_CHARACTERS = 32
@@ -18,7 +18,7 @@ def _base_url(value: str) -> str:
     if parts.username or parts.password:
         raise ValueError("an address with a name or password in it is refused")
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError(f"{shown(value)} is not a plain http(s)://host[:port] address")
+        raise ValueError(f"{public_message(value)} is not a plain http(s)://host[:port] address")
     return value.rstrip("/")
 
 

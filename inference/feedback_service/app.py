@@ -28,16 +28,16 @@ from inference.feedback_service.bodies import (
     RunPage,
     view,
 )
+from inference.feedback_service.exception_handlers import add_problem_handlers
 from inference.feedback_service.guard import Admin, Guard, Reviewer, User
 from inference.feedback_service.identity import IdIndex
 from inference.feedback_service.keeper import Keeper
 from inference.feedback_service.listing import Listing
 from inference.feedback_service.measures import Measures
 from inference.feedback_service.notifier import Wake
-from inference.feedback_service.problems import answer_with_problems
 from inference.feedback_service.service import Desk, Handed, utc_now
 from inference.feedback_service.settings import Settings
-from inference.http.problem_document import Problem
+from inference.http.problems import Problem
 from product_classifier.feedback.index import CorrectionBook
 from product_classifier.feedback.trust import State
 from product_classifier.retraining import Ledger, RunView, request_run, run_views
@@ -77,7 +77,7 @@ def create_app(
         body_limit=settings.body_limit,
         measures=measures,
     )
-    answer_with_problems(app)
+    add_problem_handlers(app)
     _add_feedback(app, desk, measures, wake)
     _add_reviews(app, desk, Listing(book), wake)
     _add_asking(app, ledger, book, wake, now)

@@ -5,12 +5,13 @@ from time import perf_counter
 from typing import Annotated, get_args
 
 from fastapi import Depends, Request
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inference.feedback_service.measures import Measures
 from inference.feedback_service.service import Person
-from inference.http.problem_document import Problem, send_problem
+from inference.http.bodies import read_body
+from inference.http.problems import Problem, problem_of, send_problem
+from product_classifier.errors import ProductClassifierError
 from product_classifier.feedback.records import Role
 from product_classifier.observability import request_id, use_request_id
 
@@ -46,9 +47,10 @@ class Guard:
 
         try:
             self._check(scope["path"], headers)
-            await self._app(scope, self._bounded(receive), answer)
-        except Problem as problem:
-            await send_problem(answer, problem, request_id.get())
+            body = await read_body(scope, receive, self._body_limit)
+            await self._app(scope, _replayed(body, receive), answer)
+        except (Problem, ProductClassifierError) as error:
+            await send_problem(answer, problem_of(error), request_id.get())
         finally:
             route = getattr(scope.get("route"), "path", "unknown")
             self._measures.answered(scope["method"], route, status, perf_counter() - began)
@@ -56,25 +58,17 @@ class Guard:
     def _check(self, path: str, headers: dict[bytes, bytes]) -> None:
         if path not in OPEN and not hmac.compare_digest(headers.get(b"x-internal-token", b""), self._token):
             raise Problem(401, "only the gateway may call this service", kind="not-the-gateway")
-        length = headers.get(b"content-length", b"0")
-        if length.isdigit() and int(length) > self._body_limit:
-            raise self._too_large()
 
-    def _bounded(self, receive: Receive) -> Receive:
-        size = 0
 
-        async def bounded() -> Message:
-            nonlocal size
-            message = await receive()
-            size += len(message.get("body", b""))
-            if size > self._body_limit:
-                raise HTTPException(413, self._too_large().detail)
-            return message
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that yields a body that was already read, then what follows it."""
+    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
 
-        return bounded
+    async def replay() -> Message:
+        message = next(messages, None)
+        return message if message is not None else await receive()
 
-    def _too_large(self) -> Problem:
-        return Problem(413, f"the body is longer than {self._body_limit} bytes", kind="body-too-large", close=True)
+    return replay
 
 
 async def _person(request: Request) -> Person:

@@ -22,7 +22,7 @@ from inference.fusion_transformer.http_predictor import over_http
 from inference.fusion_transformer.predictor_client import IMAGE, TEXT, Asker, Connect, Opinion
 from inference.fusion_transformer.products import Products, Rows, at_request_row, present
 from inference.fusion_transformer.settings import Settings
-from inference.http.problems import ReleaseNotLoaded, RowsUnanswered
+from inference.http.problems import ReleaseNotLoaded, RowsUnavailable
 from inference.model_server.flags import Flags
 from inference.model_server.measures import DEGRADED
 from inference.model_server.model import ProductModel
@@ -180,7 +180,7 @@ def _fuse(opinions: Opinions, loaded: Loaded[FusionModel]) -> Answer:
     heard_text, heard_image = opinions.heard[TEXT], opinions.heard[IMAGE]
     if opinions.unavailable and (left := np.flatnonzero(~(heard_text | heard_image)).tolist()):
         reasons = "; ".join(str(error) for error in opinions.unavailable.values())
-        raise RowsUnanswered(left, reasons)
+        raise RowsUnavailable(left, reasons)
     said = opinions.probabilities
     fused = loaded.model.combine(said[TEXT], said[IMAGE], heard_text, heard_image)
     codes = np.asarray(loaded.codes, np.int64)[fused.argmax(axis=1)]

@@ -13,7 +13,7 @@ from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from inference.compat.uvicorn_writes import WholeWrites
-from inference.http.problems import CallerGone
+from inference.http.problems import ClientDisconnected
 
 _ABANDON = "product_classifier.abandon"
 
@@ -35,7 +35,7 @@ def while_wanted(scope: Scope) -> Iterator[None]:
     """Cancel what is awaited inside as soon as nobody waits for the answer.
 
     Raises:
-        CallerGone: If that happened.
+        ClientDisconnected: If that happened.
     """
     task, gone = asyncio.current_task(), False
 
@@ -51,6 +51,6 @@ def while_wanted(scope: Scope) -> Iterator[None]:
     except asyncio.CancelledError:
         if not gone or task is None or task.uncancel():  # somebody else cancels as well: they come first
             raise
-        raise CallerGone("the caller hung up before the answer") from None
+        raise ClientDisconnected("the caller hung up before the answer") from None
     finally:
         scope.pop(_ABANDON, None)

@@ -1,48 +1,60 @@
-"""Reading what a client sent, strictly: bounded, one meaning, and every error says where."""
+"""Read request bodies within limits, and parse JSON, base64 and forms strictly: ambiguous input is an error."""
 
 import asyncio
 import binascii
 import json
+from collections.abc import Mapping
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
-from starlette.types import Receive
+from starlette.types import Receive, Scope
 
-from inference.http.problem_document import Problem
-from inference.http.problems import shown
+from inference.http.problems import BodyIncomplete, BodyTimeout, BodyTooLarge, Problem, public_message
 
 MAX_DEPTH = 32
 FORM_TYPE = "application/x-www-form-urlencoded"
+BODY_TIMEOUT_S = 15.0
 
 
-async def read_body(receive: Receive, limit: int, timeout_s: float) -> bytes:
-    """Return the whole body; 413 as soon as it is too long, 408 when it comes too slowly."""
-    message = None
+async def read_body(scope: Scope, receive: Receive, limit: int, timeout_s: float = BODY_TIMEOUT_S) -> bytes:
+    """Return the whole body of a request.
+
+    Raises:
+        BodyTooLarge: If it exceeds `limit` bytes; before it is read if its Content-Length says so.
+        BodyTimeout: If it does not arrive within `timeout_s`.
+        BodyIncomplete: If the client disconnects first.
+    """
+    check_content_length(dict(scope["headers"]), limit)
     chunks: list[bytes] = []
-    size = 0
+    size, complete = 0, False
     try:
         async with asyncio.timeout(timeout_s):
-            while message is None or message.get("more_body", False):
+            while not complete:
                 message = await receive()
                 if message["type"] == "http.disconnect":
-                    raise Problem(400, "the connection was closed before the body was complete", close=True)
-                chunk = message.get("body", b"")
-                size += len(chunk)
+                    raise BodyIncomplete("the connection was closed before the body was complete")
+                chunks.append(message.get("body", b""))
+                size += len(chunks[-1])
                 if size > limit:
-                    raise too_large(limit)
-                chunks.append(chunk)
+                    raise BodyTooLarge(limit)
+                complete = not message.get("more_body", False)
     except TimeoutError as error:
-        raise Problem(408, f"the body did not arrive within {timeout_s:g} s", close=True) from error
+        raise BodyTimeout(f"the body did not arrive within {timeout_s:g} s") from error
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def too_large(limit: int) -> Problem:
-    """Return the problem of a body over its limit."""
-    return Problem(413, f"the body is longer than {limit} bytes", kind="body-too-large")
+def check_content_length(headers: Mapping[bytes, bytes], limit: int) -> None:
+    """Raise BodyTooLarge if the Content-Length exceeds `limit`; the HTTP server has checked that it is a number."""
+    if int(headers.get(b"content-length", b"0")) > limit:
+        raise BodyTooLarge(limit)
 
 
 def strict_json(data: bytes, max_depth: int = MAX_DEPTH) -> Any:
-    """Return the one meaning of a JSON text; everything with none or two is refused."""
+    """Parse JSON, without duplicate fields, NaN, infinities or more than `max_depth` levels.
+
+    Raises:
+        Problem: 400 with the position of the error.
+    """
     try:
         value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_constant)
     except UnicodeDecodeError as error:
@@ -50,16 +62,16 @@ def strict_json(data: bytes, max_depth: int = MAX_DEPTH) -> Any:
     except json.JSONDecodeError as error:
         raise _malformed(f"{error.msg} at line {error.lineno}, column {error.colno}") from error
     except RecursionError as error:
-        raise _malformed(f"more than {max_depth} levels deep") from error
+        raise _malformed(f"nested more than {max_depth} levels deep") from error
     except ValueError as error:
         raise _malformed("a number has too many digits") from error
     if _deeper(value, max_depth):
-        raise _malformed(f"more than {max_depth} levels deep")
+        raise _malformed(f"nested more than {max_depth} levels deep")
     return value
 
 
 def strict_base64(text: str, where: str) -> bytes:
-    """Return the bytes of a base64 text; `where` names the field."""
+    """Decode standard base64; `where` names the field in the problem (422)."""
     try:
         data = text.encode("ascii")
     except UnicodeEncodeError as error:
@@ -70,14 +82,14 @@ def strict_base64(text: str, where: str) -> bytes:
     except binascii.Error as error:
         hint = " (send the base64 alone, without data:…;base64,)" if text.startswith("data:") else ""
         raise Problem(
-            422, f"{where}: not base64: {str(error).lower()}, in {shown(text)}{hint}", kind="invalid-image"
+            422, f"{where}: not base64: {str(error).lower()}, in {public_message(text)}{hint}", kind="invalid-image"
         ) from error
 
 
 def strict_form(data: bytes, content_type: str, known: frozenset[str]) -> dict[str, str]:
-    """Return the fields of a form, each at most once and each known."""
+    """Parse a URL-encoded form in which each field is in `known` and occurs once."""
     if content_type.split(";", maxsplit=1)[0].strip().lower() != FORM_TYPE:
-        raise Problem(415, f"the body must be {FORM_TYPE}, not {shown(content_type)}")
+        raise Problem(415, f"the body must be {FORM_TYPE}, not {public_message(content_type)}")
     try:
         pairs = parse_qsl(
             data.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=10
@@ -88,12 +100,12 @@ def strict_form(data: bytes, content_type: str, known: frozenset[str]) -> dict[s
     if len(fields) != len(pairs):
         raise Problem(400, "a form field is given twice", kind="malformed-form")
     if unknown := sorted(set(fields) - known):
-        raise Problem(422, f"unknown form field {shown(unknown[0])}", kind="unknown-field")
+        raise Problem(422, f"unknown form field {public_message(unknown[0])}", kind="unknown-field")
     return fields
 
 
 def _malformed(reason: str) -> Problem:
-    return Problem(400, f"the body is not JSON we accept: {reason}", kind="malformed-json")
+    return Problem(400, f"the body is not valid JSON: {reason}", kind="malformed-json")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -102,7 +114,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for name, _ in pairs:
             if name in seen:
-                raise _malformed(f"the field {shown(name)} is given twice")
+                raise _malformed(f"the field {public_message(name)} is given twice")
             seen.add(name)
     return found
 

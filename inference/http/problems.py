@@ -1,121 +1,240 @@
-"""What a model server answers when it cannot answer, in both protocols.
+"""Errors of the services, and how each is reported as an RFC 9457 problem, in V1 and V2 JSON, and over gRPC.
 
 InvalidInput
-└── InvalidTensor       names the tensor and the row
+└── InvalidTensor       one input tensor, or one row of it, is invalid
 ProductClassifierError
 ├── ModelUnavailable
-│   └── RowsUnanswered  no model is left that could say something about these rows
-├── UnknownModel        no model, version or route of this name here
-├── ReleaseNotLoaded    the release asked for is not one of those in memory
-├── BodyTooLarge        more bytes than a request may have
-├── UnsupportedBody     compressed, or not a form of request we read
-├── Overloaded          more work waits than can be done soon
-└── CallerGone          nobody waits for the answer any more
+│   └── RowsUnavailable no model that could classify these rows is available
+├── UnknownModel        no model, version or route has this name
+├── ReleaseNotLoaded    the requested release is not in memory
+├── BodyTooLarge        the body exceeds its limit
+├── BodyIncomplete      the connection ended before the body did
+├── BodyTimeout         the body did not arrive in time
+├── UnsupportedBody     the body is compressed or of an unsupported media type
+├── Overloaded          the queue is full, or the request waited too long in it
+└── ClientDisconnected  the client closed the connection before the response
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
-from product_classifier.errors import InvalidInput, ModelUnavailable, ProductClassifierError
+import orjson
 
-RETRY_AFTER_S = 1
-SHOWN = 60
-NOT_OUR_FAULT_TO_TELL = "something went wrong here; the request id names the log entry"
+from product_classifier.errors import (
+    FeedbackConflict,
+    InvalidImage,
+    InvalidInput,
+    InvalidProduct,
+    ModelUnavailable,
+    NotDurable,
+    ProductClassifierError,
+    RetrainActive,
+    StoreUnavailable,
+    UnknownCategory,
+    UnknownFeedback,
+    UnknownPrediction,
+)
+
+if TYPE_CHECKING:
+    from starlette.types import Send
+
+MEDIA_TYPE = "application/problem+json"
+INTERNAL_ERROR_DETAIL = "an internal error occurred; the request id identifies its log entry"
+CLIENT_CLOSED_REQUEST = 499
+MAX_QUOTED = 60
+"""Characters of a value that an error message quotes."""
 
 
 class InvalidTensor(InvalidInput):
-    """A tensor, or one row of it, cannot be used."""
+    """One input tensor, or one row of it, is invalid."""
 
     def __init__(self, reason: str, *, tensor: str, row: int | None = None) -> None:
         self.reason = reason
         self.tensor = tensor
         self.row = row
-        super().__init__(f"input {shown(tensor)}{'' if row is None else f', row {row}'}: {reason}")
+        super().__init__(f"input {public_message(tensor)}{'' if row is None else f', row {row}'}: {reason}")
 
 
 class UnknownModel(ProductClassifierError):
-    """No model, version or route of this name is served here."""
+    """No model, version or route has this name."""
 
 
 class ReleaseNotLoaded(ProductClassifierError):
-    """The release asked for is not one of those in memory."""
+    """The requested release is not in memory."""
 
 
-class RowsUnanswered(ModelUnavailable):
-    """No model is left that could say something about these rows."""
+class RowsUnavailable(ModelUnavailable):
+    """No model that could classify these rows is available."""
 
     def __init__(self, rows: list[int], reason: str) -> None:
         self.rows = rows
-        super().__init__(f"nothing can be said about rows {', '.join(map(str, rows))}: {reason}")
+        super().__init__(f"no model is available for rows {', '.join(map(str, rows))}: {reason}")
 
 
 class BodyTooLarge(ProductClassifierError):
-    """A request has more bytes than it may have."""
+    """The body of a request exceeds `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the body has more than {limit} bytes")
+
+
+class BodyIncomplete(ProductClassifierError):
+    """The connection ended before the body did."""
+
+
+class BodyTimeout(ProductClassifierError):
+    """The body did not arrive in time."""
 
 
 class UnsupportedBody(ProductClassifierError):
-    """A body is compressed, or in no form we read."""
+    """The body is compressed or of an unsupported media type."""
 
 
 class Overloaded(ProductClassifierError):
-    """More work waits than can be done soon."""
+    """The queue is full, or the request waited too long in it."""
 
 
-class CallerGone(ProductClassifierError):
-    """Nobody waits for the answer any more."""
+class ClientDisconnected(ProductClassifierError):
+    """The client closed the connection before the response."""
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """How an error is told to a caller."""
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a class of errors is reported in each protocol."""
 
-    status: int
+    http: int
+    slug: str
+    """Last part of a problem's `type`."""
     grpc: str
     outcome: str
+    """Member `kind` of a V1 or V2 error, and label `outcome` of the request metrics."""
+    oip_http: int | None = None
+    """HTTP status in V1 and V2, where it differs."""
+    retry_after_s: int | None = None
+    close: bool = False
+    """Whether the connection cannot be used for another request."""
 
 
-VERDICTS: dict[type[Exception], Verdict] = {
-    InvalidInput: Verdict(400, "INVALID_ARGUMENT", "invalid"),
-    UnknownModel: Verdict(404, "NOT_FOUND", "unknown"),
-    ReleaseNotLoaded: Verdict(404, "NOT_FOUND", "release_not_loaded"),
-    BodyTooLarge: Verdict(413, "RESOURCE_EXHAUSTED", "too_large"),
-    UnsupportedBody: Verdict(415, "INVALID_ARGUMENT", "unsupported"),
-    Overloaded: Verdict(503, "UNAVAILABLE", "overloaded"),
-    CallerGone: Verdict(499, "CANCELLED", "gone"),
-    ModelUnavailable: Verdict(503, "UNAVAILABLE", "unavailable"),
+STATUS: Mapping[type[Exception], Status] = {
+    InvalidImage: Status(422, "invalid-image", "INVALID_ARGUMENT", "invalid", oip_http=400),
+    InvalidProduct: Status(422, "invalid-product", "INVALID_ARGUMENT", "invalid", oip_http=400),
+    UnknownCategory: Status(422, "unknown-category", "INVALID_ARGUMENT", "invalid", oip_http=400),
+    InvalidInput: Status(422, "invalid-input", "INVALID_ARGUMENT", "invalid", oip_http=400),
+    UnknownModel: Status(404, "unknown-model", "NOT_FOUND", "unknown"),
+    ReleaseNotLoaded: Status(404, "release-not-loaded", "NOT_FOUND", "release_not_loaded"),
+    UnknownPrediction: Status(404, "unknown-prediction", "NOT_FOUND", "unknown"),
+    UnknownFeedback: Status(404, "unknown-feedback", "NOT_FOUND", "unknown"),
+    FeedbackConflict: Status(409, "conflict", "ALREADY_EXISTS", "conflict"),
+    RetrainActive: Status(409, "retrain-active", "FAILED_PRECONDITION", "conflict"),
+    BodyTooLarge: Status(413, "body-too-large", "RESOURCE_EXHAUSTED", "too_large"),
+    BodyIncomplete: Status(400, "body-incomplete", "INVALID_ARGUMENT", "invalid", close=True),
+    BodyTimeout: Status(408, "body-timeout", "DEADLINE_EXCEEDED", "timeout", close=True),
+    UnsupportedBody: Status(415, "unsupported-body", "INVALID_ARGUMENT", "unsupported"),
+    ClientDisconnected: Status(CLIENT_CLOSED_REQUEST, "client-disconnected", "CANCELLED", "gone"),
+    Overloaded: Status(503, "overloaded", "UNAVAILABLE", "overloaded", retry_after_s=1),
+    ModelUnavailable: Status(503, "model-unavailable", "UNAVAILABLE", "unavailable", retry_after_s=1),
+    NotDurable: Status(503, "not-durable", "UNAVAILABLE", "unavailable", retry_after_s=5),
+    StoreUnavailable: Status(503, "store-unavailable", "UNAVAILABLE", "unavailable", retry_after_s=5),
 }
-UNEXPECTED = Verdict(500, "INTERNAL", "error")
+INTERNAL = Status(500, "", "INTERNAL", "error")
+"""Status of every error without an entry; its message is not sent to clients."""
 
 
-def verdict(error: Exception) -> Verdict:
-    """Find how to tell this error: as its nearest class in the table, else as our own fault."""
-    return next((VERDICTS[kind] for kind in type(error).__mro__ if kind in VERDICTS), UNEXPECTED)
+class Problem(Exception):
+    """An error response as an RFC 9457 problem document; `kind` is the last part of its `type`."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        kind: str = "",
+        headers: Mapping[str, str] | None = None,
+        close: bool = False,
+        **members: object,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.kind = kind
+        self.headers = dict(headers or {})
+        if close:
+            self.headers["Connection"] = "close"
+        self.members = members
+
+    def document(self, request_id: str) -> dict[str, Any]:
+        """Return the members of the problem document."""
+        closed = self.status == CLIENT_CLOSED_REQUEST
+        return {
+            "type": f"urn:product-classifier:problem:{self.kind}" if self.kind else "about:blank",
+            "title": "Client Closed Request" if closed else HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            "request_id": request_id,
+            **self.members,
+        }
 
 
-def told(error: Exception) -> str:
-    """Return what a caller may read: our own words, never those of a library."""
-    return NOT_OUR_FAULT_TO_TELL if verdict(error) is UNEXPECTED else str(error)
+def status_of(error: Exception) -> Status:
+    """Return the status of the nearest class with an entry in `STATUS`, else `INTERNAL`."""
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), INTERNAL)
 
 
-def document(error: Exception, request_id: str) -> dict[str, Any]:
-    """Return the JSON of an error: `error` as V1 and V2 clients read it, and where it was for programs."""
-    where: dict[str, Any] = {}
-    if isinstance(error, RowsUnanswered):
-        where = {"rows": error.rows}
-    elif isinstance(error, InvalidTensor):
-        where = {"input": error.tensor, "row": error.row, "reason": error.reason}
-    kind = verdict(error).outcome
-    return {"error": told(error), "kind": kind, "request_id": request_id} | {
-        k: v for k, v in where.items() if v is not None
-    }
+def problem_of(error: Exception) -> Problem:
+    """Return an error as a problem; one without an entry in `STATUS` becomes a 500 without its message."""
+    if isinstance(error, Problem):
+        return error
+    status = status_of(error)
+    headers = {} if status.retry_after_s is None else {"Retry-After": str(status.retry_after_s)}
+    return Problem(
+        status.http, detail_of(error), kind=status.slug, headers=headers, close=status.close, **_members(error)
+    )
 
 
-def shown(value: object) -> str:
-    """Return a value short enough, and safe enough, for a message."""
+def detail_of(error: Exception) -> str:
+    """Return the message of an error for clients."""
+    return INTERNAL_ERROR_DETAIL if status_of(error) is INTERNAL else str(error)
+
+
+def oip_error(error: Exception, request_id: str) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """Return HTTP status, JSON document and headers of an error in V1 and V2; clients read the member `error`."""
+    status, problem = status_of(error), problem_of(error)
+    document = {"error": problem.detail, "kind": status.outcome, "request_id": request_id, **problem.members}
+    return status.oip_http or status.http, document, problem.headers
+
+
+async def send_problem(send: "Send", problem: Problem, request_id: str, *, with_error: bool = False) -> None:
+    """Respond with a problem; `with_error` adds the member `error` that V1 and V2 clients read."""
+    document = problem.document(request_id)
+    if with_error:
+        document["error"] = problem.detail
+    body = orjson.dumps(document)
+    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", b"%d" % len(body))]
+    headers += [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in problem.headers.items()]
+    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def public_message(value: object) -> str:
+    """Return a client's value for an error message: in ASCII, shortened, containers by their size only."""
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list | tuple) and (len(value) > 6 or any(isinstance(v, list | dict | str) for v in value)):
         return f"a list of {len(value)}"
-    if isinstance(value, str | bytes) and len(value) > SHOWN:
-        return f"{value[:SHOWN]!a}… ({len(value)} long)"
-    return ascii(value)[: SHOWN * 10]
+    if isinstance(value, str | bytes) and len(value) > MAX_QUOTED:
+        return f"{value[:MAX_QUOTED]!a}… ({len(value)} long)"
+    return ascii(value)[: MAX_QUOTED * 10]
+
+
+def _members(error: Exception) -> dict[str, Any]:
+    """Return what a program needs to know beside the message."""
+    if isinstance(error, RowsUnavailable):
+        return {"rows": error.rows}
+    if isinstance(error, InvalidTensor):
+        row = {} if error.row is None else {"row": error.row}
+        return {"input": error.tensor, **row, "reason": error.reason}
+    if isinstance(error, RetrainActive):
+        return {"run_id": error.run_id, "status_url": f"/retrain/{error.run_id}"}
+    return {}

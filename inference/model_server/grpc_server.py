@@ -11,7 +11,7 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc
 from kserve.protocol.grpc.servicer import InferenceServicer
 
-from inference.http.problems import told, verdict
+from inference.http.problems import detail_of, status_of
 from inference.model_server.model import Hosted, Turn
 from inference.oip import grpc_codec
 from inference.oip.types import Answer, Request
@@ -34,7 +34,9 @@ def _told(call: Callable[Concatenate["Servicer", Any, Any, P], Awaitable[Any]]) 
             raise
         except Exception as error:  # noqa: BLE001 - the last place before the caller: everything gets an answer
             await context.abort(
-                grpc.StatusCode[verdict(error).grpc], told(error), trailing_metadata=(("x-request-id", request_id),)
+                grpc.StatusCode[status_of(error).grpc],
+                detail_of(error),
+                trailing_metadata=(("x-request-id", request_id),),
             )
 
     return guarded

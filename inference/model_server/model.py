@@ -10,7 +10,7 @@ from kserve.metrics import PREDICT_HIST_TIME, get_labels
 from kserve.model import InferenceVerb
 
 from inference.http import problems
-from inference.http.problems import UnknownModel, shown
+from inference.http.problems import UnknownModel, public_message
 from inference.model_server.measures import answered
 from inference.model_server.releases import Loaded, Releases
 from inference.model_server.workers import Workers
@@ -106,7 +106,7 @@ class Hosted:
             return self._models[name]
         except KeyError:
             here = ", ".join(map(repr, self._models))
-            raise UnknownModel(f"no model {shown(name)} here, only {here}") from None
+            raise UnknownModel(f"no model {public_message(name)} here, only {here}") from None
 
     @property
     def ready(self) -> bool:
@@ -132,21 +132,21 @@ class Turn:
             rows, self._start = request.rows, time.perf_counter()
             answer = await infer(request)
         except Exception as error:
-            self._end(problems.verdict(error), rows, error)
+            self._end(problems.status_of(error), rows, error)
             raise
         self._end(None, rows, None, answer)
         return request, answer
 
     def _end(
-        self, verdict: problems.Verdict | None, rows: int, error: Exception | None, answer: Answer | None = None
+        self, status: problems.Status | None, rows: int, error: Exception | None, answer: Answer | None = None
     ) -> None:
         seconds = time.perf_counter() - self._start
-        outcome = verdict.outcome if verdict else "degraded" if answer and answer.parameters.get("degraded") else "ok"
+        outcome = status.outcome if status else "degraded" if answer and answer.parameters.get("degraded") else "ok"
         answered(self._model.name, self._protocol, outcome, seconds)
         fields: dict[str, Any] = {"protocol": self._protocol, "outcome": outcome, "rows": rows, "ms": seconds * 1000}
         if answer is not None:
             fields |= {"release": answer.release}
-        if verdict is problems.UNEXPECTED:
+        if status is problems.INTERNAL:
             log.error("request", **fields, exc_info=error)
         else:
             reason = {"reason": type(error).__name__} if error else {}

@@ -6,7 +6,7 @@ A model directory is one of four things:
 - a release (`release.json`), of which the bundle of our kind is used;
 - a folder of releases with a file `champion` that names one. The file is watched: another name in it puts that
   release into service once every hash and its self-test agree. If they do not, the old one keeps serving and the
-  reason is shown;
+  reason is public_message;
 - a folder of releases, as the storage initializer leaves several in a container, and the name of one in `--release`.
   The folders have the names of their releases in small letters: KServe makes a volume's name of them.
 
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from inference.http.problems import ReleaseNotLoaded, UnknownModel, shown
+from inference.http.problems import ReleaseNotLoaded, UnknownModel, public_message
 from product_classifier.bundles.bundle import BundleInfo
 from product_classifier.errors import BundleRefused
 from product_classifier.observability import get_logger
@@ -82,11 +82,11 @@ class Releases(Generic[M]):
         if release:
             candidates = [one for one in candidates if one.release == release]
             if not candidates:
-                raise ReleaseNotLoaded(f"release {shown(release)} is not loaded; {self._names()}")
+                raise ReleaseNotLoaded(f"release {public_message(release)} is not loaded; {self._names()}")
         if version:
             candidates = [one for one in candidates if one.version == version]
             if not candidates:
-                raise UnknownModel(f"version {shown(version)} is not loaded; {self._names()}")
+                raise UnknownModel(f"version {public_message(version)} is not loaded; {self._names()}")
         return candidates[0]
 
     def refresh(self) -> bool:
@@ -174,5 +174,5 @@ def is_empty(model_dir: Path, release: str) -> bool:
 
 def _checked(name: str, where: str) -> str:
     if not _NAME.fullmatch(name):
-        raise BundleRefused(f"{where} names {shown(name)}, which is not a release id")
+        raise BundleRefused(f"{where} names {public_message(name)}, which is not a release id")
     return name

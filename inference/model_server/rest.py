@@ -14,7 +14,8 @@ from kserve.protocol.dataplane import DataPlane
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from inference.http.abandonment import while_wanted
-from inference.http.problems import RETRY_AFTER_S, BodyTooLarge, UnknownModel, UnsupportedBody, document, shown, verdict
+from inference.http.bodies import read_body
+from inference.http.problems import UnknownModel, UnsupportedBody, oip_error, public_message
 from inference.model_server.model import Hosted, ProductModel, Turn
 from inference.oip import rest_codec
 from inference.oip.types import Answer, Request
@@ -79,7 +80,7 @@ class Door:
             if found := re.fullmatch(r"/v1/models/([^/:]+)", path):
                 self._models.named(found[1])
             return None
-        raise UnknownModel(f"no {method} {shown(path)} here")
+        raise UnknownModel(f"no {method} {public_message(path)} here")
 
     async def _v2(
         self, model: ProductModel[Any], version: str, scope: Scope, headers: dict[bytes, bytes], receive: Receive
@@ -88,7 +89,7 @@ class Door:
         length = None if size is None else size.decode("latin-1")
 
         async def read() -> Request:
-            return rest_codec.read_v2(await self._body(headers, receive), length, model.signature, version)
+            return rest_codec.read_v2(await self._body(scope, headers, receive), length, model.signature, version)
 
         request, answer = await Turn(model, "v2-binary" if size else "v2").take(
             read, partial(self._infer, model.name, scope)
@@ -100,7 +101,7 @@ class Door:
 
     async def _v1(self, model: ProductModel[Any], scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Reply:
         async def read() -> Request:
-            return rest_codec.read_v1(await self._body(headers, receive), model.signature)
+            return rest_codec.read_v1(await self._body(scope, headers, receive), model.signature)
 
         _, answer = await Turn(model, "v1").take(read, partial(self._infer, model.name, scope))
         return 200, rest_codec.write_v1(answer), [(b"content-type", b"application/json")]
@@ -124,33 +125,21 @@ class Door:
     async def _server(self, *_: object) -> Reply:
         return _json(200, self._dataplane.metadata() | {"extensions": EXTENSIONS})
 
-    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    async def _body(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         encoding = headers.get(b"content-encoding", b"identity")
         if encoding != b"identity":
-            raise UnsupportedBody(f"Content-Encoding {shown(encoding.decode('latin-1'))} is not read: send it plain")
-        if int(headers.get(b"content-length", b"0")) > self._max_body:  # the server checked that it is a number
-            raise BodyTooLarge(f"the body has {int(headers[b'content-length'])} bytes, more than {self._max_body}")
-        parts, size = [], 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise UnsupportedBody("the body ended early")
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > self._max_body:
-                raise BodyTooLarge(f"the body has more than {self._max_body} bytes")
-            if not message.get("more_body"):
-                return parts[0] if len(parts) == 1 else b"".join(parts)
+            raise UnsupportedBody(
+                f"Content-Encoding {public_message(encoding.decode('latin-1'))} is not read: send it plain"
+            )
+        return await read_body(scope, receive, self._max_body)
 
 
 def _refusal(error: Exception, request_id: str) -> Reply:
-    judged = verdict(error)
-    status, body, headers = _json(judged.status, document(error, request_id))
-    if judged.status == 503:
-        headers.append((b"retry-after", b"%d" % RETRY_AFTER_S))
-    elif judged.status == 413:
-        headers.append((b"connection", b"close"))
-    return status, body, headers
+    status, document, extra = oip_error(error, request_id)
+    if status == 413:
+        extra["Connection"] = "close"
+    _, body, headers = _json(status, document)
+    return status, body, headers + [(name.lower().encode(), value.encode()) for name, value in extra.items()]
 
 
 def _json(status: int, content: object) -> Reply:

@@ -12,7 +12,7 @@ import orjson
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from inference.http.problems import document
+from inference.http.problems import oip_error
 from inference.model_server.flags import Flags
 from inference.model_server.releases import is_empty
 from inference.model_server.sockets import listen
@@ -71,7 +71,7 @@ class _Nothing:
             return
         request_id = use_request_id(dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1"))
         alive = scope["path"] in LIVE
-        body = orjson.dumps({"live": True} if alive else document(self._error, request_id))
+        body = orjson.dumps({"live": True} if alive else oip_error(self._error, request_id)[1])
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         headers += [(b"x-request-id", request_id.encode())] + ([] if alive else [(b"retry-after", b"5")])
         await send({"type": "http.response.start", "status": 200 if alive else 503, "headers": headers})

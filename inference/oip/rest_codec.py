@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from inference.http.problems import InvalidTensor, shown
+from inference.http.problems import InvalidTensor, public_message
 from inference.oip.types import (
     NUMPY_TYPES,
     Answer,
@@ -31,7 +31,7 @@ def read_v2(body: bytes, header_length: str | None, signature: Signature, versio
     document = _object(body[:size])
     tensors = document.get("inputs")
     if not isinstance(tensors, list):
-        raise InvalidInput(f"'inputs' is {shown(tensors)}, not a list of tensors")
+        raise InvalidInput(f"'inputs' is {public_message(tensors)}, not a list of tensors")
     tail = memoryview(body)[size:]
     raw: dict[str, list[Any]] = {}
     for tensor in tensors:
@@ -83,7 +83,7 @@ def read_v1(body: bytes, signature: Signature) -> Request:
     document = _object(body)
     instances = document.get("instances")
     if not isinstance(instances, list):
-        raise InvalidInput(f"'instances' is {shown(instances)}, not a list")
+        raise InvalidInput(f"'instances' is {public_message(instances)}, not a list")
     if not 1 <= len(instances) <= signature.max_rows:
         raise InvalidInput(f"'instances' has {len(instances)} rows, not 1 to {signature.max_rows}")
     raw: dict[str, list[str | bytes]] = {known.name: [] for known in signature.inputs}
@@ -109,7 +109,7 @@ def _tensor(tensor: object, tail: memoryview, signature: Signature) -> tuple[str
     fields = _mapping(tensor, "a tensor in 'inputs'")
     name = fields.get("name")
     if not isinstance(name, str):
-        raise InvalidInput(f"a tensor's name is {shown(name)}, not text")
+        raise InvalidInput(f"a tensor's name is {public_message(name)}, not text")
     known = signature.input(name)
     check_datatype(name, fields.get("datatype"))
     parameters = _mapping(fields.get("parameters"), "the parameters of input", name)
@@ -126,7 +126,7 @@ def _tensor(tensor: object, tail: memoryview, signature: Signature) -> tuple[str
 
 def _binary(size: object, tail: memoryview, name: str) -> tuple[int, list[bytes]]:
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= len(tail):
-        raise InvalidTensor(f"binary_data_size is {shown(size)}, but {len(tail)} bytes are there", tensor=name)
+        raise InvalidTensor(f"binary_data_size is {public_message(size)}, but {len(tail)} bytes are there", tensor=name)
     return size, unpack_bytes(tail[:size], name)
 
 
@@ -149,7 +149,7 @@ def unpack_bytes(packed: memoryview, name: str) -> list[bytes]:
 def _flat(data: object, name: str, depth: int) -> list[str]:
     """Flatten JSON data, which V2 allows to be nested; every element is a string."""
     if not isinstance(data, list):
-        raise InvalidTensor(f"data is {shown(data)}, not a list", tensor=name)
+        raise InvalidTensor(f"data is {public_message(data)}, not a list", tensor=name)
     values: list[str] = []
     for row, element in enumerate(data):
         if isinstance(element, list) and depth > 1:
@@ -157,7 +157,7 @@ def _flat(data: object, name: str, depth: int) -> list[str]:
         elif isinstance(element, str):
             values.append(element)
         else:
-            raise InvalidTensor(f"{shown(element)} is not a string", tensor=name, row=row)
+            raise InvalidTensor(f"{public_message(element)} is not a string", tensor=name, row=row)
     return values
 
 
@@ -166,7 +166,7 @@ def _instance(instance: object, row: int, signature: Signature) -> Mapping[str, 
     if isinstance(instance, str) and bare:
         return {bare.name: instance}
     if not isinstance(instance, dict):
-        raise InvalidInput(f"instance {row} is {shown(instance)}, not an object")
+        raise InvalidInput(f"instance {row} is {public_message(instance)}, not an object")
     if bare and bare.photo and instance.keys() == {"b64"}:
         return {bare.name: instance}
     for name in instance:
@@ -185,7 +185,7 @@ def _v1_value(value: object, name: str, row: int, signature: Signature) -> str |
     if value is None:
         return b""
     if not isinstance(value, str | bytes):
-        raise InvalidTensor(f"{shown(value)} is not text", tensor=name, row=row)
+        raise InvalidTensor(f"{public_message(value)} is not text", tensor=name, row=row)
     return value
 
 
@@ -193,7 +193,7 @@ def _wanted(outputs: object, *, binary: bool) -> tuple[Wanted, ...]:
     if outputs is None:
         return ()
     if not isinstance(outputs, list):
-        raise InvalidInput(f"'outputs' is {shown(outputs)}, not a list")
+        raise InvalidInput(f"'outputs' is {public_message(outputs)}, not a list")
     wanted = []
     for output in outputs:
         fields = _mapping(output, "an output in 'outputs'")
@@ -208,7 +208,9 @@ def _header_size(header_length: str | None, available: int) -> int:
         return available
     plausible = header_length.isascii() and header_length.isdigit() and len(header_length) <= len(str(available))
     if not plausible or int(header_length) > available:
-        raise InvalidInput(f"Inference-Header-Content-Length is {shown(header_length)}, the body has {available} bytes")
+        raise InvalidInput(
+            f"Inference-Header-Content-Length is {public_message(header_length)}, the body has {available} bytes"
+        )
     return int(header_length)
 
 
@@ -218,7 +220,7 @@ def _object(body: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         raise InvalidInput(f"the body is not JSON: {error.msg} at character {error.pos}") from error
     if not isinstance(document, dict):
-        raise InvalidInput(f"the body is {shown(document)}, not a JSON object")
+        raise InvalidInput(f"the body is {public_message(document)}, not a JSON object")
     return document
 
 
@@ -226,8 +228,8 @@ def _mapping(value: object, what: str, name: str | None = None) -> dict[str, Any
     if value is None:
         return {}
     if not isinstance(value, dict):
-        named = what if name is None else f"{what} {shown(name)}"
-        raise InvalidInput(f"{named} is {shown(value)}, not an object")
+        named = what if name is None else f"{what} {public_message(name)}"
+        raise InvalidInput(f"{named} is {public_message(value)}, not an object")
     return value
 
 
@@ -235,5 +237,5 @@ def _word(value: object, what: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str) or len(value) > 128:
-        raise InvalidInput(f"{what} is {shown(value)}, not a short text")
+        raise InvalidInput(f"{what} is {public_message(value)}, not a short text")
     return value

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.http.problems import InvalidTensor, shown
+from inference.http.problems import InvalidTensor, public_message
 from product_classifier.errors import InvalidInput
 
 MAX_TEXT = 100_000
@@ -65,7 +65,7 @@ class Signature:
             if known.name == name:
                 return known
         expected = ", ".join(known.name for known in self.outputs)
-        raise InvalidInput(f"output {shown(name)}: this model has no such output; it answers {expected}")
+        raise InvalidInput(f"output {public_message(name)}: this model has no such output; it answers {expected}")
 
 
 Column = list[str] | list[bytes]
@@ -149,14 +149,14 @@ def check_rows(signature: Signature, raw: Mapping[str, Sequence[str | bytes]]) -
         if not 1 <= len(values) <= signature.max_rows:
             raise InvalidTensor(f"has {len(values)} rows, not 1 to {signature.max_rows}", tensor=name)
         if len(values) != rows:
-            raise InvalidTensor(f"has {len(values)} rows, but input {shown(first)} has {rows}", tensor=name)
+            raise InvalidTensor(f"has {len(values)} rows, but input {public_message(first)} has {rows}", tensor=name)
     return rows
 
 
 def check_shape(name: str, shape: object, elements: int) -> None:
     """Refuse a shape other than `[n]`, and an n that is not the number of elements."""
     if not isinstance(shape, list | tuple) or len(shape) != 1 or not _is_size(shape[0]):
-        raise InvalidTensor(f"shape {shown(shape)} is not [n]", tensor=name)
+        raise InvalidTensor(f"shape {public_message(shape)} is not [n]", tensor=name)
     if shape[0] != elements:
         raise InvalidTensor(f"shape is [{shape[0]}], but the data has {elements} elements", tensor=name)
 
@@ -164,7 +164,7 @@ def check_shape(name: str, shape: object, elements: int) -> None:
 def check_datatype(name: str, datatype: object) -> None:
     """Refuse anything but BYTES: texts and photos are all these models read."""
     if datatype != "BYTES":
-        raise InvalidTensor(f"datatype is {shown(datatype)}, not 'BYTES'", tensor=name)
+        raise InvalidTensor(f"datatype is {public_message(datatype)}, not 'BYTES'", tensor=name)
 
 
 def decode_base64(value: str, name: str, row: int | None) -> bytes:
@@ -172,7 +172,7 @@ def decode_base64(value: str, name: str, row: int | None) -> bytes:
     try:
         return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise InvalidTensor(f"{shown(value)} is not base64", tensor=name, row=row) from error
+        raise InvalidTensor(f"{public_message(value)} is not base64", tensor=name, row=row) from error
 
 
 def _column(known: Input, values: Sequence[str | bytes]) -> Column:

@@ -15,8 +15,7 @@ from inference.auth_proxy.predictions.products import require_json
 from inference.auth_proxy.rate_limits import RateLimits
 from inference.auth_proxy.schemas import NewUser, TokenView, UserChange, UserView
 from inference.http.bodies import FORM_TYPE, read_body, strict_form, strict_json
-from inference.http.problem_document import Problem
-from inference.http.problems import shown
+from inference.http.problems import Problem, public_message
 
 BODY_LIMIT = 8192
 BODY_TIMEOUT_S = 10.0
@@ -85,11 +84,11 @@ def make_router(issuer: EmbeddedIssuer, limits: RateLimits, metrics: Metrics) ->
 
 
 async def _credentials(request: Request) -> tuple[str, str]:
-    body = await read_body(request.receive, BODY_LIMIT, BODY_TIMEOUT_S)
+    body = await read_body(request.scope, request.receive, BODY_LIMIT, BODY_TIMEOUT_S)
     fields = strict_form(body, request.headers.get("content-type", ""), LOGIN_FIELDS)
     if fields.get("grant_type", "password") != "password":
         raise Problem(
-            400, f"grant_type {shown(fields['grant_type'])} is not 'password'", error="unsupported_grant_type"
+            400, f"grant_type {public_message(fields['grant_type'])} is not 'password'", error="unsupported_grant_type"
         )
     for name in ("username", "password"):
         if not fields.get(name):
@@ -98,7 +97,7 @@ async def _credentials(request: Request) -> tuple[str, str]:
 
 
 async def _read(request: Request, model: type[M]) -> M:
-    body = await read_body(request.receive, BODY_LIMIT, BODY_TIMEOUT_S)
+    body = await read_body(request.scope, request.receive, BODY_LIMIT, BODY_TIMEOUT_S)
     require_json(Headers(scope=request.scope).get("content-type", "").split(";", 1)[0].strip(), "application/json")
     try:
         return model.model_validate(strict_json(body))

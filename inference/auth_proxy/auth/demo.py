@@ -8,7 +8,7 @@ import orjson
 
 from inference.auth_proxy.auth.roles import Role
 from inference.auth_proxy.auth.users import Users
-from inference.http.problem_document import Problem
+from inference.http.problems import Problem
 
 NAMES = {f"demo-{role}": role for role in Role}
 

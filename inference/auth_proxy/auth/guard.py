@@ -17,9 +17,8 @@ from inference.auth_proxy.auth import roles
 from inference.auth_proxy.auth.tokens import Identity, TokenRefused, Verifier
 from inference.auth_proxy.metrics import Metrics
 from inference.auth_proxy.rate_limits import RateLimits
-from inference.http.bodies import too_large
-from inference.http.problem_document import Problem, from_error, send_problem
-from inference.http.problems import shown
+from inference.http.bodies import check_content_length
+from inference.http.problems import Problem, problem_of, public_message, send_problem
 from product_classifier.errors import ProductClassifierError
 from product_classifier.observability import get_logger, use_request_id
 
@@ -130,22 +129,23 @@ class Guard:
         if rule.role is not None:
             visit.identity = identity = await self._verifier.verify(bearer(headers.get(b"authorization")))
             if identity.role is None or not identity.role.includes(rule.role):
-                raise Problem(403, f"{shown(identity.name)} needs the role {rule.role.value!r} for this", kind="role")
+                raise Problem(
+                    403, f"{public_message(identity.name)} needs the role {rule.role.value!r} for this", kind="role"
+                )
             self._limits.spend(identity.name)
-        if int(headers.get(b"content-length", b"0")) > self._body_limit:
-            raise too_large(self._body_limit)
+        check_content_length(headers, self._body_limit)
 
     def _explain(self, error: Exception) -> Problem:
         if isinstance(error, Problem):
             return error
         if isinstance(error, ProductClassifierError):
-            problem = from_error(error)
+            problem = problem_of(error)
             if problem.status < 500:
                 return problem
             self._log.warning("could_not_answer", kind=type(error).__name__, reason=str(error))
             return problem
         self._log.error("unexpected_error", exc_info=error)
-        return from_error(ProductClassifierError())
+        return problem_of(ProductClassifierError())
 
     def _account(self, scope: Scope, visit: Visit, reason: str) -> None:
         seconds = time.perf_counter() - visit.started
@@ -170,11 +170,13 @@ def check_path(scope: Scope) -> None:
     if len(raw) > MAX_PATH:
         raise Problem(414, f"the path has {len(raw)} characters, more than {MAX_PATH}", close=True)
     if not _PATH.fullmatch(raw) or _DOTS_OR_GAPS.search(raw) or raw.count(b":") > 1 or raw != scope["path"].encode():
-        raise Problem(400, f"the path {shown(raw.decode('latin-1'))} has characters no route here has", kind="bad-path")
+        raise Problem(
+            400, f"the path {public_message(raw.decode('latin-1'))} has characters no route here has", kind="bad-path"
+        )
     query: bytes = scope.get("query_string", b"")
     if len(query) > MAX_QUERY or not _QUERY.fullmatch(query):
         raise Problem(
-            400, f"the query {shown(query.decode('latin-1'))} is too long or not URL-encoded", kind="bad-query"
+            400, f"the query {public_message(query.decode('latin-1'))} is too long or not URL-encoded", kind="bad-query"
         )
 
 
@@ -190,13 +192,16 @@ def check_headers(pairs: list[tuple[bytes, bytes]], hosts: frozenset[bytes] = fr
     if (length is not None and coding is not None) or (coding is not None and coding.strip().lower() != b"chunked"):
         raise _bad_framing("transfer-encoding must be 'chunked', without content-length")
     if length is not None and not _NUMBER.fullmatch(length):
-        raise _bad_framing(f"content-length {shown(length.decode('latin-1'))} is not a number")
+        raise _bad_framing(f"content-length {public_message(length.decode('latin-1'))} is not a number")
     host = headers.get(b"host", b"")
     if not _HOST.fullmatch(host) or (hosts and host.rsplit(b":", 1)[0].lower() not in hosts):
-        raise Problem(400, f"host {shown(host.decode('latin-1'))} is not served here", kind="bad-host", close=True)
+        raise Problem(
+            400, f"host {public_message(host.decode('latin-1'))} is not served here", kind="bad-host", close=True
+        )
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise Problem(
-            415, f"content-encoding {shown(headers[b'content-encoding'].decode('latin-1'))}: send it uncompressed"
+            415,
+            f"content-encoding {public_message(headers[b'content-encoding'].decode('latin-1'))}: send it uncompressed",
         )
     return headers
 

@@ -12,7 +12,7 @@ from jwt.exceptions import PyJWTError
 
 from inference.auth_proxy.auth.roles import Role
 from inference.auth_proxy.auth.tokens import Identity, PublicKey, TokenRefused, read_claims, read_header
-from inference.http.problem_document import Problem
+from inference.http.problems import Problem
 from product_classifier.observability import get_logger
 
 ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from inference.http.problem_document import Problem
+from inference.http.problems import Problem
 
 MODELS = ("text-predictor", "image-predictor", "fusion-transformer")
 NAME = r"[a-z0-9][a-z0-9._@-]{0,63}"

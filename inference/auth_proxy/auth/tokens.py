@@ -18,7 +18,7 @@ from inference.auth_proxy.auth.keys import KeyRing
 from inference.auth_proxy.auth.roles import Role
 from inference.auth_proxy.auth.users import User, Users
 from inference.http.bodies import strict_json
-from inference.http.problem_document import Problem
+from inference.http.problems import Problem
 
 PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 

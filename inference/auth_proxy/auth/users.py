@@ -13,7 +13,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from inference.auth_proxy.auth.roles import Role
-from inference.http.problem_document import Problem
+from inference.http.problems import Problem
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS users (

@@ -15,7 +15,7 @@ from yarl import URL
 
 from inference.auth_proxy.predictions.products import Product
 from inference.http.client import Client, Unreachable
-from inference.http.problems import shown
+from inference.http.problems import public_message
 from inference.oip.types import NUMPY_TYPES
 from product_classifier.errors import InvalidInput, ModelUnavailable
 from product_classifier.observability import get_logger
@@ -225,7 +225,9 @@ def _refusal(status: int, data: bytes) -> Exception:
         row, tensor = about.get("row"), about.get("input")
         reason = str(about.get("reason") or about.get("error") or "the models cannot use this product")
         return RowRefused(reason, row if isinstance(row, int) else None, tensor if isinstance(tensor, str) else None)
-    get_logger().warning("model_failed", model=FUSION, status=status, reason=shown(str(about.get("error", ""))))
+    get_logger().warning(
+        "model_failed", model=FUSION, status=status, reason=public_message(str(about.get("error", "")))
+    )
     return ModelUnavailable(f"{FUSION} answered {status}")
 
 

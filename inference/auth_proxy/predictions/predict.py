@@ -13,8 +13,7 @@ from inference.auth_proxy.metrics import Metrics
 from inference.auth_proxy.predictions.backends import Backends, Inference, RowRefused
 from inference.auth_proxy.predictions.products import Product
 from inference.durability.writer import Kept, Recorder
-from inference.http.problem_document import Problem, from_error
-from inference.http.problems import shown
+from inference.http.problems import Problem, problem_of, public_message
 from product_classifier.errors import ModelUnavailable
 from product_classifier.feedback.records import (
     Candidate,
@@ -111,7 +110,7 @@ class Predictor:
                 inference = await self._backends.infer(list(group.values()), request_id)
             except ModelUnavailable as error:
                 failures.append(error)
-                results |= {i: (product, from_error(error)) for i, product in group.items()}
+                results |= {i: (product, problem_of(error)) for i, product in group.items()}
             except RowRefused:
                 results |= await self._ask_each(group, request_id)
             else:
@@ -194,7 +193,7 @@ def _best(probabilities: NDArray[Any] | None, row: int) -> Candidate | None:
 def _row_problem(error: RowRefused, where: str) -> Problem:
     kind = "invalid-image" if error.tensor == "image" else "invalid-product"
     place = f"{where}.{error.tensor}" if error.tensor else where
-    return Problem(422, f"{place}: {shown(str(error)).strip(chr(39))}", kind=kind)
+    return Problem(422, f"{place}: {public_message(str(error)).strip(chr(39))}", kind=kind)
 
 
 def _as_document(result: Answer | Problem, request_id: str) -> Answer:

@@ -9,8 +9,7 @@ from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from inference.http.bodies import strict_base64, strict_json
-from inference.http.problem_document import Problem
-from inference.http.problems import shown
+from inference.http.problems import Problem, public_message
 from product_classifier.errors import InvalidImage
 from product_classifier.images.headers import read_header
 
@@ -57,7 +56,7 @@ def _rows(rows: object) -> list[Product | Problem]:
     if isinstance(rows, dict) and set(rows) == {"products"}:
         rows = rows["products"]
     if not isinstance(rows, list):
-        raise Problem(422, f"a batch is a list of products, not {shown(rows)}", kind="invalid-batch")
+        raise Problem(422, f"a batch is a list of products, not {public_message(rows)}", kind="invalid-batch")
     if not 0 < len(rows) <= MAX_PRODUCTS:
         raise Problem(422, f"a batch has 1 to {MAX_PRODUCTS} products, not {len(rows)}", kind="invalid-batch")
     return [_product_or_problem(row, index) for index, row in enumerate(rows)]
@@ -66,22 +65,24 @@ def _rows(rows: object) -> list[Product | Problem]:
 def product_from(value: object, where: str) -> Product:
     """Return the product of a JSON object; `where` names it in errors."""
     if not isinstance(value, dict):
-        raise _invalid(f"{where} must be an object with {', '.join(FIELDS)}, not {shown(value)}")
+        raise _invalid(f"{where} must be an object with {', '.join(FIELDS)}, not {public_message(value)}")
     if unknown := next((name for name in value if name not in FIELDS), None):
         raise Problem(
-            422, f"{where}: unknown field {shown(unknown)}; known are {', '.join(FIELDS)}", kind="unknown-field"
+            422,
+            f"{where}: unknown field {public_message(unknown)}; known are {', '.join(FIELDS)}",
+            kind="unknown-field",
         )
     texts = {name: _text(value.get(name), name, where) for name in _LONGEST}
     image = value.get("image")
     if image is not None and not isinstance(image, str):
-        raise _invalid(f"{where}.image must be base64 text, not {shown(image)}")
+        raise _invalid(f"{where}.image must be base64 text, not {public_message(image)}")
     return _checked(texts, strict_base64(image, f"{where}.image") if image else b"", where)
 
 
 def require_json(media_type: str, accepted: str) -> None:
     """Refuse every media type but JSON; `accepted` is what the error suggests."""
     if media_type != "application/json":
-        raise Problem(415, f"the body must be {accepted}, not {shown(media_type)}")
+        raise Problem(415, f"the body must be {accepted}, not {public_message(media_type)}")
 
 
 async def _from_form(body: bytes, content_type: str) -> Product:
@@ -94,7 +95,7 @@ async def _from_form(body: bytes, content_type: str) -> Product:
     try:
         form = await parser.parse()
     except (MultiPartException, UnicodeError, LookupError, ValueError, KeyError) as error:
-        raise Problem(400, f"the form cannot be read: {shown(str(error))}", kind="malformed-form") from error
+        raise Problem(400, f"the form cannot be read: {public_message(str(error))}", kind="malformed-form") from error
     try:
         return await _product_of(form)
     finally:
@@ -115,7 +116,9 @@ async def _product_of(form: FormData) -> Product:
     fields: dict[str, Any] = {}
     for name, value in form.multi_items():
         if name not in FIELDS:
-            raise Problem(422, f"unknown form field {shown(name)}; known are {', '.join(FIELDS)}", kind="unknown-field")
+            raise Problem(
+                422, f"unknown form field {public_message(name)}; known are {', '.join(FIELDS)}", kind="unknown-field"
+            )
         if name in fields:
             raise Problem(422, f"form field {name!r} is given twice", kind="invalid-product")
         if isinstance(value, UploadFile) != (name == "image"):
@@ -137,7 +140,7 @@ def _text(value: object, name: str, where: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise _invalid(f"{where}.{name} must be a text, not {shown(value)}")
+        raise _invalid(f"{where}.{name} must be a text, not {public_message(value)}")
     if len(value) > _LONGEST[name]:
         raise _invalid(f"{where}.{name} has {len(value)} characters, more than {_LONGEST[name]}")
     if (position := value.find("\0")) >= 0:

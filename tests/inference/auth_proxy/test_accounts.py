@@ -18,7 +18,7 @@ from inference.auth_proxy.auth.roles import Role
 from inference.auth_proxy.auth.tokens import EmbeddedIssuer, TokenRefused
 from inference.auth_proxy.auth.users import Users
 from inference.auth_proxy.rate_limits import RateLimits
-from inference.http.problem_document import Problem
+from inference.http.problems import Problem
 from tests.inference.auth_proxy.conftest import PASSWORD, Gateway
 
 

@@ -9,7 +9,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from inference.http.abandonment import AbandoningProtocol, while_wanted
-from inference.http.problems import CallerGone
+from inference.http.problems import ClientDisconnected
 
 
 class Slow:
@@ -25,7 +25,7 @@ class Slow:
                 self.begun.set()
                 await self.release.wait()
             self.ended = "answered"
-        except CallerGone:
+        except ClientDisconnected:
             self.ended = "gone"
         self.over.set()
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})

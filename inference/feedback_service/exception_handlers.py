@@ -1,0 +1,46 @@
+"""Exception handlers that respond with RFC 9457 problem documents."""
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from inference.http.problems import MEDIA_TYPE, Problem, problem_of
+from product_classifier.errors import ProductClassifierError
+from product_classifier.observability import get_logger, request_id
+
+log = get_logger()
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Make the application respond to every error with a problem document."""
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    for kind in (Problem, ProductClassifierError, Exception):
+        app.add_exception_handler(kind, _any)
+
+
+def _response(problem: Problem) -> Response:
+    body = orjson.dumps(problem.document(request_id.get()))
+    return Response(body, problem.status, problem.headers, MEDIA_TYPE)
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"]) or "body"
+    status, kind = (400, "malformed-json") if first["type"] == "json_invalid" else (422, "invalid-input")
+    return _response(Problem(status, f"{place}: {first['msg']}", kind=kind, where=place))
+
+
+async def _http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+    return _response(Problem(error.status_code, str(error.detail), headers=error.headers))
+
+
+async def _any(_: Request, error: Exception) -> Response:
+    problem = problem_of(error)
+    if problem.status == 500:
+        log.error("request_failed", exc_info=error)
+    return _response(problem)
