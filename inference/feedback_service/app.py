@@ -17,41 +17,41 @@ from anyio import to_thread
 from fastapi import Body, FastAPI, Header, Query, Response
 
 from inference.durability.replay import Placing
-from inference.feedback_service.bodies import (
-    Acknowledged,
+from inference.feedback_api import (
     CorrectionPage,
     CorrectionView,
-    FeedbackBody,
-    Progress,
-    ReviewBody,
-    RunAsked,
+    FeedbackReceipt,
+    FeedbackRequest,
+    IdempotencyKey,
+    ListParameters,
+    RetrainProgress,
+    ReviewRequest,
     RunPage,
-    view,
+    RunReceipt,
+    decode_photo,
 )
 from inference.feedback_service.exception_handlers import add_problem_handlers
 from inference.feedback_service.guard import Admin, Guard, Reviewer, User
 from inference.feedback_service.identity import IdIndex
 from inference.feedback_service.keeper import Keeper
-from inference.feedback_service.listing import Listing
+from inference.feedback_service.listing import Listing, correction_view
 from inference.feedback_service.measures import Measures
 from inference.feedback_service.notifier import Wake
 from inference.feedback_service.service import Desk, Handed, utc_now
 from inference.feedback_service.settings import Settings
 from inference.http.problems import Problem
+from product_classifier.errors import UnknownCategory
 from product_classifier.feedback.index import CorrectionBook
-from product_classifier.feedback.trust import State
+from product_classifier.feedback.records import ProductContent
 from product_classifier.retraining import Ledger, RunView, request_run, run_views
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.store import ObjectStore
 from product_classifier.store.journal import Journal
-from product_classifier.taxonomy import BY_CODE
+from product_classifier.taxonomy import CHALLENGE
 
-MAX_KEY = 255
 THREADS = 16
 """Requests at work at once; as many as an S3 store keeps connections."""
-IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=MAX_KEY, pattern=r"^[\x20-\x7e]+$")]
-Note = Annotated[ReviewBody | None, Body()]
-Limit = Annotated[int, Query(ge=1, le=200)]
+Note = Annotated[ReviewRequest | None, Body()]
 
 
 def create_app(
@@ -89,12 +89,21 @@ def create_app(
 def _add_feedback(app: FastAPI, desk: Desk, measures: Measures, wake: Wake) -> None:
     @app.post("/feedback", status_code=201)
     def give(
-        body: FeedbackBody, person: User, response: Response, idempotency_key: IdempotencyKey = None
-    ) -> Acknowledged:
+        body: FeedbackRequest,
+        person: User,
+        response: Response,
+        idempotency_key: Annotated[IdempotencyKey | None, Header()] = None,
+    ) -> FeedbackReceipt:
+        if body.code not in CHALLENGE:
+            raise UnknownCategory(f"code: {body.code} is not a category code; GET /categories lists them")
         comment = body.comment or ""
         if body.product is not None:
-            photo = body.product.photo()
-            product = body.product.content(hashlib.sha256(photo).hexdigest() if photo else None)
+            photo = decode_photo(body.product)
+            product = ProductContent(
+                designation=body.product.designation or "",
+                description=body.product.description or "",
+                image_sha256=hashlib.sha256(photo).hexdigest() if photo else None,
+            )
             handed = desk.correct_product(person, idempotency_key, product, body.code, comment, photo=photo)
         else:
             subject = str(body.prediction_id)
@@ -108,30 +117,30 @@ def _add_feedback(app: FastAPI, desk: Desk, measures: Measures, wake: Wake) -> N
 
 def _add_reviews(app: FastAPI, desk: Desk, listing: Listing, wake: Wake) -> None:
     @app.get("/feedback")
-    def page(_: Reviewer, state: State | None = None, limit: Limit = 50, cursor: str | None = None) -> CorrectionPage:
-        return listing.page(state, limit, cursor)
+    def page(_: Reviewer, parameters: Annotated[ListParameters, Query()]) -> CorrectionPage:
+        return listing.page(parameters)
 
     @app.post("/feedback/{feedback_id}/approve")
     def approve(feedback_id: str, person: Reviewer, body: Note = None) -> CorrectionView:
         correction, review = desk.review(person, feedback_id, "approved", (body and body.comment) or "")
         wake()
-        return view(correction, review.decision, review)
+        return correction_view(correction, review.decision, review)
 
     @app.post("/feedback/{feedback_id}/reject")
     def reject(feedback_id: str, person: Reviewer, body: Note = None) -> CorrectionView:
         correction, review = desk.review(person, feedback_id, "rejected", (body and body.comment) or "")
-        return view(correction, review.decision, review)
+        return correction_view(correction, review.decision, review)
 
 
 def _add_asking(app: FastAPI, ledger: Ledger, book: CorrectionBook, wake: Wake, now: Callable[[], datetime]) -> None:
     @app.post("/retrain", status_code=202)
-    def ask(person: Admin, response: Response) -> RunAsked:
+    def ask(person: Admin, response: Response) -> RunReceipt:
         book.refresh()
         claim = request_run(ledger, book.labels(), person.name, now())
         wake()
         url = f"/retrain/{claim.run_id}"
         response.headers["Location"] = url
-        return RunAsked(run_id=claim.run_id, status_url=url)
+        return RunReceipt(run_id=claim.run_id, status_url=url)
 
 
 def _add_runs(app: FastAPI, ledger: Ledger, book: CorrectionBook, needed: int) -> None:
@@ -139,7 +148,7 @@ def _add_runs(app: FastAPI, ledger: Ledger, book: CorrectionBook, needed: int) -
     def runs(_: Admin) -> RunPage:
         book.refresh()
         beyond = len(ledger.beyond(book.labels()))
-        return RunPage(runs=run_views(ledger), progress=Progress(corrections=beyond, needed=needed))
+        return RunPage(runs=run_views(ledger), progress=RetrainProgress(corrections=beyond, needed=needed))
 
     @app.get("/retrain/{run_id}")
     def run(run_id: str, _: Admin) -> RunView:
@@ -176,13 +185,13 @@ def _measures(keeper: Keeper, journal: Journal | None, book: CorrectionBook) -> 
     return measures
 
 
-def _acknowledged(handed: Handed) -> Acknowledged:
+def _acknowledged(handed: Handed) -> FeedbackReceipt:
     correction = handed.correction
-    return Acknowledged(
+    return FeedbackReceipt(
         feedback_id=correction.feedback_id,
         state="pending" if correction.role == "user" else "trusted",
         code=correction.code,
-        label=BY_CODE[correction.code].label_fr,
+        label=CHALLENGE[correction.code].label_fr,
         created=correction.created,
     )
 

@@ -1,0 +1,142 @@
+"""Requests and responses of `/feedback` and `/retrain`.
+
+The feedback service validates and builds them; the gateway publishes them in its OpenAPI document.
+"""
+
+import binascii
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from inference.http.api_models import ProductInput, RequestModel, ResponseModel
+from product_classifier.errors import InvalidImage
+from product_classifier.feedback.records import Identifier, ProductContent, Text
+from product_classifier.feedback.trust import State
+from product_classifier.images.headers import read_header
+from product_classifier.limits import COMMENT_CHARACTERS
+from product_classifier.retraining import RunView
+
+IDENTIFIER = r"^[0-9a-d][0-9a-f]{7}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+"""UUID version 7 (RFC 9562), made by this product."""
+IDEMPOTENCY_KEY = r"^[\x20-\x7e]{1,255}$"
+MAX_PAGE = 200
+
+Comment = Annotated[Text, Field(max_length=COMMENT_CHARACTERS)]
+RecordId = Annotated[Identifier, Field(json_schema_extra={"pattern": IDENTIFIER})]
+IdempotencyKey = Annotated[
+    str, Field(pattern=IDEMPOTENCY_KEY, description="A repeated key with the same body returns the first response.")
+]
+"""Value of the header `Idempotency-Key`."""
+
+
+class FeedbackRequest(RequestModel):
+    """The right category of a prediction or of a product."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"prediction_id": "019ab0f2-7d1e-7c3a-9d55-0c8f6a4be111", "code": 2583}],
+            "oneOf": [
+                {"required": ["prediction_id"], "properties": {"prediction_id": {"type": "string"}}},
+                {"required": ["product"], "properties": {"product": {"type": "object"}}},
+            ],
+        }
+    )
+
+    prediction_id: RecordId | None = None
+    product: ProductInput | None = None
+    code: int = Field(description="Code of the right category, as `GET /categories` lists it.")
+    comment: Comment | None = None
+
+    @model_validator(mode="after")
+    def _has_one_subject(self) -> Self:
+        if (self.prediction_id is None) == (self.product is None):
+            raise ValueError("name a prediction_id or give a product, one of the two")
+        return self
+
+
+class ReviewRequest(RequestModel):
+    """A reviewer's remark about a decision."""
+
+    comment: Comment | None = None
+
+
+class ListParameters(BaseModel):
+    """Query parameters of `GET /feedback`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    state: State | None = Field(default=None, description="Only corrections in this state.")
+    limit: int = Field(default=50, ge=1, le=MAX_PAGE, description="Corrections of one page.")
+    cursor: RecordId | None = Field(default=None, description="`next_cursor` of the page before.")
+
+
+class FeedbackReceipt(ResponseModel):
+    """A correction that is stored durably."""
+
+    feedback_id: str
+    state: State
+    code: int
+    label: str
+    created: datetime
+
+
+class CorrectionView(ResponseModel):
+    """A correction with its state and its review."""
+
+    feedback_id: str
+    state: State
+    counts: bool = Field(description="Whether the next training run uses it.")
+    code: int
+    label: str
+    user: str
+    role: str
+    comment: str
+    created: datetime
+    prediction_id: str | None
+    predicted: int | None = Field(description="The category that was predicted.")
+    release: str | None
+    product: ProductContent | None
+    reviewer: str | None
+    reviewed: datetime | None
+
+
+class CorrectionPage(ResponseModel):
+    """A page of corrections, newest first."""
+
+    items: list[CorrectionView]
+    next_cursor: str | None = Field(description="`cursor` of the next page; null on the last.")
+    total: int = Field(description="Corrections that match the filters, on all pages.")
+
+
+class RetrainProgress(ResponseModel):
+    """How many trusted corrections no run has used, and how many start one."""
+
+    corrections: int
+    needed: int
+
+
+class RunPage(ResponseModel):
+    """All training runs, newest first."""
+
+    runs: list[RunView]
+    progress: RetrainProgress
+
+
+class RunReceipt(ResponseModel):
+    """A training run that was requested."""
+
+    run_id: str
+    status_url: str
+
+
+def decode_photo(product: ProductInput) -> bytes:
+    """Return the photo of a product, empty if it has none; raise `InvalidImage` if it is not one."""
+    if not product.image:
+        return b""
+    try:
+        photo = binascii.a2b_base64(product.image, strict_mode=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidImage(f"product.image is not base64: {error}") from error
+    read_header(photo)
+    return photo

@@ -1,0 +1,66 @@
+"""Models that several public routes share: their request and response bases, and a product."""
+
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+from product_classifier.feedback.records import Text
+from product_classifier.limits import DESCRIPTION_CHARACTERS, DESIGNATION_CHARACTERS, PHOTO_BYTES
+
+BASE64_CHARACTERS = 4 * -(-PHOTO_BYTES // 3)
+"""Length of the largest photo in base64."""
+
+NOT_BLANK = r"\S"
+NO_NUL = r"^[^\u0000]*$"
+_ONE_PART: list[JsonValue] = [
+    {"required": [name], "properties": {name: {"type": "string", "pattern": NOT_BLANK}}}
+    for name in ("designation", "description", "image")
+]
+
+
+class RequestModel(BaseModel):
+    """Base of request bodies: unknown fields are refused, types are not converted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ResponseModel(BaseModel):
+    """Base of response bodies."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+def _without_nul(text: str) -> str:
+    if (position := text.find("\0")) >= 0:
+        raise ValueError(f"has a NUL at character {position}")
+    return text
+
+
+ProductText = Annotated[Text, AfterValidator(_without_nul), Field(json_schema_extra={"pattern": NO_NUL})]
+
+
+class ProductInput(RequestModel):
+    """A product; at least one of the three fields has content."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"designation": "Piscine gonflable ronde", "description": "<p>3 m</p>"}],
+            "anyOf": _ONE_PART,
+        }
+    )
+
+    designation: Annotated[ProductText, Field(max_length=DESIGNATION_CHARACTERS)] | None = Field(
+        default=None, description="Title, usually French."
+    )
+    description: Annotated[ProductText, Field(max_length=DESCRIPTION_CHARACTERS)] | None = Field(
+        default=None, description="Text of the product page; HTML is accepted."
+    )
+    image: Annotated[str, Field(max_length=BASE64_CHARACTERS, json_schema_extra={"format": "photo"})] | None = Field(
+        default=None, description="A complete JPEG or PNG in base64 (RFC 4648, section 4), without a `data:` prefix."
+    )
+
+    @model_validator(mode="after")
+    def _has_content(self) -> Self:
+        if not ((self.designation or "").strip() or (self.description or "").strip() or self.image):
+            raise ValueError("has neither designation, description nor image; give at least one")
+        return self
