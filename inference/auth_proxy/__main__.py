@@ -24,7 +24,8 @@ from inference.auth_proxy.rate_limits import RateLimits
 from inference.auth_proxy.schemas import NewUser
 from inference.auth_proxy.server import listen, make_server
 from inference.auth_proxy.settings import Settings
-from inference.durability.writer import Recorder
+from inference.durability.deadline import DeadlineWriter
+from inference.durability.writer import DurableWriter
 from inference.http.problems import Problem, public_message
 from product_classifier.errors import ProductClassifierError
 from product_classifier.observability import configure_logging
@@ -32,6 +33,8 @@ from product_classifier.store import open_store
 from product_classifier.store.journal import Journal
 
 JOURNAL_BYTES = 1 << 30
+REPLAY_PAUSE_S = 2.0
+"""Longest pause between two attempts to reach an unavailable store."""
 SHOWN_SETTINGS = frozenset(name for name, about in Settings.model_fields.items() if about.annotation in {int, float})
 
 
@@ -47,12 +50,13 @@ def assemble(settings: Settings) -> Collaborators:
         urls[FEEDBACK] = settings.feedback_url
     settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = open_store(settings.store_address(), create=settings.store_address().startswith("file:"))
-    recorder = Recorder(
-        store,
-        Journal(settings.state_dir / "prediction-journal", max_bytes=JOURNAL_BYTES),
-        metrics,
+    journal = Journal(settings.state_dir / "prediction-journal", max_bytes=JOURNAL_BYTES)
+    record_writer = DeadlineWriter(
+        DurableWriter(store, journal, max_pause_s=REPLAY_PAUSE_S, index_pending=False),
         deadline_s=settings.record_deadline_s,
-        backlog_bytes=settings.record_backlog_mb << 20,
+        max_backlog_bytes=settings.record_backlog_mb << 20,
+        count=metrics.recorded,
+        set_backlog=metrics.records_waiting.set,
     )
     limits = RateLimits(
         products=settings.rate_limit,
@@ -60,7 +64,7 @@ def assemble(settings: Settings) -> Collaborators:
         wrong_passwords_per_address=settings.login_address_limit,
     )
     backends = Backends(urls, settings.backend_timeout_s)
-    return Collaborators(settings, make_verifier(settings), backends, recorder, limits, metrics)
+    return Collaborators(settings, make_verifier(settings), backends, record_writer, limits, metrics)
 
 
 def make_verifier(settings: Settings) -> Verifier:

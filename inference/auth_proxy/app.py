@@ -1,6 +1,5 @@
 """The gateway as a FastAPI application, put together from its collaborators."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from inference.auth_proxy.predictions.backends import Backends
 from inference.auth_proxy.predictions.predict import Predictor
 from inference.auth_proxy.rate_limits import RateLimits
 from inference.auth_proxy.settings import Settings
-from inference.durability.writer import Recorder
+from inference.durability.deadline import DeadlineWriter
 from inference.http.problems import Problem
 from product_classifier.errors import ProductClassifierError
 
@@ -35,7 +34,7 @@ class Collaborators:
     settings: Settings
     verifier: Verifier
     backends: Backends
-    recorder: Recorder
+    record_writer: DeadlineWriter
     limits: RateLimits
     metrics: Metrics = field(default_factory=Metrics)
 
@@ -53,7 +52,7 @@ def create_app(collaborators: Collaborators) -> FastAPI:
     hot = _hot_routes(collaborators, app.version)
     for path, endpoint in hot.items():
         app.router.add_route(path, endpoint, include_in_schema=False)  # type: ignore[arg-type]
-    readiness = pages.Readiness(collaborators.backends, collaborators.recorder, collaborators.settings.start_s)
+    readiness = pages.Readiness(collaborators.backends, collaborators.record_writer, collaborators.settings.start_s)
     app.include_router(pages.make_router(readiness))
     if isinstance(collaborators.verifier, EmbeddedIssuer):
         app.include_router(accounts.make_router(collaborators.verifier, collaborators.limits, collaborators.metrics))
@@ -76,7 +75,7 @@ def _hot_routes(collaborators: Collaborators, release: str) -> dict[str, Endpoin
     settings = collaborators.settings
     read = BodyReader(settings.body_limit, settings.body_timeout_s)
     predictor = Predictor(
-        collaborators.backends, collaborators.recorder, collaborators.metrics, max_in_flight=settings.max_in_flight
+        collaborators.backends, collaborators.record_writer, collaborators.metrics, max_in_flight=settings.max_in_flight
     )
     models = Models(collaborators.backends, predictor, read, release)
     feedback = Feedback(collaborators.backends, settings.internal_token, read)
@@ -96,14 +95,11 @@ def _hot_routes(collaborators: Collaborators, release: str) -> dict[str, Endpoin
 def _lifespan(collaborators: Collaborators) -> Any:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        draining = asyncio.create_task(collaborators.recorder.drain_forever())
+        collaborators.record_writer.start()
         try:
             yield
         finally:
-            draining.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await draining
-            await collaborators.recorder.close()
+            await collaborators.record_writer.close()
             await collaborators.backends.close()
 
     return lifespan

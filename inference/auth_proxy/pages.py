@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response
 from inference.auth_proxy.auth.roles import MODELS
 from inference.auth_proxy.predictions.backends import FUSION, Backends
 from inference.auth_proxy.schemas import CategoryView, Health, HealthView
-from inference.durability.writer import Recorder
+from inference.durability.deadline import DeadlineWriter
 from product_classifier.taxonomy import CATEGORIES
 
 READY_FOR_S = 1.0
@@ -36,10 +36,14 @@ class Readiness:
     """
 
     def __init__(
-        self, backends: Backends, recorder: Recorder, start_s: float, clock: Callable[[], float] = time.monotonic
+        self,
+        backends: Backends,
+        record_writer: DeadlineWriter,
+        start_s: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._backends = backends
-        self._recorder = recorder
+        self._record_writer = record_writer
         self._clock = clock
         self._patient_until = clock() + start_s
         self._seen: set[str] = set()
@@ -56,7 +60,9 @@ class Readiness:
         return self._view
 
     async def _ask(self) -> HealthView:
-        answers = await asyncio.gather(*(self._backends.ready(model) for model in MODELS), self._recorder.reachable())
+        answers = await asyncio.gather(
+            *(self._backends.ready(model) for model in MODELS), self._record_writer.store_responds()
+        )
         checks = dict(zip((*MODELS, "store"), answers, strict=True))
         return HealthView(status=self._judge(checks), checks=checks)
 

@@ -1,1 +1,1 @@
-"""Durable writes: to the store, else to the journal, replayed later."""
+"""Durable writes: to the object store, else to a journal on local disk that is replayed later."""

@@ -1,85 +1,77 @@
-"""Brings a record that waited in the journal to its place in the store, and reads it back."""
+"""Replay of a journal: stores every entry, deletes the segments that are stored, reports damage."""
 
-from collections.abc import Callable
-from datetime import datetime
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 
-from inference.feedback_service.identity import IdIndex, bits_of, feedback_id, identity, request_of
-from product_classifier.errors import ObjectExists, StoreUnavailable
-from product_classifier.feedback.index import REVIEW_SUFFIX
-from product_classifier.feedback.records import Correction, correction_key, created_at
+from product_classifier.errors import ObjectExists
 from product_classifier.observability import get_logger
 from product_classifier.store import ObjectStore
-from product_classifier.store.journal import Entry
+from product_classifier.store.journal import Damage, Entry, Journal, read_segment
 
+CONCURRENT_WRITES = 8
+PHOTO_PREFIX = "images/"
 log = get_logger()
 
 
-class Placing:
-    """What was acknowledged while the store was away may meet what another server stored meanwhile."""
+class JournalReplayer:
+    """Replays segments, oldest first; one thread at a time may call `replay`."""
 
-    def __init__(self, store: ObjectStore, ids: IdIndex, now: Callable[[], datetime]) -> None:
-        self._store = store
-        self._ids = ids
-        self._now = now
+    def __init__(self, journal: Journal, place: Callable[[Entry], None]) -> None:
+        """Take the journal and `place`, which stores one entry or raises `StoreUnavailable`; it may be called again."""
+        self._journal = journal
+        self._place = place
+        self._placed: set[str] = set()
+        self.replayed = 0
+        self.damages: list[Damage] = []
 
-    def __call__(self, entry: Entry) -> None:
-        """Return when the record, or the same one given before, has been read back; else `StoreUnavailable`."""
-        if entry.key.startswith("images/"):
-            self._place_photo(entry)
-        elif entry.key.endswith(REVIEW_SUFFIX):
-            self._place_review(entry)
-        else:
-            self._place_correction(Correction.from_json(entry.data, entry.key))
+    def replay(self, on_stored: Callable[[Iterable[str]], None] = lambda _: None) -> None:
+        """Store the entries of every segment; `on_stored` receives the keys of each segment that was discarded.
 
-    def _place_photo(self, entry: Entry) -> None:
-        try:
-            self._store.put(entry.key, entry.data, only_if_absent=True)
-        except ObjectExists:
-            if self._store.get(entry.key) != entry.data:  # damaged there: the name says what it must be
-                self._store.put(entry.key, entry.data)
-        self._read_back(entry.key, entry.data)
+        Raises:
+            StoreUnavailable: If an entry cannot be stored. Its segment stays and is replayed by the next call.
+        """
+        for segment in self._journal.sealed():
+            on_stored(self._replay_segment(segment))
 
-    def _place_review(self, entry: Entry) -> None:
-        try:
-            self._store.put(entry.key, entry.data, only_if_absent=True)
-        except ObjectExists:
-            if self._store.get(entry.key) != entry.data:
-                log.warning("review_came_second", key=entry.key)
-            return
-        self._read_back(entry.key, entry.data)
+    def _replay_segment(self, segment: Path) -> list[str]:
+        found = list(read_segment(segment))
+        entries = [entry for entry in found if isinstance(entry, Entry)]
+        damages = [damage for damage in found if isinstance(damage, Damage)]
+        self._place_all(entries)
+        for damage in damages:
+            log.error("journal_damaged", segment=damage.segment, offset=damage.offset, kind=damage.kind)
+        self._journal.discard(segment, damaged=bool(damages))
+        self.damages += damages
+        self.replayed += len(entries)
+        self._placed.clear()
+        log.info("journal_replayed", segment=segment.name, entries=len(entries))
+        return [entry.key for entry in entries]
 
-    def _place_correction(self, correction: Correction) -> None:
-        self._ids.ensure(self._now())
-        given = self._ids.find(bits_of(correction.feedback_id))
-        key = correction_key(given or correction.feedback_id)
-        data = correction.to_json()
-        if given is None or given == correction.feedback_id:
-            try:
-                self._store.put(key, data, only_if_absent=True)
-            except ObjectExists:
-                pass
-            else:
-                self._ids.add(correction.feedback_id)
-                self._read_back(key, data)
+    def _place_all(self, entries: list[Entry]) -> None:
+        """Place photos before the records that name them; entries placed by an earlier attempt are skipped."""
+        failed = threading.Event()
+
+        def place(entry: Entry) -> None:
+            if entry.key in self._placed or failed.is_set():
                 return
-        try:
-            first = Correction.from_json(self._store.get(key), key)
-        except StoreUnavailable:
-            if given not in {None, correction.feedback_id}:
+            try:
+                self._place(entry)
+            except BaseException:
+                failed.set()
                 raise
-            self._store.put(key, data)  # what is there is damaged, and these are the bytes that belong there
-            self._read_back(key, data)
-            return
-        if request_of(first) != request_of(correction):
-            self._place_beside(correction)
+            self._placed.add(entry.key)
 
-    def _place_beside(self, correction: Correction) -> None:
-        """The key was used before for another request, which nobody could know then: keep both."""
-        bits = identity(correction.user, f"{correction.feedback_id}:{request_of(correction)!r}")
-        other = feedback_id(bits, created_at(correction.feedback_id))
-        log.warning("key_used_twice", feedback_id=correction.feedback_id, kept_as=other)
-        self._place_correction(correction.model_copy(update={"feedback_id": other}))
+        photos = [entry for entry in entries if entry.key.startswith(PHOTO_PREFIX)]
+        records = [entry for entry in entries if not entry.key.startswith(PHOTO_PREFIX)]
+        with ThreadPoolExecutor(CONCURRENT_WRITES, "journal-replay") as pool:
+            for group in (photos, records):
+                list(pool.map(place, group))
 
-    def _read_back(self, key: str, data: bytes) -> None:
-        if self._store.get(key) != data:
-            raise StoreUnavailable(f"object {key!r} is not what was written")
+
+def write_once(store: ObjectStore, entry: Entry) -> None:
+    """Store an entry; an object that has its key is left as it is."""
+    with suppress(ObjectExists):
+        store.put(entry.key, entry.data, only_if_absent=True)

@@ -1,142 +1,204 @@
-"""Keeping prediction records: in the store before the answer where possible, in a journal on local disk otherwise.
+"""Durable writes: to the object store, or to the journal while the store is unavailable.
 
-An answer waits `deadline_s` for its records. If the store does not take them in that time they go on waiting in memory
-and, once a write has failed, in a journal on disk from which they are put into the store when it is back. Only when
-memory and disk are full as well is a record given up, which the answer's header, the log and a counter say.
+    writer = DurableWriter(store, journal, place)
+    threading.Thread(target=writer.run).start()
+    writer.write(entries)       # returns once they are durable
+
+`run` probes an unavailable store and replays the journal through `place` when the store responds again.
 """
 
-import asyncio
-import contextlib
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from enum import StrEnum
-from functools import partial
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
 
-from inference.auth_proxy.metrics import Metrics
-from product_classifier.errors import NotDurable, ObjectExists, StoreError
+from inference.durability.replay import JournalReplayer, write_once
+from product_classifier.errors import NotDurable, ObjectExists, StoreError, StoreUnavailable
 from product_classifier.observability import get_logger
 from product_classifier.store import ObjectStore
 from product_classifier.store.journal import Damage, Entry, Journal, read_segment
 
-WRITERS = 4
-PROBE_KEY = "gateway/probe"
-DRAIN_EVERY_S = 2.0
+Destination = Literal["store", "journal"]
+FIRST_PAUSE_S = 0.25
+IDLE_S = 5.0
+PROBE_KEY = "probe"
+log = get_logger()
 
 
-class Kept(StrEnum):
-    """What became of a record by the time of the answer; the value of the header `Prediction-Record`."""
-
-    STORED = "stored"
-    PENDING = "pending"
-    LOST = "lost"
-
-
-class Recorder:
-    """Writes records from threads, so that a slow store costs an answer its deadline and no more."""
+class DurableWriter:
+    """Writes entries to the store or the journal; safe for any number of threads."""
 
     def __init__(
-        self, store: ObjectStore, journal: Journal, metrics: Metrics, *, deadline_s: float, backlog_bytes: int
+        self,
+        store: ObjectStore,
+        journal: Journal | None,
+        place: Callable[[Entry], None] | None = None,
+        *,
+        max_pause_s: float = 15.0,
+        index_pending: bool = True,
     ) -> None:
+        """Read what an earlier process left in the journal.
+
+        Args:
+            store: Where entries belong.
+            journal: Where they wait while the store is unavailable; None raises `NotDurable` instead.
+            place: Stores one journaled entry; by default an existing object of the same key is left as it is.
+            max_pause_s: Longest pause between two attempts to reach an unavailable store.
+            index_pending: Hold journaled entries in memory so that `pending` finds them. Without it memory does not
+                grow with the journal.
+        """
         self._store = store
         self._journal = journal
-        self._metrics = metrics
-        self._deadline_s = deadline_s
-        self._backlog_bytes = backlog_bytes
-        self._waiting = 0
-        self._away = False
-        self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="recorder")
-        self._writes: set[asyncio.Future[Kept]] = set()
-        self._log = get_logger()
+        self._max_pause_s = max_pause_s
+        self._index_pending = index_pending
+        self._pending: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+        self._recovering = threading.Lock()
+        self._wake = threading.Event()
+        self._stopped = threading.Event()
+        self._unavailable = False
+        self._replayer = (
+            JournalReplayer(journal, place or (lambda entry: write_once(store, entry))) if journal else None
+        )
+        self.on_replayed: Callable[[], None] = lambda: None
+        if journal is not None and index_pending:
+            for segment in journal.sealed():
+                self._pending |= {found.key: found.data for found in read_segment(segment) if isinstance(found, Entry)}
 
-    async def keep(self, entries: Sequence[Entry]) -> Kept:
-        """Keep what belongs to one answer, photos before the record that names them."""
-        size = sum(len(entry.data) for entry in entries)
-        if self._waiting + size > self._backlog_bytes:
-            self._log.error("prediction_record_lost", keys=[e.key for e in entries][:3], reason="backlog is full")
-            self._metrics.recorded(Kept.LOST)
-            return Kept.LOST
-        write = asyncio.get_running_loop().run_in_executor(self._writers, self._store_or_journal, list(entries))
-        self._count(size)
-        self._writes.add(write)
-        write.add_done_callback(partial(self._written, size))
-        done, _ = await asyncio.wait([write], timeout=self._deadline_s)
-        return write.result() if done else Kept.PENDING
+    @property
+    def store_unavailable(self) -> bool:
+        """Whether the last operation on the store failed; entries then go to the journal without another attempt."""
+        return self._unavailable
 
-    async def reachable(self) -> bool:
-        """Tell whether the store answers."""
-        try:
-            async with asyncio.timeout(self._deadline_s * 4):
-                await asyncio.get_running_loop().run_in_executor(self._writers, self._store.exists, PROBE_KEY)
-        except (StoreError, TimeoutError):
-            return False
-        return True
+    @property
+    def replayed(self) -> int:
+        """Number of entries replayed from the journal to the store."""
+        return self._replayer.replayed if self._replayer else 0
 
-    async def drain_forever(self) -> None:
-        """Bring journalled records into the store, now and then, until cancelled."""
-        while True:
-            await asyncio.sleep(DRAIN_EVERY_S)
-            if self._journal.size:
-                await asyncio.get_running_loop().run_in_executor(self._writers, self.drain)
+    @property
+    def damages(self) -> Sequence[Damage]:
+        """Damaged places found in replayed segments."""
+        return self._replayer.damages if self._replayer else ()
 
-    async def close(self) -> None:
-        """Finish the writes in progress; the journal keeps the rest for the next start."""
-        if self._writes:
-            await asyncio.wait(self._writes, timeout=self._deadline_s * 8)
-        self._writers.shutdown(wait=False, cancel_futures=True)
-        self._journal.close()
+    @property
+    def pending_count(self) -> int:
+        """Number of indexed entries that are in the journal only."""
+        return len(self._pending)
 
-    def drain(self) -> None:
-        """Put what the journal holds into the store; stop at the first refusal."""
-        for segment in self._journal.sealed():
-            damaged = False
+    def pending(self, key: str) -> bytes | None:
+        """Return an indexed entry that is in the journal only."""
+        return self._pending.get(key)
+
+    def pending_keys(self) -> list[str]:
+        """Return the keys of the indexed entries that are in the journal only."""
+        with self._lock:
+            return list(self._pending)
+
+    def write(self, entries: Sequence[Entry]) -> Destination:
+        """Make entries durable in this order; an object that has the key of one is left as it is.
+
+        Raises:
+            NotDurable: If neither the store nor the journal accepts them.
+        """
+        return self._write(entries, None)
+
+    def create(self, record: Entry, photos: Sequence[Entry] = ()) -> Destination:
+        """Make a record and its photos durable; photos are written first, as `write` does.
+
+        Raises:
+            ObjectExists: If the store or the journal has a record of this key; the photos may have been written.
+            NotDurable: If neither the store nor the journal accepts them.
+        """
+        if record.key in self._pending:
+            raise ObjectExists(f"object {record.key!r} is in the journal and not yet in the store")
+        return self._write(photos, record)
+
+    def report_unavailable(self, error: StoreUnavailable) -> None:
+        """Send entries to the journal until the store responds to a probe."""
+        if not self._unavailable:
+            log.warning("store_unavailable", reason=str(error))
+        self._unavailable = True
+        self._wake.set()
+
+    def check_accepts(self) -> None:
+        """Raise `NotDurable` if the next entry would probably be refused."""
+        if not self._unavailable:
+            return
+        if self._journal is None:
+            raise NotDurable("object store: it is unavailable and this service has no journal; send the request later")
+        self._journal.check()
+
+    def probe(self) -> None:
+        """Raise `StoreUnavailable` unless the store responds."""
+        self._store.exists(PROBE_KEY)
+
+    def recover(self) -> None:
+        """Replay what the journal holds now and use the store again; raise `StoreUnavailable` if that fails."""
+        with self._recovering:
+            if self._unavailable:
+                self.probe()
+            before = self.replayed
+            if self._replayer is not None:
+                self._replayer.replay(self._forget)
+            if self._unavailable:
+                log.info("store_recovered", replayed=self.replayed - before)
+                self._unavailable = False
+            if self.replayed > before:
+                self.on_replayed()
+
+    def run(self) -> None:
+        """Recover until `close`: at once when entries were journaled, with growing pauses while the store fails."""
+        pause_s = FIRST_PAUSE_S
+        while not self._stopped.is_set():
             try:
-                for found in read_segment(segment):
-                    if isinstance(found, Damage):
-                        damaged = True
-                        self._log.error("journal_damaged", segment=found.segment, offset=found.offset, kind=found.kind)
-                    else:
-                        self._put(found)
-            except StoreError as error:
-                self._log.info("store_still_away", reason=str(error))
-                return
-            self._journal.discard(segment, damaged=damaged)
-            self._away = False
-            self._log.info("journal_drained", segment=segment.name)
+                self.recover()
+            except (StoreError, OSError) as error:
+                log.info("replay_postponed", reason=str(error), pending=self.pending_count, next_attempt_s=pause_s)
+                self._stopped.wait(pause_s)
+                pause_s = min(pause_s * 2, self._max_pause_s)
+            except Exception:
+                log.exception("replay_failed", pending=self.pending_count)  # a defect must not end this thread
+                self._stopped.wait(self._max_pause_s)
+            else:
+                pause_s = FIRST_PAUSE_S
+                self._wake.wait(IDLE_S)
+                self._wake.clear()
 
-    def _written(self, size: int, write: "asyncio.Future[Kept]") -> None:
-        self._writes.discard(write)
-        self._count(-size)
+    def close(self) -> None:
+        """Stop `run`; journaled entries stay in the journal."""
+        self._stopped.set()
+        self._wake.set()
+        if self._journal is not None:
+            self._journal.close()
 
-    def _count(self, size: int) -> None:
-        self._waiting += size
-        self._metrics.records_waiting.set(self._waiting)
+    def _write(self, entries: Sequence[Entry], record: Entry | None) -> Destination:
+        if not self._unavailable:
+            try:
+                for entry in entries:
+                    write_once(self._store, entry)
+                if record is not None:
+                    self._store.put(record.key, record.data, only_if_absent=True)
+            except StoreUnavailable as error:
+                self.report_unavailable(error)
+            else:
+                return "store"
+        self._append(entries if record is None else [*entries, record])
+        return "journal"
 
-    def _store_or_journal(self, entries: list[Entry]) -> Kept:
-        outcome = self._try_store(entries) or self._try_journal(entries)
-        self._metrics.recorded(outcome)
-        return outcome
-
-    def _try_store(self, entries: list[Entry]) -> Kept | None:
-        if self._away and self._journal.size:
-            return None  # straight to disk while the store is away; draining finds out when it is back
-        try:
-            for entry in entries:
-                self._put(entry)
-        except StoreError as error:
-            self._away = True
-            self._log.warning("store_away", reason=str(error))
-            return None
-        self._away = False
-        return Kept.STORED
-
-    def _try_journal(self, entries: list[Entry]) -> Kept:
+    def _append(self, entries: Sequence[Entry]) -> None:
+        if self._journal is None:
+            raise NotDurable("object store: it is unavailable and this service has no journal; send the request later")
+        with self._lock:
+            new = {entry.key: entry.data for entry in entries if entry.key not in self._pending}
+            if self._index_pending:
+                self._pending |= new
         try:
             self._journal.append(entries)
-        except NotDurable as error:
-            self._log.error("prediction_record_lost", keys=[e.key for e in entries][:3], reason=str(error))
-            return Kept.LOST
-        return Kept.PENDING
+        except NotDurable:
+            self._forget(new)
+            raise
+        self._wake.set()
 
-    def _put(self, entry: Entry) -> None:
-        with contextlib.suppress(ObjectExists):
-            self._store.put(entry.key, entry.data, only_if_absent=True)
+    def _forget(self, keys: Iterable[str]) -> None:
+        with self._lock:
+            for key in keys:
+                self._pending.pop(key, None)

@@ -16,7 +16,7 @@ from typing import Annotated
 from anyio import to_thread
 from fastapi import Body, FastAPI, Header, Query, Response
 
-from inference.durability.replay import Placing
+from inference.durability.writer import DurableWriter
 from inference.feedback_api import (
     CorrectionPage,
     CorrectionView,
@@ -30,10 +30,10 @@ from inference.feedback_api import (
     RunReceipt,
     decode_photo,
 )
+from inference.feedback_service.correction_replay import CorrectionReplay
 from inference.feedback_service.exception_handlers import add_problem_handlers
 from inference.feedback_service.guard import Admin, Guard, Reviewer, User
 from inference.feedback_service.identity import IdIndex
-from inference.feedback_service.keeper import Keeper
 from inference.feedback_service.listing import Listing, correction_view
 from inference.feedback_service.measures import Measures
 from inference.feedback_service.notifier import Wake
@@ -63,13 +63,13 @@ def create_app(
 ) -> FastAPI:
     """Return the service on these collaborators; its relay runs while the application does."""
     ids, book, ledger = IdIndex(store), CorrectionBook(store), Ledger(store)
-    keeper = Keeper(store, journal, Placing(store, ids, now), longest_pause_s=settings.longest_pause_s)
-    desk = Desk(store, keeper, ids, book, now)
+    writer = DurableWriter(store, journal, CorrectionReplay(store, ids, now), max_pause_s=settings.longest_pause_s)
+    desk = Desk(store, writer, ids, book, now)
     wake = Wake(settings.trigger_url, settings.internal_token.get_secret_value())
-    keeper.on_drained = wake
-    measures = _measures(keeper, journal, book)
+    writer.on_replayed = wake
+    measures = _measures(writer, journal, book)
     app = FastAPI(
-        title="Feedback service", lifespan=partial(_lifespan, keeper, wake), openapi_url=None, redirect_slashes=False
+        title="Feedback service", lifespan=partial(_lifespan, writer, wake), openapi_url=None, redirect_slashes=False
     )
     app.add_middleware(
         Guard,
@@ -82,7 +82,7 @@ def create_app(
     _add_reviews(app, desk, Listing(book), wake)
     _add_asking(app, ledger, book, wake, now)
     _add_runs(app, ledger, book, (retrain or RetrainSettings()).min_corrections)
-    _add_health(app, keeper, measures)
+    _add_health(app, writer, measures)
     return app
 
 
@@ -158,27 +158,29 @@ def _add_runs(app: FastAPI, ledger: Ledger, book: CorrectionBook, needed: int) -
         return found
 
 
-def _add_health(app: FastAPI, keeper: Keeper, measures: Measures) -> None:
+def _add_health(app: FastAPI, writer: DurableWriter, measures: Measures) -> None:
     @app.get("/healthz")
     def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
     @app.get("/readyz")
     def readyz() -> dict[str, str | int]:
-        keeper.check()
-        return {"status": "ok", "store": "away" if keeper.is_away else "ok", "waiting": keeper.waiting}
+        writer.check_accepts()
+        return {"status": "ok", "store": "away" if writer.store_unavailable else "ok", "waiting": writer.pending_count}
 
     @app.get("/metrics")
     def metrics() -> Response:
         return Response(measures.text(), media_type="text/plain; version=0.0.4")
 
 
-def _measures(keeper: Keeper, journal: Journal | None, book: CorrectionBook) -> Measures:
+def _measures(writer: DurableWriter, journal: Journal | None, book: CorrectionBook) -> Measures:
     measures = Measures()
-    measures.watch("feedback_store_away", "1 while the store does not answer.", lambda: keeper.is_away)
-    measures.watch("feedback_journal_waiting", "Records only the journal has.", lambda: keeper.waiting)
-    measures.watch("feedback_journal_drained", "Records brought from the journal to the store.", lambda: keeper.drained)
-    measures.watch("feedback_journal_damages", "Damaged places found in the journal.", lambda: len(keeper.damages))
+    measures.watch("feedback_store_away", "1 while the store does not answer.", lambda: writer.store_unavailable)
+    measures.watch("feedback_journal_waiting", "Records only the journal has.", lambda: writer.pending_count)
+    measures.watch(
+        "feedback_journal_drained", "Records brought from the journal to the store.", lambda: writer.replayed
+    )
+    measures.watch("feedback_journal_damages", "Damaged places found in the journal.", lambda: len(writer.damages))
     measures.watch("feedback_corrections_damaged", "Damaged objects found in the store.", lambda: len(book.damaged))
     if journal is not None:
         measures.watch("feedback_journal_bytes", "Bytes the journal takes on disk.", lambda: journal.size)
@@ -197,15 +199,15 @@ def _acknowledged(handed: Handed) -> FeedbackReceipt:
 
 
 @asynccontextmanager
-async def _lifespan(keeper: Keeper, wake: Wake, _: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(writer: DurableWriter, wake: Wake, _: FastAPI) -> AsyncIterator[None]:
     to_thread.current_default_thread_limiter().total_tokens = THREADS
-    threads = [threading.Thread(target=keeper.relay, name="relay"), threading.Thread(target=wake.run, name="wake")]
+    threads = [threading.Thread(target=writer.run, name="relay"), threading.Thread(target=wake.run, name="wake")]
     for thread in threads:
         thread.start()
     try:
         yield
     finally:
-        keeper.close()
+        writer.close()
         wake.close()
         for thread in threads:
             thread.join()

@@ -1,7 +1,7 @@
 """Where corrections and reviews are handed in, without HTTP.
 
-A correction is acknowledged when `Keeper` has it. Its id follows from the user and the key of the request, so handing
-it in again finds the first; the same key for something else is a conflict.
+A correction is acknowledged when `DurableWriter` has returned. Its id follows from the user and the key of the request,
+so handing it in again finds the first; the same key for something else is a conflict.
 """
 
 import threading
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, TypeVar
 
+from inference.durability.writer import Destination, DurableWriter
 from inference.feedback_service.identity import (
     IdIndex,
     bits_of,
@@ -19,7 +20,6 @@ from inference.feedback_service.identity import (
     identity,
     request_of,
 )
-from inference.feedback_service.keeper import Keeper, Where
 from product_classifier.errors import (
     FeedbackConflict,
     InvalidInput,
@@ -62,22 +62,22 @@ class Handed:
     """What became of a correction; `where` is None when it had been given before."""
 
     correction: Correction
-    where: Where | None
+    where: Destination | None
 
 
 class Desk:
     """Takes corrections and reviews; safe for any number of threads."""
 
     def __init__(
-        self, store: ObjectStore, keeper: Keeper, ids: IdIndex, book: CorrectionBook, now: Callable[[], datetime]
+        self, store: ObjectStore, writer: DurableWriter, ids: IdIndex, book: CorrectionBook, now: Callable[[], datetime]
     ) -> None:
         self._store = store
-        self._keeper = keeper
+        self._writer = writer
         self._ids = ids
         self._book = book
         self._now = now
         self._locks = [threading.Lock() for _ in range(LOCKS)]
-        for key in keeper.waiting_keys():
+        for key in writer.pending_keys():
             self._remember(key)
 
     def correct_prediction(
@@ -104,7 +104,7 @@ class Desk:
         )
         with self._lock_of(bits_of(identifier)):
             try:
-                self._keeper.keep(Entry(review.key, review.to_json()))
+                self._writer.create(Entry(review.key, review.to_json()))
             except ObjectExists:
                 review = self._read(review_key(identifier), Review)
         self._book.add(correction)
@@ -143,7 +143,7 @@ class Desk:
                 return self._again(draft, known)
             correction = self._complete(draft, bits)
             try:
-                where = self._keeper.keep(Entry(correction.key, correction.to_json()), photos)
+                where = self._writer.create(Entry(correction.key, correction.to_json()), photos)
             except ObjectExists:
                 return self._again(draft, correction.feedback_id)
             self._ids.add(correction.feedback_id)
@@ -152,12 +152,12 @@ class Desk:
 
     def _known(self, bits: int) -> str | None:
         """Return the id of this identity if it was handed in before, as far as can be known now."""
-        if not self._keeper.is_away:
+        if not self._writer.store_unavailable:
             try:
                 self._ids.ensure(self._now())
                 return self._ids.find(bits) or self._ids.yesterdays(bits, self._now())
             except StoreUnavailable as error:
-                self._keeper.report_away(error)
+                self._writer.report_unavailable(error)
         return self._ids.find(bits)
 
     def _again(self, draft: Correction, identifier: str) -> Handed:
@@ -176,14 +176,14 @@ class Desk:
         return draft.model_copy(update=found)
 
     def _prediction(self, prediction_id: str) -> PredictionRecord | None:
-        if self._keeper.is_away:
+        if self._writer.store_unavailable:
             return None
         try:
             return read_prediction(self._store, prediction_id)
         except ObjectNotFound as error:
             raise UnknownPrediction(f"no prediction has the id {prediction_id[:60]!r}") from error
         except StoreUnavailable as error:
-            self._keeper.report_away(error)
+            self._writer.report_unavailable(error)
             return None
 
     def _find(self, identifier: str) -> Correction:
@@ -197,7 +197,7 @@ class Desk:
 
     def _read(self, key: str, kind: type[R]) -> R:
         """Read what was kept, wherever it is; a record on its way from the journal to the store is found too."""
-        data = self._keeper.find_waiting(key)
+        data = self._writer.pending(key)
         if data is not None:
             return kind.from_json(data, key)
         try:
@@ -210,7 +210,7 @@ class Desk:
 
     def _remember(self, key: str) -> None:
         """Know what an earlier process left in the journal."""
-        data = self._keeper.find_waiting(key)
+        data = self._writer.pending(key)
         if key.startswith("feedback/") and data is not None:
             with suppress(StoreUnavailable):
                 record = Review if key.endswith(".review.json") else Correction

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from inference.durability.replay import Placing
+from inference.durability.writer import DurableWriter
+from inference.feedback_service.correction_replay import CorrectionReplay
 from inference.feedback_service.identity import IdIndex
-from inference.feedback_service.keeper import Keeper
 from inference.feedback_service.service import Desk, Person, utc_now
 from product_classifier.errors import FeedbackConflict, StoreUnavailable
 from product_classifier.feedback.index import CorrectionBook
@@ -36,10 +36,12 @@ class Flickering(FakeStore):
             raise StoreUnavailable("reset by peer")
 
 
-def make_desk(store: ObjectStore, journal: Path) -> tuple[Desk, Keeper]:
+def make_desk(store: ObjectStore, journal: Path) -> tuple[Desk, DurableWriter]:
     ids, book = IdIndex(store), CorrectionBook(store)
-    keeper = Keeper(store, Journal(journal, max_bytes=1 << 26), Placing(store, ids, utc_now), longest_pause_s=0.3)
-    return Desk(store, keeper, ids, book, utc_now), keeper
+    writer = DurableWriter(
+        store, Journal(journal, max_bytes=1 << 26), CorrectionReplay(store, ids, utc_now), max_pause_s=0.3
+    )
+    return Desk(store, writer, ids, book, utc_now), writer
 
 
 def flood(
@@ -47,7 +49,7 @@ def flood(
 ) -> tuple[Counter[str], dict[tuple[str, str], set[str]]]:
     """Return what happened, and per key the ids that were acknowledged."""
     made = [make_desk(store, tmp_path / str(server)) for server in range(servers)]
-    relays = [threading.Thread(target=keeper.relay) for _, keeper in made]
+    relays = [threading.Thread(target=writer.run) for _, writer in made]
     counts: Counter[str] = Counter()
     acknowledged: dict[tuple[str, str], set[str]] = {}
     lock = threading.Lock()
@@ -74,11 +76,11 @@ def flood(
         thread.start()
     for thread in clients:
         thread.join()
-    for _, keeper in made:
-        while keeper.waiting:
+    for _, writer in made:
+        while writer.pending_count:
             with suppress(StoreUnavailable):
-                keeper.drain()
-        keeper.close()
+                writer.recover()
+        writer.close()
     for relay in relays:
         relay.join()
     return counts, acknowledged

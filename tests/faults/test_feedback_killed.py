@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from inference.durability.replay import Placing
+from inference.durability.writer import DurableWriter
+from inference.feedback_service.correction_replay import CorrectionReplay
 from inference.feedback_service.identity import IdIndex
-from inference.feedback_service.keeper import Keeper
 from inference.feedback_service.service import Desk, Person, utc_now
 from product_classifier.errors import StoreUnavailable
 from product_classifier.feedback.index import CorrectionBook
@@ -50,11 +50,13 @@ class Scene:
         self.store = open_store(f"file://{folder}/store", create=True)
         self.prediction = predict(self.store, f"vu {number}")
 
-    def desk(self) -> tuple[Desk, Keeper, AwayOnDemand]:
+    def desk(self) -> tuple[Desk, DurableWriter, AwayOnDemand]:
         store: Any = AwayOnDemand(open_store(f"file://{self.folder}/store"))
         ids, book = IdIndex(store), CorrectionBook(store)
-        keeper = Keeper(store, Journal(self.folder / "journal", max_bytes=1 << 20), Placing(store, ids, utc_now))
-        return Desk(store, keeper, ids, book, utc_now), keeper, store
+        writer = DurableWriter(
+            store, Journal(self.folder / "journal", max_bytes=1 << 20), CorrectionReplay(store, ids, utc_now)
+        )
+        return Desk(store, writer, ids, book, utc_now), writer, store
 
     def hand_in(self, desk: Desk, say: Say, prefix: str) -> None:
         """Correct a prediction, a product and a photo; review the first; say what was acknowledged."""
@@ -76,18 +78,18 @@ class Scene:
         self.hand_in(desk, say, "up")
 
     def with_an_outage(self, say: Say) -> None:
-        desk, keeper, store = self.desk()
+        desk, writer, store = self.desk()
         store.away = True
         self.hand_in(desk, say, "out")
         store.away = False
-        keeper.drain()
+        writer.recover()
 
     def afterwards(self, work: Callable[[Say], None]) -> list[Any]:
         """A new process drains what the killed one left, and the clients repeat what was not acknowledged."""
 
         def again(say: Say) -> None:
-            _, keeper, _ = self.desk()
-            keeper.drain()
+            _, writer, _ = self.desk()
+            writer.recover()
             work(say)
 
         return run_killed(again).said

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from inference.durability.replay import Placing
+from inference.durability.writer import DurableWriter
+from inference.feedback_service.correction_replay import CorrectionReplay
 from inference.feedback_service.identity import IdIndex
-from inference.feedback_service.keeper import Keeper
 from inference.feedback_service.service import Desk, Person
 from product_classifier.errors import FeedbackConflict, NotDurable, RetrainActive, StoreUnavailable
 from product_classifier.feedback.index import CorrectionBook
@@ -69,8 +69,8 @@ class FeedbackAndTriggers(RuleBasedStateMachine):
 
     def make_desk(self) -> Desk:
         ids, book = IdIndex(self.store), CorrectionBook(self.store)
-        keeper = Keeper(self.store, None, Placing(self.store, ids, self.clock.now))
-        return Desk(self.store, keeper, ids, book, self.clock.now)
+        writer = DurableWriter(self.store, None, CorrectionReplay(self.store, ids, self.clock.now))
+        return Desk(self.store, writer, ids, book, self.clock.now)
 
     @rule(
         target=given,

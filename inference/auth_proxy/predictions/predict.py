@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from inference.auth_proxy.metrics import Metrics
 from inference.auth_proxy.predictions.backends import Backends, Inference, RowRefused
 from inference.auth_proxy.predictions.products import Product
-from inference.durability.writer import Kept, Recorder
+from inference.durability.deadline import DeadlineWriter, RecordStatus
 from inference.http.problems import Problem, problem_of, public_message
 from product_classifier.errors import ModelUnavailable
 from product_classifier.feedback.records import (
@@ -36,13 +36,15 @@ Told = dict[int, tuple[Product, tuple[Inference, int] | Problem]]
 class Predictor:
     """Asks fusion, tells the answer in the words of the API, and keeps the record."""
 
-    def __init__(self, backends: Backends, recorder: Recorder, metrics: Metrics, *, max_in_flight: int) -> None:
+    def __init__(
+        self, backends: Backends, record_writer: DeadlineWriter, metrics: Metrics, *, max_in_flight: int
+    ) -> None:
         self._backends = backends
-        self._recorder = recorder
+        self._record_writer = record_writer
         self._metrics = metrics
         self._free = max_in_flight
 
-    async def one(self, product: Product, user: str, request_id: str) -> tuple[Answer, Kept]:
+    async def one(self, product: Product, user: str, request_id: str) -> tuple[Answer, RecordStatus]:
         """Return the answer for one product and what became of its record."""
         with self.slot():
             try:
@@ -51,9 +53,11 @@ class Predictor:
                 raise _row_problem(error, "product") from error
             answer, entries = _told(product, inference, 0, user)
             self._metrics.predicted(degraded=answer["degraded"])
-            return answer, await self._recorder.keep(entries)
+            return answer, await self._record_writer.write(entries)
 
-    async def batch(self, rows: Sequence[Product | Problem], user: str, request_id: str) -> tuple[list[Answer], Kept]:
+    async def batch(
+        self, rows: Sequence[Product | Problem], user: str, request_id: str
+    ) -> tuple[list[Answer], RecordStatus]:
         """Return an answer or a problem document per row, in their order."""
         results: dict[int, Answer | Problem] = {i: row for i, row in enumerate(rows) if isinstance(row, Problem)}
         products = {i: row for i, row in enumerate(rows) if isinstance(row, Product)}
@@ -66,7 +70,7 @@ class Predictor:
                 inference, position = told
                 results[index], kept = _told(product, inference, position, user)
                 entries += kept
-            outcome = await self._recorder.keep(entries) if entries else Kept.STORED
+            outcome = await self._record_writer.write(entries) if entries else RecordStatus.STORED
         return [_as_document(results[i], request_id) for i in range(len(rows))], outcome
 
     def refuse_when_full(self) -> None:

@@ -21,7 +21,8 @@ from inference.auth_proxy.predictions.backends import Backends
 from inference.auth_proxy.rate_limits import RateLimits
 from inference.auth_proxy.server import listen, make_server
 from inference.auth_proxy.settings import Settings
-from inference.durability.writer import Recorder
+from inference.durability.deadline import DeadlineWriter
+from inference.durability.writer import DurableWriter
 from product_classifier.store.journal import Journal
 from tests.support.fake_models import FakeFeedback, FakeModels, running, served
 from tests.support.fakes import FakeStore
@@ -42,7 +43,7 @@ class Gateway:
     feedback: FakeFeedback
     store: FakeStore
     metrics: Metrics
-    recorder: Recorder
+    record_writer: DeadlineWriter
     state: Path
 
     def token(self, name: str = "ursula") -> str:
@@ -80,8 +81,13 @@ def start(
         assert isinstance(issuer, EmbeddedIssuer)
         for name, role in PEOPLE.items():
             issuer.users.add(name, PASSWORD, role)
-        recorder = Recorder(
-            store, Journal(state / "journal", max_bytes=1 << 20), metrics, deadline_s=0.5, backlog_bytes=1 << 24
+        journal = Journal(state / "journal", max_bytes=1 << 20)
+        record_writer = DeadlineWriter(
+            DurableWriter(store, journal, max_pause_s=2.0, index_pending=False),
+            deadline_s=0.5,
+            max_backlog_bytes=1 << 24,
+            count=metrics.recorded,
+            set_backlog=metrics.records_waiting.set,
         )
         limits = RateLimits(
             products=settings.rate_limit,
@@ -90,10 +96,11 @@ def start(
         )
         services = dict.fromkeys(MODELS, models_url) | {"feedback-service": feedback_url} | dict(urls or {})
         backends = Backends(services, settings.backend_timeout_s)
-        app = create_app(Collaborators(settings, issuer, backends, recorder, limits, metrics))
+        app = create_app(Collaborators(settings, issuer, backends, record_writer, limits, metrics))
         listener = listen("127.0.0.1", 0)
         with running(make_server(app, settings), sockets=[listener]) as port:
-            yield Gateway(f"http://127.0.0.1:{port}", port, issuer, models, feedback, store, metrics, recorder, state)
+            url = f"http://127.0.0.1:{port}"
+            yield Gateway(url, port, issuer, models, feedback, store, metrics, record_writer, state)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -76,7 +76,7 @@ EARLY, LATE = 5.0, 500.0
 
 
 class Answering:
-    """Backends and recorder, of which those in `now` answer."""
+    """Backends, of which those in `now` answer, and a store that responds."""
 
     def __init__(self) -> None:
         self.now: set[str] = set()
@@ -84,7 +84,7 @@ class Answering:
     async def ready(self, model: str) -> bool:
         return model in self.now
 
-    async def reachable(self) -> bool:
+    async def store_responds(self) -> bool:
         return True
 
 
