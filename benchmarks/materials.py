@@ -112,24 +112,24 @@ def _make_release(folder: Path, parts: Path) -> None:
     from product_classifier.releases.release import ReleaseMeta, write_release  # noqa: PLC0415
     from product_classifier.taxonomy import index_of  # noqa: PLC0415
     from product_classifier.text.features import TextFeatures  # noqa: PLC0415
-    from product_classifier.text.normalization import normalise  # noqa: PLC0415
+    from product_classifier.text.normalization import normalize  # noqa: PLC0415
 
     shutil.rmtree(parts, ignore_errors=True)
     for kind in ("text", "image", "fusion"):
         (parts / kind).mkdir(parents=True)
-    made = [product for product in products(TRAINED_ON) if normalise(product.title, product.description)]
-    texts = [normalise(product.title, product.description) for product in made]
+    made = [product for product in products(TRAINED_ON) if normalize(product.title, product.description)]
+    texts = [normalize(product.title, product.description) for product in made]
     labels = np.array([index_of(product.label) for product in made], np.int64)
     text = calibrate(fit(texts[300:], labels[300:], TextFeatures(), 1.0, SEED), texts[:300], labels[:300])
     text.save(parts / "text")
-    bundle.seal(parts / "text", "text", None, self_check.make_text(text))
+    bundle.write_manifest(parts / "text", "text", None, self_check.record_text(text))
     _export_mobile_network(parts / "image" / "model.onnx")
     image = ImageModel(parts / "image" / "model.onnx", SIZE)
     image.save(parts / "image")
-    bundle.seal(parts / "image", "image", None, self_check.make_image(image))
+    bundle.write_manifest(parts / "image", "image", None, self_check.record_image(image))
     fusion = FusionModel.neutral()
     fusion.save(parts / "fusion")
-    bundle.seal(parts / "fusion", "fusion", None, self_check.make_fusion(fusion))
+    bundle.write_manifest(parts / "fusion", "fusion", None, self_check.record_fusion(fusion))
     meta = ReleaseMeta("made by the benchmark")
     write_release(folder, parts / "text", parts / "image", parts / "fusion", meta)
 

@@ -33,14 +33,14 @@ from components.split_catalogue import step as split_catalogue
 from components.train_image import step as train_image
 from components.train_text import linear
 from components.train_text import step as train_text
-from product_classifier.catalogue.splits import SIDES, text_key
+from product_classifier.catalogue.splits import SPLITS, text_key
 from product_classifier.evaluation.metrics import score, weighted_f1
-from product_classifier.evaluation.resampling import gains
+from product_classifier.evaluation.resampling import bootstrap_gains
 from product_classifier.releases.release import load_fusion
 from product_classifier.taxonomy import CODES, index_of
 from product_classifier.text.features import TextFeatures
 from product_classifier.text.model import softmax
-from product_classifier.text.normalization import normalise
+from product_classifier.text.normalization import normalize
 
 Floats = NDArray[np.floating]
 Labels = NDArray[np.int64]
@@ -146,7 +146,7 @@ def cross_validate(texts: Texts, options: argparse.Namespace) -> list[Line]:
 def read_texts(products: pd.DataFrame) -> Texts:
     """Return the products that have words and a code."""
     fields = list(zip(products["designation"], products["description"], strict=True))
-    ours = [normalise(*text) for text in fields]
+    ours = [normalize(*text) for text in fields]
     kept = [row for row, code in enumerate(products["code"]) if ours[row] and code in CODES]
     return Texts(
         [ours[row] for row in kept],
@@ -169,7 +169,7 @@ def expected_error(probabilities: Floats, draws: int = 20) -> float:
 
 def paired(ours: Floats, peer: Floats, labels: Labels) -> tuple[float, float]:
     """Return by how much our weighted F1 on these items is higher, and the standard error of that."""
-    drawn = gains(peer.argmax(axis=1), ours.argmax(axis=1), labels, len(CODES))
+    drawn = bootstrap_gains(peer.argmax(axis=1), ours.argmax(axis=1), labels, len(CODES))
     return weighted_f1(ours, labels) - weighted_f1(peer, labels), float(drawn.std())
 
 
@@ -217,7 +217,7 @@ def _folds(texts: Texts, rows: Rows, folds: int, seed: int) -> Iterator[tuple[Ro
 def _prepare(raw: Path, place: Path, share_test: float) -> None:
     prepare_catalogue.run(raw, place / "catalogue", place / "rejects", place / "report")
     rest = (1 - share_test) / 9
-    sides = [place / f"{side}.parquet" for side in SIDES]
+    sides = [place / f"{side}.parquet" for side in SPLITS]
     shares = (7 * rest, rest, share_test, rest)
     split_catalogue.run(place / "catalogue", sides[0], sides[1], sides[2], sides[3], place / "splits.json", *shares)
 

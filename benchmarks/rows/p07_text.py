@@ -15,7 +15,7 @@ from benchmarks.outcome import Check, Outcome
 from benchmarks.timing import ms_per_item
 from product_classifier.taxonomy import index_of
 from product_classifier.text.model import HashedLinear, TextModel
-from product_classifier.text.normalization import normalise
+from product_classifier.text.normalization import normalize
 
 GOAL_MS = 0.4
 TEXTS = 5000
@@ -65,7 +65,7 @@ def _one_by_one(model: HashedLinear, titles: list[str], bodies: list[str]) -> ND
 
 def _sparse(model: HashedLinear, titles: list[str], bodies: list[str]) -> NDArray[np.int64]:
     """Return labels by the textbook way: a sparse TF-IDF matrix, each view normalised, times the coefficients."""
-    texts = [normalise(title, body) for title, body in zip(titles, bodies, strict=True)]
+    texts = [normalize(title, body) for title, body in zip(titles, bodies, strict=True)]
     matrix = model.features.matrix(texts).tocsc()
     margins = np.tile(model.bias.astype(np.float64), (len(texts), 1))
     for start, end in zip(model.features.views[:-1], model.features.views[1:], strict=True):

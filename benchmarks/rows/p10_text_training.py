@@ -21,7 +21,7 @@ from components.train_text.linear import fit
 from product_classifier.evaluation.metrics import weighted_f1
 from product_classifier.taxonomy import CODES, index_of
 from product_classifier.text.features import TextFeatures
-from product_classifier.text.normalization import normalise
+from product_classifier.text.normalization import normalize
 
 LEARNT = 85_000
 HELD_OUT = 20_000
@@ -48,7 +48,7 @@ def measure(_folder: Path) -> Outcome:
     """Fit each once on all cores, on texts as short as the sample's and as long as the challenge's."""
     made = materials.products(LEARNT + HELD_OUT)
     labels = np.array([index_of(one.label) for one in made], np.int64)
-    texts = [normalise(one.title, one.description) or "x" for one in made]
+    texts = [normalize(one.title, one.description) or "x" for one in made]
     with pinned(ALL):
         own = _both(texts[:LEARNT], labels[:LEARNT])
         f1 = {name: _f1(one.predict, texts[LEARNT:], labels[LEARNT:]) for name, one in own.items()}
@@ -104,7 +104,7 @@ def _lengthened(products: Sequence[materials.Product]) -> list[str]:
         body, others = one.description, known[one.label]
         while len(body) < wanted:
             body += f" {others[random.integers(len(others))]}"
-        texts.append(normalise(one.title, body) or "x")
+        texts.append(normalize(one.title, body) or "x")
     return texts
 
 

@@ -18,10 +18,10 @@ from benchmarks.timing import ms_per_item
 from product_classifier.catalogue.sample.offers import offer
 from product_classifier.feedback.records import ProductContent
 from product_classifier.feedback.trust import Label, product_key
-from product_classifier.retraining import freeze
+from product_classifier.retraining import write_snapshot
 from product_classifier.store import open_store
 from product_classifier.text.features import TextFeatures
-from product_classifier.text.normalization import normalise
+from product_classifier.text.normalization import normalize
 
 SIZES = (1000, 10_000, 100_000)
 CORRECTED = 20
@@ -94,7 +94,7 @@ def _text_training(costs: Mapping[int, Mapping[str, Cost]]) -> Sequence[str]:
     """Return how much of training the text model is hashing, which is linear; the rest is the optimiser's passes."""
     lines = []
     for size in SIZES:
-        texts = [normalise(one.title, one.description) for one in materials.products(LEARNT * size // 10)]
+        texts = [normalize(one.title, one.description) for one in materials.products(LEARNT * size // 10)]
         hashing_ms = ms_per_item(partial(TextFeatures().matrix, texts), size)
         rest_ms = costs[size]["train_text"].cpu_s * 1000 / size - hashing_ms
         lines.append(f"train_text of {size:,}: {hashing_ms:.2f} ms per product hashing, {rest_ms:.2f} ms all else")
@@ -160,7 +160,7 @@ def _corrections(store: str, count: int) -> str:
         one = offer(SEED, number, count)
         product = ProductContent(designation=one.title or one.description or str(number), description=one.description)
         labels.append(Label(product_key(product), product, one.code, str(number), now, "approved"))
-    return freeze(open_store(store, create=True), labels)
+    return write_snapshot(open_store(store, create=True), labels)
 
 
 def _cost(step: str, options: Mapping[str, object]) -> Cost:

@@ -7,7 +7,7 @@ import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
-from product_classifier.evaluation.gate import Decision
+from product_classifier.evaluation.gate import GateDecision
 from product_classifier.evaluation.metrics import CategoryScores, Scores
 from product_classifier.taxonomy import CATEGORIES
 
@@ -35,7 +35,7 @@ class Bar:
     better: bool
 
 
-def render(decision: Decision, new: Judged, old: Judged | None, gains: NDArray[np.float64]) -> str:
+def render(decision: GateDecision, new: Judged, old: Judged | None, gains: NDArray[np.float64]) -> str:
     """Return the page."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     before = old.categories if old else [None] * len(new.categories)

@@ -15,9 +15,16 @@ from components.shared.predictions import ask
 from components.shared.published_releases import materialise
 from components.shared.rollout.rollout import open_rollout
 from product_classifier.errors import BundleRefused, CatalogueError, ObjectNotFound
-from product_classifier.evaluation.gate import Candidate, Category, Decision, Limits, Unreadable, judge
+from product_classifier.evaluation.gate import (
+    CategoryF1,
+    GateDecision,
+    GateLimits,
+    ReleaseScores,
+    UnreadableChampion,
+    decide,
+)
 from product_classifier.evaluation.metrics import per_category, score
-from product_classifier.evaluation.resampling import gains
+from product_classifier.evaluation.resampling import bootstrap_gains
 from product_classifier.releases.release import load_fusion
 from product_classifier.store import ObjectStore, open_store
 from product_classifier.taxonomy import CODES
@@ -71,7 +78,7 @@ def run(
     """
     objects = open_store(store)
     champion = open_rollout(rollout, objects).current()
-    limits = Limits(min_gain, confidence, min_items, max_drop, max_slowdown, slow_ms)
+    limits = GateLimits(min_gain, confidence, min_items, max_drop, max_slowdown, slow_ms)
     with tempfile.TemporaryDirectory() as folder:
         ground = Ground(objects, Path(folder), test)
         new = _judge(release, ground)
@@ -79,11 +86,11 @@ def run(
         try:
             old = _judge(champion, ground) if champion else None
         except (BundleRefused, ObjectNotFound) as error:
-            trouble = Unreadable(str(champion), str(error))
+            trouble = UnreadableChampion(str(champion), str(error))
         times = _times(ground, [one for one in (release, champion) if one and not (trouble and one == champion)])
     differences = _differences(old, new, resamples, seed)
     sure = float((differences > 0).mean()) if len(differences) else 0.0
-    decided = judge(_candidate(new, times), trouble or (_candidate(old, times) if old else None), sure, limits)
+    decided = decide(_candidate(new, times), trouble or (_candidate(old, times) if old else None), sure, limits)
     found = _record(decided, new, old, times) | {
         "champion": champion,
         "confidence": sure,
@@ -118,18 +125,18 @@ def _times(ground: Ground, releases: list[str]) -> dict[str, float]:
     return dict(zip(releases, serving_check.ms_per_product(models, models[0].known_products), strict=True))
 
 
-def _candidate(judged: Judged, times: dict[str, float]) -> Candidate:
-    categories = {CODES[one.index]: Category(one.f1, one.items) for one in judged.categories}
-    return Candidate(judged.release, judged.scores.weighted_f1, categories, times[judged.release])
+def _candidate(judged: Judged, times: dict[str, float]) -> ReleaseScores:
+    categories = {CODES[one.index]: CategoryF1(one.f1, one.items) for one in judged.categories}
+    return ReleaseScores(judged.release, judged.scores.weighted_f1, categories, times[judged.release])
 
 
 def _differences(old: Judged | None, new: Judged, resamples: int, seed: int) -> NDArray[np.float64]:
     if old is None:
         return np.zeros(0)
-    return gains(old.answers, new.answers, new.labels, len(CODES), resamples, seed)
+    return bootstrap_gains(old.answers, new.answers, new.labels, len(CODES), resamples, seed)
 
 
-def _record(decided: Decision, new: Judged, old: Judged | None, times: dict[str, float]) -> dict[str, object]:
+def _record(decided: GateDecision, new: Judged, old: Judged | None, times: dict[str, float]) -> dict[str, object]:
     return {
         "release": new.release,
         "promote": decided.promote,

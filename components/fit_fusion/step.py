@@ -22,5 +22,5 @@ def run(validation: Path, text: Path, image: Path, model: Path) -> float:
     fusion = fit_fusion(said.text, said.image, said.has_text, said.has_image, said.labels)
     model.mkdir(parents=True, exist_ok=True)
     fusion.save(model)
-    bundle.seal(model, "fusion", None, self_check.make_fusion(fusion))
+    bundle.write_manifest(model, "fusion", None, self_check.record_fusion(fusion))
     return weighted_f1(fusion.combine(said.text, said.image, said.has_text, said.has_image), said.labels)

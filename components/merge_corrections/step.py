@@ -13,7 +13,7 @@ from product_classifier.catalogue.splits import content_keys
 from product_classifier.errors import InvalidImage, ObjectNotFound, RunSuperseded
 from product_classifier.feedback.records import image_key
 from product_classifier.images import decoding
-from product_classifier.retraining import Ledger, SnapshotItem, read_snapshot, take_run
+from product_classifier.retraining import RunStore, SnapshotItem, acquire_run, read_snapshot
 from product_classifier.store import ObjectStore, open_store
 
 TRANSFERS = 16
@@ -35,7 +35,7 @@ def run(
         execution: Name of this execution.
     """
     objects = open_store(store) if run_id or snapshot else None
-    if objects and run_id and not take_run(Ledger(objects), run_id, execution, datetime.now(UTC)):
+    if objects and run_id and not acquire_run(RunStore(objects), run_id, execution, datetime.now(UTC)):
         raise RunSuperseded(f"run {run_id!r} is over, or another execution than {execution!r}")
     items = read_snapshot(objects, snapshot).corrections if objects and snapshot else ()
     rows, skipped = [], []

@@ -6,7 +6,13 @@ from pathlib import Path
 import pandas as pd
 
 from components.shared import progress
-from product_classifier.catalogue.products import data_revision, has_words, read_raw, refuse_too_many, rejects_frame
+from product_classifier.catalogue.products import (
+    check_reject_share,
+    data_revision,
+    has_words,
+    read_catalogue,
+    rejects_table,
+)
 
 
 def run(raw: Path, catalogue: Path, rejects: Path, report: Path, max_reject_share: float = 0.05, jobs: int = 0) -> str:
@@ -14,15 +20,15 @@ def run(raw: Path, catalogue: Path, rejects: Path, report: Path, max_reject_shar
 
     The rejects are written even if there are more of them than allowed and the step stops: they say what to mend.
     """
-    products, refused = read_raw(raw, progress=progress.on_stderr(), jobs=jobs)
+    products, refused = read_catalogue(raw, progress=progress.on_stderr(), jobs=jobs)
     for path in (catalogue, rejects, report):
         path.parent.mkdir(parents=True, exist_ok=True)
-    rejects_frame(refused).to_csv(rejects, index=False)
-    refuse_too_many(refused, len(products), max_reject_share)
+    rejects_table(refused).to_csv(rejects, index=False)
+    check_reject_share(refused, len(products), max_reject_share)
     revision = data_revision(products)
     products.to_parquet(catalogue, index=False)
     summary = {"data_revision": revision, "rejected": len(refused), **_counts(products)}
-    summary["rejected_by_field"] = rejects_frame(refused)["field"].value_counts().to_dict()
+    summary["rejected_by_field"] = rejects_table(refused)["field"].value_counts().to_dict()
     report.write_text(json.dumps(summary, indent=2, sort_keys=True) + "\n")
     return revision
 

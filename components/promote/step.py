@@ -13,8 +13,8 @@ from components.shared.rollout.smoke import Smoke
 from components.shared.rollout.switch import Switch, Switched
 from components.shared.tracking import Tracking
 from product_classifier.errors import ProductClassifierError, RunSuperseded
-from product_classifier.evaluation.gate import Limits
-from product_classifier.retraining import Ledger, Verdict, is_over, write_verdict
+from product_classifier.evaluation.gate import GateLimits
+from product_classifier.retraining import RunStore, Verdict, is_run_finished, write_verdict
 from product_classifier.store import ObjectStore, open_store
 
 
@@ -55,14 +55,14 @@ def run(
     found = json.loads(decision.read_text(encoding="utf-8"))
     ended = find(objects, release)
     if ended is None:
-        smoke = Smoke(service, Limits(**found["limits"]), smoke_deadline_s)
+        smoke = Smoke(service, GateLimits(**found["limits"]), smoke_deadline_s)
         switch = Switch(objects, open_rollout(rollout, objects), smoke)
         promotion = _promotion(found, _carry_out(found, switch, run_id))
         ended = record(objects, promotion, report.read_bytes())
     verdict.parent.mkdir(parents=True, exist_ok=True)
     verdict.write_text(ended.model_dump_json(indent=2) + "\n", encoding="utf-8")
     if run_id:
-        write_verdict(Ledger(objects), _verdict(ended, run_id))
+        write_verdict(RunStore(objects), _verdict(ended, run_id))
     if ended.promoted:
         tracking = Tracking(tracking_uri, experiment)
         tracking.crown(release)
@@ -85,7 +85,7 @@ def _carry_out(found: dict[str, Any], switch: Switch, run_id: str) -> Switched:
         return Switched(done=False, reasons=reasons)
     if trouble := _overtaken(switch.rollout, found):
         return Switched(done=False, reasons=(trouble,))
-    if run_id and is_over(Ledger(switch.store), run_id):
+    if run_id and is_run_finished(RunStore(switch.store), run_id):
         raise RunSuperseded(f"run {run_id!r} is over; {found['release']} stays out of service")
     switched = switch.put_into_service(found["release"], found["champion"])
     return Switched(switched.done, switched.reasons or reasons)

@@ -11,7 +11,7 @@ from pathlib import Path
 import components
 import product_classifier
 from product_classifier.errors import ProductClassifierError
-from product_classifier.retraining import Ledger
+from product_classifier.retraining import RunStore
 from product_classifier.store import open_store
 
 
@@ -36,8 +36,8 @@ def _sources() -> Iterator[str]:
 
 def _unexplained(store: str) -> str:
     try:
-        ledger = Ledger(open_store(store))
-        failed = (one.run_id for one in ledger.closings() if one.outcome == "failed")
-        return next((run_id for run_id in failed if ledger.failure(run_id) is None), "")
+        run_store = RunStore(open_store(store))
+        failed = (one.run_id for one in run_store.results() if one.outcome == "failed")
+        return next((run_id for run_id in failed if run_store.failure(run_id) is None), "")
     except ProductClassifierError:
         return ""  # where nothing was ever stored no run has failed

@@ -6,19 +6,19 @@ every run what follows from the same corrections.
 
 from pathlib import Path
 
-from product_classifier.store import ObjectStore, addressed, open_store
+from product_classifier.store import ObjectStore, content_addressed, open_store
 
 
 def keep(store: ObjectStore, table: Path) -> str:
     """Put a table of corrections into the store; return its hash."""
-    return addressed.keep(store, _key, table.read_bytes())
+    return content_addressed.write(store, _key, table.read_bytes())
 
 
 def bring(store: str, sha256: str, table: Path) -> Path | None:
     """Write the corrections of this hash to `table`; None where there are none."""
     if not sha256:
         return None
-    table.write_bytes(addressed.read(open_store(store), _key(sha256), sha256))
+    table.write_bytes(content_addressed.read(open_store(store), _key(sha256), sha256))
     return table
 
 

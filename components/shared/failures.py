@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 from product_classifier.errors import ProductClassifierError, RunSuperseded
-from product_classifier.retraining import Failure, Ledger, run_of, write_failure
+from product_classifier.retraining import Failure, RunStore, run_of_execution, write_failure
 from product_classifier.store import open_store
 
 LONGEST = 1000
@@ -50,13 +50,13 @@ def explained(run_id: str, store: str) -> Iterator[None]:
 def _own_run(store: str) -> str:
     """Return the run that this execution is; a store that is away cannot tell."""
     with suppress(ProductClassifierError, ValueError):
-        return run_of(Ledger(open_store(store)), execution()) or ""
+        return run_of_execution(RunStore(open_store(store)), execution()) or ""
     return ""
 
 
 def _unexplained(run_id: str, store: str) -> bool:
     try:
-        return Ledger(open_store(store)).failure(run_id) is None
+        return RunStore(open_store(store)).failure(run_id) is None
     except (ProductClassifierError, ValueError):
         return False
 
@@ -67,4 +67,4 @@ def record(step: str | None, run_id: str, store: str, reason: str) -> None:
         return
     with suppress(ProductClassifierError, ValueError):
         failure = Failure(run_id=run_id, step=step, reason=reason[:LONGEST], created=datetime.now(UTC))
-        write_failure(Ledger(open_store(store)), failure)
+        write_failure(RunStore(open_store(store)), failure)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from components.shared import progress
 from product_classifier.releases.release import load_image, load_text
 from product_classifier.taxonomy import CODES, index_of
-from product_classifier.text.normalization import normalise
+from product_classifier.text.normalization import normalize
 
 _BATCH = 256
 
@@ -30,7 +30,7 @@ class Opinions:
 def ask(split: Path, text: Path, image: Path) -> Opinions:
     """Let the two bundles classify the products of `split` that have a code, and words or a photo."""
     products = pd.read_parquet(split)
-    has_words = [bool(normalise(*row)) for row in zip(products["designation"], products["description"], strict=True)]
+    has_words = [bool(normalize(*row)) for row in zip(products["designation"], products["description"], strict=True)]
     products = products.assign(has_text=has_words, has_image=products["image_path"] != "")
     usable = products["code"].isin(CODES) & (products["has_text"] | products["has_image"])
     products = products[usable].reset_index(drop=True)

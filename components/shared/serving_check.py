@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from product_classifier.errors import BundleRefused
 from product_classifier.releases.release import load_fusion, load_image, load_text
-from product_classifier.text.normalization import normalise
+from product_classifier.text.normalization import normalize
 
 TEXTS = 3
 """How many of the texts of a self-test are asked about."""
@@ -45,7 +45,7 @@ class Models:
         """Return the probabilities `[classes]` of one product."""
         classes = len(self._fusion.codes)
         text = image = np.zeros((1, classes), np.float32)
-        has_text = bool(normalise(product.designation, product.description))
+        has_text = bool(normalize(product.designation, product.description))
         if has_text:
             text = self._text.probabilities([product.designation], [product.description])
         if product.photo is not None:

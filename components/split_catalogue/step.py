@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from product_classifier.catalogue.merging import Merged, merge
-from product_classifier.catalogue.splits import QUARANTINED, SIDES, Shares, assign, known_sides
+from product_classifier.catalogue.merging import MergeResult, merge
+from product_classifier.catalogue.splits import QUARANTINED, SPLITS, SplitShares, assign_splits, known_splits
 from product_classifier.errors import CatalogueError
 
 
@@ -30,14 +30,14 @@ def run(
     folder with splits made before, whose sides are kept whatever the order of the rows is now.
     """
     products = pd.read_parquet(catalogue)
-    shares = Shares(share_train, share_validation, share_test, share_unseen)
-    sides = assign(products, shares, _kept(keep))
-    parts = {side: products[sides == side].reset_index(drop=True) for side in SIDES}
+    shares = SplitShares(share_train, share_validation, share_test, share_unseen)
+    sides = assign_splits(products, shares, _kept(keep))
+    parts = {side: products[sides == side].reset_index(drop=True) for side in SPLITS}
     if parts["train"].empty:
         raise CatalogueError(f"{len(products)} products leave nothing to learn from: more data is needed")
     merged = _merged(parts, corrections)
     parts["train"] = merged.train
-    for side, path in zip(SIDES, (train, validation, test, unseen), strict=True):
+    for side, path in zip(SPLITS, (train, validation, test, unseen), strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         parts[side].to_parquet(path, index=False)
     quarantined = products[sides == QUARANTINED]
@@ -48,19 +48,19 @@ def run(
     return len(parts["train"])
 
 
-def _merged(parts: dict[str, pd.DataFrame], corrections: Path | None) -> Merged:
+def _merged(parts: dict[str, pd.DataFrame], corrections: Path | None) -> MergeResult:
     if corrections is None:
-        return Merged(parts["train"], ())
-    return merge(parts["train"], pd.read_parquet(corrections), known_sides(parts))
+        return MergeResult(parts["train"], ())
+    return merge(parts["train"], pd.read_parquet(corrections), known_splits(parts))
 
 
 def _kept(folder: Path | None) -> dict[str, str]:
     if folder is None:
         return {}
-    missing = [side for side in SIDES if not (folder / f"{side}.parquet").is_file()]
+    missing = [side for side in SPLITS if not (folder / f"{side}.parquet").is_file()]
     if missing:
         raise CatalogueError(f"{str(folder)!r} has no {missing[0]}.parquet whose sides could be kept")
-    return known_sides({side: pd.read_parquet(folder / f"{side}.parquet") for side in SIDES})
+    return known_splits({side: pd.read_parquet(folder / f"{side}.parquet") for side in SPLITS})
 
 
 def _counts(part: pd.DataFrame) -> dict[str, object]:

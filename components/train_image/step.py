@@ -7,7 +7,7 @@ from pathlib import Path
 from product_classifier.bundles import bundle
 from product_classifier.errors import CatalogueError
 from product_classifier.evaluation.metrics import weighted_f1
-from product_classifier.fusion.calibration import fit_scale
+from product_classifier.fusion.calibration import fit_logit_scale
 from product_classifier.images.model import ImageModel
 from product_classifier.releases import self_check
 
@@ -51,13 +51,13 @@ def run(
             raise CatalogueError(f"{len(photos)} products to learn from have a photo: at least two are needed")
         network = networks.pretrained_network(encoder) if encoder else networks.small_network()
         learn(network, photos, epochs, budget_s, learning_rate, seed)
-        network.scale = fit_scale(logits_of(network, held_out), held_out.labels)
+        network.scale = fit_logit_scale(logits_of(network, held_out), held_out.labels)
         model.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as folder:
             networks.export(network, size, Path(folder) / "model.onnx")
             ImageModel(Path(folder) / "model.onnx", size).save(model)
         learnt = ImageModel.load(model)
-        bundle.seal(model, "image", None, self_check.make_image(learnt))
+        bundle.write_manifest(model, "image", None, self_check.record_image(learnt))
         if not len(held_out):
             return 0.0
         return weighted_f1(learnt.probabilities_from_pixels(held_out.pixels), held_out.labels)

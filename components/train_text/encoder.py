@@ -14,7 +14,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from components.shared import progress
 from product_classifier.errors import CatalogueError
-from product_classifier.fusion.calibration import fit_scale, prior_of
+from product_classifier.fusion.calibration import class_prior, fit_logit_scale
 from product_classifier.taxonomy import CODES
 from product_classifier.text.encoder import TextEncoder, open_tokenizer
 
@@ -60,9 +60,9 @@ def fit_encoder(
     ).to("cuda" if torch.cuda.is_available() else "cpu")
     _train(network, tokenizer, train, epochs, budget_s, rate, seed)
     if len(validation[0]):
-        network.scale = fit_scale(_logits(network, tokenizer, validation[0]), validation[1])
+        network.scale = fit_logit_scale(_logits(network, tokenizer, validation[0]), validation[1])
     _export(network.cpu(), tokenizer, folder / "model.onnx")
-    return TextEncoder(folder, _MAX_TOKENS, prior_of(train[1], len(CODES)))
+    return TextEncoder(folder, _MAX_TOKENS, class_prior(train[1], len(CODES)))
 
 
 def _save_tokenizer(encoder: str, folder: Path) -> Any:

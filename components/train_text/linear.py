@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix
 from sklearn.svm import LinearSVC
 
 from product_classifier.errors import CatalogueError
-from product_classifier.fusion.calibration import fit_margins, prior_of
+from product_classifier.fusion.calibration import class_prior, fit_margin_calibration
 from product_classifier.taxonomy import CODES
 from product_classifier.text.features import TextFeatures
 from product_classifier.text.model import HashedLinear
@@ -37,12 +37,12 @@ def fit(texts: Sequence[str], labels: Labels, features: TextFeatures, penalty: f
     bias = np.full(len(CODES), _UNSEEN_MARGIN, np.float32)
     for index, (weights, intercept) in zip(seen, fitted, strict=True):
         table[:, index], bias[index] = weights * idf, intercept
-    return HashedLinear(features, table, idf, bias, prior_of(labels, len(CODES)))
+    return HashedLinear(features, table, idf, bias, class_prior(labels, len(CODES)))
 
 
 def calibrate(model: HashedLinear, texts: Sequence[str], labels: Labels) -> HashedLinear:
     """Return the model with its margins moved to where held-out texts are answered with the likeliest probabilities."""
-    factor, offset = map(np.float32, fit_margins(model.margins(texts), labels))
+    factor, offset = map(np.float32, fit_margin_calibration(model.margins(texts), labels))
     return HashedLinear(model.features, model.table * factor, model.idf, model.bias * factor + offset, model.prior)
 
 

@@ -14,7 +14,7 @@ from product_classifier.releases import self_check
 from product_classifier.taxonomy import CODES, index_of
 from product_classifier.text.features import TextFeatures
 from product_classifier.text.model import TextModel
-from product_classifier.text.normalization import normalise, readable
+from product_classifier.text.normalization import normalize, strip_markup
 
 
 def run(
@@ -43,7 +43,7 @@ def run(
         learning_rate: Of an encoder, at its highest.
         seed: Of everything random.
     """
-    prepare = readable if encoder else normalise
+    prepare = strip_markup if encoder else normalize
     texts, labels = read_texts(train, prepare)
     held_out, held_labels = read_texts(validation, prepare)
     model.mkdir(parents=True, exist_ok=True)
@@ -58,13 +58,13 @@ def run(
 
         learnt = calibrate(fit(texts, labels, TextFeatures(buckets), penalty, seed), held_out, held_labels)
     learnt.save(model)
-    bundle.seal(model, "text", None, self_check.make_text(learnt))
+    bundle.write_manifest(model, "text", None, self_check.record_text(learnt))
     if not held_out:
         return 0.0
     return weighted_f1(learnt.classify(held_out), held_labels)
 
 
-def read_texts(split: Path, prepare: Callable[[str, str], str] = normalise) -> tuple[list[str], NDArray[np.int64]]:
+def read_texts(split: Path, prepare: Callable[[str, str], str] = normalize) -> tuple[list[str], NDArray[np.int64]]:
     """Return the prepared texts and label positions of the products that have words and a code."""
     products = pd.read_parquet(split, columns=["designation", "description", "code"])
     products = products[products["code"].isin(CODES)]

@@ -9,7 +9,7 @@ from pathlib import Path
 from product_classifier.errors import ObjectExists
 from product_classifier.observability import get_logger
 from product_classifier.store import ObjectStore
-from product_classifier.store.journal import Damage, Entry, Journal, read_segment
+from product_classifier.store.journal import DamagedRange, Entry, Journal, read_segment
 
 CONCURRENT_WRITES = 8
 PHOTO_PREFIX = "images/"
@@ -25,7 +25,7 @@ class JournalReplayer:
         self._place = place
         self._placed: set[str] = set()
         self.replayed = 0
-        self.damages: list[Damage] = []
+        self.damages: list[DamagedRange] = []
 
     def replay(self, on_stored: Callable[[Iterable[str]], None] = lambda _: None) -> None:
         """Store the entries of every segment; `on_stored` receives the keys of each segment that was discarded.
@@ -33,13 +33,13 @@ class JournalReplayer:
         Raises:
             StoreUnavailable: If an entry cannot be stored. Its segment stays and is replayed by the next call.
         """
-        for segment in self._journal.sealed():
+        for segment in self._journal.rotate():
             on_stored(self._replay_segment(segment))
 
     def _replay_segment(self, segment: Path) -> list[str]:
         found = list(read_segment(segment))
         entries = [entry for entry in found if isinstance(entry, Entry)]
-        damages = [damage for damage in found if isinstance(damage, Damage)]
+        damages = [damage for damage in found if isinstance(damage, DamagedRange)]
         self._place_all(entries)
         for damage in damages:
             log.error("journal_damaged", segment=damage.segment, offset=damage.offset, kind=damage.kind)

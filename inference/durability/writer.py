@@ -15,7 +15,7 @@ from inference.durability.replay import JournalReplayer, write_once
 from product_classifier.errors import NotDurable, ObjectExists, StoreError, StoreUnavailable
 from product_classifier.observability import get_logger
 from product_classifier.store import ObjectStore
-from product_classifier.store.journal import Damage, Entry, Journal, read_segment
+from product_classifier.store.journal import DamagedRange, Entry, Journal, read_segment
 
 Destination = Literal["store", "journal"]
 FIRST_PAUSE_S = 0.25
@@ -61,7 +61,7 @@ class DurableWriter:
         )
         self.on_replayed: Callable[[], None] = lambda: None
         if journal is not None and index_pending:
-            for segment in journal.sealed():
+            for segment in journal.rotate():
                 self._pending |= {found.key: found.data for found in read_segment(segment) if isinstance(found, Entry)}
 
     @property
@@ -75,7 +75,7 @@ class DurableWriter:
         return self._replayer.replayed if self._replayer else 0
 
     @property
-    def damages(self) -> Sequence[Damage]:
+    def damages(self) -> Sequence[DamagedRange]:
         """Damaged places found in replayed segments."""
         return self._replayer.damages if self._replayer else ()
 

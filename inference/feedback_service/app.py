@@ -41,9 +41,9 @@ from inference.feedback_service.service import Desk, Handed, utc_now
 from inference.feedback_service.settings import Settings
 from inference.http.problems import Problem
 from product_classifier.errors import UnknownCategory
-from product_classifier.feedback.index import CorrectionBook
+from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import ProductContent
-from product_classifier.retraining import Ledger, RunView, request_run, run_views
+from product_classifier.retraining import RunStore, RunView, list_runs, request_run
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.store import ObjectStore
 from product_classifier.store.journal import Journal
@@ -62,7 +62,7 @@ def create_app(
     now: Callable[[], datetime] = utc_now,
 ) -> FastAPI:
     """Return the service on these collaborators; its relay runs while the application does."""
-    ids, book, ledger = IdIndex(store), CorrectionBook(store), Ledger(store)
+    ids, book, run_store = IdIndex(store), FeedbackIndex(store), RunStore(store)
     writer = DurableWriter(store, journal, CorrectionReplay(store, ids, now), max_pause_s=settings.longest_pause_s)
     desk = Desk(store, writer, ids, book, now)
     wake = Wake(settings.trigger_url, settings.internal_token.get_secret_value())
@@ -80,8 +80,8 @@ def create_app(
     add_problem_handlers(app)
     _add_feedback(app, desk, measures, wake)
     _add_reviews(app, desk, Listing(book), wake)
-    _add_asking(app, ledger, book, wake, now)
-    _add_runs(app, ledger, book, (retrain or RetrainSettings()).min_corrections)
+    _add_asking(app, run_store, book, wake, now)
+    _add_runs(app, run_store, book, (retrain or RetrainSettings()).min_corrections)
     _add_health(app, writer, measures)
     return app
 
@@ -132,27 +132,29 @@ def _add_reviews(app: FastAPI, desk: Desk, listing: Listing, wake: Wake) -> None
         return correction_view(correction, review.decision, review)
 
 
-def _add_asking(app: FastAPI, ledger: Ledger, book: CorrectionBook, wake: Wake, now: Callable[[], datetime]) -> None:
+def _add_asking(
+    app: FastAPI, run_store: RunStore, book: FeedbackIndex, wake: Wake, now: Callable[[], datetime]
+) -> None:
     @app.post("/retrain", status_code=202)
     def ask(person: Admin, response: Response) -> RunReceipt:
         book.refresh()
-        claim = request_run(ledger, book.labels(), person.name, now())
+        claim = request_run(run_store, book.labels(), person.name, now())
         wake()
         url = f"/retrain/{claim.run_id}"
         response.headers["Location"] = url
         return RunReceipt(run_id=claim.run_id, status_url=url)
 
 
-def _add_runs(app: FastAPI, ledger: Ledger, book: CorrectionBook, needed: int) -> None:
+def _add_runs(app: FastAPI, run_store: RunStore, book: FeedbackIndex, needed: int) -> None:
     @app.get("/retrain")
     def runs(_: Admin) -> RunPage:
         book.refresh()
-        beyond = len(ledger.beyond(book.labels()))
-        return RunPage(runs=run_views(ledger), progress=RetrainProgress(corrections=beyond, needed=needed))
+        beyond = len(run_store.new_labels(book.labels()))
+        return RunPage(runs=list_runs(run_store), progress=RetrainProgress(corrections=beyond, needed=needed))
 
     @app.get("/retrain/{run_id}")
     def run(run_id: str, _: Admin) -> RunView:
-        found = next((view for view in run_views(ledger) if view.run_id == run_id), None)
+        found = next((view for view in list_runs(run_store) if view.run_id == run_id), None)
         if found is None:
             raise Problem(404, f"no run has the id {run_id[:60]!r}", kind="unknown-run")
         return found
@@ -173,7 +175,7 @@ def _add_health(app: FastAPI, writer: DurableWriter, measures: Measures) -> None
         return Response(measures.text(), media_type="text/plain; version=0.0.4")
 
 
-def _measures(writer: DurableWriter, journal: Journal | None, book: CorrectionBook) -> Measures:
+def _measures(writer: DurableWriter, journal: Journal | None, book: FeedbackIndex) -> Measures:
     measures = Measures()
     measures.watch("feedback_store_away", "1 while the store does not answer.", lambda: writer.store_unavailable)
     measures.watch("feedback_journal_waiting", "Records only the journal has.", lambda: writer.pending_count)

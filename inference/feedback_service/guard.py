@@ -13,7 +13,7 @@ from inference.http.bodies import read_body
 from inference.http.problems import Problem, problem_of, send_problem
 from product_classifier.errors import ProductClassifierError
 from product_classifier.feedback.records import Role
-from product_classifier.observability import request_id, use_request_id
+from product_classifier.observability import request_id, set_request_id
 
 RANKS: dict[Role, int] = {role: rank for rank, role in enumerate(get_args(Role))}
 MAX_NAME = 200
@@ -35,7 +35,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = {name.lower(): value for name, value in scope["headers"]}
-        use_request_id(headers.get(b"x-request-id", b"").decode("latin-1"))
+        set_request_id(headers.get(b"x-request-id", b"").decode("latin-1"))
         began, status = perf_counter(), 500
 
         async def answer(message: Message) -> None:

@@ -5,7 +5,7 @@ from time import monotonic
 
 from inference.feedback_api import CorrectionPage, CorrectionView, ListParameters
 from product_classifier.errors import StoreUnavailable, UnknownFeedback
-from product_classifier.feedback.index import CorrectionBook
+from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import Correction, Review
 from product_classifier.feedback.trust import State
 from product_classifier.taxonomy import CHALLENGE
@@ -16,7 +16,7 @@ FRESH_S = 2.0
 class Listing:
     """Reads what other servers wrote at most every `FRESH_S`; while the store is away it shows what is known."""
 
-    def __init__(self, book: CorrectionBook) -> None:
+    def __init__(self, book: FeedbackIndex) -> None:
         self._book = book
         self._lock = threading.Lock()
         self._refreshed = -FRESH_S

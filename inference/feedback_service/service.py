@@ -30,7 +30,7 @@ from product_classifier.errors import (
     UnknownFeedback,
     UnknownPrediction,
 )
-from product_classifier.feedback.index import CorrectionBook, read_prediction
+from product_classifier.feedback.index import FeedbackIndex, read_prediction
 from product_classifier.feedback.records import (
     Correction,
     PredictionRecord,
@@ -69,7 +69,7 @@ class Desk:
     """Takes corrections and reviews; safe for any number of threads."""
 
     def __init__(
-        self, store: ObjectStore, writer: DurableWriter, ids: IdIndex, book: CorrectionBook, now: Callable[[], datetime]
+        self, store: ObjectStore, writer: DurableWriter, ids: IdIndex, book: FeedbackIndex, now: Callable[[], datetime]
     ) -> None:
         self._store = store
         self._writer = writer

@@ -15,7 +15,7 @@ from inference.http.problems import detail_of, status_of
 from inference.model_server.model import Hosted, Turn
 from inference.oip import grpc_codec
 from inference.oip.types import Answer, Request
-from product_classifier.observability import get_logger, use_request_id
+from product_classifier.observability import get_logger, set_request_id
 
 P = ParamSpec("P")
 log = get_logger()
@@ -27,7 +27,7 @@ def _told(call: Callable[Concatenate["Servicer", Any, Any, P], Awaitable[Any]]) 
     @wraps(call)
     async def guarded(self: "Servicer", message: Any, context: Any, *args: P.args, **kwargs: P.kwargs) -> Any:
         given = dict(context.invocation_metadata() or ()).get("x-request-id")
-        request_id = use_request_id(given if isinstance(given, str) else None)
+        request_id = set_request_id(given if isinstance(given, str) else None)
         try:
             return await call(self, message, context, *args, **kwargs)
         except grpc.aio.AbortError:

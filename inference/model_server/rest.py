@@ -19,7 +19,7 @@ from inference.http.problems import UnknownModel, UnsupportedBody, oip_error, pu
 from inference.model_server.model import Hosted, ProductModel, Turn
 from inference.oip import rest_codec
 from inference.oip.types import Answer, Request
-from product_classifier.observability import get_logger, use_request_id
+from product_classifier.observability import get_logger, set_request_id
 
 V1_PREDICT = re.compile(r"/v1/models/([^/:]+):predict")
 V2_INFER = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
@@ -48,7 +48,7 @@ class Door:
             await self._sdk(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        request_id = use_request_id(headers.get(b"x-request-id", b"").decode("latin-1"))
+        request_id = set_request_id(headers.get(b"x-request-id", b"").decode("latin-1"))
         try:
             handler = self._route(scope["method"], scope["path"])
             if handler is None:

@@ -17,7 +17,7 @@ from inference.model_server.flags import Flags
 from inference.model_server.releases import is_empty
 from inference.model_server.sockets import listen
 from product_classifier.errors import ModelUnavailable
-from product_classifier.observability import get_logger, use_request_id
+from product_classifier.observability import get_logger, set_request_id
 
 LIVE = frozenset({"/", "/v2/health/live"})
 SOON_S = 0.2
@@ -69,7 +69,7 @@ class _Nothing:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         if scope["type"] != "http":
             return
-        request_id = use_request_id(dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1"))
+        request_id = set_request_id(dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1"))
         alive = scope["path"] in LIVE
         body = orjson.dumps({"live": True} if alive else oip_error(self._error, request_id)[1])
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]

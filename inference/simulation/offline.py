@@ -13,7 +13,7 @@ from inference.simulation.unseen import Product
 from product_classifier.errors import InvalidImage
 from product_classifier.releases.release import load_fusion, load_image, load_text, open_release
 from product_classifier.taxonomy import CODES
-from product_classifier.text.normalization import normalise
+from product_classifier.text.normalization import normalize
 
 BATCH = 64
 
@@ -44,7 +44,7 @@ class Models:
         designations = [product.designation for product in products]
         descriptions = [product.description for product in products]
         text = self._text.probabilities(designations, descriptions)
-        has_text = np.array([bool(normalise(*words)) for words in zip(designations, descriptions, strict=True)])
+        has_text = np.array([bool(normalize(*words)) for words in zip(designations, descriptions, strict=True)])
         image, has_image = self._look_at([photos.get(product.photo, b"") for product in products])
         seen = has_text | has_image
         answers: list[Answer | None] = [None] * len(products)

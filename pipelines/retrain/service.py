@@ -26,11 +26,11 @@ from pipelines.retrain.launchers import LocalLauncher
 from pipelines.settings import Settings as PipelineSettings
 from product_classifier.errors import InvalidInput, ProductClassifierError
 from product_classifier.observability import configure_logging, get_logger
-from product_classifier.retraining import Ledger
-from product_classifier.retraining.events import is_about_feedback
+from product_classifier.retraining import RunStore
+from product_classifier.retraining.events import has_feedback_event
 from product_classifier.retraining.launcher import Launcher
 from product_classifier.retraining.settings import RetrainSettings
-from product_classifier.retraining.trigger import Decision, Trigger
+from product_classifier.retraining.trigger import ReconcileResult, Trigger
 from product_classifier.store import ObjectStore, open_store
 
 EVENT_BYTES = 1 << 20
@@ -79,7 +79,7 @@ class Loop:
         self._busy_poll_s = busy_poll_s
         self._wake = threading.Event()
         self._stopped = threading.Event()
-        self._last: Decision | None = None
+        self._last: ReconcileResult | None = None
         self.looked = monotonic()
         self.steps: Counter[str] = Counter()
 
@@ -144,7 +144,7 @@ def create_app(loop: Loop, trigger: Trigger, token: str) -> FastAPI:
             if len(body) > EVENT_BYTES:
                 raise HTTPException(413, f"a notification has at most {EVENT_BYTES} bytes")
         try:
-            if is_about_feedback(body):
+            if has_feedback_event(body):
                 loop.wake()
         except InvalidInput as error:
             raise HTTPException(400, str(error)) from error
@@ -159,7 +159,7 @@ def create_app(loop: Loop, trigger: Trigger, token: str) -> FastAPI:
     @app.get("/metrics")
     async def metrics() -> Response:
         lines = [f'retrain_steps_total{{step="{step}"}} {count}' for step, count in sorted(loop.steps.items())]
-        lines.append(f"retrain_corrections_damaged {len(trigger.book.damaged)}")
+        lines.append(f"retrain_corrections_damaged {len(trigger.feedback_index.damaged)}")
         return Response("\n".join([*lines, ""]), media_type="text/plain; version=0.0.4")
 
     return app
@@ -185,10 +185,10 @@ def make_launcher(settings: Settings, pipeline: PipelineSettings, store: ObjectS
 
     if not settings.package.exists():
         compile_training(settings.package)
-    ledger, common = Ledger(store), training_arguments(pipeline, pipeline.raw)
+    run_store, common = RunStore(store), training_arguments(pipeline, pipeline.raw)
 
     def owner(run_id: str) -> str | None:
-        found = ledger.owner(run_id)
+        found = run_store.owner(run_id)
         return found.execution if found else None
 
     return KfpLauncher(

@@ -54,7 +54,7 @@ def get_logger() -> FilteringBoundLogger:
     return cast(FilteringBoundLogger, structlog.get_logger())
 
 
-def use_request_id(given: str | None) -> str:
+def set_request_id(given: str | None) -> str:
     """Take the caller's request id if it is a plain short word, else make one; it holds for this task."""
     chosen = given if given and _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
     request_id.set(chosen)

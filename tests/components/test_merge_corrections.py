@@ -11,11 +11,11 @@ from components.merge_corrections import step
 from components.shared import corrections, failures
 from components.split_catalogue import step as split_catalogue
 from components.train_image.photos import read_photos
-from product_classifier.catalogue.splits import SIDES
+from product_classifier.catalogue.splits import SPLITS
 from product_classifier.errors import CatalogueError, InvalidInput, RunSuperseded
 from product_classifier.feedback.records import ProductContent, image_key
 from product_classifier.feedback.trust import Label, product_key
-from product_classifier.retraining import Ledger, freeze, request_run
+from product_classifier.retraining import RunStore, request_run, write_snapshot
 from product_classifier.store import open_store
 from tests.support.fixtures_data import jpeg
 
@@ -43,7 +43,7 @@ class Kept:
 
     def claim(self) -> tuple[str, str]:
         """Claim a run over these labels; return its id and its snapshot."""
-        claim = request_run(Ledger(self.store), tuple(self.labels), "ada", NOW)
+        claim = request_run(RunStore(self.store), tuple(self.labels), "ada", NOW)
         return claim.run_id, claim.snapshot
 
     def bring(self, **given: str) -> int:
@@ -75,7 +75,7 @@ def test_corrections_bring_their_photos_along(kept: Kept) -> None:
     kept.label("un livre ancien")
     kept.label(photo=jpeg(20))
 
-    assert 3 == kept.bring(snapshot=freeze(kept.store, kept.labels))
+    assert 3 == kept.bring(snapshot=write_snapshot(kept.store, kept.labels))
     found = pd.read_parquet(kept.corrections)
     assert {jpeg(10), jpeg(20), None} == set(found["photo"])
     assert all(product_id < 0 for product_id in found["product_id"])
@@ -97,13 +97,13 @@ def test_a_damaged_correction_is_reported_and_skipped(kept: Kept, damage: Any, r
     key = kept.label("une piscine bleue", jpeg(10))
     damage(kept, key)
 
-    assert len(kept.labels) - 1 == kept.bring(snapshot=freeze(kept.store, kept.labels))
+    assert len(kept.labels) - 1 == kept.bring(snapshot=write_snapshot(kept.store, kept.labels))
     (skipped,) = kept.report["skipped"]
     assert reason in skipped["reason"]
 
 
 def test_a_snapshot_that_was_changed_is_refused(kept: Kept) -> None:
-    snapshot = freeze(kept.store, kept.labels)
+    snapshot = write_snapshot(kept.store, kept.labels)
     kept.store.put(f"datasets/{snapshot}/manifest.json", b'{"format":1,"corrections":[]} ')
 
     with pytest.raises(InvalidInput, match="was changed"):
@@ -121,7 +121,7 @@ def test_one_execution_is_the_run_and_any_other_is_superseded(kept: Kept) -> Non
 
 def test_a_run_that_is_over_cannot_be_taken(kept: Kept) -> None:
     run_id, snapshot = kept.claim()
-    Ledger(kept.store).close(1, run_id, "failed", "stopped", NOW)
+    RunStore(kept.store).finish(1, run_id, "failed", "stopped", NOW)
 
     with pytest.raises(RunSuperseded, match=run_id):
         kept.bring(run_id=run_id, snapshot=snapshot, execution="x1")
@@ -134,9 +134,9 @@ def test_corrections_reach_the_models_and_no_other_side(kept: Kept) -> None:
     for number in range(200):
         kept.label(f"un titre parmi d'autres {number}")
     kept.label("un tout nouveau produit", jpeg(10))
-    kept.bring(snapshot=freeze(kept.store, kept.labels))
+    kept.bring(snapshot=write_snapshot(kept.store, kept.labels))
 
-    sides = {side: kept.folder / f"{side}.parquet" for side in SIDES}
+    sides = {side: kept.folder / f"{side}.parquet" for side in SPLITS}
     report = kept.folder / "splits.json"
     split_catalogue.run(kept.folder / "catalogue.parquet", **sides, report=report, corrections=kept.corrections)
     with read_photos(sides["train"], 16) as photos:
@@ -144,7 +144,7 @@ def test_corrections_reach_the_models_and_no_other_side(kept: Kept) -> None:
 
     counts = json.loads(report.read_text())["corrections"]
     frames = {side: pd.read_parquet(path) for side, path in sides.items()}
-    assert {10} == {code for side in SIDES[1:] for code in frames[side]["code"]}
+    assert {10} == {code for side in SPLITS[1:] for code in frames[side]["code"]}
     assert {40} == set(frames["train"]["code"])
     assert len(frames["validation"]) + len(frames["test"]) == counts["held_out"]
     assert len(frames["unseen"]) + 1 == counts["added"]
@@ -155,16 +155,16 @@ def test_a_run_says_why_it_failed_and_a_superseded_execution_says_nothing(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id, _ = kept.claim()
-    ledger = Ledger(kept.store)
+    run_store = RunStore(kept.store)
 
     with pytest.raises(RunSuperseded), failures.recorded("merge_corrections", kept.url, run_id):
         raise RunSuperseded("x")
-    assert ledger.failure(run_id) is None
+    assert run_store.failure(run_id) is None
     kept.bring(run_id=run_id, execution="x1")
     monkeypatch.setenv(failures.EXECUTION, "x1")
     with pytest.raises(CatalogueError), failures.recorded("prepare_catalogue", kept.url):
         raise CatalogueError("12 of 20 rows were rejected")
-    failure = ledger.failure(run_id)
+    failure = run_store.failure(run_id)
     assert failure
     assert ("prepare_catalogue", "CatalogueError: 12 of 20 rows were rejected") == (failure.step, failure.reason)
 
@@ -180,7 +180,7 @@ def test_a_step_of_an_execution_that_is_not_the_run_writes_nothing_about_it(
     with pytest.raises(CatalogueError), failures.recorded("prepare_catalogue", kept.url):
         raise CatalogueError("12 of 20 rows were rejected")
 
-    assert Ledger(kept.store).failure(run_id) is None
+    assert RunStore(kept.store).failure(run_id) is None
 
 
 @pytest.mark.parametrize("run_id", ["", "retrain-000001-0123456789ab"])
@@ -194,10 +194,10 @@ def test_the_same_corrections_have_the_same_name_and_others_another(kept: Kept) 
     kept.label("une piscine bleue", jpeg(10))
     names = []
     for _ in range(2):
-        kept.bring(snapshot=freeze(kept.store, kept.labels))
+        kept.bring(snapshot=write_snapshot(kept.store, kept.labels))
         names.append(corrections.keep(kept.store, kept.corrections))
     kept.label("un livre ancien")
-    kept.bring(snapshot=freeze(kept.store, kept.labels))
+    kept.bring(snapshot=write_snapshot(kept.store, kept.labels))
     names.append(corrections.keep(kept.store, kept.corrections))
 
     assert names[0] == names[1] != names[2]
@@ -212,7 +212,7 @@ def test_without_corrections_there_is_no_table_to_bring(kept: Kept) -> None:
 
 def test_kept_corrections_that_were_changed_are_refused_and_mended_by_the_next_run(kept: Kept) -> None:
     kept.label("un livre ancien")
-    kept.bring(snapshot=freeze(kept.store, kept.labels))
+    kept.bring(snapshot=write_snapshot(kept.store, kept.labels))
     name = corrections.keep(kept.store, kept.corrections)
     kept.store.put(f"datasets/{name}/corrections.parquet", b"PAR1")
 

@@ -14,12 +14,12 @@ from components.shared.published_releases import publish
 from components.shared.rollout.rollout import LocalRollout
 from components.train_text import step as train_text
 from product_classifier.catalogue.merging import merge
-from product_classifier.catalogue.splits import known_sides
-from product_classifier.feedback.index import CorrectionBook
+from product_classifier.catalogue.splits import known_splits
+from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import Correction, ProductContent, Review, new_id
 from product_classifier.feedback.trust import Label
 from product_classifier.releases.release import ReleaseMeta, open_release, write_release
-from product_classifier.retraining import freeze
+from product_classifier.retraining import write_snapshot
 from product_classifier.store import ObjectStore, open_store
 from product_classifier.taxonomy import CODES
 from tests.support.fakes import FakeStore
@@ -50,7 +50,7 @@ def review(store: ObjectStore, correction: Correction, decision: str) -> None:
 
 
 def believed(store: ObjectStore) -> tuple[Label, ...]:
-    book = CorrectionBook(store)
+    book = FeedbackIndex(store)
     book.refresh()
     assert {} == book.damaged
     return book.labels()
@@ -130,9 +130,9 @@ def test_two_users_who_collude_are_believed_and_stopped_by_the_gate(
         tmp_path / "corrections.parquet",
         tmp_path / "report.json",
         store=f"file://{tmp_path}/store",
-        snapshot=freeze(store, labels),
+        snapshot=write_snapshot(store, labels),
     )
-    merged = merge(train, pd.read_parquet(tmp_path / "corrections.parquet"), known_sides({"train": train}))
+    merged = merge(train, pd.read_parquet(tmp_path / "corrections.parquet"), known_splits({"train": train}))
     merged.train.to_parquet(tmp_path / "train.parquet")
     text, fusion = tmp_path / "text", tmp_path / "fusion"
     train_text.run(tmp_path / "train.parquet", splits_dir / "validation.parquet", text, buckets=2**13)

@@ -27,10 +27,10 @@ from product_classifier.errors import (
     RolloutFailed,
     RunSuperseded,
 )
-from product_classifier.evaluation.gate import Limits
+from product_classifier.evaluation.gate import GateLimits
 from product_classifier.releases import self_check
 from product_classifier.releases.release import Release, open_release
-from product_classifier.retraining import Ledger, request_run
+from product_classifier.retraining import RunStore, request_run
 from tests.support.model_servers import served
 from tests.support.promotions import FakeTracking, Stage, slow_release
 from tests.support.tiny_release import make_release
@@ -64,7 +64,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 def switch(stage: Stage, **limits: Any) -> Switch:
-    return Switch(stage.store, stage.rollout, Smoke(stage.service, Limits(**limits), deadline_s=20))
+    return Switch(stage.store, stage.rollout, Smoke(stage.service, GateLimits(**limits), deadline_s=20))
 
 
 def answering(stage: Stage) -> str:
@@ -126,21 +126,21 @@ def test_a_promotion_stands_where_old_releases_cannot_be_deleted(
 
 
 def test_a_run_gets_its_verdict_with_reasons_and_scores(stage: Stage) -> None:
-    ledger, release = Ledger(stage.store), stage.publish(1)
-    run_id = request_run(ledger, (), "ada", datetime.now(UTC)).run_id
+    run_store, release = RunStore(stage.store), stage.publish(1)
+    run_id = request_run(run_store, (), "ada", datetime.now(UTC)).run_id
 
     stage.promote(release, None, run_id=run_id)
 
-    verdict = ledger.verdict(run_id)
+    verdict = run_store.verdict(run_id)
     assert verdict
     assert (True, release, ("better",)) == (verdict.promoted, verdict.release, verdict.reasons)
     assert 0.8 == verdict.metrics["after"]["weighted_f1"]
 
 
 def test_a_run_that_is_over_changes_nothing_any_more(stage: Stage) -> None:
-    ledger, release = Ledger(stage.store), stage.publish(1)
-    run_id = request_run(ledger, (), "ada", datetime.now(UTC)).run_id
-    ledger.close(1, run_id, "failed", "killed", datetime.now(UTC))
+    run_store, release = RunStore(stage.store), stage.publish(1)
+    run_id = request_run(run_store, (), "ada", datetime.now(UTC)).run_id
+    run_store.finish(1, run_id, "failed", "killed", datetime.now(UTC))
 
     with pytest.raises(RunSuperseded):
         stage.promote(release, None, run_id=run_id)
@@ -239,7 +239,7 @@ def unsound(folder: Path, seed: int) -> Release:
     model, good = text_model(seed), text_model(seed)
     model.bias[:] = np.nan
     model.save(made.path / "text")
-    bundle.seal(made.path / "text", "text", None, self_check.make_text(good), release=made.id)
+    bundle.write_manifest(made.path / "text", "text", None, self_check.record_text(good), release=made.id)
     values = json.loads((made.path / "release.json").read_text())
     for path in (made.path / "text").iterdir():
         entry = bundle.file_entry(path)

@@ -5,20 +5,20 @@ import pandas as pd
 import pytest
 
 from components.split_catalogue import step
-from product_classifier.catalogue.splits import SIDES
+from product_classifier.catalogue.splits import SPLITS
 from product_classifier.errors import CatalogueError
 
 
 def _run(frame: pd.DataFrame, folder: Path, keep: Path | None = None) -> Path:
     folder.mkdir()
     frame.to_parquet(folder / "catalogue.parquet")
-    sides = {side: folder / f"{side}.parquet" for side in SIDES}
+    sides = {side: folder / f"{side}.parquet" for side in SPLITS}
     step.run(folder / "catalogue.parquet", **sides, report=folder / "report.json", keep=keep)
     return folder
 
 
 def _sides(folder: Path) -> dict[int, str]:
-    return {product: side for side in SIDES for product in pd.read_parquet(folder / f"{side}.parquet")["product_id"]}
+    return {product: side for side in SPLITS for product in pd.read_parquet(folder / f"{side}.parquet")["product_id"]}
 
 
 def _catalogue(count: int) -> pd.DataFrame:
@@ -31,7 +31,7 @@ def test_every_product_is_on_one_side_and_counted(tmp_path: Path) -> None:
     folder = _run(_catalogue(200), tmp_path / "a")
 
     report = json.loads((folder / "report.json").read_text())
-    assert 200 == len(_sides(folder)) == sum(report[side]["products"] for side in SIDES)
+    assert 200 == len(_sides(folder)) == sum(report[side]["products"] for side in SPLITS)
     assert 0 == report["quarantined"]["products"]
     assert {"10": report["train"]["products"]} == report["train"]["by_code"]
 

@@ -20,7 +20,7 @@ from product_classifier.errors import BundleRefused
 from product_classifier.releases.release import load_text
 from product_classifier.text.encoder import TextEncoder
 from product_classifier.text.model import TextModel
-from product_classifier.text.normalization import readable
+from product_classifier.text.normalization import strip_markup
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_fusion_and_judgement_take_an_encoder_like_any_text_model(
     score = evaluate.run(tmp_path / "test.parquet", *bundles, tmp_path / "metrics.json", tmp_path / "report.html")
 
     found = json.loads((tmp_path / "metrics.json").read_text())
-    words = [bool(readable(*row)) for row in zip(products["designation"], products["description"], strict=True)]
+    words = [bool(strip_markup(*row)) for row in zip(products["designation"], products["description"], strict=True)]
     assert (sum(words), score) == (found["text"]["items"], found["fusion"]["weighted_f1"])
     assert found["text"]["weighted_f1"] > 0.3
 
@@ -146,7 +146,7 @@ def test_a_wrong_encoder_is_refused(
     values = json.loads((target / name).read_text())
     change(values)
     (target / name).write_text(json.dumps(values))
-    bundle.seal(target, "text", None, info.self_test)
+    bundle.write_manifest(target, "text", None, info.self_test)
 
     with pytest.raises(BundleRefused, match=reason):
         load_text(target)

@@ -18,7 +18,7 @@ from pipelines.kubeflow.submit import submit
 from product_classifier.catalogue.sample import make_sample
 from product_classifier.feedback.records import ProductContent
 from product_classifier.feedback.trust import Label, product_key
-from product_classifier.retraining import Ledger, freeze, request_run, take_run
+from product_classifier.retraining import RunStore, acquire_run, request_run, write_snapshot
 from product_classifier.store import ObjectStore
 from tests.e2e import cluster
 from tests.e2e.cluster import STORE, Product, until
@@ -131,7 +131,7 @@ def test_the_same_data_and_corrections_are_computed_once_and_judged_each_time(ru
 def test_other_corrections_are_learnt_and_other_raw_files_are_read(runs: Runs) -> None:
     subject = ProductContent(designation=f"un produit corrige {uuid.uuid4().hex[:8]}")
     label = Label(product_key(subject), subject, 40, "f0", datetime.now(UTC), "trusted")
-    corrected = runs.until_known(runs.start(snapshot=freeze(runs.store, [label])), "split-catalogue")
+    corrected = runs.until_known(runs.start(snapshot=write_snapshot(runs.store, [label])), "split-catalogue")
     runs.store.put(f"{runs.raw}/readme.txt", b"another file")
     changed = runs.until_known(runs.start(), "prepare-catalogue")
 
@@ -143,13 +143,13 @@ def test_a_step_that_fails_finds_the_run_it_belongs_to(client: Any, runs: Runs, 
     """In a bucket of its own, so that no trigger follows the run."""
     bucket = f"end-to-end-{uuid.uuid4().hex[:8]}"
     with cluster.bucket(bucket) as store:
-        ledger = Ledger(store)
-        run_id = request_run(ledger, (), "ada", datetime.now(UTC)).run_id
+        run_store = RunStore(store)
+        run_id = request_run(run_store, (), "ada", datetime.now(UTC)).run_id
         store.put("raw/notes.txt", b"no table of products")
         run = runs.start(store=f"s3://{bucket}", raw=f"s3://{bucket}/raw", run_id=run_id)
-        failure = until(lambda: Ledger(store).failure(run_id), 240, "a reason")
+        failure = until(lambda: RunStore(store).failure(run_id), 240, "a reason")
         client.terminate_run(run)
 
-        assert ("prepare_catalogue", run) == (failure.step, getattr(ledger.owner(run_id), "execution", None))
+        assert ("prepare_catalogue", run) == (failure.step, getattr(run_store.owner(run_id), "execution", None))
         assert "CatalogueError" in failure.reason
-        assert not take_run(ledger, run_id, "another", datetime.now(UTC))
+        assert not acquire_run(run_store, run_id, "another", datetime.now(UTC))

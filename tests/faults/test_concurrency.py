@@ -13,7 +13,7 @@ from inference.feedback_service.correction_replay import CorrectionReplay
 from inference.feedback_service.identity import IdIndex
 from inference.feedback_service.service import Desk, Person, utc_now
 from product_classifier.errors import FeedbackConflict, StoreUnavailable
-from product_classifier.feedback.index import CorrectionBook
+from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import Correction, ProductContent
 from product_classifier.store import ObjectStore
 from product_classifier.store.journal import Journal
@@ -37,7 +37,7 @@ class Flickering(FakeStore):
 
 
 def make_desk(store: ObjectStore, journal: Path) -> tuple[Desk, DurableWriter]:
-    ids, book = IdIndex(store), CorrectionBook(store)
+    ids, book = IdIndex(store), FeedbackIndex(store)
     writer = DurableWriter(
         store, Journal(journal, max_bytes=1 << 26), CorrectionReplay(store, ids, utc_now), max_pause_s=0.3
     )

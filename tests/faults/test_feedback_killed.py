@@ -14,7 +14,7 @@ from inference.feedback_service.correction_replay import CorrectionReplay
 from inference.feedback_service.identity import IdIndex
 from inference.feedback_service.service import Desk, Person, utc_now
 from product_classifier.errors import StoreUnavailable
-from product_classifier.feedback.index import CorrectionBook
+from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import Correction, ProductContent
 from product_classifier.store import ObjectStore, open_store
 from product_classifier.store.journal import Journal
@@ -52,7 +52,7 @@ class Scene:
 
     def desk(self) -> tuple[Desk, DurableWriter, AwayOnDemand]:
         store: Any = AwayOnDemand(open_store(f"file://{self.folder}/store"))
-        ids, book = IdIndex(store), CorrectionBook(store)
+        ids, book = IdIndex(store), FeedbackIndex(store)
         writer = DurableWriter(
             store, Journal(self.folder / "journal", max_bytes=1 << 20), CorrectionReplay(store, ids, utc_now)
         )

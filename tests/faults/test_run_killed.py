@@ -16,7 +16,7 @@ from kfp import compiler
 
 from pipelines.retrain.launchers import LocalLauncher
 from product_classifier.releases.release import load_text
-from product_classifier.retraining import Ledger, RunView, run_views
+from product_classifier.retraining import RunStore, RunView, list_runs
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
 from product_classifier.taxonomy import CODES
@@ -58,10 +58,10 @@ class Scene:
         return any(self.stage.root.glob(f"pipeline/*/logs/*-{step}.log"))
 
     def is_closed(self) -> bool:
-        return Ledger(self.stage.store).is_closed(1)
+        return RunStore(self.stage.store).is_finished(1)
 
     def view(self) -> RunView:
-        return next(view for view in run_views(Ledger(self.stage.store)) if view.run_id.startswith("retrain-000001"))
+        return next(view for view in list_runs(RunStore(self.stage.store)) if view.run_id.startswith("retrain-000001"))
 
     def said(self) -> str:
         return "\n".join(path.read_text() for path in self.stage.root.glob("runs/*/log"))
@@ -150,13 +150,13 @@ def test_two_admins_who_press_at_once_get_one_run(scene: Scene) -> None:
 import sys, time
 from datetime import UTC, datetime
 from product_classifier.errors import RetrainActive
-from product_classifier.retraining import Ledger, request_run
+from product_classifier.retraining import RunStore, request_run
 from product_classifier.store import open_store
 
-ledger = Ledger(open_store(sys.argv[1]))
+run_store = RunStore(open_store(sys.argv[1]))
 sys.stdout.write("ready\\n"); sys.stdout.flush(); sys.stdin.readline()
 try:
-    print("asked", request_run(ledger, (), sys.argv[2], datetime.now(UTC)).run_id)
+    print("asked", request_run(run_store, (), sys.argv[2], datetime.now(UTC)).run_id)
 except RetrainActive as error:
     print("refused", error.run_id)
 """

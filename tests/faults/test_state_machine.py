@@ -18,9 +18,9 @@ from inference.feedback_service.correction_replay import CorrectionReplay
 from inference.feedback_service.identity import IdIndex
 from inference.feedback_service.service import Desk, Person
 from product_classifier.errors import FeedbackConflict, NotDurable, RetrainActive, StoreUnavailable
-from product_classifier.feedback.index import CorrectionBook
+from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import Correction, ProductContent, Role
-from product_classifier.retraining import Ledger, read_snapshot, request_run
+from product_classifier.retraining import RunStore, read_snapshot, request_run
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
 from product_classifier.taxonomy import CODES
@@ -68,7 +68,7 @@ class FeedbackAndTriggers(RuleBasedStateMachine):
         self.reviewed: dict[str, str] = {}
 
     def make_desk(self) -> Desk:
-        ids, book = IdIndex(self.store), CorrectionBook(self.store)
+        ids, book = IdIndex(self.store), FeedbackIndex(self.store)
         writer = DurableWriter(self.store, None, CorrectionReplay(self.store, ids, self.clock.now))
         return Desk(self.store, writer, ids, book, self.clock.now)
 
@@ -136,21 +136,21 @@ class FeedbackAndTriggers(RuleBasedStateMachine):
     @rule()
     def ask(self) -> None:
         """An admin asks for a run."""
-        book, ledger = CorrectionBook(self.store), Ledger(self.store)
+        book, run_store = FeedbackIndex(self.store), RunStore(self.store)
         book.refresh()
-        latest = ledger.latest()
-        free = latest == 0 or ledger.is_closed(latest)
+        latest = run_store.latest()
+        free = latest == 0 or run_store.is_finished(latest)
         refused = None
         with suppress(StoreUnavailable):
             try:
-                request_run(ledger, book.labels(), "adam", self.clock.now())
+                request_run(run_store, book.labels(), "adam", self.clock.now())
             except RetrainActive as active:
                 refused = active.run_id
             assert (refused is None) == free
-        assert refused in {None, self.claimed(ledger, latest)}
+        assert refused in {None, self.claimed(run_store, latest)}
 
-    def claimed(self, ledger: Ledger, generation: int) -> str | None:
-        claim = ledger.claim(generation)
+    def claimed(self, run_store: RunStore, generation: int) -> str | None:
+        claim = run_store.claim(generation)
         return claim.run_id if claim else None
 
     @rule()
@@ -215,7 +215,7 @@ class FeedbackAndTriggers(RuleBasedStateMachine):
         assert all(count == 1 or self.launcher.active() for count in effective.values())
 
     def is_owner(self, execution: str, run_id: str) -> bool:
-        owner = Ledger(self.store).owner(run_id)
+        owner = RunStore(self.store).owner(run_id)
         return owner is not None and owner.execution == execution
 
     def teardown(self) -> None:
@@ -228,19 +228,19 @@ class FeedbackAndTriggers(RuleBasedStateMachine):
                 trigger.reconcile()
             self.launcher.finish()
             self.clock.pass_(90_000)
-        ledger, book = Ledger(self.store), CorrectionBook(self.store)
+        run_store, book = RunStore(self.store), FeedbackIndex(self.store)
         book.refresh()
-        assert len(ledger.beyond(book.labels())) < THRESHOLD
+        assert len(run_store.new_labels(book.labels())) < THRESHOLD
         self.every_acknowledged_correction_is_stored_once()
         self.every_claim_is_one_run()
-        self.snapshots_hold_only_what_counts(ledger)
+        self.snapshots_hold_only_what_counts(run_store)
 
-    def snapshots_hold_only_what_counts(self, ledger: Ledger) -> None:
+    def snapshots_hold_only_what_counts(self, run_store: RunStore) -> None:
         """No run ever learned from a correction that was rejected before, or two labels for one product."""
         for run in self.launcher.runs:
             items = read_snapshot(self.store, run.snapshot).corrections
             assert len({item.product_key for item in items}) == len(items)
-        assert ledger.damaged == {}
+        assert run_store.damaged == {}
 
 
 TestFeedbackAndTriggers = FeedbackAndTriggers.TestCase

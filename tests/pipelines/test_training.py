@@ -20,7 +20,7 @@ from pipelines.retrain.launchers import LocalLauncher, train_command
 from product_classifier.catalogue.sample import make_sample
 from product_classifier.feedback.records import Correction, ProductContent, new_id
 from product_classifier.releases.release import load_fusion, load_image, load_text, open_release
-from product_classifier.retraining import Ledger, run_views
+from product_classifier.retraining import RunStore, list_runs
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
 from product_classifier.store import ObjectStore, open_store
@@ -178,13 +178,13 @@ def test_corrections_lead_to_a_better_release_in_service_and_a_person_can_go_bac
 
     launcher = LocalLauncher(state / "runs", command)
     settings = RetrainSettings.model_validate({"min_corrections": 1000})
-    trigger, ledger = Trigger(store, launcher, settings), Ledger(store)
+    trigger, run_store = Trigger(store, launcher, settings), RunStore(store)
     end = time.monotonic() + 600
-    while not ledger.is_closed(1) and time.monotonic() < end:
+    while not run_store.is_finished(1) and time.monotonic() < end:
         trigger.reconcile()
         time.sleep(0.1)
 
-    (view,) = run_views(ledger)
+    (view,) = list_runs(run_store)
     log = "".join(path.read_text() for path in state.glob("runs/*/log"))
     assert ("succeeded", "threshold") == (view.state, view.cause), log
     assert view.verdict

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from components.register import step
-from product_classifier.bundles.bundle import KINDS, seal
+from product_classifier.bundles.bundle import KINDS, write_manifest
 
 
 def sealed_bundles(folder: Path, mark: str = "") -> list[Path]:
@@ -17,7 +17,7 @@ def sealed_bundles(folder: Path, mark: str = "") -> list[Path]:
     for kind in KINDS:
         (folder / kind).mkdir(parents=True)
         (folder / kind / "model.json").write_text(json.dumps({"mark": mark}))
-        seal(folder / kind, kind, None, {})
+        write_manifest(folder / kind, kind, None, {})
     return [folder / kind for kind in KINDS]
 
 

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 
 from product_classifier.errors import ObjectChanged, ObjectExists, ObjectNotFound, StoreUnavailable
-from product_classifier.store import ObjectInfo, checked_key, checked_prefix
+from product_classifier.store import ObjectInfo, validate_key, validate_prefix
 
 
 class FakeStore:
@@ -17,14 +17,14 @@ class FakeStore:
         self._lock = threading.Lock()
 
     def put(self, key: str, data: bytes, *, only_if_absent: bool = False) -> None:
-        self._answer(checked_key(key))
+        self._answer(validate_key(key))
         with self._lock:
             if only_if_absent and key in self.objects:
                 raise ObjectExists(key)
             self.objects[key] = data
 
     def replace_if(self, key: str, data: bytes, etag: str) -> ObjectInfo:
-        self._answer(checked_key(key))
+        self._answer(validate_key(key))
         with self._lock:
             if key not in self.objects:
                 raise ObjectNotFound(key)
@@ -34,7 +34,7 @@ class FakeStore:
         return _info(data)
 
     def get(self, key: str) -> bytes:
-        self._answer(checked_key(key))
+        self._answer(validate_key(key))
         try:
             return self.objects[key]
         except KeyError as error:
@@ -44,15 +44,15 @@ class FakeStore:
         return _info(self.get(key))
 
     def exists(self, key: str) -> bool:
-        self._answer(checked_key(key))
+        self._answer(validate_key(key))
         return key in self.objects
 
     def list(self, prefix: str = "") -> Iterator[str]:
-        self._answer(checked_prefix(prefix))
+        self._answer(validate_prefix(prefix))
         return iter(sorted((key for key in self.objects if key.startswith(prefix)), key=str.encode))
 
     def delete(self, key: str) -> None:
-        self._answer(checked_key(key))
+        self._answer(validate_key(key))
         self.objects.pop(key, None)
 
     def _answer(self, key: str) -> None:

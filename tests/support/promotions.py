@@ -15,7 +15,7 @@ from components.promote import step
 from components.shared.published_releases import publish
 from components.shared.rollout.rollout import LocalRollout
 from product_classifier.bundles import bundle
-from product_classifier.evaluation.gate import Limits
+from product_classifier.evaluation.gate import GateLimits
 from product_classifier.images.model import ImageModel
 from product_classifier.releases import self_check
 from product_classifier.releases.release import Release, write_release
@@ -85,7 +85,7 @@ class Stage:
             "after": {"weighted_f1": 0.8},
             "confidence": 0.9,
             "test_set": "t",
-            "limits": asdict(Limits(**limits)),
+            "limits": asdict(GateLimits(**limits)),
         }
         path.write_text(json.dumps(found))
         return path
@@ -117,5 +117,7 @@ def slow_release(folder: Path, seed: int, detour: int = 150) -> Release:
         nodes.insert(3 + number, onnx.helper.make_node("MatMul", [before, "same"], [after]))
     last.input[0] = steps[-1]
     onnx.save(model, graph)
-    bundle.seal(made.path / "image", "image", None, self_check.make_image(ImageModel.load(made.path / "image")))
+    bundle.write_manifest(
+        made.path / "image", "image", None, self_check.record_image(ImageModel.load(made.path / "image"))
+    )
     return write_release(folder / "slow", *(made.path / kind for kind in ("text", "image", "fusion")), made.meta)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from product_classifier.errors import LauncherUnavailable, LaunchRefused
 from product_classifier.feedback.records import Correction, ProductContent, Role, new_id
-from product_classifier.retraining import Ledger, Verdict, take_run, write_verdict
+from product_classifier.retraining import RunStore, Verdict, acquire_run, write_verdict
 from product_classifier.retraining.launcher import Execution
 from product_classifier.store import ObjectStore
 from product_classifier.taxonomy import CODES
@@ -60,7 +60,7 @@ class FakeLauncher:
     def find(self, run_id: str) -> Execution | None:
         self._answer()
         named = [run for run in self.runs if run.run_id == run_id]
-        owner = Ledger(self.store).owner(run_id)
+        owner = RunStore(self.store).owner(run_id)
         if owner is not None:
             named = [run for run in named if run.execution == owner.execution]
         active = [run for run in named if run.state is Execution.ACTIVE]
@@ -84,7 +84,7 @@ class FakeLauncher:
     def begin(self) -> None:
         """Let every execution do its first step."""
         for run in self.active():
-            if not take_run(Ledger(self.store), run.run_id, run.execution, self.clock.now()):
+            if not acquire_run(RunStore(self.store), run.run_id, run.execution, self.clock.now()):
                 run.superseded, run.state = True, Execution.SUCCEEDED
 
     def finish(self, *, promoted: bool = True, killed: bool = False) -> None:
@@ -95,7 +95,7 @@ class FakeLauncher:
                 run.state = Execution.FAILED
                 continue
             verdict = Verdict(run_id=run.run_id, promoted=promoted, reasons=("better",), created=self.clock.now())
-            write_verdict(Ledger(self.store), verdict)
+            write_verdict(RunStore(self.store), verdict)
             run.state = Execution.SUCCEEDED
 
     def active(self) -> list[FakeRun]:

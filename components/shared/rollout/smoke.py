@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from components.shared.serving_check import Models, Product
 from product_classifier.errors import ProductClassifierError
-from product_classifier.evaluation.gate import Limits, too_slow
+from product_classifier.evaluation.gate import GateLimits, exceeds_latency_limit
 
 MODEL = "fusion-transformer"
 TIMEOUT_S = 10.0
@@ -43,7 +43,7 @@ class Smoke:
     """The servers behind `service`, the base URL of the fusion."""
 
     service: str
-    limits: Limits = field(default_factory=Limits)
+    limits: GateLimits = field(default_factory=GateLimits)
     deadline_s: float = 180.0
 
     def ms_per_product(self, products: Sequence[Product]) -> float | None:
@@ -79,7 +79,7 @@ class Smoke:
                 continue
             _check_answers(replies, expected)
             rounds.append(_ms(replies))
-        if before_ms is not None and too_slow(min(rounds), before_ms, self.limits):
+        if before_ms is not None and exceeds_latency_limit(min(rounds), before_ms, self.limits):
             raise SmokeFailed(f"smoke test: an answer takes {min(rounds):.0f} ms instead of {before_ms:.0f}")
 
     def _ask(self, product: Product) -> Reply:

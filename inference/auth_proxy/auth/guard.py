@@ -20,7 +20,7 @@ from inference.auth_proxy.rate_limits import RateLimits
 from inference.http.bodies import check_content_length
 from inference.http.problems import Problem, problem_of, public_message, send_problem
 from product_classifier.errors import ProductClassifierError
-from product_classifier.observability import get_logger, use_request_id
+from product_classifier.observability import get_logger, set_request_id
 
 MAX_HEADER_BYTES = 16_384
 MAX_HEADERS = 100
@@ -98,7 +98,7 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        visit = Visit(use_request_id(_given_id(scope)), time.perf_counter())
+        visit = Visit(set_request_id(_given_id(scope)), time.perf_counter())
         scope["visit"] = visit
         reason = ""
 

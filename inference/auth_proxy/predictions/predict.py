@@ -16,7 +16,7 @@ from inference.durability.deadline import DeadlineWriter, RecordStatus
 from inference.http.problems import Problem, problem_of, public_message
 from product_classifier.errors import ModelUnavailable
 from product_classifier.feedback.records import (
-    Candidate,
+    CategoryProbability,
     Modalities,
     PredictionRecord,
     ProductContent,
@@ -175,19 +175,19 @@ def _answer(record: PredictionRecord) -> Answer:
     }
 
 
-def _labelled(candidate: Candidate) -> Answer:
+def _labelled(candidate: CategoryProbability) -> Answer:
     label = BY_CODE[candidate.code].label_fr
     return {"code": candidate.code, "label": label, "probability": candidate.probability}
 
 
-def _top(probabilities: NDArray[Any], count: int = TOP) -> list[Candidate]:
+def _top(probabilities: NDArray[Any], count: int = TOP) -> list[CategoryProbability]:
     if len(probabilities) != len(CODES):
         raise ModelUnavailable(f"the model answers {len(probabilities)} categories, not {len(CODES)}")
     order = (-probabilities).argsort(kind="stable")[:count]
-    return [Candidate(code=CODES[i], probability=min(1.0, max(0.0, float(probabilities[i])))) for i in order]
+    return [CategoryProbability(code=CODES[i], probability=min(1.0, max(0.0, float(probabilities[i])))) for i in order]
 
 
-def _best(probabilities: NDArray[Any] | None, row: int) -> Candidate | None:
+def _best(probabilities: NDArray[Any] | None, row: int) -> CategoryProbability | None:
     """Return a model's own favourite; it gives no probabilities for a product it had nothing of."""
     if probabilities is None or not probabilities[row].sum() > 0:  # also when they are NaN
         return None

@@ -52,7 +52,7 @@ class BundleInfo:
     """The release this bundle belongs to, once it does."""
 
 
-def seal(
+def write_manifest(
     folder: Path,
     kind: Kind,
     version: str | None,

@@ -20,51 +20,51 @@ FROZEN: Final = frozenset({"validation", "test"})
 COLUMNS: Final = ("product_id", "designation", "description", "image_path", "code", "line", "image_sha256", "photo")
 """Of corrections, in the order they were believed: as in a catalogue, with the photo's bytes, as it has no path."""
 
-Fate = Literal["added", "relabelled", "unchanged", "held_out"]
-FATES: Final[tuple[Fate, ...]] = ("added", "relabelled", "unchanged", "held_out")
+MergeOutcome = Literal["added", "relabelled", "unchanged", "held_out"]
+OUTCOMES: Final[tuple[MergeOutcome, ...]] = ("added", "relabelled", "unchanged", "held_out")
 
 
 @dataclass(frozen=True, slots=True)
-class Merged:
+class MergeResult:
     """The products to learn from, and what became of each correction, in their order."""
 
     train: pd.DataFrame
-    fates: tuple[Fate, ...]
+    outcomes: tuple[MergeOutcome, ...]
 
-    def counts(self) -> dict[Fate, int]:
-        return {fate: self.fates.count(fate) for fate in FATES}
+    def counts(self) -> dict[MergeOutcome, int]:
+        return {fate: self.outcomes.count(fate) for fate in OUTCOMES}
 
 
-def merge(train: pd.DataFrame, corrections: pd.DataFrame, held: Mapping[str, str]) -> Merged:
+def merge(train: pd.DataFrame, corrections: pd.DataFrame, held: Mapping[str, str]) -> MergeResult:
     """Merge corrections into `train`; `held` has the side of every content key of the whole catalogue.
 
     Two corrections of near copies are of one product, of which the later is believed.
     """
     if corrections.empty:
-        return Merged(train, ())
+        return MergeResult(train, ())
     merged = pd.concat([train.assign(photo=None), corrections[list(COLUMNS)]], ignore_index=True)
     codes = merged["code"].to_list()
     rows: dict[str, set[int]] = defaultdict(set)
     for row, keys in enumerate(_keys(train)):
         for key in keys:
             rows[key].add(row)
-    fates: list[Fate] = []
+    outcomes: list[MergeOutcome] = []
     left_out = []
     for number, keys in enumerate(_keys(corrections), start=len(train)):
         copies = set.intersection(*(rows[key] for key in keys)) if keys else set()
         if not keys or FROZEN & {held.get(key) for key in keys}:
-            fates.append("held_out")
+            outcomes.append("held_out")
         elif copies:
-            fates.append("relabelled" if any(codes[row] != codes[number] for row in copies) else "unchanged")
+            outcomes.append("relabelled" if any(codes[row] != codes[number] for row in copies) else "unchanged")
             for row in copies:
                 codes[row] = codes[number]
         else:
-            fates.append("added")
+            outcomes.append("added")
             for key in keys:
                 rows[key].add(number)
             continue
         left_out.append(number)
-    return Merged(merged.assign(code=codes).drop(index=left_out).reset_index(drop=True), tuple(fates))
+    return MergeResult(merged.assign(code=codes).drop(index=left_out).reset_index(drop=True), tuple(outcomes))
 
 
 def _keys(frame: pd.DataFrame) -> Iterator[tuple[str, ...]]:

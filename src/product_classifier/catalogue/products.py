@@ -73,7 +73,7 @@ class _Reading:
     ids_seen: dict[int, int] = field(default_factory=dict)
 
 
-def read_raw(
+def read_catalogue(
     folder: Path,
     *,
     check_photo: Callable[[bytes], object] | None = None,
@@ -100,7 +100,7 @@ def read_raw(
     return frame.astype(dtypes), sorted(reading.rejects, key=lambda reject: (reject.file, reject.line))
 
 
-def refuse_too_many(rejects: Sequence[Reject], products: int, allowed: float) -> None:
+def check_reject_share(rejects: Sequence[Reject], products: int, allowed: float) -> None:
     """Raise one clear error if a catalogue is empty or more than the allowed share of its rows was rejected."""
     rows = products + len(rejects)
     if products and len(rejects) <= allowed * rows:
@@ -123,7 +123,7 @@ def data_revision(frame: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def rejects_frame(rejects: Sequence[Reject]) -> pd.DataFrame:
+def rejects_table(rejects: Sequence[Reject]) -> pd.DataFrame:
     """Return the rejected rows as a table for people: one line each."""
     names = ["file", "line", "field", "value", "reason"]
     return pd.DataFrame([[getattr(reject, name) for name in names] for reject in rejects], columns=names)

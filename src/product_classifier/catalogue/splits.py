@@ -25,7 +25,7 @@ import pandas as pd
 
 from product_classifier.errors import CatalogueError
 
-SIDES: Final = ("train", "validation", "test", "unseen")
+SPLITS: Final = ("train", "validation", "test", "unseen")
 QUARANTINED: Final = "quarantined"
 
 _SALT: Final = "product-classifier/1/"
@@ -38,7 +38,7 @@ _LONGEST: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Shares:
+class SplitShares:
     """How large each side is, as a part of all groups."""
 
     train: float = 0.7
@@ -52,11 +52,11 @@ class Shares:
             raise CatalogueError(f"the shares of the splits must lie in 0..1 and add up to 1, not {astuple(self)!r}")
 
 
-class Sides:
+class SplitAssigner:
     """The side of every content key seen so far."""
 
-    def __init__(self, shares: Shares | None = None, known: Mapping[str, str] | None = None) -> None:
-        self._shares = shares or Shares()
+    def __init__(self, shares: SplitShares | None = None, known: Mapping[str, str] | None = None) -> None:
+        self._shares = shares or SplitShares()
         self._known = dict(known or {})
 
     def place(self, keys: Iterable[str]) -> str:
@@ -67,7 +67,7 @@ class Sides:
         taken = {self._known[key] for key in keys if key in self._known}
         if len(taken) > 1:
             return QUARANTINED
-        side = taken.pop() if taken else hashed_side(keys[0], self._shares)
+        side = taken.pop() if taken else split_of_key(keys[0], self._shares)
         self._known.update(dict.fromkeys(keys, side))
         return side
 
@@ -76,15 +76,17 @@ class Sides:
         return {self._known[key] for key in keys if key in self._known}
 
 
-def assign(frame: pd.DataFrame, shares: Shares | None = None, known: Mapping[str, str] | None = None) -> pd.Series:
+def assign_splits(
+    frame: pd.DataFrame, shares: SplitShares | None = None, known: Mapping[str, str] | None = None
+) -> pd.Series:
     """Return the side of every product of a catalogue, or `quarantined`, in the order of its rows."""
-    sides = Sides(shares, known)
+    sides = SplitAssigner(shares, known)
     columns = (frame["designation"], frame["description"], frame["image_sha256"])
     placed = [sides.place(content_keys(*product)) for product in zip(*columns, strict=True)]
     return pd.Series(placed, index=frame.index, name="side", dtype="object")
 
 
-def known_sides(frames: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+def known_splits(frames: Mapping[str, pd.DataFrame]) -> dict[str, str]:
     """Return the keys held by sides that were given before: `{"train": frame, …}` as written by the split step."""
     known: dict[str, str] = {}
     for side, frame in frames.items():
@@ -114,17 +116,17 @@ def text_key(designation: str, description: str) -> str:
     return f"text:{sha256(telling.encode()).hexdigest()}" if telling else ""
 
 
-def hashed_side(key: str, shares: Shares | None = None) -> str:
+def split_of_key(key: str, shares: SplitShares | None = None) -> str:
     """Return the side the stable hash of a key points to."""
     position = int.from_bytes(sha256((_SALT + key).encode()).digest()[:8]) / 2**64
-    for side, share in zip(SIDES, astuple(shares or Shares()), strict=True):
+    for side, share in zip(SPLITS, astuple(shares or SplitShares()), strict=True):
         if position < share:
             return side
         position -= share
-    return SIDES[0]  # what rounding leaves over
+    return SPLITS[0]  # what rounding leaves over
 
 
-# Deliberately not `text.normalise`: a better normalisation for the models must not move a product to another side.
+# Deliberately not `text.normalize`: a better normalisation for the models must not move a product to another side.
 def _words(text: str) -> list[str]:
     plain = _MARKUP.sub(" ", html.unescape(text[:_LONGEST]))
     folded = unicodedata.normalize("NFKD", plain.casefold().translate(_LIGATURES))

@@ -12,7 +12,7 @@ _BLOCK = 200
 """Resamples at a time: their weights are a matrix of so many rows and a column per item."""
 
 
-def gains(
+def bootstrap_gains(
     champion: Positions, challenger: Positions, labels: Positions, classes: int, resamples: int = 2000, seed: int = 27
 ) -> NDArray[np.float64]:
     """Return by how much the challenger's weighted F1 is higher in each resample; answers and labels are `[n]`."""

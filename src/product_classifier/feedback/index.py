@@ -1,6 +1,6 @@
 """Every correction and review in the store, read once: they never change.
 
-    book = CorrectionBook(store)
+    book = FeedbackIndex(store)
     book.refresh()
     labels = book.labels()
 
@@ -20,7 +20,7 @@ from product_classifier.feedback.records import (
     prediction_key,
     review_key,
 )
-from product_classifier.feedback.trust import Label, State, states, trustworthy
+from product_classifier.feedback.trust import Label, State, states, trusted_labels
 from product_classifier.store import ObjectStore
 
 PREFIX = "feedback/"
@@ -30,7 +30,7 @@ AT_ONCE = 8
 """Objects read at the same time, when many are new: each costs a round trip."""
 
 
-class CorrectionBook:
+class FeedbackIndex:
     """What the store holds under `feedback/`, kept in memory; safe for any number of threads."""
 
     def __init__(self, store: ObjectStore) -> None:
@@ -79,7 +79,7 @@ class CorrectionBook:
 
     def labels(self) -> tuple[Label, ...]:
         """Return what the corrections that count say, one label per product."""
-        return trustworthy(self.corrections(), self._reviews_now())
+        return trusted_labels(self.corrections(), self._reviews_now())
 
     def states(self) -> Mapping[str, State]:
         """Return the state of every correction."""

@@ -72,7 +72,7 @@ class Record(BaseModel):
             raise StoreUnavailable(f"object {key!r} is not a {cls.__name__}: {place}: {first['msg']}") from error
 
 
-class Candidate(Record):
+class CategoryProbability(Record):
     """One category with its probability."""
 
     code: Code
@@ -82,8 +82,8 @@ class Candidate(Record):
 class Modalities(Record):
     """What each model said on its own; None where it was not asked or did not answer."""
 
-    text: Candidate | None = None
-    image: Candidate | None = None
+    text: CategoryProbability | None = None
+    image: CategoryProbability | None = None
 
 
 class ProductContent(Record):
@@ -109,7 +109,7 @@ class PredictionRecord(Record):
     product: ProductContent
     code: Code
     confidence: Probability
-    top: tuple[Candidate, ...]
+    top: tuple[CategoryProbability, ...]
     modalities: Modalities
     degraded: bool
     release: Text

@@ -4,7 +4,7 @@ A correction counts when a reviewer or an admin gave it, when a reviewer approve
 the same of a product. What a reviewer rejected never counts. Of several labels for a product the newest trustworthy
 one wins; a product gives at most one label, and a user has one vote on it: the newest.
 
-    labels = trustworthy(corrections, reviews)
+    labels = trusted_labels(corrections, reviews)
 """
 
 import hashlib
@@ -58,7 +58,7 @@ def product_key(product: ProductContent) -> str:
     return hashlib.sha256(json.dumps([*words, product.image_sha256]).encode()).hexdigest()
 
 
-def trustworthy(corrections: Iterable[Correction], reviews: Mapping[str, Review]) -> tuple[Label, ...]:
+def trusted_labels(corrections: Iterable[Correction], reviews: Mapping[str, Review]) -> tuple[Label, ...]:
     """Return one label per product of which something trustworthy was said, ordered by the id of its correction."""
     labels = []
     for key, group in _by_product(corrections).items():

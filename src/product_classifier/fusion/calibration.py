@@ -1,4 +1,4 @@
-"""Make confidence believable: sharpen or soften logits until held-out labels are as likely as can be."""
+"""Make confidence believable: sharpen or softplus_logits logits until held-out labels are as likely as can be."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ _USUAL_DOUBT, _SPREAD_OF_DOUBT = np.array([0.0, -2.5]), np.array([0.5, 1.5])
 _MOST_DOUBT = 0.3
 
 
-def fit_scale(logits: Floats, labels: NDArray[np.integer], lowest: float = 0.05, highest: float = 50.0) -> float:
+def fit_logit_scale(logits: Floats, labels: NDArray[np.integer], lowest: float = 0.05, highest: float = 50.0) -> float:
     """Return the factor on `logits` `[n, classes]` that makes the held-out `labels` `[n]` likeliest; 1 without any.
 
     The loss is convex in the factor, so a golden-section search finds it.
@@ -32,8 +32,8 @@ def fit_scale(logits: Floats, labels: NDArray[np.integer], lowest: float = 0.05,
     return float(np.exp((low + high) / 2))
 
 
-def fit_margins(margins: Floats, labels: NDArray[np.integer]) -> tuple[float, float]:
-    """Return factor and offset after which `soften` makes the held-out `labels` `[n]` of `margins` likeliest.
+def fit_margin_calibration(margins: Floats, labels: NDArray[np.integer]) -> tuple[float, float]:
+    """Return factor and offset after which `softplus_logits` makes the held-out `labels` `[n]` of `margins` likeliest.
 
     Few labels are not believed entirely: both numbers are held near what real titles and descriptions want.
     """
@@ -56,11 +56,11 @@ def fit_margins(margins: Floats, labels: NDArray[np.integer]) -> tuple[float, fl
     return float(np.exp(found[0])), float(found[1])
 
 
-def fit_doubt(logits: Floats, labels: NDArray[np.integer]) -> tuple[float, float]:
+def fit_uniform_mixture(logits: Floats, labels: NDArray[np.integer]) -> tuple[float, float]:
     """Return the factor on `logits` `[n, classes]`, and the share that then goes to all classes alike.
 
-    Some labels are wrong whatever a product looks like. Without that share the factor would have to soften every answer
-    so that the few confident misses cost less. As in `fit_margins`, few labels are not believed entirely.
+    Some labels are wrong whatever a product looks like. Without that share the factor would have to flatten all answers
+    so that the few confident misses cost less. As in `fit_margin_calibration`, few labels are not believed entirely.
     """
     if not len(labels):
         return 1.0, 0.0
@@ -87,7 +87,7 @@ def log_loss(logits: Floats, labels: NDArray[np.integer]) -> float:
     return float(np.mean(np.log(np.exp(raised).sum(axis=1)) - raised[np.arange(len(labels)), labels]))
 
 
-def prior_of(labels: NDArray[np.integer], classes: int, smoothing: float = 0.5) -> NDArray[np.float32]:
+def class_prior(labels: NDArray[np.integer], classes: int, smoothing: float = 0.5) -> NDArray[np.float32]:
     """Return how frequent each class is, none of them impossible."""
     counts = np.bincount(labels, minlength=classes) + smoothing
     prior: NDArray[np.float32] = (counts / counts.sum()).astype(np.float32)

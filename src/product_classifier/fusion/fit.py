@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from product_classifier.evaluation.metrics import weighted_f1
-from product_classifier.fusion.calibration import fit_doubt, log_loss
+from product_classifier.fusion.calibration import fit_uniform_mixture, log_loss
 from product_classifier.fusion.model import Flags, Floats, FusionModel, log_probabilities
 from product_classifier.taxonomy import CODES
 
@@ -70,7 +70,7 @@ def _fit_safely(opinions: Floats, labels: Labels) -> _Weights:
 
 def _calibrated(weights: _Weights, logits: NDArray[np.float64], labels: Labels) -> _Weights:
     """Return the weights, as sharp and doubting as `logits` of theirs about `labels` ask for; the order stays."""
-    factor, doubt = fit_doubt(logits, labels)
+    factor, doubt = fit_uniform_mixture(logits, labels)
     return _Weights(weights.slopes * factor, weights.bias * factor, doubt)
 
 

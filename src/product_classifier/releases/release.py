@@ -76,7 +76,9 @@ def write_release(folder: Path, text_dir: Path, image_dir: Path, fusion_dir: Pat
     identifier = f"r-{now:%Y%m%dT%H%M%S}-{bundle.digest_of(content)[:8]}"
     for kind, info in infos.items():
         shutil.copytree(info.path, folder / kind)
-        bundle.seal(folder / kind, kind, info.version, info.self_test, created=info.created, release=identifier)
+        bundle.write_manifest(
+            folder / kind, kind, info.version, info.self_test, created=info.created, release=identifier
+        )
     files = {name: bundle.file_entry(folder / name) for name in _listing(folder)}
     values = {
         "id": identifier,

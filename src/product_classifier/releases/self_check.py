@@ -22,7 +22,7 @@ TOLERANCE = 5e-3
 """How far a probability may move between processors; a wrong model is off by far more."""
 
 
-def make_text(model: TextModel) -> dict[str, Any]:
+def record_text(model: TextModel) -> dict[str, Any]:
     """Record what a text model answers to the category names and to nothing at all."""
     designations = [category.label_fr for category in CATEGORIES[::3]] + [""]
     descriptions = [f"<p>{category.label_en} &amp; plus</p>" for category in CATEGORIES[::3]] + [""]
@@ -30,7 +30,7 @@ def make_text(model: TextModel) -> dict[str, Any]:
     return {"designation": designations, "description": descriptions, "probabilities": _round(answers)}
 
 
-def make_image(model: "ImageModel") -> dict[str, Any]:
+def record_image(model: "ImageModel") -> dict[str, Any]:
     """Record what an image model answers to a drawn PNG and a drawn JPEG."""
     import cv2  # noqa: PLC0415 - only images with photo libraries make or check photos
     import simplejpeg  # noqa: PLC0415
@@ -47,7 +47,7 @@ def make_image(model: "ImageModel") -> dict[str, Any]:
     return {"image": encoded, "probabilities": _round(answers)}
 
 
-def make_fusion(model: FusionModel) -> dict[str, Any]:
+def record_fusion(model: FusionModel) -> dict[str, Any]:
     """Record what a fusion model answers to both, text alone, image alone."""
     rng = np.random.default_rng(27)
     text, image = (rng.dirichlet(np.full(len(model.codes), 0.3), 3).astype(np.float32) for _ in range(2))

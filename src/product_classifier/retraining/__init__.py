@@ -12,38 +12,38 @@ Everything is decided from the object store, so any number of triggers may run a
 All of them are written once (`only_if_absent`), none is changed.
 """
 
-from product_classifier.retraining.ledger import Ledger
-from product_classifier.retraining.records import Cause, Claim, Closing, Failure, Owner, Verdict
+from product_classifier.retraining.run_records import Cause, Claim, Failure, Owner, RunResult, Verdict
+from product_classifier.retraining.run_store import RunStore
 from product_classifier.retraining.runs import (
     RunView,
-    is_over,
+    acquire_run,
+    is_run_finished,
+    list_runs,
     request_run,
-    run_of,
-    run_views,
-    take_run,
+    run_of_execution,
     write_failure,
     write_verdict,
 )
-from product_classifier.retraining.snapshot import Snapshot, SnapshotItem, freeze, read_snapshot
+from product_classifier.retraining.snapshot import Snapshot, SnapshotItem, read_snapshot, write_snapshot
 
 __all__ = [
     "Cause",
     "Claim",
-    "Closing",
     "Failure",
-    "Ledger",
     "Owner",
+    "RunResult",
+    "RunStore",
     "RunView",
     "Snapshot",
     "SnapshotItem",
     "Verdict",
-    "freeze",
-    "is_over",
+    "acquire_run",
+    "is_run_finished",
+    "list_runs",
     "read_snapshot",
     "request_run",
-    "run_of",
-    "run_views",
-    "take_run",
+    "run_of_execution",
     "write_failure",
+    "write_snapshot",
     "write_verdict",
 ]

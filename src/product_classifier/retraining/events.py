@@ -15,7 +15,7 @@ WATCHED = "feedback/"
 CREATED = "ObjectCreated:"
 
 
-def is_about_feedback(body: bytes) -> bool:
+def has_feedback_event(body: bytes) -> bool:
     """Tell whether a correction or review was written; `InvalidInput` when this is no notification."""
     try:
         message = orjson.loads(body)

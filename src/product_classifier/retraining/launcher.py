@@ -22,7 +22,7 @@ class Launcher(Protocol):
         """
 
     def start(self, run_id: str, snapshot: str) -> None:
-        """Start an execution; `LaunchRefused` when it can never be started.
+        """StartLease an execution; `LaunchRefused` when it can never be started.
 
         After `LauncherUnavailable` it may have been started all the same: look it up before starting again.
         """

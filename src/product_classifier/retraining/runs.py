@@ -7,17 +7,17 @@ from typing import Literal
 from product_classifier.errors import ObjectExists, RetrainActive
 from product_classifier.feedback.records import Record
 from product_classifier.feedback.trust import Label
-from product_classifier.retraining.ledger import Ledger
-from product_classifier.retraining.records import (
+from product_classifier.retraining.run_records import (
     Claim,
-    Closing,
     Failure,
     Owner,
+    RunResult,
     Verdict,
     failures_prefix,
     owner_key,
     verdict_key,
 )
+from product_classifier.retraining.run_store import RunStore
 
 RunState = Literal["waiting", "running", "succeeded", "failed"]
 
@@ -38,78 +38,78 @@ class RunView(Record):
     verdict: Verdict | None
 
 
-def request_run(ledger: Ledger, labels: tuple[Label, ...], requested_by: str, now: datetime) -> Claim:
+def request_run(run_store: RunStore, labels: tuple[Label, ...], requested_by: str, now: datetime) -> Claim:
     """Claim a run by hand, whatever threshold and cool-down say; `RetrainActive` while one is not over."""
-    latest = ledger.latest()
-    if latest and not ledger.is_closed(latest):
-        raise RetrainActive(_run_id(ledger, latest))
+    latest = run_store.latest()
+    if latest and not run_store.is_finished(latest):
+        raise RetrainActive(_run_id(run_store, latest))
     try:
-        return ledger.open_run(latest + 1, labels, cause="manual", requested_by=requested_by, now=now)
+        return run_store.claim_run(latest + 1, labels, cause="manual", requested_by=requested_by, now=now)
     except ObjectExists as error:
-        raise RetrainActive(_run_id(ledger, latest + 1)) from error
+        raise RetrainActive(_run_id(run_store, latest + 1)) from error
 
 
-def run_views(ledger: Ledger) -> list[RunView]:
+def list_runs(run_store: RunStore) -> list[RunView]:
     """Return all runs, newest first."""
-    claims = (ledger.claim(generation) for generation in range(ledger.latest(), 0, -1))
-    return [_view(ledger, claim) for claim in claims if claim is not None]
+    claims = (run_store.claim(generation) for generation in range(run_store.latest(), 0, -1))
+    return [_view(run_store, claim) for claim in claims if claim is not None]
 
 
-def take_run(ledger: Ledger, run_id: str, execution: str, now: datetime) -> bool:
+def acquire_run(run_store: RunStore, run_id: str, execution: str, now: datetime) -> bool:
     """Make this execution the run, first of all steps; False when another is, or the run is over: then do nothing.
 
     A retried step of the same execution gets True again.
     """
-    claim = next((claim for claim in _claims(ledger) if claim.run_id == run_id), None)
-    if claim is None or ledger.is_closed(claim.generation):
+    claim = next((claim for claim in _claims(run_store) if claim.run_id == run_id), None)
+    if claim is None or run_store.is_finished(claim.generation):
         return False
     owner = Owner(execution=execution, created=now)
     try:
-        ledger.store.put(owner_key(run_id), owner.to_json(), only_if_absent=True)
+        run_store.store.put(owner_key(run_id), owner.to_json(), only_if_absent=True)
     except ObjectExists:
-        found = ledger.owner(run_id)
+        found = run_store.owner(run_id)
         return found is not None and found.execution == execution
     return True
 
 
-def run_of(ledger: Ledger, execution: str) -> str | None:
+def run_of_execution(run_store: RunStore, execution: str) -> str | None:
     """Return the run that this execution has taken; None when it is none, or was one that others have followed."""
-    claim = ledger.claim(ledger.latest())
-    owner = ledger.owner(claim.run_id) if claim else None
+    claim = run_store.claim(run_store.latest())
+    owner = run_store.owner(claim.run_id) if claim else None
     return claim.run_id if claim and owner and owner.execution == execution else None
 
 
-def write_verdict(ledger: Ledger, verdict: Verdict) -> None:
+def write_verdict(run_store: RunStore, verdict: Verdict) -> None:
     """Keep what a run decided; the first verdict stands."""
     with suppress(ObjectExists):
-        ledger.store.put(verdict_key(verdict.run_id), verdict.to_json(), only_if_absent=True)
+        run_store.store.put(verdict_key(verdict.run_id), verdict.to_json(), only_if_absent=True)
 
 
-def write_failure(ledger: Ledger, failure: Failure) -> None:
+def write_failure(run_store: RunStore, failure: Failure) -> None:
     """Keep why a step of a run failed; of several attempts of one step the first."""
     with suppress(ObjectExists):
         key = f"{failures_prefix(failure.run_id)}{failure.step or 'run'}.json"
-        ledger.store.put(key, failure.to_json(), only_if_absent=True)
+        run_store.store.put(key, failure.to_json(), only_if_absent=True)
 
 
-def is_over(ledger: Ledger, run_id: str) -> bool:
+def is_run_finished(run_store: RunStore, run_id: str) -> bool:
     """Tell whether a run was closed, so that an execution which still lives must change nothing any more."""
-    return any(claim.run_id == run_id and ledger.is_closed(claim.generation) for claim in _claims(ledger))
+    return any(claim.run_id == run_id and run_store.is_finished(claim.generation) for claim in _claims(run_store))
 
 
-def _claims(ledger: Ledger) -> list[Claim]:
-    latest = ledger.latest()
-    return [claim for number in range(latest, 0, -1) if (claim := ledger.claim(number)) is not None]
+def _claims(run_store: RunStore) -> list[Claim]:
+    latest = run_store.latest()
+    return [claim for number in range(latest, 0, -1) if (claim := run_store.claim(number)) is not None]
 
 
-def _run_id(ledger: Ledger, generation: int) -> str:
-    claim = ledger.claim(generation)
+def _run_id(run_store: RunStore, generation: int) -> str:
+    claim = run_store.claim(generation)
     return claim.run_id if claim is not None else f"number {generation}"
 
 
-def _view(ledger: Ledger, claim: Claim) -> RunView:
-    owner = ledger.owner(claim.run_id)
-    closing = ledger.closing(claim.generation)
+def _view(run_store: RunStore, claim: Claim) -> RunView:
+    owner = run_store.owner(claim.run_id)
+    closing = run_store.result(claim.generation)
     return RunView(
         run_id=claim.run_id,
         state=_state(owner, closing),
@@ -121,11 +121,11 @@ def _view(ledger: Ledger, claim: Claim) -> RunView:
         started=owner.created if owner else None,
         finished=closing.created if closing else None,
         reason=closing.reason if closing else None,
-        verdict=ledger.verdict(claim.run_id),
+        verdict=run_store.verdict(claim.run_id),
     )
 
 
-def _state(owner: Owner | None, closing: Closing | None) -> RunState:
+def _state(owner: Owner | None, closing: RunResult | None) -> RunState:
     if closing is not None:
         return closing.outcome
     return "waiting" if owner is None else "running"

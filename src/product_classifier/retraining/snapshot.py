@@ -8,8 +8,8 @@ from pydantic import AwareDatetime
 from product_classifier.errors import InvalidInput, StoreUnavailable
 from product_classifier.feedback.records import Code, ProductContent, Record
 from product_classifier.feedback.trust import Label
-from product_classifier.retraining.records import manifest_key
-from product_classifier.store import ObjectStore, addressed
+from product_classifier.retraining.run_records import manifest_key
+from product_classifier.store import ObjectStore, content_addressed
 
 
 class SnapshotItem(Record):
@@ -35,16 +35,16 @@ class Snapshot(Record):
     corrections: tuple[SnapshotItem, ...]
 
 
-def freeze(store: ObjectStore, labels: Iterable[Label]) -> str:
+def write_snapshot(store: ObjectStore, labels: Iterable[Label]) -> str:
     """Write the snapshot if it is not there yet; return its hash."""
     items = tuple(_item(label) for label in sorted(labels, key=lambda label: label.product_key))
-    return addressed.keep(store, manifest_key, Snapshot(corrections=items).to_json())
+    return content_addressed.write(store, manifest_key, Snapshot(corrections=items).to_json())
 
 
 def read_snapshot(store: ObjectStore, sha256: str) -> Snapshot:
     """Read a snapshot; `InvalidInput` when its bytes are not those that were frozen."""
     key = manifest_key(sha256)
-    data = addressed.read(store, key, sha256)
+    data = content_addressed.read(store, key, sha256)
     try:
         return Snapshot.from_json(data, key)
     except StoreUnavailable as error:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from product_classifier.store.keys import checked_key, checked_prefix
+from product_classifier.store.object_keys import validate_key, validate_prefix
 from product_classifier.store.settings import StoreSettings
 
-__all__ = ["ObjectInfo", "ObjectStore", "StoreSettings", "checked_key", "checked_prefix", "open_store"]
+__all__ = ["ObjectInfo", "ObjectStore", "StoreSettings", "open_store", "validate_key", "validate_prefix"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from product_classifier.errors import StoreUnavailable
-from product_classifier.store.keys import RESERVED
+from product_classifier.store.object_keys import RESERVED
 
 CLAIM_ENDS_AFTER_S = 300.0
 """Longer than a writer can take: a few requests, each with its time limit and its attempts."""

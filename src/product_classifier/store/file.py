@@ -20,7 +20,7 @@ from pathlib import Path
 
 from product_classifier.errors import InvalidKey, ObjectChanged, ObjectExists, ObjectNotFound, StoreUnavailable
 from product_classifier.store import ObjectInfo
-from product_classifier.store.keys import RESERVED, checked_key, checked_prefix
+from product_classifier.store.object_keys import RESERVED, validate_key, validate_prefix
 
 ABANDONED_AFTER_S = 3600
 """An unfinished write older than this belongs to a process that died."""
@@ -86,7 +86,7 @@ class FileStore:
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield keys in order; an object written meanwhile may or may not appear."""
-        checked_prefix(prefix)
+        validate_prefix(prefix)
         with _translated("listing", prefix):
             folder = self._root / prefix.rpartition("/")[0]
             yield from (key for key in sorted(self._walk(folder), key=str.encode) if key.startswith(prefix))
@@ -102,7 +102,7 @@ class FileStore:
             return
 
     def _path(self, key: str) -> Path:
-        return self._root / checked_key(key)
+        return self._root / validate_key(key)
 
     def _walk(self, folder: Path) -> Iterator[str]:
         for parent, folders, names in os.walk(folder, onerror=_raise_unless_gone):

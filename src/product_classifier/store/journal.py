@@ -41,7 +41,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Damage:
+class DamagedRange:
     """Bytes of a segment that are no record: `torn` when a crash cut the last write short, else `flipped`."""
 
     segment: str
@@ -66,7 +66,7 @@ class Disk(Protocol):
         """Remove a file."""
 
 
-class RealDisk:
+class OsDisk:
     """The operating system's own calls."""
 
     def create(self, path: Path) -> int:
@@ -93,7 +93,7 @@ class Journal:
         """Open the folder; what an earlier process left there is kept and will be drained."""
         self._folder = folder
         self._max_bytes = max_bytes
-        self._disk = disk or RealDisk()
+        self._disk = disk or OsDisk()
         self._lock = threading.Lock()
         self._active: _Segment | None = None
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -120,7 +120,7 @@ class Journal:
             msg = f"journal {str(self._folder)!r} is full or not writable"
             raise NotDurable(msg)
 
-    def sealed(self) -> list[Path]:
+    def rotate(self) -> list[Path]:
         """Close the segment being written; return all segments, oldest first."""
         with self._lock:
             self._close()
@@ -199,7 +199,7 @@ def frame(entry: Entry, mark: bytes) -> bytes:
     return mark + HEADER.pack(len(payload), _checksum(len(payload)), zlib.crc32(payload)) + payload
 
 
-def read_segment(path: Path) -> Iterator[Entry | Damage]:
+def read_segment(path: Path) -> Iterator[Entry | DamagedRange]:
     """Yield the records of a segment in order, and what lies between them where it is no record."""
     mark = bytes.fromhex(path.stem.split("-")[1])
     data = path.read_bytes()
@@ -211,7 +211,7 @@ def read_segment(path: Path) -> Iterator[Entry | Damage]:
             yield entry
             continue
         after = _next_good(data, position + 1, mark)
-        yield Damage(path.name, position, after - position, found if after == len(data) else "flipped")
+        yield DamagedRange(path.name, position, after - position, found if after == len(data) else "flipped")
         position = after
 
 

@@ -24,7 +24,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from product_classifier.errors import ObjectChanged, ObjectExists, ObjectNotFound, StoreUnavailable
 from product_classifier.store import ObjectInfo
 from product_classifier.store.claims import claimed
-from product_classifier.store.keys import RESERVED, checked_key, checked_prefix, is_reserved
+from product_classifier.store.object_keys import RESERVED, is_reserved, validate_key, validate_prefix
 from product_classifier.store.settings import StoreSettings
 
 PAGE = 1000
@@ -63,7 +63,7 @@ class S3Store:
 
     def put(self, key: str, data: bytes, *, only_if_absent: bool = False) -> None:
         """Write an object."""
-        checked_key(key)
+        validate_key(key)
         if not only_if_absent:
             self._write(key, data, {})
             return
@@ -77,7 +77,7 @@ class S3Store:
 
     def replace_if(self, key: str, data: bytes, etag: str) -> ObjectInfo:
         """Replace an object that nobody changed since `etag` was read."""
-        with self._exclusive(checked_key(key)):
+        with self._exclusive(validate_key(key)):
             if self.head(key).etag != etag:
                 raise _changed(key)
             try:
@@ -87,12 +87,12 @@ class S3Store:
 
     def get(self, key: str) -> bytes:
         """Return the content."""
-        checked_key(key)
+        validate_key(key)
         return self._try(f"reading {key!r}", lambda: self._read(key))
 
     def head(self, key: str) -> ObjectInfo:
         """Return etag and size."""
-        checked_key(key)
+        validate_key(key)
         found = self._try(f"reading {key!r}", lambda: self._client.stat_object(self.bucket, key))
         return ObjectInfo(str(found.etag), int(found.size or 0))
 
@@ -106,17 +106,17 @@ class S3Store:
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield keys as the store orders them, page by page."""
-        checked_prefix(prefix)
+        validate_prefix(prefix)
         return (key for key in self._keys(prefix) if not is_reserved(key))
 
     def scan(self, prefix: str = "") -> Iterator[tuple[str, ObjectInfo]]:
         """Yield keys as `list` does, and what `head` says of each, at the price of the listing alone."""
-        checked_prefix(prefix)
+        validate_prefix(prefix)
         return ((key, info) for key, info in self._entries(prefix) if not is_reserved(key))
 
     def delete(self, key: str) -> None:
         """Remove an object if it is there."""
-        self.unpin(checked_key(key))
+        self.unpin(validate_key(key))
 
     def pin(self, key: str) -> None:
         """Write a claim (see `claims.Board`)."""

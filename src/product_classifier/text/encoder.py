@@ -15,7 +15,7 @@ from product_classifier.bundles.onnx_session import open_session
 from product_classifier.errors import BundleRefused
 from product_classifier.taxonomy import CODES
 from product_classifier.text.model import Floats, TextModel, codes_of
-from product_classifier.text.normalization import readable
+from product_classifier.text.normalization import strip_markup
 
 _BATCH = 16
 _GRAPH, _TOKENIZER = "model.onnx", "tokenizer.json"
@@ -46,7 +46,7 @@ class TextEncoder(TextModel):
 
     @staticmethod
     def prepare(designation: str, description: str) -> str:
-        return readable(designation, description)
+        return strip_markup(designation, description)
 
     def classify(self, texts: list[str]) -> Floats:
         parts = [self._run(texts[at : at + _BATCH]) for at in range(0, len(texts), _BATCH)]

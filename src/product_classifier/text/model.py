@@ -14,7 +14,7 @@ from product_classifier.bundles.arrays import read_arrays, read_json, write_arra
 from product_classifier.errors import BundleRefused
 from product_classifier.taxonomy import CODES
 from product_classifier.text.features import TextFeatures, pages
-from product_classifier.text.normalization import normalise
+from product_classifier.text.normalization import normalize
 
 Floats = NDArray[np.float32]
 LEAST = np.float32(-80)
@@ -43,7 +43,7 @@ class TextModel(ABC):
     @staticmethod
     def prepare(designation: str, description: str) -> str:
         """Return the text as the model reads it, empty without words."""
-        return normalise(designation, description)
+        return normalize(designation, description)
 
     @abstractmethod
     def classify(self, texts: list[str]) -> Floats:
@@ -76,7 +76,7 @@ class TextModel(ABC):
 class HashedLinear(TextModel):
     """A dense table of weights, one row per bucket with idf folded in: gather, scale each view to length one, sum.
 
-    Table and bias are scaled such that `soften` makes calibrated logits of the margins.
+    Table and bias are scaled such that `softplus_logits` makes calibrated logits of the margins.
     """
 
     TYPE: ClassVar[str] = "hashed-linear"
@@ -105,7 +105,7 @@ class HashedLinear(TextModel):
         return found
 
     def classify(self, texts: list[str]) -> Floats:
-        return softmax(soften(self.margins(texts)))
+        return softmax(softplus_logits(self.margins(texts)))
 
     def _weights(self, buckets: NDArray[np.intp], counts: Floats, starts: NDArray[np.intp]) -> Floats:
         """Return for each term what it counts within the view it belongs to, whose length becomes one."""
@@ -155,7 +155,7 @@ class HashedLinear(TextModel):
         return cls(features, table, idf, arrays["bias"], arrays["prior"], codes)
 
 
-def soften(margins: Floats) -> Floats:
+def softplus_logits(margins: Floats) -> Floats:
     """Return logits of support vector margins: log(1 + e^margin), whose order is the same.
 
     What speaks against a category counts in full. What speaks for it counts less the more there is, as a support

@@ -14,7 +14,7 @@ _NOT_WORD = re.compile(r"[\W_]+")
 FIELD = "\n"
 
 
-def normalise(designation: str | None, description: str | None) -> str:
+def normalize(designation: str | None, description: str | None) -> str:
     """Return plain lower-case words without accents, the designation's first, a line break between the two.
 
     Text without a letter or digit gives the empty string.
@@ -24,9 +24,9 @@ def normalise(designation: str | None, description: str | None) -> str:
     return f"{title}{FIELD}{body}" if body else title
 
 
-def readable(designation: str | None, description: str | None) -> str:
+def strip_markup(designation: str | None, description: str | None) -> str:
     """Return the text as it was meant to be read, for encoders that know accents and capitals; empty without words."""
-    if not normalise(designation, description):
+    if not normalize(designation, description):
         return ""
     fields = _unmarked(designation or "", MAX_DESIGNATION), _unmarked(description or "", MAX_DESCRIPTION)
     return FIELD.join(" ".join(field.encode(errors="replace").decode().split()) for field in fields)

@@ -9,7 +9,7 @@ import pytest
 from components.shared import cache_key as recipes
 from components.shared.cache_key import recipe
 from components.shared.failures import record
-from product_classifier.retraining import Ledger, request_run
+from product_classifier.retraining import RunStore, request_run
 from product_classifier.store import open_store
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -18,11 +18,11 @@ Store = str
 
 def ended(store: Store, outcome: str, reason: str = "") -> None:
     """Let a run end; `reason` is what one of its steps wrote."""
-    ledger = Ledger(open_store(store, create=True))
-    claim = request_run(ledger, (), "ada", NOW)
+    run_store = RunStore(open_store(store, create=True))
+    claim = request_run(run_store, (), "ada", NOW)
     if reason:
         record("train_text", claim.run_id, store, reason)
-    ledger.close(claim.generation, claim.run_id, outcome, "it ended", NOW)  # type: ignore[arg-type]
+    run_store.finish(claim.generation, claim.run_id, outcome, "it ended", NOW)  # type: ignore[arg-type]
 
 
 @pytest.fixture

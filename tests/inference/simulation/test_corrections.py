@@ -12,7 +12,7 @@ from inference.simulation.corrections import Corrections
 from inference.simulation.crowd import Crowd
 from inference.simulation.gateway import GatewayRefused, Person, Reply
 from inference.simulation.unseen import Product
-from product_classifier.feedback.index import CorrectionBook
+from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.trust import Label
 from tests.inference.simulation.conftest import ANN, BOB, RITA, a_product
 from tests.support.fakes import FakeStore
@@ -62,7 +62,7 @@ def corrected(
 
 
 def labels(door: Door) -> tuple[Label, ...]:
-    book = CorrectionBook(door.office.store)
+    book = FeedbackIndex(door.office.store)
     book.refresh()
     return book.labels()
 

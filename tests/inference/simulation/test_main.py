@@ -13,7 +13,7 @@ from inference.feedback_service.app import create_app
 from inference.feedback_service.settings import Settings as FeedbackSettings
 from inference.simulation.__main__ import main
 from inference.simulation.unseen import Unseen
-from product_classifier.feedback.index import CorrectionBook
+from product_classifier.feedback.index import FeedbackIndex
 from tests.inference.auth_proxy.conftest import INTERNAL, PASSWORD, PEOPLE, Gateway, start
 from tests.support.fake_models import served
 from tests.support.fakes import FakeStore
@@ -61,7 +61,7 @@ def _healthy(shop: Shop, tmp_path: Path) -> Iterator[None]:
 def test_products_are_answered_and_wrong_answers_corrected_so_that_they_count(shop: Shop) -> None:
     assert 0 == shop.simulate(correct=1, half="a")
     report = shop.report()
-    book = CorrectionBook(shop.gateway.store)
+    book = FeedbackIndex(shop.gateway.store)
     book.refresh()
     rows = {row["product_id"]: row for row in report["products"]}
     wrong = {number for number, row in rows.items() if row["answer"] != row["code"]}

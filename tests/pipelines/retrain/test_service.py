@@ -14,7 +14,7 @@ from pipelines.retrain.launchers import LocalLauncher
 from pipelines.retrain.service import Loop, Settings, create_app, make_launcher
 from pipelines.settings import Settings as PipelineSettings
 from product_classifier.errors import LauncherUnavailable, LaunchRefused
-from product_classifier.retraining import Ledger
+from product_classifier.retraining import RunStore
 from product_classifier.retraining.launcher import Execution
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
@@ -358,4 +358,4 @@ def test_the_process_looks_once_and_says_how_it_went(tmp_path: Path) -> None:
     )
 
     assert (done.returncode, "step=waiting" in done.stderr) == (0, True)
-    assert list(Ledger(FakeStore()).closings()) == []
+    assert list(RunStore(FakeStore()).results()) == []

@@ -259,7 +259,9 @@ def test_equal_models_have_equal_versions(tmp_path: Path) -> None:
         folder = tmp_path / name
         folder.mkdir()
         FusionModel.neutral().save(folder)
-        versions.append(bundle.seal(folder, "fusion", None, self_check.make_fusion(FusionModel.neutral())).version)
+        versions.append(
+            bundle.write_manifest(folder, "fusion", None, self_check.record_fusion(FusionModel.neutral())).version
+        )
 
     assert versions[0] == versions[1]
 

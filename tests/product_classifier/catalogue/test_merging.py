@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from product_classifier.catalogue.merging import COLUMNS, merge
-from product_classifier.catalogue.splits import SIDES, assign, content_keys, known_sides
+from product_classifier.catalogue.splits import SPLITS, assign_splits, content_keys, known_splits
 
 TITLES = [f"un titre parmi d'autres numero {number}" for number in range(30)]
 PHOTOS = ["", *(f"{number:064x}" for number in range(6))]
@@ -15,8 +15,8 @@ products = st.lists(st.tuples(st.sampled_from(TITLES), st.sampled_from(PHOTOS), 
 def catalogue(rows: list[tuple[str, str, int]]) -> dict[str, pd.DataFrame]:
     values = [(n, title, "", photo and "photo.jpg", code, n, photo) for n, (title, photo, code) in enumerate(rows)]
     frame = pd.DataFrame(values, columns=list(COLUMNS[:-1]))
-    sides = assign(frame)
-    return {side: frame[sides == side].reset_index(drop=True) for side in SIDES}
+    sides = assign_splits(frame)
+    return {side: frame[sides == side].reset_index(drop=True) for side in SPLITS}
 
 
 def corrected(rows: list[tuple[str, str, int]]) -> pd.DataFrame:
@@ -36,7 +36,7 @@ def test_what_judges_the_models_is_never_learned(
     rows: list[tuple[str, str, int]], said: list[tuple[str, str, int]]
 ) -> None:
     sides = catalogue(rows)
-    merged = merge(sides["train"], corrected(said), known_sides(sides))
+    merged = merge(sides["train"], corrected(said), known_splits(sides))
 
     learned = {key for keys in keys_of(merged.train) for key in keys}
     frozen = {key for side in ("validation", "test") for keys in keys_of(sides[side]) for key in keys}
@@ -49,7 +49,7 @@ def test_every_other_correction_is_learned_once_with_its_newest_label(
     rows: list[tuple[str, str, int]], said: list[tuple[str, str, int]]
 ) -> None:
     sides = catalogue(rows)
-    merged = merge(sides["train"], corrected(said), known_sides(sides))
+    merged = merge(sides["train"], corrected(said), known_splits(sides))
 
     keys = keys_of(merged.train)
     opinions = [(set(content_keys(title, "", photo)), code) for title, photo, code in said]
@@ -57,7 +57,7 @@ def test_every_other_correction_is_learned_once_with_its_newest_label(
         about_it = [said_code for said_keys, said_code in opinions if said_keys <= set(row_keys)]
         assert about_it or product_id >= 0
         assert not about_it or about_it[-1] == code
-    for (said_keys, _), fate in zip(opinions, merged.fates, strict=True):
+    for (said_keys, _), fate in zip(opinions, merged.outcomes, strict=True):
         assert (fate == "held_out") != any(said_keys <= set(row_keys) for row_keys in keys)
     added = [row_keys for row_keys, number in zip(keys, merged.train["product_id"], strict=True) if number < 0]
     assert len(added) == len(set(added)) == merged.counts()["added"]
@@ -69,7 +69,7 @@ def test_products_that_nobody_corrected_stay_where_and_as_they_were(
 ) -> None:
     sides = catalogue(rows)
     train = sides["train"]
-    merged = merge(train, corrected(said), known_sides(sides)).train
+    merged = merge(train, corrected(said), known_splits(sides)).train
 
     kept = merged[merged["product_id"] >= 0]
     touched = {key for keys in keys_of(corrected(said)) for key in keys}
@@ -102,7 +102,7 @@ def test_what_becomes_of_a_correction(title: str, photo: str, code: int, fate: s
 
     merged = merge(train, corrected([(title, photo, code)]), held)
 
-    assert (fate,) == merged.fates
+    assert (fate,) == merged.outcomes
     assert {"relabelled": [40], "unchanged": [10], "held_out": [10], "added": [10, 40]}[fate] == list(
         merged.train["code"]
     )
@@ -111,4 +111,4 @@ def test_what_becomes_of_a_correction(title: str, photo: str, code: int, fate: s
 def test_of_two_corrections_of_near_copies_the_later_is_believed() -> None:
     merged = merge(corrected([]).drop(columns="photo"), corrected([(TRAINED, "", 10), (TRAINED.upper(), "", 40)]), {})
 
-    assert (("added", "relabelled"), [40]) == (merged.fates, list(merged.train["code"]))
+    assert (("added", "relabelled"), [40]) == (merged.outcomes, list(merged.train["code"]))

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from product_classifier.catalogue.splits import (
     QUARANTINED,
-    SIDES,
-    Shares,
-    Sides,
-    assign,
+    SPLITS,
+    SplitAssigner,
+    SplitShares,
+    assign_splits,
     content_keys,
-    known_sides,
+    known_splits,
     text_key,
 )
 from product_classifier.errors import CatalogueError
@@ -35,7 +35,7 @@ def _frame(rows: list[tuple[str, str]]) -> pd.DataFrame:
 
 @given(products, products)
 def test_adding_rows_moves_no_product(old: list[tuple[str, str]], new: list[tuple[str, str]]) -> None:
-    before, after = assign(_frame(old)), assign(_frame(old + new))
+    before, after = assign_splits(_frame(old)), assign_splits(_frame(old + new))
 
     assert list(before) == list(after[: len(old)])
 
@@ -43,7 +43,7 @@ def test_adding_rows_moves_no_product(old: list[tuple[str, str]], new: list[tupl
 @given(products)
 def test_no_near_copy_crosses(rows: list[tuple[str, str]]) -> None:
     holders = defaultdict(set)
-    for (title, photo), side in zip(rows, assign(_frame(rows)), strict=True):
+    for (title, photo), side in zip(rows, assign_splits(_frame(rows)), strict=True):
         if side != QUARANTINED:
             for key in content_keys(title, "", photo):
                 holders[key].add(side)
@@ -53,7 +53,7 @@ def test_no_near_copy_crosses(rows: list[tuple[str, str]]) -> None:
 
 @given(products)
 def test_only_a_row_that_would_leak_is_quarantined(rows: list[tuple[str, str]]) -> None:
-    sides = Sides()
+    sides = SplitAssigner()
     for title, photo in rows:
         keys = content_keys(title, "", photo)
         held = sides.holding(keys)
@@ -64,15 +64,15 @@ def test_only_a_row_that_would_leak_is_quarantined(rows: list[tuple[str, str]]) 
 @given(products, st.randoms())
 def test_sides_given_before_are_kept_in_any_order(rows: list[tuple[str, str]], random: object) -> None:
     frame = _frame(rows)
-    frame["side"] = assign(frame)
-    known = known_sides({side: frame[frame["side"] == side] for side in SIDES})
+    frame["side"] = assign_splits(frame)
+    known = known_splits({side: frame[frame["side"] == side] for side in SPLITS})
     shuffled = frame.sample(frac=1, random_state=len(rows))
 
-    assert list(shuffled["side"]) == list(assign(shuffled, known=known))
+    assert list(shuffled["side"]) == list(assign_splits(shuffled, known=known))
 
 
 def test_a_row_that_joins_two_sides_is_quarantined() -> None:
-    sides = Sides(known={"text:a": "train", "photo:b": "test"})
+    sides = SplitAssigner(known={"text:a": "train", "photo:b": "test"})
 
     assert QUARANTINED == sides.place(["text:a", "photo:b"])
     assert ("train", "test") == (sides.place(["text:a"]), sides.place(["photo:b"]))
@@ -81,16 +81,16 @@ def test_a_row_that_joins_two_sides_is_quarantined() -> None:
 def test_the_shares_are_kept() -> None:
     frame = _frame([(f"un titre assez long numéro {n}", "") for n in range(5000)])
 
-    counts = Counter(assign(frame))
+    counts = Counter(assign_splits(frame))
 
     expected = {"train": 0.7, "validation": 0.1, "test": 0.1, "unseen": 0.1}
-    assert expected == {side: pytest.approx(counts[side] / 5000, abs=0.02) for side in SIDES}
+    assert expected == {side: pytest.approx(counts[side] / 5000, abs=0.02) for side in SPLITS}
 
 
 def test_the_hash_is_the_same_for_ever() -> None:
     titles = ["Piscine tubulaire ronde", "Roman policier poche", "Parure de lit bleue", "Magazine de mars 1987"]
 
-    assert ["train", "test", "validation", "test"] == list(assign(_frame([(title, "") for title in titles])))
+    assert ["train", "test", "validation", "test"] == list(assign_splits(_frame([(title, "") for title in titles])))
 
 
 @pytest.mark.parametrize(
@@ -132,10 +132,10 @@ def test_any_text_has_a_key_or_no_word(designation: str, description: str) -> No
 
 def test_a_product_of_nothing_has_no_side() -> None:
     with pytest.raises(CatalogueError, match="neither text nor photo"):
-        Sides().place(content_keys("", "<br>", ""))
+        SplitAssigner().place(content_keys("", "<br>", ""))
 
 
 @pytest.mark.parametrize("shares", [(0.5, 0.1, 0.1, 0.1), (1.2, -0.2, 0, 0), (0.7, 0.1, 0.1, 0.2)])
 def test_shares_that_are_no_parts_of_one_whole_are_refused(shares: tuple[float, float, float, float]) -> None:
     with pytest.raises(CatalogueError, match="add up to 1"):
-        Shares(*shares)
+        SplitShares(*shares)

@@ -2,15 +2,22 @@ import math
 
 import pytest
 
-from product_classifier.evaluation.gate import Candidate, Category, Limits, Unreadable, judge, too_slow
+from product_classifier.evaluation.gate import (
+    CategoryF1,
+    GateLimits,
+    ReleaseScores,
+    UnreadableChampion,
+    decide,
+    exceeds_latency_limit,
+)
 
-LIMITS = Limits(min_gain=0.01, confidence=0.9, min_items=10, max_drop=0.2, max_slowdown=3.0, slow_ms=50.0)
-GOOD = {10: Category(0.8, 20), 40: Category(0.8, 20)}
-OLD = Candidate("r-old", 0.80, GOOD, 20.0)
+LIMITS = GateLimits(min_gain=0.01, confidence=0.9, min_items=10, max_drop=0.2, max_slowdown=3.0, slow_ms=50.0)
+GOOD = {10: CategoryF1(0.8, 20), 40: CategoryF1(0.8, 20)}
+OLD = ReleaseScores("r-old", 0.80, GOOD, 20.0)
 
 
-def new(weighted_f1: float, categories: dict[int, Category] | None = None, ms: float = 20.0) -> Candidate:
-    return Candidate("r-new", weighted_f1, categories or GOOD, ms)
+def new(weighted_f1: float, categories: dict[int, CategoryF1] | None = None, ms: float = 20.0) -> ReleaseScores:
+    return ReleaseScores("r-new", weighted_f1, categories or GOOD, ms)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +33,7 @@ def new(weighted_f1: float, categories: dict[int, Category] | None = None, ms: f
         pytest.param(new(0.82), OLD, 0.8, False, "in 80.0% of the resamples only", id="may be luck"),
         pytest.param(new(0.82), OLD, math.nan, False, "in nan% of the resamples", id="confidence is NaN"),
         pytest.param(
-            new(0.82, {10: Category(1.0, 20), 40: Category(0.59, 20)}),
+            new(0.82, {10: CategoryF1(1.0, 20), 40: CategoryF1(0.59, 20)}),
             OLD,
             1.0,
             False,
@@ -34,27 +41,47 @@ def new(weighted_f1: float, categories: dict[int, Category] | None = None, ms: f
             id="a category collapses",
         ),
         pytest.param(
-            new(0.82, {10: Category(1.0, 20), 40: Category(math.nan, 20)}), OLD, 1.0, False, "collapses", id="F1 is NaN"
+            new(0.82, {10: CategoryF1(1.0, 20), 40: CategoryF1(math.nan, 20)}),
+            OLD,
+            1.0,
+            False,
+            "collapses",
+            id="F1 is NaN",
         ),
         pytest.param(
-            new(0.82, {10: Category(1.0, 20), 40: Category(0.61, 20)}), OLD, 1.0, True, "+0.0200", id="a category falls"
+            new(0.82, {10: CategoryF1(1.0, 20), 40: CategoryF1(0.61, 20)}),
+            OLD,
+            1.0,
+            True,
+            "+0.0200",
+            id="a category falls",
         ),
         pytest.param(
-            new(0.82, {10: Category(1.0, 20), 40: Category(0.0, 9)}),
-            Candidate("r-old", 0.80, {10: Category(0.8, 20), 40: Category(1.0, 9)}, 20.0),
+            new(0.82, {10: CategoryF1(1.0, 20), 40: CategoryF1(0.0, 9)}),
+            ReleaseScores("r-old", 0.80, {10: CategoryF1(0.8, 20), 40: CategoryF1(1.0, 9)}, 20.0),
             1.0,
             True,
             "+0.0200",
             id="a category with too few items",
         ),
         pytest.param(
-            new(0.9, {10: Category(0.9, 20)}), OLD, 1.0, False, "tells 1 categories apart", id="wrong classes"
+            new(0.9, {10: CategoryF1(0.9, 20)}), OLD, 1.0, False, "tells 1 categories apart", id="wrong classes"
         ),
         pytest.param(
-            new(0.9), Unreadable("r-old", "text: is lost"), 1.0, False, "text: is lost", id="champion unreadable"
+            new(0.9),
+            UnreadableChampion("r-old", "text: is lost"),
+            1.0,
+            False,
+            "text: is lost",
+            id="champion unreadable",
         ),
         pytest.param(
-            new(0.9), Candidate("r-old", math.nan, GOOD), 1.0, False, "r-old has weighted F1 nan", id="champion is NaN"
+            new(0.9),
+            ReleaseScores("r-old", math.nan, GOOD),
+            1.0,
+            False,
+            "r-old has weighted F1 nan",
+            id="champion is NaN",
         ),
         pytest.param(new(math.nan), None, 0.0, False, "nan, which is no score", id="NaN without a champion"),
         pytest.param(new(math.nan), OLD, 1.0, False, "nan, which is no score", id="NaN against a champion"),
@@ -67,18 +94,22 @@ def new(weighted_f1: float, categories: dict[int, Category] | None = None, ms: f
     ],
 )
 def test_what_the_gate_decides(
-    challenger: Candidate, champion: Candidate | Unreadable | None, confidence: float, promote: bool, reason: str
+    challenger: ReleaseScores,
+    champion: ReleaseScores | UnreadableChampion | None,
+    confidence: float,
+    promote: bool,
+    reason: str,
 ) -> None:
-    decision = judge(challenger, champion, confidence, LIMITS)
+    decision = decide(challenger, champion, confidence, LIMITS)
 
     assert (promote, 1) == (decision.promote, len(decision.reasons))
     assert reason in decision.reasons[0]
 
 
 def test_every_reason_against_a_release_is_given() -> None:
-    bad = new(0.7, {10: Category(0.1, 20), 40: Category(0.2, 20)}, ms=1000.0)
+    bad = new(0.7, {10: CategoryF1(0.1, 20), 40: CategoryF1(0.2, 20)}, ms=1000.0)
 
-    reasons = judge(bad, OLD, 0.0, LIMITS).reasons
+    reasons = decide(bad, OLD, 0.0, LIMITS).reasons
 
     assert 4 == len(reasons)
     assert all(word in " ".join(reasons) for word in ("at least", "category 10", "category 40", "1000 ms"))
@@ -89,4 +120,4 @@ def test_every_reason_against_a_release_is_given() -> None:
     [(40, 1, False), (51, 17, False), (51, 16, True), (1000, 400, False), (math.inf, 1, True)],
 )
 def test_an_answer_is_too_slow_by_a_ratio_and_only_beyond_a_time(new_ms: float, old_ms: float, slow: bool) -> None:
-    assert slow == too_slow(new_ms, old_ms, LIMITS)
+    assert slow == exceeds_latency_limit(new_ms, old_ms, LIMITS)

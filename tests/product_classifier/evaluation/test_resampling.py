@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from product_classifier.evaluation.metrics import weighted_f1
-from product_classifier.evaluation.resampling import gains
+from product_classifier.evaluation.resampling import bootstrap_gains
 
 CLASSES = 4
 
@@ -26,14 +26,16 @@ def test_a_resample_is_scored_as_the_items_themselves_would_be(labels: np.ndarra
         scores = [weighted_f1(np.eye(CLASSES)[answers[rows]], labels[rows]) for answers in (old, new)]
         expected.append(scores[1] - scores[0])
 
-    assert expected == pytest.approx(gains(old, new, labels, CLASSES, resamples=3))
+    assert expected == pytest.approx(bootstrap_gains(old, new, labels, CLASSES, resamples=3))
 
 
 def test_equal_seeds_give_equal_resamples_whatever_their_number(labels: np.ndarray) -> None:
     old, new = wrong_in(labels, 0.4, 2), wrong_in(labels, 0.3, 3)
 
-    assert 450 == len(gains(old, new, labels, CLASSES, resamples=450))
-    assert np.array_equal(gains(old, new, labels, CLASSES, 250), gains(old, new, labels, CLASSES, 250))
+    assert 450 == len(bootstrap_gains(old, new, labels, CLASSES, resamples=450))
+    assert np.array_equal(
+        bootstrap_gains(old, new, labels, CLASSES, 250), bootstrap_gains(old, new, labels, CLASSES, 250)
+    )
 
 
 @pytest.mark.parametrize(
@@ -42,7 +44,7 @@ def test_equal_seeds_give_equal_resamples_whatever_their_number(labels: np.ndarr
 def test_a_clear_difference_shows_in_nearly_all_resamples(
     labels: np.ndarray, old: float, new: float, low: float, high: float
 ) -> None:
-    share = (gains(wrong_in(labels, old, 2), wrong_in(labels, new, 3), labels, CLASSES) > 0).mean()
+    share = (bootstrap_gains(wrong_in(labels, old, 2), wrong_in(labels, new, 3), labels, CLASSES) > 0).mean()
 
     assert low <= share <= high
 
@@ -50,4 +52,4 @@ def test_a_clear_difference_shows_in_nearly_all_resamples(
 def test_the_same_answers_never_win(labels: np.ndarray) -> None:
     answers = wrong_in(labels, 0.3, 2)
 
-    assert 0 == np.abs(gains(answers, answers, labels, CLASSES, 200)).max()
+    assert 0 == np.abs(bootstrap_gains(answers, answers, labels, CLASSES, 200)).max()

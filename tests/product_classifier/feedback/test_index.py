@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from product_classifier.errors import StoreUnavailable
-from product_classifier.feedback.index import CorrectionBook
+from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import Correction, Modalities, PredictionRecord, ProductContent, Review, new_id
 from product_classifier.store import ObjectStore
 from product_classifier.taxonomy import CODES
@@ -31,7 +31,7 @@ def test_each_object_is_read_once(many: int) -> None:
     store = Counting()
     for product in range(many):
         correct(store, product)
-    book = CorrectionBook(store)
+    book = FeedbackIndex(store)
     book.refresh()
     book.refresh()
     correct(store, many)
@@ -46,7 +46,7 @@ def test_a_read_that_fails_is_made_up_for_by_the_next_refresh(many: int) -> None
     for product in range(many):
         correct(store, product)
     store.fail_at = many // 2
-    book = CorrectionBook(store)
+    book = FeedbackIndex(store)
     with pytest.raises(StoreUnavailable):
         book.refresh()
     book.refresh()
@@ -70,7 +70,7 @@ def blind(store: ObjectStore, prediction_id: str) -> Correction:
 def test_a_correction_without_a_product_counts_when_its_prediction_turns_up() -> None:
     store, prediction_id = FakeStore(), new_id()
     blind(store, prediction_id)
-    book = CorrectionBook(store)
+    book = FeedbackIndex(store)
     book.refresh()
     before = book.labels()
     prediction = PredictionRecord(
@@ -95,7 +95,7 @@ def test_a_damaged_prediction_leaves_its_correction_without_effect() -> None:
     store, prediction_id = FakeStore(), new_id()
     blind(store, prediction_id)
     store.put(f"predictions/dt={datetime.now(UTC).date()}/{prediction_id}.json", b"{}")
-    book = CorrectionBook(store)
+    book = FeedbackIndex(store)
     book.refresh()
 
     assert (book.labels(), len(book.corrections())) == ((), 1)
@@ -106,7 +106,7 @@ def test_a_review_counts_wherever_it_is_seen_first() -> None:
     correction = correct(store, 1, user="ann", role="user")
     review = Review(feedback_id=correction.feedback_id, created=datetime.now(UTC), reviewer="r", decision="approved")
     store.put(review.key, review.to_json())
-    book = CorrectionBook(store)
+    book = FeedbackIndex(store)
     book.add(review)
     book.refresh()
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from product_classifier.errors import InvalidInput, StoreUnavailable
 from product_classifier.feedback.records import (
-    Candidate,
+    CategoryProbability,
     Correction,
     Modalities,
     PredictionRecord,
@@ -36,8 +36,8 @@ def a_prediction(**changes: object) -> PredictionRecord:
         "product": ProductContent(designation="Piscine gonflable 🏊", image_sha256="0" * 64),
         "code": 2583,
         "confidence": 0.9,
-        "top": (Candidate(code=2583, probability=0.9), Candidate(code=10, probability=0.1)),
-        "modalities": Modalities(text=Candidate(code=2583, probability=0.8)),
+        "top": (CategoryProbability(code=2583, probability=0.9), CategoryProbability(code=10, probability=0.1)),
+        "modalities": Modalities(text=CategoryProbability(code=2583, probability=0.8)),
         "degraded": False,
         "release": "r-20261123T120000-0123abcd",
     }

@@ -7,7 +7,7 @@ from itertools import permutations
 import pytest
 
 from product_classifier.feedback.records import Correction, ProductContent, Review, Role, new_id
-from product_classifier.feedback.trust import State, product_key, states, trustworthy
+from product_classifier.feedback.trust import State, product_key, states, trusted_labels
 from product_classifier.taxonomy import CODES
 
 A, B = CODES[:2]
@@ -55,7 +55,7 @@ def believed(story: list[Said]) -> list[tuple[int, int]]:
     """Return (code, place in the story of the deciding correction) per product."""
     corrections, reviews = told(story)
     places = {correction.feedback_id: place for place, correction in enumerate(corrections)}
-    return [(label.code, places[label.feedback_id]) for label in trustworthy(corrections, reviews)]
+    return [(label.code, places[label.feedback_id]) for label in trusted_labels(corrections, reviews)]
 
 
 STORIES: dict[str, tuple[list[Said], list[tuple[int, int]]]] = {
@@ -129,7 +129,7 @@ def test_what_is_believed_of_a_product(name: str) -> None:
 def test_the_order_in_which_objects_are_listed_changes_nothing(name: str) -> None:
     corrections, reviews = told(STORIES[name][0])
 
-    found = {trustworthy(order, reviews) for order in permutations(corrections)}
+    found = {trusted_labels(order, reviews) for order in permutations(corrections)}
 
     assert len(found) == 1
 

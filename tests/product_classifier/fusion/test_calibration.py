@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from product_classifier.evaluation.metrics import calibration_error
-from product_classifier.fusion.calibration import fit_margins, fit_scale
-from product_classifier.text.model import soften, softmax
+from product_classifier.fusion.calibration import fit_logit_scale, fit_margin_calibration
+from product_classifier.text.model import softmax, softplus_logits
 
 CLASSES = 27
 
@@ -28,18 +28,18 @@ def draw(probabilities: np.ndarray, seed: int) -> np.ndarray:
 @pytest.mark.parametrize(("factor", "offset"), [(6.0, 3.0), (9.0, 5.0), (12.0, 8.0)])
 def test_margins_become_probabilities_that_can_be_believed(factor: float, offset: float) -> None:
     fitted, judged = margins(2_000, 1), margins(20_000, 2)
-    truth = [softmax(soften(factor * one + offset)) for one in (fitted, judged)]
-    found = fit_margins(fitted, draw(truth[0], 3))
+    truth = [softmax(softplus_logits(factor * one + offset)) for one in (fitted, judged)]
+    found = fit_margin_calibration(fitted, draw(truth[0], 3))
 
-    answers, labels = softmax(soften(found[0] * judged + found[1])), draw(truth[1], 4)
+    answers, labels = softmax(softplus_logits(found[0] * judged + found[1])), draw(truth[1], 4)
     assert calibration_error(answers.max(axis=1), answers.argmax(axis=1) == labels) < 0.02
 
 
 def test_a_handful_of_labels_moves_the_usual_numbers_little() -> None:
     few = margins(6, 1)
 
-    factor, offset = fit_margins(few, few.argmax(axis=1))
-    usual = fit_margins(np.zeros((0, CLASSES), np.float32), np.zeros(0, np.int64))
+    factor, offset = fit_margin_calibration(few, few.argmax(axis=1))
+    usual = fit_margin_calibration(np.zeros((0, CLASSES), np.float32), np.zeros(0, np.int64))
     assert (9.0, 5.0) == pytest.approx(usual, rel=0.01)
     assert usual == pytest.approx((factor, offset), rel=0.5)
 
@@ -48,9 +48,9 @@ def test_a_handful_of_labels_moves_the_usual_numbers_little() -> None:
 def test_softening_keeps_the_order_of_categories(raw: np.ndarray) -> None:
     order = np.argsort(raw, kind="stable")
 
-    assert (np.diff(soften(raw)[order]) >= 0).all()
-    assert raw.argmax() == soften(raw).argmax() or raw.max() - np.sort(raw)[-2] < 1e-3
+    assert (np.diff(softplus_logits(raw)[order]) >= 0).all()
+    assert raw.argmax() == softplus_logits(raw).argmax() or raw.max() - np.sort(raw)[-2] < 1e-3
 
 
 def test_without_labels_logits_stay_as_they_are() -> None:
-    assert 1.0 == fit_scale(np.zeros((0, CLASSES)), np.zeros(0, np.int64))
+    assert 1.0 == fit_logit_scale(np.zeros((0, CLASSES)), np.zeros(0, np.int64))

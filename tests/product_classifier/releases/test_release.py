@@ -48,7 +48,9 @@ def swap(folder: Path) -> None:
 def foreign_bundle(folder: Path) -> None:
     """Put in a bundle that is in order, but of another release, and list it."""
     info = bundle.verify(folder / "fusion")
-    bundle.seal(folder / "fusion", "fusion", info.version, info.self_test, release="r-20200101T000000-00000000")
+    bundle.write_manifest(
+        folder / "fusion", "fusion", info.version, info.self_test, release="r-20200101T000000-00000000"
+    )
     entry = bundle.file_entry(folder / "fusion/bundle.json")
     edit(lambda m: m["files"].update({"fusion/bundle.json": {"sha256": entry.sha256, "size": entry.size}}))(folder)
 

@@ -8,9 +8,9 @@ from itertools import pairwise
 import pytest
 
 from product_classifier.errors import RetrainActive, StoreUnavailable
-from product_classifier.retraining import Ledger, read_snapshot, request_run, run_views, take_run
+from product_classifier.retraining import RunStore, acquire_run, list_runs, read_snapshot, request_run
 from product_classifier.retraining.launcher import Execution
-from product_classifier.retraining.records import claim_key, closing_key, manifest_key
+from product_classifier.retraining.run_records import claim_key, manifest_key, result_key
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
 from product_classifier.taxonomy import CODES
@@ -330,24 +330,24 @@ def test_a_trigger_that_slept_too_long_makes_an_execution_that_gives_way(world: 
 
 
 def test_an_execution_may_take_its_run_twice_and_no_other_may(world: World) -> None:
-    ledger, now = Ledger(world.store), world.clock.now()
-    claim = request_run(ledger, (), "adam", now)
-    taken = [take_run(ledger, claim.run_id, execution, now) for execution in ("a", "a", "b")]
-    ledger.close(1, claim.run_id, "failed", "killed", now)
+    run_store, now = RunStore(world.store), world.clock.now()
+    claim = request_run(run_store, (), "adam", now)
+    taken = [acquire_run(run_store, claim.run_id, execution, now) for execution in ("a", "a", "b")]
+    run_store.finish(1, claim.run_id, "failed", "killed", now)
 
-    assert [*taken, take_run(ledger, claim.run_id, "a", now)] == [True, True, False, False]
-    assert not take_run(ledger, "retrain-000009-000000000000", "a", now)
+    assert [*taken, acquire_run(run_store, claim.run_id, "a", now)] == [True, True, False, False]
+    assert not acquire_run(run_store, "retrain-000009-000000000000", "a", now)
 
 
 def test_of_two_admins_one_starts_the_run_and_the_other_hears_which(world: World) -> None:
-    first, second = Ledger(world.store), Ledger(world.store)
+    first, second = RunStore(world.store), RunStore(world.store)
     run = request_run(first, (), "adam", world.clock.now())
     with pytest.raises(RetrainActive) as refused:
         request_run(second, (), "eve", world.clock.now())
     world.settle()
 
     assert refused.value.run_id == run.run_id
-    assert [(view.cause, view.requested_by, view.state) for view in run_views(first)] == [
+    assert [(view.cause, view.requested_by, view.state) for view in list_runs(first)] == [
         ("manual", "adam", "succeeded")
     ]
 
@@ -376,9 +376,9 @@ def test_a_damaged_watermark_means_to_learn_again_once(world: World) -> None:
 
 def test_a_damaged_closing_still_says_that_the_run_is_over(world: World) -> None:
     correct(world.store, 0)
-    request_run(Ledger(world.store), (), "adam", world.clock.now())
+    request_run(RunStore(world.store), (), "adam", world.clock.now())
     world.settle()
-    world.store.objects[closing_key(1)] = b"\xff"
+    world.store.objects[result_key(1)] = b"\xff"
 
     assert set(world.settle()) == {"waiting"}
 
@@ -397,7 +397,7 @@ def test_damaged_corrections_are_reported_and_skipped(world: World) -> None:
     trigger = world.trigger()
 
     assert trigger.reconcile().corrections == 3
-    assert trigger.book.damaged.keys() == damaged.keys()
+    assert trigger.feedback_index.damaged.keys() == damaged.keys()
 
 
 def test_a_snapshot_has_the_name_of_its_content_and_a_changed_one_is_found(world: World) -> None:

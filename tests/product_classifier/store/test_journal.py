@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from product_classifier.errors import NotDurable
-from product_classifier.store.journal import Damage, Disk, Entry, Journal, RealDisk, frame, read_segment
+from product_classifier.store.journal import DamagedRange, Disk, Entry, Journal, OsDisk, frame, read_segment
 
 MARK = bytes(range(8))
 NAME = f"00000001-{MARK.hex()}.journal"
 FIRST, SECOND, THIRD = (Entry(f"feedback/{number}.json", b"%d" % number * 20) for number in range(3))
 
 
-class FailingDisk(RealDisk):
+class FailingDisk(OsDisk):
     """A disk that fails one call of one kind, after doing half of a write."""
 
     def __init__(self, operation: str, at: int, code: int) -> None:
@@ -45,7 +45,7 @@ class FailingDisk(RealDisk):
                 raise OSError(self._code, os.strerror(self._code))
 
 
-class SlowDisk(RealDisk):
+class SlowDisk(OsDisk):
     """A disk that takes a few bytes at a time."""
 
     def write(self, descriptor: int, data: bytes) -> int:
@@ -56,8 +56,8 @@ def open_journal(folder: Path, disk: Disk | None = None, max_bytes: int = 1 << 2
     return Journal(folder, max_bytes=max_bytes, disk=disk)
 
 
-def content(journal: Journal) -> list[Entry | Damage]:
-    return [found for segment in journal.sealed() for found in read_segment(segment)]
+def content(journal: Journal) -> list[Entry | DamagedRange]:
+    return [found for segment in journal.rotate() for found in read_segment(segment)]
 
 
 def test_a_record_is_there_after_the_process_is_gone(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_write_that_takes_a_few_bytes_at_a_time_is_finished(tmp_path: Path) ->
 def test_a_discarded_segment_is_gone_and_its_room_is_free(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     journal.append([FIRST])
-    for segment in journal.sealed():
+    for segment in journal.rotate():
         journal.discard(segment, damaged=False)
 
     assert (content(open_journal(tmp_path)), journal.size) == ([], 0)
@@ -86,10 +86,10 @@ def test_a_discarded_segment_is_gone_and_its_room_is_free(tmp_path: Path) -> Non
 def test_a_segment_with_damage_is_set_aside_and_not_drained_again(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     journal.append([FIRST])
-    for segment in journal.sealed():
+    for segment in journal.rotate():
         journal.discard(segment, damaged=True)
 
-    assert (journal.sealed(), len(list(tmp_path.glob("*.damaged")))) == ([], 1)
+    assert (journal.rotate(), len(list(tmp_path.glob("*.damaged")))) == ([], 1)
 
 
 def test_a_full_journal_refuses_and_keeps_what_it_has(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_every_damaged_byte_is_reported_and_costs_only_its_own_record(
         path.write_bytes(damage(data, place))
         found = list(read_segment(path))
         entries = [entry for entry in found if isinstance(entry, Entry)]
-        damages = [entry for entry in found if isinstance(entry, Damage)]
+        damages = [entry for entry in found if isinstance(entry, DamagedRange)]
         whole_frames = place in {0, len(frames[0]), len(frames[0]) + len(frames[1])}
         hit = sum(place >= end for end in (len(frames[0]), len(frames[0]) + len(frames[1])))
         expected = [entry for number, entry in enumerate((FIRST, SECOND, THIRD)) if number != hit]
@@ -170,7 +170,7 @@ def test_a_cut_tail_is_told_from_a_flipped_one(tmp_path: Path) -> None:
         damage_by_flipping(data, len(frame(FIRST, MARK)) + 9),
     ):
         path.write_bytes(bad)
-        kinds += [found.kind for found in read_segment(path) if isinstance(found, Damage)]
+        kinds += [found.kind for found in read_segment(path) if isinstance(found, DamagedRange)]
 
     assert kinds == ["torn", "flipped", "flipped"]
 
@@ -178,10 +178,10 @@ def test_a_cut_tail_is_told_from_a_flipped_one(tmp_path: Path) -> None:
 def test_a_photo_that_holds_a_frame_of_another_segment_is_only_a_photo(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     journal.append([Entry("images/a", frame(FIRST, MARK))])
-    (segment,) = journal.sealed()
+    (segment,) = journal.rotate()
     segment.write_bytes(damage_by_flipping(segment.read_bytes(), 3))
 
-    assert [Damage] == [type(found) for found in read_segment(segment)]
+    assert [DamagedRange] == [type(found) for found in read_segment(segment)]
 
 
 @settings(max_examples=50, deadline=None)

@@ -20,7 +20,7 @@ from product_classifier.errors import InvalidKey, ObjectChanged, ObjectExists, O
 from product_classifier.store import ObjectStore, StoreSettings, open_store
 from product_classifier.store.claims import claimed
 from product_classifier.store.file import FileStore
-from product_classifier.store.keys import RESERVED
+from product_classifier.store.object_keys import RESERVED
 from product_classifier.store.s3 import S3Store
 from tests.support.fakes import FakeStore
 from tests.support.servers import interrupted, minio_binary, minio_server, moto_server, s3_settings

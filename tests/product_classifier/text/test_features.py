@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from product_classifier.text.features import TextFeatures
-from product_classifier.text.normalization import MAX_DESCRIPTION, MAX_DESIGNATION, normalise
+from product_classifier.text.normalization import MAX_DESCRIPTION, MAX_DESIGNATION, normalize
 
 FEATURES = TextFeatures()
 WORDS = st.lists(st.text("abcdeéàz09 ", min_size=1, max_size=12), max_size=12).map(" ".join)
@@ -16,7 +16,7 @@ WORDS = st.lists(st.text("abcdeéàz09 ", min_size=1, max_size=12), max_size=12)
 
 @given(st.text(max_size=80), st.text(max_size=80))
 def test_every_text_has_features_in_range(designation: str, description: str) -> None:
-    indices, counts = FEATURES.indices_counts(normalise(designation, description))
+    indices, counts = FEATURES.indices_counts(normalize(designation, description))
 
     assert np.all(np.diff(indices) > 0)
     assert np.all((indices >= 0) & (indices < FEATURES.buckets))
@@ -25,7 +25,7 @@ def test_every_text_has_features_in_range(designation: str, description: str) ->
 
 @given(WORDS, WORDS)
 def test_as_many_features_as_a_plain_count_finds(title: str, body: str) -> None:
-    text = normalise(title, body)
+    text = normalize(title, body)
     _, counts = FEATURES.indices_counts(text)
 
     assert sum(grams_of(text).values()) == counts.sum()
@@ -50,8 +50,8 @@ def grams_of(text: str) -> Counter[str]:
 @given(WORDS)
 def test_a_word_counts_the_same_wherever_it_stands(text: str) -> None:
     words = TextFeatures(shortest=5, longest=5, pairs=False)
-    alone, _ = words.indices_counts(normalise("chaise longue", ""))
-    inside, _ = words.indices_counts(normalise(f"{text} chaise {text} longue", ""))
+    alone, _ = words.indices_counts(normalize("chaise longue", ""))
+    inside, _ = words.indices_counts(normalize(f"{text} chaise {text} longue", ""))
 
     assert set(alone) <= set(inside)
 
@@ -65,7 +65,7 @@ def test_order_of_words_matters_only_to_pairs() -> None:
 
 
 def test_title_and_description_are_told_apart() -> None:
-    title, body = (FEATURES.indices_counts(normalise(*product))[0] for product in (("bleu", "mer"), ("mer", "bleu")))
+    title, body = (FEATURES.indices_counts(normalize(*product))[0] for product in (("bleu", "mer"), ("mer", "bleu")))
 
     assert set(title) != set(body)
 
@@ -73,13 +73,13 @@ def test_title_and_description_are_told_apart() -> None:
 @given(st.lists(st.tuples(WORDS, WORDS), max_size=8), st.sampled_from([2**12, 2**24]))
 def test_the_training_matrix_holds_what_serving_sees(products: list[tuple[str, str]], buckets: int) -> None:
     features = TextFeatures(buckets)
-    texts = [normalise(*product) for product in products]
+    texts = [normalize(*product) for product in products]
 
     check_rows(features, texts)
 
 
 def test_texts_of_many_pages_become_rows_of_their_own() -> None:
-    longest = normalise("mot " * MAX_DESIGNATION, "phrase " * MAX_DESCRIPTION)
+    longest = normalize("mot " * MAX_DESIGNATION, "phrase " * MAX_DESCRIPTION)
 
     check_rows(FEATURES, [f"numero {number}" for number in range(40)] + [longest] * 20 + ["", "fin"])
 

@@ -9,7 +9,7 @@ from product_classifier.releases.release import load_text
 from product_classifier.taxonomy import CATEGORIES, CODES
 from product_classifier.text.features import TextFeatures
 from product_classifier.text.model import HashedLinear, TextModel, softmax
-from product_classifier.text.normalization import normalise
+from product_classifier.text.normalization import normalize
 
 BUCKETS = 2**10
 
@@ -53,7 +53,7 @@ def test_a_product_is_answered_alike_in_any_company(linear: HashedLinear, titles
 @given(st.text(max_size=80), st.text(max_size=80))
 def test_serving_adds_up_what_training_would_multiply(linear: HashedLinear, title: str, body: str) -> None:
     """The gathered sum is the sparse product of TF-IDF, view by view, that scikit-learn fits on."""
-    text = normalise(title, body)
+    text = normalize(title, body)
     row = linear.features.matrix([text]).toarray()[0].astype(np.float64)
     expected = linear.bias.astype(np.float64)
     for start, end in zip(linear.features.views[:-1], linear.features.views[1:], strict=True):

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from product_classifier.text.normalization import MAX_DESCRIPTION, MAX_DESIGNATION, normalise
+from product_classifier.text.normalization import MAX_DESCRIPTION, MAX_DESIGNATION, normalize
 
 
 @pytest.mark.parametrize(
@@ -22,19 +22,19 @@ from product_classifier.text.normalization import MAX_DESCRIPTION, MAX_DESIGNATI
     ],
 )
 def test_text_becomes_plain_words(designation: str, description: str, expected: str) -> None:
-    assert expected == normalise(designation, description)
+    assert expected == normalize(designation, description)
 
 
 def test_a_very_long_text_costs_no_more_than_a_long_one() -> None:
-    found = normalise("mot " * 3_000_000, "<" * 10_000_000)
+    found = normalize("mot " * 3_000_000, "<" * 10_000_000)
 
     assert len(found) <= MAX_DESIGNATION + MAX_DESCRIPTION + 1
 
 
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_normalised_text_is_stable_and_bounded(designation: str, description: str) -> None:
-    once = normalise(designation, description)
+    once = normalize(designation, description)
 
     title, _, body = once.partition("\n")
-    assert once == normalise(title, body)
+    assert once == normalize(title, body)
     assert once == "" or any(map(str.isalnum, once))

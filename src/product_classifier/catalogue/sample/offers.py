@@ -16,7 +16,7 @@ from typing import Final
 from product_classifier.catalogue.encodings import repair
 from product_classifier.catalogue.sample.texts import NEIGHBOURHOOD_OF, near_copy, write_offer
 from product_classifier.catalogue.sample.words import SHIFTED, VOCABULARIES
-from product_classifier.catalogue.splits import hashed_side, text_key
+from product_classifier.catalogue.splits import split_of_key, text_key
 
 SEASON: Final = 0.06
 """Share of the catalogue that is new this season."""
@@ -80,7 +80,7 @@ def _seasonal(random: Random, number: int) -> Offer:
     wanted = "test" if random.random() < SEASON_IN_TEST else "unseen"
     for _ in range(_TRIES):
         title, description = write_offer(random, code, season=True)
-        if hashed_side(text_key(repair(title), repair(description))) == wanted:
+        if split_of_key(text_key(repair(title), repair(description))) == wanted:
             break
     return Offer(code, code, title, description, None if random.random() < NO_PHOTO else number, season=True)
 

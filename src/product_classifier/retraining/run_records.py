@@ -31,7 +31,7 @@ class Claim(Record):
     created: AwareDatetime
 
 
-class Start(Record):
+class StartLease(Record):
     """Who may start the run; another takes over when this one has not done it for the length of a lease."""
 
     trigger: str
@@ -70,7 +70,7 @@ class Failure(Record):
         return f"step {self.step!r} failed: {self.reason}" if self.step else self.reason
 
 
-class Closing(Record):
+class RunResult(Record):
     """Run number `generation` is over; after a success its snapshot is learned."""
 
     generation: int = Field(ge=1)
@@ -91,12 +91,12 @@ def claim_key(generation: int) -> str:
     return f"{CLAIMS}{generation:06}.json"
 
 
-def closing_key(generation: int) -> str:
+def result_key(generation: int) -> str:
     """Return the key of a closing."""
     return f"{WATERMARK}{generation:06}.json"
 
 
-def start_key(run_id: str, attempt: int) -> str:
+def start_lease_key(run_id: str, attempt: int) -> str:
     """Return the key of the k-th right to start a run."""
     return f"{STARTS}{run_id}/{attempt:04}.json"
 

@@ -7,33 +7,33 @@ from typing import TypeVar
 from product_classifier.errors import InvalidInput, ObjectExists, ObjectNotFound, StoreUnavailable
 from product_classifier.feedback.records import Record
 from product_classifier.feedback.trust import Label
-from product_classifier.retraining.records import (
+from product_classifier.retraining.run_records import (
     CLAIMS,
     STARTS,
     WATERMARK,
     Cause,
     Claim,
-    Closing,
     Failure,
     Outcome,
     Owner,
-    Start,
+    RunResult,
+    StartLease,
     Verdict,
     claim_key,
-    closing_key,
     failures_prefix,
     make_run_id,
     owner_key,
-    start_key,
+    result_key,
+    start_lease_key,
     verdict_key,
 )
-from product_classifier.retraining.snapshot import freeze, read_snapshot
+from product_classifier.retraining.snapshot import read_snapshot, write_snapshot
 from product_classifier.store import ObjectStore
 
 R = TypeVar("R", bound=Record)
 
 
-class Ledger:
+class RunStore:
     """Reads and writes the objects below `retrain/`; remembers those it has read, for they never change."""
 
     def __init__(self, store: ObjectStore) -> None:
@@ -49,24 +49,24 @@ class Ledger:
         """Return a claim; None when there is none or it is damaged."""
         return self._read(claim_key(generation), Claim)
 
-    def closing(self, generation: int) -> Closing | None:
+    def result(self, generation: int) -> RunResult | None:
         """Return how a run ended; None while it has not."""
-        return self._read(closing_key(generation), Closing)
+        return self._read(result_key(generation), RunResult)
 
-    def is_closed(self, generation: int) -> bool:
+    def is_finished(self, generation: int) -> bool:
         """Tell whether a run is over, even if what is written about it is damaged."""
-        return self.closing(generation) is not None or self.store.exists(closing_key(generation))
+        return self.result(generation) is not None or self.store.exists(result_key(generation))
 
-    def closings(self) -> Iterator[Closing]:
+    def results(self) -> Iterator[RunResult]:
         """Yield how runs ended, newest first."""
         for number in sorted(self._numbers(WATERMARK), reverse=True):
-            closing = self.closing(number)
+            closing = self.result(number)
             if closing is not None:
                 yield closing
 
-    def learned(self) -> frozenset[str]:
+    def trained_fingerprints(self) -> frozenset[str]:
         """Return the fingerprints of the labels in the newest snapshot that a run learned: the watermark."""
-        for closing in self.closings():
+        for closing in self.results():
             claim = self.claim(closing.generation) if closing.outcome == "succeeded" else None
             if claim is None:
                 continue
@@ -78,35 +78,35 @@ class Ledger:
             return frozenset(item.fingerprint for item in snapshot.corrections)
         return frozenset()
 
-    def beyond(self, labels: tuple[Label, ...]) -> list[Label]:
+    def new_labels(self, labels: tuple[Label, ...]) -> list[Label]:
         """Return the labels that no successful run has learned."""
-        learned = self.learned()
+        learned = self.trained_fingerprints()
         return [label for label in labels if label.fingerprint not in learned]
 
-    def open_run(
+    def claim_run(
         self, generation: int, labels: tuple[Label, ...], *, cause: Cause, requested_by: str, now: datetime
     ) -> Claim:
         """Freeze the labels and claim run number `generation`; `ObjectExists` when somebody else did."""
-        new = self.beyond(labels)
+        new = self.new_labels(labels)
         claim = Claim(
             generation=generation,
             run_id=make_run_id(generation, (label.feedback_id for label in new)),
             cause=cause,
             requested_by=requested_by,
-            snapshot=freeze(self.store, labels),
+            snapshot=write_snapshot(self.store, labels),
             corrections=len(new),
             created=now,
         )
         self.store.put(claim_key(generation), claim.to_json(), only_if_absent=True)
         return claim
 
-    def close(self, generation: int, run_id: str, outcome: Outcome, reason: str, now: datetime) -> Closing:
+    def finish(self, generation: int, run_id: str, outcome: Outcome, reason: str, now: datetime) -> RunResult:
         """Write how a run ended; whoever writes first is right."""
-        closing = Closing(generation=generation, run_id=run_id, outcome=outcome, reason=reason, created=now)
+        closing = RunResult(generation=generation, run_id=run_id, outcome=outcome, reason=reason, created=now)
         try:
-            self.store.put(closing_key(generation), closing.to_json(), only_if_absent=True)
+            self.store.put(result_key(generation), closing.to_json(), only_if_absent=True)
         except ObjectExists:
-            return self.closing(generation) or closing
+            return self.result(generation) or closing
         return closing
 
     def owner(self, run_id: str) -> Owner | None:
@@ -122,18 +122,18 @@ class Ledger:
         found = (self._read(key, Failure) for key in self.store.list(failures_prefix(run_id)))
         return max((one for one in found if one is not None), key=lambda one: one.created, default=None)
 
-    def last_start(self, run_id: str) -> tuple[int, Start | None]:
+    def latest_start_lease(self, run_id: str) -> tuple[int, StartLease | None]:
         """Return the newest right to start a run and its number; 0 when nobody has asked."""
         attempt = max(self._numbers(f"{STARTS}{run_id}/"), default=0)
-        return attempt, self._read(start_key(run_id, attempt), Start) if attempt else None
+        return attempt, self._read(start_lease_key(run_id, attempt), StartLease) if attempt else None
 
-    def take_start(self, run_id: str, attempt: int, trigger: str, now: datetime) -> bool:
+    def acquire_start_lease(self, run_id: str, attempt: int, trigger: str, now: datetime) -> bool:
         """Ask for the right to start a run; False when another trigger has it."""
-        start = Start(trigger=trigger, created=now)
+        start = StartLease(trigger=trigger, created=now)
         try:
-            self.store.put(start_key(run_id, attempt), start.to_json(), only_if_absent=True)
+            self.store.put(start_lease_key(run_id, attempt), start.to_json(), only_if_absent=True)
         except ObjectExists:
-            mine = self._read(start_key(run_id, attempt), Start)
+            mine = self._read(start_lease_key(run_id, attempt), StartLease)
             return mine is not None and mine.trigger == trigger
         return True
 

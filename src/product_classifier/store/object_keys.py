@@ -12,7 +12,7 @@ RESERVED = ".store"
 """First segment of what the stores themselves keep (claims, locks, unfinished writes); never listed."""
 
 
-def checked_key(key: str) -> str:
+def validate_key(key: str) -> str:
     """Return the key, or raise `InvalidKey` saying what is wrong with it."""
     if not key:
         raise _invalid(key, "is empty")
@@ -20,7 +20,7 @@ def checked_key(key: str) -> str:
     return key
 
 
-def checked_prefix(prefix: str) -> str:
+def validate_prefix(prefix: str) -> str:
     """Return the start of a key; unlike a key it may be empty, end with a slash or inside a name."""
     if prefix:
         _check(prefix, prefix.removesuffix("/").split("/"))

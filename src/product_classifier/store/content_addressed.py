@@ -7,7 +7,7 @@ from product_classifier.errors import InvalidInput, ObjectExists
 from product_classifier.store import ObjectStore
 
 
-def keep(store: ObjectStore, key_of: Callable[[str], str], content: bytes) -> str:
+def write(store: ObjectStore, key_of: Callable[[str], str], content: bytes) -> str:
     """Write an object if it is not there yet, under the key of its hash; return the hash (SHA-256, hexadecimal)."""
     sha256 = hashlib.sha256(content).hexdigest()
     key = key_of(sha256)
