@@ -30,16 +30,35 @@ FORBIDDEN = {
         "mlflow",
         "torch",
     },
-    "components": {"pipelines", "inference", "operations", "kserve", "fastapi", "kubernetes"},
+    "components": {"pipelines", "operations", "kserve", "fastapi", "kubernetes"},
     "pipelines": {"inference", "operations", "kserve", "fastapi", "torch", "mlflow"},
     "inference": {"components", "pipelines", "operations", "kfp", "mlflow", "torch", "transformers", "sklearn"},
     "operations": {"kserve", "fastapi", "torch", "mlflow", "transformers", "sklearn"},
 }
 """Never, not even inside a function."""
 
-EXEMPT = {"pipelines/retrain/service.py": {"fastapi"}, "components/shared/kubernetes_api.py": {"kubernetes"}}
-"""The trigger is a service that starts pipelines: it answers as the services do. Putting a release into service on a
-cluster is patching its objects, and one module does all the talking."""
+EXEMPT = {
+    # The trigger is a service that starts pipelines: it responds as the services do.
+    "pipelines/retrain/service.py": {"fastapi"},
+    # A promotion on a cluster patches its objects; one module sends all of these requests.
+    "components/shared/kubernetes_api.py": {"kubernetes"},
+}
+
+INFERENCE = {
+    "http": {"compat"},
+    "compat": set(),
+    "oip": {"http"},
+    "durability": {"auth_proxy", "feedback_service"},  # until it has one writer for both
+    "model_server": {"compat", "http", "oip"},
+    "text_predictor": {"http", "model_server", "oip"},
+    "image_predictor": {"http", "model_server", "oip"},
+    "fusion_transformer": {"http", "model_server", "oip"},
+    "collocated": {"model_server", "text_predictor", "image_predictor", "fusion_transformer"},
+    "auth_proxy": {"compat", "durability", "http", "oip"},
+    "feedback_service": {"durability", "http"},
+    "simulation": {"http"},
+}
+"""The folders of inference that each of them may import; no service imports another."""
 
 LIGHT = {"kfp", "components", "typing"}
 """All that a face may import at module level."""
@@ -63,6 +82,17 @@ def all_of(path: Path) -> set[str]:
     return set(imported(ast.parse(path.read_text(encoding="utf-8"))))
 
 
+def modules_imported(path: Path) -> set[str]:
+    """Return the full names of the modules that a module imports, inside functions too."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
 def top_level(path: Path) -> set[str]:
     """Return the packages a module imports when it is imported itself."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -79,6 +109,34 @@ def test_a_package_imports_only_in_its_direction(package: str) -> None:
     }
 
     assert {} == wrong
+
+
+@pytest.mark.parametrize("folder", sorted(path.parent.name for path in PACKAGES["inference"].glob("*/__init__.py")))
+def test_a_folder_of_inference_imports_only_the_folders_below_it(folder: str) -> None:
+    allowed = INFERENCE[folder] | {folder, "feedback_api"}
+    wrong = {
+        str(path.relative_to(ROOT)): sorted(found)
+        for path in sorted((PACKAGES["inference"] / folder).rglob("*.py"))
+        if (found := {n.split(".")[1] for n in modules_imported(path) if n.startswith("inference.")} - allowed)
+    }
+
+    assert {} == wrong
+
+
+def test_components_import_nothing_of_inference_but_the_client_codec() -> None:
+    """The smoke test of a rollout sends predictions; a second codec for it would drift from the servers'."""
+    found = {name for path in modules("components") for name in modules_imported(path) if name.startswith("inference")}
+
+    assert {"inference.oip.client"} == {name for name in found if name.count(".") < 3}
+
+
+def test_the_client_codec_imports_no_server() -> None:
+    client = PACKAGES["inference"] / "oip" / "client.py"
+    loaded = "import inference.oip.client, sys; print(*(n for n in sys.modules if n.startswith('inference')))"
+    found = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True, cwd=ROOT)
+
+    assert {"inference", "inference.oip", "inference.oip.client", "inference.oip.tensors"} == set(found.stdout.split())
+    assert top_level(client) <= {"base64", "collections", "dataclasses", "typing", "numpy", "orjson", "inference"}
 
 
 def test_only_faces_import_kfp_among_the_components() -> None:

@@ -21,8 +21,8 @@ from benchmarks.outcome import Outcome
 from benchmarks.processes import Server, start, stopping
 from benchmarks.rows.p01_predictor_hop import grpc_request
 from benchmarks.stack import free_ports
-from inference.fusion_transformer.http_predictor import encode
 from inference.http.client import Client, Line
+from inference.oip.client import encode_request
 
 MODEL = "text-predictor"
 TARGET = f"/v2/models/{MODEL}/infer"
@@ -52,7 +52,7 @@ def measure(folder: Path) -> Outcome:
     """Ask a predictor without work, and the cheapest server there is, in every way that was considered."""
     port, path = free_ports(), str(folder / "stub.sock")
     title = materials.products(1)[0].title
-    body, headers = encode({"designation": [title], "description": [""]}, "")
+    body, headers = encode_request({"designation": [title], "description": [""]})
     noop = [sys.executable, "-m", "benchmarks.noop", "--model_dir", str(materials.release() / "text")]
     stub = [sys.executable, "-m", "benchmarks.fusion_stub"]
     options = ["--host", "127.0.0.1", "--http_port", str(port), "--grpc_port", str(port + 1)]

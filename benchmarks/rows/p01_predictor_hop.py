@@ -19,7 +19,7 @@ from benchmarks.processes import Server, start, stopping
 from benchmarks.profiling import profile
 from benchmarks.stack import free_ports
 from inference.compat.kserve_sdk import import_sdk
-from inference.fusion_transformer.http_predictor import encode
+from inference.oip.client import encode_request
 
 GOAL_MS = 0.35
 TIMES = 3.0
@@ -69,7 +69,7 @@ def measure(folder: Path) -> Outcome:
 
 def hop_request(model: str, title: str) -> bytes:
     """Return the bytes with which the fusion asks about one title."""
-    body, headers = encode({"designation": [title], "description": [""]}, "")
+    body, headers = encode_request({"designation": [title], "description": [""]})
     return payloads.post(
         f"/v2/models/{model}/infer", body, headers | {"X-Request-Id": "0123456789abcdef0123456789abcdef"}
     )

@@ -13,7 +13,7 @@ from benchmarks.outcome import Check, Outcome
 from benchmarks.processes import Server, start, stopping
 from benchmarks.profiling import profile
 from benchmarks.stack import free_ports
-from inference.auth_proxy.predictions.backends import HEADER_LENGTH, encode_request
+from inference.auth_proxy.predictions.backends import encode_products
 from inference.auth_proxy.predictions.products import Product
 
 GOAL_MS = 0.6
@@ -69,9 +69,8 @@ def measure(folder: Path) -> Outcome:
 
 def gateway_request(product: Product) -> bytes:
     """Return the bytes with which the gateway asks the fusion about a product."""
-    body, size = encode_request([product])
-    headers = {"Content-Type": "application/octet-stream", HEADER_LENGTH: str(size), "X-Request-Id": "0123456789abcdef"}
-    return payloads.post("/v2/models/fusion-transformer/infer", body, headers)
+    body, headers = encode_products([product])
+    return payloads.post("/v2/models/fusion-transformer/infer", body, headers | {"X-Request-Id": "0123456789abcdef"})
 
 
 def _load(server: Server, request: bytes, at_once: int) -> Callable[[], Measured]:

@@ -9,13 +9,14 @@ from starlette.types import Receive, Scope, Send
 
 from inference.auth_proxy.auth.guard import Visit
 from inference.auth_proxy.auth.roles import MODELS
-from inference.auth_proxy.predictions.backends import HEADER_LENGTH, Backends
+from inference.auth_proxy.predictions.backends import Backends
 from inference.auth_proxy.predictions.predict import Predictor
 from inference.auth_proxy.predictions.products import read_batch, read_product
 from inference.auth_proxy.rate_limits import RateLimits
 from inference.http.abandonment import while_wanted
 from inference.http.bodies import read_body
 from inference.http.problems import MEDIA_TYPE, Problem
+from inference.oip.client import HEADER_LENGTH
 from product_classifier.errors import ModelUnavailable
 
 FEEDBACK = "feedback-service"

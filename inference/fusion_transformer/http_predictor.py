@@ -1,24 +1,25 @@
 """The way from the fusion to one predictor: V2 over pooled HTTP, photos and probabilities as bytes."""
 
 import asyncio
-import struct
 import time
-from typing import Any
-
-import numpy as np
-import orjson
 
 from inference.fusion_transformer.predictor_client import IMAGE, TEXT, Asker, Columns, Connect, Opinion, checked
 from inference.fusion_transformer.settings import Settings
 from inference.http.client import Client, Unreachable
 from inference.http.problems import InvalidTensor, ReleaseNotLoaded
+from inference.oip.client import (
+    HEADER_LENGTH,
+    InferenceResponse,
+    InvalidResponse,
+    decode_error,
+    decode_response,
+    encode_request,
+)
 from product_classifier.errors import InvalidInput, ModelUnavailable
 from product_classifier.observability import request_id
 
-HEADER_LENGTH = "Inference-Header-Content-Length"
 KEEP_S = 30.0
 """How long an unused connection is kept: less than the predictors keep it, so that they rarely hang up first."""
-_LENGTH = struct.Struct("<I")
 _CLIENT_ERRORS = range(400, 500)
 _NOT_FOUND = 404
 _OK = 200
@@ -67,7 +68,9 @@ class Hop(Asker):
     async def _ask(self, columns: Columns, classes: int, release: str) -> Opinion:
         if self._fuse.blown():
             raise ModelUnavailable(f"{self.model} missed its deadline too often; it is asked again in a moment")
-        body, headers = encode(columns, release)
+        body, headers = encode_request(columns, release=release)
+        if current := request_id.get():
+            headers["X-Request-Id"] = current
         try:
             async with asyncio.timeout(self._deadline_s):
                 reply = await self._client.ask("POST", self._target, headers, body)
@@ -80,55 +83,32 @@ class Hop(Asker):
         if reply.status != _OK:
             raise _refusal(self.model, reply.status, reply.body)
         rows = next(len(values) for values in columns.values())
-        return decode(self.model, reply.header(HEADER_LENGTH), reply.body, rows, classes)
+        try:
+            response = decode_response(reply.body, reply.header(HEADER_LENGTH))
+        except InvalidResponse as error:
+            raise ModelUnavailable(f"{self.model}: {error}") from error
+        return probabilities_in(self.model, response, rows, classes)
 
     def close(self) -> None:
         """Close every connection."""
         self._client.close()
 
 
-def encode(columns: Columns, release: str) -> tuple[bytes, dict[str, str]]:
-    """Write a V2 request: texts in the JSON, photos behind it."""
-    tensors, tail = [], []
-    for name, values in columns.items():
-        tensor: dict[str, Any] = {"name": name, "shape": [len(values)], "datatype": "BYTES"}
-        if isinstance(values[0], bytes):
-            packed = [part for value in values for part in (_LENGTH.pack(len(value)), value)]
-            tensor["parameters"] = {"binary_data_size": sum(map(len, packed))}
-            tail += packed
-        else:
-            tensor["data"] = values
-        tensors.append(tensor)
-    parameters: dict[str, Any] = {"binary_data_output": True}
-    if release:
-        parameters["release"] = release
-    head = orjson.dumps({"inputs": tensors, "parameters": parameters})
-    headers = {"Content-Type": "application/octet-stream", HEADER_LENGTH: str(len(head))}
-    if current := request_id.get():
-        headers["X-Request-Id"] = current
-    return b"".join([head, *tail]), headers
-
-
-def decode(model: str, header_length: str | None, body: bytes, rows: int, classes: int) -> Opinion:
-    """Read a V2 response; anything but the probabilities asked for is a predictor out of order."""
+def probabilities_in(model: str, response: InferenceResponse, rows: int, classes: int) -> Opinion:
+    """Return the checked probabilities of a response; raise ModelUnavailable if they are not those requested."""
     try:
-        size = int(header_length or "")
-        document = orjson.loads(body[:size])
-        (output,) = document["outputs"]
-        probabilities = np.frombuffer(body, "<f4", offset=size).reshape(output["shape"])
-        release = str(document["parameters"]["release"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelUnavailable(f"{model} answered what is not a V2 response") from error
-    return checked(model, Opinion(probabilities, release), rows, classes)
+        opinion = Opinion(response.outputs["probabilities"], str(response.parameters["release"]))
+    except KeyError as error:
+        raise ModelUnavailable(f"{model}: the response has no {error}") from error
+    return checked(model, opinion, rows, classes)
 
 
 def _refusal(model: str, status: int, body: bytes) -> Exception:
     """Turn an error answer back into the error it was."""
-    try:
-        document = orjson.loads(body)
-        reason = str(document["error"])
-    except (ValueError, KeyError, TypeError):
+    document = decode_error(body)
+    if "error" not in document:
         return ModelUnavailable(f"{model} answered status {status}")
+    reason = str(document["error"])
     if status == _NOT_FOUND and document.get("kind") == "release_not_loaded":
         return ReleaseNotLoaded(reason)
     if status == _NOT_FOUND or status not in _CLIENT_ERRORS:

@@ -7,8 +7,8 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
 from inference.http.problems import InvalidTensor
 from inference.oip.rest_codec import unpack_bytes
+from inference.oip.tensors import NUMPY_TYPES
 from inference.oip.types import (
-    NUMPY_TYPES,
     Answer,
     Parameter,
     Request,

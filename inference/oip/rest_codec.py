@@ -1,6 +1,5 @@
 """V1 and V2 over HTTP: bodies to requests, answers to bodies."""
 
-import struct
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -8,8 +7,8 @@ from typing import Any
 import orjson
 
 from inference.http.problems import InvalidTensor, public_message
+from inference.oip.tensors import ELEMENT_LENGTH, NUMPY_TYPES
 from inference.oip.types import (
-    NUMPY_TYPES,
     Answer,
     Request,
     Signature,
@@ -21,8 +20,6 @@ from inference.oip.types import (
 )
 from product_classifier.errors import InvalidInput
 from product_classifier.observability import request_id
-
-_LENGTH = struct.Struct("<I")
 
 
 def read_v2(body: bytes, header_length: str | None, signature: Signature, version: str = "") -> Request:
@@ -137,7 +134,7 @@ def unpack_bytes(packed: memoryview, name: str) -> list[bytes]:
     while at < len(packed):
         if at + 4 > len(packed):
             raise InvalidTensor(f"ends inside a length at byte {at}", tensor=name, row=len(values))
-        (length,) = _LENGTH.unpack_from(packed, at)
+        (length,) = ELEMENT_LENGTH.unpack_from(packed, at)
         at += 4
         if at + length > len(packed):
             raise InvalidTensor(f"announces {length} bytes, {len(packed) - at} are left", tensor=name, row=len(values))

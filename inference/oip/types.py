@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from inference.http.problems import InvalidTensor, public_message
@@ -22,7 +21,6 @@ MAX_ROWS = 64
 
 Array = NDArray[Any]
 Parameter = bool | int | str
-NUMPY_TYPES: Mapping[str, np.dtype[Any]] = {"FP32": np.dtype("<f4"), "INT64": np.dtype("<i8")}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Ask the servers about known products, as anybody would, and compare with what the release itself answers."""
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import monotonic, perf_counter, sleep
@@ -8,10 +7,10 @@ from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from components.shared.serving_check import Models, Product
+from inference.oip.client import HEADER_LENGTH, InvalidResponse, decode_response, encode_request
 from product_classifier.errors import ProductClassifierError
 from product_classifier.evaluation.gate import GateLimits, exceeds_latency_limit
 
@@ -85,32 +84,31 @@ class Smoke:
     def _ask(self, product: Product) -> Reply:
         request = Request(  # noqa: S310 - our own service
             f"{self.service.rstrip('/')}/v2/models/{MODEL}/infer",
-            orjson.dumps({"inputs": _tensors(product)}),
-            {"Content-Type": "application/json"},
+            *encode_request(_columns(product), binary=False),
         )
         began = perf_counter()
         try:
             with urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310 - our own service
-                document = orjson.loads(answer.read())
+                response = decode_response(answer.read(), answer.headers[HEADER_LENGTH])
             took_s = perf_counter() - began
-            outputs = {output["name"]: output["data"] for output in document["outputs"]}
-            parameters = document["parameters"]
             return Reply(
-                str(parameters["release"]),
-                bool(parameters["degraded"]),
-                np.asarray(outputs["probabilities"], np.float64),
+                str(response.parameters["release"]),
+                bool(response.parameters["degraded"]),
+                response.outputs["probabilities"].ravel().astype(np.float64),
                 took_s,
             )
         except (URLError, OSError) as error:
             raise SmokeFailed(f"{self.service} does not answer: {error}") from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise SmokeFailed(f"{self.service} answers nonsense: {type(error).__name__} {error!s:.100}") from error
+        except (InvalidResponse, KeyError) as error:
+            raise SmokeFailed(f"{self.service} does not respond with probabilities of a release: {error}") from error
 
 
-def _tensors(product: Product) -> list[dict[str, object]]:
-    photo = base64.b64encode(product.photo).decode() if product.photo else ""
-    values = {"designation": product.designation, "description": product.description, "image": photo}
-    return [{"name": name, "shape": [1], "datatype": "BYTES", "data": [value]} for name, value in values.items()]
+def _columns(product: Product) -> dict[str, list[bytes]]:
+    return {
+        "designation": [product.designation.encode()],
+        "description": [product.description.encode()],
+        "image": [product.photo or b""],
+    }
 
 
 def _not_yet(release: str, replies: Sequence[Reply]) -> str:

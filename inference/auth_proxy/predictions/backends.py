@@ -1,22 +1,27 @@
 """The services behind the gateway: addresses fixed by name, connections kept open, answers distrusted."""
 
 import asyncio
-import struct
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 from yarl import URL
 
 from inference.auth_proxy.predictions.products import Product
 from inference.http.client import Client, Unreachable
 from inference.http.problems import public_message
-from inference.oip.types import NUMPY_TYPES
+from inference.oip.client import (
+    HEADER_LENGTH,
+    InferenceResponse,
+    InvalidResponse,
+    decode_error,
+    decode_response,
+    encode_request,
+)
 from product_classifier.errors import InvalidInput, ModelUnavailable
 from product_classifier.observability import get_logger
 
@@ -27,7 +32,6 @@ CONNECTIONS = 256
 KEEP_ALIVE_S = 4.0
 """Shorter than the 5 s after which uvicorn hangs up, so that a request rarely meets a closing connection."""
 MAX_ANSWER = 32_000_000
-HEADER_LENGTH = "Inference-Header-Content-Length"
 PASSED_BACK = ("Content-Type", HEADER_LENGTH, "Location", "Retry-After", "ETag")
 """Response headers a caller may see; all others are the backend's own business."""
 
@@ -94,12 +98,8 @@ class Backends:
 
     async def infer(self, products: Sequence[Product], request_id: str) -> Inference:
         """Ask fusion about products, photos as the bytes they came in."""
-        body, header_length = encode_request(products)
-        headers = {
-            "Content-Type": "application/octet-stream",
-            HEADER_LENGTH: str(header_length),
-            "X-Request-Id": request_id,
-        }
+        body, headers = encode_products(products)
+        headers["X-Request-Id"] = request_id
         if self._fusion is None:
             self._fusion = Client(self._urls[FUSION], CONNECTIONS, KEEP_ALIVE_S)
         try:
@@ -111,7 +111,11 @@ class Backends:
             raise ModelUnavailable(f"{FUSION} does not answer ({error})") from error
         if reply.status != 200:
             raise _refusal(reply.status, reply.body)
-        return decode_answer(reply.body, reply.header(HEADER_LENGTH), len(products))
+        try:
+            response = decode_response(reply.body, reply.header(HEADER_LENGTH))
+        except InvalidResponse as error:
+            raise ModelUnavailable(f"{FUSION}: {error}") from error
+        return inference_of(response, len(products))
 
     async def ready(self, service: str) -> bool:
         """Tell whether a model says it is ready."""
@@ -119,7 +123,7 @@ class Backends:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
                 async with self._ask(service, "GET", f"/v2/models/{service}/ready", {}, b"") as response:
                     data = await _read(response)
-                    return response.status == 200 and _as_object(data).get("ready", True) is True
+                    return response.status == 200 and decode_error(data).get("ready", True) is True
         except (ModelUnavailable, TimeoutError):
             return False
 
@@ -160,57 +164,32 @@ class Backends:
         return self._session
 
 
-Forwarding = AbstractAsyncContextManager[Reply]
-
-
-def encode_request(products: Sequence[Product]) -> tuple[bytes, int]:
-    """Return a V2 request with the binary extension, and the length of its JSON part."""
-    columns = {
-        "designation": [product.designation.encode() for product in products],
-        "description": [product.description.encode() for product in products],
-        "image": [product.image for product in products],
-    }
-    packed = {name: b"".join(struct.pack("<I", len(v)) + v for v in values) for name, values in columns.items()}
-    inputs = [
-        {"name": name, "shape": [len(products)], "datatype": "BYTES", "parameters": {"binary_data_size": len(data)}}
-        for name, data in packed.items()
-    ]
-    header = orjson.dumps({"inputs": inputs, "parameters": {"binary_data_output": True}})
-    return b"".join([header, *packed.values()]), len(header)
-
-
-def decode_answer(data: bytes, header_length: str | None, rows: int) -> Inference:
-    """Return what a V2 answer of fusion holds, with or without the binary extension."""
-    size = int(header_length) if header_length and header_length.isdecimal() else len(data)
-    try:
-        header = orjson.loads(data[:size])
-        outputs = _tensors(header["outputs"], memoryview(data)[size:])
-        parameters = header.get("parameters") or {}
-        probabilities = _distribution(outputs["probabilities"], rows)
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-        raise ModelUnavailable(f"{FUSION} answered nonsense: {type(error).__name__}") from error
-    answered = set(str(parameters.get("modalities", "text,image")).split(","))
-    return Inference(
-        probabilities,
-        outputs.get("text_probabilities") if "text" in answered else None,
-        outputs.get("image_probabilities") if "image" in answered else None,
-        degraded=bool(parameters.get("degraded", False)),
-        release=str(parameters.get("release") or header.get("model_version") or "unknown"),
+def encode_products(products: Sequence[Product]) -> tuple[bytes, dict[str, str]]:
+    """Return body and headers of the fusion's request for these products, every column a binary tensor."""
+    return encode_request(
+        {
+            "designation": [product.designation.encode() for product in products],
+            "description": [product.description.encode() for product in products],
+            "image": [product.image for product in products],
+        }
     )
 
 
-def _tensors(outputs: list[dict[str, Any]], tail: memoryview) -> dict[str, NDArray[Any]]:
-    found: dict[str, NDArray[Any]] = {}
-    for output in outputs:
-        size = (output.get("parameters") or {}).get("binary_data_size")
-        kind = NUMPY_TYPES[output["datatype"]]
-        if size is None:
-            values = np.asarray(output["data"], dtype=kind)
-        else:
-            values = np.frombuffer(tail[:size], dtype=kind)
-            tail = tail[size:]
-        found[output["name"]] = values.reshape(output["shape"])
-    return found
+def inference_of(response: InferenceResponse, rows: int) -> Inference:
+    """Return the predictions in a response of the fusion; raise ModelUnavailable if `rows` of them are not there."""
+    try:
+        probabilities = _distribution(response.outputs["probabilities"], rows)
+    except (KeyError, ValueError) as error:
+        raise ModelUnavailable(f"{FUSION}: the response is invalid: {error}") from error
+    parameters = response.parameters
+    answered = set(str(parameters.get("modalities", "text,image")).split(","))
+    return Inference(
+        probabilities,
+        response.outputs.get("text_probabilities") if "text" in answered else None,
+        response.outputs.get("image_probabilities") if "image" in answered else None,
+        degraded=bool(parameters.get("degraded", False)),
+        release=str(parameters.get("release") or response.model_version or "unknown"),
+    )
 
 
 def _distribution(probabilities: NDArray[Any], rows: int) -> Probabilities:
@@ -220,7 +199,7 @@ def _distribution(probabilities: NDArray[Any], rows: int) -> Probabilities:
 
 
 def _refusal(status: int, data: bytes) -> Exception:
-    about = _as_object(data)
+    about = decode_error(data)
     if status in {400, 422}:
         row, tensor = about.get("row"), about.get("input")
         reason = str(about.get("reason") or about.get("error") or "the models cannot use this product")
@@ -229,14 +208,6 @@ def _refusal(status: int, data: bytes) -> Exception:
         "model_failed", model=FUSION, status=status, reason=public_message(str(about.get("error", "")))
     )
     return ModelUnavailable(f"{FUSION} answered {status}")
-
-
-def _as_object(data: bytes) -> dict[str, Any]:
-    try:
-        value = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

@@ -12,13 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.fusion_transformer import http_predictor
 from inference.http.problems import InvalidTensor, Overloaded, oip_error, public_message
 from inference.model_server.flags import parse_flags
 from inference.model_server.workers import Workers
-from inference.oip.rest_codec import read_v1, read_v2, unpack_bytes, write_v2
-from inference.oip.types import Answer, Input, Output, Request, Signature
-from product_classifier.errors import InvalidInput, ModelUnavailable
+from inference.oip.rest_codec import read_v1, read_v2, unpack_bytes
+from inference.oip.types import Answer, Input, Output, Signature
+from product_classifier.errors import InvalidInput
 
 SIGNATURE = Signature((Input("title"), Input("photo", photo=True)), (Output("probabilities", "FP32"),))
 ANSWER = Answer({"probabilities": np.array([[0.25, 0.75]], np.float32)}, "r-1", "v-1", {"degraded": False})
@@ -76,48 +75,6 @@ def test_any_json_is_read_or_refused(body: object) -> None:
     for read in (lambda: read_v2(encoded, None, SIGNATURE), lambda: read_v1(encoded, SIGNATURE)):
         with suppress(InvalidInput):
             assert read().rows in {1, 2, 3}
-
-
-@given(st.lists(st.tuples(st.text(max_size=20), st.binary(max_size=20)), min_size=1, max_size=5))
-def test_what_the_hop_writes_is_what_a_server_reads(rows: list[tuple[str, bytes]]) -> None:
-    titles, photos = [row[0].replace("\0", "") for row in rows], [row[1] for row in rows]
-    titles = [title.encode("utf-8", "ignore").decode() for title in titles]
-
-    body, headers = http_predictor.encode({"title": titles, "photo": photos}, "r-1")
-    request = read_v2(body, headers["Inference-Header-Content-Length"], SIGNATURE)
-
-    assert (titles, photos) == (request.texts("title"), request.photos("photo"))
-    assert ("r-1", True) == (request.release, request.binary_outputs)
-
-
-def test_what_a_server_writes_is_what_the_hop_reads() -> None:
-    body, size = write_v2("m", Request(1, {}, binary_outputs=True), ANSWER)
-
-    opinion = http_predictor.decode("m", str(size), body, 1, 2)
-
-    np.testing.assert_array_equal(ANSWER.outputs["probabilities"], opinion.probabilities)
-    assert "r-1" == opinion.release
-
-
-@pytest.mark.parametrize(
-    "values",
-    [np.zeros((1, 3)), np.zeros((2, 2)), np.array([[np.nan, 1.0]]), np.array([[np.inf, 0.0]])],
-    ids=["classes", "rows", "NaN", "infinity"],
-)
-def test_the_hop_refuses_probabilities_that_cannot_be(values: np.ndarray) -> None:
-    answer = Answer({"probabilities": values.astype(np.float32)}, "r-1", "v-1")
-    body, size = write_v2("m", Request(len(values), {}, binary_outputs=True), answer)
-
-    with pytest.raises(ModelUnavailable, match="not \\(1, 2\\) finite probabilities"):
-        http_predictor.decode("m", str(size), body, 1, 2)
-
-
-@pytest.mark.parametrize("cut", [1, 8, 40])
-def test_the_hop_refuses_a_response_cut_short(cut: int) -> None:
-    body, size = write_v2("m", Request(1, {}, binary_outputs=True), ANSWER)
-
-    with pytest.raises(ModelUnavailable):
-        http_predictor.decode("m", str(size), body[:-cut], 1, 2)
 
 
 async def test_work_leaves_the_event_loop_free() -> None:

@@ -1,0 +1,37 @@
+"""What the fusion accepts as a predictor's response."""
+
+import numpy as np
+import pytest
+
+from inference.fusion_transformer.http_predictor import probabilities_in
+from inference.oip.client import decode_response
+from inference.oip.rest_codec import write_v2
+from inference.oip.types import Answer, Request
+from product_classifier.errors import ModelUnavailable
+
+
+def opinion(values: np.ndarray) -> np.ndarray:
+    answer = Answer({"probabilities": values.astype(np.float32)}, "r-1", "v-1")
+    body, size = write_v2("m", Request(len(values), {}, binary_outputs=True), answer)
+    return probabilities_in("m", decode_response(body, str(size)), 1, 2).probabilities
+
+
+def test_the_probabilities_of_the_requested_rows_are_accepted() -> None:
+    np.testing.assert_array_equal([[0.25, 0.75]], opinion(np.array([[0.25, 0.75]])))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [np.zeros((1, 3)), np.zeros((2, 2)), np.array([[np.nan, 1.0]]), np.array([[np.inf, 0.0]])],
+    ids=["classes", "rows", "NaN", "infinity"],
+)
+def test_probabilities_of_another_shape_or_not_finite_make_the_predictor_unavailable(values: np.ndarray) -> None:
+    with pytest.raises(ModelUnavailable, match="not \\(1, 2\\) finite probabilities"):
+        opinion(values)
+
+
+def test_a_response_without_probabilities_makes_the_predictor_unavailable() -> None:
+    body, _ = write_v2("m", Request(1, {}), Answer({"code": np.array([10])}, "r-1", "v-1"))
+
+    with pytest.raises(ModelUnavailable, match="no 'probabilities'"):
+        probabilities_in("m", decode_response(body), 1, 2)
