@@ -5,9 +5,9 @@ The feedback service validates and builds them; the gateway publishes them in it
 
 import binascii
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from inference.http.api_models import ProductInput, RequestModel, ResponseModel
 from product_classifier.errors import InvalidImage
@@ -24,35 +24,51 @@ MAX_PAGE = 200
 
 Comment = Annotated[Text, Field(max_length=COMMENT_CHARACTERS)]
 RecordId = Annotated[Identifier, Field(json_schema_extra={"pattern": IDENTIFIER})]
+CategoryCode = Annotated[int, Field(description="Code of the right category, as `GET /categories` lists it.")]
 IdempotencyKey = Annotated[
     str, Field(pattern=IDEMPOTENCY_KEY, description="A repeated key with the same body returns the first response.")
 ]
 """Value of the header `Idempotency-Key`."""
 
 
-class FeedbackRequest(RequestModel):
-    """The right category of a prediction or of a product."""
+class PredictionFeedback(RequestModel):
+    """The right category of a prediction."""
 
     model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"prediction_id": "019ab0f2-7d1e-7c3a-9d55-0c8f6a4be111", "code": 2583}],
-            "oneOf": [
-                {"required": ["prediction_id"], "properties": {"prediction_id": {"type": "string"}}},
-                {"required": ["product"], "properties": {"product": {"type": "object"}}},
-            ],
-        }
+        json_schema_extra={"examples": [{"prediction_id": "019ab0f2-7d1e-7c3a-9d55-0c8f6a4be111", "code": 2583}]}
     )
 
-    prediction_id: RecordId | None = None
-    product: ProductInput | None = None
-    code: int = Field(description="Code of the right category, as `GET /categories` lists it.")
+    prediction_id: RecordId
+    product: None = None
+    code: CategoryCode
     comment: Comment | None = None
 
-    @model_validator(mode="after")
-    def _has_one_subject(self) -> Self:
-        if (self.prediction_id is None) == (self.product is None):
-            raise ValueError("name a prediction_id or give a product, one of the two")
-        return self
+
+class ProductFeedback(RequestModel):
+    """The right category of a product."""
+
+    prediction_id: None = None
+    product: ProductInput
+    code: CategoryCode
+    comment: Comment | None = None
+
+
+def _subject(value: object) -> str | None:
+    """Return the tag of a feedback request; None if it has no subject or two."""
+    fields = value if isinstance(value, dict) else getattr(value, "__dict__", {})
+    given = [name for name in ("prediction_id", "product") if fields.get(name) is not None]
+    return given[0] if len(given) == 1 else None
+
+
+FeedbackRequest = Annotated[
+    Annotated[PredictionFeedback, Tag("prediction_id")] | Annotated[ProductFeedback, Tag("product")],
+    Discriminator(
+        _subject,
+        custom_error_type="feedback_subject",
+        custom_error_message="give a prediction_id or a product, one of the two",
+    ),
+]
+"""The body of `POST /feedback`."""
 
 
 class ReviewRequest(RequestModel):

@@ -24,6 +24,7 @@ from inference.feedback_api import (
     FeedbackRequest,
     IdempotencyKey,
     ListParameters,
+    ProductFeedback,
     RetrainProgress,
     ReviewRequest,
     RunPage,
@@ -97,7 +98,7 @@ def _add_feedback(app: FastAPI, desk: Desk, measures: Measures, wake: Wake) -> N
         if body.code not in CHALLENGE:
             raise UnknownCategory(f"code: {body.code} is not a category code; GET /categories lists them")
         comment = body.comment or ""
-        if body.product is not None:
+        if isinstance(body, ProductFeedback):
             photo = decode_photo(body.product)
             product = ProductContent(
                 designation=body.product.designation or "",
@@ -106,8 +107,7 @@ def _add_feedback(app: FastAPI, desk: Desk, measures: Measures, wake: Wake) -> N
             )
             handed = desk.correct_product(person, idempotency_key, product, body.code, comment, photo=photo)
         else:
-            subject = str(body.prediction_id)
-            handed = desk.correct_prediction(person, idempotency_key, subject, body.code, comment)
+            handed = desk.correct_prediction(person, idempotency_key, body.prediction_id, body.code, comment)
         measures.acknowledged(handed.where or "replay")
         response.status_code = 201 if handed.where else 200
         if handed.where:

@@ -10,12 +10,11 @@ from product_classifier.limits import DESCRIPTION_CHARACTERS, DESIGNATION_CHARAC
 BASE64_CHARACTERS = 4 * -(-PHOTO_BYTES // 3)
 """Length of the largest photo in base64."""
 
-NOT_BLANK = r"\S"
 NO_NUL = r"^[^\u0000]*$"
-_ONE_PART: list[JsonValue] = [
-    {"required": [name], "properties": {name: {"type": "string", "pattern": NOT_BLANK}}}
-    for name in ("designation", "description", "image")
-]
+_BLANK: dict[str, JsonValue] = {
+    name: {"not": {"type": "string", "pattern": r"\S"}} for name in ("designation", "description", "image")
+}
+"""Matches null, an empty text and a text of blanks, in each field that is present."""
 
 
 class RequestModel(BaseModel):
@@ -45,7 +44,7 @@ class ProductInput(RequestModel):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [{"designation": "Piscine gonflable ronde", "description": "<p>3 m</p>"}],
-            "anyOf": _ONE_PART,
+            "not": {"properties": _BLANK},
         }
     )
 
