@@ -1,1 +1,1 @@
-"""What the product costs and how good it is, beside its peers in the same run."""
+"""Benchmarks: cost and quality of the product and its peers, measured in one run."""

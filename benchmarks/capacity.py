@@ -1,47 +1,51 @@
-"""The highest rate a service keeps up with: open loop, Poisson arrivals, a bound on p99."""
+"""Search for the highest sustainable request rate: open loop, Poisson arrivals, a bound on p99."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.load import Load, closed, planned, poisson
+from benchmarks.load import Load, http_closed_loop, http_open_loop, poisson
 
 STEPS = 5
 SECONDS = 4.0
 WARM_UP_S = 2.0
-AT_ONCE = 16
-KEPT_UP = 0.95
-"""Share of what was offered that has to be answered: less means that a queue grew all the time."""
+CONCURRENCY = 16
+SUSTAINED_SHARE = 0.95
+"""Share of the offered rate that must be answered; below it, a queue grew during the whole run."""
 
 
 @dataclass(frozen=True)
 class Capacity:
-    """What one search found."""
+    """The result of one search."""
 
     rate: float
-    """Requests per second, the highest tried that stayed within the bound."""
+    """The highest rate tried within the bound, in requests per second."""
     p99_ms: float
     peak: float
-    """Requests per second in a closed loop, whatever the latency."""
+    """Throughput of a closed loop at any latency, in requests per second."""
     cpu_ms: float
-    """Per request in the closed loop."""
+    """CPU per request in the closed loop, in milliseconds."""
     tried: Sequence[tuple[float, float]]
-    """Rates and their p99 in ms."""
+    """(rate, p99 in ms) of every attempt, ascending by rate."""
 
 
 def search(port: int, requests: Sequence[bytes], p99_ms: float, cpu_s: Callable[[], float], seed: int) -> Capacity:
-    """Halve the interval between a rate that is kept up and one that is not."""
-    closed(port, requests, AT_ONCE, WARM_UP_S / 2)
+    """Bisect between a rate the server sustains and one it does not."""
+    http_closed_loop(port, requests, CONCURRENCY, WARM_UP_S / 2)
     before = cpu_s()
-    top = closed(port, requests, AT_ONCE, WARM_UP_S)
+    top = http_closed_loop(port, requests, CONCURRENCY, WARM_UP_S)
     cpu_ms = (cpu_s() - before) * 1000 / max(top.answered, 1)
-    kept, missed, best = 0.0, 1.1 * top.rate, Load(1, (), (), 0)
+    sustained, missed, best = 0.0, 1.1 * top.rate, Load(1, (), (), 0)
     tried = []
     for step in range(STEPS):
-        rate = 0.8 * top.rate if not step else (kept + missed) / 2
-        load = planned(port, requests, poisson(rate, SECONDS, seed + step))
+        rate = 0.8 * top.rate if not step else (sustained + missed) / 2
+        load = http_open_loop(port, requests, poisson(rate, SECONDS, seed + step))
         tried.append((rate, load.percentile_ms(99)))
-        if load.percentile_ms(99) <= p99_ms and load.answered == len(load.statuses) and load.rate >= KEPT_UP * rate:
-            kept, best = rate, load
+        if (
+            load.percentile_ms(99) <= p99_ms
+            and load.answered == len(load.statuses)
+            and load.rate >= SUSTAINED_SHARE * rate
+        ):
+            sustained, best = rate, load
         else:
             missed = rate
-    return Capacity(kept, best.percentile_ms(99), top.rate, cpu_ms, sorted(tried))
+    return Capacity(sustained, best.percentile_ms(99), top.rate, cpu_ms, sorted(tried))

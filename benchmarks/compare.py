@@ -1,11 +1,11 @@
-"""Ours and the peer in turns, A B A B, so that whatever else the machine does meanwhile hits both."""
+"""Measure the product and a peer alternately (A B A B), so that other load on the machine affects both."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, TypeVar
 
-from benchmarks.load import Load, closed
+from benchmarks.load import Load, http_closed_loop
 from benchmarks.processes import Server
 
 ROUNDS = 3
@@ -13,21 +13,21 @@ FAILURES = 0.01
 T = TypeVar("T")
 
 
-class NotAnswered(Exception):
-    """A server refused or dropped requests, so what it cost per answer means nothing."""
+class TooManyFailures(Exception):
+    """Raised when a server refused or dropped requests: its CPU per response would be meaningless."""
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What one run of load cost a server."""
+class RequestCost:
+    """CPU of a server during one load run."""
 
     cpu_ms: float
-    """Of one good answer."""
+    """CPU milliseconds per 2xx response."""
     load: Load
 
 
-def in_turns(sides: Mapping[str, Callable[[], T]], rounds: int = ROUNDS) -> dict[str, list[T]]:
-    """Measure every side once per round."""
+def alternate(sides: Mapping[str, Callable[[], T]], rounds: int = ROUNDS) -> dict[str, list[T]]:
+    """Measure every side once per round, in order; return the values per side."""
     found: dict[str, list[T]] = {name: [] for name in sides}
     for _ in range(rounds):
         for name, measure in sides.items():
@@ -35,38 +35,40 @@ def in_turns(sides: Mapping[str, Callable[[], T]], rounds: int = ROUNDS) -> dict
     return found
 
 
-def cpu_per_request(server: Server, requests: Sequence[bytes], at_once: int, seconds: float) -> Measured:
-    """Load a server in a closed loop and read what it used."""
-    return costing(server, lambda: closed(server.port, requests, at_once, seconds))
+def cpu_per_request(server: Server, requests: Sequence[bytes], concurrency: int, seconds: float) -> RequestCost:
+    """Return the CPU per request of a server under a closed loop."""
+    return measure_cost(server, lambda: http_closed_loop(server.port, requests, concurrency, seconds))
 
 
-def costing(server: Server, run: Callable[[], Load]) -> Measured:
-    """Run some load and read what a server used meanwhile."""
+def measure_cost(server: Server, run: Callable[[], Load]) -> RequestCost:
+    """Run a load and return the CPU per request a server used meanwhile; raise `TooManyFailures` above 1 % failures."""
     before = server.cpu_s()
     load = run()
     used = server.cpu_s() - before
     if len(load.statuses) - load.answered > FAILURES * len(load.statuses):
-        raise NotAnswered(f"{server.name} answered {load.counted()}; its log is {server.log}")
-    return Measured(used * 1000 / max(load.answered, 1), load)
+        raise TooManyFailures(
+            f"{server.name}: too many failed requests, statuses {load.status_counts()}; see {server.log}"
+        )
+    return RequestCost(used * 1000 / max(load.answered, 1), load)
 
 
-def middle(values: Sequence[float]) -> float:
+def median_of(values: Sequence[float]) -> float:
     """Return the median."""
     return float(median(values))
 
 
-def spread(values: Sequence[float]) -> str:
-    """Return the median and the range of several rounds."""
+def median_and_range(values: Sequence[float]) -> str:
+    """Return the median and the range of several rounds as text."""
     return f"{median(values):.3g} ({min(values):.3g}–{max(values):.3g})"
 
 
-def line(what: str, rounds: Sequence[Measured]) -> Mapping[str, Any]:
-    """Return one line of a table about CPU per request."""
+def cost_row(what: str, rounds: Sequence[RequestCost]) -> Mapping[str, Any]:
+    """Return one row of a table about CPU per request."""
     loads = [one.load for one in rounds]
     return {
         "what": what,
-        "CPU ms per request": spread([one.cpu_ms for one in rounds]),
-        "requests per second": spread([load.rate for load in loads]),
-        "not answered": sum(len(load.statuses) - load.answered for load in loads),
-        "generator's CPU share": spread([load.generator_cpu_s / load.seconds for load in loads]),
+        "CPU ms per request": median_and_range([one.cpu_ms for one in rounds]),
+        "requests per second": median_and_range([load.rate for load in loads]),
+        "failed": sum(len(load.statuses) - load.answered for load in loads),
+        "CPU share of the load generator": median_and_range([load.generator_cpu_s / load.seconds for load in loads]),
     }

@@ -1,4 +1,4 @@
-"""Where peers live: one virtual environment each, from `peers/<name>.txt`, made once."""
+"""Virtual environments of the peers, one per `peers/<name>.txt`, created once."""
 
 import hashlib
 import shutil
@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 
 PEERS = Path(__file__).parent / "peers"
-KEPT = Path("build/bench")
-"""What is made once and used by every row: environments, models, payloads."""
+CACHE = Path("build/bench")
+"""Cache shared by all rows: environments, models, payloads."""
 
 
 def python_of(name: str) -> Path:
-    """Return the interpreter of a peer's environment, made if it is not there or its list has changed."""
+    """Return the interpreter of a peer's environment; create it if it is missing or its requirements changed."""
     wanted = PEERS / f"{name}.txt"
-    folder = KEPT.resolve() / "peers" / name
+    folder = CACHE.resolve() / "peers" / name
     marker = folder / hashlib.sha256(wanted.read_bytes()).hexdigest()[:16]
     python = folder / "bin" / "python"
     if not marker.exists():
@@ -28,4 +28,4 @@ def python_of(name: str) -> Path:
 
 
 def _call(*command: str) -> None:
-    subprocess.run(command, check=True)  # noqa: S603 - our own commands
+    subprocess.run(command, check=True)  # noqa: S603 - a fixed commands

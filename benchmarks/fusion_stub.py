@@ -1,4 +1,4 @@
-"""The cheapest server that answers like the fusion: python -m benchmarks.fusion_stub PORT [SOCKET]."""
+"""A minimal server with constant fusion responses: python -m benchmarks.fusion_stub PORT [SOCKET]."""
 
 import asyncio
 import sys
@@ -11,15 +11,15 @@ from starlette.types import Receive, Scope, Send
 
 from inference.oip.rest_codec import write_v2
 from inference.oip.types import Answer, Request
-from product_classifier.taxonomy import CODES
+from product_classifier.taxonomy import CHALLENGE
 
 
 def reply() -> tuple[bytes, bytes]:
-    """Return a V2 answer about one product, and the length of its JSON."""
-    probabilities = np.full((1, len(CODES)), 1 / len(CODES), np.float32)
+    """Return a V2 response for one product and the length of its JSON part."""
+    probabilities = np.full((1, len(CHALLENGE)), 1 / len(CHALLENGE), np.float32)
     outputs = {
         "probabilities": probabilities,
-        "code": np.array([CODES[0]]),
+        "code": np.array([CHALLENGE.codes[0]]),
         "text_probabilities": probabilities,
         "image_probabilities": probabilities,
     }
@@ -30,7 +30,7 @@ def reply() -> tuple[bytes, bytes]:
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    """Read the request, answer always the same."""
+    """Read the request and send the constant response."""
     while (await receive()).get("more_body"):
         pass
     ready = scope["method"] == "GET"
@@ -44,7 +44,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def serve(port: int, path: str | None = None) -> None:
-    """Listen on a port, and on a unix socket if there is one."""
+    """Listen on a port and optionally on a unix socket."""
     quiet: dict[str, Any] = {"access_log": False, "log_level": "warning", "lifespan": "off"}
     places: list[dict[str, Any]] = [{"host": "127.0.0.1", "port": port}, *([{"uds": path}] if path else [])]
     configs = [uvicorn.Config(application, **place, **quiet) for place in places]

@@ -1,4 +1,4 @@
-"""The machine a figure was measured on, and who may use which of its cores."""
+"""Description of the machine and core pinning."""
 
 import os
 import platform
@@ -9,15 +9,15 @@ from typing import Any
 
 CORES: Sequence[int] = sorted(os.sched_getaffinity(0))
 SERVER = CORES[:1]
-"""The core of a server whose CPU per request is measured."""
+"""Core of the server under test."""
 GENERATOR = CORES[-1:]
-"""The core the load comes from."""
+"""Core of the load generator."""
 ALL = CORES
 
 
 @contextmanager
 def pinned(cores: Sequence[int]) -> Iterator[None]:
-    """Keep this process, and the children it starts meanwhile, on some cores."""
+    """Pin this process, and the children it starts in the block, to some cores."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -27,7 +27,7 @@ def pinned(cores: Sequence[int]) -> Iterator[None]:
 
 
 def describe() -> dict[str, Any]:
-    """Return what one needs to know to compare figures."""
+    """Return what is needed to compare figures of two machines."""
     memory_kb = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))
     return {
         "processor": _processor(),

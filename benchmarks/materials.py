@@ -1,7 +1,7 @@
-"""What every row works on, made once from a seed: products, photos as large as real ones, and a release.
+"""Shared inputs of all rows, generated from a seed: products, photos of realistic size and a release.
 
-The image model is MobileNetV2 at a width of 0.35: as much work per photo as MobileNetV3-small (59 against 56 million
-multiplications at 224 pixels). Its weights are random: what it answers does not matter to what it costs.
+The image model is MobileNetV2 with width multiplier 0.35: about as many multiplications per photo as MobileNetV3-small
+(59 and 56 million at 224 pixels). Its weights are random, because cost does not depend on them.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from benchmarks.environments import KEPT
+from benchmarks.environments import CACHE
 from product_classifier.catalogue.sample.offers import offer, season_start
 from product_classifier.catalogue.sample.photos import photo
 
@@ -23,49 +23,49 @@ if TYPE_CHECKING:
 
 SEED = 27
 SIDE = 500
-"""Pixels of a photo's side, as in the challenge's files."""
-DRAWN = 300
-"""How many photos look different."""
+"""Side of a photo in pixels, as in the challenge's files."""
+DISTINCT_PHOTOS = 300
+"""Number of photos with different pixels."""
 SIZE = 224
-"""What the image model sees of it."""
+"""Input size of the image model in pixels."""
 TRAINED_ON = 3000
 
 
 @dataclass(frozen=True)
-class Product:
-    """A product of the sample with its label."""
+class LabeledProduct:
+    """A sample product with its category code."""
 
     title: str
     description: str
     label: int
 
 
-def products(count: int, first: int = 0) -> list[Product]:
-    """Return sample products that have words."""
-    found: list[Product] = []
+def products(count: int, first: int = 0) -> list[LabeledProduct]:
+    """Return sample products that have a title."""
+    found: list[LabeledProduct] = []
     season, number = season_start(10**6), first
     while len(found) < count:
         made = offer(SEED, number, season)
         number += 1
         if made.title.strip():
-            found.append(Product(made.title, made.description, made.label))
+            found.append(LabeledProduct(made.title, made.description, made.label))
     return found
 
 
 @cache
 def photos(count: int) -> tuple[bytes, ...]:
-    """Return JPEG photos of 500 by 500 pixels, about 40 kB each; no two are the same file."""
-    return tuple(_numbered(_large(number % DRAWN), number) for number in range(count))
+    """Return JPEG photos of 500 by 500 pixels, about 40 kB each, all with different bytes."""
+    return tuple(_numbered(_large(number % DISTINCT_PHOTOS), number) for number in range(count))
 
 
 def small_photo() -> bytes:
-    """Return the smallest photo there is, for rows about what a request costs and not about what it carries."""
+    """Return a minimal photo, for rows that measure the cost of a request without its payload."""
     _, encoded = cv2.imencode(".jpg", np.full((16, 16, 3), 200, np.uint8))
     return encoded.tobytes()
 
 
 def _numbered(photo: bytes, number: int) -> bytes:
-    """Put a comment into a JPEG file: what has been stored once would not be stored again."""
+    """Insert a comment into a JPEG file, so that the store does not deduplicate it."""
     comment = b"%08d" % number
     return photo[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2) + comment + photo[2:]
 
@@ -75,31 +75,31 @@ def _large(number: int) -> bytes:
     random = np.random.default_rng([SEED, number])
     code = offer(SEED, number, 10**6).code
     small = cv2.imdecode(np.frombuffer(photo(random, code), np.uint8), cv2.IMREAD_COLOR)
-    assert small is not None  # noqa: S101 - it was encoded a line above
+    assert small is not None  # noqa: S101 - encoded by the line above
     pixels = cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
-    grain = random.normal(0, 8, (SIDE, SIDE, 3))  # a camera's, which makes the file as large as a real photo
+    grain = random.normal(0, 8, (SIDE, SIDE, 3))  # sensor noise: without it the file would be smaller than a real photo
     _, encoded = cv2.imencode(".jpg", (pixels + grain).clip(0, 255).astype(np.uint8), (cv2.IMWRITE_JPEG_QUALITY, 82))
     return encoded.tobytes()
 
 
 @cache
 def release() -> Path:
-    """Return the folder of a release: a text model trained on the sample, an untrained image model, an even fusion."""
-    folder = KEPT.resolve() / f"release-{_revision()}"
+    """Return the folder of a release: text model trained on the sample, random image model, equal fusion weights."""
+    folder = CACHE.resolve() / f"release-{_revision()}"
     if not (folder / "release.json").exists():
         shutil.rmtree(folder, ignore_errors=True)
-        _make_release(folder, KEPT.resolve() / "bundles")
+        _make_release(folder, CACHE.resolve() / "bundles")
     return folder
 
 
 def _revision() -> str:
-    """Return a word for the code that makes a release: one made by other code may mean something else."""
-    made_by = [
+    """Return a hash of the code that builds the release, as part of its cache key."""
+    sources = [
         *Path("src/product_classifier").rglob("*.py"),
         *Path("components/train_text").glob("*.py"),
         Path(__file__),
     ]
-    code = b"".join(path.read_bytes() for path in sorted(made_by))
+    code = b"".join(path.read_bytes() for path in sorted(sources))
     return hashlib.sha256(code).hexdigest()[:12]
 
 
@@ -110,16 +110,16 @@ def _make_release(folder: Path, parts: Path) -> None:
     from product_classifier.images.model import ImageModel  # noqa: PLC0415
     from product_classifier.releases import self_check  # noqa: PLC0415
     from product_classifier.releases.release import ReleaseMeta, write_release  # noqa: PLC0415
-    from product_classifier.taxonomy import index_of  # noqa: PLC0415
+    from product_classifier.taxonomy import CHALLENGE  # noqa: PLC0415
     from product_classifier.text.features import TextFeatures  # noqa: PLC0415
     from product_classifier.text.normalization import normalize  # noqa: PLC0415
 
     shutil.rmtree(parts, ignore_errors=True)
     for kind in ("text", "image", "fusion"):
         (parts / kind).mkdir(parents=True)
-    made = [product for product in products(TRAINED_ON) if normalize(product.title, product.description)]
-    texts = [normalize(product.title, product.description) for product in made]
-    labels = np.array([index_of(product.label) for product in made], np.int64)
+    usable = [product for product in products(TRAINED_ON) if normalize(product.title, product.description)]
+    texts = [normalize(product.title, product.description) for product in usable]
+    labels = np.array([CHALLENGE.index_of(product.label) for product in usable], np.int64)
     text = calibrate(fit(texts[300:], labels[300:], TextFeatures(), 1.0, SEED), texts[:300], labels[:300])
     text.save(parts / "text")
     bundle.write_manifest(parts / "text", "text", None, self_check.record_text(text))
@@ -130,7 +130,7 @@ def _make_release(folder: Path, parts: Path) -> None:
     fusion = FusionModel.neutral()
     fusion.save(parts / "fusion")
     bundle.write_manifest(parts / "fusion", "fusion", None, self_check.record_fusion(fusion))
-    meta = ReleaseMeta("made by the benchmark")
+    meta = ReleaseMeta("benchmark")
     write_release(folder, parts / "text", parts / "image", parts / "fusion", meta)
 
 
@@ -141,15 +141,15 @@ def _export_mobile_network(graph: Path) -> None:
 
 
 def mobile_network() -> "PixelNetwork":
-    """Return the image network before it became a graph."""
+    """Return the image network as a PyTorch module."""
     import torch  # noqa: PLC0415
     from transformers import AutoModelForImageClassification, MobileNetV2Config  # noqa: PLC0415
 
     from components.train_image.network import PixelNetwork  # noqa: PLC0415
-    from product_classifier.taxonomy import CODES  # noqa: PLC0415
+    from product_classifier.taxonomy import CHALLENGE  # noqa: PLC0415
 
     torch.manual_seed(SEED)
-    config = MobileNetV2Config(depth_multiplier=0.35, image_size=SIZE, num_labels=len(CODES), tf_padding=False)
+    config = MobileNetV2Config(depth_multiplier=0.35, image_size=SIZE, num_labels=len(CHALLENGE), tf_padding=False)
     network = PixelNetwork(AutoModelForImageClassification.from_config(config))
     network.eval()
     return network

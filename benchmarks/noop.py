@@ -1,4 +1,4 @@
-"""Our model server with a model that does nothing: python -m benchmarks.noop --model_dir BUNDLE."""
+"""Our model server with a no-op model: python -m benchmarks.noop --model_dir BUNDLE."""
 
 import sys
 from pathlib import Path
@@ -8,16 +8,16 @@ import numpy as np
 
 from inference.model_server import Flags, serve
 from product_classifier.bundles.bundle import BundleInfo, verify
-from product_classifier.taxonomy import CODES
+from product_classifier.taxonomy import CHALLENGE
 
 if TYPE_CHECKING:
     from inference.model_server.model import ProductModel
 
-ANSWER = np.full((1, len(CODES)), 1 / len(CODES), np.float32)
+ANSWER = np.full((1, len(CHALLENGE)), 1 / len(CHALLENGE), np.float32)
 
 
 def make(flags: Flags) -> "list[ProductModel[None]]":
-    """Return a model with the inputs and the threads of the predictor it is named like, and nothing to do."""
+    """Return a no-op model with the inputs and threads of the predictor named `model_name`."""
     from inference.image_predictor.model import INPUTS as PHOTOS  # noqa: PLC0415
     from inference.model_server.model import ProductModel  # noqa: PLC0415 - the SDK may be imported once flags are read
     from inference.model_server.releases import Loaded, Releases  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""What a row found: checks against its goal, and the figures behind them."""
+"""Result of a row: checks against its goals and the figures behind them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Check:
-    """One number against its goal."""
+    """One measured value and its goal."""
 
     what: str
     value: float
@@ -17,16 +17,16 @@ class Check:
 
     @property
     def met(self) -> bool:
-        """Whether the goal was reached."""
+        """Whether the value reaches the goal."""
         return self.value <= self.goal if self.bound == "≤" else self.value >= self.goal
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a row found.
+    """Result of a row.
 
-    `ours` and `peer` say in a few words what was measured of either, `ratio` how many times better ours is. `details`
-    are further figures, one mapping per line of a table; `series` are curves to draw: points by name.
+    `ours` and `peer` summarize the figures of either side; `ratio` is peer over ours. `details` has one mapping per
+    table row; `series` maps the name of a curve to its points.
     """
 
     ours: str
@@ -37,13 +37,13 @@ class Outcome:
     series: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
     note: str = ""
     profile: Sequence[str] = ()
-    """Where the time goes, for a goal that was missed."""
+    """Where time is spent; read it when a goal is missed."""
 
     @property
     def met(self) -> bool:
-        """Whether every goal was reached."""
+        """Whether all goals are met."""
         return all(check.met for check in self.checks)
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything as plain values."""
+        """Return the outcome as JSON values."""
         return asdict(self) | {"met": self.met, "checks": [asdict(one) | {"met": one.met} for one in self.checks]}

@@ -1,11 +1,11 @@
-"""Requests as the bytes that go over the wire."""
+"""HTTP requests as bytes."""
 
 import base64
 from collections.abc import Mapping
 
 import orjson
 
-from benchmarks.materials import Product
+from benchmarks.materials import LabeledProduct
 
 JSON = {"Content-Type": "application/json"}
 
@@ -17,7 +17,7 @@ def post(path: str, body: bytes, headers: Mapping[str, str] = JSON) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def predict(product: Product, photo: bytes | None, token: str) -> bytes:
+def predict(product: LabeledProduct, photo: bytes | None, token: str) -> bytes:
     """Return a `/predict` request of the public API."""
     body = {"designation": product.title}
     if photo is not None:
@@ -30,7 +30,7 @@ def v1(model: str, *instances: object) -> bytes:
     return post(f"/v1/models/{model}:predict", orjson.dumps({"instances": instances}))
 
 
-def v1_product(model: str, product: Product, photo: bytes | None) -> bytes:
+def v1_product(model: str, product: LabeledProduct, photo: bytes | None) -> bytes:
     """Return a KServe V1 request about a product, its photo as base64."""
     instance = {"designation": product.title}
     if photo is not None:

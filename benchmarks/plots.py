@@ -1,4 +1,4 @@
-"""Curves of a run as SVG."""
+"""SVG plots of a run."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 AXES = {
     "P4": ("requests per second offered", "p99 in ms"),
     "P5": ("requests per second offered", "p99 in ms"),
-    "P9": ("seconds", "answers per second"),
+    "P9": ("seconds", "responses per second"),
     "steps": ("products", "ms per product"),
     "collocated": ("requests per second offered", "p99 in ms"),
     "scaling": ("processes, or products of a batch", "products per second"),
@@ -19,14 +19,16 @@ LOGARITHMIC = {"P4", "P5", "steps", "collocated"}
 
 
 def draw(folder: Path, found: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Draw every row that has curves; return the file's name per row."""
-    mpl.rcParams.update({"svg.hashsalt": "product-classifier", "svg.fonttype": "none"})  # the same run, the same file
-    drawn = {}
+    """Write one SVG per row that has series; return the file name per row."""
+    mpl.rcParams.update(
+        {"svg.hashsalt": "product-classifier", "svg.fonttype": "none"}
+    )  # equal results give equal bytes
+    plotted = {}
     for row, one in found.items():
         if one.get("series"):
             _curve(folder / f"{row}.svg", row, one["series"])
-            drawn[row] = f"{row}.svg"
-    return drawn
+            plotted[row] = f"{row}.svg"
+    return plotted
 
 
 def _curve(path: Path, row: str, series: Mapping[str, Any]) -> None:

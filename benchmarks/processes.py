@@ -1,4 +1,4 @@
-"""Servers under test as processes: started on their cores, waited for, their CPU and memory read, stopped."""
+"""Start servers as pinned processes, wait for readiness, read their CPU and memory, stop them."""
 
 import os
 import subprocess
@@ -14,17 +14,17 @@ import psutil
 
 from benchmarks.machine import pinned
 
-READY_S = 120.0
-STOP_S = 20.0
+READY_TIMEOUT_S = 120.0
+STOP_TIMEOUT_S = 20.0
 
 
-class DidNotStart(Exception):
-    """A server ended, or did not get ready in time; the message has the end of its log."""
+class ServerNotReady(Exception):
+    """Raised when a server exits or is not ready in time; the message has the end of its log."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A running process with all its children."""
+    """A running server process and its children."""
 
     name: str
     port: int
@@ -33,32 +33,32 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """Base URL of the server."""
         return f"http://127.0.0.1:{self.port}"
 
     def cpu_s(self) -> float:
-        """Return the CPU seconds it and its children have used."""
+        """Return the CPU seconds used by the process tree."""
         return tree_cpu_s(self.process.pid)
 
     def memory_mb(self) -> float:
-        """Return its share of memory (PSS), in MiB."""
+        """Return the proportional set size (PSS) of the process tree in MiB."""
         return float(sum(one.memory_full_info().pss for one in _tree(self.process.pid))) / 2**20
 
-    def wait(self, path: str, seconds: float = READY_S) -> None:
-        """Return when it answers 200 on a path."""
+    def wait(self, path: str, seconds: float = READY_TIMEOUT_S) -> None:
+        """Wait until GET `path` returns 200; raise `ServerNotReady` after `seconds`."""
         until = time.monotonic() + seconds
         while time.monotonic() < until and self.process.poll() is None:
-            if _answers(self.url + path):
+            if _is_ready(self.url + path):
                 return
             time.sleep(0.02)
-        raise DidNotStart(f"{self.name} did not get ready; the end of {self.log}:\n{self.log.read_text()[-2000:]}")
+        raise ServerNotReady(f"{self.name} is not ready; end of {self.log}:\n{self.log.read_text()[-2000:]}")
 
     def stop(self) -> None:
-        """End it and its children."""
+        """Terminate the process tree; kill it after `STOP_TIMEOUT_S`."""
         children = _tree(self.process.pid)
         self.process.terminate()
         try:
-            self.process.wait(STOP_S)
+            self.process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -68,7 +68,7 @@ class Server:
 
 
 def tree_cpu_s(pid: int | None = None) -> float:
-    """Return the CPU seconds a process (this one by default) and its children have used."""
+    """Return the CPU seconds used by a process tree, by default of this process."""
     return float(sum(sum(one.cpu_times()[:2]) for one in _tree(pid)))
 
 
@@ -80,10 +80,10 @@ def start(
     cores: Sequence[int],
     environment: Mapping[str, str] | None = None,
 ) -> Server:
-    """Start a server and do not wait for it."""
+    """Start a server without waiting for readiness."""
     log = folder / f"{name}-{port}.log"
     with log.open("wb") as out, pinned(cores):
-        process = subprocess.Popen(  # noqa: S603 - commands of the benchmark itself
+        process = subprocess.Popen(  # noqa: S603 - a fixed command
             command, env=os.environ | dict(environment or {}), stdout=out, stderr=out, stdin=subprocess.DEVNULL
         )
     return Server(name, port, log, process)
@@ -99,7 +99,7 @@ def _tree(pid: int | None) -> list[psutil.Process]:
 
 @contextmanager
 def stopping(servers: Sequence[Server]) -> Iterator[Sequence[Server]]:
-    """Stop servers at the end, the last one first."""
+    """Stop the servers when the block ends, in reverse order."""
     try:
         yield servers
     finally:
@@ -107,9 +107,9 @@ def stopping(servers: Sequence[Server]) -> Iterator[Sequence[Server]]:
             server.stop()
 
 
-def _answers(url: str) -> bool:
+def _is_ready(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2) as reply:  # noqa: S310 - a server of ours
+        with urllib.request.urlopen(url, timeout=2) as reply:  # noqa: S310 - a local server
             return bool(reply.status == 200)
     except (urllib.error.URLError, OSError):
         return False

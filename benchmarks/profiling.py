@@ -1,4 +1,4 @@
-"""Where a server's time goes, for a goal that was missed: sampled from outside by py-spy while load runs."""
+"""Sample the call stacks of a server under load with py-spy."""
 
 import signal
 import subprocess
@@ -11,12 +11,12 @@ from benchmarks.environments import python_of
 from benchmarks.load import Load
 from benchmarks.processes import Server
 
-PER_SECOND = 250
-SHOWN = 12
+SAMPLES_PER_SECOND = 250
+TOP = 12
 
 
 def profile(server: Server, run: Callable[[], Load]) -> Sequence[str]:
-    """Return the functions that held the interpreter longest while `run` loaded a server, or why that is not known."""
+    """Return the functions that held the GIL longest while `run` loaded the server, or the error of py-spy."""
     spy = python_of("profiler").with_name("py-spy")
     with tempfile.TemporaryDirectory() as folder:
         stacks = Path(folder) / "stacks"
@@ -26,7 +26,7 @@ def profile(server: Server, run: Callable[[], Load]) -> Sequence[str]:
             "--gil",
             "-F",
             "-r",
-            str(PER_SECOND),
+            str(SAMPLES_PER_SECOND),
             "-d",
             "600",
             "-f",
@@ -37,16 +37,16 @@ def profile(server: Server, run: Callable[[], Load]) -> Sequence[str]:
         command += ["-p", str(server.process.pid)]
         with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as sampling:  # noqa: S603
             run()
-            sampling.send_signal(signal.SIGINT)  # it writes what it has, and ends
-            _, said = sampling.communicate()
-        return _longest(stacks.read_text()) if stacks.exists() else [f"py-spy: {said.decode()[-200:].strip()}"]
+            sampling.send_signal(signal.SIGINT)  # py-spy writes its result and exits
+            _, stderr = sampling.communicate()
+        return _longest(stacks.read_text()) if stacks.exists() else [f"py-spy: {stderr.decode()[-200:].strip()}"]
 
 
 def _longest(stacks: str) -> Sequence[str]:
-    """Count the last function of every stack, one `frame;frame count` a line."""
+    """Count the innermost function of every stack; input lines are `frame;frame count`."""
     found: Counter[str] = Counter()
     for line in stacks.splitlines():
         stack, _, count = line.rpartition(" ")
         found[stack.rpartition(";")[2]] += int(count)
     total = sum(found.values()) or 1
-    return [f"{count / total:.0%} {name}" for name, count in found.most_common(SHOWN)]
+    return [f"{count / total:.0%} {name}" for name, count in found.most_common(TOP)]

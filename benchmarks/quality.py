@@ -1,13 +1,13 @@
-"""How good the models are on a folder of raw files: `python -m benchmarks.quality RAW`, see --help.
+"""Model quality on a folder of raw files: `python -m benchmarks.quality RAW`, see --help.
 
-Text, image and fusion are trained by the pipeline's own steps on the training side and judged on the test side. The
-peer is what one would write without us: TF-IDF of words and characters and a linear support vector machine, fitted on
-the same rows and judged on the same rows. A test side of a hundred texts tells two good models apart by luck only, so
-the text model and the peer are also cross-validated, several times over, near copies always on one side.
+The pipeline's steps train text, image and fusion models on the training split; they are evaluated on the test split.
+The peer is a pipeline of word and character TF-IDF and LinearSVC, fitted and evaluated on the same rows. The text model
+and the peer are also compared by repeated stratified group k-fold cross-validation (near duplicates form a group),
+because one split of a hundred texts cannot separate two good models.
 
-A calibration error is never 0 on a finite number of items. Beside it stands what it would be on average if every
-probability were right: on 250 items that alone is more than 0.02. Coverage at 99 % is the largest share of items, most
-confident first, of which 99 % are answered right.
+The expected calibration error (ECE) is positive on a finite sample even for perfect probabilities; the column "ECE if
+calibrated" is its mean in that case. Coverage at 99 % is the largest share of items, most confident first, with a
+precision of 99 %.
 """
 
 import argparse
@@ -37,7 +37,7 @@ from product_classifier.catalogue.splits import SPLITS, text_key
 from product_classifier.evaluation.metrics import score, weighted_f1
 from product_classifier.evaluation.resampling import bootstrap_gains
 from product_classifier.releases.release import load_fusion
-from product_classifier.taxonomy import CODES, index_of
+from product_classifier.taxonomy import CHALLENGE
 from product_classifier.text.features import TextFeatures
 from product_classifier.text.model import softmax
 from product_classifier.text.normalization import normalize
@@ -46,27 +46,27 @@ Floats = NDArray[np.floating]
 Labels = NDArray[np.int64]
 Rows = NDArray[np.intp]
 PEER = "TF-IDF + LinearSVC"
-HEADINGS = {"ece": "ECE", "ece_if_right": "ECE if right", "coverage_at_99": "coverage at 99 %"}
+HEADINGS = {"ece": "ECE", "ece_if_calibrated": "ECE if calibrated", "coverage_at_99": "coverage at 99 %"}
 CALIBRATION_PARTS = 8
-"""One of so many parts of the learnable texts is kept from learning and calibrated on, as validation is."""
+"""One of this many parts of the training texts is held out for calibration."""
 
 
 @dataclass(frozen=True)
-class Line:
-    """One line of a table; what a model does not have is None."""
+class QualityRow:
+    """One table row; None where a model has no such figure."""
 
     model: str
     items: int
     weighted_f1: float
     macro_f1: float
     ece: float | None = None
-    ece_if_right: float | None = None
+    ece_if_calibrated: float | None = None
     coverage_at_99: float | None = None
 
 
 @dataclass(frozen=True)
 class Texts:
-    """The products that have words: as we read them, as the peer reads them, with labels and near-copy groups."""
+    """Products with text: prepared for our model, raw for the peer, labels and near-duplicate groups."""
 
     ours: list[str]
     raw: list[str]
@@ -78,7 +78,7 @@ class Texts:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure and print."""
+    """Measure quality and print the tables."""
     options = _parse(arguments)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
@@ -95,19 +95,19 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def by_split(place: Path, options: argparse.Namespace) -> list[Line]:
-    """Train as the pipeline does and judge on the test side."""
+def by_split(place: Path, options: argparse.Namespace) -> list[QualityRow]:
+    """Train with the pipeline's steps and evaluate on the test split."""
     train, validation, test = (place / f"{side}.parquet" for side in ("train", "validation", "test"))
     train_text.run(train, validation, place / "text", penalty=options.penalty)
-    learnt, judged = read_texts(pd.read_parquet(train)), read_texts(pd.read_parquet(test))
-    peer = _peer_scores(learnt, judged)
-    lines = [_line(PEER, peer, judged.labels, confident=False)]
+    train_texts, test_texts = read_texts(pd.read_parquet(train)), read_texts(pd.read_parquet(test))
+    peer = _peer_scores(train_texts, test_texts)
+    lines = [_line(PEER, peer, test_texts.labels, confident=False)]
     train_image.run(train, validation, place / "image", epochs=options.image_epochs, budget_s=options.image_budget_s)
     fit_fusion.run(validation, place / "text", place / "image", place / "fusion")
     said = ask(test, place / "text", place / "image")
     ours = said.text[said.has_text]
-    mean, error = paired(ours, peer, judged.labels)
-    sys.stderr.write(f"text - peer, weighted F1: {mean:+.4f} (standard error {error:.4f}, {len(judged)} items)\n")
+    mean, error = paired(ours, peer, test_texts.labels)
+    sys.stderr.write(f"text - peer, weighted F1: {mean:+.4f} (standard error {error:.4f}, {len(test_texts)} items)\n")
     both = said.has_text & said.has_image
     fused = load_fusion(place / "fusion")[0].combine(said.text, said.image, said.has_text, said.has_image)
     for name, answers, mine in (
@@ -122,17 +122,17 @@ def by_split(place: Path, options: argparse.Namespace) -> list[Line]:
     return lines
 
 
-def cross_validate(texts: Texts, options: argparse.Namespace) -> list[Line]:
-    """Judge the text model and the peer on every text, by models that did not learn it."""
+def cross_validate(texts: Texts, options: argparse.Namespace) -> list[QualityRow]:
+    """Evaluate the text model and the peer out of fold on every text."""
     collected: dict[str, list[tuple[Floats, Labels]]] = {"text": [], PEER: []}
     better = []
-    for learnt, judged in _parts(texts, options.repeats, options.folds):
-        fit, held = next(_folds(texts, learnt, CALIBRATION_PARTS, seed=0))
+    for train_texts, test_texts in _parts(texts, options.repeats, options.folds):
+        fit, held = next(_folds(texts, train_texts, CALIBRATION_PARTS, seed=0))
         model = linear.fit([texts.ours[row] for row in fit], texts.labels[fit], TextFeatures(), options.penalty, 27)
         model = linear.calibrate(model, [texts.ours[row] for row in held], texts.labels[held])
-        labels = texts.labels[judged]
-        ours = model.classify([texts.ours[row] for row in judged])
-        peer = _peer_scores(_of(texts, fit), _of(texts, judged))
+        labels = texts.labels[test_texts]
+        ours = model.classify([texts.ours[row] for row in test_texts])
+        peer = _peer_scores(_of(texts, fit), _of(texts, test_texts))
         for name, answers in (("text", ours), (PEER, peer)):
             collected[name].append((answers, labels))
         better.append(weighted_f1(ours, labels) - weighted_f1(peer, labels))
@@ -144,47 +144,49 @@ def cross_validate(texts: Texts, options: argparse.Namespace) -> list[Line]:
 
 
 def read_texts(products: pd.DataFrame) -> Texts:
-    """Return the products that have words and a code."""
+    """Return the products that have text and a known category."""
     fields = list(zip(products["designation"], products["description"], strict=True))
     ours = [normalize(*text) for text in fields]
-    kept = [row for row, code in enumerate(products["code"]) if ours[row] and code in CODES]
+    kept = [row for row, code in enumerate(products["code"]) if ours[row] and code in CHALLENGE]
     return Texts(
         [ours[row] for row in kept],
         ["\n".join(fields[row]) for row in kept],
-        np.array([index_of(code) for code in products["code"].iloc[kept]], np.int64),
+        np.array([CHALLENGE.index_of(code) for code in products["code"].iloc[kept]], np.int64),
         [text_key(*fields[row]) for row in kept],
     )
 
 
 def expected_error(probabilities: Floats, draws: int = 20) -> float:
-    """Return the calibration error these probabilities have on average when they are right."""
+    """Return the mean ECE of these probabilities on labels drawn from them."""
     random = np.random.default_rng(27)
-    reached = probabilities.astype(np.float64).cumsum(axis=1)
+    cumulative = probabilities.astype(np.float64).cumsum(axis=1)
     found = []
     for _ in range(draws):
-        thrown = random.random((len(reached), 1)) * reached[:, -1:]
-        found.append(score(probabilities, (reached < thrown).sum(axis=1)).ece)
+        draws_at = random.random((len(cumulative), 1)) * cumulative[:, -1:]
+        found.append(score(probabilities, (cumulative < draws_at).sum(axis=1)).ece)
     return float(np.mean(found))
 
 
 def paired(ours: Floats, peer: Floats, labels: Labels) -> tuple[float, float]:
-    """Return by how much our weighted F1 on these items is higher, and the standard error of that."""
-    drawn = bootstrap_gains(peer.argmax(axis=1), ours.argmax(axis=1), labels, len(CODES))
+    """Return the difference in weighted F1 (ours minus peer) and its bootstrap standard error."""
+    drawn = bootstrap_gains(peer.argmax(axis=1), ours.argmax(axis=1), labels, len(CHALLENGE))
     return weighted_f1(ours, labels) - weighted_f1(peer, labels), float(drawn.std())
 
 
-def _line(model: str, answers: Floats, labels: Labels, *, confident: bool = True) -> Line:
+def _line(model: str, answers: Floats, labels: Labels, *, confident: bool = True) -> QualityRow:
     found = score(answers, labels)
-    line = Line(model, found.items, found.weighted_f1, found.macro_f1)
+    line = QualityRow(model, found.items, found.weighted_f1, found.macro_f1)
     if not confident or not found.items:
         return line
-    return replace(line, ece=found.ece, ece_if_right=expected_error(answers), coverage_at_99=found.coverage_at_99)
+    return replace(line, ece=found.ece, ece_if_calibrated=expected_error(answers), coverage_at_99=found.coverage_at_99)
 
 
-def _peer_scores(learnt: Texts, judged: Texts) -> Floats:
-    peer = _peer().fit(learnt.raw, learnt.labels)
-    margins = np.full((len(judged), len(CODES)), -9, np.float32)  # what it never saw, it never answers
-    margins[:, peer[-1].classes_] = peer.decision_function(judged.raw)
+def _peer_scores(train_texts: Texts, test_texts: Texts) -> Floats:
+    peer = _peer().fit(train_texts.raw, train_texts.labels)
+    margins = np.full(
+        (len(test_texts), len(CHALLENGE)), -9, np.float32
+    )  # categories absent from training are never predicted
+    margins[:, peer[-1].classes_] = peer.decision_function(test_texts.raw)
     return softmax(margins)
 
 
@@ -222,7 +224,7 @@ def _prepare(raw: Path, place: Path, share_test: float) -> None:
     split_catalogue.run(place / "catalogue", sides[0], sides[1], sides[2], sides[3], place / "splits.json", *shares)
 
 
-def _table(lines: Sequence[Line]) -> str:
+def _table(lines: Sequence[QualityRow]) -> str:
     shown = pd.DataFrame([asdict(line) for line in lines]).rename(columns=HEADINGS)
     return str(shown.to_string(index=False, float_format=lambda value: f"{value:.4f}", na_rep="-"))
 
@@ -232,11 +234,13 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("raw", type=Path, help="folder in the challenge's layout")
     parser.add_argument("--penalty", type=float, default=1.0, help="C of our text model")
     parser.add_argument("--image-epochs", type=int, default=30)
-    parser.add_argument("--image-budget-s", type=float, default=20.0, help="seconds the image model may be trained for")
-    parser.add_argument("--share-test", type=float, default=0.1, help="larger to measure calibration on more items")
-    parser.add_argument("--repeats", type=int, default=3, help="of the cross-validation; 0 for none")
+    parser.add_argument(
+        "--image-budget-s", type=float, default=20.0, help="time budget of the image training in seconds"
+    )
+    parser.add_argument("--share-test", type=float, default=0.1, help="share of the test split")
+    parser.add_argument("--repeats", type=int, default=3, help="repeats of the cross-validation; 0 disables it")
     parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="file for the figures")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
     return parser.parse_args(arguments)
 
 

@@ -1,4 +1,4 @@
-"""The whole product as `make run` starts it, on the cores a row gives it."""
+"""Run the services as `make run` does, pinned to given cores."""
 
 import json
 import os
@@ -21,56 +21,56 @@ from operations.local.services import services
 from operations.local.settings import Settings
 
 MODELS = ("text-predictor", "image-predictor", "fusion-transformer", "collocated")
-"""Whichever of them the settings start."""
+"""Model services; the settings decide which of them run."""
 UNLIMITED = {"AUTH_PROXY_RATE_LIMIT": "1000000/second"}
-"""What one person may ask for is not what is measured."""
+"""Disables the rate limit, which is not measured."""
 
 
 @dataclass(frozen=True)
-class Stack:
-    """Running services by name, and a token for the gateway."""
+class RunningServices:
+    """Running services by name and an access token for the gateway."""
 
     servers: Mapping[str, Server]
     token: str
 
     @property
     def port(self) -> int:
-        """Where the gateway answers."""
+        """Port of the gateway."""
         return self.servers["auth-proxy"].port
 
     def cpu_s(self) -> float:
-        """Return the CPU seconds all services have used."""
+        """Return the CPU seconds used by all services."""
         return sum(server.cpu_s() for server in self.servers.values())
 
-    def by_service(self, run: Callable[[], Load]) -> Mapping[str, str]:
-        """Run some load and return the CPU milliseconds a good answer cost each service."""
+    def cpu_by_service(self, run: Callable[[], Load]) -> Mapping[str, str]:
+        """Run a load and return CPU milliseconds per 2xx response for each service."""
         before = {name: server.cpu_s() for name, server in self.servers.items()}
         load = run()
-        per_answer = 1000 / max(load.answered, 1)
-        return {name: f"{(server.cpu_s() - before[name]) * per_answer:.2f}" for name, server in self.servers.items()}
+        per_response = 1000 / max(load.answered, 1)
+        return {name: f"{(server.cpu_s() - before[name]) * per_response:.2f}" for name, server in self.servers.items()}
 
     def memory_mb(self) -> float:
-        """Return the memory all services hold."""
+        """Return the memory of all services in MiB."""
         return sum(server.memory_mb() for server in self.servers.values())
 
 
 @contextmanager
-def product(
+def running_product(
     folder: Path,
     cores: Sequence[int],
     environment: Mapping[str, str] | None = None,
     only: Sequence[str] = (*MODELS, "auth-proxy"),
     *,
     collocated: bool = False,
-) -> Iterator[Stack]:
-    """Start services with the benchmark's release in a state folder of their own."""
+) -> Iterator[RunningServices]:
+    """Start services with the benchmark release in a separate state folder."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = Settings(port=free_ports(), state_dir=folder, collocated=collocated)
-    _put_into_service(materials.release(), settings.releases)
+    _deploy_release(materials.release(), settings.releases)
     accounts = folder / "accounts.json"
     state = {"AUTH_PROXY_STATE_DIR": str(folder)}
     command = [sys.executable, "-m", "inference.auth_proxy", "accounts", "--file", str(accounts)]
-    subprocess.run(command, check=True, env=os.environ | state, capture_output=True)  # noqa: S603 - our own command
+    subprocess.run(command, check=True, env=os.environ | state, capture_output=True)  # noqa: S603 - a fixed command
     started: list[Server] = []
     with stopping(started):
         for service in services(settings):
@@ -80,15 +80,15 @@ def product(
         for server in started:
             server.wait("/readyz" if server.name in {"auth-proxy", "feedback-service"} else "/v2/health/ready")
         running = {server.name: server for server in started}
-        yield Stack(running, token_of(running["auth-proxy"].url, accounts) if "auth-proxy" in running else "")
+        yield RunningServices(running, token_of(running["auth-proxy"].url, accounts) if "auth-proxy" in running else "")
 
 
 def free_ports(count: int = 17) -> int:
-    """Return the first of so many neighbouring ports nobody listens on."""
+    """Return the first of `count` consecutive free ports."""
     for first in random.sample(range(10_000, 32_000, count), 200):
         if all(_is_free(first + offset) for offset in range(count)):
             return first
-    raise OSError(f"no {count} neighbouring ports are free")
+    raise OSError(f"no {count} consecutive ports are free")
 
 
 def _is_free(port: int) -> bool:
@@ -96,7 +96,7 @@ def _is_free(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def _put_into_service(release: Path, releases: Path) -> None:
+def _deploy_release(release: Path, releases: Path) -> None:
     name = json.loads((release / "release.json").read_text())["id"]
     releases.mkdir(parents=True, exist_ok=True)
     if not (releases / name).exists():
@@ -105,8 +105,8 @@ def _put_into_service(release: Path, releases: Path) -> None:
 
 
 def token_of(url: str, accounts: Path) -> str:
-    """Log the demo user in."""
+    """Return an access token of the demo user."""
     password = json.loads(accounts.read_text())["demo-user"]["password"]
     form = urllib.parse.urlencode({"grant_type": "password", "username": "demo-user", "password": password}).encode()
-    with urllib.request.urlopen(f"{url}/token", form, timeout=30) as reply:  # noqa: S310 - our own gateway
+    with urllib.request.urlopen(f"{url}/token", form, timeout=30) as reply:  # noqa: S310 - the local gateway
         return str(json.load(reply)["access_token"])

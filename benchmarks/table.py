@@ -1,4 +1,4 @@
-"""The rows, in the order they are measured: what is asked for, and the module that measures it."""
+"""The rows in measuring order: metric, goal and module."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table."""
+    """One row of the benchmark table."""
 
     metric: str
     goal: str
@@ -14,23 +14,23 @@ class Row:
 
 
 ROWS: Mapping[str, Row] = {
-    "P1": Row("CPU of one predictor hop, model without work", "≤ 0.35 ms, ≥ 3× less than the SDK", "p01_predictor_hop"),
+    "P1": Row("CPU of one predictor hop, no-op model", "≤ 0.35 ms, ≥ 3× less than the SDK", "p01_predictor_hop"),
     "P2": Row("CPU the fusion hop adds", "≤ 0.6 ms, ≥ 10× less at 16 at once", "p02_fusion_hop"),
-    "P3": Row("what the gateway adds, token verified", "≤ 0.6 ms CPU, ≤ 1 ms p50", "p03_gateway"),
+    "P3": Row("cost the gateway adds, token verified", "≤ 0.6 ms CPU, ≤ 1 ms p50", "p03_gateway"),
     "P4": Row("`/predict` with text and photo, p99 ≤ 100 ms", "≥ 130/s, ≥ 2×", "p04_predict"),
     "P5": Row("`/predict` with text, p99 ≤ 25 ms", "≥ 400/s, ≥ 2×", "p05_predict_text"),
     "P6": Row("JPEG of 500² to 224² pixels", "≤ 1.0 ms, ≥ 5×", "p06_decode"),
-    "P7": Row("a product's text to probabilities", "≤ 0.4 ms, same labels", "p07_text"),
+    "P7": Row("one product text to probabilities", "≤ 0.4 ms, same labels", "p07_text"),
     "P8": Row("the image model on one photo", "≥ 2.5×, F1 loss ≤ 0.002", "p08_image_model"),
     "P9": Row("overload at twice the capacity", "goodput ≥ 90 % of peak, refusals ≤ 50 ms", "p09_overload"),
     "P10": Row("training the text model on 85,000 products", "≤ 60 % of the time, F1 not below", "p10_text_training"),
-    "P11": Row("decoding 85,000 photos and their features", "≥ 4×", "p11_photo_features"),
+    "P11": Row("decode and features of 85,000 photos", "≥ 4×", "p11_photo_features"),
     "P12": Row("cold start of a predictor; its memory", "≤ 1.5 s, ≤ 350 MiB", "p12_cold_start"),
     "P13": Row("replay of the unseen set, offline", "≥ 4×", "p13_replay"),
     "P14": Row("durable acknowledgement of a correction, p99 at 200/s", "≤ 15 ms", "p14_feedback"),
     "P15": Row("`make run` to the first prediction", "≤ 60 s", "p15_make_run"),
     "steps": Row("cost per product of every step, to 100,000 products", "flat", "steps"),
-    "collocated": Row("one process instead of three, same API", "measured beside P4 and P5", "collocated"),
-    "clients": Row("how one server asks another: clients and transports", "the cheapest is used", "clients"),
-    "scaling": Row("requests per second over processes; batches", "a curve", "scaling"),
+    "collocated": Row("three models in one process, same API", "compare with P4 and P5", "collocated"),
+    "clients": Row("HTTP clients and transports between services", "the cheapest is used", "clients"),
+    "scaling": Row("throughput over processes and batch sizes", "curves", "scaling"),
 }

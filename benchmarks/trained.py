@@ -1,4 +1,4 @@
-"""An image network of the product's own, trained on sample photos; kept both as PyTorch and as the graph in service."""
+"""The product's image network trained on sample photos, as a PyTorch module and as an ONNX graph."""
 
 import json
 import tempfile
@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.environments import KEPT
+from benchmarks.environments import CACHE
 from benchmarks.materials import SEED
 from components.train_image.network import PixelNetwork, export, small_network
 from components.train_image.photos import read_photos
@@ -21,14 +21,14 @@ from product_classifier.images import decoding
 from product_classifier.images.model import ImageModel
 
 SIZE = 64
-LEARNT, HELD_OUT = 2000, 1000
+TRAINING_PRODUCTS, HELD_OUT = 2000, 1000
 EPOCHS = 12
 BUDGET_S = 25.0
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A network, its graph, and photos neither has seen."""
+class TrainedImageModel:
+    """A network, its ONNX graph and held-out photos."""
 
     network: PixelNetwork
     model: ImageModel
@@ -36,9 +36,9 @@ class Trained:
     labels: NDArray[np.int64]
 
 
-def trained_image_model() -> Trained:
-    """Return the network, trained on the first call of a checkout."""
-    folder = KEPT.resolve() / "image-network"
+def trained_image_model() -> TrainedImageModel:
+    """Return the network; the first call trains and caches it."""
+    folder = CACHE.resolve() / "image-network"
     with tempfile.TemporaryDirectory() as scratch:
         held_out = _split(Path(scratch), "held-out", range(10**6, 10**6 + HELD_OUT))
         with read_photos(held_out, SIZE) as photos:
@@ -46,22 +46,24 @@ def trained_image_model() -> Trained:
                 _train(folder, Path(scratch))
             network = small_network()
             network.load_state_dict(torch.load(folder / "network.pt", weights_only=True))
-            return Trained(network.eval(), ImageModel(folder / "model.onnx", SIZE), photos.pixels, photos.labels)
+            return TrainedImageModel(
+                network.eval(), ImageModel(folder / "model.onnx", SIZE), photos.pixels, photos.labels
+            )
 
 
 def _train(folder: Path, scratch: Path) -> None:
     torch.manual_seed(SEED)
     network = small_network()
-    with read_photos(_split(scratch, "learnt", range(LEARNT)), SIZE) as photos:
+    with read_photos(_split(scratch, "train", range(TRAINING_PRODUCTS)), SIZE) as photos:
         train(network, photos, EPOCHS, BUDGET_S, 4e-3, SEED)
     folder.mkdir(parents=True, exist_ok=True)
     export(network, SIZE, folder / "model.onnx")
     torch.save(network.state_dict(), folder / "network.pt")
-    (folder / "done.json").write_text(json.dumps({"learnt": LEARNT}))
+    (folder / "done.json").write_text(json.dumps({"train": TRAINING_PRODUCTS}))
 
 
 def _split(folder: Path, name: str, numbers: range) -> Path:
-    """Write sample photos of some numbers as a split."""
+    """Write sample photos and a split table; return the path of the table."""
     rows = []
     for number in numbers:
         code = offer(SEED, number, 10**9).code

@@ -1,1 +1,1 @@
-"""The rows of GOALS.md's table, one module each: what is measured, beside which peer, against which goal."""
+"""Benchmark rows, one module each: the metric, its peer and its goal."""

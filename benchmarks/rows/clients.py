@@ -1,4 +1,4 @@
-"""How one server of ours may ask another: CPU of either side per question, by client and by transport."""
+"""CPU per request between two of our services, by HTTP client and transport."""
 
 import asyncio
 import sys
@@ -14,7 +14,7 @@ import httpx
 import uvloop
 
 from benchmarks import materials
-from benchmarks.compare import in_turns, middle, spread
+from benchmarks.compare import alternate, median_and_range, median_of
 from benchmarks.load import Load, closed_loop
 from benchmarks.machine import SERVER
 from benchmarks.outcome import Outcome
@@ -26,17 +26,17 @@ from inference.oip.client import encode_request
 
 MODEL = "text-predictor"
 TARGET = f"/v2/models/{MODEL}/infer"
-AT_ONCE = 8
+CONCURRENCY = 8
 SECONDS = 2.0
-MINE = "ours over TCP"
+OURS = "ours over TCP"
 
-Ask = Callable[[], Awaitable[object]]
-Connect = Callable[[], AbstractAsyncContextManager[Ask]]
+Send = Callable[[], Awaitable[object]]
+Connect = Callable[[], AbstractAsyncContextManager[Send]]
 
 
 @dataclass(frozen=True)
 class Cost:
-    """CPU of one question in milliseconds."""
+    """CPU per request in milliseconds."""
 
     client_ms: float
     server_ms: float
@@ -44,12 +44,12 @@ class Cost:
 
     @property
     def both_ms(self) -> float:
-        """Of either side together."""
+        """CPU of client and server together."""
         return self.client_ms + self.server_ms
 
 
 def measure(folder: Path) -> Outcome:
-    """Ask a predictor without work, and the cheapest server there is, in every way that was considered."""
+    """Send requests to a no-op predictor and to a minimal server with every client considered."""
     port, path = free_ports(), str(folder / "stub.sock")
     title = materials.products(1)[0].title
     body, headers = encode_request({"designation": [title], "description": [""]})
@@ -65,99 +65,102 @@ def measure(folder: Path) -> Outcome:
         for server in servers:
             server.wait("/v2/health/ready")
         predictor, tcp, unix = servers
-        ways: Mapping[str, tuple[Server, Connect]] = {
-            MINE: (predictor, partial(_lean, Client(predictor.url, AT_ONCE, 30), headers, body)),
+        variants: Mapping[str, tuple[Server, Connect]] = {
+            OURS: (predictor, partial(_own_client, Client(predictor.url, CONCURRENCY, 30), headers, body)),
             "aiohttp over TCP": (predictor, partial(_aiohttp, predictor.url, headers, body)),
             "httpx over TCP": (predictor, partial(_httpx, predictor.url, headers, body)),
             "gRPC": (predictor, partial(_grpc, port + 1, grpc_request(MODEL, title))),
-            "ours over TCP, cheapest server": (tcp, partial(_lean, Client(tcp.url, AT_ONCE, 30), headers, body)),
-            "ours over a unix socket, cheapest server": (
+            "ours over TCP, minimal server": (
+                tcp,
+                partial(_own_client, Client(tcp.url, CONCURRENCY, 30), headers, body),
+            ),
+            "ours over a unix socket, minimal server": (
                 unix,
-                partial(_lean, _UnixClient(path, AT_ONCE), headers, body),
+                partial(_own_client, _UnixClient(path, CONCURRENCY), headers, body),
             ),
         }
-        found = in_turns({name: partial(_cost, *way) for name, way in ways.items()})
-    cost = {name: middle([one.both_ms for one in rounds]) for name, rounds in found.items()}
-    others = [name for name, (server, _) in ways.items() if server is predictor and name != MINE]
+        found = alternate({name: partial(_cost, *variant) for name, variant in variants.items()})
+    cost = {name: median_of([one.both_ms for one in rounds]) for name, rounds in found.items()}
+    others = [name for name, (server, _) in variants.items() if server is predictor and name != OURS]
     best = min(others, key=cost.__getitem__)
     return Outcome(
-        ours=f"{cost[MINE]:.3f} ms CPU of both sides",
+        ours=f"{cost[OURS]:.3f} ms CPU of both sides",
         peer="; ".join(f"{name}: {cost[name]:.3f} ms" for name in others),
-        ratio=cost[best] / cost[MINE],
+        ratio=cost[best] / cost[OURS],
         checks=[],
         details=[
             {
                 "what": name,
-                "CPU ms, client": spread([one.client_ms for one in rounds]),
-                "CPU ms, server": spread([one.server_ms for one in rounds]),
-                "questions per second": spread([one.load.rate for one in rounds]),
+                "CPU ms, client": median_and_range([one.client_ms for one in rounds]),
+                "CPU ms, server": median_and_range([one.server_ms for one in rounds]),
+                "requests per second": median_and_range([one.load.rate for one in rounds]),
             }
             for name, rounds in found.items()
         ],
-        note=f"A question of the fusion to a predictor whose model does nothing, {AT_ONCE} at once.",
+        note=f"A request of the fusion to a no-op predictor, {CONCURRENCY} at once.",
     )
 
 
 def _cost(server: Server, connect: Connect) -> Cost:
     async def run() -> tuple[Load, float]:
-        async with connect() as ask:
+        async with connect() as send:
 
             async def counted(_: int) -> int:
-                await ask()
+                await send()
                 return 200
 
-            await closed_loop(counted, AT_ONCE, SECONDS / 4)
+            await closed_loop(counted, CONCURRENCY, SECONDS / 4)
             before = server.cpu_s()
-            load = await closed_loop(counted, AT_ONCE, SECONDS)
+            load = await closed_loop(counted, CONCURRENCY, SECONDS)
             return load, server.cpu_s() - before
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         load, server_s = runner.run(run())
-    per_question = 1000 / max(load.answered, 1)
-    return Cost(load.generator_cpu_s * per_question, server_s * per_question, load)
+    per_request = 1000 / max(load.answered, 1)
+    return Cost(load.generator_cpu_s * per_request, server_s * per_request, load)
 
 
 @asynccontextmanager
-async def _lean(client: Client, headers: Mapping[str, str], body: bytes) -> AsyncIterator[Ask]:
-    async def ask() -> None:
+async def _own_client(client: Client, headers: Mapping[str, str], body: bytes) -> AsyncIterator[Send]:
+    async def send() -> None:
         reply = await client.ask("POST", TARGET, headers, body)
-        assert reply.status == 200  # noqa: S101 - a figure of refusals would mean nothing
+        assert reply.status == 200  # noqa: S101 - refusals have another cost
 
-    yield ask
+    yield send
     client.close()
 
 
 @asynccontextmanager
-async def _aiohttp(url: str, headers: Mapping[str, str], body: bytes) -> AsyncIterator[Ask]:
+async def _aiohttp(url: str, headers: Mapping[str, str], body: bytes) -> AsyncIterator[Send]:
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
 
-        async def ask() -> bytes:
+        async def send() -> bytes:
             async with session.post(url + TARGET, data=body, headers=headers, raise_for_status=True) as reply:
                 return await reply.read()
 
-        yield ask
+        yield send
 
 
 @asynccontextmanager
-async def _httpx(url: str, headers: Mapping[str, str], body: bytes) -> AsyncIterator[Ask]:
+async def _httpx(url: str, headers: Mapping[str, str], body: bytes) -> AsyncIterator[Send]:
     async with httpx.AsyncClient() as client:
 
-        async def ask() -> bytes:
+        async def send() -> bytes:
             reply = await client.post(url + TARGET, content=body, headers=dict(headers))
             return reply.raise_for_status().content
 
-        yield ask
+        yield send
 
 
 @asynccontextmanager
-async def _grpc(port: int, request: bytes) -> AsyncIterator[Ask]:
+async def _grpc(port: int, request: bytes) -> AsyncIterator[Send]:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         call = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
 
-        async def ask() -> object:
+        async def send() -> object:
             return await call(request)
 
-        yield ask
+        yield send
 
 
 class _UnixClient(Client):

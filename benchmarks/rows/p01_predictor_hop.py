@@ -1,4 +1,4 @@
-"""P1: what one question of the fusion costs a predictor, whose model does nothing."""
+"""P1: CPU of one request from the fusion to a predictor with a no-op model."""
 
 import asyncio
 import sys
@@ -10,9 +10,9 @@ import grpc.aio  # type: ignore[import-untyped]
 import numpy as np
 
 from benchmarks import materials, payloads
-from benchmarks.compare import Measured, costing, cpu_per_request, in_turns, line, middle
+from benchmarks.compare import RequestCost, alternate, cost_row, cpu_per_request, measure_cost, median_of
 from benchmarks.environments import PEERS, python_of
-from benchmarks.load import Load, closed, closed_loop
+from benchmarks.load import Load, closed_loop, http_closed_loop
 from benchmarks.machine import SERVER
 from benchmarks.outcome import Check, Outcome
 from benchmarks.processes import Server, start, stopping
@@ -22,14 +22,14 @@ from inference.compat.kserve_sdk import import_sdk
 from inference.oip.client import encode_request
 
 GOAL_MS = 0.35
-TIMES = 3.0
-AT_ONCE = 8
-MINE = "ours, V2 binary (as the fusion asks)"
+MIN_RATIO = 3.0
+CONCURRENCY = 8
+OURS = "ours, V2 binary (as the fusion sends it)"
 SECONDS = 2.0
 
 
 def measure(folder: Path) -> Outcome:
-    """Compare our server with the SDK's and MLServer's in every protocol they have."""
+    """Compare our server with the SDK's and MLServer's in every protocol they offer."""
     port = free_ports()
     servers = _servers(folder, port)
     with stopping(servers):
@@ -38,21 +38,23 @@ def measure(folder: Path) -> Outcome:
         kserve.wait("/v2/health/ready")
         mlserver.wait("/v2/health/ready")
         title = materials.products(1)[0].title
-        asked = {
-            MINE: (ours, hop_request("text-predictor", title)),
+        requests = {
+            OURS: (ours, hop_request("text-predictor", title)),
             "ours, V2 JSON": (ours, payloads.v2_texts("text-predictor", [title])),
             "ours, V1 JSON": (ours, payloads.v1("text-predictor", {"designation": title})),
             "KServe SDK, V1 JSON": (kserve, payloads.v1("noop", {"designation": title})),
             "KServe SDK, V2 JSON": (kserve, payloads.v2_texts("noop", [title])),
             "MLServer, V2 JSON": (mlserver, payloads.v2_texts("noop", [title])),
         }
-        sides = {name: _over_http(server, request) for name, (server, request) in asked.items()}
+        sides = {name: _over_http(server, request) for name, (server, request) in requests.items()}
         sides["ours, gRPC"] = _over_grpc(ours, port + 1, "text-predictor", title)
         sides["KServe SDK, gRPC"] = _over_grpc(kserve, port + 3, "noop", title)
-        found = in_turns(sides)
-        profiled = profile(ours, lambda: closed(ours.port, [hop_request("text-predictor", title)], AT_ONCE, SECONDS))
-    cpu = {name: middle([one.cpu_ms for one in rounds]) for name, rounds in found.items()}
-    mine = cpu[MINE]
+        found = alternate(sides)
+        profiled = profile(
+            ours, lambda: http_closed_loop(ours.port, [hop_request("text-predictor", title)], CONCURRENCY, SECONDS)
+        )
+    cpu = {name: median_of([one.cpu_ms for one in rounds]) for name, rounds in found.items()}
+    mine = cpu[OURS]
     best = min((value, name) for name, value in cpu.items() if name.startswith("KServe"))
     return Outcome(
         ours=f"{mine:.3f} ms CPU",
@@ -60,15 +62,15 @@ def measure(folder: Path) -> Outcome:
         ratio=best[0] / mine,
         checks=[
             Check("CPU per request", mine, "ms", "≤", GOAL_MS),
-            Check("times less than the SDK's best path", best[0] / mine, "×", "≥", TIMES),
+            Check("times less than the SDK's best path", best[0] / mine, "×", "≥", MIN_RATIO),
         ],
-        details=[line(name, rounds) for name, rounds in found.items()],
+        details=[cost_row(name, rounds) for name, rounds in found.items()],
         profile=profiled,
     )
 
 
 def hop_request(model: str, title: str) -> bytes:
-    """Return the bytes with which the fusion asks about one title."""
+    """Return the request the fusion sends for one title."""
     body, headers = encode_request({"designation": [title], "description": [""]})
     return payloads.post(
         f"/v2/models/{model}/infer", body, headers | {"X-Request-Id": "0123456789abcdef0123456789abcdef"}
@@ -89,18 +91,18 @@ def _servers(folder: Path, port: int) -> Sequence[Server]:
     )
 
 
-def _over_http(server: Server, request: bytes) -> Callable[[], Measured]:
-    return lambda: cpu_per_request(server, [request], AT_ONCE, SECONDS)
+def _over_http(server: Server, request: bytes) -> Callable[[], RequestCost]:
+    return lambda: cpu_per_request(server, [request], CONCURRENCY, SECONDS)
 
 
-def _over_grpc(server: Server, port: int, model: str, title: str) -> Callable[[], Measured]:
+def _over_grpc(server: Server, port: int, model: str, title: str) -> Callable[[], RequestCost]:
     request = grpc_request(model, title)
-    return lambda: costing(server, lambda: asyncio.run(_grpc_load(port, request)))
+    return lambda: measure_cost(server, lambda: asyncio.run(_grpc_load(port, request)))
 
 
 def grpc_request(model: str, title: str) -> bytes:
     import_sdk()
-    from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb  # noqa: PLC0415 - the SDK is imported in its lean way
+    from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb  # noqa: PLC0415 - after import_sdk()
 
     message = pb.ModelInferRequest(model_name=model)
     message.inputs.add(name="designation", datatype="BYTES", shape=[1])
@@ -113,11 +115,11 @@ async def _grpc_load(port: int, request: bytes) -> Load:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         call = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
 
-        async def ask(_: int) -> int:
+        async def send(_: int) -> int:
             try:
                 return 200 if await call(request) else 0
             except grpc.aio.AioRpcError:
                 return 0
 
-        await ask(0)
-        return await closed_loop(ask, AT_ONCE, SECONDS)
+        await send(0)
+        return await closed_loop(send, CONCURRENCY, SECONDS)

@@ -1,13 +1,13 @@
-"""P2: what the step between the caller and a predictor adds, the predictor's own cost left out."""
+"""P2: CPU the fusion transformer adds per request, without the predictors' own CPU."""
 
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from benchmarks import materials, payloads
-from benchmarks.compare import Measured, cpu_per_request, in_turns, line, middle
+from benchmarks.compare import RequestCost, alternate, cost_row, cpu_per_request, median_of
 from benchmarks.environments import PEERS, python_of
-from benchmarks.load import closed
+from benchmarks.load import http_closed_loop
 from benchmarks.machine import SERVER
 from benchmarks.outcome import Check, Outcome
 from benchmarks.processes import Server, start, stopping
@@ -17,13 +17,13 @@ from inference.auth_proxy.predictions.backends import encode_products
 from inference.auth_proxy.predictions.products import Product
 
 GOAL_MS = 0.6
-TIMES = 10.0
+MIN_RATIO = 10.0
 SECONDS = 2.0
-AT_ONCE = (1, 16)
+CONCURRENCY = (1, 16)
 
 
 def measure(folder: Path) -> Outcome:
-    """Compare our fusion transformer with the SDK's stock transformer in front of predictors that do nothing."""
+    """Compare our fusion transformer with the SDK's stock transformer in front of no-op predictors."""
     port = free_ports()
     servers = _servers(folder, port)
     with stopping(list(servers.values())):
@@ -31,50 +31,55 @@ def measure(folder: Path) -> Outcome:
             server.wait("/v2/health/ready")
         fusion, stock = servers["fusion"], servers["transformer"]
         title = materials.products(1)[0].title
-        asked = {
-            "ours, text: one predictor asked": (fusion, gateway_request(Product(title))),
-            "ours, text and photo: two asked": (fusion, gateway_request(Product(title, image=materials.small_photo()))),
-            "KServe SDK, V1: one predictor asked": (stock, payloads.v1("noop", {"designation": title})),
-            "KServe SDK, V2: one predictor asked": (servers["transformer-v2"], payloads.v2_texts("noop", [title])),
+        requests = {
+            "ours, text: one predictor": (fusion, gateway_request(Product(title))),
+            "ours, text and photo: two predictors": (
+                fusion,
+                gateway_request(Product(title, image=materials.small_photo())),
+            ),
+            "KServe SDK, V1: one predictor": (stock, payloads.v1("noop", {"designation": title})),
+            "KServe SDK, V2: one predictor": (servers["transformer-v2"], payloads.v2_texts("noop", [title])),
         }
         found = {
-            at_once: in_turns({
-                name: _load(server, request, at_once) for name, (server, request) in asked.items()
+            concurrency: alternate({
+                name: _load(server, request, concurrency) for name, (server, request) in requests.items()
             })
-            for at_once in AT_ONCE
+            for concurrency in CONCURRENCY
         }  # fmt: skip
         request = gateway_request(Product(title))
-        profiled = profile(fusion, lambda: closed(fusion.port, [request], AT_ONCE[-1], SECONDS))
+        profiled = profile(fusion, lambda: http_closed_loop(fusion.port, [request], CONCURRENCY[-1], SECONDS))
     cpu = {
-        at_once: {name: middle([one.cpu_ms for one in of]) for name, of in rows.items()}
-        for at_once, rows in found.items()
+        concurrency: {name: median_of([one.cpu_ms for one in of]) for name, of in rows.items()}
+        for concurrency, rows in found.items()
     }
-    mine, busy = "ours, text: one predictor asked", AT_ONCE[-1]
+    mine, busy = "ours, text: one predictor", CONCURRENCY[-1]
     best = min(value for name, value in cpu[busy].items() if name.startswith("KServe"))
-    worst = max(cpu[at_once][mine] for at_once in AT_ONCE)
+    worst = max(cpu[concurrency][mine] for concurrency in CONCURRENCY)
     return Outcome(
         ours=f"{cpu[1][mine]:.2f} ms at 1, {cpu[busy][mine]:.2f} ms at {busy} at once",
-        peer=f"KServe transformer: {cpu[1]['KServe SDK, V1: one predictor asked']:.2f} ms, {best:.2f} ms",
+        peer=f"KServe transformer: {cpu[1]['KServe SDK, V1: one predictor']:.2f} ms, {best:.2f} ms",
         ratio=best / cpu[busy][mine],
         checks=[
             Check("CPU added", worst, "ms", "≤", GOAL_MS),
-            Check(f"times less at {busy} at once", best / cpu[busy][mine], "×", "≥", TIMES),
+            Check(f"times less at {busy} at once", best / cpu[busy][mine], "×", "≥", MIN_RATIO),
         ],
         profile=profiled,
         details=[
-            line(f"{name}; {at_once} at once", of) for at_once, rows in found.items() for name, of in rows.items()
+            cost_row(f"{name}; {concurrency} at once", of)
+            for concurrency, rows in found.items()
+            for name, of in rows.items()
         ],
     )
 
 
 def gateway_request(product: Product) -> bytes:
-    """Return the bytes with which the gateway asks the fusion about a product."""
+    """Return the request the gateway sends to the fusion for one product."""
     body, headers = encode_products([product])
     return payloads.post("/v2/models/fusion-transformer/infer", body, headers | {"X-Request-Id": "0123456789abcdef"})
 
 
-def _load(server: Server, request: bytes, at_once: int) -> Callable[[], Measured]:
-    return lambda: cpu_per_request(server, [request], at_once, SECONDS)
+def _load(server: Server, request: bytes, concurrency: int) -> Callable[[], RequestCost]:
+    return lambda: cpu_per_request(server, [request], concurrency, SECONDS)
 
 
 def _servers(folder: Path, port: int) -> Mapping[str, Server]:

@@ -1,4 +1,4 @@
-"""P10: training the text model on 85,000 products, beside scikit-learn's exact TF-IDF on the same rows."""
+"""P10: train the text model on 85,000 products, against scikit-learn's TF-IDF and LinearSVC on the same rows."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -19,17 +19,17 @@ from benchmarks.processes import tree_cpu_s
 from benchmarks.timing import ms_per_item
 from components.train_text.linear import fit
 from product_classifier.evaluation.metrics import weighted_f1
-from product_classifier.taxonomy import CODES, index_of
+from product_classifier.taxonomy import CHALLENGE
 from product_classifier.text.features import TextFeatures
 from product_classifier.text.normalization import normalize
 
-LEARNT = 85_000
+TRAINING_PRODUCTS = 85_000
 HELD_OUT = 20_000
-"""On fewer, chance alone moves the difference of both by more than 0.002."""
+"""On fewer products, the standard error of the difference exceeds 0.002."""
 LONG = 20_000
-"""How many lengthened products are learnt from: their cost grows linearly, and this row takes the longest of all."""
+"""Number of lengthened products; fewer, because the cost is linear and this row takes the longest."""
 LONG_CHARACTERS = 500
-"""What a description of the challenge has on average, where there is one; those of the sample are shorter."""
+"""Mean length of a challenge description; those of the sample are shorter."""
 SHARE = 0.6
 OWN, LENGTHENED = "the sample's texts", "lengthened"
 Predict = Callable[[list[str]], NDArray[Any]]
@@ -37,7 +37,7 @@ Predict = Callable[[list[str]], NDArray[Any]]
 
 @dataclass(frozen=True)
 class Fitted:
-    """A model, and what it took."""
+    """A fitted model and its cost."""
 
     predict: Predict
     cpu_s: float
@@ -45,13 +45,15 @@ class Fitted:
 
 
 def measure(_folder: Path) -> Outcome:
-    """Fit each once on all cores, on texts as short as the sample's and as long as the challenge's."""
-    made = materials.products(LEARNT + HELD_OUT)
-    labels = np.array([index_of(one.label) for one in made], np.int64)
+    """Fit each side once on all cores, on the sample's texts and on texts as long as the challenge's."""
+    made = materials.products(TRAINING_PRODUCTS + HELD_OUT)
+    labels = np.array([CHALLENGE.index_of(one.label) for one in made], np.int64)
     texts = [normalize(one.title, one.description) or "x" for one in made]
     with pinned(ALL):
-        own = _both(texts[:LEARNT], labels[:LEARNT])
-        f1 = {name: _f1(one.predict, texts[LEARNT:], labels[LEARNT:]) for name, one in own.items()}
+        own = _both(texts[:TRAINING_PRODUCTS], labels[:TRAINING_PRODUCTS])
+        f1 = {
+            name: _f1(one.predict, texts[TRAINING_PRODUCTS:], labels[TRAINING_PRODUCTS:]) for name, one in own.items()
+        }
         found = {OWN: own, LENGTHENED: _both(_lengthened(made[:LONG]), labels[:LONG])}
     share = {kind: of["ours"].wall_s / of["scikit-learn"].wall_s for kind, of in found.items()}
     cpu_share = {kind: of["ours"].cpu_s / of["scikit-learn"].cpu_s for kind, of in found.items()}
@@ -69,22 +71,22 @@ def measure(_folder: Path) -> Outcome:
             for kind, of in found.items()
             for name, one in of.items()
         ],
-        profile=_profile(texts[:LEARNT], own["ours"]),
+        profile=_profile(texts[:TRAINING_PRODUCTS], own["ours"]),
         note=(
-            f"{LEARNT:,} products of {np.mean([len(text) for text in texts]):.0f} characters, judged on {HELD_OUT:,}"
-            " others;"
-            f" {LONG:,} lengthened with descriptions of their category to what the challenge's have (time only)."
+            f"{TRAINING_PRODUCTS:,} products of {np.mean([len(text) for text in texts]):.0f} characters, evaluated"
+            f" on {HELD_OUT:,} others;"
+            f" {LONG:,} lengthened with descriptions of their category to the challenge's length (time only)."
             f" Shares of CPU time: {cpu_share[OWN]:.2f} and {cpu_share[LENGTHENED]:.2f}; scikit-learn uses one core."
         ),
     )
 
 
 def _profile(texts: list[str], fitted: Fitted) -> Sequence[str]:
-    """Return what the parts of training cost."""
+    """Return the CPU seconds of the parts of training."""
     hashing_s = ms_per_item(lambda: TextFeatures().matrix(texts), 1) / 1000
     return [
-        f"{hashing_s:.1f} s CPU hashing the texts' words and characters",
-        f"{fitted.cpu_s - hashing_s:.1f} s CPU weighing them and fitting {len(CODES)} support vector machines",
+        f"{hashing_s:.1f} s CPU hashing words and characters",
+        f"{fitted.cpu_s - hashing_s:.1f} s CPU TF-IDF weighting and fitting {len(CHALLENGE)} support vector machines",
     ]
 
 
@@ -92,8 +94,8 @@ def _both(texts: list[str], labels: NDArray[np.int64]) -> dict[str, Fitted]:
     return {"ours": _timed(_ours, texts, labels), "scikit-learn": _timed(_sklearn, texts, labels)}
 
 
-def _lengthened(products: Sequence[materials.Product]) -> list[str]:
-    """Return texts of which two in three have a description, as long as the challenge's."""
+def _lengthened(products: Sequence[materials.LabeledProduct]) -> list[str]:
+    """Return texts of which two thirds have a description as long as the challenge's."""
     random = np.random.default_rng(materials.SEED)
     known: dict[int, list[str]] = {}
     for one in products:
@@ -118,7 +120,7 @@ def _timed(
 
 def _ours(texts: list[str], labels: NDArray[np.int64]) -> Predict:
     model = fit(texts, labels, TextFeatures(), 1.0, materials.SEED)
-    return lambda asked: model.margins(asked).argmax(axis=1)
+    return lambda unseen: model.margins(unseen).argmax(axis=1)
 
 
 def _sklearn(texts: list[str], labels: NDArray[np.int64]) -> Predict:
@@ -133,7 +135,7 @@ def _sklearn(texts: list[str], labels: NDArray[np.int64]) -> Predict:
 
 
 def _f1(predict: Predict, texts: list[str], labels: NDArray[np.int64]) -> float:
-    """Judge labels as probabilities of one: what the metric takes."""
-    said = np.zeros((len(labels), len(CODES)), np.float32)
-    said[np.arange(len(labels)), predict(texts)] = 1
-    return weighted_f1(said, labels)
+    """Return the weighted F1 of predicted labels, passed to the metric as one-hot probabilities."""
+    one_hot = np.zeros((len(labels), len(CHALLENGE)), np.float32)
+    one_hot[np.arange(len(labels)), predict(texts)] = 1
+    return weighted_f1(one_hot, labels)

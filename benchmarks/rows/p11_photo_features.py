@@ -1,4 +1,4 @@
-"""P11: photos decoded and put through the network in bulk, as a training run over a frozen encoder does."""
+"""P11: decode photos and run the network in bulk, as training over a frozen encoder does."""
 
 import io
 import time
@@ -11,12 +11,12 @@ import torch
 from PIL import Image
 
 from benchmarks import materials
-from benchmarks.compare import in_turns, middle, spread
+from benchmarks.compare import alternate, median_and_range, median_of
 from benchmarks.machine import ALL, pinned
 from benchmarks.outcome import Check, Outcome
 from product_classifier.images.model import BATCH, ImageModel
 
-TIMES = 4.0
+MIN_RATIO = 4.0
 ALL_PHOTOS = 85_000
 ROUNDS = 2
 PHOTOS = 300
@@ -24,7 +24,7 @@ PEER_BATCH = 32
 
 
 def measure(_folder: Path) -> Outcome:
-    """Take some photos each way on all cores, and reckon what all of them would take."""
+    """Process some photos each way on all cores and extrapolate to all."""
     photos = materials.photos(PHOTOS)
     model = ImageModel(materials.release() / "image" / "model.onnx", materials.SIZE)
     network = materials.mobile_network()
@@ -33,23 +33,23 @@ def measure(_folder: Path) -> Outcome:
 
         def ours() -> None:
             parts = [photos[at : at + BATCH] for at in range(0, PHOTOS, BATCH)]
-            list(threads.map(model.probabilities, parts))  # decoder and network let go of the interpreter
+            list(threads.map(model.probabilities, parts))  # decoder and network release the GIL
 
-        found = in_turns(
+        found = alternate(
             {"ours": lambda: _seconds(ours), "Pillow and torch": lambda: _seconds(lambda: _eager(network, photos))},
             ROUNDS,
         )
-    ours_s, peer_s = (middle(found[name]) / PHOTOS * ALL_PHOTOS for name in found)
+    ours_s, peer_s = (median_of(found[name]) / PHOTOS * ALL_PHOTOS for name in found)
     return Outcome(
         ours=f"{ours_s / 60:.1f} min",
         peer=f"Pillow and torch eager: {peer_s / 60:.1f} min",
         ratio=peer_s / ours_s,
-        checks=[Check("times faster", peer_s / ours_s, "×", "≥", TIMES)],
+        checks=[Check("times faster", peer_s / ours_s, "×", "≥", MIN_RATIO)],
         details=[
-            {"what": name, "wall ms per photo": spread([took * 1000 / PHOTOS for took in rounds])}
+            {"what": name, "wall ms per photo": median_and_range([took * 1000 / PHOTOS for took in rounds])}
             for name, rounds in found.items()
         ],
-        note=f"Reckoned from {PHOTOS} photos of 500 by 500 pixels; MobileNetV2 ×0.35 at 224 pixels, all cores.",
+        note=f"Extrapolated from {PHOTOS} photos of 500 by 500 pixels; MobileNetV2 ×0.35 at 224 pixels, all cores.",
     )
 
 

@@ -1,4 +1,4 @@
-"""P12: from starting a predictor to its first correct answer, and what it holds in memory."""
+"""P12: seconds from starting a predictor to its first correct response; memory at that time."""
 
 import base64
 import json
@@ -15,27 +15,27 @@ import numpy as np
 import torch
 
 from benchmarks import materials, payloads
-from benchmarks.compare import in_turns, middle, spread
-from benchmarks.environments import KEPT, PEERS, python_of
-from benchmarks.load import Answer, answers
+from benchmarks.compare import alternate, median_and_range, median_of
+from benchmarks.environments import CACHE, PEERS, python_of
+from benchmarks.load import LoadResponse, send_each
 from benchmarks.machine import SERVER
 from benchmarks.outcome import Check, Outcome
-from benchmarks.processes import DidNotStart, start, stopping
+from benchmarks.processes import ServerNotReady, start, stopping
 from benchmarks.stack import free_ports
 from product_classifier.images.model import ImageModel
 from product_classifier.text.model import TextModel
 
 GOAL_S = 1.5
 GOAL_MB = 350.0
-GIVE_UP_S = 60.0
-SHOWN = 10
+START_TIMEOUT_S = 60.0
+TOP = 10
 _IMPORTED = re.compile(r"import time: +(?P<us>\d+) \| +\d+ \| +(?P<name>[\w.]+)")
 Probabilities = Sequence[float]
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A server, how to ask it, and what it must answer."""
+    """A server to start, a request and the expected response."""
 
     command: Callable[[int], Sequence[str]]
     request: bytes
@@ -45,10 +45,10 @@ class Candidate:
 
 
 def measure(folder: Path) -> Outcome:
-    """Start each server several times, files in the page cache, and ask until it answers what it must."""
-    found = in_turns({name: partial(_start, name, one, folder) for name, one in _candidates().items()})
-    seconds = {name: middle([took for took, _ in rounds]) for name, rounds in found.items()}
-    memory = {name: middle([held for _, held in rounds]) for name, rounds in found.items()}
+    """Start each server several times, files in the page cache, and poll until the response is correct."""
+    found = alternate({name: partial(_start, name, one, folder) for name, one in _candidates().items()})
+    seconds = {name: median_of([took for took, _ in rounds]) for name, rounds in found.items()}
+    memory = {name: median_of([held for _, held in rounds]) for name, rounds in found.items()}
     ours = [name for name in found if name.startswith("ours")]
     slowest, largest = max(ours, key=seconds.__getitem__), max(ours, key=memory.__getitem__)
     peers = [name for name in found if name not in ours]
@@ -59,14 +59,14 @@ def measure(folder: Path) -> Outcome:
         peer="; ".join(f"{name}: {seconds[name]:.2f} s, {memory[name]:.0f} MiB" for name in peers),
         ratio=min(seconds[name] for name in peers) / seconds[slowest],
         checks=[
-            Check("seconds to the first correct answer", seconds[slowest], "s", "≤", GOAL_S),
+            Check("seconds to the first correct response", seconds[slowest], "s", "≤", GOAL_S),
             Check("memory", memory[largest], "MiB", "≤", GOAL_MB),
         ],
         details=[
             {
                 "what": name,
-                "seconds": spread([took for took, _ in rounds]),
-                "memory MiB (PSS)": spread([held for _, held in rounds]),
+                "seconds": median_and_range([took for took, _ in rounds]),
+                "memory MiB (PSS)": median_and_range([held for _, held in rounds]),
             }
             for name, rounds in found.items()
         ],
@@ -75,20 +75,20 @@ def measure(folder: Path) -> Outcome:
 
 
 def _imports(name: str, folder: Path) -> Sequence[str]:
-    """Start a server once more and return what importing each package takes of its start."""
+    """Start a server with `-X importtime` and return the import time per package."""
     candidate = _candidates()[name]
-    explained = replace(candidate, command=lambda port: _telling_imports(candidate.command(port)))
-    took_s, _ = _start(f"explained {name}", explained, folder)
-    (log,) = folder.glob(f"cold-explained-{name.replace(' ', '-')}-*.log")
+    profiled = replace(candidate, command=lambda port: _with_import_times(candidate.command(port)))
+    elapsed_s, _ = _start(f"profiled {name}", profiled, folder)
+    (log,) = folder.glob(f"cold-profiled-{name.replace(' ', '-')}-*.log")
     packages: Counter[str] = Counter()
     for line in log.read_text(errors="replace").splitlines():
         if found := _IMPORTED.fullmatch(line):
             packages[found["name"].partition(".")[0]] += int(found["us"])
-    lines = [f"{us / 1000:.0f} ms importing {package}" for package, us in packages.most_common(SHOWN)]
-    return [f"{packages.total() / 1000:.0f} of {took_s * 1000:.0f} ms imports, which telling makes slower", *lines]
+    lines = [f"{us / 1000:.0f} ms importing {package}" for package, us in packages.most_common(TOP)]
+    return [f"{packages.total() / 1000:.0f} of {elapsed_s * 1000:.0f} ms imports (slowed by -X importtime)", *lines]
 
 
-def _telling_imports(command: Sequence[str]) -> Sequence[str]:
+def _with_import_times(command: Sequence[str]) -> Sequence[str]:
     python, *words = command
     return [python, "-X", "importtime", *words]
 
@@ -130,28 +130,28 @@ def _candidates() -> Mapping[str, Candidate]:
 
 
 def _start(name: str, candidate: Candidate, folder: Path) -> tuple[float, float]:
-    """Return seconds to the first correct answer, and MiB held then."""
+    """Return seconds to the first correct response and MiB of memory then."""
     port = free_ports(1)
     began = time.perf_counter()
     server = start(
         f"cold-{name.replace(' ', '-')}", candidate.command(port), port, folder, SERVER, candidate.environment
     )
     with stopping([server]):
-        while time.perf_counter() - began < GIVE_UP_S and server.process.poll() is None:
-            (answer,) = answers(port, [candidate.request])
+        while time.perf_counter() - began < START_TIMEOUT_S and server.process.poll() is None:
+            (answer,) = send_each(port, [candidate.request])
             if answer.status == 200:
                 took = time.perf_counter() - began
                 _check(name, answer, candidate)
                 return took, server.memory_mb()
             time.sleep(0.01)
-    raise DidNotStart(f"{name} did not answer within {GIVE_UP_S:g} s; its log is {server.log}")
+    raise ServerNotReady(f"{name} did not respond within {START_TIMEOUT_S:g} s; see {server.log}")
 
 
-def _check(name: str, answer: Answer, candidate: Candidate) -> None:
+def _check(name: str, answer: LoadResponse, candidate: Candidate) -> None:
     probabilities = candidate.read(answer.body)
     expected = candidate.expected if candidate.expected is not None else probabilities
     if not np.allclose(probabilities, expected, atol=1e-5) or not 0.99 < sum(probabilities) < 1.01:
-        raise DidNotStart(f"{name} answers {probabilities[:3]}…, not {expected[:3]}…")
+        raise ServerNotReady(f"{name} returned {probabilities[:3]}…, expected {expected[:3]}…")
 
 
 def _v1(body: bytes) -> Probabilities:
@@ -165,8 +165,8 @@ def _fastapi(body: bytes) -> Probabilities:
 
 
 def _torchscript() -> Path:
-    """Return the image network as what torch people deploy."""
-    path = KEPT.resolve() / "network.torchscript"
+    """Return the image network as TorchScript."""
+    path = CACHE.resolve() / "network.torchscript"
     if not path.exists():
         traced = torch.jit.trace(
             materials.mobile_network(), torch.zeros(1, materials.SIZE, materials.SIZE, 3, dtype=torch.uint8)

@@ -1,4 +1,4 @@
-"""P15: `make run` from nothing but an installed environment to the first prediction."""
+"""P15: `make run` in an installed environment to the first prediction."""
 
 import re
 import sys
@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import materials, payloads
-from benchmarks.load import answers
+from benchmarks.load import send_each
 from benchmarks.machine import ALL, pinned
 from benchmarks.outcome import Check, Outcome
-from benchmarks.processes import DidNotStart, start, stopping
+from benchmarks.processes import ServerNotReady, start, stopping
 from benchmarks.stack import free_ports, token_of
 
 GOAL_S = 60.0
-GIVE_UP_S = 300.0
+START_TIMEOUT_S = 300.0
 STEP = re.compile(r"✓ ([a-z-]+) +([0-9.]+) s")
-"""How the run tells on a terminal, and in its log, what a step took."""
+"""Matches the progress line of a step."""
 
 
 def measure(folder: Path) -> Outcome:
-    """Start the product on the sample, in a folder where nothing was made yet."""
+    """Start the product on the sample in an empty folder."""
     with pinned(ALL):
         first_s, steps_s = _first_prediction(folder)
     return Outcome(
@@ -29,12 +29,12 @@ def measure(folder: Path) -> Outcome:
         ratio=None,
         checks=[Check("seconds to the first prediction", first_s, "s", "≤", GOAL_S)],
         profile=steps_s,
-        note="The rest is the sample being made, the pipeline compiled and the services started.",
+        note="The rest is sample generation, compilation and service start.",
     )
 
 
 def _first_prediction(folder: Path) -> tuple[float, Sequence[str]]:
-    """Return seconds from the command to a prediction, and what the steps took of them."""
+    """Return seconds from the command to the first prediction, and the duration of each step."""
     port = free_ports()
     environment = {
         "PORT": str(port),
@@ -45,10 +45,10 @@ def _first_prediction(folder: Path) -> tuple[float, Sequence[str]]:
     began = time.perf_counter()
     server = start("make-run", [sys.executable, "-m", "operations.local"], port, folder, ALL, environment)
     with stopping([server]):
-        server.wait("/readyz", GIVE_UP_S)
+        server.wait("/readyz", START_TIMEOUT_S)
         token = token_of(server.url, folder / "state" / "accounts.json")
-        (answer,) = answers(port, [payloads.predict(materials.products(1)[0], None, token)])
+        (answer,) = send_each(port, [payloads.predict(materials.products(1)[0], None, token)])
         if answer.status != 200:
-            raise DidNotStart(f"/predict answered {answer.status}: {answer.body[:200]!r}")
-        took_s = time.perf_counter() - began
-    return took_s, [f"{seconds} s {step}" for step, seconds in STEP.findall(server.log.read_text(errors="replace"))]
+            raise ServerNotReady(f"/predict answered {answer.status}: {answer.body[:200]!r}")
+        elapsed_s = time.perf_counter() - began
+    return elapsed_s, [f"{seconds} s {step}" for step, seconds in STEP.findall(server.log.read_text(errors="replace"))]

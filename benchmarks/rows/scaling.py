@@ -1,4 +1,4 @@
-"""More processes of one predictor, and more products in one request: what either brings."""
+"""Throughput over the number of predictor processes and over the batch size."""
 
 import base64
 import sys
@@ -10,30 +10,30 @@ from pathlib import Path
 import orjson
 
 from benchmarks import materials, payloads
-from benchmarks.load import Load, closed
+from benchmarks.load import Load, http_closed_loop
 from benchmarks.machine import ALL
 from benchmarks.outcome import Outcome
 from benchmarks.processes import Server, start, stopping
-from benchmarks.stack import free_ports, product
+from benchmarks.stack import free_ports, running_product
 from benchmarks.timing import ms_per_item
 from product_classifier.releases import release
 
 PROCESSES = (1, 2, 4)
 BATCHES = (1, 4, 16, 64)
 SECONDS = 3.0
-AT_ONCE = 4
+CONCURRENCY = 4
 
 
 def measure(folder: Path) -> Outcome:
-    """Draw both curves."""
-    processes = [(float(count), _with(count, folder)) for count in PROCESSES]
-    calls = {name: _together(model) for name, model in _models().items()}
-    with product(folder, ALL) as stack:
-        batches = [(float(size), _batched(stack.port, stack.token, size)) for size in BATCHES]
+    """Measure both curves."""
+    processes = [(float(count), _throughput(count, folder)) for count in PROCESSES]
+    calls = {name: _cost_by_batch_size(model) for name, model in _models().items()}
+    with running_product(folder, ALL) as stack:
+        batches = [(float(size), _batch_throughput(stack.port, stack.token, size)) for size in BATCHES]
     return Outcome(
         ours=f"{processes[-1][1] / processes[0][1]:.1f}× with {PROCESSES[-1]} processes on {len(ALL)} cores; "
         f"{batches[-1][1] / batches[0][1]:.1f}× products a second in batches of {BATCHES[-1]}",
-        peer="itself with one process; itself with one product a request",
+        peer="one process; one product per request",
         ratio=None,
         checks=[],
         details=[
@@ -48,13 +48,13 @@ def measure(folder: Path) -> Outcome:
                 for size, cost in costs
             ),
         ],
-        note="What several products in one call of a model save is all that gathering requests into batches could.",
+        note="The saving of one model call with several products bounds what adaptive batching can save.",
         series={"image predictors": processes, "/predict/batch, text and photo": batches},
     )
 
 
 def _models() -> Mapping[str, Callable[[int], object]]:
-    """Return for each model how to ask it about so many products."""
+    """Return for each model a function that predicts a given number of products."""
     text, _ = release.load_text(materials.release() / "text")
     image, _ = release.load_image(materials.release() / "image")
     titles, photos = [one.title for one in materials.products(BATCHES[-1])], materials.photos(BATCHES[-1])
@@ -64,21 +64,21 @@ def _models() -> Mapping[str, Callable[[int], object]]:
     }
 
 
-def _together(ask: Callable[[int], object]) -> Sequence[tuple[float, float]]:
-    """Return the cost per product of calls of every size, each about the same number of products."""
+def _cost_by_batch_size(predict: Callable[[int], object]) -> Sequence[tuple[float, float]]:
+    """Return (batch size, CPU ms per product); every size covers the same number of products."""
 
-    def all_of_them(size: int) -> None:
+    def predict_all(size: int) -> None:
         for _ in range(BATCHES[-1] // size):
-            ask(size)
+            predict(size)
 
-    all_of_them(1)
+    predict_all(1)
     return [
-        (float(size), min(ms_per_item(partial(all_of_them, size), BATCHES[-1]) for _ in range(5))) for size in BATCHES
+        (float(size), min(ms_per_item(partial(predict_all, size), BATCHES[-1]) for _ in range(5))) for size in BATCHES
     ]
 
 
-def _with(count: int, folder: Path) -> float:
-    """Return photos per second of so many image predictors, each loaded by a thread of its own."""
+def _throughput(count: int, folder: Path) -> float:
+    """Return photos per second of `count` image predictors, each loaded by its own thread."""
     port = free_ports(count)
     options = ["--model_dir", str(materials.release()), "--host", "127.0.0.1", "--grpc_port", "0", "--threads", "1"]
     command = [sys.executable, "-m", "inference.image_predictor", *options, "--http_port"]
@@ -87,14 +87,14 @@ def _with(count: int, folder: Path) -> float:
     with stopping(servers):
         for server in servers:
             server.wait("/v2/health/ready")
-        return sum(load.rate for load in _all_at_once(servers, request))
+        return sum(load.rate for load in _load_concurrently(servers, request))
 
 
-def _all_at_once(servers: Sequence[Server], request: bytes) -> Sequence[Load]:
+def _load_concurrently(servers: Sequence[Server], request: bytes) -> Sequence[Load]:
     loads: list[Load] = []
 
     def load(server: Server) -> None:
-        loads.append(closed(server.port, [request], AT_ONCE, SECONDS))
+        loads.append(http_closed_loop(server.port, [request], CONCURRENCY, SECONDS))
 
     threads = [threading.Thread(target=load, args=(server,)) for server in servers]
     for thread in threads:
@@ -104,9 +104,9 @@ def _all_at_once(servers: Sequence[Server], request: bytes) -> Sequence[Load]:
     return loads
 
 
-def _batched(port: int, token: str, size: int) -> float:
-    """Return products per second in batches of a size."""
-    asked = zip(materials.products(size), (materials.photos(24)[n % 24] for n in range(size)), strict=True)
-    rows = [{"designation": one.title, "image": base64.b64encode(photo).decode()} for one, photo in asked]
+def _batch_throughput(port: int, token: str, size: int) -> float:
+    """Return products per second of `/predict/batch` at one batch size."""
+    samples = zip(materials.products(size), (materials.photos(24)[n % 24] for n in range(size)), strict=True)
+    rows = [{"designation": one.title, "image": base64.b64encode(photo).decode()} for one, photo in samples]
     request = payloads.post("/predict/batch", orjson.dumps(rows), payloads.JSON | {"Authorization": f"Bearer {token}"})
-    return closed(port, [request], 2, SECONDS).rate * size
+    return http_closed_loop(port, [request], 2, SECONDS).rate * size

@@ -1,4 +1,4 @@
-"""What every step of the pipeline costs per product, from a thousand products to a hundred thousand."""
+"""Cost per product of every pipeline step, from 1,000 to 100,000 products."""
 
 import json
 import os
@@ -24,27 +24,26 @@ from product_classifier.text.features import TextFeatures
 from product_classifier.text.normalization import normalize
 
 SIZES = (1000, 10_000, 100_000)
-CORRECTED = 20
-"""One correction for so many products."""
-FLAT = 1.2
-"""How much more one more product may cost among many than among few."""
+PRODUCTS_PER_CORRECTION = 20
+MAX_GROWTH = 1.2
+"""Largest allowed ratio of marginal cost: large sizes over small sizes."""
 FLOOR_MS = 0.05
-"""Per product; below it a step costs the same for any catalogue, and what is left is noise."""
+"""Marginal cost in ms per product below which a difference is noise."""
 SEED = 27
-LEARNT = 7
-"""Of ten products, so many are learnt from."""
+TRAINING_TENTHS = 7
+"""Tenths of the products in the training split."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a step took."""
+    """Cost of one step."""
 
     cpu_s: float
     wall_s: float
 
 
 def measure(folder: Path) -> Outcome:
-    """Run the steps one after the other, as `python -m components` runs them, on catalogues of several sizes."""
+    """Run the steps with `python -m components` on catalogues of several sizes."""
     with pinned(ALL):
         costs = {size: _steps(folder / str(size), size) for size in SIZES}
     steps = list(costs[SIZES[0]])
@@ -53,16 +52,16 @@ def measure(folder: Path) -> Outcome:
     worst = max(steps, key=growth.__getitem__)
     total = sum(cost.wall_s for cost in costs[SIZES[-1]].values())
     return Outcome(
-        ours=f"{total / 60:.0f} min for {SIZES[-1]:,}; grows most: {worst}, {growth[worst]:.2f}×",
+        ours=f"{total / 60:.0f} min for {SIZES[-1]:,}; largest growth: {worst}, {growth[worst]:.2f}×",
         peer="–",
         ratio=None,
         checks=[
             Check(
-                f"CPU of one more product between {SIZES[1]:,} and {SIZES[2]:,} against below, worst step",
+                f"marginal CPU between {SIZES[1]:,} and {SIZES[2]:,} products over that below, worst step",
                 growth[worst],
                 "×",
                 "≤",
-                FLAT,
+                MAX_GROWTH,
             )
         ],
         details=[
@@ -71,33 +70,33 @@ def measure(folder: Path) -> Outcome:
                 **{
                     f"CPU ms per product of {size:,}": round(costs[size][step].cpu_s * 1000 / size, 3) for size in SIZES
                 },
-                f"one more, up to {SIZES[1]:,}": round(few[step], 3),
-                f"one more, up to {SIZES[2]:,}": round(many[step], 3),
+                f"marginal, up to {SIZES[1]:,}": round(few[step], 3),
+                f"marginal, up to {SIZES[2]:,}": round(many[step], 3),
                 f"wall s of {SIZES[-1]:,}": round(costs[SIZES[-1]][step].wall_s, 1),
             }
             for step in steps
         ],
         series={step: [(size, costs[size][step].cpu_s * 1000 / size) for size in SIZES] for step in steps},
         profile=_text_training(costs),
-        note=f"Start-up is in the figures per product and not in those of one more. The image network sees each photo"
-        f" once; one product in {CORRECTED} was corrected.",
+        note=f"Start-up is in the figures per product and not in the marginal ones. The image network trains one"
+        f" epoch; one product in {PRODUCTS_PER_CORRECTION} was corrected.",
     )
 
 
 def _slope(costs: Mapping[int, Mapping[str, Cost]], step: str, at: int) -> float:
-    """Return CPU milliseconds of one more product between two sizes."""
+    """Return the marginal CPU milliseconds per product between two sizes."""
     small, large = SIZES[at], SIZES[at + 1]
     return max(0.0, costs[large][step].cpu_s - costs[small][step].cpu_s) * 1000 / (large - small)
 
 
 def _text_training(costs: Mapping[int, Mapping[str, Cost]]) -> Sequence[str]:
-    """Return how much of training the text model is hashing, which is linear; the rest is the optimiser's passes."""
+    """Return the share of hashing, which is linear, in the training of the text model."""
     lines = []
     for size in SIZES:
-        texts = [normalize(one.title, one.description) for one in materials.products(LEARNT * size // 10)]
+        texts = [normalize(one.title, one.description) for one in materials.products(TRAINING_TENTHS * size // 10)]
         hashing_ms = ms_per_item(partial(TextFeatures().matrix, texts), size)
         rest_ms = costs[size]["train_text"].cpu_s * 1000 / size - hashing_ms
-        lines.append(f"train_text of {size:,}: {hashing_ms:.2f} ms per product hashing, {rest_ms:.2f} ms all else")
+        lines.append(f"train_text of {size:,}: {hashing_ms:.2f} ms per product hashing, {rest_ms:.2f} ms the rest")
     return lines
 
 
@@ -107,7 +106,7 @@ def _steps(folder: Path, size: int) -> Mapping[str, Cost]:
     store = f"file://{folder}/store"
     splits = {side: folder / f"{side}.parquet" for side in ("train", "validation", "test", "unseen")}
     models = {kind: folder / kind for kind in ("text", "image", "fusion")}
-    learnt = {"train": splits["train"], "validation": splits["validation"]}
+    training = {"train": splits["train"], "validation": splits["validation"]}
     single = {"text": models["text"], "image": models["image"]}
     published = {"store": store, "rollout": f"file://{folder}/releases"}
     tracked = {"store": store, "tracking_uri": f"sqlite:///{folder}/mlflow.db"}
@@ -117,7 +116,7 @@ def _steps(folder: Path, size: int) -> Mapping[str, Cost]:
             "corrections": folder / "corrections.parquet",
             "report": folder / "corrections.json",
             "store": store,
-            "snapshot": _corrections(store, size // CORRECTED),
+            "snapshot": _corrections(store, size // PRODUCTS_PER_CORRECTION),
         },
         "prepare_catalogue": {
             "raw": folder / "raw",
@@ -131,8 +130,8 @@ def _steps(folder: Path, size: int) -> Mapping[str, Cost]:
             "report": folder / "splits.json",
             **splits,
         },
-        "train_text": {**learnt, "model": models["text"]},
-        "train_image": {**learnt, "model": models["image"], "epochs": 1, "budget_s": 1e6},
+        "train_text": {**training, "model": models["text"]},
+        "train_image": {**training, "model": models["image"], "epochs": 1, "budget_s": 1e6},
         "fit_fusion": {"validation": splits["validation"], "model": models["fusion"], **single},
         "evaluate": {"test": splits["test"], "metrics": folder / "s.json", "report": folder / "s.html", **models},
         "register": {
@@ -147,14 +146,14 @@ def _steps(folder: Path, size: int) -> Mapping[str, Cost]:
     }
     costs = {step: _cost(step, given) for step, given in options.items()}
     release = json.loads((folder / "release" / "release.json").read_text(encoding="utf-8"))["id"]
-    judged = {"decision": folder / "d.json", "report": folder / "d.html", "release": release}
-    costs["compare"] = _cost("compare", {"test": splits["test"], **judged, **published})
-    costs["promote"] = _cost("promote", {"verdict": folder / "v.json", **judged, **published, **tracked})
+    gated = {"decision": folder / "d.json", "report": folder / "d.html", "release": release}
+    costs["compare"] = _cost("compare", {"test": splits["test"], **gated, **published})
+    costs["promote"] = _cost("promote", {"verdict": folder / "v.json", **gated, **published, **tracked})
     return costs
 
 
 def _corrections(store: str, count: int) -> str:
-    """Freeze corrections as a run finds them; return the snapshot's hash."""
+    """Freeze corrections into a snapshot; return its hash."""
     labels, now = [], datetime.now(UTC)
     for number in range(count):
         one = offer(SEED, number, count)
@@ -164,14 +163,14 @@ def _corrections(store: str, count: int) -> str:
 
 
 def _cost(step: str, options: Mapping[str, object]) -> Cost:
-    words: Sequence[str] = [
-        word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))
+    arguments: Sequence[str] = [
+        argument for name, value in options.items() for argument in (f"--{name.replace('_', '-')}", str(value))
     ]
-    command = [sys.executable, "-m", "components", step, *words]
+    command = [sys.executable, "-m", "components", step, *arguments]
     environment = os.environ | {"PYTHONWARNINGS": "ignore"}
     began = time.perf_counter()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
-    _, status, used = os.wait4(process.pid, 0)  # of this one and its children alone, whoever else ends meanwhile
+    _, status, used = os.wait4(process.pid, 0)  # usage of this process and its children only
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)

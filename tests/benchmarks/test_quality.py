@@ -1,4 +1,4 @@
-"""The tool that says how good the models are does not flatter them."""
+"""The quality report: calibration baseline, paired errors, grouped folds and the peer."""
 
 import json
 from pathlib import Path
@@ -11,20 +11,20 @@ from benchmarks import quality
 from product_classifier.evaluation.metrics import score
 
 
-def test_the_error_of_right_probabilities_is_what_right_probabilities_measure() -> None:
+def test_expected_error_equals_the_mean_ece_of_calibrated_probabilities() -> None:
     random = np.random.default_rng(1)
     probabilities = random.dirichlet(np.full(27, 0.1), 300).astype(np.float32)
-    reached = probabilities.astype(np.float64).cumsum(axis=1)
+    cumulative = probabilities.astype(np.float64).cumsum(axis=1)
     measured = []
     for _ in range(40):
-        labels = np.minimum((reached < random.random((300, 1))).sum(axis=1), 26)
+        labels = np.minimum((cumulative < random.random((300, 1))).sum(axis=1), 26)
         measured.append(score(probabilities, labels).ece)
 
     assert quality.expected_error(probabilities) == pytest.approx(np.mean(measured), rel=0.15)
     assert quality.expected_error(probabilities) > quality.expected_error(np.tile(probabilities, (9, 1)))
 
 
-def test_the_difference_of_two_models_is_as_uncertain_as_the_items_they_differ_on() -> None:
+def test_paired_returns_the_difference_and_its_standard_error() -> None:
     labels = np.arange(400) % 27
     right = np.eye(27)[labels]
     worse = right.copy()
@@ -36,7 +36,7 @@ def test_the_difference_of_two_models_is_as_uncertain_as_the_items_they_differ_o
     assert error == pytest.approx(np.sqrt(0.1 * 0.9 / 400), rel=0.2)
 
 
-def test_near_copies_are_never_on_both_sides() -> None:
+def test_near_duplicates_stay_in_one_fold() -> None:
     titles = [f"une chaise en bois numéro {row // 2}" for row in range(80)]
     products = pd.DataFrame(
         {"designation": titles, "description": "", "code": [10 if row % 4 < 2 else 40 for row in range(80)]}
@@ -45,13 +45,13 @@ def test_near_copies_are_never_on_both_sides() -> None:
 
     parts = list(quality._parts(texts, repeats=2, folds=4))
     assert 8 == len(parts)
-    for learnt, judged in parts:
-        assert not {texts.groups[row] for row in learnt} & {texts.groups[row] for row in judged}
-        assert 80 == len(learnt) + len(judged)
+    for train_rows, test_rows in parts:
+        assert not {texts.groups[row] for row in train_rows} & {texts.groups[row] for row in test_rows}
+        assert 80 == len(train_rows) + len(test_rows)
 
 
 @pytest.mark.slow
-def test_every_model_is_judged_beside_the_peer_on_the_same_products(
+def test_every_model_and_the_peer_are_evaluated_on_the_same_products(
     sample_raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ["--repeats", "1", "--folds", "2", "--image-budget-s", "1", "--share-test", "0.3"]
