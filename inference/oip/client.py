@@ -51,6 +51,7 @@ def encode_request(
                 tensor["parameters"] = {"binary_data_size": len(packed)}
                 tail.append(packed)
             else:
+                tensor["parameters"] = {"content_type": "base64"}
                 tensor["data"] = [base64.b64encode(element).decode() for element in elements]
         else:
             tensor["data"] = values

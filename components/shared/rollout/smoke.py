@@ -103,10 +103,10 @@ class Smoke:
             raise SmokeFailed(f"{self.service} does not respond with probabilities of a release: {error}") from error
 
 
-def _columns(product: Product) -> dict[str, list[bytes]]:
+def _columns(product: Product) -> dict[str, list[str] | list[bytes]]:
     return {
-        "designation": [product.designation.encode()],
-        "description": [product.description.encode()],
+        "designation": [product.designation],
+        "description": [product.description],
         "image": [product.photo or b""],
     }
 

@@ -34,11 +34,12 @@ def test_a_server_decodes_what_the_client_encodes(binary: bool, rows: list[tuple
     assert ("r-1", binary) == (request.release, request.binary_outputs)
 
 
+@pytest.mark.parametrize("binary", [True, False])
 @given(rows=st.lists(texts, min_size=1, max_size=5))
-def test_a_text_may_be_sent_as_a_binary_tensor(rows: list[str]) -> None:
-    body, headers = encode_request({"title": [row.encode() for row in rows]})
+def test_a_text_may_be_sent_as_bytes(binary: bool, rows: list[str]) -> None:
+    body, headers = encode_request({"title": [row.encode() for row in rows]}, binary=binary)
 
-    assert rows == read_v2(body, headers[HEADER_LENGTH], SIGNATURE).texts("title")
+    assert rows == read_v2(body, headers.get(HEADER_LENGTH), SIGNATURE).texts("title")
 
 
 @pytest.mark.parametrize("binary", [True, False])
