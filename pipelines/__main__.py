@@ -20,9 +20,12 @@ from pipelines.parameters import PARAMS, ParameterError, fit, read_overrides, tr
 from pipelines.settings import Settings
 from product_classifier.errors import ProductClassifierError
 from product_classifier.retraining.settings import RetrainSettings
+from product_classifier.settings_help import settings_parser
+from product_classifier.store import StoreSettings
 
 REFUSED = 1
 INTERRUPTED = 130
+SETTINGS = (Settings, data.DataSettings, RetrainSettings, StoreSettings)
 EVERY_QUARTER = "0 */15 * * * *"
 
 
@@ -175,7 +178,7 @@ def _data_settings(options: argparse.Namespace) -> data.DataSettings:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m pipelines", description=__doc__)
+    parser = settings_parser("python -m pipelines", __doc__, *SETTINGS)
     commands = parser.add_subparsers(dest="name", required=True, metavar="command")
     offered: dict[str, Callable[[argparse.Namespace, Console], None]] = {
         "data": _data,
@@ -189,7 +192,16 @@ def _parser() -> argparse.ArgumentParser:
         "rollback": _rollback,
         "canary": _canary,
     }
-    words = {name: commands.add_parser(name, help=do.__doc__, description=do.__doc__) for name, do in offered.items()}
+    words = {
+        name: commands.add_parser(
+            name,
+            help=do.__doc__,
+            description=do.__doc__,
+            epilog=parser.epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        for name, do in offered.items()
+    }
     for name, do in offered.items():
         words[name].set_defaults(command=do)
     words["compile"].add_argument("--output", type=Path, default=PACKAGE, help="file to write (%(default)s)")

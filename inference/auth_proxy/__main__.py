@@ -29,7 +29,8 @@ from inference.durability.writer import DurableWriter
 from inference.http.problems import Problem, public_message
 from product_classifier.errors import ProductClassifierError
 from product_classifier.observability import configure_logging
-from product_classifier.store import open_store
+from product_classifier.settings_help import settings_parser
+from product_classifier.store import StoreSettings, open_store
 from product_classifier.store.journal import Journal
 
 JOURNAL_BYTES = 1 << 30
@@ -126,7 +127,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="inference.auth_proxy", description=__doc__)
+    parser = settings_parser("python -m inference.auth_proxy", __doc__, Settings, StoreSettings)
     parser.add_argument("--state", type=Path, help="folder of users and keys (AUTH_PROXY_STATE_DIR)")
     parser.set_defaults(command="serve")
     commands = parser.add_subparsers(title="commands; without one it serves")

@@ -4,6 +4,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from inference.fusion_transformer.settings import Settings
 from inference.model_server import Flags, serve
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Serve the three bundles of a release."""
-    return serve("collocated", _make, sys.argv[1:])
+    return serve("collocated", _make, sys.argv[1:], [Settings])
 
 
 def _make(flags: Flags) -> "list[ProductModel[Any]]":

@@ -1,6 +1,5 @@
 """Run the feedback service: `python -m inference.feedback_service`, configured by FEEDBACK_* variables."""
 
-import argparse
 import signal
 import sys
 from contextlib import suppress
@@ -13,7 +12,8 @@ from inference.feedback_service.app import create_app
 from inference.feedback_service.settings import Settings
 from product_classifier.errors import StoreUnavailable
 from product_classifier.observability import configure_logging
-from product_classifier.store import open_store
+from product_classifier.settings_help import settings_parser
+from product_classifier.store import StoreSettings, open_store
 from product_classifier.store.journal import Journal
 
 MIB = 1 << 20
@@ -21,7 +21,7 @@ MIB = 1 << 20
 
 def main() -> int:
     """Serve until stopped."""
-    argparse.ArgumentParser(prog="python -m inference.feedback_service", description=__doc__).parse_args()
+    settings_parser("python -m inference.feedback_service", __doc__, Settings, StoreSettings).parse_args()
     configure_logging("feedback-service")
     try:
         settings = Settings()

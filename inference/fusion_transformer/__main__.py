@@ -3,6 +3,7 @@
 import sys
 from typing import TYPE_CHECKING
 
+from inference.fusion_transformer.settings import Settings
 from inference.model_server import Flags, serve
 
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Serve the fusion bundle."""
-    return serve("fusion-transformer", _make, sys.argv[1:])
+    return serve("fusion-transformer", _make, sys.argv[1:], [Settings])
 
 
 def _make(flags: Flags) -> "list[FusionTransformer]":

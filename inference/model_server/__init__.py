@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pydantic_settings import BaseSettings
+
 from inference.compat.kserve_sdk import import_sdk
 from inference.model_server.flags import Flags, parse_flags
 from inference.model_server.releases import is_empty
@@ -26,10 +28,15 @@ NO_PORT = 1
 __all__ = ["Flags", "serve"]
 
 
-def serve(service: str, make: Callable[[Flags], "Sequence[ProductModel[Any]]"], argv: Sequence[str]) -> int:
+def serve(
+    service: str,
+    make: Callable[[Flags], "Sequence[ProductModel[Any]]"],
+    argv: Sequence[str],
+    settings: Sequence[type[BaseSettings]] = (),
+) -> int:
     """Load, then serve until told to stop; return the exit status."""
     started = time.perf_counter()
-    flags = parse_flags(service, argv)
+    flags = parse_flags(service, argv, settings)
     sys.argv[1:] = []
     configure_logging(service)
     log = get_logger()

@@ -6,7 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic_settings import BaseSettings
+
+from product_classifier.settings_help import Variable, settings_epilog
+
 MIB = 2**20
+IGNORED = "Options that KServe's controller appends and this server does not know are ignored."
+RELEASE = Variable(("RELEASE",), "string", "", "Release to serve first; the option --release overrides it.")
+
+
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Show defaults, and the epilog as it is."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +40,13 @@ class Flags:
     grace_s: float
 
 
-def parse_flags(model_name: str, argv: Sequence[str]) -> Flags:
+def parse_flags(model_name: str, argv: Sequence[str], settings: Sequence[type[BaseSettings]] = ()) -> Flags:
     """Read the options; those we do not know are KServe's to add, and ignored."""
     parser = argparse.ArgumentParser(
         prog=f"python -m inference.{model_name.replace('-', '_')}",
         description="A KServe model server (REST v1 and v2, gRPC v2). Exits with 78 if its bundle is refused.",
-        epilog="Options that KServe's controller appends and this server does not know are ignored.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        epilog=f"{IGNORED}\n\n{settings_epilog(*settings, extra=(RELEASE,))}",
+        formatter_class=_HelpFormatter,
         allow_abbrev=False,
     )
     add = parser.add_argument

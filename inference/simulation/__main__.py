@@ -16,6 +16,8 @@ from inference.simulation.report import Simulation
 from inference.simulation.run import simulate
 from inference.simulation.settings import Settings
 from product_classifier.errors import ProductClassifierError
+from product_classifier.settings_help import settings_parser
+from product_classifier.store import StoreSettings
 
 INTERRUPTED = 130
 
@@ -57,11 +59,7 @@ def _show(done: Simulation, console: Console) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m inference.simulation",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = settings_parser("python -m inference.simulation", __doc__, Settings, StoreSettings)
     for name, field in Settings.model_fields.items():
         said = f"{field.description} ({field.default if field.default not in {'', None} else 'none'})"
         parser.add_argument(f"--{name.replace('_', '-')}", help=said.replace("%", "%%"))

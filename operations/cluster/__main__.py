@@ -11,6 +11,7 @@ from operations.cluster.commands import Commands
 from operations.cluster.deploy import deploy
 from operations.cluster.settings import Settings, commit
 from product_classifier.errors import ProductClassifierError
+from product_classifier.settings_help import settings_parser
 
 DEFAULT_LOAD = Settings.model_fields["load"].default
 
@@ -50,7 +51,7 @@ def _do(command: str, commands: Commands, settings: Settings) -> None:
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m operations.cluster", description=__doc__)
+    parser = settings_parser("python -m operations.cluster", __doc__, Settings)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name, about in {
         "up": "make a kind cluster with the pinned platform; refuse early when the machine cannot hold it",

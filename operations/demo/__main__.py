@@ -5,7 +5,6 @@ and after is measured on. Everything is in DEMO_DIR (build/demo), which is kept 
 folder and the data of `make run` are not touched. PRODUCTS sets the size of the sample.
 """
 
-import argparse
 import os
 import platform
 import sys
@@ -20,6 +19,7 @@ from operations.demo.loop import Loop
 from operations.demo.results import Found, Row
 from operations.demo.settings import Settings
 from product_classifier.errors import ProductClassifierError
+from product_classifier.settings_help import settings_parser
 
 INTERRUPTED = 130
 
@@ -65,9 +65,5 @@ def _markdown(found: Found) -> str:
 
 
 if __name__ == "__main__":
-    argparse.ArgumentParser(
-        prog="python -m operations.demo",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    ).parse_args()
+    settings_parser("python -m operations.demo", __doc__, Settings).parse_args()
     sys.exit(main())

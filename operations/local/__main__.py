@@ -1,10 +1,11 @@
 """python -m operations.local: prepare what is missing, start every service, serve until Ctrl-C."""
 
-import argparse
 import os
 import sys
 
+from operations.local.settings import Settings
 from operations.local.terminal import in_foreground
+from product_classifier.settings_help import settings_parser
 
 
 def main() -> int:
@@ -15,10 +16,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    argparse.ArgumentParser(
-        prog="python -m operations.local",
-        description="Prepare what is missing, start every service, serve until Ctrl-C.",
-        epilog="Settings are environment variables: PORT (8080), STATE_DIR (.run), LOG_FORMAT (json for machines).",
+    settings_parser(
+        "python -m operations.local", "Prepare what is missing, start every service, serve until Ctrl-C.", Settings
     ).parse_args()
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
     sys.exit(in_foreground(main))

@@ -6,7 +6,6 @@
 `POST /wake` (from the feedback service) and `POST /events` (bucket notifications) make it look at once.
 """
 
-import argparse
 import hmac
 import signal
 import sys
@@ -31,7 +30,8 @@ from product_classifier.retraining.events import has_feedback_event
 from product_classifier.retraining.launcher import Launcher
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import ReconcileResult, Trigger
-from product_classifier.store import ObjectStore, open_store
+from product_classifier.settings_help import settings_parser
+from product_classifier.store import ObjectStore, StoreSettings, open_store
 
 EVENT_BYTES = 1 << 20
 STALE_S = 120.0
@@ -214,7 +214,8 @@ def serve(loop: Loop, app: FastAPI, settings: Settings) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the trigger."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines.retrain", description=__doc__)
+    listed = (RetrainSettings, Settings, PipelineSettings, StoreSettings)
+    parser = settings_parser("python -m pipelines.retrain", __doc__, *listed)
     parser.add_argument("--once", action="store_true", help="do what is due now, then end")
     once = parser.parse_args(argv).once
     configure_logging("retrain-trigger")

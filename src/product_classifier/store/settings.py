@@ -22,14 +22,22 @@ class StoreSettings(BaseSettings):
     """File of certificate authorities to trust instead of the public ones."""
 
     s3_connect_timeout_s: float = Field(default=3.0, gt=0, le=60)
+    """Seconds to open a connection to the S3 service."""
+
     s3_read_timeout_s: float = Field(default=10.0, gt=0, le=300)
+    """Seconds to wait for the next bytes of a response of the S3 service."""
 
     s3_attempts: int = Field(default=3, ge=1, le=10)
     """How often one operation is tried before the store counts as unavailable."""
 
     aws_access_key_id: str | None = None
+    """Access key of the S3 service; anonymous requests without it."""
+
     aws_secret_access_key: SecretStr | None = None
+    """Secret of the access key; both or neither must be set."""
+
     aws_session_token: SecretStr | None = None
+    """Session token of temporary credentials."""
 
     @field_validator("s3_endpoint")
     @classmethod

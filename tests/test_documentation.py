@@ -1,0 +1,84 @@
+"""The pages of docs/ agree with the code they describe."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from operations.settings_reference import PAGE, SECTIONS, page
+from product_classifier.settings_help import variables
+from tests.support.naming import PRODUCTION, python_files
+
+REPOSITORY = Path(__file__).parents[1]
+HELP = {
+    "inference.auth_proxy": ("AUTH_PROXY_PORT", "OIDC_ISSUER", "S3_ENDPOINT", "LOG_LEVEL"),
+    "inference.feedback_service": ("FEEDBACK_INTERNAL_TOKEN", "S3_ENDPOINT"),
+    "inference.fusion_transformer": ("FUSION_TEXT_URL", "RELEASE"),
+    "inference.text_predictor": ("RELEASE", "LOG_FORMAT"),
+    "inference.image_predictor": ("RELEASE", "LOG_FORMAT"),
+    "inference.collocated": ("FUSION_DEADLINE_S", "RELEASE"),
+    "inference.simulation": ("RATE", "S3_ENDPOINT"),
+    "pipelines": ("STATE_DIR", "MLFLOW_TRACKING_URI", "RAW", "S3_ENDPOINT"),
+    "pipelines train": ("STATE_DIR", "MLFLOW_TRACKING_URI", "RAW", "S3_ENDPOINT"),
+    "pipelines.retrain": ("RETRAIN_COOLDOWN", "RETRAIN_PORT", "STORE_URL", "S3_ENDPOINT"),
+    "operations.local": ("PORT", "COLLOCATED"),
+    "operations.demo": ("DEMO_DIR", "PRODUCTS"),
+    "operations.cluster": ("OVERLAY", "TAG"),
+}
+"""Command to variables its --help lists: one or more of each settings class it reads."""
+
+
+def test_the_configuration_page_is_generated_from_the_settings() -> None:
+    """Run `python -m operations.settings_reference` when this fails."""
+    assert page() == PAGE.read_text(encoding="utf-8")
+
+
+def test_every_settings_class_is_on_the_configuration_page() -> None:
+    documented = {f"{one.__module__}.{one.__qualname__}" for section in SECTIONS for one in section.settings}
+    defined = {
+        f"{'.'.join(path.with_suffix('').parts).removeprefix('src.')}.{node.name}"
+        for path in python_files(PRODUCTION)
+        for node in ast.parse((REPOSITORY / path).read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "BaseSettings" for base in node.bases)
+    }
+
+    assert defined == documented
+
+
+def test_every_setting_has_a_docstring() -> None:
+    missing = {
+        variable.names[0]
+        for section in SECTIONS
+        for settings in section.settings
+        for variable in variables(settings)
+        if not variable.description
+    }
+
+    assert set() == missing
+
+
+def test_every_variable_that_the_code_reads_itself_is_on_the_configuration_page() -> None:
+    read = {
+        name
+        for path in python_files(PRODUCTION)
+        for name in re.findall(
+            r"(?:os\.environ\.get\(|os\.environ\[|os\.getenv\()\"(\w+)\"",
+            (REPOSITORY / path).read_text(encoding="utf-8"),
+        )
+    }
+
+    assert set() == {name for name in read if f"`{name}`" not in PAGE.read_text(encoding="utf-8")}
+
+
+@pytest.mark.parametrize("command", HELP)
+def test_help_lists_the_environment_variables_with_their_meaning(command: str) -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", *command.split(), "--help"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout
+    listed = set(re.findall(r"^  ([A-Z][A-Z0-9_]+(?: or [A-Z0-9_]+)*) \(", shown, re.MULTILINE))
+    names = {name for line in listed for name in line.split(" or ")}
+
+    assert set() == set(HELP[command]) - names
