@@ -1,7 +1,7 @@
-"""The first release of an empty deployment: raw files, a training, a release in service.
+"""Create the first release of an empty deployment: upload raw files, train, deploy.
 
-Repeating it changes nothing that is done: raw files in the store are kept, a run on Kubeflow Pipelines that is under
-way is waited for, and with a release in service there is nothing to do.
+Safe to repeat: raw files in the store are kept, an active run on Kubeflow Pipelines is waited for, and with a
+deployed release nothing is done.
 """
 
 import tempfile
@@ -17,130 +17,138 @@ from rich.console import Console
 from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
 from components.shared.rollout.rollout import Rollout, open_rollout
-from pipelines.compile import compile_training, declared
+from pipelines.compile import compile_training, declared_parameters
 from pipelines.kubeflow.kfp_launcher import KfpLauncher
 from pipelines.kubeflow.submit import connect
-from pipelines.local import run as local_run
-from pipelines.parameters import fit, read_section, training_arguments
-from pipelines.settings import Settings
+from pipelines.local.runner import run_pipeline
+from pipelines.parameters import cast_arguments, read_section, training_arguments
+from pipelines.settings import PipelineSettings
 from product_classifier.catalogue.raw_files import LABEL_FILES, PRODUCT_FILES
 from product_classifier.catalogue.sample import make_sample
 from product_classifier.errors import LauncherUnavailable, ProductClassifierError, StoreUnavailable
 from product_classifier.retraining.launcher import Execution, Launcher
 from product_classifier.store import ObjectStore, open_store
 
-RUN = "bootstrap"
-TRANSFERS = 16
+RUN_NAME = "bootstrap"
+UPLOAD_THREADS = 16
+HEALTH_TIMEOUT_S = 10.0
 T = TypeVar("T")
 
 
-class NothingInService(ProductClassifierError):
-    """The training ended without a release in service."""
+class NoReleaseDeployed(ProductClassifierError):
+    """The training run ended without a deployed release."""
 
 
 class BootstrapSettings(BaseSettings):
-    """What only a bootstrap decides; the field's name in capitals is the variable."""
+    """Settings of the bootstrap; each field is the variable of the same name in capitals."""
 
     model_config = SettingsConfigDict(frozen=True, use_attribute_docstrings=True, extra="ignore", env_ignore_empty=True)
 
     products: int | None = Field(default=None, ge=27)
-    """Size of the sample catalogue (PRODUCTS); params.yaml says it by default."""
+    """Number of products of the sample catalogue (PRODUCTS); by default as in params.yaml."""
 
     bootstrap_wait_s: float = Field(default=900.0, gt=0)
-    """How long the store and MLflow may take to come up (BOOTSTRAP_WAIT_S)."""
+    """Seconds to wait for the object store and MLflow to start (BOOTSTRAP_WAIT_S)."""
 
     bootstrap_poll_s: float = Field(default=5.0, gt=0)
-    """Seconds between two looks at what is waited for (BOOTSTRAP_POLL_S)."""
+    """Seconds between two checks of the store, MLflow or the run (BOOTSTRAP_POLL_S)."""
 
 
-def run(settings: Settings, own: BootstrapSettings, console: Console) -> None:
-    """Do what is missing."""
+def bootstrap(pipeline: PipelineSettings, settings: BootstrapSettings, console: Console) -> None:
+    """Do the steps that are missing until a release is deployed; print each.
 
-    def say(line: str) -> None:
-        console.print(line, highlight=False)
+    Raises:
+        NoReleaseDeployed: If the training run deploys none.
+        StoreUnavailable, OSError: If the store or MLflow does not start in time.
+    """
 
-    store = _when_up(own, lambda: open_store(settings.store, create=True))
-    _when_up(own, lambda: check_tracking(settings.tracking))
-    rollout = open_rollout(settings.rollout, store)
+    def show(message: str) -> None:
+        console.print(message, highlight=False)
+
+    store = _wait_until_available(settings, lambda: open_store(pipeline.store, create=True))
+    _wait_until_available(settings, lambda: check_tracking(pipeline.tracking))
+    rollout = open_rollout(pipeline.rollout, store)
     if (current := rollout.current()) is not None:
-        say(f"release {current} is in service: nothing to do")
+        show(f"release {current} is deployed: nothing to do")
         return
-    if settings.raw == f"{settings.store}/raw":
-        say(ensure_raw(store, own.products))
-    _train(settings, own, console)
-    say(f"release {in_service(rollout)} is in service")
+    if pipeline.raw == f"{pipeline.store}/raw":
+        show(upload_sample(store, settings.products))
+    _train(pipeline, settings, console)
+    show(f"release {deployed_release(rollout)} is deployed")
 
 
-def in_service(rollout: Rollout) -> str:
-    """Return the release in service; `NothingInService` when there is none."""
+def deployed_release(rollout: Rollout) -> str:
+    """Return the id of the deployed release; raise `NoReleaseDeployed` if there is none."""
     current = rollout.current()
     if current is None:
-        raise NothingInService("the training ended, but no release is in service: its promotion says why")
+        raise NoReleaseDeployed("the training run has ended without a deployed release; see the verdict of `promote`")
     return current
 
 
-def ensure_raw(store: ObjectStore, products: int | None) -> str:
-    """Put the sample catalogue below `raw/`, unless a catalogue is there; say which it is.
+def upload_sample(store: ObjectStore, products: int | None) -> str:
+    """Upload the sample catalogue to `raw/` unless a catalogue is there; return a message.
 
-    The table of labels goes last: without it there is no catalogue, with it all of it is there.
+    The label table is uploaded last and marks the catalogue as complete.
     """
     if any(store.exists(f"raw/{name}") for name in LABEL_FILES):
         return "raw/ holds a catalogue, which is used as it is"
-    given = read_section("make_sample")
-    size = products or int(given["products"])
+    section = read_section("make_sample")
+    size = products or int(section["products"])
     with tempfile.TemporaryDirectory() as folder:
-        make_sample(Path(folder), size, int(given["seed"]))
+        make_sample(Path(folder), size, int(section["seed"]))
         files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
         tables = [path for path in files if path.name in {*PRODUCT_FILES, *LABEL_FILES}]
-        _put(store, Path(folder), [path for path in files if path not in tables])
+        _upload(store, Path(folder), [path for path in files if path not in tables])
         for path in sorted(tables, key=lambda path: path.name in LABEL_FILES):
-            _put(store, Path(folder), [path])
-    return f"raw/ holds a sample of {size} products now"
+            _upload(store, Path(folder), [path])
+    return f"uploaded a sample catalogue of {size} products to raw/"
 
 
 def check_tracking(uri: str) -> None:
-    """Raise `OSError` unless MLflow answers; an embedded one always does."""
+    """Raise `OSError` if an MLflow server does not respond; an embedded MLflow needs no check."""
     if uri.startswith(("http://", "https://")):
-        urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=10).close()  # noqa: S310 - its scheme is checked
+        urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=HEALTH_TIMEOUT_S).close()  # noqa: S310 - see above
 
 
 def wait_for(launcher: Launcher, name: str, poll_s: float) -> None:
-    """Start the run of this name unless it is under way, and return when it is over.
+    """Start the run of this name unless it is active, and return when it has ended.
 
-    An API that does not answer says nothing about the run, so it is asked again.
+    `LauncherUnavailable` says nothing about the run, so its state is requested again.
     """
     if launcher.find(name) is not Execution.ACTIVE:
         launcher.start(name, "")
-    again = retry_if_exception_type(LauncherUnavailable) | retry_if_result(lambda found: found is Execution.ACTIVE)
-    Retrying(retry=again, wait=wait_fixed(poll_s))(launcher.find, name)
+    unknown_or_active = retry_if_exception_type(LauncherUnavailable) | retry_if_result(
+        lambda found: found is Execution.ACTIVE
+    )
+    Retrying(retry=unknown_or_active, wait=wait_fixed(poll_s))(launcher.find, name)
 
 
-def _train(settings: Settings, own: BootstrapSettings, console: Console) -> None:
-    """Run the pipeline on Kubeflow Pipelines when its API answers, else in this process."""
-    package = compile_training(settings.state / "training.yaml")
-    arguments = fit(training_arguments(settings, settings.raw), declared(package))
+def _train(pipeline: PipelineSettings, settings: BootstrapSettings, console: Console) -> None:
+    """Run the pipeline on Kubeflow Pipelines if its API responds, else on this machine."""
+    package = compile_training(pipeline.state / "training.yaml")
+    arguments = cast_arguments(training_arguments(pipeline, pipeline.raw), declared_parameters(package))
     try:
-        client = connect(settings.pipelines_host, settings.pipelines_namespace, settings.pipelines_token)
+        client = connect(pipeline.pipelines_host, pipeline.pipelines_namespace, pipeline.pipelines_token)
     except LauncherUnavailable as error:
-        console.print(f"{error}; the pipeline runs here", highlight=False)
-        local_run.run(package, arguments, settings.state / "pipeline", console)
+        console.print(f"{error}; running the pipeline on this machine", highlight=False)
+        run_pipeline(package, arguments, pipeline.state / "pipeline", console)
         return
-    console.print("the pipeline runs on Kubeflow Pipelines", highlight=False)
-    launcher = KfpLauncher(lambda: client, package, settings.experiment, lambda *_: arguments, lambda _: None)
-    wait_for(launcher, RUN, own.bootstrap_poll_s)
+    console.print("running the pipeline on Kubeflow Pipelines", highlight=False)
+    launcher = KfpLauncher(lambda: client, package, pipeline.experiment, lambda *_: arguments, lambda _: None)
+    wait_for(launcher, RUN_NAME, settings.bootstrap_poll_s)
 
 
-def _when_up(own: BootstrapSettings, look: Callable[[], T]) -> T:
-    """Return what `look` does, as soon as what it looks at is up."""
-    patient = Retrying(
+def _wait_until_available(settings: BootstrapSettings, connect_to: Callable[[], T]) -> T:
+    """Return the result of `connect_to`, called until it raises neither `StoreUnavailable` nor `OSError`."""
+    retrying = Retrying(
         retry=retry_if_exception_type((StoreUnavailable, OSError)),
-        stop=stop_after_delay(own.bootstrap_wait_s),
-        wait=wait_fixed(own.bootstrap_poll_s),
+        stop=stop_after_delay(settings.bootstrap_wait_s),
+        wait=wait_fixed(settings.bootstrap_poll_s),
         reraise=True,
     )
-    return patient(look)
+    return retrying(connect_to)
 
 
-def _put(store: ObjectStore, folder: Path, paths: Sequence[Path]) -> None:
-    with ThreadPoolExecutor(TRANSFERS) as pool:
+def _upload(store: ObjectStore, folder: Path, paths: Sequence[Path]) -> None:
+    with ThreadPoolExecutor(UPLOAD_THREADS) as pool:
         list(pool.map(lambda path: store.put(f"raw/{path.relative_to(folder).as_posix()}", path.read_bytes()), paths))

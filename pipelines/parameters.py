@@ -1,15 +1,18 @@
-"""From params.yaml to the arguments of the pipeline."""
+"""Arguments of the pipelines: from params.yaml, the settings and the command line."""
 
+import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from pipelines.settings import Settings
+from pipelines.settings import PipelineSettings
 from product_classifier.errors import ProductClassifierError
 
 PARAMS = Path("params.yaml")
+
 SECTIONS = {
     "prepare_catalogue": "",
     "split_catalogue": "",
@@ -18,24 +21,49 @@ SECTIONS = {
     "compare": "gate_",
     "promote": "",
 }
-"""Section of params.yaml to the prefix its numbers have as parameters of the pipeline; other sections are not its."""
+"""Section of params.yaml to the prefix of its pipeline parameters; other sections do not concern the pipeline."""
+
+RENAMED: dict[str, str] = {}
+"""Former name of a pipeline parameter to its name; the former one is accepted with a `DeprecationWarning`."""
 
 
 class ParameterError(ProductClassifierError):
-    """A parameter is not known, or its value is not what it must be."""
+    """A pipeline parameter is unknown, given twice, or has a value of another type than declared."""
 
 
 def read_params(path: Path = PARAMS) -> dict[str, Any]:
-    """Return the numbers of the file under the names the pipeline has for them; none if there is no file."""
-    values = _read(path)
+    """Return the values of params.yaml by the name of their pipeline parameter; none if the file does not exist."""
+    values = _read_yaml(path)
     found = {"seed": values["seed"]} if "seed" in values else {}
     for section, prefix in SECTIONS.items():
         found |= {f"{prefix}{name}": value for name, value in (values.get(section) or {}).items()}
-    return found
+    return replace_former_names(found, str(path))
 
 
-def training_arguments(settings: Settings, raw: str, params: Path = PARAMS) -> dict[str, Any]:
-    """Return the numbers of the file, and where this deployment reads and writes."""
+def read_section(step: str, path: Path = PARAMS) -> dict[str, Any]:
+    """Return the section of one step as it stands in params.yaml."""
+    return dict(_read_yaml(path).get(step) or {})
+
+
+def read_overrides(pairs: Sequence[str]) -> dict[str, Any]:
+    """Parse `NAME=VALUE` options; each value is parsed as YAML."""
+    found = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator:
+            raise ParameterError(f"--set: {pair!r} has no '='; write NAME=VALUE")
+        found[name] = yaml.safe_load(value) if value else ""
+    return replace_former_names(found, "--set")
+
+
+def run_options(run_id: str, snapshot: str) -> list[str]:
+    """Return the options of `python -m pipelines train` that make it the given run of the trigger."""
+    given = {"run_id": run_id, "snapshot": snapshot}
+    return [word for name, value in given.items() for word in ("--set", f"{name}={json.dumps(value)}")]
+
+
+def training_arguments(settings: PipelineSettings, raw: str, params: Path = PARAMS) -> dict[str, Any]:
+    """Return the values of params.yaml and the locations from the settings."""
     return {
         **read_params(params),
         "raw": raw,
@@ -48,47 +76,56 @@ def training_arguments(settings: Settings, raw: str, params: Path = PARAMS) -> d
     }
 
 
-def read_section(step: str, path: Path = PARAMS) -> dict[str, Any]:
-    """Return the numbers of one step."""
-    return dict(_read(path).get(step) or {})
+def replace_former_names(arguments: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Return the arguments under their present names, with a `DeprecationWarning` for each former one.
 
-
-def read_overrides(pairs: Sequence[str]) -> dict[str, Any]:
-    """Read `name=value` from the command line; the value is written as in YAML."""
-    found = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise ParameterError(f"{pair!r} is not name=value")
-        found[name] = yaml.safe_load(value) if value else ""
+    Raises:
+        ParameterError: If a parameter is given under both names.
+    """
+    found: dict[str, Any] = {}
+    for name, value in arguments.items():
+        present = RENAMED.get(name, name)
+        if present != name:
+            if present in arguments:
+                raise ParameterError(
+                    f"{source}: {name} is the former name of {present}, which is given too; drop {name}"
+                )
+            warnings.warn(f"{source}: {name} is now {present}; rename it", DeprecationWarning, stacklevel=2)
+        found[present] = value
     return found
 
 
-def fit(arguments: Mapping[str, Any], declared: Mapping[str, type]) -> dict[str, Any]:
-    """Give each argument the type its parameter declares: the pipeline takes no 2 where it wants 2.0."""
-    fitted: dict[str, Any] = {}
+def cast_arguments(arguments: Mapping[str, Any], declared: Mapping[str, type]) -> dict[str, Any]:
+    """Return the arguments with the declared types; KFP does not accept 2 for a parameter of type float.
+
+    Raises:
+        ParameterError: If a parameter is not declared or a value cannot be converted without loss.
+    """
+    found: dict[str, Any] = {}
     for name, value in arguments.items():
         if name not in declared:
-            raise ParameterError(f"the pipeline has no parameter {name!r}; it has {', '.join(sorted(declared))}")
+            accepted = ", ".join(sorted(declared))
+            raise ParameterError(f"the pipeline has no parameter {name!r}; use one of {accepted}")
         kind = declared[name]
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            fitted[name] = float(value)
+            found[name] = float(value)
         elif kind is str and isinstance(value, int | float) and not isinstance(value, bool):
-            fitted[name] = str(value)
+            found[name] = str(value)
         elif isinstance(value, bool) is (kind is bool) and isinstance(value, kind):
-            fitted[name] = value
+            found[name] = value
         else:
-            raise ParameterError(f"parameter {name} must be {kind.__name__}, not {value!r:.80}")
-    return fitted
+            raise ParameterError(f"parameter {name}: {value!r:.80} is not of type {kind.__name__}; change the value")
+    return found
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{path} is not YAML: {str(error).replace(chr(10), ' ')[:200]}") from error
+        reason = str(error).replace("\n", " ")[:200]
+        raise ParameterError(f"{path}: not valid YAML: {reason}; correct the file") from error
     if not isinstance(values, dict) or any(isinstance(values.get(name), str | list) for name in SECTIONS):
-        raise ParameterError(f"{path} does not hold sections of numbers")
+        raise ParameterError(f"{path}: not a mapping of sections to values; see params.yaml of the repository")
     return values

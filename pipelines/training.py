@@ -14,7 +14,7 @@ from components.register.component import register
 from components.split_catalogue.component import split_catalogue
 from components.train_image.component import train_image
 from components.train_text.component import train_text
-from pipelines.kubeflow.cluster import LARGE, RUN_MINUTES, SMALL, place
+from pipelines.task_configuration import LARGE, RUN_MINUTES, SMALL, configure_task
 
 
 class Result(NamedTuple):
@@ -163,11 +163,11 @@ def training(
     )
 
     for task in (basis, release, compared, promoted):
-        place(task, SMALL)
+        configure_task(task, SMALL)
     for task in (catalogue, splits, fusion, judged):
-        place(task, SMALL, cached=True)
+        configure_task(task, SMALL, cached=True)
     for task in (text, image):
-        place(task, LARGE, cached=True)
+        configure_task(task, LARGE, cached=True)
 
     return Result(
         release=release.outputs["Output"],

@@ -39,7 +39,7 @@ FORBIDDEN = {
 
 EXEMPT = {
     # The trigger is a service that starts pipelines: it responds as the services do.
-    "pipelines/retrain/service.py": {"fastapi"},
+    "pipelines/retrain/app.py": {"fastapi"},
     # A promotion on a cluster patches its objects; one module sends all of these requests.
     "components/shared/kubernetes_api.py": {"kubernetes"},
 }
@@ -59,6 +59,22 @@ INFERENCE = {
     "simulation": {"http"},
 }
 """The folders of inference that each of them may import; no service imports another."""
+
+PIPELINES = {
+    "compat": set(),
+    "settings": set(),
+    "task_configuration": set(),
+    "parameters": {"settings"},
+    "training": {"task_configuration"},
+    "compile": {"training"},
+    "prepare_data": {"parameters"},
+    "release_commands": {"settings"},
+    "local": {"compat", "compile", "parameters"},
+    "kubeflow": {"compat", "compile", "parameters", "settings"},
+    "retrain": {"compat", "compile", "kubeflow", "parameters", "settings", "task_configuration"},
+    "bootstrap": {"compile", "kubeflow", "local", "parameters", "settings"},
+}
+"""The folders and modules of pipelines that each of them may import; only `__main__` imports all of them."""
 
 LIGHT = {"kfp", "components", "typing"}
 """All that a face may import at module level."""
@@ -121,6 +137,46 @@ def test_a_folder_of_inference_imports_only_the_folders_below_it(folder: str) ->
     }
 
     assert {} == wrong
+
+
+@pytest.mark.parametrize(
+    "part",
+    sorted({path.relative_to(PACKAGES["pipelines"]).parts[0].removesuffix(".py") for path in modules("pipelines")}),
+)
+def test_a_part_of_pipelines_imports_only_the_parts_below_it(part: str) -> None:
+    if part in {"__init__", "__main__"}:
+        return
+    allowed = PIPELINES[part] | {part}
+    below = PACKAGES["pipelines"] / part
+    wrong = {
+        str(path.relative_to(ROOT)): sorted(found)
+        for path in (sorted(below.rglob("*.py")) if below.is_dir() else [below.with_suffix(".py")])
+        if (found := {n.split(".")[1] for n in modules_imported(path) if n.startswith("pipelines.")} - allowed)
+    }
+
+    assert {} == wrong
+
+
+def test_no_two_parts_of_pipelines_import_each_other() -> None:
+    resolved: set[str] = set()
+    while layer := {part for part, below in PIPELINES.items() if part not in resolved and below <= resolved}:
+        resolved |= layer
+
+    assert PIPELINES.keys() == resolved
+
+
+def test_pipelines_imports_only_components_and_shared_modules_of_the_steps() -> None:
+    """What a step does inside is reached by its component only."""
+    wrong = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in modules("pipelines")
+        for name in modules_imported(path)
+        if name.startswith("components.")
+        and name.split(".")[1] != "shared"
+        and name.split(".")[2:3] not in ([], ["component"])
+    }
+
+    assert wrong <= {"pipelines/__main__.py: components.register.backfill_registry"}  # until it moves to shared
 
 
 def test_components_import_nothing_of_inference_but_the_client_codec() -> None:

@@ -1,1 +1,1 @@
-"""Runs on Kubeflow Pipelines and Kubernetes."""
+"""Pipeline runs on Kubeflow Pipelines and on Kubernetes."""

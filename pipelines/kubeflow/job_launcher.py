@@ -1,8 +1,8 @@
-"""Runs as Jobs of this cluster, where there is no Kubeflow Pipelines: one pod does the whole pipeline.
+"""Start runs as Kubernetes Jobs in clusters without Kubeflow Pipelines; one pod runs the whole pipeline.
 
-The Job is made from a CronJob, as `kubectl create job --from=cronjob/training` does. That CronJob is suspended: it is
-where a deployment says with which image, rights and sizes to train. A Job has the name of its run, and names are
-unique, so a run is started once however often it is asked for.
+The Job is created from a suspended CronJob, as `kubectl create job --from=cronjob/training` does; the CronJob is the
+deployment's template for image, permissions and resources. The Job has the name of its run, and names are unique, so
+repeated requests start a run once.
 """
 
 from collections.abc import Iterator
@@ -20,33 +20,35 @@ from components.shared.kubernetes_api import (
     NotThere,
     Object,
 )
-from pipelines.retrain.launchers import run_words
+from pipelines.parameters import run_options
 from product_classifier.errors import LauncherUnavailable, LaunchRefused
 from product_classifier.retraining.launcher import Execution
 
-ENDS = {"Complete": Execution.SUCCEEDED, "Failed": Execution.FAILED}
+ENDED = {"Complete": Execution.SUCCEEDED, "Failed": Execution.FAILED}
+"""Conditions of a Job that has ended."""
 
 
 class JobLauncher:
-    """Starts Jobs in a namespace from a template that is there."""
+    """Starts Jobs in a namespace."""
 
     def __init__(self, api: ClusterApi, template: str = "training") -> None:
+        """Create a launcher; `template` is the name of the CronJob."""
         self._api = api
         self._template = template
 
     def find(self, run_id: str) -> Execution | None:
-        """Return how far the Job of this name is."""
-        with _translated(run_id):
+        """Return the state of the Job with this name, None if there is none."""
+        with _translated_errors(run_id):
             try:
                 job = self._api.get(JOB, run_id)
             except NotThere:
                 return None
-        ends = (ENDS.get(one["type"]) for one in _conditions(job) if one["status"] == "True")
-        return next(filter(None, ends), Execution.ACTIVE)
+        ended = (ENDED.get(condition["type"]) for condition in _conditions(job) if condition["status"] == "True")
+        return next(filter(None, ended), Execution.ACTIVE)
 
     def start(self, run_id: str, snapshot: str) -> None:
-        """Create the Job, unless it is there."""
-        with _translated(run_id):
+        """Create the Job unless it exists."""
+        with _translated_errors(run_id):
             template = self._api.get(CRON_JOB, self._template)
             try:
                 self._api.create(JOB, _job(template, run_id, snapshot))
@@ -54,18 +56,18 @@ class JobLauncher:
                 return
 
     def stop(self, run_id: str) -> None:
-        """Let the Job's time be over: it ends as failed, and stays to be read about."""
+        """Let the deadline of an active Job pass: it ends as failed and can still be inspected."""
         if self.find(run_id) is Execution.ACTIVE:
-            with _translated(run_id):
+            with _translated_errors(run_id):
                 self._api.patch(JOB, run_id, {"spec": {"activeDeadlineSeconds": 1}})
 
 
 def _job(template: Object, run_id: str, snapshot: str) -> Object:
-    made = deepcopy(template["spec"]["jobTemplate"])
-    container = made["spec"]["template"]["spec"]["containers"][0]
-    container["args"] = [*container.get("args", []), *run_words(run_id, snapshot)]
-    about = {"name": run_id, "labels": made.get("metadata", {}).get("labels", {})}
-    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": about, "spec": made["spec"]}
+    job = deepcopy(template["spec"]["jobTemplate"])
+    container = job["spec"]["template"]["spec"]["containers"][0]
+    container["args"] = [*container.get("args", []), *run_options(run_id, snapshot)]
+    metadata = {"name": run_id, "labels": job.get("metadata", {}).get("labels", {})}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": job["spec"]}
 
 
 def _conditions(job: Object) -> list[dict[str, Any]]:
@@ -73,7 +75,7 @@ def _conditions(job: Object) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def _translated(run_id: str) -> Iterator[None]:
+def _translated_errors(run_id: str) -> Iterator[None]:
     try:
         yield
     except Invalid as error:

@@ -1,7 +1,7 @@
-"""Runs on Kubeflow Pipelines.
+"""Start runs on Kubeflow Pipelines.
 
-`CreateRun` has no idempotency key and run names are not unique there, so a run is looked up by its name before it is
-created, and its own first step settles which execution it is when there are two all the same.
+`CreateRun` has no idempotency key and run names are not unique. A run is therefore looked up by its name before it is
+created, and if two executions exist nevertheless, the first step decides which of them is the run.
 """
 
 import json
@@ -11,23 +11,29 @@ from typing import Any
 
 import kfp
 
-from pipelines.compile import declared
-from pipelines.kubeflow.api_errors import translated
-from pipelines.parameters import ParameterError, fit
+from pipelines.compat.kfp import set_request_timeout
+from pipelines.compile import declared_parameters
+from pipelines.kubeflow.kfp_errors import translated_errors
+from pipelines.parameters import ParameterError, cast_arguments
 from product_classifier.errors import LaunchRefused
 from product_classifier.retraining.launcher import Execution
 
-TIMEOUT_S = 15.0
-PAGE = 100
-STATES = {"SUCCEEDED": Execution.SUCCEEDED, "SKIPPED": Execution.FAILED, "FAILED": Execution.FAILED}
-"""A run that is terminated goes CANCELING, then FAILED or CANCELED; whatever is not here may still be working."""
-STATES["CANCELED"] = Execution.FAILED
+REQUEST_TIMEOUT_S = 15.0
+PAGE_SIZE = 100
+
+ENDED = {
+    "SUCCEEDED": Execution.SUCCEEDED,
+    "SKIPPED": Execution.FAILED,
+    "FAILED": Execution.FAILED,
+    "CANCELED": Execution.FAILED,
+}
+"""States of runs that have ended. A run in any other state may still be active, also in CANCELING."""
 
 Arguments = Callable[[str, str], Mapping[str, Any]]
 
 
 class KfpLauncher:
-    """Starts the compiled pipeline through `kfp.Client`."""
+    """Starts runs of the compiled pipeline with `kfp.Client`."""
 
     def __init__(
         self,
@@ -37,73 +43,70 @@ class KfpLauncher:
         arguments: Arguments,
         owner: Callable[[str], str | None],
     ) -> None:
-        """`owner` says which execution has taken a run; `arguments` makes the pipeline's from run and snapshot."""
+        """Create a launcher that connects on its first request.
+
+        Args:
+            connect: Returns a client.
+            package: The compiled pipeline.
+            experiment: Name of the experiment of the runs.
+            arguments: Returns the pipeline parameters for a run id and a snapshot.
+            owner: Returns the execution that owns a run, None if no execution does yet.
+        """
         self._connect = connect
         self._package = package
         self._experiment = experiment
         self._arguments = arguments
         self._owner = owner
-        self._known: kfp.Client | None = None
+        self._connected: kfp.Client | None = None
 
     def find(self, run_id: str) -> Execution | None:
-        """Return the state of the execution that is the run, or that may still become it."""
-        found = self._named(run_id)
+        """Return the state of the execution that owns the run or, without an owner, of those that may become it."""
+        found = self._executions(run_id)
         owner = self._owner(run_id)
         if owner is not None:
             found = [run for run in found if run.run_id == owner]
-        states = [STATES.get(str(run.state), Execution.ACTIVE) for run in found]
+        states = [ENDED.get(str(run.state), Execution.ACTIVE) for run in found]
         if not states:
             return None
         return Execution.ACTIVE if Execution.ACTIVE in states else states[0]
 
     def start(self, run_id: str, snapshot: str) -> None:
-        """Create the run."""
-        with translated(f"run {run_id!r}"):
+        """Create an execution of the run."""
+        with translated_errors(f"run {run_id!r}"):
             client = self._client()
             experiment = client.create_experiment(self._experiment)
             client.run_pipeline(
                 experiment.experiment_id,
                 run_id,
                 pipeline_package_path=str(self._package),
-                params=self._fitted(run_id, snapshot),
+                params=self._params(run_id, snapshot),
             )
 
     def stop(self, run_id: str) -> None:
-        """Terminate every execution of this name that is still working."""
-        for run in self._named(run_id):
-            if str(run.state) not in STATES and str(run.state) != "CANCELING":
-                with translated(f"run {run_id!r}"):
+        """Terminate all active executions of the run."""
+        for run in self._executions(run_id):
+            if str(run.state) not in ENDED and str(run.state) != "CANCELING":
+                with translated_errors(f"run {run_id!r}"):
                     self._client().terminate_run(run.run_id)
 
-    def _fitted(self, run_id: str, snapshot: str) -> dict[str, Any]:
+    def _params(self, run_id: str, snapshot: str) -> dict[str, Any]:
         try:
-            return fit(self._arguments(run_id, snapshot), declared(self._package))
+            return cast_arguments(self._arguments(run_id, snapshot), declared_parameters(self._package))
         except ParameterError as error:
             raise LaunchRefused(f"run {run_id!r}: {error}") from error
 
-    def _named(self, run_id: str) -> list[Any]:
-        """Return the executions of this name, oldest first."""
+    def _executions(self, run_id: str) -> list[Any]:
+        """Return the executions of a run, oldest first."""
         predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": run_id}
-        with translated(f"run {run_id!r}"):
+        with translated_errors(f"run {run_id!r}"):
             listed = self._client().list_runs(
-                page_size=PAGE, sort_by="created_at", filter=json.dumps({"predicates": [predicate]})
+                page_size=PAGE_SIZE, sort_by="created_at", filter=json.dumps({"predicates": [predicate]})
             )
         return [run for run in listed.runs or [] if run.display_name == run_id]
 
     def _client(self) -> kfp.Client:
-        if self._known is None:
-            self._known = _impatient(self._connect())
-        return self._known
-
-
-def _impatient(client: kfp.Client) -> kfp.Client:
-    """Give every call of this client a time limit; it has none, and offers no way to set one."""
-    transport = client._run_api.api_client.rest_client  # noqa: SLF001 - see above
-    patient = transport.request
-
-    def request(*args: Any, **kwargs: Any) -> Any:
-        return patient(*args, **kwargs | {"_request_timeout": kwargs.get("_request_timeout") or TIMEOUT_S})
-
-    transport.request = request
-    transport.pool_manager.connection_pool_kw["retries"] = False  # the trigger itself looks again
-    return client
+        if self._connected is None:
+            client = self._connect()
+            set_request_timeout(client, REQUEST_TIMEOUT_S)
+            self._connected = client
+        return self._connected

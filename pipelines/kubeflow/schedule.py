@@ -1,22 +1,24 @@
-"""Let Kubeflow Pipelines look for corrections by itself: a recurring run in place of the trigger's own process."""
+"""Schedule the retrain trigger as a recurring run of Kubeflow Pipelines, instead of as a process."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipelines.compile import declared
-from pipelines.kubeflow.api_errors import translated
+from pipelines.compile import declared_parameters
+from pipelines.kubeflow.kfp_errors import translated_errors
 from pipelines.kubeflow.submit import upload
-from pipelines.parameters import fit
-from pipelines.settings import Settings
+from pipelines.parameters import cast_arguments
+from pipelines.settings import PipelineSettings
 from product_classifier.retraining.settings import RetrainSettings
 
-NAME = "product-classifier-look"
+NAME = "product-classifier-reconcile"
+FORMER_NAMES = ("product-classifier-look",)
+"""Recurring runs that earlier versions scheduled."""
 
 
-def look_arguments(settings: Settings, retraining: RetrainSettings) -> dict[str, Any]:
-    """Return what a look needs to know: what the trigger's own process reads from its environment."""
+def reconcile_arguments(settings: PipelineSettings, retraining: RetrainSettings) -> dict[str, Any]:
+    """Return the arguments of a reconciliation: what the trigger's process reads from its environment."""
     return {
         "store": settings.store,
         "raw": settings.raw,
@@ -30,32 +32,39 @@ def look_arguments(settings: Settings, retraining: RetrainSettings) -> dict[str,
     }
 
 
-def schedule(client: Any, package: Path, arguments: Mapping[str, Any], cron: str, experiment: str) -> str:
-    """Have the pipeline run by `cron` (six fields, seconds first); return the id. Takes the place of the one before.
+def create_schedule(client: Any, package: Path, arguments: Mapping[str, Any], cron: str, experiment: str) -> str:
+    """Create a recurring run, delete those it replaces, and return its id.
 
-    One at a time, and what was missed while the API was away is not made up for: each look sees everything. With the
-    one before, the API deletes a look of it that is under way; the next one does the rest.
+    Runs never overlap, and times missed while the API was down are skipped: each reconciliation reads the whole state.
+    The API deletes an active run of a deleted recurring run; the next one continues its work.
+
+    Args:
+        client: A `kfp.Client`.
+        package: The compiled pipeline.
+        arguments: Its parameters.
+        cron: Six fields, seconds first.
+        experiment: Name of the experiment of the runs.
     """
-    fitted = fit(arguments, declared(package))
-    with translated(f"schedule {cron!r}"):
+    params = cast_arguments(arguments, declared_parameters(package))
+    with translated_errors(f"schedule {cron!r}"):
         pipeline, version = upload(client, package, NAME)
-        before = _scheduled(client)
+        replaced = [one for name in (NAME, *FORMER_NAMES) for one in _recurring_runs(client, name)]
         created = client.create_recurring_run(
             client.create_experiment(experiment).experiment_id,
             NAME,
             cron_expression=cron,
             max_concurrency=1,
             no_catchup=True,
-            params=fitted,
+            params=params,
             pipeline_id=pipeline,
             version_id=version,
         )
-        for one in before:
-            client.delete_recurring_run(one)
+        for recurring_run in replaced:
+            client.delete_recurring_run(recurring_run)
     return str(created.recurring_run_id)
 
 
-def _scheduled(client: Any) -> list[str]:
-    predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": NAME}
+def _recurring_runs(client: Any, name: str) -> list[str]:
+    predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
     found = client.list_recurring_runs(page_size=100, filter=json.dumps({"predicates": [predicate]}))
     return [str(one.recurring_run_id) for one in found.recurring_runs or []]

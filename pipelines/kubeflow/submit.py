@@ -1,63 +1,70 @@
-"""Give the compiled pipeline to Kubeflow Pipelines, as a version named by its content, and start a run of it."""
+"""Upload a compiled pipeline to Kubeflow Pipelines and start runs of it."""
 
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipelines.compile import declared
-from pipelines.kubeflow.api_errors import translated
-from pipelines.parameters import fit
+from pipelines.compile import declared_parameters
+from pipelines.kubeflow.kfp_errors import translated_errors
+from pipelines.parameters import cast_arguments
 from product_classifier.errors import LauncherUnavailable, ProductClassifierError
 
 PIPELINE = "product-classifier-training"
 
 
 class RunFailed(ProductClassifierError):
-    """A run on a cluster ended in another state than success."""
+    """A run on Kubeflow Pipelines did not succeed within the time given."""
 
 
-def submit(client: Any, package: Path, arguments: Mapping[str, Any], run_name: str, experiment: str) -> str:
-    """Upload the pipeline unless this very version is there, start a run, and return its id."""
-    fitted = fit(arguments, declared(package))
-    with translated(f"run {run_name!r}"):
+def connect(host: str, namespace: str, token: Path | None = None) -> Any:
+    """Return a client of the API; raise `LauncherUnavailable` if the API does not respond.
+
+    Args:
+        host: URL of the API.
+        namespace: Namespace of the runs.
+        token: File with a projected service account token, read for every request; ignored if it does not exist.
+    """
+    import kfp  # noqa: PLC0415 - takes seconds
+    from kfp.client import ServiceAccountTokenVolumeCredentials  # noqa: PLC0415 - likewise
+    from urllib3.exceptions import HTTPError  # noqa: PLC0415 - a dependency of kfp
+
+    try:
+        credentials = ServiceAccountTokenVolumeCredentials(str(token)) if token is not None and token.exists() else None
+        return kfp.Client(host=host, namespace=namespace, credentials=credentials)
+    except (HTTPError, OSError, RuntimeError) as error:
+        raise LauncherUnavailable(
+            f"Kubeflow Pipelines at {host!r} does not respond: {error!s:.200}; check KF_PIPELINES_ENDPOINT"
+        ) from error
+
+
+def submit_run(client: Any, package: Path, arguments: Mapping[str, Any], run_name: str, experiment: str) -> str:
+    """Upload the pipeline if this version of it is missing, start a run and return its id."""
+    params = cast_arguments(arguments, declared_parameters(package))
+    with translated_errors(f"run {run_name!r}"):
         pipeline, version = upload(client, package, PIPELINE)
         run = client.run_pipeline(
             client.create_experiment(experiment).experiment_id,
             run_name,
             pipeline_id=pipeline,
             version_id=version,
-            params=fitted,
+            params=params,
         )
     return str(run.run_id)
 
 
-def wait(client: Any, run_id: str, timeout_s: float) -> None:
-    """Return when the run has succeeded; raise `RunFailed` when it ends otherwise, or not in time."""
+def wait_for_run(client: Any, run_id: str, timeout_s: float) -> None:
+    """Return when the run has succeeded; raise `RunFailed` if it ends otherwise or takes longer."""
     try:
         run = client.wait_for_run_completion(run_id, timeout_s)
     except TimeoutError as error:
-        raise RunFailed(f"run {run_id} has not ended after {timeout_s:.0f} s") from error
+        raise RunFailed(f"run {run_id} has not ended after {timeout_s:.0f} s; it continues") from error
     if run.state.upper() != "SUCCEEDED":
-        raise RunFailed(f"run {run_id} ended as {run.state}")
-
-
-def connect(host: str, namespace: str, token: Path | None = None) -> Any:
-    """Return a client, which asks the API for its health; the file `token`, if it exists, is read for every call."""
-    import kfp  # noqa: PLC0415 - takes seconds
-    from kfp.client.set_volume_credentials import ServiceAccountTokenVolumeCredentials  # noqa: PLC0415 - likewise
-    from urllib3.exceptions import HTTPError  # noqa: PLC0415 - comes with kfp
-
-    known = token is not None and token.exists()
-    try:
-        credentials = ServiceAccountTokenVolumeCredentials(str(token)) if known else None
-        return kfp.Client(host=host, namespace=namespace, credentials=credentials)
-    except (HTTPError, OSError, RuntimeError) as error:
-        raise LauncherUnavailable(f"Kubeflow Pipelines at {host!r} does not answer: {error!s:.200}") from error
+        raise RunFailed(f"run {run_id} ended as {run.state}; see its logs in Kubeflow Pipelines")
 
 
 def upload(client: Any, package: Path, pipeline_name: str) -> tuple[str, str]:
-    """Make a package a version of the pipeline of this name, unless it is one; return the ids of both."""
+    """Upload a package as a version named by its hash, unless that exists; return the ids of pipeline and version."""
     name = hashlib.sha256(package.read_bytes()).hexdigest()[:12]
     pipeline = client.get_pipeline_id(pipeline_name)
     if pipeline is None:

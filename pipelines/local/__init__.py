@@ -1,1 +1,1 @@
-"""Runs on this machine."""
+"""Pipeline runs on this machine."""

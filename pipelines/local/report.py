@@ -1,4 +1,4 @@
-"""Show a person what a local run gave."""
+"""Print the result of a local run."""
 
 import json
 from pathlib import Path
@@ -7,44 +7,47 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.local.run import Outcome
+from pipelines.local.runner import RunResult
 
-COLUMNS = {
+METRICS = {
     "weighted_f1": "weighted F1",
     "macro_f1": "macro F1",
     "accuracy": "accuracy",
     "ece": "ECE",
-    "items": "items",
+    "items": "products",
 }
+"""Name in the scores file to column heading."""
+
+INPUTS = {"text": "text", "image": "photo", "fusion": "text or photo"}
+"""Model to the products of the hold-out it is evaluated on."""
+
+BOTH_INPUTS = "text and photo"
+BOTH_SUFFIX = "_where_both"
+"""Ending of the scores computed on products with text and photo only."""
 
 
-GROUPS = {"{kind}": "", "both": "_where_both"}
-SEES = {"text": "words", "image": "photo", "fusion": "either"}
-
-
-def show(outcome: Outcome, console: Console) -> None:
-    """Print the scores of the three models, the release and the gate's verdict."""
-    outputs = outcome.outputs
-    scores = json.loads(Path(outputs["scores"].path).read_text(encoding="utf-8"))
-    verdict = json.loads(Path(outputs["verdict"].path).read_text(encoding="utf-8"))
+def print_result(result: RunResult, console: Console) -> None:
+    """Print the scores of the three models, the release, the verdict and the duration."""
+    scores = json.loads(Path(result.outputs["scores"].path).read_text(encoding="utf-8"))
+    verdict = json.loads(Path(result.outputs["verdict"].path).read_text(encoding="utf-8"))
+    decision = "promoted" if verdict["promoted"] else "not promoted"
     console.print(_table(scores))
-    console.print(f"release  {outputs['release']}", highlight=False)
-    word = "promoted" if verdict["promoted"] else "not promoted"
-    console.print(f"verdict  {word}: {'; '.join(verdict['reasons'])}", highlight=False)
-    console.print(f"took     {sum(outcome.seconds.values()):.1f} s, logs in {outcome.folder / 'logs'}", highlight=False)
+    console.print(f"release   {result.outputs['release']}", highlight=False)
+    console.print(f"verdict   {decision}: {'; '.join(verdict['reasons'])}", highlight=False)
+    console.print(f"duration  {sum(result.seconds.values()):.1f} s, logs in {result.folder / 'logs'}", highlight=False)
 
 
 def _table(scores: dict[str, Any]) -> Table:
-    table = Table("model", "products with", *COLUMNS.values(), title="scores on the hold-out")
-    for judged_on, suffix in GROUPS.items():
-        for kind in ("text", "image", "fusion"):
-            found = scores.get(f"{kind}{suffix}", {})
-            table.add_row(kind, judged_on.format(kind=SEES[kind]), *(_shown(found.get(name)) for name in COLUMNS))
+    table = Table("model", "products with", *METRICS.values(), title="scores on the hold-out")
+    for suffix, inputs in (("", INPUTS), (BOTH_SUFFIX, dict.fromkeys(INPUTS, BOTH_INPUTS))):
+        for model, products in inputs.items():
+            found = scores.get(f"{model}{suffix}", {})
+            table.add_row(model, products, *(_format(found.get(name)) for name in METRICS))
         table.add_section()
     return table
 
 
-def _shown(value: float | None) -> str:
+def _format(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:.4f}" if isinstance(value, float) else str(value)

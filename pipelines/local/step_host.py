@@ -1,11 +1,13 @@
-"""A process that has imported what the steps need, and forks for each of them.
+"""A process that imports the packages of all steps once and forks a process for each step.
 
-`kfp.local` starts an interpreter per step, and in a short run most of the time goes into importing the same packages
-ten times over. The host imports them once, beside whatever else is going on, and a step begins where its imports end.
-Each step still has a process of its own.
+`kfp.local` starts an interpreter per step, and most of a short run is spent importing the same packages ten times.
+The host imports them while the caller prepares data; a step starts where its imports end.
 
     with StepHost() as host:
         status = host.run(command)
+
+An exception while a package is imported in advance is ignored: the step that needs the package imports it again and
+reports the exception as its own.
 """
 
 import contextlib
@@ -19,17 +21,17 @@ import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self
 
 from components.shared.tracking import quieten
+from pipelines.compat.kfp import EXECUTOR_MODULE, STEP_ENVIRONMENT, execute, split_command
 
 AVAILABLE = sys.platform == "linux"
-"""Elsewhere system libraries do not outlive a fork."""
+"""Elsewhere system libraries do not support a fork without exec."""
 
 PRELOADED = (
-    "kfp.dsl.executor_main",
+    EXECUTOR_MODULE,
     "components.merge_corrections.step",
     "components.prepare_catalogue.step",
     "components.split_catalogue.step",
@@ -46,67 +48,72 @@ PRELOADED = (
     "components.compare.step",
     "components.promote.step",
 )
-"""In the order the steps want them. A step that comes before its packages imports them itself."""
+"""Modules to import, in the order of the steps. A step that is forked before its modules are imported imports them."""
 
 _ENVIRONMENT = {
-    "_KFP_RUNTIME": "true",
+    **STEP_ENVIRONMENT,
     "PYTHONWARNINGS": "ignore",
-    "OMP_WAIT_POLICY": "PASSIVE",  # read when torch is loaded; spinning threads cost a busy machine most steps
+    "OMP_WAIT_POLICY": "PASSIVE",  # read when torch is loaded; threads that spin slow down a busy machine
 }
 
 _STATUS = "\0status "
-"""Begins the last words of a step."""
+"""Prefix of the exit status, which ends the output of a step."""
+
+_FAILED = 1
 
 
 class StepHost:
-    """Runs steps in forks of a process that is ready for them; ends with its `with` block."""
+    """Client of the host process; the process ends with the `with` block."""
 
     def __init__(self, preloaded: Sequence[str] = PRELOADED) -> None:
-        self._control, theirs = socket.socketpair()
-        with theirs:
-            command = [sys.executable, "-m", __name__, str(theirs.fileno()), *preloaded]
+        self._control, remote = socket.socketpair()
+        with remote:
+            command = [sys.executable, "-m", __name__, str(remote.fileno()), *preloaded]
             environment = os.environ | _ENVIRONMENT
-            self._process = subprocess.Popen(command, env=environment, pass_fds=[theirs.fileno()])  # noqa: S603
+            self._process = subprocess.Popen(command, env=environment, pass_fds=[remote.fileno()])  # noqa: S603
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._control.close()
-        self._process.terminate()  # it may be in the middle of an import
+        self._process.terminate()  # closing the socket is not enough while it imports a module
         self._process.wait()
 
     def run(self, full_command: Sequence[str], env_vars: Mapping[str, str] | None = None) -> int:
-        """Do what `kfp.local` does with the command of a lightweight component; return its exit status.
+        """Run the command of a lightweight component, print its output and return its exit status.
+
+        Has the signature of the function of `kfp.local` that it replaces.
 
         Args:
-            full_command: `sh -ec SCRIPT CODE ARGUMENTS…`, where the script lets kfp's executor run the code.
-            env_vars: What the environment shall hold besides this process's.
+            full_command: `sh -ec SCRIPT CODE ARGUMENT…`.
+            env_vars: Variables in addition to the environment of this process.
         """
-        _, _, _, code, *arguments = full_command
-        wanted = {"code": code, "arguments": arguments, "environment": {**os.environ, **(env_vars or {})}}
-        mine, theirs = socket.socketpair()
-        with mine:
+        code, arguments = split_command(full_command)
+        request = {"code": code, "arguments": arguments, "environment": {**os.environ, **(env_vars or {})}}
+        local, remote = socket.socketpair()
+        with local:
             try:
-                with theirs:
-                    socket.send_fds(self._control, [b"+"], [theirs.fileno()])
-                mine.sendall(json.dumps(wanted).encode() + b"\n")
-                return _told(mine)
+                with remote:
+                    socket.send_fds(self._control, [b"+"], [remote.fileno()])
+                local.sendall(json.dumps(request).encode() + b"\n")
+                return _print_output(local)
             except (BrokenPipeError, ConnectionResetError):  # the host was killed
-                return 1
+                return _FAILED
 
 
-def _told(step: socket.socket) -> int:
-    """Print what a step says (`print`, which kfp has changed) and return its status, 1 if it ends before telling.
+def _print_output(step: socket.socket) -> int:
+    """Print the output of a step with `print`, which kfp has replaced, and return its exit status.
 
-    What the step leaves running may keep the socket open: nobody waits for that.
+    Returns `_FAILED` if the step ends without a status. Stops at the status: processes that the step leaves running may
+    keep the socket open.
     """
-    status = "1"
-    with step.makefile(encoding="utf-8", errors="backslashreplace", newline="\n") as said:
-        for line in said:
-            words, ended, rest = line.partition(_STATUS)
-            print(words, end="")  # noqa: T201
-            if ended:
+    status = str(_FAILED)
+    with step.makefile(encoding="utf-8", errors="backslashreplace", newline="\n") as output:
+        for line in output:
+            text, separator, rest = line.partition(_STATUS)
+            print(text, end="")  # noqa: T201
+            if separator:
                 status = rest
                 break
     print("\n")  # noqa: T201
@@ -114,72 +121,62 @@ def _told(step: socket.socket) -> int:
 
 
 def serve(control: socket.socket, preloaded: Sequence[str]) -> None:
-    """Fork for each step that is asked for, between the imports and after them, until nobody is there to ask."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the steps, and for who waits for them
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a step here: it says itself how it ended
+    """Import modules, and fork for each request between two imports and after the last, until `control` is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the steps and the client, which then ends this process
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # reaps the steps: they report their status themselves
     quieten()
     control.setblocking(False)
     for name in preloaded:
-        with contextlib.suppress(Exception):  # whatever is wrong with a package, the step that needs it says so
+        with contextlib.suppress(Exception):  # reported by the step that imports the module again
             import_module(name)
         with contextlib.suppress(BlockingIOError):
-            while _forked(control):
+            while _fork_step(control):
                 pass
     control.setblocking(True)
-    while _forked(control):
+    while _fork_step(control):
         pass
 
 
-def _forked(control: socket.socket) -> bool:
-    """Take one request; return False when there will be no more."""
-    _, sockets, _, _ = socket.recv_fds(control, 1, 1)
-    for descriptor in sockets:
+def _fork_step(control: socket.socket) -> bool:
+    """Receive the socket of one step and fork its process; return False when `control` is closed."""
+    _, descriptors, _, _ = socket.recv_fds(control, 1, 1)
+    for descriptor in descriptors:
         with socket.socket(fileno=descriptor) as step:
             if os.fork() == 0:
                 control.close()
-                _become(step)
-    return bool(sockets)
+                _run_step(step)
+    return bool(descriptors)
 
 
-def _become(step: socket.socket) -> NoReturn:
-    """Be the process of a step: its words go to the socket, and at the end its status."""
+def _run_step(step: socket.socket) -> NoReturn:
+    """Run a step in this process: write its output to the socket, then its exit status."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     step.setblocking(True)
-    wanted = json.loads(step.makefile("rb").readline())
+    request = json.loads(step.makefile("rb").readline())
     for stream in (sys.stdout, sys.stderr):
         os.dup2(step.fileno(), stream.fileno())
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     os.environ.clear()
-    os.environ.update(wanted["environment"])
+    os.environ.update(request["environment"])
     tempfile.tempdir = None
-    status = _status_of(lambda: _execute(wanted["code"], wanted["arguments"]))
+    status = _exit_status(lambda: execute(request["code"], request["arguments"]))
     sys.stderr.flush()
     sys.stdout.write(f"{_STATUS}{status}\n")
-    sys.exit(status)  # as an interpreter ends, for libraries have things to put in order then
+    sys.exit(status)  # not os._exit: libraries have exit handlers
 
 
-def _execute(code: str, arguments: Sequence[str]) -> None:
-    from kfp.dsl.executor_main import executor_main  # noqa: PLC0415 - in the step's process only
-
-    with tempfile.TemporaryDirectory() as folder:
-        module = Path(folder) / "ephemeral_component.py"
-        module.write_text(code, encoding="utf-8")
-        sys.argv = ["executor_main", "--component_module_path", str(module), *arguments]
-        executor_main()
-
-
-def _status_of(work: Callable[[], None]) -> int:
-    """Do the work as an interpreter would, and return what it would exit with."""
+def _exit_status(work: Callable[[], None]) -> int:
+    """Call `work`; return the exit status that an interpreter would end with, and print its exception as it would."""
     try:
         work()
     except SystemExit as error:
         if isinstance(error.code, str):
             sys.stderr.write(f"{error.code}\n")
         return error.code if isinstance(error.code, int) else int(error.code is not None)
-    except BaseException:  # noqa: BLE001 - whatever it is ends the process
+    except BaseException:  # noqa: BLE001 - any exception ends the process
         traceback.print_exc()
-        return 1
+        return _FAILED
     return 0
 
 

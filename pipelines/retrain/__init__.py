@@ -1,1 +1,1 @@
-"""The retrain trigger."""
+"""The retrain trigger, which starts training runs when enough corrections have been given."""

@@ -1,8 +1,77 @@
-"""`python -m pipelines.retrain [--once]`."""
+"""The retrain trigger: starts a training run when enough corrections have been given.
 
+    python -m pipelines.retrain            reconcile periodically and on request, until stopped
+    python -m pipelines.retrain --once     take the steps that are due now, then exit; for a CronJob or recurring run
+
+`POST /reconcile` (from the feedback service) and `POST /events` (bucket notifications) start a reconciliation at once.
+"""
+
+import signal
 import sys
+import threading
+from collections.abc import Sequence
 
-from pipelines.retrain.service import main
+import uvicorn
+from pydantic import ValidationError
+
+from pipelines.retrain.app import create_app
+from pipelines.retrain.launchers import make_launcher
+from pipelines.retrain.local_launcher import LocalLauncher
+from pipelines.retrain.reconcile_loop import ReconcileLoop
+from pipelines.retrain.settings import TriggerSettings
+from pipelines.settings import PipelineSettings
+from product_classifier.errors import ProductClassifierError
+from product_classifier.observability import configure_logging, get_logger
+from product_classifier.retraining.settings import RetrainSettings
+from product_classifier.retraining.trigger import Trigger
+from product_classifier.settings_help import settings_parser
+from product_classifier.store import StoreSettings, open_store
+
+INVALID_SETTINGS = 2
+log = get_logger()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the trigger; return the exit status."""
+    listed = (RetrainSettings, TriggerSettings, PipelineSettings, StoreSettings)
+    parser = settings_parser("python -m pipelines.retrain", __doc__, *listed)
+    parser.add_argument("--once", action="store_true", help="take the steps that are due now, then exit")
+    once = parser.parse_args(argv).once
+    configure_logging("retrain-trigger")
+    try:
+        settings, pipeline = TriggerSettings(), PipelineSettings()
+        store = open_store(pipeline.store, create=not pipeline.store_url)
+        launcher = make_launcher(settings, pipeline, store)
+        trigger = Trigger(store, launcher, RetrainSettings())
+    except (ValidationError, ProductClassifierError) as error:
+        sys.stderr.write(f"retrain: {error}\n")
+        return INVALID_SETTINGS
+    loop = ReconcileLoop(trigger, poll_s=settings.poll_s, busy_poll_s=settings.busy_poll_s)
+    if once:
+        loop.reconcile_while_due()
+        return 1 if loop.steps["error"] else 0
+    try:
+        serve(loop, trigger, settings)
+    except KeyboardInterrupt:
+        log.info("trigger_stopped")
+    finally:
+        if isinstance(launcher, LocalLauncher):
+            launcher.stop_all()
+    return 0
+
+
+def serve(loop: ReconcileLoop, trigger: Trigger, settings: TriggerSettings) -> None:
+    """Run the loop in a thread and the HTTP server in this one, until a signal."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again after its shutdown
+    app = create_app(loop, trigger, settings.token.get_secret_value())
+    thread = threading.Thread(target=loop.run, name="reconcile")
+    thread.start()
+    try:
+        uvicorn.run(app, host=settings.host, port=settings.port, log_config=None, access_log=False)
+    finally:
+        loop.close()
+        thread.join()
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from components.shared.rollout import history
-from pipelines.kubeflow.submit import submit
+from pipelines.kubeflow.submit import submit_run
 from product_classifier.catalogue.sample import make_sample
 from product_classifier.feedback.records import ProductContent
 from product_classifier.feedback.trust import Label, product_key
@@ -60,7 +60,7 @@ class Runs:
             **NEVER,
             **given,
         }
-        run = submit(self.client, self.package, arguments, f"cached-{uuid.uuid4().hex[:6]}", "end-to-end")
+        run = submit_run(self.client, self.package, arguments, f"cached-{uuid.uuid4().hex[:6]}", "end-to-end")
         self.started.append(run)
         return run
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from kfp import compiler, dsl
 
-from pipelines.kubeflow.cluster import LOOK, Size, place
 from pipelines.kubeflow.kfp_launcher import KfpLauncher
 from pipelines.kubeflow.submit import connect, upload
+from pipelines.task_configuration import RECONCILE_RESOURCES, Resources, configure_task
 from product_classifier.errors import LauncherUnavailable, LaunchRefused
 from product_classifier.retraining.launcher import Execution
 from tests.e2e.cluster import STORE, kubectl, until
@@ -48,7 +48,7 @@ def package(image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     @dsl.pipeline(name="end-to-end")
     def patient(run_id: str, snapshot: str, seconds: int = 1, failures: int = 0) -> None:
         task = step(run_id=run_id, snapshot=snapshot, seconds=seconds, failures=failures)
-        place(task, LOOK, cached=True)
+        configure_task(task, RECONCILE_RESOURCES, cached=True)
 
     path = tmp_path_factory.mktemp("package") / "patient.yaml"
     compiler.Compiler().compile(patient, str(path))
@@ -195,7 +195,7 @@ def test_a_step_whose_image_is_missing_ends_its_run_when_its_time_is_up_and_is_n
 
     @dsl.pipeline(name="end-to-end-missing-image")
     def missing() -> None:
-        place(step(run_id="", snapshot="", seconds=1, failures=0), Size("1", "1Gi", 1))
+        configure_task(step(run_id="", snapshot="", seconds=1, failures=0), Resources("1", "1Gi", 1))
 
     compiler.Compiler().compile(missing, str(tmp_path / "missing.yaml"))
     experiment = client.create_experiment(EXPERIMENT).experiment_id

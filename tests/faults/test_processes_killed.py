@@ -28,8 +28,8 @@ CLIENTS = 8
 TRIGGER = """
 import sys
 from pathlib import Path
-from pipelines.retrain.launchers import LocalLauncher
-from pipelines.retrain.service import Loop
+from pipelines.retrain.local_launcher import LocalLauncher
+from pipelines.retrain.reconcile_loop import ReconcileLoop
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
 from product_classifier.store import open_store
@@ -39,7 +39,7 @@ command = lambda run_id, snapshot: ["/bin/sh", "-c", f"echo {run_id} >> {folder}
 settings = RetrainSettings.model_validate({"min_corrections": 1, "RETRAIN_COOLDOWN": 3600, "lease_s": 1})
 trigger = Trigger(open_store(f"file://{folder}/store"), LocalLauncher(folder / "runs", command), settings)
 print("ready", flush=True)
-Loop(trigger, poll_s=0.01, busy_poll_s=0.01).run()
+ReconcileLoop(trigger, poll_s=0.01, busy_poll_s=0.01).run()
 """
 
 

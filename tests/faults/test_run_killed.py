@@ -14,7 +14,7 @@ import psutil
 import pytest
 from kfp import compiler
 
-from pipelines.retrain.launchers import LocalLauncher
+from pipelines.retrain.local_launcher import LocalLauncher
 from product_classifier.releases.release import load_text
 from product_classifier.retraining import RunStore, RunView, list_runs
 from product_classifier.retraining.settings import RetrainSettings
@@ -132,7 +132,7 @@ def test_a_run_whose_step_is_killed_says_which(scene: Scene, step: str) -> None:
     view = scene.view()
     assert "failed" == view.state
     assert view.reason
-    assert view.reason.startswith(f"step '{step}' failed: it ended without saying why")
+    assert view.reason.startswith(f"step '{step}' failed: it exited without a traceback")
     assert scene.champion == scene.stage.rollout.current()
 
 

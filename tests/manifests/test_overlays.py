@@ -15,8 +15,8 @@ from inference.fusion_transformer.settings import Settings as FusionTransformer
 from inference.simulation.settings import Settings as Simulation
 from operations.cluster.images import IMAGES, PREFIX
 from operations.cluster.secrets import make_secrets
-from pipelines.retrain.service import Settings as RetrainTrigger
-from pipelines.settings import Settings as Pipeline
+from pipelines.retrain.settings import TriggerSettings
+from pipelines.settings import PipelineSettings
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.store import StoreSettings
 from tests.support.fake_commands import FakeCluster
@@ -30,9 +30,9 @@ SETTINGS: dict[str, tuple[type[BaseSettings], ...]] = {
     "auth-proxy": (AuthProxy, StoreSettings),
     "accounts": (AuthProxy,),
     "feedback-service": (FeedbackService, StoreSettings, RetrainSettings),
-    "retrain-trigger": (RetrainTrigger, RetrainSettings, Pipeline, StoreSettings),
-    "bootstrap": (Pipeline, StoreSettings),
-    "training": (Pipeline, StoreSettings),
+    "retrain-trigger": (TriggerSettings, RetrainSettings, PipelineSettings, StoreSettings),
+    "bootstrap": (PipelineSettings, StoreSettings),
+    "training": (PipelineSettings, StoreSettings),
     "bucket": (StoreSettings,),
     "simulation": (Simulation, StoreSettings),
     "text-predictor": (),

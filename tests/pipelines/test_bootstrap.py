@@ -8,9 +8,17 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipelines import bootstrap
-from pipelines.bootstrap import BootstrapSettings, NothingInService, check_tracking, ensure_raw, in_service, wait_for
-from pipelines.settings import Settings
+from pipelines.bootstrap import (
+    BootstrapSettings,
+    NoReleaseDeployed,
+    _wait_until_available,
+    bootstrap,
+    check_tracking,
+    deployed_release,
+    upload_sample,
+    wait_for,
+)
+from pipelines.settings import PipelineSettings
 from product_classifier.catalogue.raw_files import find_files
 from product_classifier.errors import LauncherUnavailable, StoreUnavailable
 from product_classifier.retraining.launcher import Execution
@@ -21,13 +29,13 @@ from tests.support.tiny_release import make_release
 
 @dataclass
 class SlowLauncher:
-    """A run takes a few looks; at some of them the API does not answer."""
+    """A launcher that returns the given states one by one, or raises them."""
 
-    looks: list[Execution | Exception | None]
+    states: list[Execution | Exception | None]
     started: list[str] = field(default_factory=list)
 
     def find(self, run_id: str) -> Execution | None:
-        found = self.looks.pop(0)
+        found = self.states.pop(0)
         if isinstance(found, Exception):
             raise found
         return found
@@ -39,7 +47,7 @@ class SlowLauncher:
         raise AssertionError(run_id)
 
 
-def test_an_empty_store_gets_the_sample_with_the_labels_last_and_keeps_it(tmp_path: Path) -> None:
+def test_an_empty_store_gets_a_sample_once_with_the_labels_last(tmp_path: Path) -> None:
     class Ordered(FakeStore):
         def put(self, key: str, data: bytes, *, only_if_absent: bool = False) -> None:
             order.append(key)
@@ -48,9 +56,10 @@ def test_an_empty_store_gets_the_sample_with_the_labels_last_and_keeps_it(tmp_pa
     order: list[str] = []
     store = Ordered()
 
-    said = [ensure_raw(store, 27), ensure_raw(store, 27)]
+    messages = [upload_sample(store, 27), upload_sample(store, 27)]
 
-    assert ["raw/ holds a sample of 27 products now", "raw/ holds a catalogue, which is used as it is"] == said
+    uploaded = "uploaded a sample catalogue of 27 products to raw/"
+    assert [uploaded, "raw/ holds a catalogue, which is used as it is"] == messages
     assert "raw/Y_train_CVw08PX.csv" == order[-1]
     assert sorted(store.objects) == sorted(order)
     for key, content in store.objects.items():
@@ -59,77 +68,77 @@ def test_an_empty_store_gets_the_sample_with_the_labels_last_and_keeps_it(tmp_pa
     assert find_files(tmp_path / "raw").photos
 
 
-def test_a_catalogue_that_somebody_put_there_is_used() -> None:
+def test_an_existing_catalogue_is_kept() -> None:
     store = FakeStore()
     store.put("raw/Y_train.csv", b",prdtypecode\n0,10\n")
 
-    ensure_raw(store, 27)
+    upload_sample(store, 27)
 
     assert ["raw/Y_train.csv"] == list(store.objects)
 
 
 @pytest.mark.parametrize(
-    ("looks", "started"),
+    ("states", "started"),
     [
         ([None, Execution.ACTIVE, Execution.SUCCEEDED], ["bootstrap"]),
         ([Execution.ACTIVE, Execution.ACTIVE, Execution.SUCCEEDED], []),
         ([Execution.FAILED, Execution.ACTIVE, Execution.SUCCEEDED], ["bootstrap"]),
         ([None, LauncherUnavailable("restarting"), Execution.ACTIVE, Execution.FAILED], ["bootstrap"]),
     ],
-    ids=["new", "under way", "failed before", "the API restarts"],
+    ids=["new", "active", "failed before", "the API restarts"],
 )
-def test_a_run_under_way_is_waited_for_and_another_is_started(
-    looks: list[Execution | Exception | None], started: list[str]
+def test_an_active_run_is_waited_for_and_otherwise_a_new_one_is_started(
+    states: list[Execution | Exception | None], started: list[str]
 ) -> None:
-    launcher = SlowLauncher(looks)
+    launcher = SlowLauncher(states)
 
     wait_for(launcher, "bootstrap", 0.001)
 
-    assert (started, []) == (launcher.started, launcher.looks)
+    assert (started, []) == (launcher.started, launcher.states)
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(state_dir=tmp_path, pipelines_host="http://127.0.0.1:1")
+def settings(tmp_path: Path) -> PipelineSettings:
+    return PipelineSettings(state_dir=tmp_path, pipelines_host="http://127.0.0.1:1")
 
 
-def test_with_a_release_in_service_nothing_is_done(settings: Settings, tmp_path: Path) -> None:
+def test_with_a_deployed_release_nothing_is_done(settings: PipelineSettings, tmp_path: Path) -> None:
     release = make_release(tmp_path / "releases", 1)
     (tmp_path / "releases" / "champion").write_text(release.id)
     printed = io.StringIO()
 
-    bootstrap.run(settings, BootstrapSettings(), Console(file=printed, soft_wrap=True))
+    bootstrap(settings, BootstrapSettings(), Console(file=printed, soft_wrap=True))
 
-    assert f"release {release.id} is in service: nothing to do\n" == printed.getvalue()
+    assert f"release {release.id} is deployed: nothing to do\n" == printed.getvalue()
     assert [] == list(open_store(settings.store).list())
 
 
-def test_what_comes_up_late_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers: Iterator[Exception | str] = iter([StoreUnavailable("starting"), ConnectionRefusedError(), "up"])
+def test_a_service_that_is_starting_is_waited_for() -> None:
+    results: Iterator[Exception | str] = iter([StoreUnavailable("starting"), ConnectionRefusedError(), "up"])
 
-    def look() -> str:
-        answer = next(answers)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+    def connect() -> str:
+        result = next(results)
+        if isinstance(result, Exception):
+            raise result
+        return result
 
-    assert "up" == bootstrap._when_up(BootstrapSettings(bootstrap_poll_s=0.001), look)
+    assert "up" == _wait_until_available(BootstrapSettings(bootstrap_poll_s=0.001), connect)
 
 
-def test_a_tracking_server_that_does_not_answer_is_an_error_of_the_network() -> None:
+def test_an_unreachable_tracking_server_is_an_os_error() -> None:
     check_tracking("sqlite:///somewhere.db")
 
     with pytest.raises(OSError, match="refused"):
         check_tracking("http://127.0.0.1:1")
 
 
-def test_a_training_without_a_release_in_service_is_said(settings: Settings) -> None:
-    class Nothing:
+def test_a_training_run_without_a_deployed_release_is_an_error(settings: PipelineSettings) -> None:
+    class EmptyRollout:
         def current(self) -> str | None:
             return None
 
         def switch(self, release_id: str) -> None:
             raise AssertionError(release_id)
 
-    with pytest.raises(NothingInService, match="no release is in service"):
-        in_service(Nothing())
+    with pytest.raises(NoReleaseDeployed, match="without a deployed release"):
+        deployed_release(EmptyRollout())

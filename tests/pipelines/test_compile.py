@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from components.__main__ import steps
-from pipelines.compile import compile_training, declared
-from pipelines.parameters import fit, read_params
+from pipelines.compile import compile_training, declared_parameters
+from pipelines.parameters import cast_arguments, read_params
 
 ROOT = Path(__file__).parents[2]
 BEFORE_THE_PIPELINE = {"make_sample"}
@@ -120,7 +120,7 @@ def test_the_image_can_be_named_by_the_environment(tmp_path: Path) -> None:
 def test_every_number_of_params_yaml_is_a_parameter_of_its_type(package: Path) -> None:
     params = read_params(ROOT / "params.yaml")
 
-    assert params.keys() <= fit(params, declared(package)).keys()
+    assert params.keys() <= cast_arguments(params, declared_parameters(package)).keys()
     assert params
 
 

@@ -16,7 +16,7 @@ import pytest
 from mlflow import MlflowClient
 
 from components.prepare_catalogue import step as prepare_catalogue
-from pipelines.retrain.launchers import LocalLauncher, train_command
+from pipelines.retrain.local_launcher import LocalLauncher, train_command
 from product_classifier.catalogue.sample import make_sample
 from product_classifier.feedback.records import Correction, ProductContent, new_id
 from product_classifier.releases.release import load_fusion, load_image, load_text, open_release

@@ -15,7 +15,7 @@ from components.compare.component import compare
 from components.merge_corrections.component import merge_corrections
 from components.promote.component import promote
 from components.shared import failures
-from pipelines.local.run import run
+from pipelines.local.runner import run_pipeline
 
 IMAGE = "product-classifier/trainer:dev"
 
@@ -83,7 +83,7 @@ def main(root: Path, release: str, run_id: str, snapshot: str) -> None:
         "snapshot": snapshot,
     }
     with failures.explained(run_id, store):
-        run(package, given, root / "pipeline", Console())
+        run_pipeline(package, given, root / "pipeline", Console())
 
 
 if __name__ == "__main__":

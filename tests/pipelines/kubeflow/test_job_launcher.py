@@ -1,4 +1,4 @@
-"""Runs as Jobs, against a Kubernetes API with behaviour."""
+"""Runs as Kubernetes Jobs, against a fake of the API."""
 
 import json
 from collections.abc import Iterator
@@ -27,20 +27,20 @@ def launcher(cluster: FakeKubernetes) -> JobLauncher:
     return JobLauncher(ClusterApi("shop", cluster.client()))
 
 
-def test_a_run_is_a_job_of_its_name_made_from_the_template(cluster: FakeKubernetes) -> None:
+def test_a_run_is_a_job_with_its_name_created_from_the_template(cluster: FakeKubernetes) -> None:
     before = launcher(cluster).find(RUN)
 
     launcher(cluster).start(RUN, SNAPSHOT)
 
     job = cluster.objects["jobs", RUN]
     (container,) = job["spec"]["template"]["spec"]["containers"]
-    told = ["--set", f"run_id={json.dumps(RUN)}", "--set", f"snapshot={json.dumps(SNAPSHOT)}"]
+    options = ["--set", f"run_id={json.dumps(RUN)}", "--set", f"snapshot={json.dumps(SNAPSHOT)}"]
     assert (None, Execution.ACTIVE) == (before, launcher(cluster).find(RUN))
-    assert ([*CONTAINER["args"], *told], "trainer") == (container["args"], container["image"])
+    assert ([*CONTAINER["args"], *options], "trainer") == (container["args"], container["image"])
     assert {"app": "x"} == job["metadata"]["labels"]
 
 
-def test_a_run_started_again_and_again_is_one_job(cluster: FakeKubernetes) -> None:
+def test_a_run_started_several_times_is_one_job(cluster: FakeKubernetes) -> None:
     for _ in range(3):
         launcher(cluster).start(RUN, SNAPSHOT)
 
@@ -58,14 +58,16 @@ def test_a_run_started_again_and_again_is_one_job(cluster: FakeKubernetes) -> No
         ([("Failed", "False")], Execution.ACTIVE),
     ],
 )
-def test_how_far_a_job_is(cluster: FakeKubernetes, conditions: list[tuple[str, str]], expected: Execution) -> None:
+def test_the_state_of_a_run_follows_from_the_conditions_of_its_job(
+    cluster: FakeKubernetes, conditions: list[tuple[str, str]], expected: Execution
+) -> None:
     launcher(cluster).start(RUN, SNAPSHOT)
     cluster.objects["jobs", RUN]["status"] = {"conditions": [{"type": a, "status": b} for a, b in conditions]}
 
     assert launcher(cluster).find(RUN) is expected
 
 
-def test_a_job_that_takes_too_long_is_out_of_time_and_one_that_ended_is_left_alone(cluster: FakeKubernetes) -> None:
+def test_stopping_sets_a_deadline_for_an_active_job_only(cluster: FakeKubernetes) -> None:
     launcher(cluster).start(RUN, SNAPSHOT)
     launcher(cluster).stop(RUN)
     stopped = cluster.objects["jobs", RUN]["spec"].pop("activeDeadlineSeconds")
@@ -75,7 +77,7 @@ def test_a_job_that_takes_too_long_is_out_of_time_and_one_that_ended_is_left_alo
     assert (1, False) == (stopped, "activeDeadlineSeconds" in cluster.objects["jobs", RUN]["spec"])
 
 
-def test_an_api_that_does_not_do_its_work_says_nothing_about_the_run(cluster: FakeKubernetes) -> None:
+def test_a_forbidden_request_makes_the_launcher_unavailable(cluster: FakeKubernetes) -> None:
     cluster.forbidden = {"jobs"}
 
     with pytest.raises(LauncherUnavailable, match="403"):
@@ -84,14 +86,14 @@ def test_an_api_that_does_not_do_its_work_says_nothing_about_the_run(cluster: Fa
         launcher(cluster).start(RUN, SNAPSHOT)
 
 
-def test_a_cluster_without_the_template_cannot_start_a_run_yet(cluster: FakeKubernetes) -> None:
+def test_a_missing_template_makes_the_launcher_unavailable(cluster: FakeKubernetes) -> None:
     del cluster.objects["cronjobs", "training"]
 
     with pytest.raises(LauncherUnavailable, match=r"cronjobs/training in shop: .* 404"):
         launcher(cluster).start(RUN, SNAPSHOT)
 
 
-def test_a_job_the_api_does_not_accept_is_refused_for_good(cluster: FakeKubernetes) -> None:
+def test_an_invalid_job_is_refused(cluster: FakeKubernetes) -> None:
     cluster.invalid = {"jobs"}
 
     with pytest.raises(LaunchRefused, match="422"):

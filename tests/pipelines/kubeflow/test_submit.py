@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from kfp import compiler
 
-from pipelines.kubeflow.submit import PIPELINE, RunFailed, connect, submit, wait
+from pipelines.kubeflow.submit import PIPELINE, RunFailed, connect, submit_run, wait_for_run
 from pipelines.parameters import ParameterError
 from product_classifier.errors import LauncherUnavailable
 from tests.support.fake_kfp import fake_kfp
@@ -23,18 +23,18 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_is_started_with_its_arguments(package: Path) -> None:
     client = FakeClient()
 
-    assert "run-1" == submit(client, package, {"label": "x", "share": 1}, "nightly", "products")
+    assert "run-1" == submit_run(client, package, {"label": "x", "share": 1}, "nightly", "products")
     (run,) = client.runs
     assert ("products", "nightly", {"label": "x", "share": 1.0}) == (run["experiment"], run["name"], run["params"])
 
 
-def test_the_same_pipeline_is_uploaded_once_and_a_changed_one_again(package: Path, tmp_path: Path) -> None:
+def test_a_pipeline_is_uploaded_once_per_content(package: Path, tmp_path: Path) -> None:
     client = FakeClient()
     changed = tmp_path / "changed.yaml"
     changed.write_text(package.read_text() + "\n")
 
     for one in (package, package, changed):
-        submit(client, one, {"label": "x"}, "nightly", "products")
+        submit_run(client, one, {"label": "x"}, "nightly", "products")
 
     _, first, second = client.versions[PIPELINE]
     assert [f"id of {first}", f"id of {first}", f"id of {second}"] == [run["version_id"] for run in client.runs]
@@ -44,35 +44,35 @@ def test_an_unknown_parameter_starts_nothing(package: Path) -> None:
     client = FakeClient()
 
     with pytest.raises(ParameterError, match="lable"):
-        submit(client, package, {"lable": "x"}, "nightly", "products")
+        submit_run(client, package, {"lable": "x"}, "nightly", "products")
 
     assert [] == client.runs
 
 
 @pytest.mark.parametrize(("state", "fails"), [("SUCCEEDED", False), ("FAILED", True), ("CANCELED", True)])
-def test_waiting_tells_success_from_everything_else(state: str, fails: bool) -> None:
+def test_waiting_raises_unless_the_run_succeeds(state: str, fails: bool) -> None:
     client = FakeClient(ends_as=state)
     if not fails:
-        wait(client, "run-1", 1)
+        wait_for_run(client, "run-1", 1)
         return
 
     with pytest.raises(RunFailed, match=f"run-1 ended as {state}"):
-        wait(client, "run-1", 1)
+        wait_for_run(client, "run-1", 1)
 
 
-def test_a_run_that_takes_longer_than_is_waited_is_named() -> None:
+def test_a_run_that_exceeds_the_timeout_is_reported() -> None:
     client = FakeClient(ends_as="")
 
     with pytest.raises(RunFailed, match="run-1 has not ended after 1 s"):
-        wait(client, "run-1", 1)
+        wait_for_run(client, "run-1", 1)
 
 
-def test_an_api_that_does_not_answer_is_named() -> None:
+def test_an_unreachable_api_is_reported_with_its_url() -> None:
     with pytest.raises(LauncherUnavailable, match=r"127\.0\.0\.1:1"):
         connect("http://127.0.0.1:1", "kubeflow")
 
 
-def test_a_projected_token_is_sent_and_read_again_as_it_is_renewed(tmp_path: Path) -> None:
+def test_a_projected_token_is_read_for_every_request(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("first")
     with fake_kfp() as api:

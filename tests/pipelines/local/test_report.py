@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from pipelines.local.report import show
-from pipelines.local.run import Outcome
+from pipelines.local.report import print_result
+from pipelines.local.runner import RunResult
 
 SCORES = {"weighted_f1": 0.61234, "macro_f1": 0.5, "accuracy": 0.7, "ece": 0.01, "items": 117}
 
@@ -25,10 +25,11 @@ def test_the_table_names_models_scores_release_and_verdict(tmp_path: Path, promo
         "scores": SimpleNamespace(path=str(scores)),
         "verdict": SimpleNamespace(path=str(decision)),
     }
-    shown = io.StringIO()
+    printed = io.StringIO()
 
-    show(Outcome(outputs, {"train-text": 1.25, "promote": 2.0}, tmp_path), Console(file=shown, width=80))
+    result = RunResult(outputs, {"train-text": 1.25, "promote": 2.0}, tmp_path)
+    print_result(result, Console(file=printed, width=100))
 
-    text = shown.getvalue()
+    text = printed.getvalue()
     assert 6 == text.count("0.6123") == text.count(" 117 ")
-    assert all(word in text for word in ("words", "both", "release  r-1", verdict, "3.2 s"))
+    assert all(part in text for part in ("text and photo", "text or photo", "release   r-1", verdict, "3.2 s"))

@@ -1,4 +1,4 @@
-"""Let an embedded MLflow make its tables while the models are still being trained."""
+"""Create the tables of an embedded MLflow while the models are trained."""
 
 import subprocess
 import sys
@@ -10,8 +10,11 @@ CODE = "import sys; from components.shared.tracking import Tracking; Tracking(*s
 
 
 @contextmanager
-def tracking(uri: str, experiment: str) -> Iterator[None]:
-    """Connect once in a process beside, the first time; what it meets, the step that registers meets and reports."""
+def created_in_background(uri: str, experiment: str) -> Iterator[None]:
+    """Create the tables in another process within the block, unless the database exists or `uri` is a server.
+
+    Errors are ignored here: the step that registers the models meets and reports the same ones.
+    """
     if not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).exists():
         yield
         return

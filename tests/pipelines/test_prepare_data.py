@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from pipelines.data import DataSettings, StageFailed, ensure_raw, prepare
+from pipelines.prepare_data import DataSettings, StageFailed, ensure_raw, prepare_data
 from product_classifier.catalogue.sample import is_sample, make_sample
 from product_classifier.errors import CatalogueError
 
@@ -24,13 +24,13 @@ def challenge(tmp_path: Path) -> Path:
     return folder
 
 
-def test_without_files_a_sample_of_the_wanted_size_is_made(tmp_path: Path) -> None:
+def test_without_files_a_sample_of_the_given_size_is_made(tmp_path: Path) -> None:
     raw = ensure_raw(settings(tmp_path, products=40))
 
     assert (True, 40) == (is_sample(raw), len(pd.read_csv(raw / "X_train_update.csv")))
 
 
-def test_a_sample_that_is_there_is_kept_unless_another_size_is_asked_for(tmp_path: Path) -> None:
+def test_an_existing_sample_is_kept_unless_another_size_is_given(tmp_path: Path) -> None:
     sizes = [
         len(pd.read_csv(ensure_raw(settings(tmp_path, products=size)) / "X_train_update.csv"))
         for size in (40, None, 50)
@@ -39,7 +39,7 @@ def test_a_sample_that_is_there_is_kept_unless_another_size_is_asked_for(tmp_pat
     assert [40, 40, 50] == sizes
 
 
-def test_files_given_take_the_place_of_a_sample_and_are_not_copied(tmp_path: Path, challenge: Path) -> None:
+def test_given_files_replace_a_sample_by_a_link(tmp_path: Path, challenge: Path) -> None:
     ensure_raw(settings(tmp_path, products=30))
     raw = ensure_raw(settings(tmp_path, raw=challenge))
 
@@ -48,24 +48,24 @@ def test_files_given_take_the_place_of_a_sample_and_are_not_copied(tmp_path: Pat
     assert challenge == ensure_raw(settings(tmp_path, products=30)).resolve()
 
 
-def test_files_of_somebody_else_are_never_touched(tmp_path: Path, challenge: Path) -> None:
-    mine = tmp_path / "data" / "raw"
-    mine.mkdir(parents=True)
-    (mine / "notes.txt").write_text("mine")
+def test_other_files_in_the_folder_are_never_changed(tmp_path: Path, challenge: Path) -> None:
+    folder = tmp_path / "data" / "raw"
+    folder.mkdir(parents=True)
+    (folder / "notes.txt").write_text("notes")
 
-    with pytest.raises(CatalogueError, match="files of its own"):
+    with pytest.raises(CatalogueError, match="already holds other files"):
         ensure_raw(settings(tmp_path, raw=challenge))
 
-    assert ["notes.txt"] == [path.name for path in mine.iterdir()]
+    assert ["notes.txt"] == [path.name for path in folder.iterdir()]
 
 
-def test_a_folder_given_without_the_files_is_named(tmp_path: Path) -> None:
+def test_a_given_folder_without_the_files_is_reported(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match="nowhere"):
         ensure_raw(settings(tmp_path, raw=tmp_path / "nowhere"))
 
 
-def test_preparing_writes_every_side_and_what_the_stages_of_dvc_write(tmp_path: Path) -> None:
-    splits = prepare(settings(tmp_path, products=120))
+def test_preparing_writes_every_split_and_all_outputs_of_the_dvc_stages(tmp_path: Path) -> None:
+    splits = prepare_data(settings(tmp_path, products=120))
 
     written = {path.stem: len(pd.read_parquet(path)) for path in splits.glob("*.parquet")}
     report = json.loads((splits / "report.json").read_text())
@@ -74,13 +74,15 @@ def test_preparing_writes_every_side_and_what_the_stages_of_dvc_write(tmp_path: 
     outputs = [next(iter(out), "") if isinstance(out, dict) else out for stage in stages for out in stage["outs"]]
     assert all((tmp_path / path).exists() for path in outputs)
     assert all((tmp_path / path).is_file() for stage in stages for path in stage.get("metrics", []))
-    assert written == {side: report[side]["products"] for side in written}
+    assert written == {split: report[split]["products"] for split in written}
 
 
-def test_a_step_that_fails_is_named(tmp_path: Path, challenge: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_step_is_reported_with_its_name(
+    tmp_path: Path, challenge: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     (challenge / "X_train_update.csv").write_text("a,b\n1,2\n")
 
     with pytest.raises(StageFailed, match="prepare_catalogue"):
-        prepare(settings(tmp_path, raw=challenge))
+        prepare_data(settings(tmp_path, raw=challenge))
 
     assert "Traceback" not in capfd.readouterr().err

@@ -1,0 +1,1 @@
+"""Adapters to internals of libraries, one module per library."""

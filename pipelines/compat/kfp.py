@@ -1,0 +1,159 @@
+"""Adapters to internals of kfp, written for kfp 2.17.0; everything else in this package uses its public API.
+
+`tests/pipelines/compat/test_kfp.py` names the internal that has changed when another version of kfp no longer has it.
+kfp is imported inside the functions: its import takes seconds, and importing this module must not.
+"""
+
+import re
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+EXECUTOR_MODULE = "kfp.dsl.executor_main"
+"""Module that runs the function of a lightweight component; imported by the step host before the first step.
+
+Reason: kfp offers it only as a command, and the step host runs it in a forked process."""
+
+STEP_ENVIRONMENT = {"_KFP_RUNTIME": "true"}
+"""Variable under which `import kfp` leaves out compiler and client.
+
+Reason: kfp sets it for the interpreter of a step, which the step host replaces."""
+
+CLIENT_ENVIRONMENT = {"_KFP_RUNTIME": "false"}
+"""Variable under which a child process of a step can import `kfp.Client`.
+
+Reason: the child inherits kfp's setting for the step, but the child is no step."""
+
+_ANSI_COLOR = re.compile(r"\x1b\[\d*m")
+_TASK_STARTED = re.compile(r"Executing task \W*'(?P<task>[\w-]+)'")
+_TASK_FINISHED = re.compile(r"Task \W*'(?P<task>[\w-]+)'.* finished with status \W*(?P<status>SUCCESS|FAILURE)")
+_KFP_OUTPUT = re.compile(r"\[KFP Executor|\W|\d\d:\d\d:\d\d\.\d{3} - ")
+_STEP_INDENT = "    "
+
+
+class RunStep(Protocol):
+    """Runs the command of a lightweight component with additional variables; returns its exit status."""
+
+    def __call__(self, full_command: Sequence[str], env_vars: Mapping[str, str] | None = None) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStarted:
+    """`kfp.local` has started a task."""
+
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFinished:
+    """`kfp.local` has recorded the status of a task."""
+
+    task: str
+    succeeded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOutput:
+    """A line printed while a task runs, by the task or by kfp."""
+
+    line: str
+    from_kfp: bool
+
+
+def parse_line(line: str) -> TaskStarted | TaskFinished | TaskOutput:
+    """Parse a line that `kfp.local` prints.
+
+    Reason: `kfp.local` has no callbacks for the start and the end of a task.
+    """
+    plain = _ANSI_COLOR.sub("", line)
+    if started := _TASK_STARTED.search(plain):
+        return TaskStarted(started["task"])
+    if finished := _TASK_FINISHED.search(plain):
+        return TaskFinished(finished["task"], finished["status"] == "SUCCESS")
+    output = plain.removeprefix(_STEP_INDENT)
+    return TaskOutput(output, not output or _KFP_OUTPUT.match(output) is not None)
+
+
+def set_request_timeout(client: Any, timeout_s: float) -> None:
+    """Give every request of a `kfp.Client` a timeout and disable its retries.
+
+    Reason: the client waits without limit and has no parameter for it; a trigger that waits for an unreachable API
+    would never end the run it watches. The trigger repeats failed requests itself.
+    """
+    transport = client._run_api.api_client.rest_client  # noqa: SLF001 - see above
+    send = transport.request
+
+    def request(*args: Any, **kwargs: Any) -> Any:
+        return send(*args, **kwargs | {"_request_timeout": kwargs.get("_request_timeout") or timeout_s})
+
+    transport.request = request
+    transport.pool_manager.connection_pool_kw["retries"] = False
+
+
+def remove_retries(pipeline: Any) -> None:
+    """Remove the retry policies of a loaded pipeline.
+
+    Reason: `kfp.local` honors them and has no setting against it. They exist for pods that are evicted; on one machine
+    the same failure would only be reported minutes later.
+    """
+    for task in pipeline.component_spec.implementation.graph.root.dag.tasks.values():
+        task.ClearField("retry_policy")
+
+
+@contextmanager
+def step_runner(run: RunStep) -> Iterator[None]:
+    """Let `run` execute the steps of `kfp.local` within the block.
+
+    Reason: `kfp.local` starts an interpreter per step and has no setting for another way. Benefit: the imports of all
+    steps are done once (decision 0035).
+    """
+    from kfp.local import subprocess_task_handler  # noqa: PLC0415 - takes seconds
+
+    original = subprocess_task_handler.run_local_subprocess
+    subprocess_task_handler.run_local_subprocess = run
+    try:
+        yield
+    finally:
+        subprocess_task_handler.run_local_subprocess = original
+
+
+@contextmanager
+def quoted_interpreter() -> Iterator[None]:
+    """Quote `sys.executable` within the block.
+
+    Reason: `kfp.local` inserts it unquoted into a shell script, which fails if its path contains a blank.
+    """
+    executable = sys.executable
+    sys.executable = shlex.quote(executable)
+    try:
+        yield
+    finally:
+        sys.executable = executable
+
+
+def split_command(full_command: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the source code and the executor arguments of a lightweight component's command.
+
+    Reason: kfp passes a step to its runner as `sh -ec SCRIPT CODE ARGUMENT…` only.
+    """
+    _, _, _, code, *arguments = full_command
+    return code, arguments
+
+
+def execute(code: str, arguments: Sequence[str]) -> None:
+    """Run the source code of a lightweight component in this process, as the script of its command does.
+
+    Reason: see `EXECUTOR_MODULE`. Sets `sys.argv`, as the executor parses it.
+    """
+    from kfp.dsl.executor_main import executor_main  # noqa: PLC0415 - in the process of the step only
+
+    with tempfile.TemporaryDirectory() as folder:
+        module = Path(folder) / "ephemeral_component.py"
+        module.write_text(code, encoding="utf-8")
+        sys.argv = ["executor_main", "--component_module_path", str(module), *arguments]
+        executor_main()

@@ -1,0 +1,96 @@
+"""List, prune, roll back and canary releases."""
+
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.table import Column, Table
+
+from components.shared.rollout import retention
+from components.shared.rollout.kserve_rollout import KServeRollout
+from components.shared.rollout.releases import NoRelease, kept_releases, roll_back
+from components.shared.rollout.rollout import open_rollout
+from components.shared.rollout.smoke import Smoke
+from components.shared.rollout.switch import Switch
+from components.shared.tracking import Tracking
+from pipelines.settings import PipelineSettings
+from product_classifier.errors import ObjectNotFound, ProductClassifierError, RolloutFailed
+from product_classifier.store import ObjectStore, open_store
+
+
+class RollbackFailed(ProductClassifierError):
+    """A release could not be deployed again; the message has the reason and the release that is deployed."""
+
+
+def list_releases(settings: PipelineSettings, console: Console) -> None:
+    """Print the kept releases, newest first; raise `NoRelease` if there are none."""
+    store = open_store(settings.store)
+    identity = [Column(name, no_wrap=True) for name in ("release", "created")]  # a wrapped id cannot be copied
+    table = Table(*identity, "F1", "corrections", "state", box=None, padding=(0, 1, 0, 0))
+    for kept in kept_releases(store, open_rollout(settings.rollout, store)):
+        count = "?" if kept.corrections is None else str(kept.corrections)
+        score = "–" if kept.weighted_f1 is None else f"{kept.weighted_f1:.4f}"
+        table.add_row(kept.release, kept.created[:16], score, count, kept.state)
+    if not table.row_count:
+        raise NoRelease(f"{settings.store}: no release; train one with `python -m pipelines train`")
+    console.print(table)
+
+
+def prune_releases(settings: PipelineSettings, keep: int, console: Console) -> None:
+    """Delete all releases but those that are needed and the newest `keep`; print what was deleted."""
+    store = open_store(settings.store)
+    aliased = Tracking(settings.tracking, settings.experiment).aliased()
+    deleted = retention.prune(store, open_rollout(settings.rollout, store), aliased, keep, datetime.now(UTC))
+    for release in deleted:
+        console.print(f"deleted {release}", highlight=False)
+    if not deleted:
+        console.print("nothing to delete: every release is needed", highlight=False)
+
+
+def roll_back_release(settings: PipelineSettings, release: str, console: Console) -> None:
+    """Deploy a kept release again, by default the previous one, and move the alias `champion` in MLflow.
+
+    Raises:
+        RollbackFailed: If the release fails its checks or its rollout.
+    """
+    store = open_store(settings.store)
+    switch = Switch(store, open_rollout(settings.rollout, store), Smoke(settings.service_url))
+    switched = roll_back(switch, release)
+    if not switched.done:
+        raise RollbackFailed("; ".join(switched.reasons))
+    console.print("; ".join(switched.reasons), highlight=False)
+    if current := switch.rollout.current():
+        Tracking(settings.tracking, settings.experiment).crown(current)
+
+
+def start_canary(settings: PipelineSettings, release: str, share: float, *, shadow: bool) -> str:
+    """Route traffic to a published release beside the champion on a cluster; return a message.
+
+    Args:
+        settings: Where releases are stored and deployed.
+        release: Id of the release.
+        share: Part of the requests that it responds to, above 0 and at most 1.
+        shadow: Send it copies of the requests instead, only to compare its predictions.
+    """
+    store = open_store(settings.store)
+    if not store.exists(f"models/{release}/release.json"):
+        raise ObjectNotFound(f"release {release!r} was never published; `python -m pipelines releases` lists all")
+    rollout = _open_kserve_rollout(settings, store)
+    rollout.challenge(release, share=share, shadow=shadow)
+    effect = "gets a copy of each request for comparison" if shadow else f"responds to {share:.0%} of the requests"
+    return f"{release} {effect}; the champion is {rollout.current()}"
+
+
+def stop_canary(settings: PipelineSettings) -> str:
+    """Route all traffic to the champion again; return a message."""
+    rollout = _open_kserve_rollout(settings, open_store(settings.store))
+    rollout.end_challenge()
+    return f"the champion {rollout.current()} responds to all requests"
+
+
+def _open_kserve_rollout(settings: PipelineSettings, store: ObjectStore) -> KServeRollout:
+    rollout = open_rollout(settings.rollout, store)
+    if not isinstance(rollout, KServeRollout):
+        raise RolloutFailed(
+            f"ROLLOUT_URL: {settings.rollout} cannot hold two releases; a canary needs kserve://namespace"
+        )
+    return rollout

@@ -1,0 +1,88 @@
+import threading
+
+import pytest
+from fastapi.testclient import TestClient
+
+from pipelines.retrain.app import create_app
+from pipelines.retrain.reconcile_loop import ReconcileLoop
+from product_classifier.retraining.settings import RetrainSettings
+from product_classifier.retraining.trigger import Trigger
+from tests.pipelines.retrain.test_local_launcher import wait_until
+from tests.support.fakes import FakeStore
+from tests.support.retraining_fakes import FakeClock, FakeLauncher, correct
+
+TOKEN = "t" * 40
+INTERNAL, BEARER = {"X-Internal-Token": TOKEN}, {"Authorization": f"Bearer {TOKEN}"}
+
+
+def make_loop(store: FakeStore, launcher: FakeLauncher) -> tuple[ReconcileLoop, Trigger]:
+    settings = RetrainSettings.model_validate({"min_corrections": 1})
+    trigger = Trigger(store, launcher, settings, launcher.clock)
+    return ReconcileLoop(trigger, poll_s=600, busy_poll_s=600), trigger
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "body", "status"),
+    [
+        ("/reconcile", {}, b"", 401),
+        ("/reconcile", {"X-Internal-Token": "no"}, b"", 401),
+        ("/reconcile", INTERNAL, b"", 202),
+        ("/wake", {}, b"", 401),
+        ("/wake", {"X-Internal-Token": "no"}, b"", 401),
+        ("/wake", INTERNAL, b"", 202),
+        ("/events", {"Authorization": "Bearer no"}, b"{}", 401),
+        ("/events", BEARER, b"{}", 202),
+        ("/events", BEARER, b"{", 400),
+        ("/events", BEARER, b"[]", 400),
+        ("/events", BEARER, b" " * 2_000_000, 413),
+    ],
+)
+def test_a_request_needs_the_token_and_a_valid_body(
+    path: str, headers: dict[str, str], body: bytes, status: int
+) -> None:
+    store = FakeStore()
+    client = TestClient(create_app(*make_loop(store, FakeLauncher(store, FakeClock())), TOKEN))
+
+    assert status == client.post(path, headers=headers, content=body).status_code
+
+
+def test_without_a_token_every_request_is_refused() -> None:
+    store = FakeStore()
+    client = TestClient(create_app(*make_loop(store, FakeLauncher(store, FakeClock())), ""))
+
+    assert 401 == client.post("/reconcile", headers={"X-Internal-Token": ""}).status_code
+
+
+@pytest.mark.parametrize("path", ["/reconcile", "/wake", "/events"])
+def test_a_request_starts_a_reconciliation_at_once(path: str) -> None:
+    """`/wake` is what feedback services of the version before call."""
+    store = FakeStore()
+    launcher = FakeLauncher(store, FakeClock())
+    loop, trigger = make_loop(store, launcher)
+    client = TestClient(create_app(loop, trigger, TOKEN))
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    try:
+        assert wait_until(lambda: loop.steps["waiting"] == 1)
+        key = correct(store, 1).key
+        event = {"EventName": "s3:ObjectCreated:Put", "Key": f"product-classifier/{key}", "Records": [
+            {"eventName": "s3:ObjectCreated:Put", "s3": {"object": {"key": key.replace("=", "%3D")}}}
+        ]}  # fmt: skip
+        client.post(path, json=event, headers=INTERNAL | BEARER)
+
+        assert wait_until(lambda: len(launcher.runs) == 1)
+        assert 200 == client.get("/healthz").status_code
+        assert 'retrain_steps_total{step="started"} 1' in client.get("/metrics").text
+    finally:
+        loop.close()
+        thread.join()
+
+
+def test_the_trigger_is_unhealthy_when_the_last_reconciliation_is_too_old() -> None:
+    store = FakeStore()
+    loop, trigger = make_loop(store, FakeLauncher(store, FakeClock()))
+    loop.reconciled_at -= 121
+
+    response = TestClient(create_app(loop, trigger, TOKEN)).get("/healthz")
+
+    assert (503, True) == (response.status_code, "121 s ago" in response.json()["detail"])
