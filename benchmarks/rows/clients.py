@@ -21,7 +21,7 @@ from benchmarks.outcome import Outcome
 from benchmarks.processes import Server, start, stopping
 from benchmarks.rows.p01_predictor_hop import grpc_request
 from benchmarks.stack import free_ports
-from inference.http.client import Client, Line
+from inference.http.http_client import Connection, HttpClient
 from inference.oip.client import encode_request
 
 MODEL = "text-predictor"
@@ -66,13 +66,13 @@ def measure(folder: Path) -> Outcome:
             server.wait("/v2/health/ready")
         predictor, tcp, unix = servers
         variants: Mapping[str, tuple[Server, Connect]] = {
-            OURS: (predictor, partial(_own_client, Client(predictor.url, CONCURRENCY, 30), headers, body)),
+            OURS: (predictor, partial(_own_client, HttpClient(predictor.url, CONCURRENCY, 30), headers, body)),
             "aiohttp over TCP": (predictor, partial(_aiohttp, predictor.url, headers, body)),
             "httpx over TCP": (predictor, partial(_httpx, predictor.url, headers, body)),
             "gRPC": (predictor, partial(_grpc, port + 1, grpc_request(MODEL, title))),
             "ours over TCP, minimal server": (
                 tcp,
-                partial(_own_client, Client(tcp.url, CONCURRENCY, 30), headers, body),
+                partial(_own_client, HttpClient(tcp.url, CONCURRENCY, 30), headers, body),
             ),
             "ours over a unix socket, minimal server": (
                 unix,
@@ -121,9 +121,9 @@ def _cost(server: Server, connect: Connect) -> Cost:
 
 
 @asynccontextmanager
-async def _own_client(client: Client, headers: Mapping[str, str], body: bytes) -> AsyncIterator[Send]:
+async def _own_client(client: HttpClient, headers: Mapping[str, str], body: bytes) -> AsyncIterator[Send]:
     async def send() -> None:
-        reply = await client.ask("POST", TARGET, headers, body)
+        reply = await client.request("POST", TARGET, headers, body)
         assert reply.status == 200  # noqa: S101 - refusals have another cost
 
     yield send
@@ -163,13 +163,13 @@ async def _grpc(port: int, request: bytes) -> AsyncIterator[Send]:
         yield send
 
 
-class _UnixClient(Client):
+class _UnixClient(HttpClient):
     """Our client on a unix socket."""
 
     def __init__(self, path: str, connections: int) -> None:
         super().__init__("http://localhost", connections, 30)
         self._path = path
 
-    async def _connect(self) -> Line:
-        _, line = await asyncio.get_running_loop().create_unix_connection(Line, self._path)
+    async def _connect(self) -> Connection:
+        _, line = await asyncio.get_running_loop().create_unix_connection(Connection, self._path)
         return line

@@ -13,8 +13,8 @@ from inference.auth_proxy.predictions.backends import Backends
 from inference.auth_proxy.predictions.predict import Predictor
 from inference.auth_proxy.predictions.products import read_batch, read_product
 from inference.auth_proxy.rate_limits import RateLimits
-from inference.http.abandonment import while_wanted
 from inference.http.bodies import read_body
+from inference.http.disconnects import cancel_on_disconnect
 from inference.http.problems import MEDIA_TYPE, Problem
 from inference.oip.client import HEADER_LENGTH
 from product_classifier.errors import ModelUnavailable
@@ -56,7 +56,7 @@ class Predict:
         visit: Visit = scope["visit"]
         self._predictor.refuse_when_full()  # before the work of reading; the place is taken after it
         product = await read_product(await self._read(scope, receive), content_type(scope))
-        with while_wanted(scope):
+        with cancel_on_disconnect(scope):
             answer, kept = await self._predictor.one(product, visit.person.name, visit.request_id)
         await send_json(send, answer, (RECORD_HEADER, kept.encode()))
 
@@ -75,7 +75,7 @@ class PredictBatch:
         rows = await read_batch(await self._read(scope, receive), content_type(scope))
         if len(rows) > 1:
             self._limits.spend(visit.person.name, len(rows) - 1)  # the door counted one
-        with while_wanted(scope):
+        with cancel_on_disconnect(scope):
             answers, kept = await self._predictor.batch(rows, visit.person.name, visit.request_id)
         await send_json(send, answers, (RECORD_HEADER, kept.encode()))
 
@@ -103,7 +103,7 @@ class Models:
             case _:
                 self._predictor.refuse_when_full()
                 body = await self._read(scope, receive)
-                with self._predictor.slot(), while_wanted(scope):
+                with self._predictor.slot(), cancel_on_disconnect(scope):
                     await self._pass_on(scope, body, send, path.split("/")[3].split(":", maxsplit=1)[0])
 
     async def _ready(self, send: Send) -> None:

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from inference.auth_proxy.settings import Settings
-from inference.http.abandonment import AbandoningProtocol
+from inference.http.disconnects import DisconnectProtocol
 from inference.http.problems import MEDIA_TYPE, Problem
 
 MAX_HEAD_BYTES = 32_768
@@ -22,7 +22,7 @@ class Unreadable(Exception):
     """A request that has two readings; raised inside the parser, answered 400."""
 
 
-class GuardedProtocol(AbandoningProtocol):
+class GuardedProtocol(DisconnectProtocol):
     """uvicorn's HTTP/1.1 with a clock and a measure on headers, and none of the parser's leniencies we can see."""
 
     header_timeout_s = 5.0

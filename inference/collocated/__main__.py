@@ -18,13 +18,13 @@ def main() -> int:
 
 def _make(flags: Flags) -> "list[ProductModel[Any]]":
     from inference.fusion_transformer import transformer  # noqa: PLC0415 - the SDK may be imported once flags are read
-    from inference.fusion_transformer.in_process import beside  # noqa: PLC0415
+    from inference.fusion_transformer.in_process import connect_in_process  # noqa: PLC0415
     from inference.image_predictor import model as image_predictor  # noqa: PLC0415
     from inference.text_predictor import model as text_predictor  # noqa: PLC0415
 
     text = text_predictor.make(replace(flags, model_name="text-predictor"))
     image = image_predictor.make(replace(flags, model_name="image-predictor"))
-    connect = beside({"text": text, "image": image})
+    connect = connect_in_process({"text": text, "image": image})
     return [text, image, transformer.make(replace(flags, model_name="fusion-transformer"), connect)]
 
 

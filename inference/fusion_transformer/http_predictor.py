@@ -3,13 +3,21 @@
 import asyncio
 import time
 
-from inference.fusion_transformer.predictor_client import IMAGE, TEXT, Asker, Columns, Connect, Opinion, checked
+from inference.fusion_transformer.predictor_client import (
+    IMAGE,
+    TEXT,
+    Columns,
+    Connect,
+    Prediction,
+    PredictorClient,
+    checked,
+)
 from inference.fusion_transformer.settings import Settings
-from inference.http.client import Client, Unreachable
+from inference.http.http_client import HttpClient, TransportError
 from inference.http.problems import InvalidTensor, ReleaseNotLoaded
 from inference.oip.client import (
     HEADER_LENGTH,
-    InferenceResponse,
+    DecodedResponse,
     InvalidResponse,
     decode_error,
     decode_response,
@@ -25,7 +33,7 @@ _NOT_FOUND = 404
 _OK = 200
 
 
-class Fuse:
+class CircuitBreaker:
     """Stops asking for a moment after several missed deadlines in a row, so that not every caller waits for one."""
 
     def __init__(self, limit: int = 3, rest_s: float = 2.0) -> None:
@@ -33,7 +41,7 @@ class Fuse:
         self._missed = 0
         self._until = 0.0
 
-    def blown(self) -> bool:
+    def is_open(self) -> bool:
         """Whether to spare the predictor; once the rest is over, one caller at a time tries again."""
         if self._missed < self._limit:
             return False
@@ -49,35 +57,35 @@ class Fuse:
             self._until = time.monotonic() + self._rest_s
 
 
-def over_http(settings: Settings) -> Connect:
+def connect_over_http(settings: Settings) -> Connect:
     """Ask the predictors where the settings say they are."""
     places = {TEXT: (settings.text_url, settings.text_model), IMAGE: (settings.image_url, settings.image_model)}
-    return lambda modality, deadline_s: Hop(*places[modality], deadline_s, settings.connections)
+    return lambda modality, deadline_s: HttpPredictorClient(*places[modality], deadline_s, settings.connections)
 
 
-class Hop(Asker):
+class HttpPredictorClient(PredictorClient):
     """Asks a predictor that has a process of its own."""
 
     def __init__(self, url: str, model: str, deadline_s: float, connections: int) -> None:
         super().__init__(model)
-        self._client = Client(url, connections, KEEP_S)
+        self._client = HttpClient(url, connections, KEEP_S)
         self._target = f"/v2/models/{model}/infer"
         self._deadline_s = deadline_s
-        self._fuse = Fuse()
+        self._fuse = CircuitBreaker()
 
-    async def _ask(self, columns: Columns, classes: int, release: str) -> Opinion:
-        if self._fuse.blown():
+    async def _ask(self, columns: Columns, classes: int, release: str) -> Prediction:
+        if self._fuse.is_open():
             raise ModelUnavailable(f"{self.model} missed its deadline too often; it is asked again in a moment")
         body, headers = encode_request(columns, release=release)
         if current := request_id.get():
             headers["X-Request-Id"] = current
         try:
             async with asyncio.timeout(self._deadline_s):
-                reply = await self._client.ask("POST", self._target, headers, body)
+                reply = await self._client.request("POST", self._target, headers, body)
         except TimeoutError as error:
             self._fuse.record(in_time=False)
             raise ModelUnavailable(f"{self.model} did not answer within {self._deadline_s:g} s") from error
-        except Unreachable as error:
+        except TransportError as error:
             raise ModelUnavailable(f"{self.model} cannot be reached ({error})") from error
         self._fuse.record(in_time=True)
         if reply.status != _OK:
@@ -87,20 +95,20 @@ class Hop(Asker):
             response = decode_response(reply.body, reply.header(HEADER_LENGTH))
         except InvalidResponse as error:
             raise ModelUnavailable(f"{self.model}: {error}") from error
-        return probabilities_in(self.model, response, rows, classes)
+        return prediction_in(self.model, response, rows, classes)
 
     def close(self) -> None:
         """Close every connection."""
         self._client.close()
 
 
-def probabilities_in(model: str, response: InferenceResponse, rows: int, classes: int) -> Opinion:
+def prediction_in(model: str, response: DecodedResponse, rows: int, classes: int) -> Prediction:
     """Return the checked probabilities of a response; raise ModelUnavailable if they are not those requested."""
     try:
-        opinion = Opinion(response.outputs["probabilities"], str(response.parameters["release"]))
+        prediction = Prediction(response.outputs["probabilities"], str(response.parameters["release"]))
     except KeyError as error:
         raise ModelUnavailable(f"{model}: the response has no {error}") from error
-    return checked(model, opinion, rows, classes)
+    return checked(model, prediction, rows, classes)
 
 
 def _refusal(model: str, status: int, body: bytes) -> Exception:

@@ -4,22 +4,22 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from inference.fusion_transformer.predictor_client import Asker, Columns, Connect, Opinion, checked
+from inference.fusion_transformer.predictor_client import Columns, Connect, Prediction, PredictorClient, checked
 from inference.http.problems import Overloaded, ReleaseNotLoaded
 from inference.model_server.model import ProductModel
-from inference.oip.types import make_request
+from inference.oip.types import validate_request
 from product_classifier.errors import InvalidInput, ModelUnavailable
 from product_classifier.observability import get_logger
 
 log = get_logger()
 
 
-def beside(models: Mapping[str, ProductModel[Any]]) -> Connect:
+def connect_in_process(models: Mapping[str, ProductModel[Any]]) -> Connect:
     """Ask models of this process, by modality."""
-    return lambda modality, deadline_s: Beside(models[modality], deadline_s)
+    return lambda modality, deadline_s: InProcessPredictorClient(models[modality], deadline_s)
 
 
-class Beside(Asker):
+class InProcessPredictorClient(PredictorClient):
     """Asks a predictor next door."""
 
     def __init__(self, predictor: ProductModel[Any], deadline_s: float) -> None:
@@ -27,8 +27,8 @@ class Beside(Asker):
         self._predictor = predictor
         self._deadline_s = deadline_s
 
-    async def _ask(self, columns: Columns, classes: int, release: str) -> Opinion:
-        request = make_request(self._predictor.signature, columns, release=release)
+    async def _ask(self, columns: Columns, classes: int, release: str) -> Prediction:
+        request = validate_request(self._predictor.signature, columns, release=release)
         try:
             async with asyncio.timeout(self._deadline_s):
                 answer = await self._predictor.predict(request)
@@ -42,8 +42,8 @@ class Beside(Asker):
             log.exception("predictor_failed", predictor=self.model)
             # In a process of its own it would have answered 500, and the fusion without it.
             raise ModelUnavailable(f"{self.model} failed ({type(error).__name__})") from error
-        opinion = Opinion(answer.outputs["probabilities"], answer.release)
-        return checked(self.model, opinion, request.rows, classes)
+        prediction = Prediction(answer.outputs["probabilities"], answer.release)
+        return checked(self.model, prediction, request.rows, classes)
 
     def close(self) -> None:
         """Leave the predictor alone: it has callers of its own."""

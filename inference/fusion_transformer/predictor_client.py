@@ -1,4 +1,4 @@
-"""What the fusion needs of a predictor, wherever it is: an opinion in time, or the reason why there is none."""
+"""What the fusion needs of a predictor, wherever it is: an prediction in time, or the reason why there is none."""
 
 import abc
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.http.problems import ReleaseNotLoaded
-from inference.model_server.measures import HOPS
+from inference.model_server.server_metrics import HOPS
 from product_classifier.errors import InvalidInput, ModelUnavailable
 from product_classifier.observability import get_logger
 
@@ -19,21 +19,21 @@ Columns = Mapping[str, list[str] | list[bytes]]
 
 
 @dataclass(frozen=True)
-class Opinion:
+class Prediction:
     """What a predictor thinks of some rows, and which release it thinks with."""
 
     probabilities: NDArray[np.float32]
     release: str
 
 
-class Asker(abc.ABC):
+class PredictorClient(abc.ABC):
     """Asks one predictor, and counts how it went."""
 
     def __init__(self, model: str) -> None:
         self.model = model
         self._ended = {outcome: HOPS.labels(model, outcome) for outcome in ("ok", "refused", "unavailable")}
 
-    async def ask(self, columns: Columns, classes: int, release: str) -> Opinion:
+    async def ask(self, columns: Columns, classes: int, release: str) -> Prediction:
         """Ask for the probabilities of some rows, by one release if one is named.
 
         Raises:
@@ -43,7 +43,7 @@ class Asker(abc.ABC):
             ModelUnavailable: If it is down, slow, overloaded or answers nonsense.
         """
         try:
-            opinion = await self._ask(columns, classes, release)
+            prediction = await self._ask(columns, classes, release)
         except ModelUnavailable as error:
             self._ended["unavailable"].inc()
             log.warning("predictor_unavailable", predictor=self.model, reason=str(error))
@@ -52,10 +52,10 @@ class Asker(abc.ABC):
             self._ended["refused"].inc()
             raise error from None
         self._ended["ok"].inc()
-        return opinion
+        return prediction
 
     @abc.abstractmethod
-    async def _ask(self, columns: Columns, classes: int, release: str) -> Opinion:
+    async def _ask(self, columns: Columns, classes: int, release: str) -> Prediction:
         """Ask, and raise nothing but what `ask` promises."""
 
     @abc.abstractmethod
@@ -63,13 +63,13 @@ class Asker(abc.ABC):
         """Give up what asking needs."""
 
 
-Connect = Callable[[str, float], Asker]
+Connect = Callable[[str, float], PredictorClient]
 """Reach the predictor of a modality, which may take so many seconds to answer."""
 
 
-def checked(model: str, opinion: Opinion, rows: int, classes: int) -> Opinion:
+def checked(model: str, prediction: Prediction, rows: int, classes: int) -> Prediction:
     """Refuse probabilities that are not those asked for."""
-    shape = opinion.probabilities.shape
-    if shape != (rows, classes) or not np.isfinite(opinion.probabilities).all():
+    shape = prediction.probabilities.shape
+    if shape != (rows, classes) or not np.isfinite(prediction.probabilities).all():
         raise ModelUnavailable(f"{model} answered {shape}, not {(rows, classes)} finite probabilities")
-    return opinion
+    return prediction

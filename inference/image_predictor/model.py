@@ -8,34 +8,34 @@ from numpy.typing import NDArray
 
 from inference.http.problems import InvalidTensor
 from inference.model_server.flags import Flags
+from inference.model_server.loaded_releases import LoadedRelease, LoadedReleases
 from inference.model_server.model import ProductModel
-from inference.model_server.releases import Loaded, Releases
-from inference.model_server.workers import Workers
-from inference.oip.types import Answer, Input, Output, Request, Signature
+from inference.model_server.workers import WorkerPool
+from inference.oip.types import InferenceRequest, InferenceResponse, InputTensor, OutputTensor, Signature
 from product_classifier.errors import InvalidImage
 from product_classifier.images import decoding
 from product_classifier.images.model import ImageModel
 from product_classifier.releases import release
 
-INPUTS = (Input("image", photo=True, required=True),)
-OUTPUTS = (Output("probabilities", "FP32"),)
+INPUTS = (InputTensor("image", photo=True, required=True),)
+OUTPUTS = (OutputTensor("probabilities", "FP32"),)
 
 
 def make(flags: Flags) -> "ImagePredictor":
     """Load the image bundle; the model is ready when this returns."""
-    releases = Releases(flags.model_dir, release.load_image, flags.release)
+    releases = LoadedReleases(flags.model_dir, release.load_image, flags.release)
     signature = Signature(INPUTS, OUTPUTS, flags.max_rows)
     return ImagePredictor(
-        flags.model_name, signature, releases, Workers(flags.threads, flags.max_waiting, flags.max_wait_s)
+        flags.model_name, signature, releases, WorkerPool(flags.threads, flags.max_waiting, flags.max_wait_s)
     )
 
 
 class ImagePredictor(ProductModel[ImageModel]):
     """Answers one row of probabilities per photo, decoded as in training."""
 
-    async def answer(self, request: Request, loaded: Loaded[ImageModel]) -> Answer:
+    async def answer(self, request: InferenceRequest, loaded: LoadedRelease[ImageModel]) -> InferenceResponse:
         probabilities = await self.workers.run(_classify, loaded.model, request.photos("image"))
-        return Answer({"probabilities": probabilities}, loaded.release, loaded.version)
+        return InferenceResponse({"probabilities": probabilities}, loaded.release, loaded.version)
 
 
 def _classify(model: ImageModel, photos: Sequence[bytes]) -> NDArray[Any]:

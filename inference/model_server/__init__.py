@@ -13,8 +13,8 @@ from pydantic_settings import BaseSettings
 
 from inference.compat.kserve_sdk import import_sdk
 from inference.model_server.flags import Flags, parse_flags
-from inference.model_server.releases import is_empty
-from inference.model_server.waiting import wait_for_release
+from inference.model_server.loaded_releases import is_empty
+from inference.model_server.placeholder import wait_for_release
 from product_classifier.errors import BundleRefused
 from product_classifier.observability import configure_logging, get_logger
 
@@ -43,7 +43,7 @@ def serve(
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its core logs in lines of its own, beside ours
     try:
         import_sdk()
-        from inference.model_server.server import Server  # noqa: PLC0415 - see above
+        from inference.model_server.kserve_server import Server  # noqa: PLC0415 - see above
 
         if flags.wait_for_release and is_empty(flags.model_dir, flags.release) and not wait_for_release(flags):
             return 0

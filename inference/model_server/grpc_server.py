@@ -12,9 +12,9 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc
 from kserve.protocol.grpc.servicer import InferenceServicer
 
 from inference.http.problems import detail_of, status_of
-from inference.model_server.model import Hosted, Turn
+from inference.model_server.model import HostedModels, RequestObserver
 from inference.oip import grpc_codec
-from inference.oip.types import Answer, Request
+from inference.oip.types import InferenceRequest, InferenceResponse
 from product_classifier.observability import get_logger, set_request_id
 
 P = ParamSpec("P")
@@ -45,7 +45,7 @@ def _told(call: Callable[Concatenate["Servicer", Any, Any, P], Awaitable[Any]]) 
 class Servicer(InferenceServicer):
     """Answers for the models of this process."""
 
-    def __init__(self, models: Hosted, dataplane: DataPlane) -> None:
+    def __init__(self, models: HostedModels, dataplane: DataPlane) -> None:
         super().__init__(dataplane, None)
         self._models = models
 
@@ -53,10 +53,10 @@ class Servicer(InferenceServicer):
     async def ModelInfer(self, message: Any, context: Any) -> Any:  # noqa: ARG002, N802
         model = self._models.named(message.model_name)
 
-        async def read() -> Request:
+        async def read() -> InferenceRequest:
             return grpc_codec.read(message, model.signature)
 
-        request, answer = await Turn(model, "grpc").take(read, partial(self._infer, model.name))
+        request, answer = await RequestObserver(model, "grpc").take(read, partial(self._infer, model.name))
         return grpc_codec.write(model.name, request, answer)
 
     @_told
@@ -85,12 +85,12 @@ class Servicer(InferenceServicer):
 
     RepositoryModelUnload = RepositoryModelLoad
 
-    async def _infer(self, name: str, request: Request) -> Answer:
+    async def _infer(self, name: str, request: InferenceRequest) -> InferenceResponse:
         answer, _ = await self._data_plane.infer(name, request)
         return answer  # type: ignore[no-any-return]  # what our model's predict returned
 
 
-class GrpcDoor:
+class GrpcServer:
     """A gRPC server on one port, which it shares with nobody."""
 
     def __init__(self, servicer: Servicer, address: str, max_message: int) -> None:

@@ -11,10 +11,10 @@ from kserve.model import InferenceVerb
 
 from inference.http import problems
 from inference.http.problems import UnknownModel, public_message
-from inference.model_server.measures import answered
-from inference.model_server.releases import Loaded, Releases
-from inference.model_server.workers import Workers
-from inference.oip.types import Answer, Request, Signature
+from inference.model_server.loaded_releases import LoadedRelease, LoadedReleases
+from inference.model_server.server_metrics import answered
+from inference.model_server.workers import WorkerPool
+from inference.oip.types import InferenceRequest, InferenceResponse, Signature
 from product_classifier.observability import get_logger
 
 log = get_logger()
@@ -24,7 +24,7 @@ M = TypeVar("M")
 class ProductModel(Model, Generic[M]):
     """A KServe model whose doors hand it a checked request and take an answer, whatever the protocol."""
 
-    def __init__(self, name: str, signature: Signature, releases: Releases[M], workers: Workers) -> None:
+    def __init__(self, name: str, signature: Signature, releases: LoadedReleases[M], workers: WorkerPool) -> None:
         super().__init__(name)
         self.signature = signature
         self.releases = releases
@@ -33,8 +33,8 @@ class ProductModel(Model, Generic[M]):
         self._predict_seconds = PREDICT_HIST_TIME.labels(**get_labels(name))
 
     @abc.abstractmethod
-    async def answer(self, request: Request, loaded: Loaded[M]) -> Answer:
-        """Answer a request with one loaded release."""
+    async def answer(self, request: InferenceRequest, loaded: LoadedRelease[M]) -> InferenceResponse:
+        """InferenceResponse a request with one loaded release."""
 
     async def open(self) -> None:
         """Prepare what needs a running event loop."""
@@ -44,19 +44,19 @@ class ProductModel(Model, Generic[M]):
 
     async def __call__(
         self,
-        body: Request,
+        body: InferenceRequest,
         headers: dict[str, str] | None = None,
         verb: InferenceVerb = InferenceVerb.PREDICT,  # noqa: ARG002 - the SDK's signature
-    ) -> tuple[Answer, dict[str, str]]:
+    ) -> tuple[InferenceResponse, dict[str, str]]:
         """Predict, timed as the SDK times it; its empty stages before and after, timed too, cost more than the rest."""
         with self._predict_seconds.time():
             return await self.predict(body, headers), {}
 
-    async def predict(self, payload: Request, headers: dict[str, str] | None = None) -> Answer:  # noqa: ARG002
-        """Answer with the release asked for."""
+    async def predict(self, payload: InferenceRequest, headers: dict[str, str] | None = None) -> InferenceResponse:  # noqa: ARG002
+        """InferenceResponse with the release asked for."""
         return await self.answer(payload, self.releases.select(payload.release, payload.version))
 
-    def validate(self, payload: Request) -> Request:
+    def validate(self, payload: InferenceRequest) -> InferenceRequest:
         """Our requests are checked when they are made; the SDK's check knows only its own."""
         return payload
 
@@ -91,7 +91,7 @@ class ProductModel(Model, Generic[M]):
         }
 
 
-class Hosted:
+class HostedModels:
     """The models of one process, by name."""
 
     def __init__(self, models: Sequence[ProductModel[Any]]) -> None:
@@ -114,7 +114,7 @@ class Hosted:
         return all(model.ready for model in self)
 
 
-class Turn:
+class RequestObserver:
     """One request at a door: measured, and logged in one line however it ends."""
 
     def __init__(self, model: ProductModel[Any], protocol: str) -> None:
@@ -123,8 +123,10 @@ class Turn:
         self._start = time.perf_counter()
 
     async def take(
-        self, read: Callable[[], Awaitable[Request]], infer: Callable[[Request], Awaitable[Answer]]
-    ) -> tuple[Request, Answer]:
+        self,
+        read: Callable[[], Awaitable[InferenceRequest]],
+        infer: Callable[[InferenceRequest], Awaitable[InferenceResponse]],
+    ) -> tuple[InferenceRequest, InferenceResponse]:
         """Read the request and have it answered."""
         rows = 0
         try:
@@ -138,7 +140,11 @@ class Turn:
         return request, answer
 
     def _end(
-        self, status: problems.Status | None, rows: int, error: Exception | None, answer: Answer | None = None
+        self,
+        status: problems.Status | None,
+        rows: int,
+        error: Exception | None,
+        answer: InferenceResponse | None = None,
     ) -> None:
         seconds = time.perf_counter() - self._start
         outcome = status.outcome if status else "degraded" if answer and answer.parameters.get("degraded") else "ok"

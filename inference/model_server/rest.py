@@ -13,12 +13,12 @@ import orjson
 from kserve.protocol.dataplane import DataPlane
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from inference.http.abandonment import while_wanted
 from inference.http.bodies import read_body
+from inference.http.disconnects import cancel_on_disconnect
 from inference.http.problems import UnknownModel, UnsupportedBody, oip_error, public_message
-from inference.model_server.model import Hosted, ProductModel, Turn
+from inference.model_server.model import HostedModels, ProductModel, RequestObserver
 from inference.oip import rest_codec
-from inference.oip.types import Answer, Request
+from inference.oip.types import InferenceRequest, InferenceResponse
 from product_classifier.observability import get_logger, set_request_id
 
 V1_PREDICT = re.compile(r"/v1/models/([^/:]+):predict")
@@ -33,10 +33,10 @@ Reply = tuple[int, bytes, list[tuple[bytes, bytes]]]
 Handler = Callable[[Scope, dict[bytes, bytes], Receive], Awaitable[Reply]]
 
 
-class Door:
+class RestApp:
     """An ASGI application: inference and metadata itself, the rest to the SDK's."""
 
-    def __init__(self, models: Hosted, dataplane: DataPlane, sdk: ASGIApp, max_body: int) -> None:
+    def __init__(self, models: HostedModels, dataplane: DataPlane, sdk: ASGIApp, max_body: int) -> None:
         self._models = models
         self._dataplane = dataplane
         self._sdk = sdk
@@ -88,10 +88,10 @@ class Door:
         size = headers.get(HEADER_LENGTH)
         length = None if size is None else size.decode("latin-1")
 
-        async def read() -> Request:
+        async def read() -> InferenceRequest:
             return rest_codec.read_v2(await self._body(scope, headers, receive), length, model.signature, version)
 
-        request, answer = await Turn(model, "v2-binary" if size else "v2").take(
+        request, answer = await RequestObserver(model, "v2-binary" if size else "v2").take(
             read, partial(self._infer, model.name, scope)
         )
         reply, json_size = rest_codec.write_v2(model.name, request, answer)
@@ -100,14 +100,14 @@ class Door:
         return 200, reply, [(b"content-type", b"application/octet-stream"), (HEADER_LENGTH, b"%d" % json_size)]
 
     async def _v1(self, model: ProductModel[Any], scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Reply:
-        async def read() -> Request:
+        async def read() -> InferenceRequest:
             return rest_codec.read_v1(await self._body(scope, headers, receive), model.signature)
 
-        _, answer = await Turn(model, "v1").take(read, partial(self._infer, model.name, scope))
+        _, answer = await RequestObserver(model, "v1").take(read, partial(self._infer, model.name, scope))
         return 200, rest_codec.write_v1(answer), [(b"content-type", b"application/json")]
 
-    async def _infer(self, name: str, scope: Scope, request: Request) -> Answer:
-        with while_wanted(scope):
+    async def _infer(self, name: str, scope: Scope, request: InferenceRequest) -> InferenceResponse:
+        with cancel_on_disconnect(scope):
             answer, _ = await self._dataplane.infer(name, request)
         return answer  # type: ignore[no-any-return]  # what our model's predict returned
 

@@ -14,7 +14,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Workers:
+class WorkerPool:
     """A few threads with a queue that can be full.
 
     Work whose caller is cancelled before a thread takes it is not begun; work that has waited too long is refused when

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from inference.oip.tensors import HEADER_LENGTH, NUMPY_TYPES, pack_bytes
 
-__all__ = ["HEADER_LENGTH", "InferenceResponse", "InvalidResponse", "decode_error", "decode_response", "encode_request"]
+__all__ = ["HEADER_LENGTH", "DecodedResponse", "InvalidResponse", "decode_error", "decode_response", "encode_request"]
 
 
 class InvalidResponse(ValueError):
@@ -25,7 +25,7 @@ class InvalidResponse(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class InferenceResponse:
+class DecodedResponse:
     """A decoded V2 response: arrays by output name, and the response parameters."""
 
     outputs: Mapping[str, NDArray[Any]]
@@ -65,7 +65,7 @@ def encode_request(
     return b"".join([head, *tail]), {"Content-Type": "application/octet-stream", HEADER_LENGTH: str(len(head))}
 
 
-def decode_response(body: bytes, header_length: str | None = None) -> InferenceResponse:
+def decode_response(body: bytes, header_length: str | None = None) -> DecodedResponse:
     """Decode a V2 response; `header_length` is the value of its header `HEADER_LENGTH`, if it has one.
 
     Raises:
@@ -79,7 +79,7 @@ def decode_response(body: bytes, header_length: str | None = None) -> InferenceR
             values, tail = _tensor(output, tail)
             outputs[str(output["name"])] = values
         parameters = document.get("parameters") or {}
-        return InferenceResponse(outputs, dict(parameters), str(document.get("model_version") or ""))
+        return DecodedResponse(outputs, dict(parameters), str(document.get("model_version") or ""))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidResponse(f"not a V2 response: {type(error).__name__} {error!s:.100}") from error
 

@@ -9,20 +9,20 @@ from inference.http.problems import InvalidTensor
 from inference.oip.rest_codec import unpack_bytes
 from inference.oip.tensors import NUMPY_TYPES
 from inference.oip.types import (
-    Answer,
+    InferenceRequest,
+    InferenceResponse,
     Parameter,
-    Request,
+    RequestedOutput,
     Signature,
-    Wanted,
     check_datatype,
     check_shape,
-    make_request,
+    validate_request,
 )
 from product_classifier.errors import InvalidInput
 from product_classifier.observability import request_id
 
 
-def read(message: Any, signature: Signature) -> Request:
+def read(message: Any, signature: Signature) -> InferenceRequest:
     """Read a ModelInferRequest, its tensors raw or as contents."""
     packed = message.raw_input_contents
     if packed and len(packed) != len(message.inputs):
@@ -40,17 +40,17 @@ def read(message: Any, signature: Signature) -> Request:
         )
         check_shape(tensor.name, list(tensor.shape), len(values))
         raw[tensor.name] = values
-    return make_request(
+    return validate_request(
         signature,
         raw,
         id=message.id,
         release=message.parameters["release"].string_param if "release" in message.parameters else "",
         version=message.model_version,
-        outputs=tuple(Wanted(output.name) for output in message.outputs),
+        outputs=tuple(RequestedOutput(output.name) for output in message.outputs),
     )
 
 
-def write(model: str, request: Request, answer: Answer) -> Any:
+def write(model: str, request: InferenceRequest, answer: InferenceResponse) -> Any:
     """Write a ModelInferResponse, its tensors raw."""
     message = pb.ModelInferResponse(
         model_name=model, model_version=answer.version, id=request.id or request_id.get() or uuid.uuid4().hex

@@ -9,20 +9,20 @@ import orjson
 from inference.http.problems import InvalidTensor, public_message
 from inference.oip.tensors import ELEMENT_LENGTH, NUMPY_TYPES
 from inference.oip.types import (
-    Answer,
-    Request,
+    InferenceRequest,
+    InferenceResponse,
+    RequestedOutput,
     Signature,
-    Wanted,
     check_datatype,
     check_shape,
     decode_base64,
-    make_request,
+    validate_request,
 )
 from product_classifier.errors import InvalidInput
 from product_classifier.observability import request_id
 
 
-def read_v2(body: bytes, header_length: str | None, signature: Signature, version: str = "") -> Request:
+def read_v2(body: bytes, header_length: str | None, signature: Signature, version: str = "") -> InferenceRequest:
     """Read a V2 request: JSON, or JSON followed by the bytes of its tensors."""
     size = _header_size(header_length, len(body))
     document = _object(body[:size])
@@ -40,7 +40,7 @@ def read_v2(body: bytes, header_length: str | None, signature: Signature, versio
     if len(tail):
         raise InvalidInput(f"{len(tail)} bytes follow the last tensor")
     parameters = _mapping(document.get("parameters"), "parameters")
-    return make_request(
+    return validate_request(
         signature,
         raw,
         id=_word(document.get("id"), "id"),
@@ -51,7 +51,7 @@ def read_v2(body: bytes, header_length: str | None, signature: Signature, versio
     )
 
 
-def write_v2(model: str, request: Request, answer: Answer) -> tuple[bytes, int | None]:
+def write_v2(model: str, request: InferenceRequest, answer: InferenceResponse) -> tuple[bytes, int | None]:
     """Write a V2 response; the second value is the size of its JSON if bytes follow."""
     outputs, tail = [], []
     for name, values, binary in answer.wanted(request):
@@ -75,7 +75,7 @@ def write_v2(model: str, request: Request, answer: Answer) -> tuple[bytes, int |
     return (b"".join([head, *tail]), len(head)) if tail else (head, None)
 
 
-def read_v1(body: bytes, signature: Signature) -> Request:
+def read_v1(body: bytes, signature: Signature) -> InferenceRequest:
     """Read `{"instances": [...]}`: objects by input name, or bare values for a model with one required input."""
     document = _object(body)
     instances = document.get("instances")
@@ -89,10 +89,10 @@ def read_v1(body: bytes, signature: Signature) -> Request:
         for name, column in raw.items():
             column.append(_v1_value(named.get(name), name, row, signature))
     parameters = _mapping(document.get("parameters"), "parameters")
-    return make_request(signature, raw, release=_word(parameters.get("release"), "parameter 'release'"))
+    return validate_request(signature, raw, release=_word(parameters.get("release"), "parameter 'release'"))
 
 
-def write_v1(answer: Answer) -> bytes:
+def write_v1(answer: InferenceResponse) -> bytes:
     """Write `predictions`: rows of the only output, or one object per row of several."""
     columns = {name: values.tolist() for name, values in answer.outputs.items()}
     rows = list(next(iter(columns.values())))
@@ -186,7 +186,7 @@ def _v1_value(value: object, name: str, row: int, signature: Signature) -> str |
     return value
 
 
-def _wanted(outputs: object, *, binary: bool) -> tuple[Wanted, ...]:
+def _wanted(outputs: object, *, binary: bool) -> tuple[RequestedOutput, ...]:
     if outputs is None:
         return ()
     if not isinstance(outputs, list):
@@ -196,7 +196,7 @@ def _wanted(outputs: object, *, binary: bool) -> tuple[Wanted, ...]:
         fields = _mapping(output, "an output in 'outputs'")
         parameters = _mapping(fields.get("parameters"), "the parameters of an output")
         chosen = parameters.get("binary_data", binary) is True
-        wanted.append(Wanted(_word(fields.get("name"), "an output's name"), chosen))
+        wanted.append(RequestedOutput(_word(fields.get("name"), "an output's name"), chosen))
     return tuple(wanted)
 
 

@@ -1,7 +1,6 @@
-"""What the three models are asked and answer, whatever the protocol: tensors by name, one row per product.
+"""Requests and responses of the models, independent of the protocol: one row per product.
 
-A door (V1 JSON, V2 JSON, V2 binary, gRPC) turns what came in into a `Request`, with every element checked, and an
-`Answer` into what goes out.
+A codec (V1 JSON, V2 JSON, V2 binary, gRPC) decodes an `InferenceRequest`, checked, and encodes an `InferenceResponse`.
 """
 
 import base64
@@ -24,7 +23,7 @@ Parameter = bool | int | str
 
 
 @dataclass(frozen=True)
-class Input:
+class InputTensor:
     """A BYTES tensor `[n]` a model reads: texts, or photos as they were sent."""
 
     name: str
@@ -33,7 +32,7 @@ class Input:
 
 
 @dataclass(frozen=True)
-class Output:
+class OutputTensor:
     """A tensor a model answers: `[n]`, or `[n, classes]` if it is per class."""
 
     name: str
@@ -45,11 +44,11 @@ class Output:
 class Signature:
     """What a model reads and answers."""
 
-    inputs: tuple[Input, ...]
-    outputs: tuple[Output, ...]
+    inputs: tuple[InputTensor, ...]
+    outputs: tuple[OutputTensor, ...]
     max_rows: int = MAX_ROWS
 
-    def input(self, name: str) -> Input:
+    def input(self, name: str) -> InputTensor:
         """Find an input by name."""
         for known in self.inputs:
             if known.name == name:
@@ -57,7 +56,7 @@ class Signature:
         expected = ", ".join(known.name for known in self.inputs)
         raise InvalidTensor(f"this model has no such input; it reads {expected}", tensor=name)
 
-    def output(self, name: str) -> Output:
+    def output(self, name: str) -> OutputTensor:
         """Find an output by name."""
         for known in self.outputs:
             if known.name == name:
@@ -70,7 +69,7 @@ Column = list[str] | list[bytes]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RequestedOutput:
     """An output asked for by name, and whether as bytes behind the JSON."""
 
     name: str
@@ -78,7 +77,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Request:
+class InferenceRequest:
     """One question about `rows` products, checked."""
 
     rows: int
@@ -86,7 +85,7 @@ class Request:
     id: str = ""
     release: str = ""
     version: str = ""
-    outputs: tuple[Wanted, ...] = ()
+    outputs: tuple[RequestedOutput, ...] = ()
     binary_outputs: bool = False
 
     def texts(self, name: str) -> list[str]:
@@ -100,7 +99,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
+class InferenceResponse:
     """What a model answered, by which bundle of which release."""
 
     outputs: Mapping[str, Array]
@@ -112,14 +111,16 @@ class Answer:
         """Return the response parameters, the release among them."""
         return {"release": self.release, **self.parameters}
 
-    def wanted(self, request: Request) -> list[tuple[str, Array, bool]]:
+    def wanted(self, request: InferenceRequest) -> list[tuple[str, Array, bool]]:
         """Return the outputs to send: name, values, and whether as bytes."""
         if not request.outputs:
             return [(name, values, request.binary_outputs) for name, values in self.outputs.items()]
         return [(wanted.name, self.outputs[wanted.name], wanted.binary) for wanted in request.outputs]
 
 
-def make_request(signature: Signature, raw: Mapping[str, Sequence[str | bytes]], **settings: Any) -> Request:
+def validate_request(
+    signature: Signature, raw: Mapping[str, Sequence[str | bytes]], **settings: Any
+) -> InferenceRequest:
     """Check every element of the columns and that they fit together.
 
     Raises:
@@ -134,7 +135,7 @@ def make_request(signature: Signature, raw: Mapping[str, Sequence[str | bytes]],
     columns = {name: _column(signature.input(name), values) for name, values in raw.items()}
     for wanted in settings.get("outputs", ()):
         signature.output(wanted.name)
-    return Request(rows, columns, **settings)
+    return InferenceRequest(rows, columns, **settings)
 
 
 def check_rows(signature: Signature, raw: Mapping[str, Sequence[str | bytes]]) -> int:
@@ -173,7 +174,7 @@ def decode_base64(value: str, name: str, row: int | None) -> bytes:
         raise InvalidTensor(f"{public_message(value)} is not base64", tensor=name, row=row) from error
 
 
-def _column(known: Input, values: Sequence[str | bytes]) -> Column:
+def _column(known: InputTensor, values: Sequence[str | bytes]) -> Column:
     if known.photo:
         return [_photo(value, known.name, row) for row, value in enumerate(values)]
     return [_text(value, known.name, row) for row, value in enumerate(values)]

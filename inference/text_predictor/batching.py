@@ -15,15 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.http.problems import Overloaded
-from inference.model_server.workers import Workers
+from inference.model_server.workers import WorkerPool
 from product_classifier.text.model import TextModel
 
-MOST_ROWS = 64
+MAX_BATCH_ROWS = 64
 Probabilities = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Question:
+class PendingRequest:
     model: TextModel
     titles: Sequence[str]
     bodies: Sequence[str]
@@ -31,14 +31,14 @@ class _Question:
     since: float
 
 
-class Gathering:
+class AdaptiveBatcher:
     """Asks a model about the products of several requests in one call; one call at a time."""
 
-    def __init__(self, workers: Workers, waiting: int, patience_s: float) -> None:
+    def __init__(self, workers: WorkerPool, waiting: int, patience_s: float) -> None:
         self._workers = workers
         self._most_waiting = waiting
         self._patience_s = patience_s
-        self._waiting: deque[_Question] = deque()
+        self._waiting: deque[PendingRequest] = deque()
         self._turn: asyncio.Task[None] | None = None
 
     async def ask(self, model: TextModel, titles: Sequence[str], bodies: Sequence[str]) -> Probabilities:
@@ -50,7 +50,7 @@ class Gathering:
         if len(self._waiting) >= self._most_waiting:
             raise Overloaded(f"{len(self._waiting)} requests wait already")
         loop = asyncio.get_running_loop()
-        question = _Question(model, titles, bodies, loop.create_future(), time.monotonic())
+        question = PendingRequest(model, titles, bodies, loop.create_future(), time.monotonic())
         self._waiting.append(question)
         if self._turn is None:
             self._turn = loop.create_task(self._answer_all())
@@ -63,13 +63,13 @@ class Gathering:
         finally:
             self._turn = None
 
-    def _take(self) -> list[_Question]:
+    def _take(self) -> list[PendingRequest]:
         """Return what one call can answer: of one model, for callers who are still there and in time."""
-        taken: list[_Question] = []
+        taken: list[PendingRequest] = []
         rows = 0
         while self._waiting:
             question = self._waiting[0]
-            if taken and (question.model is not taken[0].model or rows + len(question.titles) > MOST_ROWS):
+            if taken and (question.model is not taken[0].model or rows + len(question.titles) > MAX_BATCH_ROWS):
                 break
             self._waiting.popleft()
             if question.answer.done():  # its caller has gone
@@ -81,7 +81,7 @@ class Gathering:
             rows += len(question.titles)
         return taken
 
-    async def _answer(self, questions: Sequence[_Question]) -> None:
+    async def _answer(self, questions: Sequence[PendingRequest]) -> None:
         titles = [title for question in questions for title in question.titles]
         bodies = [body for question in questions for body in question.bodies]
         try:

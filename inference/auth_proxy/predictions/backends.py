@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from yarl import URL
 
 from inference.auth_proxy.predictions.products import Product
-from inference.http.client import Client, Unreachable
+from inference.http.http_client import HttpClient, TransportError
 from inference.http.problems import public_message
 from inference.oip.client import (
     HEADER_LENGTH,
-    InferenceResponse,
+    DecodedResponse,
     InvalidResponse,
     decode_error,
     decode_response,
@@ -74,7 +74,7 @@ class Backends:
         self._urls = dict(urls)
         self._timeout_s = timeout_s
         self._session: aiohttp.ClientSession | None = None
-        self._fusion: Client | None = None
+        self._fusion: HttpClient | None = None
 
     def has(self, service: str) -> bool:
         """Tell whether this service is configured."""
@@ -101,13 +101,13 @@ class Backends:
         body, headers = encode_products(products)
         headers["X-Request-Id"] = request_id
         if self._fusion is None:
-            self._fusion = Client(self._urls[FUSION], CONNECTIONS, KEEP_ALIVE_S)
+            self._fusion = HttpClient(self._urls[FUSION], CONNECTIONS, KEEP_ALIVE_S)
         try:
             async with asyncio.timeout(self._timeout_s):
-                reply = await self._fusion.ask("POST", f"/v2/models/{FUSION}/infer", headers, body)
+                reply = await self._fusion.request("POST", f"/v2/models/{FUSION}/infer", headers, body)
         except TimeoutError as error:
             raise ModelUnavailable(f"{FUSION} did not answer in {self._timeout_s:g} s") from error
-        except Unreachable as error:
+        except TransportError as error:
             raise ModelUnavailable(f"{FUSION} does not answer ({error})") from error
         if reply.status != 200:
             raise _refusal(reply.status, reply.body)
@@ -175,7 +175,7 @@ def encode_products(products: Sequence[Product]) -> tuple[bytes, dict[str, str]]
     )
 
 
-def inference_of(response: InferenceResponse, rows: int) -> Inference:
+def inference_of(response: DecodedResponse, rows: int) -> Inference:
     """Return the predictions in a response of the fusion; raise ModelUnavailable if `rows` of them are not there."""
     try:
         probabilities = _distribution(response.outputs["probabilities"], rows)

@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import pytest
 
-from inference.fusion_transformer.http_predictor import Fuse
+from inference.fusion_transformer.http_predictor import CircuitBreaker
 from product_classifier.releases.release import Release, load_fusion, load_image, load_text
 from product_classifier.taxonomy import CATEGORIES, CODES
 from tests.support.fixtures_models import draw_photo
@@ -233,10 +233,10 @@ def stand_in() -> Iterator[StandIn]:
 def test_the_fuse_blows_after_misses_in_a_row_and_lets_one_caller_try(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    fuse = Fuse(limit=2, rest_s=1.0)
+    fuse = CircuitBreaker(limit=2, rest_s=1.0)
 
     def states(count: int) -> list[bool]:
-        return [fuse.blown() for _ in range(count)]
+        return [fuse.is_open() for _ in range(count)]
 
     fuse.record(in_time=False)
     fuse.record(in_time=True)

@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from inference.fusion_transformer.http_predictor import probabilities_in
+from inference.fusion_transformer.http_predictor import prediction_in
 from inference.oip.client import decode_response
 from inference.oip.rest_codec import write_v2
-from inference.oip.types import Answer, Request
+from inference.oip.types import InferenceRequest, InferenceResponse
 from product_classifier.errors import ModelUnavailable
 
 
 def opinion(values: np.ndarray) -> np.ndarray:
-    answer = Answer({"probabilities": values.astype(np.float32)}, "r-1", "v-1")
-    body, size = write_v2("m", Request(len(values), {}, binary_outputs=True), answer)
-    return probabilities_in("m", decode_response(body, str(size)), 1, 2).probabilities
+    answer = InferenceResponse({"probabilities": values.astype(np.float32)}, "r-1", "v-1")
+    body, size = write_v2("m", InferenceRequest(len(values), {}, binary_outputs=True), answer)
+    return prediction_in("m", decode_response(body, str(size)), 1, 2).probabilities
 
 
 def test_the_probabilities_of_the_requested_rows_are_accepted() -> None:
@@ -31,7 +31,7 @@ def test_probabilities_of_another_shape_or_not_finite_make_the_predictor_unavail
 
 
 def test_a_response_without_probabilities_makes_the_predictor_unavailable() -> None:
-    body, _ = write_v2("m", Request(1, {}), Answer({"code": np.array([10])}, "r-1", "v-1"))
+    body, _ = write_v2("m", InferenceRequest(1, {}), InferenceResponse({"code": np.array([10])}, "r-1", "v-1"))
 
     with pytest.raises(ModelUnavailable, match="no 'probabilities'"):
-        probabilities_in("m", decode_response(body), 1, 2)
+        prediction_in("m", decode_response(body), 1, 2)

@@ -17,8 +17,8 @@ from starlette.types import ASGIApp
 
 from inference.model_server.flags import parse_flags
 from inference.model_server.grpc_server import Servicer
-from inference.model_server.model import Hosted
-from inference.model_server.rest import Door
+from inference.model_server.model import HostedModels
+from inference.model_server.rest import RestApp
 from inference.text_predictor.model import make
 from tests.support.sdk_twin import Heard, Twin, ask, doors
 from tests.support.tiny_release import make_release
@@ -76,8 +76,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     models.update(model)
     plane = DataPlane(model_registry=models)
     application, calls = doors(Twin(NAME, model.releases.current.model))
-    hosted = Hosted([model])
-    yield Pair(Door(hosted, plane, application, 2**20), application, Servicer(hosted, plane), calls)
+    hosted = HostedModels([model])
+    yield Pair(RestApp(hosted, plane, application, 2**20), application, Servicer(hosted, plane), calls)
     model.workers.close()
 
 

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from inference.oip.client import HEADER_LENGTH, InvalidResponse, decode_error, decode_response, encode_request
 from inference.oip.rest_codec import read_v2, write_v2
-from inference.oip.types import Answer, Input, Output, Request, Signature
+from inference.oip.types import InferenceRequest, InferenceResponse, InputTensor, OutputTensor, Signature
 
-SIGNATURE = Signature((Input("title"), Input("photo", photo=True)), (Output("probabilities", "FP32"),))
-ANSWER = Answer(
+SIGNATURE = Signature(
+    (InputTensor("title"), InputTensor("photo", photo=True)), (OutputTensor("probabilities", "FP32"),)
+)
+ANSWER = InferenceResponse(
     {"probabilities": np.array([[0.25, 0.75]], np.float32), "code": np.array([10], np.int64)},
     "r-1",
     "v-1",
@@ -44,7 +46,7 @@ def test_a_text_may_be_sent_as_bytes(binary: bool, rows: list[str]) -> None:
 
 @pytest.mark.parametrize("binary", [True, False])
 def test_the_client_decodes_what_a_server_encodes(binary: bool) -> None:
-    body, size = write_v2("m", Request(1, {}, binary_outputs=binary), ANSWER)
+    body, size = write_v2("m", InferenceRequest(1, {}, binary_outputs=binary), ANSWER)
 
     response = decode_response(body, None if size is None else str(size))
 
@@ -57,7 +59,7 @@ def test_the_client_decodes_what_a_server_encodes(binary: bool) -> None:
 
 @pytest.mark.parametrize("cut", [1, 8, 40])
 def test_a_truncated_response_is_refused(cut: int) -> None:
-    body, size = write_v2("m", Request(1, {}, binary_outputs=True), ANSWER)
+    body, size = write_v2("m", InferenceRequest(1, {}, binary_outputs=True), ANSWER)
 
     with pytest.raises(InvalidResponse):
         decode_response(body[:-cut], str(size))

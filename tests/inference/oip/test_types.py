@@ -14,13 +14,15 @@ from hypothesis import strategies as st
 
 from inference.http.problems import InvalidTensor, Overloaded, oip_error, public_message
 from inference.model_server.flags import parse_flags
-from inference.model_server.workers import Workers
+from inference.model_server.workers import WorkerPool
 from inference.oip.rest_codec import read_v1, read_v2, unpack_bytes
-from inference.oip.types import Answer, Input, Output, Signature
+from inference.oip.types import InferenceResponse, InputTensor, OutputTensor, Signature
 from product_classifier.errors import InvalidInput
 
-SIGNATURE = Signature((Input("title"), Input("photo", photo=True)), (Output("probabilities", "FP32"),))
-ANSWER = Answer({"probabilities": np.array([[0.25, 0.75]], np.float32)}, "r-1", "v-1", {"degraded": False})
+SIGNATURE = Signature(
+    (InputTensor("title"), InputTensor("photo", photo=True)), (OutputTensor("probabilities", "FP32"),)
+)
+ANSWER = InferenceResponse({"probabilities": np.array([[0.25, 0.75]], np.float32)}, "r-1", "v-1", {"degraded": False})
 
 
 @given(st.lists(st.binary(max_size=40), max_size=8))
@@ -78,7 +80,7 @@ def test_any_json_is_read_or_refused(body: object) -> None:
 
 
 async def test_work_leaves_the_event_loop_free() -> None:
-    workers, release = Workers(1, 4), threading.Event()
+    workers, release = WorkerPool(1, 4), threading.Event()
 
     work = asyncio.create_task(workers.run(release.wait, 10))
     await asyncio.sleep(0)
@@ -92,7 +94,7 @@ async def test_work_leaves_the_event_loop_free() -> None:
 
 
 async def test_more_work_than_may_wait_is_told_to_come_back() -> None:
-    workers, release = Workers(1, 1), threading.Event()
+    workers, release = WorkerPool(1, 1), threading.Event()
     waiting = [asyncio.create_task(workers.run(release.wait, 10)) for _ in range(2)]
     await asyncio.sleep(0)
 
@@ -106,7 +108,7 @@ async def test_more_work_than_may_wait_is_told_to_come_back() -> None:
 
 
 async def test_work_whose_caller_left_still_counts_until_it_ends() -> None:
-    workers, release = Workers(1, 0), threading.Event()
+    workers, release = WorkerPool(1, 0), threading.Event()
     abandoned = asyncio.create_task(workers.run(release.wait, 10))
     await asyncio.sleep(0)
     abandoned.cancel()
@@ -118,7 +120,7 @@ async def test_work_whose_caller_left_still_counts_until_it_ends() -> None:
 
 
 async def test_work_whose_caller_left_before_its_turn_is_not_begun() -> None:
-    workers, release, begun = Workers(1, 1), threading.Event(), threading.Event()
+    workers, release, begun = WorkerPool(1, 1), threading.Event(), threading.Event()
     running = asyncio.create_task(workers.run(release.wait, 10))
     waiting = asyncio.create_task(workers.run(begun.set))
     await asyncio.sleep(0)
@@ -133,7 +135,7 @@ async def test_work_whose_caller_left_before_its_turn_is_not_begun() -> None:
 
 
 async def test_work_that_waited_too_long_is_told_to_come_back() -> None:
-    workers, release, begun = Workers(1, 1, patience_s=0), threading.Event(), threading.Event()
+    workers, release, begun = WorkerPool(1, 1, patience_s=0), threading.Event(), threading.Event()
     busy = asyncio.create_task(workers.run(release.wait, 10))
     late = asyncio.create_task(workers.run(begun.set))
     await asyncio.sleep(0.01)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from inference.http.problems import Overloaded
-from inference.model_server.workers import Workers
-from inference.text_predictor.batching import MOST_ROWS, Gathering
+from inference.model_server.workers import WorkerPool
+from inference.text_predictor.batching import MAX_BATCH_ROWS, AdaptiveBatcher
 from product_classifier.text.model import TextModel
 
 
@@ -33,16 +33,16 @@ class Counting:
 
 
 class Desk:
-    """A gathering of a counting model, and questions put to it."""
+    """A batcher of a counting model, and questions put to it."""
 
     def __init__(self, waiting: int = 64, patience_s: float = 60.0) -> None:
         self.model = Counting()
-        self.workers = Workers(2, 64)
-        self.gathering = Gathering(self.workers, waiting, patience_s)
+        self.workers = WorkerPool(2, 64)
+        self.batcher = AdaptiveBatcher(self.workers, waiting, patience_s)
 
     def ask(self, *titles: str, model: Counting | None = None) -> "asyncio.Task[Any]":
         asked = cast(TextModel, model or self.model)
-        return asyncio.create_task(self.gathering.ask(asked, titles, [""] * len(titles)))
+        return asyncio.create_task(self.batcher.ask(asked, titles, [""] * len(titles)))
 
     async def busy(self) -> "asyncio.Task[Any]":
         """Have the model work on something, so that all that comes has to wait."""
@@ -73,7 +73,7 @@ async def test_one_call_is_not_endless() -> None:
 
     await asyncio.gather(first, *others)
 
-    assert max(map(len, desk.model.calls)) <= MOST_ROWS
+    assert max(map(len, desk.model.calls)) <= MAX_BATCH_ROWS
     assert sum(map(len, desk.model.calls)) == 1 + 90
 
 

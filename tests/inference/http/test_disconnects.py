@@ -8,7 +8,7 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from inference.http.abandonment import AbandoningProtocol, while_wanted
+from inference.http.disconnects import DisconnectProtocol, cancel_on_disconnect
 from inference.http.problems import ClientDisconnected
 
 
@@ -21,7 +21,7 @@ class Slow:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            with while_wanted(scope):
+            with cancel_on_disconnect(scope):
                 self.begun.set()
                 await self.release.wait()
             self.ended = "answered"
@@ -34,7 +34,7 @@ class Slow:
 
 @asynccontextmanager
 async def serving(app: Slow) -> AsyncIterator[int]:
-    config = uvicorn.Config(app, port=0, http=AbandoningProtocol, lifespan="off", log_config=None)
+    config = uvicorn.Config(app, port=0, http=DisconnectProtocol, lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server._serve())
     while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
@@ -64,7 +64,7 @@ async def test_work_ends_when_its_caller_hangs_up(stays: bool) -> None:
 
 async def test_cancelling_for_another_reason_stays_a_cancellation() -> None:
     async def work() -> None:
-        with while_wanted({}):
+        with cancel_on_disconnect({}):
             await asyncio.sleep(10)
 
     task = asyncio.create_task(work())

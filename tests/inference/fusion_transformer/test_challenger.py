@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from prometheus_client import REGISTRY
 
-from inference.fusion_transformer.challenge import Canary, Shadow, attempt
-from inference.oip.types import Answer, Request
+from inference.fusion_transformer.challenger import Canary, Shadow, attempt
+from inference.oip.types import InferenceRequest, InferenceResponse
 from product_classifier.errors import ModelUnavailable
 from product_classifier.releases.release import Release
 from tests.support.model_servers import RunningServer, served
@@ -22,8 +22,8 @@ from tests.support.tiny_release import photo
 PHOTO = photo(7)
 
 
-def request(title: str, picture: bytes = b"") -> Request:
-    return Request(1, {"designation": [title], "description": [""], "image": [picture]})
+def request(title: str, picture: bytes = b"") -> InferenceRequest:
+    return InferenceRequest(1, {"designation": [title], "description": [""], "image": [picture]})
 
 
 @pytest.mark.parametrize(("share", "fewest", "most"), [(0.0, 0, 0), (0.1, 60, 140), (0.5, 430, 570), (1.0, 1000, 1000)])
@@ -43,7 +43,7 @@ def test_the_same_product_always_goes_to_the_same_release() -> None:
 
 def test_where_a_text_ends_is_part_of_the_product() -> None:
     canary = Canary("r-2", 0.5)
-    joined = [Request(1, {"designation": ["a" * n], "description": ["a" * (40 - n)]}) for n in range(41)]
+    joined = [InferenceRequest(1, {"designation": ["a" * n], "description": ["a" * (40 - n)]}) for n in range(41)]
 
     assert {True, False} == {canary.takes(one) for one in joined}
 
@@ -52,8 +52,8 @@ def test_without_a_challenger_nothing_is_taken() -> None:
     assert not Canary("", 1.0).takes(request("Livre"))
 
 
-def answer(codes: list[int], release: str = "r-2", *, degraded: bool = False) -> Answer:
-    return Answer({"code": np.array(codes)}, release, "v", {"degraded": degraded})
+def answer(codes: list[int], release: str = "r-2", *, degraded: bool = False) -> InferenceResponse:
+    return InferenceResponse({"code": np.array(codes)}, release, "v", {"degraded": degraded})
 
 
 def counted(name: str, **labels: str) -> float:
@@ -61,7 +61,7 @@ def counted(name: str, **labels: str) -> float:
 
 
 async def test_a_shadow_is_compared_row_by_row() -> None:
-    async def ask() -> Answer:
+    async def ask() -> InferenceResponse:
         return answer([10, 40, 60], "r-row")
 
     shadow = Shadow("r-row", 4)
@@ -73,7 +73,7 @@ async def test_a_shadow_is_compared_row_by_row() -> None:
 
 
 async def test_a_shadow_that_is_behind_leaves_products_out_and_ends_with_the_server() -> None:
-    async def never() -> Answer:
+    async def never() -> InferenceResponse:
         await asyncio.sleep(60)
         raise AssertionError
 
@@ -94,7 +94,7 @@ async def test_a_shadow_that_is_behind_leaves_products_out_and_ends_with_the_ser
 async def test_a_challenger_without_a_whole_answer_gives_none(
     error: Exception | None, degraded: bool, outcome: str
 ) -> None:
-    async def ask() -> Answer:
+    async def ask() -> InferenceResponse:
         if error:
             raise error
         return answer([10], "r-bad", degraded=degraded)

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from inference.http import client as client_module
-from inference.http.client import Client, Unreachable
+from inference.http import http_client
+from inference.http.http_client import HttpClient, TransportError
 
 GOOD = b"HTTP/1.1 200 OK\r\nX-Kind: good\r\nContent-Length: 2\r\n\r\nok"
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -40,9 +40,9 @@ class Served:
 
 
 @asynccontextmanager
-async def client_of(served: Served, connections: int = 4, keep_s: float = 60) -> AsyncIterator[Client]:
+async def client_of(served: Served, connections: int = 4, keep_s: float = 60) -> AsyncIterator[HttpClient]:
     server = await asyncio.start_server(served.answer, "127.0.0.1", 0)
-    client = Client(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", connections, keep_s)
+    client = HttpClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", connections, keep_s)
     try:
         yield client
     finally:
@@ -50,8 +50,8 @@ async def client_of(served: Served, connections: int = 4, keep_s: float = 60) ->
         server.close()
 
 
-async def ask(client: Client, body: bytes = b"") -> client_module.Reply:
-    return await client.ask("POST", "/x", {"X-Request-Id": "id-1"}, body)
+async def ask(client: HttpClient, body: bytes = b"") -> http_client.Reply:
+    return await client.request("POST", "/x", {"X-Request-Id": "id-1"}, body)
 
 
 async def test_a_question_arrives_whole_and_so_does_its_answer() -> None:
@@ -105,21 +105,21 @@ async def test_a_kept_connection_the_server_closed_is_replaced_once() -> None:
 )
 async def test_a_server_that_does_not_answer_is_unreachable(script: tuple[bytes | None, ...], reason: str) -> None:
     async with client_of(Served(*script)) as client:
-        with pytest.raises(Unreachable, match=reason):
+        with pytest.raises(TransportError, match=reason):
             await ask(client)
 
         assert 200 == (await ask(client)).status
 
 
 async def test_nobody_listening_is_unreachable() -> None:
-    with pytest.raises(Unreachable, match="ConnectionRefusedError"):
-        await ask(Client("http://127.0.0.1:1", 1, 60))
+    with pytest.raises(TransportError, match="ConnectionRefusedError"):
+        await ask(HttpClient("http://127.0.0.1:1", 1, 60))
 
 
 async def test_an_answer_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "MAX_ANSWER", 3)
+    monkeypatch.setattr(http_client, "MAX_ANSWER", 3)
     async with client_of(Served(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlong")) as client:
-        with pytest.raises(Unreachable, match="more than 3 bytes"):
+        with pytest.raises(TransportError, match="more than 3 bytes"):
             await ask(client)
 
 
@@ -156,4 +156,4 @@ async def test_a_connection_unused_for_long_is_not_trusted() -> None:
 @pytest.mark.parametrize("url", ["ftp://host", "http://", "host:80"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="is not an http"):
-        Client(url, 1, 1)
+        HttpClient(url, 1, 1)

@@ -8,17 +8,17 @@ from numpy.typing import NDArray
 
 from inference.fusion_transformer.predictor_client import IMAGE, TEXT, Columns
 from inference.http.problems import InvalidTensor
-from inference.oip.types import Request
+from inference.oip.types import InferenceRequest
 from product_classifier.errors import InvalidProduct
 
 Rows = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Products:
+class ProductRows:
     """The rows of a request, and what each has."""
 
-    request: Request
+    request: InferenceRequest
     has: dict[str, Rows]
 
     def columns(self, modality: str) -> Columns:
@@ -29,7 +29,7 @@ class Products:
         return {name: list(compress(self.request.texts(name), rows)) for name in ("designation", "description")}
 
 
-def present(request: Request) -> dict[str, Rows]:
+def modality_rows(request: InferenceRequest) -> dict[str, Rows]:
     """Return which rows have text and which a photo; every row has one of them."""
     titles, bodies = request.texts("designation"), request.texts("description")
     text = [bool(title.strip() or body.strip()) for title, body in zip(titles, bodies, strict=True)]

@@ -18,7 +18,7 @@ CONNECT_S = 1.0
 MAX_ANSWER = 32_000_000
 
 
-class Unreachable(Exception):
+class TransportError(Exception):
     """There is no connection, it broke, or what came back is no HTTP; the message says which."""
 
 
@@ -36,7 +36,7 @@ class Reply:
         return None if value is None else value.decode("latin-1")
 
 
-class Client:
+class HttpClient:
     """A pool of connections to one `http(s)://host[:port]`."""
 
     def __init__(self, url: str, connections: int, keep_s: float) -> None:
@@ -48,15 +48,15 @@ class Client:
         self._named = f" HTTP/1.1\r\nHost: {address.netloc}\r\n"
         self._keep_s = keep_s
         self._free = asyncio.Semaphore(connections)
-        self._idle: list[Line] = []
+        self._idle: list[Connection] = []
 
-    async def ask(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
+    async def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """Send a request and return the whole answer; given up by the caller, the connection is closed.
 
         A kept connection that the server had just closed is replaced once: ask nothing that must not happen twice.
 
         Raises:
-            Unreachable: If no answer can come any more.
+            TransportError: If no answer can come any more.
         """
         fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         head = f"{method} {target}{self._named}Content-Length: {len(body)}\r\n{fields}\r\n".encode("latin-1")
@@ -71,7 +71,7 @@ class Client:
         while self._idle:
             self._idle.pop().close()
 
-    async def _exchange(self, line: "Line", head: bytes, body: bytes) -> Reply:
+    async def _exchange(self, line: "Connection", head: bytes, body: bytes) -> Reply:
         try:
             reply = await line.ask(head, body)
         except BaseException:
@@ -81,7 +81,7 @@ class Client:
             self._idle.append(line)
         return reply
 
-    def _kept(self) -> "Line | None":
+    def _kept(self) -> "Connection | None":
         """Return the connection that was used last: those not needed grow old and go."""
         oldest = time.monotonic() - self._keep_s
         while self._idle:
@@ -91,23 +91,23 @@ class Client:
             line.close()
         return None
 
-    async def _connect(self) -> "Line":
+    async def _connect(self) -> "Connection":
         try:
             async with asyncio.timeout(CONNECT_S):
                 loop = asyncio.get_running_loop()
-                _, line = await loop.create_connection(Line, self._host, self._port, ssl=self._tls)
+                _, line = await loop.create_connection(Connection, self._host, self._port, ssl=self._tls)
         except TimeoutError as error:
-            raise Unreachable(f"no connection within {CONNECT_S:g} s") from error
+            raise TransportError(f"no connection within {CONNECT_S:g} s") from error
         except OSError as error:
-            raise Unreachable(type(error).__name__) from error
+            raise TransportError(type(error).__name__) from error
         return line
 
 
-class _Closed(Unreachable):
+class _Closed(TransportError):
     """A connection ended before the first byte of an answer."""
 
 
-class Line(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """One connection, one question at a time."""
 
     def __init__(self) -> None:
@@ -150,7 +150,7 @@ class Line(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         reason = type(exc).__name__ if exc else "the connection was closed"
-        self._fail(Unreachable(f"{reason} in the middle of an answer") if self._heard else _Closed(reason))
+        self._fail(TransportError(f"{reason} in the middle of an answer") if self._heard else _Closed(reason))
 
     def data_received(self, data: bytes) -> None:
         if self._answer is None:  # nobody asked
@@ -160,7 +160,7 @@ class Line(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
-            self._fail(Unreachable("what came back is not one HTTP answer"))
+            self._fail(TransportError("what came back is not one HTTP answer"))
             self.close()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -169,7 +169,7 @@ class Line(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         self._size += len(body)
         if self._size > MAX_ANSWER:
-            self._fail(Unreachable(f"the answer has more than {MAX_ANSWER} bytes"))
+            self._fail(TransportError(f"the answer has more than {MAX_ANSWER} bytes"))
             self.close()
             return
         self._body.append(body)
@@ -184,6 +184,6 @@ class Line(asyncio.Protocol):
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(reply)
 
-    def _fail(self, error: Unreachable) -> None:
+    def _fail(self, error: TransportError) -> None:
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(error)

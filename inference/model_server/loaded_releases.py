@@ -37,7 +37,7 @@ Load = Callable[[Path], tuple[M, BundleInfo]]
 
 
 @dataclass(frozen=True)
-class Loaded(Generic[M]):
+class LoadedRelease(Generic[M]):
     """A model ready to answer."""
 
     model: M
@@ -48,7 +48,7 @@ class Loaded(Generic[M]):
     """Whether the release is known by name, so that others can be asked for the same one."""
 
 
-class Releases(Generic[M]):
+class LoadedReleases(Generic[M]):
     """The current release and those held beside it."""
 
     def __init__(self, model_dir: Path, load: Load[M], release: str = "") -> None:
@@ -63,15 +63,15 @@ class Releases(Generic[M]):
             self._loaded += self._beside(folder)
 
     @property
-    def current(self) -> Loaded[M]:
+    def current(self) -> LoadedRelease[M]:
         """The release in service."""
         return self._loaded[0]
 
-    def loaded(self) -> list[Loaded[M]]:
+    def loaded(self) -> list[LoadedRelease[M]]:
         """Return what is in memory, the current release first."""
         return self._loaded
 
-    def select(self, release: str = "", version: str = "") -> Loaded[M]:
+    def select(self, release: str = "", version: str = "") -> LoadedRelease[M]:
         """Return the release asked for; the current one if none is.
 
         Raises:
@@ -108,14 +108,14 @@ class Releases(Generic[M]):
         log.info("release_taken_over", release=challenger.release, version=challenger.version)
         return True
 
-    def _open(self, folder: Path, name: str) -> Loaded[M]:
+    def _open(self, folder: Path, name: str) -> LoadedRelease[M]:
         model, bundle = self._load(folder)
         release = name or bundle.release or self._release
         if name and bundle.release != name:
             raise BundleRefused(f"{folder} is release {bundle.release}, not {name}")
-        return Loaded(model, release or bundle.version, bundle.version, bundle.codes, bool(release))
+        return LoadedRelease(model, release or bundle.version, bundle.version, bundle.codes, bool(release))
 
-    def _beside(self, current: Path) -> list[Loaded[M]]:
+    def _beside(self, current: Path) -> list[LoadedRelease[M]]:
         """Load the other releases of a container; one that is damaged is missed only by those who ask for it."""
         others = []
         for folder in sorted(

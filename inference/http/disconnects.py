@@ -18,8 +18,8 @@ from inference.http.problems import ClientDisconnected
 _ABANDON = "product_classifier.abandon"
 
 
-class AbandoningProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1; a handler inside `while_wanted` is cancelled when its connection ends."""
+class DisconnectProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1; a handler inside `cancel_on_disconnect` is cancelled when its connection ends."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(cast("asyncio.Transport", WholeWrites(transport)))
@@ -31,7 +31,7 @@ class AbandoningProtocol(HttpToolsProtocol):
 
 
 @contextmanager
-def while_wanted(scope: Scope) -> Iterator[None]:
+def cancel_on_disconnect(scope: Scope) -> Iterator[None]:
     """Cancel what is awaited inside as soon as nobody waits for the answer.
 
     Raises:

@@ -7,7 +7,7 @@ from prometheus_client import Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import REGISTRY, Collector
 
-from inference.model_server.releases import Releases
+from inference.model_server.loaded_releases import LoadedReleases
 
 BUCKETS_S = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1, 2, 4)
 REQUESTS = Counter("model_requests", "Requests answered, by outcome.", ["model_name", "protocol", "outcome"])
@@ -63,7 +63,7 @@ def _of_answer(release: str, role: str, outcome: str) -> tuple[Counter, Histogra
 class ReleaseCollector(Collector):
     """Shows the releases in memory and how many were refused, as they are at the moment of asking."""
 
-    def __init__(self, releases: Mapping[str, Releases[object]]) -> None:
+    def __init__(self, releases: Mapping[str, LoadedReleases[object]]) -> None:
         self._releases = releases
 
     def collect(self) -> Iterable[Metric]:
@@ -80,6 +80,6 @@ class ReleaseCollector(Collector):
         return info, refused
 
 
-def watch_releases(releases: Mapping[str, Releases[object]]) -> None:
+def watch_releases(releases: Mapping[str, LoadedReleases[object]]) -> None:
     """Show the releases of this process's models in its metrics."""
     REGISTRY.register(ReleaseCollector(releases))

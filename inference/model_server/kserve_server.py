@@ -17,12 +17,12 @@ from kserve.model_server import app
 from kserve.protocol.rest.server import RESTServer
 from starlette.types import ASGIApp
 
-from inference.http.abandonment import AbandoningProtocol
+from inference.http.disconnects import DisconnectProtocol
 from inference.model_server.flags import Flags
-from inference.model_server.grpc_server import GrpcDoor, Servicer
-from inference.model_server.measures import watch_releases
-from inference.model_server.model import Hosted, ProductModel
-from inference.model_server.rest import Door
+from inference.model_server.grpc_server import GrpcServer, Servicer
+from inference.model_server.model import HostedModels, ProductModel
+from inference.model_server.rest import RestApp
+from inference.model_server.server_metrics import watch_releases
 from inference.model_server.sockets import listen
 from product_classifier.observability import get_logger
 
@@ -38,7 +38,7 @@ class Server(ModelServer):
         self._flags = flags
         self._started = started
         self._socket: socket.socket
-        self._models: Hosted
+        self._models: HostedModels
 
     def bind(self) -> None:
         """Take the HTTP port without answering on it yet."""
@@ -46,7 +46,7 @@ class Server(ModelServer):
 
     def add(self, models: Sequence[ProductModel[Any]]) -> None:
         """Register the models, loaded and tested."""
-        self._models = Hosted(models)
+        self._models = HostedModels(models)
         for model in models:
             self.register_model(model)
         watch_releases({model.name: model.releases for model in models})
@@ -60,7 +60,7 @@ class Server(ModelServer):
         calls = self._open_calls()
         for model in self._models:
             await model.open()
-        door = Door(self._models, self.dataplane, self._sdk_application(), self._flags.max_body)
+        door = RestApp(self._models, self.dataplane, self._sdk_application(), self._flags.max_body)
         rest = _Rest(_configure(door, self._flags))
         if calls:
             await calls.start()
@@ -81,11 +81,11 @@ class Server(ModelServer):
             model.workers.close()
         log.info("stopped")
 
-    def _open_calls(self) -> GrpcDoor | None:
+    def _open_calls(self) -> GrpcServer | None:
         flags = self._flags
         if not flags.grpc_port:
             return None
-        return GrpcDoor(Servicer(self._models, self.dataplane), f"{flags.host}:{flags.grpc_port}", flags.max_message)
+        return GrpcServer(Servicer(self._models, self.dataplane), f"{flags.host}:{flags.grpc_port}", flags.max_message)
 
     def _log_serving(self) -> None:
         current, seconds = next(iter(self._models)).releases.current, time.perf_counter() - self._started
@@ -130,7 +130,7 @@ class _Rest(uvicorn.Server):
         yield
 
 
-def _configure(door: Door, flags: Flags) -> uvicorn.Config:
+def _configure(door: RestApp, flags: Flags) -> uvicorn.Config:
     return uvicorn.Config(
         door,
         log_config=None,
@@ -138,7 +138,7 @@ def _configure(door: Door, flags: Flags) -> uvicorn.Config:
         server_header=False,
         date_header=False,
         lifespan="off",
-        http=AbandoningProtocol,
+        http=DisconnectProtocol,
         proxy_headers=False,
         timeout_keep_alive=65,
         timeout_graceful_shutdown=int(flags.grace_s),

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inference.model_server.measures import FUSION_ANSWERS, SHADOW_ROWS, fused
-from inference.oip.types import Answer, Request
+from inference.model_server.server_metrics import FUSION_ANSWERS, SHADOW_ROWS, fused
+from inference.oip.types import InferenceRequest, InferenceResponse
 from product_classifier.observability import get_logger
 
-Ask = Callable[[], Awaitable[Answer]]
+Ask = Callable[[], Awaitable[InferenceResponse]]
 log = get_logger()
 
 
@@ -27,7 +27,7 @@ class Canary:
     release: str = ""
     share: float = 0.0
 
-    def takes(self, request: Request) -> bool:
+    def takes(self, request: InferenceRequest) -> bool:
         """Tell whether this request is among the share."""
         return bool(self.release) and _place(request, self.release) < self.share
 
@@ -40,7 +40,7 @@ class Shadow:
         self._most = most
         self._running: set[asyncio.Task[None]] = set()
 
-    def follow(self, answer: Answer, ask: Ask) -> None:
+    def follow(self, answer: InferenceResponse, ask: Ask) -> None:
         """Compare what `ask` gives with the answer, in a while."""
         if not self.release:
             return
@@ -57,7 +57,7 @@ class Shadow:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    async def _compare(self, answer: Answer, ask: Ask) -> None:
+    async def _compare(self, answer: InferenceResponse, ask: Ask) -> None:
         other = await attempt(ask, self.release, "shadow")
         if other is None:
             return
@@ -66,8 +66,8 @@ class Shadow:
         SHADOW_ROWS.labels(self.release, "other").inc(len(other.outputs["code"]) - same)
 
 
-async def measured(ask: Ask, release: str, role: str) -> Answer:
-    """Answer, and count the answer or its failure for a release in a role."""
+async def measured(ask: Ask, release: str, role: str) -> InferenceResponse:
+    """InferenceResponse, and count the answer or its failure for a release in a role."""
     start, outcome = time.perf_counter(), "failed"
     try:
         answer = await ask()
@@ -77,7 +77,7 @@ async def measured(ask: Ask, release: str, role: str) -> Answer:
     return answer
 
 
-async def attempt(ask: Ask, release: str, role: str) -> Answer | None:
+async def attempt(ask: Ask, release: str, role: str) -> InferenceResponse | None:
     """Return the whole answer of a challenger; None when it gives none, whatever the reason."""
     try:
         answer = await measured(ask, release, role)
@@ -87,7 +87,7 @@ async def attempt(ask: Ask, release: str, role: str) -> Answer | None:
     return None if answer.parameters.get("degraded") else answer
 
 
-def _place(request: Request, salt: str) -> float:
+def _place(request: InferenceRequest, salt: str) -> float:
     """Return where in [0, 1) the products of a request lie, by their content."""
     digest = hashlib.blake2b(salt.encode(), digest_size=8)
     for name, column in sorted(request.columns.items()):

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from inference.http.problems import oip_error
 from inference.model_server.flags import Flags
-from inference.model_server.releases import is_empty
+from inference.model_server.loaded_releases import is_empty
 from inference.model_server.sockets import listen
 from product_classifier.errors import ModelUnavailable
 from product_classifier.observability import get_logger, set_request_id
