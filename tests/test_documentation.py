@@ -82,3 +82,35 @@ def test_help_lists_the_environment_variables_with_their_meaning(command: str) -
     names = {name for line in listed for name in line.split(" or ")}
 
     assert set() == set(HELP[command]) - names
+
+
+def test_the_index_of_decisions_lists_every_page_with_its_title_date_and_status() -> None:
+    folder = REPOSITORY / "docs" / "decisions"
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| \[(\d{4})\]\((\S+)\) \| (.+) \| (\S+) \| (.+) \|$",
+        index,
+        re.MULTILINE,
+    )
+    pages = []
+    for path in sorted(folder.glob("[0-9]*.md")):
+        text = path.read_text(encoding="utf-8")
+        heading = re.match(
+            r"# (\d+)\. (.+)\n\nDate: (\d{4}-\d\d-\d\d)\. Status: (accepted|superseded by \d{4})\.\n", text
+        )
+        assert heading, path
+        number, title, date, status = heading.groups()
+        assert path.name.startswith(f"{int(number):04}-"), path
+        pages.append((path.name[:4], path.name, title, date, status))
+
+    assert pages
+    assert pages == rows
+
+
+@pytest.mark.parametrize(
+    "page_", sorted((REPOSITORY / "docs" / "decisions").glob("[0-9]*.md")), ids=lambda path: path.stem
+)
+def test_a_decision_states_context_decision_alternative_and_consequence(page_: Path) -> None:
+    parts = re.findall(r"^\*\*(.+?)\.\*\*", page_.read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert ["Context", "Decision", "Rejected alternative", "Consequence"] == parts

@@ -1,4 +1,4 @@
-"""Our doors against the SDK's own, over thousands of generated requests (docs/decisions/0033-same-answers.md)."""
+"""Compare this project's inference routes with the KServe SDK's on generated requests (decision 0033)."""
 
 import copy
 import logging
