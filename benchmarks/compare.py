@@ -1,4 +1,4 @@
-"""Measure the product and a peer alternately (A B A B), so that other load on the machine affects both."""
+"""Measure alternately (A B A B), so that other load on the machine affects all sides."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,7 +41,11 @@ def cpu_per_request(server: Server, requests: Sequence[bytes], concurrency: int,
 
 
 def measure_cost(server: Server, run: Callable[[], Load]) -> RequestCost:
-    """Run a load and return the CPU per request a server used meanwhile; raise `TooManyFailures` above 1 % failures."""
+    """Run a load and return the CPU a server used per request.
+
+    Raises:
+        TooManyFailures: If more than 1 % of the requests failed.
+    """
     before = server.cpu_s()
     load = run()
     used = server.cpu_s() - before

@@ -12,7 +12,7 @@ CACHE = Path("build/bench")
 
 
 def python_of(name: str) -> Path:
-    """Return the interpreter of a peer's environment; create it if it is missing or its requirements changed."""
+    """Return the interpreter of a peer's environment; (re)create it when its requirements changed."""
     wanted = PEERS / f"{name}.txt"
     folder = CACHE.resolve() / "peers" / name
     marker = folder / hashlib.sha256(wanted.read_bytes()).hexdigest()[:16]

@@ -57,7 +57,7 @@ class Load:
         return self.answered / self.seconds
 
     def percentile_ms(self, percent: float, *, refused: bool = False) -> float:
-        """Return a latency percentile in ms of the 2xx responses, or of the others; infinity if there are none."""
+        """Return a latency percentile in ms of the 2xx (or refused) responses; infinity without any."""
         chosen = [
             latency
             for latency, status in zip(self.latencies_s, self.statuses, strict=True)
@@ -92,7 +92,7 @@ class LoadConnection(asyncio.Protocol):
         self._headers: list[tuple[bytes, bytes]] = []
 
     @property
-    def usable(self) -> bool:
+    def is_open(self) -> bool:
         """Whether another request can be sent."""
         return self._transport is not None and not self._transport.is_closing()
 
@@ -155,7 +155,7 @@ class ConnectionPool:
         async with self._free:
             connection = self._idle.pop() if self._idle else None
             try:
-                if connection is None or not connection.usable:
+                if connection is None or not connection.is_open:
                     _, connection = await asyncio.get_running_loop().create_connection(
                         LoadConnection, self._host, self._port
                     )
@@ -164,7 +164,7 @@ class ConnectionPool:
                 if connection is not None:
                     connection.close()
                 return LoadResponse(NO_RESPONSE)
-            if connection.usable:
+            if connection.is_open:
                 self._idle.append(connection)
             return response
 

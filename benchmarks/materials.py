@@ -84,7 +84,7 @@ def _large(number: int) -> bytes:
 
 @cache
 def release() -> Path:
-    """Return the folder of a release: text model trained on the sample, random image model, equal fusion weights."""
+    """Return a release folder: trained text model, random image model, equal fusion weights."""
     folder = CACHE.resolve() / f"release-{_revision()}"
     if not (folder / "release.json").exists():
         shutil.rmtree(folder, ignore_errors=True)

@@ -16,7 +16,7 @@ TOP = 12
 
 
 def profile(server: Server, run: Callable[[], Load]) -> Sequence[str]:
-    """Return the functions that held the GIL longest while `run` loaded the server, or the error of py-spy."""
+    """Return the functions that held the GIL longest during `run`, or the error of py-spy."""
     spy = python_of("profiler").with_name("py-spy")
     with tempfile.TemporaryDirectory() as folder:
         stacks = Path(folder) / "stacks"

@@ -19,7 +19,7 @@ from benchmarks.load import Load, closed_loop
 from benchmarks.machine import SERVER
 from benchmarks.outcome import Outcome
 from benchmarks.processes import Server, start, stopping
-from benchmarks.rows.p01_predictor_hop import grpc_request
+from benchmarks.rows.p01_predictor_request import grpc_request
 from benchmarks.stack import free_ports
 from inference.http.http_client import Connection, HttpClient
 from inference.oip.client import encode_request

@@ -18,7 +18,7 @@ from benchmarks.machine import SERVER
 from benchmarks.outcome import Check, Outcome
 from benchmarks.processes import Server, start, stopping
 from benchmarks.profiling import profile
-from benchmarks.rows.p02_fusion_hop import gateway_request
+from benchmarks.rows.p02_fusion_request import gateway_request
 from benchmarks.stack import RunningServices, free_ports, running_product
 from inference.auth_proxy.predictions.products import Product
 

@@ -1,4 +1,4 @@
-"""P8: the image model on one photo against the same network in eager PyTorch, and the F1 lost by the graph."""
+"""P8: image model on one photo against the same network in eager PyTorch; F1 lost by the graph."""
 
 from collections.abc import Callable
 from pathlib import Path

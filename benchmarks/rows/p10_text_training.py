@@ -1,4 +1,4 @@
-"""P10: train the text model on 85,000 products, against scikit-learn's TF-IDF and LinearSVC on the same rows."""
+"""P10: train the text model on 85,000 products, against scikit-learn's TF-IDF and LinearSVC."""
 
 import time
 from collections.abc import Callable, Sequence

@@ -34,7 +34,7 @@ INSTALLED = Path.home() / ".cache/one-node-cluster/bin/minio"
 
 
 def measure(folder: Path) -> Outcome:
-    """Send corrections in an open loop to a service with a folder store and, if MinIO is installed, an S3 store."""
+    """Send corrections in an open loop to a service on a folder and, if installed, on MinIO."""
     store_s3 = _minio_command()
     with _minio(folder, store_s3) as minio:
         with _service(folder / "file", {}) as files, _service(folder / "s3", _s3(minio)) as objects:

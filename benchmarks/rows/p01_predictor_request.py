@@ -39,7 +39,7 @@ def measure(folder: Path) -> Outcome:
         mlserver.wait("/v2/health/ready")
         title = materials.products(1)[0].title
         requests = {
-            OURS: (ours, hop_request("text-predictor", title)),
+            OURS: (ours, predictor_request("text-predictor", title)),
             "ours, V2 JSON": (ours, payloads.v2_texts("text-predictor", [title])),
             "ours, V1 JSON": (ours, payloads.v1("text-predictor", {"designation": title})),
             "KServe SDK, V1 JSON": (kserve, payloads.v1("noop", {"designation": title})),
@@ -51,7 +51,8 @@ def measure(folder: Path) -> Outcome:
         sides["KServe SDK, gRPC"] = _over_grpc(kserve, port + 3, "noop", title)
         found = alternate(sides)
         profiled = profile(
-            ours, lambda: http_closed_loop(ours.port, [hop_request("text-predictor", title)], CONCURRENCY, SECONDS)
+            ours,
+            lambda: http_closed_loop(ours.port, [predictor_request("text-predictor", title)], CONCURRENCY, SECONDS),
         )
     cpu = {name: median_of([one.cpu_ms for one in rounds]) for name, rounds in found.items()}
     mine = cpu[OURS]
@@ -69,7 +70,7 @@ def measure(folder: Path) -> Outcome:
     )
 
 
-def hop_request(model: str, title: str) -> bytes:
+def predictor_request(model: str, title: str) -> bytes:
     """Return the request the fusion sends for one title."""
     body, headers = encode_request({"designation": [title], "description": [""]})
     return payloads.post(
