@@ -106,7 +106,7 @@ def _revision() -> str:
 def _make_release(folder: Path, parts: Path) -> None:
     from components.train_text.linear import calibrate, fit  # noqa: PLC0415 - needs scikit-learn, only here
     from product_classifier.bundles import bundle  # noqa: PLC0415
-    from product_classifier.fusion.model import FusionModel  # noqa: PLC0415
+    from product_classifier.fusion.fit import fit_fusion  # noqa: PLC0415
     from product_classifier.images.model import ImageModel  # noqa: PLC0415
     from product_classifier.releases import self_check  # noqa: PLC0415
     from product_classifier.releases.release import ReleaseMeta, write_release  # noqa: PLC0415
@@ -122,14 +122,15 @@ def _make_release(folder: Path, parts: Path) -> None:
     labels = np.array([CHALLENGE.index_of(product.label) for product in usable], np.int64)
     text = calibrate(fit(texts[300:], labels[300:], TextFeatures(), 1.0, SEED), texts[:300], labels[:300])
     text.save(parts / "text")
-    bundle.write_manifest(parts / "text", "text", None, self_check.record_text(text))
+    bundle.write_manifest(parts / "text", "text", None, self_check.record_text(text, CHALLENGE), text.codes)
     _export_mobile_network(parts / "image" / "model.onnx")
-    image = ImageModel(parts / "image" / "model.onnx", SIZE)
+    image = ImageModel(parts / "image" / "model.onnx", SIZE, CHALLENGE.codes)
     image.save(parts / "image")
-    bundle.write_manifest(parts / "image", "image", None, self_check.record_image(image))
-    fusion = FusionModel.neutral()
+    bundle.write_manifest(parts / "image", "image", None, self_check.record_image(image), image.codes)
+    nothing, none = np.zeros((0, len(CHALLENGE)), np.float32), np.zeros(0, bool)
+    fusion = fit_fusion(nothing, nothing, none, none, np.zeros(0, np.int64), CHALLENGE.codes)  # all weights 1
     fusion.save(parts / "fusion")
-    bundle.write_manifest(parts / "fusion", "fusion", None, self_check.record_fusion(fusion))
+    bundle.write_manifest(parts / "fusion", "fusion", None, self_check.record_fusion(fusion), fusion.codes)
     meta = ReleaseMeta("benchmark")
     write_release(folder, parts / "text", parts / "image", parts / "fusion", meta)
 

@@ -36,10 +36,10 @@ from components.train_text import step as train_text
 from product_classifier.catalogue.splits import SPLITS, text_key
 from product_classifier.evaluation.metrics import score, weighted_f1
 from product_classifier.evaluation.resampling import bootstrap_gains
+from product_classifier.probabilities import softmax
 from product_classifier.releases.release import load_fusion
 from product_classifier.taxonomy import CHALLENGE
 from product_classifier.text.features import TextFeatures
-from product_classifier.text.model import softmax
 from product_classifier.text.normalization import normalize
 
 Floats = NDArray[np.floating]

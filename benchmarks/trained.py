@@ -19,6 +19,7 @@ from product_classifier.catalogue.sample.offers import offer
 from product_classifier.catalogue.sample.photos import photo
 from product_classifier.images import decoding
 from product_classifier.images.model import ImageModel
+from product_classifier.taxonomy import CHALLENGE
 
 SIZE = 64
 TRAINING_PRODUCTS, HELD_OUT = 2000, 1000
@@ -47,7 +48,7 @@ def trained_image_model() -> TrainedImageModel:
             network = small_network()
             network.load_state_dict(torch.load(folder / "network.pt", weights_only=True))
             return TrainedImageModel(
-                network.eval(), ImageModel(folder / "model.onnx", SIZE), photos.pixels, photos.labels
+                network.eval(), ImageModel(folder / "model.onnx", SIZE, CHALLENGE.codes), photos.pixels, photos.labels
             )
 
 

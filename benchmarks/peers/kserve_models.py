@@ -24,9 +24,9 @@ class Text(Model):
     """Answers for titles and descriptions."""
 
     def load(self) -> bool:
-        from product_classifier.text.model import TextModel
+        from product_classifier.text.loading import load_text_model
 
-        self._model = TextModel.load(RELEASE / "text")
+        self._model = load_text_model(RELEASE / "text")
         self.ready = True
         return True
 

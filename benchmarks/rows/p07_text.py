@@ -14,7 +14,8 @@ from benchmarks.compare import alternate, median_and_range, median_of
 from benchmarks.outcome import Check, Outcome
 from benchmarks.timing import ms_per_item
 from product_classifier.taxonomy import CHALLENGE
-from product_classifier.text.model import HashedLinear, TextModel
+from product_classifier.text.linear import HashedLinear
+from product_classifier.text.loading import load_text_model
 from product_classifier.text.normalization import normalize
 
 GOAL_MS = 0.4
@@ -25,7 +26,7 @@ ROUNDS = 3
 
 def measure(_folder: Path) -> Outcome:
     """Compare single predictions with a scikit-learn pipeline and with the sparse matrix of training."""
-    model = TextModel.load(materials.release() / "text")
+    model = load_text_model(materials.release() / "text")
     assert isinstance(model, HashedLinear)  # noqa: S101 - trained by the benchmark
     products = materials.products(TEXTS, first=100_000)
     titles, bodies = [one.title for one in products], [one.description for one in products]

@@ -16,6 +16,7 @@ from components.train_image.network import PixelNetwork
 from product_classifier.evaluation.metrics import weighted_f1
 from product_classifier.images import decoding
 from product_classifier.images.model import ImageModel
+from product_classifier.taxonomy import CHALLENGE
 
 MIN_RATIO = 2.5
 MAX_F1_LOSS = 0.002
@@ -26,7 +27,7 @@ ROUNDS = 5
 def measure(_folder: Path) -> Outcome:
     """Time two networks in both runtimes; evaluate the trained one in both on held-out photos."""
     torch.set_num_threads(1)
-    mobile = ImageModel(materials.release() / "image" / "model.onnx", materials.SIZE)
+    mobile = ImageModel(materials.release() / "image" / "model.onnx", materials.SIZE, CHALLENGE.codes)
     trained = trained_image_model()
     found = {
         "MobileNetV2 ×0.35, 224 px": _timed(mobile, materials.mobile_network()),

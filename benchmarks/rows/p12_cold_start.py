@@ -23,7 +23,7 @@ from benchmarks.outcome import Check, Outcome
 from benchmarks.processes import ServerNotReady, start, stopping
 from benchmarks.stack import free_ports
 from product_classifier.images.model import ImageModel
-from product_classifier.text.model import TextModel
+from product_classifier.text.loading import load_text_model
 
 GOAL_S = 1.5
 GOAL_MB = 350.0
@@ -95,7 +95,7 @@ def _with_import_times(command: Sequence[str]) -> Sequence[str]:
 
 def _candidates() -> Mapping[str, Candidate]:
     release, (product,), (photo,) = materials.release(), materials.products(1), materials.photos(1)
-    words = TextModel.load(release / "text").probabilities([product.title], [""])[0].tolist()
+    words = load_text_model(release / "text").probabilities([product.title], [""])[0].tolist()
     seen = ImageModel.load(release / "image").probabilities([photo])[0].tolist()
     torchscript = _torchscript()
 

@@ -9,10 +9,11 @@ from components.shared import progress
 from product_classifier.catalogue.products import (
     check_reject_share,
     data_revision,
-    has_words,
     read_catalogue,
     rejects_table,
 )
+from product_classifier.taxonomy import CHALLENGE
+from product_classifier.text.normalization import has_words
 
 
 def run(raw: Path, catalogue: Path, rejects: Path, report: Path, max_reject_share: float = 0.05, jobs: int = 0) -> str:
@@ -20,7 +21,7 @@ def run(raw: Path, catalogue: Path, rejects: Path, report: Path, max_reject_shar
 
     The rejects are written even if there are more of them than allowed and the step stops: they say what to mend.
     """
-    products, refused = read_catalogue(raw, progress=progress.on_stderr(), jobs=jobs)
+    products, refused = read_catalogue(raw, CHALLENGE, progress=progress.on_stderr(), jobs=jobs)
     for path in (catalogue, rejects, report):
         path.parent.mkdir(parents=True, exist_ok=True)
     rejects_table(refused).to_csv(rejects, index=False)
@@ -35,7 +36,7 @@ def run(raw: Path, catalogue: Path, rejects: Path, report: Path, max_reject_shar
 
 def _counts(products: pd.DataFrame) -> dict[str, object]:
     photo = products["image_path"] != ""
-    text = products["designation"].map(has_words) | products["description"].map(has_words)
+    text = pd.Series(map(has_words, products["designation"], products["description"]), products.index, bool)
     return {
         "products": len(products),
         "with_text_and_photo": int((text & photo).sum()),

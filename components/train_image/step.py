@@ -10,6 +10,7 @@ from product_classifier.evaluation.metrics import weighted_f1
 from product_classifier.fusion.calibration import fit_logit_scale
 from product_classifier.images.model import ImageModel
 from product_classifier.releases import self_check
+from product_classifier.taxonomy import CHALLENGE
 
 
 def run(
@@ -55,9 +56,9 @@ def run(
         model.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as folder:
             networks.export(network, size, Path(folder) / "model.onnx")
-            ImageModel(Path(folder) / "model.onnx", size).save(model)
+            ImageModel(Path(folder) / "model.onnx", size, CHALLENGE.codes).save(model)
         learnt = ImageModel.load(model)
-        bundle.write_manifest(model, "image", None, self_check.record_image(learnt))
+        bundle.write_manifest(model, "image", None, self_check.record_image(learnt), learnt.codes)
         if not len(held_out):
             return 0.0
         return weighted_f1(learnt.probabilities_from_pixels(held_out.pixels), held_out.labels)

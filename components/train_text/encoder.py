@@ -62,7 +62,7 @@ def fit_encoder(
     if len(validation[0]):
         network.scale = fit_logit_scale(_logits(network, tokenizer, validation[0]), validation[1])
     _export(network.cpu(), tokenizer, folder / "model.onnx")
-    return TextEncoder(folder, _MAX_TOKENS, class_prior(train[1], len(CODES)))
+    return TextEncoder(folder, _MAX_TOKENS, class_prior(train[1], len(CODES)), CODES)
 
 
 def _save_tokenizer(encoder: str, folder: Path) -> Any:

@@ -1,6 +1,7 @@
 """Fit the hashed linear text model: one binary support vector machine per category, all cores at once."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -12,7 +13,7 @@ from product_classifier.errors import CatalogueError
 from product_classifier.fusion.calibration import class_prior, fit_margin_calibration
 from product_classifier.taxonomy import CODES
 from product_classifier.text.features import TextFeatures
-from product_classifier.text.model import HashedLinear
+from product_classifier.text.linear import HashedLinear
 
 Labels = NDArray[np.int64]
 _FEW = 5000
@@ -37,13 +38,13 @@ def fit(texts: Sequence[str], labels: Labels, features: TextFeatures, penalty: f
     bias = np.full(len(CODES), _UNSEEN_MARGIN, np.float32)
     for index, (weights, intercept) in zip(seen, fitted, strict=True):
         table[:, index], bias[index] = weights * idf, intercept
-    return HashedLinear(features, table, idf, bias, class_prior(labels, len(CODES)))
+    return HashedLinear(features, table, idf, bias, class_prior(labels, len(CODES)), CODES)
 
 
 def calibrate(model: HashedLinear, texts: Sequence[str], labels: Labels) -> HashedLinear:
     """Return the model with its margins moved to where held-out texts are answered with the likeliest probabilities."""
     factor, offset = map(np.float32, fit_margin_calibration(model.margins(texts), labels))
-    return HashedLinear(model.features, model.table * factor, model.idf, model.bias * factor + offset, model.prior)
+    return replace(model, table=model.table * factor, bias=model.bias * factor + offset)
 
 
 def _weigh(counts: csr_matrix, features: TextFeatures) -> tuple[csr_matrix, NDArray[np.float32]]:

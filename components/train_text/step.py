@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from product_classifier.bundles import bundle
 from product_classifier.evaluation.metrics import weighted_f1
 from product_classifier.releases import self_check
-from product_classifier.taxonomy import CODES, index_of
+from product_classifier.taxonomy import CHALLENGE, CODES, index_of
 from product_classifier.text.features import TextFeatures
 from product_classifier.text.model import TextModel
 from product_classifier.text.normalization import normalize, strip_markup
@@ -58,7 +58,7 @@ def run(
 
         learnt = calibrate(fit(texts, labels, TextFeatures(buckets), penalty, seed), held_out, held_labels)
     learnt.save(model)
-    bundle.write_manifest(model, "text", None, self_check.record_text(learnt))
+    bundle.write_manifest(model, "text", None, self_check.record_text(learnt, CHALLENGE), learnt.codes)
     if not held_out:
         return 0.0
     return weighted_f1(learnt.classify(held_out), held_labels)

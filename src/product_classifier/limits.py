@@ -1,15 +1,28 @@
-"""Sizes a request or a row may have: the same at every route, in every protocol and in training.
+"""Sizes the product accepts: the same at every route, in every protocol and in training.
 
-Source: the product's API contract. Settings may lower a limit, nothing raises one.
+Sizes of requests come from the product's API contract; a setting may lower one, nothing raises one.
 """
 
 KIB = 1024
 MIB = 1024 * KIB
+GIB = 1024 * MIB
+
+# Products and requests
 
 DESIGNATION_CHARACTERS = 10_000
 DESCRIPTION_CHARACTERS = 50_000
 COMMENT_CHARACTERS = 2_000
 PHOTO_BYTES = 8 * MIB
+
+PHOTO_SIDE_PIXELS = 4096
+PHOTO_PIXELS = 16_000_000
+"""Width times height of a photo, before decoding."""
+
+PHOTO_SCANS = 32
+"""Scans of a progressive JPEG. libjpeg writes 10; hundreds of empty scans are a decompression attack."""
+
+PHOTO_SEGMENTS = 4096
+"""Segments of a JPEG or chunks of a PNG."""
 
 PHOTO_BODY_BYTES = 12 * MIB
 """A request body that may hold a photo: `/predict`, `/predict/batch`, `/feedback`, V1 and V2."""
@@ -21,3 +34,30 @@ GRPC_MESSAGE_BYTES = 16 * MIB
 
 BATCH_PRODUCTS = 64
 """Products of one `/predict/batch`."""
+
+# Bundles
+
+BUNDLE_FILES = 16
+BUNDLE_FILE_BYTES = 2 * GIB
+ARRAYS_BYTES = 2 * GIB
+"""Arrays of one .npz archive, uncompressed."""
+
+JSON_BYTES = 64 * MIB
+"""A JSON file of a bundle or release."""
+
+ONNX_GRAPH_DEPTH = 12
+"""Nesting of subgraphs in an ONNX graph."""
+
+# Object store and raw files
+
+KEY_BYTES = 1024
+"""Key of an object; the limit of S3."""
+
+KEY_SEGMENT_BYTES = 255
+"""Part of a key between slashes; the limit of a file name."""
+
+JOURNAL_SEGMENT_BYTES = 16 * MIB
+"""Size at which the journal starts a new segment. Replay reads a whole segment into memory."""
+
+CSV_FIELD_BYTES = MIB
+"""One field of a raw file."""

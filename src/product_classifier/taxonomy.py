@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 from product_classifier.errors import UnknownCategory
 
+Codes = tuple[int, ...]
+"""Category codes in the order of a probability vector."""
+
 
 @dataclass(frozen=True, slots=True)
 class Category:
@@ -23,7 +26,7 @@ class Taxonomy:
     """An ordered set of categories; position `i` is column `i` of every probability vector."""
 
     categories: tuple[Category, ...]
-    codes: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    codes: Codes = field(init=False, repr=False, compare=False)
     _positions: dict[int, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -31,6 +31,7 @@ from product_classifier.evaluation.gate import GateLimits
 from product_classifier.releases import self_check
 from product_classifier.releases.release import Release, open_release
 from product_classifier.retraining import RunStore, request_run
+from product_classifier.taxonomy import CHALLENGE
 from tests.support.model_servers import served
 from tests.support.promotions import FakeTracking, Stage, slow_release
 from tests.support.tiny_release import make_release
@@ -239,7 +240,9 @@ def unsound(folder: Path, seed: int) -> Release:
     model, good = text_model(seed), text_model(seed)
     model.bias[:] = np.nan
     model.save(made.path / "text")
-    bundle.write_manifest(made.path / "text", "text", None, self_check.record_text(good), release=made.id)
+    bundle.write_manifest(
+        made.path / "text", "text", None, self_check.record_text(good, CHALLENGE), good.codes, release=made.id
+    )
     values = json.loads((made.path / "release.json").read_text())
     for path in (made.path / "text").iterdir():
         entry = bundle.file_entry(path)

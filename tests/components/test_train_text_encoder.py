@@ -19,7 +19,7 @@ from product_classifier.bundles import bundle
 from product_classifier.errors import BundleRefused
 from product_classifier.releases.release import load_text
 from product_classifier.text.encoder import TextEncoder
-from product_classifier.text.model import TextModel
+from product_classifier.text.loading import load_text_model
 from product_classifier.text.normalization import strip_markup
 
 
@@ -98,7 +98,7 @@ def test_fusion_and_judgement_take_an_encoder_like_any_text_model(
 
 
 def test_a_text_is_answered_alike_in_any_company(folder: Path) -> None:
-    model = TextModel.load(folder)
+    model = load_text_model(folder)
     titles = ["Papeterie", "Mobilier de jardin en bois " * 30, "Magazines et revues"]
 
     alone = np.concatenate([model.probabilities([title], [""]) for title in titles])
@@ -106,7 +106,7 @@ def test_a_text_is_answered_alike_in_any_company(folder: Path) -> None:
 
 
 def test_a_text_longer_than_the_encoder_is_cut(folder: Path) -> None:
-    answer = TextModel.load(folder).probabilities(["mot " * 5000], ["mot " * 50000])
+    answer = load_text_model(folder).probabilities(["mot " * 5000], ["mot " * 50000])
 
     assert np.isfinite(answer).all()
 
@@ -122,11 +122,11 @@ def test_serving_an_encoder_needs_neither_torch_nor_photo_libraries(folder: Path
 
 
 def test_a_saved_encoder_answers_alike(folder: Path, tmp_path: Path) -> None:
-    model = TextModel.load(folder)
+    model = load_text_model(folder)
     model.save(tmp_path)
 
     products = ["Piscine", "Cartes à collectionner"], ["", ""]
-    assert np.array_equal(model.probabilities(*products), TextModel.load(tmp_path).probabilities(*products))
+    assert np.array_equal(model.probabilities(*products), load_text_model(tmp_path).probabilities(*products))
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_a_wrong_encoder_is_refused(
     values = json.loads((target / name).read_text())
     change(values)
     (target / name).write_text(json.dumps(values))
-    bundle.write_manifest(target, "text", None, info.self_test)
+    bundle.write_manifest(target, "text", None, info.self_test, info.codes)
 
     with pytest.raises(BundleRefused, match=reason):
         load_text(target)

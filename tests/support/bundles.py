@@ -10,6 +10,7 @@ import pandas as pd
 
 from components.register import step
 from product_classifier.bundles.bundle import KINDS, write_manifest
+from product_classifier.taxonomy import CHALLENGE
 
 
 def sealed_bundles(folder: Path, mark: str = "") -> list[Path]:
@@ -17,7 +18,7 @@ def sealed_bundles(folder: Path, mark: str = "") -> list[Path]:
     for kind in KINDS:
         (folder / kind).mkdir(parents=True)
         (folder / kind / "model.json").write_text(json.dumps({"mark": mark}))
-        write_manifest(folder / kind, kind, None, {})
+        write_manifest(folder / kind, kind, None, {}, CHALLENGE.codes)
     return [folder / kind for kind in KINDS]
 
 

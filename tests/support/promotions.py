@@ -20,6 +20,7 @@ from product_classifier.images.model import ImageModel
 from product_classifier.releases import self_check
 from product_classifier.releases.release import Release, write_release
 from product_classifier.store import open_store
+from product_classifier.taxonomy import CHALLENGE
 from tests.support.tiny_release import SIZE, make_release
 
 
@@ -118,6 +119,10 @@ def slow_release(folder: Path, seed: int, detour: int = 150) -> Release:
     last.input[0] = steps[-1]
     onnx.save(model, graph)
     bundle.write_manifest(
-        made.path / "image", "image", None, self_check.record_image(ImageModel.load(made.path / "image"))
+        made.path / "image",
+        "image",
+        None,
+        self_check.record_image(ImageModel.load(made.path / "image")),
+        CHALLENGE.codes,
     )
     return write_release(folder / "slow", *(made.path / kind for kind in ("text", "image", "fusion")), made.meta)

@@ -9,14 +9,16 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from product_classifier.bundles import bundle
+from product_classifier.fusion.fit import fit_fusion
 from product_classifier.fusion.model import FusionModel
 from product_classifier.images.model import ImageModel
 from product_classifier.releases import self_check
 from product_classifier.releases.release import Release, ReleaseMeta, write_release
-from product_classifier.taxonomy import CODES
+from product_classifier.taxonomy import CHALLENGE, Codes
 from product_classifier.text.features import TextFeatures
-from product_classifier.text.model import HashedLinear
+from product_classifier.text.linear import HashedLinear
 
+CODES = CHALLENGE.codes
 BUCKETS = 2**12
 SIZE = 16
 
@@ -27,19 +29,25 @@ def make_release(folder: Path, seed: int) -> Release:
     kinds = ("text", "image", "fusion")
     for kind in kinds:
         (made / kind).mkdir(parents=True)
-    text, fusion = text_model(seed), FusionModel.neutral()
+    text, fusion = text_model(seed), unfitted_fusion(CODES)
     text.save(made / "text")
     write_graph(made / "image" / "model.onnx", seed)
-    image = ImageModel(made / "image" / "model.onnx", SIZE)
+    image = ImageModel(made / "image" / "model.onnx", SIZE, CODES)
     image.save(made / "image")
     fusion.save(made / "fusion")
-    bundle.write_manifest(made / "text", "text", None, self_check.record_text(text))
-    bundle.write_manifest(made / "image", "image", None, self_check.record_image(image))
-    bundle.write_manifest(made / "fusion", "fusion", f"fusion-{seed}", self_check.record_fusion(fusion))
+    bundle.write_manifest(made / "text", "text", None, self_check.record_text(text, CHALLENGE), CODES)
+    bundle.write_manifest(made / "image", "image", None, self_check.record_image(image), CODES)
+    bundle.write_manifest(made / "fusion", "fusion", f"fusion-{seed}", self_check.record_fusion(fusion), CODES)
     meta = ReleaseMeta(data_revision="made-up")
     release = write_release(folder / f"release-{seed}", *(made / kind for kind in kinds), meta)
     release.path.rename(folder / release.id)
     return Release(release.id, release.created, folder / release.id, meta, release.versions, release.files)
+
+
+def unfitted_fusion(codes: Codes) -> FusionModel:
+    """Return the fusion of too few products to fit: all weights 1, all biases 0."""
+    nothing, none = np.zeros((0, len(codes)), np.float32), np.zeros(0, np.bool_)
+    return fit_fusion(nothing, nothing, none, none, np.zeros(0, np.int64), codes)
 
 
 def text_model(seed: int) -> HashedLinear:
@@ -48,7 +56,7 @@ def text_model(seed: int) -> HashedLinear:
     table = rng.normal(0, 3, (BUCKETS, len(CODES))).astype(np.float32)
     bias = rng.normal(0, 1, len(CODES)).astype(np.float32)
     prior = np.full(len(CODES), 1 / len(CODES), np.float32)
-    return HashedLinear(TextFeatures(BUCKETS), table, np.ones(BUCKETS, np.float32), bias, prior)
+    return HashedLinear(TextFeatures(BUCKETS), table, np.ones(BUCKETS, np.float32), bias, prior, CODES)
 
 
 def write_graph(path: Path, seed: int) -> None:

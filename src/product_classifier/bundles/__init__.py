@@ -1,1 +1,1 @@
-"""The format of a saved model: files, hashes, arrays and ONNX graphs."""
+"""The format of a saved model: manifest, hashes, arrays and ONNX graphs."""

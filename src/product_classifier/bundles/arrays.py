@@ -1,4 +1,4 @@
-"""Arrays and JSON on disk without pickle: what is read is checked before it is believed."""
+"""Read and write numpy arrays and JSON objects without pickle; everything read is validated."""
 
 import json
 import zipfile
@@ -10,13 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from product_classifier.errors import BundleRefused
-
-MAX_ARRAYS_BYTES = 2 * 2**30
-MAX_JSON_BYTES = 64 * 2**20
+from product_classifier.limits import ARRAYS_BYTES, JSON_BYTES
 
 
 def write_arrays(path: Path, **arrays: NDArray[Any]) -> None:
-    """Write arrays uncompressed, so that loading them is one read; equal arrays give an equal file."""
+    """Write arrays as an uncompressed .npz archive; equal arrays give equal bytes."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(arrays):
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
@@ -24,16 +22,16 @@ def write_arrays(path: Path, **arrays: NDArray[Any]) -> None:
 
 
 def read_arrays(path: Path, dtypes: Mapping[str, str]) -> dict[str, NDArray[Any]]:
-    """Read exactly the arrays named in `dtypes`, finite and of the given types.
+    """Read an .npz archive that holds exactly the arrays named in `dtypes`, with these dtypes and finite values.
 
     Raises:
-        BundleRefused: If the file holds anything else.
+        BundleRefused: If the file is unreadable or holds anything else.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(member.file_size for member in archive.infolist())
-        if size > MAX_ARRAYS_BYTES:
-            raise BundleRefused(f"{path.name}: unpacks to {size} bytes, more than {MAX_ARRAYS_BYTES}")
+        if size > ARRAYS_BYTES:
+            raise BundleRefused(f"{path.name}: unpacks to {size} bytes, more than {ARRAYS_BYTES}")
         with np.load(path, allow_pickle=False) as archive:
             if set(archive.files) != set(dtypes):
                 raise BundleRefused(f"{path.name}: holds {sorted(archive.files)}, not {sorted(dtypes)}")
@@ -49,19 +47,19 @@ def read_arrays(path: Path, dtypes: Mapping[str, str]) -> dict[str, NDArray[Any]
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write an object with sorted keys; a number that is not finite is an error."""
+    """Write a JSON object with sorted keys; raise `ValueError` on NaN and infinity."""
     path.write_text(json.dumps(values, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n", "utf-8")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read an object.
+    """Read a JSON object.
 
     Raises:
         BundleRefused: If the file is missing, too large, not JSON, not an object, or holds NaN or infinity.
     """
     try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise BundleRefused(f"{path.name}: has {path.stat().st_size} bytes, more than {MAX_JSON_BYTES}")
+        if path.stat().st_size > JSON_BYTES:
+            raise BundleRefused(f"{path.name}: has {path.stat().st_size} bytes, more than {JSON_BYTES}")
         values = json.loads(path.read_text("utf-8"), parse_constant=_refuse_constant)
     except FileNotFoundError as error:
         raise BundleRefused(f"{path.name}: is missing") from error

@@ -1,8 +1,8 @@
-"""A bundle: one model in a folder, with a manifest that says what every file must be.
+"""A bundle: the files of one model in a folder, with a manifest of their sizes and hashes.
 
     text/model.json  text/weights.npz  text/bundle.json
 
-Nothing is parsed before the folder's listing, the sizes and the hashes agree with the manifest.
+A file is parsed only after the listing of the folder, the sizes and the hashes agree with the manifest.
 """
 
 import hashlib
@@ -16,14 +16,13 @@ from typing import Any, Literal, get_args
 from product_classifier.bundles.arrays import read_json, write_json
 from product_classifier.bundles.onnx_guard import check_onnx
 from product_classifier.errors import BundleRefused
-from product_classifier.taxonomy import CODES
+from product_classifier.limits import BUNDLE_FILE_BYTES, BUNDLE_FILES
+from product_classifier.taxonomy import Codes
 
 Kind = Literal["text", "image", "fusion"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 MANIFEST = "bundle.json"
 SUFFIXES = {".json", ".npz", ".onnx"}
-MAX_FILES = 16
-MAX_FILE_BYTES = 2 * 2**30
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -31,7 +30,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """What a file must be."""
+    """Hash and size of a file as listed in a manifest."""
 
     sha256: str
     size: int
@@ -44,12 +43,14 @@ class BundleInfo:
     kind: Kind
     version: str
     created: str
-    codes: tuple[int, ...]
+    codes: Codes
+    """Category codes in the order of the model's probabilities."""
     path: Path
     files: Mapping[str, FileEntry] = field(repr=False)
     self_test: Mapping[str, Any] = field(repr=False)
+    """Recorded self-check, see `releases.self_check`."""
     release: str | None = None
-    """The release this bundle belongs to, once it does."""
+    """Id of the release that contains this bundle, if any."""
 
 
 def write_manifest(
@@ -57,18 +58,32 @@ def write_manifest(
     kind: Kind,
     version: str | None,
     self_test: Mapping[str, Any],
+    codes: Codes,
     *,
     created: str | None = None,
     release: str | None = None,
 ) -> BundleInfo:
-    """Write the manifest of the files in `folder`; without a version, their content names one."""
-    names = [name for name in _listing(folder) if name != MANIFEST]
+    """Write `bundle.json` for the files in `folder` and verify the result.
+
+    Args:
+        folder: Folder with the files of the model.
+        kind: Kind of the model.
+        version: Version of the bundle; by default derived from the hashes of its files.
+        self_test: Recorded self-check.
+        codes: Category codes in the order of the model's probabilities.
+        created: ISO 8601 timestamp; by default the current time.
+        release: Id of the release that contains the bundle.
+
+    Raises:
+        BundleRefused: If the folder holds files a bundle must not hold.
+    """
+    names = [name for name in _list_files(folder) if name != MANIFEST]
     files = {name: file_entry(folder / name) for name in names}
     manifest = {
         "kind": kind,
         "version": version or f"{kind}-{digest_of(files)[:12]}",
         "created": created or datetime.now(UTC).isoformat(timespec="seconds"),
-        "codes": list(CODES),
+        "codes": list(codes),
         "release": release,
         "self_test": dict(self_test),
         "files": {name: {"sha256": entry.sha256, "size": entry.size} for name, entry in files.items()},
@@ -77,16 +92,22 @@ def write_manifest(
     return verify(folder)
 
 
-def verify(folder: Path) -> BundleInfo:
-    """Check a folder against its manifest: listing, names, sizes, hashes, class order, ONNX structure.
+def verify(folder: Path, codes: Codes | None = None) -> BundleInfo:
+    """Check a folder against its manifest: listing, names, sizes, hashes, category codes and ONNX structure.
+
+    Args:
+        folder: Folder of the bundle.
+        codes: Category codes in the expected order; None accepts the codes of the manifest.
 
     Raises:
-        BundleRefused: Naming the file and what was expected of it.
+        BundleRefused: With the file and what was expected of it.
     """
-    names = _listing(folder)
+    names = _list_files(folder)
     if MANIFEST not in names:
         raise BundleRefused(f"{folder.name}: has no {MANIFEST}")
     info = _read_manifest(folder)
+    if codes is not None:
+        check_codes(info.codes, codes, MANIFEST)
     check_listing(names, {*info.files, MANIFEST})
     for name, entry in info.files.items():
         check_file(folder / name, entry)
@@ -96,18 +117,40 @@ def verify(folder: Path) -> BundleInfo:
     return info
 
 
+def read_codes(values: Mapping[str, Any], where: str) -> Codes:
+    """Return the category codes listed in a JSON file of a bundle.
+
+    Raises:
+        BundleRefused: If `codes` is not a list of at least two distinct integers.
+    """
+    codes = values.get("codes")
+    if not isinstance(codes, list) or not all(type(code) is int for code in codes):
+        raise BundleRefused(f"{where}: codes are not a list of integers: {codes!r:.120}")
+    if len(codes) < 2 or len(set(codes)) != len(codes):
+        raise BundleRefused(f"{where}: codes are not two or more distinct integers: {codes!r:.120}")
+    return tuple(codes)
+
+
+def check_codes(codes: Codes, expected: Codes, where: str) -> None:
+    """Raise `BundleRefused` unless `codes` equal `expected`, order included."""
+    if codes != expected:
+        raise BundleRefused(
+            f"{where}: codes are not the {len(expected)} expected codes in their order: {list(codes)!r:.120}"
+        )
+
+
 def check_file(path: Path, expected: FileEntry) -> None:
-    """Refuse a file that has another size or hash."""
+    """Raise `BundleRefused` if the size or the hash of a file differs from its entry."""
     size = path.stat().st_size
     if size != expected.size:
-        raise BundleRefused(f"{path.name}: has {size} bytes, the manifest says {expected.size}")
+        raise BundleRefused(f"{path.name}: has {size} bytes, the manifest lists {expected.size}")
     found = file_entry(path)
     if found != expected:
-        raise BundleRefused(f"{path.name}: sha256 is {found.sha256[:12]}…, the manifest says {expected.sha256[:12]}…")
+        raise BundleRefused(f"{path.name}: sha256 is {found.sha256[:12]}…, the manifest lists {expected.sha256[:12]}…")
 
 
 def check_listing(found: list[str], expected: set[str]) -> None:
-    """Refuse files that are missing or that nobody listed."""
+    """Raise `BundleRefused` if a listed file is missing or an unlisted file is present."""
     if missing := sorted(expected - set(found)):
         raise BundleRefused(f"{missing[0]}: is in the manifest but not in the folder")
     if extra := sorted(set(found) - expected):
@@ -115,26 +158,26 @@ def check_listing(found: list[str], expected: set[str]) -> None:
 
 
 def file_entry(path: Path) -> FileEntry:
-    """Hash a file."""
+    """Return hash and size of a file."""
     with path.open("rb") as file:
         return FileEntry(hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size)
 
 
 def read_entries(values: object, where: str) -> dict[str, FileEntry]:
-    """Read the `files` of a manifest.
+    """Return the `files` of a manifest.
 
     Raises:
-        BundleRefused: If a name could leave the folder, has a foreign suffix, or an entry is malformed.
+        BundleRefused: If a name could leave the folder or has another suffix, or if an entry is malformed.
     """
     if not isinstance(values, dict) or not values:
-        raise BundleRefused(f"{where}: files is not a list of files")
+        raise BundleRefused(f"{where}: files is not an object with one entry per file")
     entries = {}
     for name, entry in values.items():
         check_name(name, where)
         match entry:
             case {"sha256": str(sha256), "size": int(size)} if _SHA256.fullmatch(sha256) and size >= 0:
-                if size > MAX_FILE_BYTES:
-                    raise BundleRefused(f"{where}: {name} is {size} bytes, more than {MAX_FILE_BYTES}")
+                if size > BUNDLE_FILE_BYTES:
+                    raise BundleRefused(f"{where}: {name} is {size} bytes, more than {BUNDLE_FILE_BYTES}")
                 entries[name] = FileEntry(sha256, size)
             case _:
                 raise BundleRefused(f"{where}: the entry of {name} is not a sha256 and a size: {entry!r:.80}")
@@ -142,7 +185,7 @@ def read_entries(values: object, where: str) -> dict[str, FileEntry]:
 
 
 def check_name(name: str, where: str) -> None:
-    """Refuse a path that could leave the folder, or a kind of file a bundle never holds."""
+    """Raise `BundleRefused` if a path could leave the folder or has a suffix no bundle file has."""
     parts = PurePosixPath(name).parts
     if "\\" in name or len(parts) > 2 or "/".join(parts) != name or not all(map(_NAME.fullmatch, parts)):
         raise BundleRefused(f"{where}: {name!r:.80} is not a plain file name")
@@ -151,14 +194,13 @@ def check_name(name: str, where: str) -> None:
 
 
 def digest_of(files: Mapping[str, FileEntry]) -> str:
-    """Return one hash for a set of files."""
+    """Return the SHA-256 of the names and hashes of files."""
     return hashlib.sha256("\n".join(f"{name} {files[name].sha256}" for name in sorted(files)).encode()).hexdigest()
 
 
 def _read_manifest(folder: Path) -> BundleInfo:
     values = read_json(folder / MANIFEST)
-    if values.get("codes") != list(CODES):
-        raise BundleRefused(f"{MANIFEST}: codes are not the {len(CODES)} categories in ascending order")
+    codes = read_codes(values, MANIFEST)
     match values:
         case {"kind": kind, "version": str(version), "created": str(created), "self_test": dict(self_test)}:
             if kind not in KINDS:
@@ -171,18 +213,18 @@ def _read_manifest(folder: Path) -> BundleInfo:
             files = read_entries(values.get("files"), MANIFEST)
             if any("/" in name for name in files):
                 raise BundleRefused(f"{MANIFEST}: files lie in sub-folders")
-            return BundleInfo(kind, version, created, CODES, folder, files, self_test, release)
+            return BundleInfo(kind, version, created, codes, folder, files, self_test, release)
         case _:
             raise BundleRefused(f"{MANIFEST}: kind, version, created or self_test is missing or malformed")
 
 
-def _listing(folder: Path) -> list[str]:
-    """Return the names in a flat folder of plain files."""
+def _list_files(folder: Path) -> list[str]:
+    """Return the sorted names in a folder; raise `BundleRefused` if an entry is not a plain file with a valid name."""
     if not folder.is_dir():
         raise BundleRefused(f"{folder.name}: is not a folder")
     entries = sorted(folder.iterdir())
-    if len(entries) > MAX_FILES:
-        raise BundleRefused(f"{folder.name}: holds {len(entries)} entries, more than {MAX_FILES}")
+    if len(entries) > BUNDLE_FILES:
+        raise BundleRefused(f"{folder.name}: holds {len(entries)} entries, more than {BUNDLE_FILES}")
     for entry in entries:
         if entry.is_symlink():
             raise BundleRefused(f"{entry.name}: is a symbolic link")

@@ -1,7 +1,8 @@
-"""Read an ONNX file's structure without loading it, and refuse what a model of ours never has.
+"""Validate the structure of an ONNX file without loading it.
 
-Serving images hold ONNX Runtime but not the `onnx` package, so this walks the protobuf wire format itself. Refused:
-weights in other files, operators of foreign domains, weights that are not finite, and nesting no real graph has.
+Refused are external data, operators outside the standard domain, model-local functions, sparse or non-finite weights,
+and subgraphs nested deeper than `limits.ONNX_GRAPH_DEPTH`. Serving images hold ONNX Runtime but not the `onnx`
+package, so the module parses the protobuf wire format: https://protobuf.dev/programming-guides/encoding/
 """
 
 from collections.abc import Iterator
@@ -10,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from product_classifier.errors import BundleRefused
+from product_classifier.limits import ONNX_GRAPH_DEPTH
 
 ALLOWED_DOMAINS = {b"", b"ai.onnx"}
-MAX_DEPTH = 12
 
 # Field numbers of onnx.proto; https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 _MODEL_GRAPH, _MODEL_OPSET, _MODEL_FUNCTIONS = 7, 8, 25
@@ -26,10 +27,10 @@ Value = int | memoryview
 
 
 def check_onnx(path: Path) -> None:
-    """Accept a self-contained graph of standard operators with finite weights.
+    """Check that a file is a self-contained ONNX graph of standard operators with finite weights.
 
     Raises:
-        BundleRefused: If it is anything else.
+        BundleRefused: If it is not.
     """
     try:
         _check_model(memoryview(path.read_bytes()))
@@ -40,7 +41,7 @@ def check_onnx(path: Path) -> None:
 
 
 class _Refused(ValueError):
-    """Why, without the file's name."""
+    """The reason of a refusal, without the file name."""
 
 
 def _check_model(data: memoryview) -> None:
@@ -51,7 +52,7 @@ def _check_model(data: memoryview) -> None:
                 if name == 1:
                     _check_domain(_bytes(domain), "the model")
         elif field == _MODEL_FUNCTIONS:
-            raise _Refused("defines functions of its own")
+            raise _Refused("defines model-local functions")
         elif field == _MODEL_GRAPH:
             graphs += 1
             _check_graph(_bytes(value), 0)
@@ -60,8 +61,8 @@ def _check_model(data: memoryview) -> None:
 
 
 def _check_graph(data: memoryview, depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise _Refused(f"nests graphs deeper than {MAX_DEPTH}")
+    if depth > ONNX_GRAPH_DEPTH:
+        raise _Refused(f"nests graphs deeper than {ONNX_GRAPH_DEPTH}")
     for field, value in _fields(data):
         if field == _GRAPH_NODE:
             _check_node(_bytes(value), depth)
@@ -85,16 +86,16 @@ def _check_node(data: memoryview, depth: int) -> None:
                     _check_graph(_bytes(part), depth + 1)
 
 
-def _check_domain(domain: memoryview, who: str) -> None:
+def _check_domain(domain: memoryview, location: str) -> None:
     if bytes(domain) not in ALLOWED_DOMAINS:
-        raise _Refused(f"{who} needs the operator domain {bytes(domain).decode(errors='replace')[:60]!r}")
+        raise _Refused(f"{location} needs the operator domain {bytes(domain).decode(errors='replace')[:60]!r}")
 
 
 def _check_tensor(data: memoryview) -> None:
     kind, parts = 0, []
     for field, value in _fields(data):
         if field == _TENSOR_EXTERNAL or (field == _TENSOR_LOCATION and value != 0):
-            raise _Refused("keeps weights in another file (external data)")
+            raise _Refused("stores weights in another file (external data)")
         if field == _TENSOR_TYPE and isinstance(value, int):
             kind = value
         elif field in (_TENSOR_RAW, _TENSOR_FLOATS) and not isinstance(value, int):
@@ -107,12 +108,12 @@ def _check_tensor(data: memoryview) -> None:
 
 def _bytes(value: Value) -> memoryview:
     if isinstance(value, int):
-        raise _Refused("is not an ONNX model (a number where a message belongs)")
+        raise _Refused("is not an ONNX model (a varint where a message is expected)")
     return value
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, Value]]:
-    """Yield field number and value of one protobuf message."""
+    """Yield field number and value of each field of one protobuf message."""
     at, end = 0, len(data)
     while at < end:
         key, at = _varint(data, at)
@@ -143,4 +144,4 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
         at += 1
         if byte < 128:
             return value, at
-    raise _Refused("is not an ONNX model (a number without end)")
+    raise _Refused("is not an ONNX model (a varint of more than 10 bytes)")

@@ -1,4 +1,4 @@
-"""How a graph is opened, by the image model and by a text encoder, whose servers have no photo library."""
+"""Open an ONNX graph with ONNX Runtime."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,9 @@ from product_classifier.errors import BundleRefused
 
 
 def open_session(graph: Path) -> Any:
-    """Open an ONNX graph for one thread: two servers on two cores gain more from that than from two threads each.
+    """Open an ONNX graph on the CPU with one thread.
+
+    The text and image servers run in parallel on the same cores; more threads per session make both slower.
 
     Raises:
         BundleRefused: If ONNX Runtime cannot load it.
@@ -20,5 +22,5 @@ def open_session(graph: Path) -> Any:
     options.log_severity_level = 4
     try:
         return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its exceptions share no documented base class
+    except Exception as error:  # ONNX Runtime documents no base class of its exceptions
         raise BundleRefused(f"{graph.name}: ONNX Runtime cannot load it: {str(error)[:160]}") from error

@@ -1,1 +1,1 @@
-"""Raw files, products, splits and merged corrections."""
+"""Raw files, catalogue rows, splits and merged corrections."""

@@ -1,10 +1,10 @@
-"""Corrections among the products to learn from, and nowhere else.
+"""Merge corrections into the training split and into no other.
 
-The sides of a catalogue are given before anything is merged, so no correction can move a product:
+The splits are assigned before corrections are merged, so no correction can move a product:
 
-- one whose text or photo is held by validation or test stays out: what judges the models is never learned;
-- one of a product to learn from replaces its label;
-- any other is added to the products to learn from, those of `unseen` included: live traffic is what corrections are.
+- A correction whose text or photo belongs to validation or test is held out, so that no model trains on its test data.
+- A correction of a training product replaces its label.
+- Any other correction is added to the training products, those of `unseen` included: `unseen` simulates live traffic.
 """
 
 from collections import defaultdict
@@ -18,7 +18,7 @@ from product_classifier.catalogue.splits import content_keys
 
 FROZEN: Final = frozenset({"validation", "test"})
 COLUMNS: Final = ("product_id", "designation", "description", "image_path", "code", "line", "image_sha256", "photo")
-"""Of corrections, in the order they were believed: as in a catalogue, with the photo's bytes, as it has no path."""
+"""Columns of corrections: those of the catalogue, and the photo as bytes, because it has no path."""
 
 MergeOutcome = Literal["added", "relabelled", "unchanged", "held_out"]
 OUTCOMES: Final[tuple[MergeOutcome, ...]] = ("added", "relabelled", "unchanged", "held_out")
@@ -26,47 +26,52 @@ OUTCOMES: Final[tuple[MergeOutcome, ...]] = ("added", "relabelled", "unchanged",
 
 @dataclass(frozen=True, slots=True)
 class MergeResult:
-    """The products to learn from, and what became of each correction, in their order."""
+    """The training products after the merge, and the outcome of each correction, in their order."""
 
     train: pd.DataFrame
     outcomes: tuple[MergeOutcome, ...]
 
     def counts(self) -> dict[MergeOutcome, int]:
-        return {fate: self.outcomes.count(fate) for fate in OUTCOMES}
+        """Return the number of corrections per outcome."""
+        return {outcome: self.outcomes.count(outcome) for outcome in OUTCOMES}
 
 
-def merge(train: pd.DataFrame, corrections: pd.DataFrame, held: Mapping[str, str]) -> MergeResult:
-    """Merge corrections into `train`; `held` has the side of every content key of the whole catalogue.
+def merge(train: pd.DataFrame, corrections: pd.DataFrame, known: Mapping[str, str]) -> MergeResult:
+    """Merge corrections into `train`.
 
-    Two corrections of near copies are of one product, of which the later is believed.
+    Args:
+        train: Products of the training split.
+        corrections: Table with `COLUMNS`, in the order in which the corrections became trusted. Of two corrections
+            of near duplicates the later one applies.
+        known: Split of every content key of the whole catalogue, see `splits.known_splits`.
     """
     if corrections.empty:
         return MergeResult(train, ())
     merged = pd.concat([train.assign(photo=None), corrections[list(COLUMNS)]], ignore_index=True)
     codes = merged["code"].to_list()
     rows: dict[str, set[int]] = defaultdict(set)
-    for row, keys in enumerate(_keys(train)):
+    for row, keys in enumerate(_content_keys(train)):
         for key in keys:
             rows[key].add(row)
     outcomes: list[MergeOutcome] = []
-    left_out = []
-    for number, keys in enumerate(_keys(corrections), start=len(train)):
-        copies = set.intersection(*(rows[key] for key in keys)) if keys else set()
-        if not keys or FROZEN & {held.get(key) for key in keys}:
+    dropped = []
+    for number, keys in enumerate(_content_keys(corrections), start=len(train)):
+        duplicates = set.intersection(*(rows[key] for key in keys)) if keys else set()
+        if not keys or FROZEN & {known.get(key) for key in keys}:
             outcomes.append("held_out")
-        elif copies:
-            outcomes.append("relabelled" if any(codes[row] != codes[number] for row in copies) else "unchanged")
-            for row in copies:
+        elif duplicates:
+            outcomes.append("relabelled" if any(codes[row] != codes[number] for row in duplicates) else "unchanged")
+            for row in duplicates:
                 codes[row] = codes[number]
         else:
             outcomes.append("added")
             for key in keys:
                 rows[key].add(number)
             continue
-        left_out.append(number)
-    return MergeResult(merged.assign(code=codes).drop(index=left_out).reset_index(drop=True), tuple(outcomes))
+        dropped.append(number)
+    return MergeResult(merged.assign(code=codes).drop(index=dropped).reset_index(drop=True), tuple(outcomes))
 
 
-def _keys(frame: pd.DataFrame) -> Iterator[tuple[str, ...]]:
+def _content_keys(frame: pd.DataFrame) -> Iterator[tuple[str, ...]]:
     for product in zip(frame["designation"], frame["description"], frame["image_sha256"], strict=True):
         yield content_keys(*product)

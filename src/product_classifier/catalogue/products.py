@@ -1,10 +1,9 @@
-"""The raw files as one table of products, and everything that was refused on the way."""
+"""Read the raw files into one table of products and a list of rejected rows."""
 
-import html
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -15,40 +14,38 @@ import numpy as np
 import pandas as pd
 
 from product_classifier.catalogue.encodings import repair
-from product_classifier.catalogue.raw_files import INDEX, RawFiles, Row, find_files, read_rows
+from product_classifier.catalogue.raw_files import INDEX, RawFiles, RawRow, find_files, read_rows
 from product_classifier.errors import CatalogueError, InvalidImage
-from product_classifier.taxonomy import BY_CODE
+from product_classifier.text.normalization import has_words
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is (0: not known)."""
+"""Called with the name of the task, the number of items done, and the total (0 if unknown)."""
 
-_MARKUP: Final = re.compile(r"<[^<>]{0,2000}>")
-_WORD: Final = re.compile(r"\w")
-_SHOWN: Final = 60
+_SHOWN_CHARACTERS: Final = 60
 _BATCH: Final = 64
-_LARGEST_ID: Final = 2**63
+_MAX_ID: Final = 2**63
 
 
-class Product(NamedTuple):
-    """One row of the catalogue."""
+class CatalogueRow(NamedTuple):
+    """One row of the catalogue table."""
 
     product_id: int
     designation: str
     description: str
     image_path: str
-    """Where the photo can be opened, seen from where the raw folder can; empty without one."""
+    """Path of the photo, relative to the same folder as the raw folder; empty without a photo."""
     code: int
     line: int
-    """Where the product stands in its raw file; the header is line 1."""
+    """Line of the product in its raw file; the header is line 1."""
     image_sha256: str
 
 
-COLUMNS: Final = Product._fields
+COLUMNS: Final = CatalogueRow._fields
 
 
 @dataclass(frozen=True, slots=True)
-class Reject:
-    """A row that cannot be used: where it is, which field is wrong, and why."""
+class RejectedRow:
+    """A row that cannot be used: its file, line, field and value, and the reason."""
 
     file: str
     line: int
@@ -61,47 +58,54 @@ class Reject:
 
 
 @dataclass(slots=True)
-class _Reading:
-    """What is known while the files are read."""
+class _Reader:
+    """State while the raw files are read."""
 
     files: RawFiles
+    codes: Container[int]
     labels: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """Code, and line in the label file, by row number."""
-    rejected_labels: dict[int, Reject] = field(default_factory=dict)
-    rejects: list[Reject] = field(default_factory=list)
+    """Category code and line in the label file, by row number."""
+    rejected_labels: dict[int, RejectedRow] = field(default_factory=dict)
+    rejects: list[RejectedRow] = field(default_factory=list)
     rows_seen: set[int] = field(default_factory=set)
     ids_seen: dict[int, int] = field(default_factory=dict)
 
 
 def read_catalogue(
     folder: Path,
+    codes: Container[int],
     *,
     check_photo: Callable[[bytes], object] | None = None,
-    progress: Progress = lambda _what, _done, _total: None,
+    progress: Progress = lambda _task, _done, _total: None,
     jobs: int = 0,
-) -> tuple[pd.DataFrame, list[Reject]]:
+) -> tuple[pd.DataFrame, list[RejectedRow]]:
     """Read a raw folder of any accepted layout.
 
     Args:
-        folder: Where the challenge's files are.
-        check_photo: Raises InvalidImage for a photo that cannot be used; the models' own decoder by default.
-        progress: Told how far reading and checking are.
+        folder: Folder with the raw files.
+        codes: Known category codes, for example a `Taxonomy`; a row with another code is rejected.
+        check_photo: Raises `InvalidImage` for a photo that cannot be used; by default the decoder of the models.
+        progress: Called while rows are read and photos are checked.
         jobs: Threads that check photos; 0 for one per processor.
 
     Returns:
-        The usable products as a table of `Product` rows, in the order of the file, and the rejected rows.
+        The usable products as a table with the columns of `CatalogueRow`, in the order of the file, and the rejected
+        rows, sorted by file and line.
+
+    Raises:
+        CatalogueError: If a file or a column is missing.
     """
-    reading = _Reading(find_files(folder))
-    _read_labels(reading)
-    products = _read_products(reading, progress)
+    reader = _Reader(find_files(folder), codes)
+    _read_labels(reader)
+    products = _read_products(reader, progress)
     frame = pd.DataFrame(products, columns=list(COLUMNS))
-    frame = _check_photos(frame, reading, check_photo or _decode, progress, jobs or os.cpu_count() or 1)
+    frame = _check_photos(frame, reader, check_photo or _decode, progress, jobs or os.cpu_count() or 1)
     dtypes = {"product_id": "int64", "code": "int64", "line": "int64"}
-    return frame.astype(dtypes), sorted(reading.rejects, key=lambda reject: (reject.file, reject.line))
+    return frame.astype(dtypes), sorted(reader.rejects, key=lambda reject: (reject.file, reject.line))
 
 
-def check_reject_share(rejects: Sequence[Reject], products: int, allowed: float) -> None:
-    """Raise one clear error if a catalogue is empty or more than the allowed share of its rows was rejected."""
+def check_reject_share(rejects: Sequence[RejectedRow], products: int, allowed: float) -> None:
+    """Raise `CatalogueError` if there are no products or the share of rejected rows exceeds `allowed` (0 to 1)."""
     rows = products + len(rejects)
     if products and len(rejects) <= allowed * rows:
         return
@@ -111,113 +115,111 @@ def check_reject_share(rejects: Sequence[Reject], products: int, allowed: float)
     share = len(rejects) / max(rows, 1)
     raise CatalogueError(
         f"{len(rejects)} of {rows} rows ({share:.1%}) cannot be used, {allowed:.1%} are allowed; "
-        f"of each kind the first: {listed or 'the file has no rows'}"
+        f"first of each reason: {listed or 'the file has no rows'}"
     )
 
 
 def data_revision(frame: pd.DataFrame) -> str:
-    """Return the digest of what a catalogue says, wherever its photos lie."""
+    """Return the SHA-256 of the content of a catalogue; paths of photos do not count."""
     digest = sha256()
     for row in frame[["product_id", "code", "designation", "description", "image_sha256"]].itertuples(index=False):
         digest.update(repr(tuple(row)).encode("utf-8", errors="surrogatepass"))
     return digest.hexdigest()
 
 
-def rejects_table(rejects: Sequence[Reject]) -> pd.DataFrame:
-    """Return the rejected rows as a table for people: one line each."""
+def rejects_table(rejects: Sequence[RejectedRow]) -> pd.DataFrame:
+    """Return the rejected rows as a table with one row each."""
     names = ["file", "line", "field", "value", "reason"]
     return pd.DataFrame([[getattr(reject, name) for name in names] for reject in rejects], columns=names)
 
 
-def has_words(text: str) -> bool:
-    """Return whether a text says anything once markup and entities are gone."""
-    return _WORD.search(_MARKUP.sub(" ", html.unescape(text))) is not None
-
-
-def _read_labels(reading: _Reading) -> None:
-    path = reading.files.labels
+def _read_labels(reader: _Reader) -> None:
+    path = reader.files.labels
     for row in read_rows(path, ["prdtypecode"]):
         if row.problem:
-            reading.rejects.append(_reject(path, row, INDEX, row.problem))
+            reader.rejects.append(_reject(path, row, INDEX, row.problem))
             continue
-        index, code = _whole(row.fields[INDEX]), _whole(row.fields["prdtypecode"])
-        if index is None or index in reading.labels or index in reading.rejected_labels:
+        index, code = _parse_integer(row.fields[INDEX]), _parse_integer(row.fields["prdtypecode"])
+        if index is None or index in reader.labels or index in reader.rejected_labels:
             reason = "not a row number" if index is None else "row number given twice"
-            reading.rejects.append(_reject(path, row, INDEX, reason))
-        elif code in BY_CODE and code is not None:
-            reading.labels[index] = code, row.line
+            reader.rejects.append(_reject(path, row, INDEX, reason))
+        elif code is not None and code in reader.codes:
+            reader.labels[index] = code, row.line
         else:
             reason = "not a number" if code is None else "unknown category code"
-            reading.rejected_labels[index] = _reject(path, row, "prdtypecode", reason)
+            reader.rejected_labels[index] = _reject(path, row, "prdtypecode", reason)
 
 
-def _read_products(reading: _Reading, progress: Progress) -> list[Product]:
-    path = reading.files.products
+def _read_products(reader: _Reader, progress: Progress) -> list[CatalogueRow]:
+    path = reader.files.products
     products, done = [], 0
-    total = len(reading.labels) + len(reading.rejected_labels)
+    total = len(reader.labels) + len(reader.rejected_labels)
     for done, row in enumerate(read_rows(path, ["designation", "description", "productid", "imageid"]), 1):
-        product = _product(reading, row)
-        if isinstance(product, Reject):
-            reading.rejects.append(product)
+        product = _parse_product(reader, row)
+        if isinstance(product, RejectedRow):
+            reader.rejects.append(product)
         else:
             products.append(product)
         if done % 1000 == 0:
             progress("read products", done, total)
     progress("read products", done, done)
-    reading.rejects += [
-        Reject(reading.files.labels.name, line, "row number", repr(index), "label without a product")
-        for index, (_, line) in reading.labels.items()
-        if index not in reading.rows_seen
+    reader.rejects += [
+        RejectedRow(reader.files.labels.name, line, "row number", repr(index), "label without a product")
+        for index, (_, line) in reader.labels.items()
+        if index not in reader.rows_seen
     ]
     return products
 
 
-def _product(reading: _Reading, row: Row) -> Product | Reject:
-    path, index = reading.files.products, _whole(row.fields.get(INDEX, ""))
-    if index is None or index in reading.rows_seen:
+def _parse_product(reader: _Reader, row: RawRow) -> CatalogueRow | RejectedRow:
+    path, index = reader.files.products, _parse_integer(row.fields.get(INDEX, ""))
+    if index is None or index in reader.rows_seen:
         reason = "not a row number" if index is None else "row number given twice"
         return _reject(path, row, INDEX, row.problem or reason)
-    reading.rows_seen.add(index)
+    reader.rows_seen.add(index)
     if row.problem:
         return _reject(path, row, INDEX, row.problem)
-    product_id, image_id = _whole(row.fields["productid"]), _whole(row.fields["imageid"])
+    product_id, image_id = _parse_integer(row.fields["productid"]), _parse_integer(row.fields["imageid"])
     if product_id is None or image_id is None:
         return _reject(path, row, "productid" if product_id is None else "imageid", "not a number")
-    if product_id in reading.ids_seen:
-        return _reject(path, row, "productid", f"duplicate of line {reading.ids_seen[product_id]}")
-    if index not in reading.labels:
-        return reading.rejected_labels.get(index) or _reject(path, row, INDEX, "no label for this row")
+    if product_id in reader.ids_seen:
+        return _reject(path, row, "productid", f"duplicate of line {reader.ids_seen[product_id]}")
+    if index not in reader.labels:
+        return reader.rejected_labels.get(index) or _reject(path, row, INDEX, "no label for this row")
     designation, description = (repair(row.fields[name]) for name in ("designation", "description"))
-    photo = reading.files.photos.get(f"image_{image_id}_product_{product_id}")
-    if photo is None and not has_words(designation) and not has_words(description):
+    photo = reader.files.photos.get(f"image_{image_id}_product_{product_id}")
+    if photo is None and not has_words(designation, description):
         return _reject(path, row, "designation", "neither text nor photo")
-    reading.ids_seen[product_id] = row.line
+    reader.ids_seen[product_id] = row.line
     image_path = photo.as_posix() if photo else ""
-    return Product(product_id, designation, description, image_path, reading.labels[index][0], row.line, "")
+    return CatalogueRow(product_id, designation, description, image_path, reader.labels[index][0], row.line, "")
 
 
 def _check_photos(
-    frame: pd.DataFrame, reading: _Reading, check: Callable[[bytes], object], progress: Progress, jobs: int
+    frame: pd.DataFrame, reader: _Reader, check: Callable[[bytes], object], progress: Progress, jobs: int
 ) -> pd.DataFrame:
     paths = [path for path in frame["image_path"] if path]
     batches = [paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)]
     found: dict[str, tuple[str, str]] = {}
-    # Threads suffice: reading, hashing and decoding all release the interpreter.
+    # Threads suffice: reading, hashing and decoding release the global interpreter lock.
     with ThreadPoolExecutor(jobs) as pool:
-        for batch in pool.map(lambda batch: [(path, _digest(path, check)) for path in batch], batches):
+        for batch in pool.map(lambda batch: [(path, _check_photo(path, check)) for path in batch], batches):
             found.update(batch)
             progress("check photos", len(found), len(paths))
     checked = [found.get(path, ("", "")) for path in frame["image_path"]]
     frame["image_sha256"] = [digest for digest, _ in checked]
-    good = np.array([not problem for _, problem in checked], bool)
+    valid = np.array([not problem for _, problem in checked], bool)
     for row, (_, problem) in zip(frame.itertuples(), checked, strict=True):
         if problem:
-            value = _shown(Path(str(row.image_path)).name)
-            reading.rejects.append(Reject(reading.files.products.name, int(str(row.line)), "imageid", value, problem))
-    return frame[good].reset_index(drop=True)
+            value = _shorten(Path(str(row.image_path)).name)
+            reader.rejects.append(
+                RejectedRow(reader.files.products.name, int(str(row.line)), "imageid", value, problem)
+            )
+    return frame[valid].reset_index(drop=True)
 
 
-def _digest(path: str, check: Callable[[bytes], object]) -> tuple[str, str]:
+def _check_photo(path: str, check: Callable[[bytes], object]) -> tuple[str, str]:
+    """Return the SHA-256 of a photo and an empty reason, or an empty hash and the reason it cannot be used."""
     try:
         data = Path(path).read_bytes()
         check(data)
@@ -234,16 +236,16 @@ def _decode(data: bytes) -> object:
     return decoding.decode(data)
 
 
-def _whole(text: str) -> int | None:
-    """Return a whole number, also when a spreadsheet wrote it as "10.0"."""
+def _parse_integer(text: str) -> int | None:
+    """Parse an integer, also in the form "10.0" that spreadsheets write."""
     matched = re.fullmatch(r"\s*(\d{1,19})(?:\.0*)?\s*", text, re.ASCII)
-    number = int(matched[1]) if matched else _LARGEST_ID
-    return number if number < _LARGEST_ID else None
+    number = int(matched[1]) if matched else _MAX_ID
+    return number if number < _MAX_ID else None
 
 
-def _reject(path: Path, row: Row, name: str, reason: str) -> Reject:
-    return Reject(path.name, row.line, name or "row number", _shown(row.fields.get(name, "")), reason)
+def _reject(path: Path, row: RawRow, name: str, reason: str) -> RejectedRow:
+    return RejectedRow(path.name, row.line, name or "row number", _shorten(row.fields.get(name, "")), reason)
 
 
-def _shown(value: str) -> str:
-    return repr(value if len(value) <= _SHOWN else value[:_SHOWN] + "…")
+def _shorten(value: str) -> str:
+    return repr(value if len(value) <= _SHOWN_CHARACTERS else value[:_SHOWN_CHARACTERS] + "…")

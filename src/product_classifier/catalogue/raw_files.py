@@ -1,4 +1,4 @@
-"""The challenge's files as they are downloaded: where they are, and their rows with line numbers."""
+"""Locate the files of the Rakuten challenge and read their rows with line numbers."""
 
 import csv
 import os
@@ -9,16 +9,17 @@ from typing import Final
 
 from product_classifier.catalogue.encodings import decode_lines
 from product_classifier.errors import CatalogueError
+from product_classifier.limits import CSV_FIELD_BYTES
 
 PRODUCT_FILES: Final = ("X_train_update.csv", "X_train.csv", "X_data.csv")
 LABEL_FILES: Final = ("Y_train_CVw08PX.csv", "Y_train_update.csv", "Y_train.csv", "Y_data.csv")
 PHOTO_FOLDERS: Final = ("images/image_train", "images/images/image_train", "image_train", "images")
 PHOTO_SUFFIXES: Final = ("jpg", "jpeg", "png")
 INDEX: Final = ""
+"""Name of the field with the row number, which joins products and labels."""
 
 _INDEX_NAMES: Final = frozenset({"", "unnamed: 0", "index"})
-_LONGEST_FIELD: Final = 1 << 20
-_NAMED_FILES: Final = 12
+_LISTED_NAMES: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,12 @@ class RawFiles:
     products: Path
     labels: Path
     photos: dict[str, Path]
-    """Photo by name without suffix: image_<imageid>_product_<productid>."""
+    """Photos by file name without suffix: image_<imageid>_product_<productid>."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One record of a CSV file, as far as it could be read."""
+class RawRow:
+    """One record of a CSV file; `problem` is empty if it could be parsed."""
 
     line: int
     fields: dict[str, str]
@@ -41,31 +42,38 @@ class Row:
 
 
 def is_challenge(folder: Path) -> bool:
-    """Return whether a folder holds product and label files of the challenge's layout."""
-    return _first(folder, PRODUCT_FILES) is not None and _first(folder, LABEL_FILES) is not None
+    """Return whether a folder holds product and label files in the layout of the challenge."""
+    return _first_file(folder, PRODUCT_FILES) is not None and _first_file(folder, LABEL_FILES) is not None
 
 
 def find_files(folder: Path) -> RawFiles:
-    """Locate products, labels and photos in a raw folder of any accepted layout."""
+    """Locate products, labels and photos in a raw folder of any accepted layout.
+
+    Raises:
+        CatalogueError: If the folder, the product file or the label file is missing.
+    """
     if not folder.is_dir():
         raise CatalogueError(f"raw data folder {str(folder)!r} does not exist")
-    products, labels = _first(folder, PRODUCT_FILES), _first(folder, LABEL_FILES)
+    products, labels = _first_file(folder, PRODUCT_FILES), _first_file(folder, LABEL_FILES)
     if products is None or labels is None:
-        wanted = PRODUCT_FILES if products is None else LABEL_FILES
+        expected = PRODUCT_FILES if products is None else LABEL_FILES
         found = sorted(entry.name for entry in folder.iterdir())
-        shown = ", ".join(found[:_NAMED_FILES]) + (" …" if len(found) > _NAMED_FILES else "")
-        raise CatalogueError(f"{str(folder)!r} has none of {', '.join(wanted)}; it holds: {shown or 'nothing'}")
-    return RawFiles(products, labels, _photos(folder))
+        listed = ", ".join(found[:_LISTED_NAMES]) + (" …" if len(found) > _LISTED_NAMES else "")
+        raise CatalogueError(f"{str(folder)!r} has none of {', '.join(expected)}; it holds: {listed or 'nothing'}")
+    return RawFiles(products, labels, _find_photos(folder))
 
 
-def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
-    """Read a CSV file row by row; a row that cannot be read is given with its problem, and the rest goes on.
+def read_rows(path: Path, columns: Sequence[str]) -> Iterator[RawRow]:
+    """Yield the rows of a CSV file; a malformed row is yielded with its problem and does not affect the next one.
 
-    The row number of the challenge's files stands in the field `INDEX`; without such a column rows are counted.
+    The row number is in the field `INDEX`; without such a column rows are counted from 0.
+
+    Raises:
+        CatalogueError: If the file cannot be read or lacks one of `columns`.
     """
-    lines = _Lines(list(decode_lines(_content(path))))
+    lines = _LineReader(list(decode_lines(_read_bytes(path))))
     header, _ = lines.record()
-    names = _columns(path, header, columns)
+    names = _parse_header(path, header, columns)
     count = 0
     while not lines.finished:
         start = lines.position
@@ -78,14 +86,14 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
         elif problem:
             fields[INDEX] = lines.text(start).partition(",")[0]
         count += 1
-        yield Row(start + 1, fields, problem)
+        yield RawRow(start + 1, fields, problem)
 
 
-class _Lines:
-    """Lines of a file that can be taken up again after a record that went wrong."""
+class _LineReader:
+    """A CSV reader that resumes at the line after a malformed record."""
 
     def __init__(self, lines: list[str]) -> None:
-        csv.field_size_limit(_LONGEST_FIELD)
+        csv.field_size_limit(CSV_FIELD_BYTES)
         self._lines = lines
         self.position = 0
         self._reader = csv.reader(self, strict=True)
@@ -104,11 +112,15 @@ class _Lines:
         return self.position >= len(self._lines)
 
     def text(self, position: int) -> str:
-        """Return one line as it stands in the file."""
+        """Return one line as it is in the file."""
         return self._lines[position]
 
     def record(self, width: int = 0) -> tuple[list[str], str]:
-        """Return the next record and what is wrong with it; a bad one costs one line, not all it swallowed."""
+        """Return the next record and its problem.
+
+        After a problem reading resumes one line after the start of the record, so that an unclosed quote does not
+        consume the rest of the file.
+        """
         start = self.position
         try:
             record = next(self._reader, [])
@@ -121,36 +133,36 @@ class _Lines:
         return record, problem
 
 
-def _columns(path: Path, header: list[str], wanted: Sequence[str]) -> list[str]:
+def _parse_header(path: Path, header: list[str], expected: Sequence[str]) -> list[str]:
     names = [name.strip().lower() for name in header]
     names = [INDEX if name in _INDEX_NAMES else name for name in names]
-    missing = [column for column in wanted if column not in names]
+    missing = [column for column in expected if column not in names]
     if missing:
-        found = ", ".join(repr(name[:40]) for name in header[:_NAMED_FILES]) or "no header"
+        found = ", ".join(repr(name[:40]) for name in header[:_LISTED_NAMES]) or "no header"
         raise CatalogueError(f"{path.name} lacks the column {', '.join(map(repr, missing))}; it has {found}")
     twice = {name for name in names if names.count(name) > 1}
     if twice:
-        raise CatalogueError(f"{path.name} names the column {', '.join(map(repr, sorted(twice)))} twice")
+        raise CatalogueError(f"{path.name} has the column {', '.join(map(repr, sorted(twice)))} twice")
     return names
 
 
-def _content(path: Path) -> bytes:
+def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
         raise CatalogueError(f"{str(path)!r} cannot be read: {error.strerror}") from error
 
 
-def _first(folder: Path, names: Sequence[str]) -> Path | None:
+def _first_file(folder: Path, names: Sequence[str]) -> Path | None:
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
-def _photos(folder: Path) -> dict[str, Path]:
+def _find_photos(folder: Path) -> dict[str, Path]:
     photos: dict[str, Path] = {}
     for place in PHOTO_FOLDERS:
         if not (folder / place).is_dir():
             continue
-        # One listing instead of a stat per product: the full data has 85,000 photos.
+        # One listing instead of one stat per product: the challenge has 85,000 photos.
         for entry in os.scandir(folder / place):
             stem, _, suffix = entry.name.rpartition(".")
             if suffix.lower() in PHOTO_SUFFIXES:

@@ -1,16 +1,16 @@
-"""Which side of the fence a product stands on: train, validation, test or unseen.
+"""Assign every product to one split: train, validation, test or unseen.
 
-A product has up to two content keys: its text without markup, accents, case and punctuation, and the digest of its
-photo. Every key belongs to exactly one side for ever. Products are taken in the order of the catalogue:
+A product has up to two content keys: a hash of its text without markup, accents, case and punctuation, and the hash
+of its photo. Every key belongs to exactly one split, permanently. Products are assigned in the order of the catalogue:
 
-- a product none of whose keys is known founds a group; the stable hash of its first key gives the side;
-- a product with a known key joins that key's side and brings its other key along;
-- a product whose two keys belong to different sides would join two groups that already stand apart. It is
-  quarantined: taking it would leak, and moving one of the groups would change a side that was already given.
+- If no key of a product is known, the stable hash of its first key determines the split.
+- If a key is known, the product joins the split of that key, and its other key joins with it.
+- If its two keys belong to different splits, the product is quarantined: adding it would leak, and moving one of the
+  groups would change a split that was already assigned.
 
-So no near copy crosses (both products would hold the same key), and rows added at the end move nothing (the answer
-for a row depends on earlier rows only). Rows that arrive in another order keep their sides by handing the sides
-given before to `Sides`.
+Near duplicates never cross splits, because they share a key. Rows appended to the catalogue move no other row,
+because the split of a row depends on earlier rows only. When rows arrive in another order, pass the splits assigned
+before to `SplitAssigner`.
 """
 
 import html
@@ -33,13 +33,13 @@ _MARKUP: Final = re.compile(r"<[^<>]{0,2000}>")
 _WORD: Final = re.compile(r"[^\W_]+")
 _REFERENCE: Final = re.compile(r"\d{6,}")
 _LIGATURES: Final = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "đ": "d", "ł": "l"})
-_TELLING_WORDS: Final = 3
-_LONGEST: Final = 20_000
+_MIN_WORDS: Final = 3
+_MAX_CHARACTERS: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class SplitShares:
-    """How large each side is, as a part of all groups."""
+    """Share of the groups in each split, 0 to 1, with sum 1."""
 
     train: float = 0.7
     validation: float = 0.1
@@ -47,88 +47,87 @@ class SplitShares:
     unseen: float = 0.1
 
     def __post_init__(self) -> None:
-        """Refuse shares that are not parts of one whole."""
         if not all(0 <= share <= 1 for share in astuple(self)) or abs(sum(astuple(self)) - 1) > 1e-6:
             raise CatalogueError(f"the shares of the splits must lie in 0..1 and add up to 1, not {astuple(self)!r}")
 
 
 class SplitAssigner:
-    """The side of every content key seen so far."""
+    """The split of every content key assigned so far."""
 
     def __init__(self, shares: SplitShares | None = None, known: Mapping[str, str] | None = None) -> None:
         self._shares = shares or SplitShares()
         self._known = dict(known or {})
 
     def place(self, keys: Iterable[str]) -> str:
-        """Return the side of a product with these keys, which hold that side from now on."""
+        """Assign a product with these keys; return its split or `QUARANTINED`.
+
+        Raises:
+            CatalogueError: If the product has no key.
+        """
         keys = tuple(keys)
         if not keys:
-            raise CatalogueError("a product with neither text nor photo has no side")
-        taken = {self._known[key] for key in keys if key in self._known}
-        if len(taken) > 1:
+            raise CatalogueError("a product with neither text nor photo has no split")
+        found = {self._known[key] for key in keys if key in self._known}
+        if len(found) > 1:
             return QUARANTINED
-        side = taken.pop() if taken else split_of_key(keys[0], self._shares)
-        self._known.update(dict.fromkeys(keys, side))
-        return side
-
-    def holding(self, keys: Iterable[str]) -> set[str]:
-        """Return the sides that already hold one of these keys; empty for new content."""
-        return {self._known[key] for key in keys if key in self._known}
+        split = found.pop() if found else split_of_key(keys[0], self._shares)
+        self._known.update(dict.fromkeys(keys, split))
+        return split
 
 
 def assign_splits(
     frame: pd.DataFrame, shares: SplitShares | None = None, known: Mapping[str, str] | None = None
 ) -> pd.Series:
-    """Return the side of every product of a catalogue, or `quarantined`, in the order of its rows."""
-    sides = SplitAssigner(shares, known)
+    """Return the split of every product of a catalogue, or `QUARANTINED`, in the order of its rows."""
+    assigner = SplitAssigner(shares, known)
     columns = (frame["designation"], frame["description"], frame["image_sha256"])
-    placed = [sides.place(content_keys(*product)) for product in zip(*columns, strict=True)]
-    return pd.Series(placed, index=frame.index, name="side", dtype="object")
+    splits = [assigner.place(content_keys(*product)) for product in zip(*columns, strict=True)]
+    return pd.Series(splits, index=frame.index, name="split", dtype="object")
 
 
 def known_splits(frames: Mapping[str, pd.DataFrame]) -> dict[str, str]:
-    """Return the keys held by sides that were given before: `{"train": frame, …}` as written by the split step."""
+    """Return the split of every content key in the tables of earlier splits, `{"train": frame, …}`."""
     known: dict[str, str] = {}
-    for side, frame in frames.items():
+    for split, frame in frames.items():
         for product in zip(frame["designation"], frame["description"], frame["image_sha256"], strict=True):
-            known.update(dict.fromkeys(content_keys(*product), side))
+            known.update(dict.fromkeys(content_keys(*product), split))
     return known
 
 
 def content_keys(designation: str, description: str, image_sha256: str = "") -> tuple[str, ...]:
-    """Return what makes a product a near copy of another: its text, then its photo, as far as it has them."""
+    """Return the keys that a product shares with its near duplicates: text, then photo, if present."""
     text = text_key(designation, description)
     return tuple(key for key in (text, image_sha256 and f"photo:{image_sha256}") if key)
 
 
 def text_key(designation: str, description: str) -> str:
-    """Return the same key for texts that differ by markup, accents, case, punctuation, spaces or reference numbers.
+    """Return a key that ignores markup, accents, case, punctuation, spaces and reference numbers; empty without words.
 
-    A title of three words or more speaks for itself, so the same offer with another description is a near copy;
-    a shorter one ("Puzzle") says too little without its description. Empty if there is no word at all.
+    With three or more words the designation alone makes the key, so the same offer with another description is a near
+    duplicate; a shorter one ("Puzzle") is too common and is combined with the description.
     """
     words = _words(designation)
-    if len(words) < _TELLING_WORDS:
+    if len(words) < _MIN_WORDS:
         words += _words(description)
-    # "Réf. 20394857" tells sellers apart, not products; sizes, years and volumes do, and stay.
-    named = [word for word in words if not _REFERENCE.fullmatch(word)]
-    telling = "".join(named if len(named) > _TELLING_WORDS else words)
-    return f"text:{sha256(telling.encode()).hexdigest()}" if telling else ""
+    # "Réf. 20394857" differs between sellers of one product. Sizes, years and volumes differ between products.
+    without_references = [word for word in words if not _REFERENCE.fullmatch(word)]
+    text = "".join(without_references if len(without_references) > _MIN_WORDS else words)
+    return f"text:{sha256(text.encode()).hexdigest()}" if text else ""
 
 
 def split_of_key(key: str, shares: SplitShares | None = None) -> str:
-    """Return the side the stable hash of a key points to."""
+    """Return the split determined by the stable hash of a key."""
     position = int.from_bytes(sha256((_SALT + key).encode()).digest()[:8]) / 2**64
-    for side, share in zip(SPLITS, astuple(shares or SplitShares()), strict=True):
+    for split, share in zip(SPLITS, astuple(shares or SplitShares()), strict=True):
         if position < share:
-            return side
+            return split
         position -= share
-    return SPLITS[0]  # what rounding leaves over
+    return SPLITS[0]  # rounding of the shares
 
 
-# Deliberately not `text.normalize`: a better normalisation for the models must not move a product to another side.
+# Deliberately not `text.normalization`: a better normalization for the models must not move a product to another split.
 def _words(text: str) -> list[str]:
-    plain = _MARKUP.sub(" ", html.unescape(text[:_LONGEST]))
+    plain = _MARKUP.sub(" ", html.unescape(text[:_MAX_CHARACTERS]))
     folded = unicodedata.normalize("NFKD", plain.casefold().translate(_LIGATURES))
-    # Lone surrogates cannot be hashed; they carry no meaning either.
+    # Lone surrogates cannot be encoded as UTF-8.
     return _WORD.findall("".join(c for c in folded if not unicodedata.combining(c) and not "\ud800" <= c <= "\udfff"))

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from product_classifier.errors import InvalidInput, StoreUnavailable
-from product_classifier.taxonomy import BY_CODE
+from product_classifier.limits import COMMENT_CHARACTERS
 
 UUID_VERSION = 7
 YEAR_10000_MS = 253_402_300_800_000
@@ -22,12 +22,6 @@ YEAR_10000_MS = 253_402_300_800_000
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Role = Literal["user", "reviewer", "admin"]
-
-
-def _known_code(code: int) -> int:
-    if code not in BY_CODE:
-        raise ValueError(f"unknown category code {code}")
-    return code
 
 
 def _time_ordered(identifier: str) -> str:
@@ -48,7 +42,6 @@ def _storable(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_storable)]
-Code = Annotated[int, AfterValidator(_known_code)]
 Identifier = Annotated[str, AfterValidator(_time_ordered)]
 
 
@@ -75,7 +68,7 @@ class Record(BaseModel):
 class CategoryProbability(Record):
     """One category with its probability."""
 
-    code: Code
+    code: int
     probability: Probability
 
 
@@ -107,7 +100,7 @@ class PredictionRecord(Record):
     created: AwareDatetime
     user: Text
     product: ProductContent
-    code: Code
+    code: int
     confidence: Probability
     top: tuple[CategoryProbability, ...]
     modalities: Modalities
@@ -129,10 +122,10 @@ class Correction(Record):
     role: Role
     prediction_id: Identifier | None = None
     product: ProductContent | None = None
-    code: Code
-    predicted: Code | None = None
+    code: int
+    predicted: int | None = None
     release: Text | None = None
-    comment: Text = Field(default="", max_length=2000)
+    comment: Text = Field(default="", max_length=COMMENT_CHARACTERS)
 
     @model_validator(mode="after")
     def _about_something(self) -> Self:
@@ -155,7 +148,7 @@ class Review(Record):
     created: AwareDatetime
     reviewer: Text
     decision: Literal["approved", "rejected"]
-    comment: Text = Field(default="", max_length=2000)
+    comment: Text = Field(default="", max_length=COMMENT_CHARACTERS)
 
     @property
     def key(self) -> str:

@@ -1,1 +1,1 @@
-"""Fusion of the text and image predictions: model, fit and calibration."""
+"""Fusion of text and image probabilities: model, fit and calibration."""

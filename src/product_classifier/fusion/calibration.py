@@ -1,24 +1,27 @@
-"""Make confidence believable: sharpen or softplus_logits logits until held-out labels are as likely as can be."""
+"""Fit calibration parameters by maximum a posteriori on held-out labels."""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from product_classifier.text.model import LEAST
+from product_classifier.probabilities import MIN_MARGIN
 
-Floats = NDArray[np.floating]
+AnyFloats = NDArray[np.floating]
 _GOLDEN = (5**0.5 - 1) / 2
-_USUAL, _SPREAD = np.array([2.2, 5.0]), np.array([0.3, 3.0])
-"""Logarithm of the factor, and the offset, that margins of a text model usually want, and how far they differ."""
-_USUAL_DOUBT, _SPREAD_OF_DOUBT = np.array([0.0, -2.5]), np.array([0.5, 1.5])
-"""The same for the factor and the doubt that fused opinions want; the doubt as a logistic share of the most."""
-_MOST_DOUBT = 0.3
+_MARGIN_PRIOR, _MARGIN_PRIOR_SD = np.array([2.2, 5.0]), np.array([0.3, 3.0])
+"""Normal prior of log factor and offset of the margins of a text model: mean and standard deviation."""
+_MIXTURE_PRIOR, _MIXTURE_PRIOR_SD = np.array([0.0, -2.5]), np.array([0.5, 1.5])
+"""Normal prior of log factor and log-odds of the uniform mixture of fused logits: mean and standard deviation."""
+_MAX_UNIFORM_MIXTURE = 0.3
 
 
-def fit_logit_scale(logits: Floats, labels: NDArray[np.integer], lowest: float = 0.05, highest: float = 50.0) -> float:
-    """Return the factor on `logits` `[n, classes]` that makes the held-out `labels` `[n]` likeliest; 1 without any.
+def fit_logit_scale(
+    logits: AnyFloats, labels: NDArray[np.integer], lowest: float = 0.05, highest: float = 50.0
+) -> float:
+    """Return the factor on `logits` `[n, classes]` that maximizes the likelihood of `labels` `[n]`; 1 without labels.
 
-    The loss is convex in the factor, so a golden-section search finds it.
+    The inverse of the temperature of Guo et al. 2017, "On Calibration of Modern Neural Networks". The loss is convex
+    in the factor, so golden-section search finds the optimum.
     """
     if not len(labels):
         return 1.0
@@ -32,63 +35,66 @@ def fit_logit_scale(logits: Floats, labels: NDArray[np.integer], lowest: float =
     return float(np.exp((low + high) / 2))
 
 
-def fit_margin_calibration(margins: Floats, labels: NDArray[np.integer]) -> tuple[float, float]:
-    """Return factor and offset after which `softplus_logits` makes the held-out `labels` `[n]` of `margins` likeliest.
+def fit_margin_calibration(margins: AnyFloats, labels: NDArray[np.integer]) -> tuple[float, float]:
+    """Return factor and offset of `margins` `[n, classes]` for which `softplus_logits` fit `labels` `[n]` best.
 
-    Few labels are not believed entirely: both numbers are held near what real titles and descriptions want.
+    Maximum a posteriori: with few labels both parameters stay near the values typical for titles and descriptions.
+    Without labels the prior means are returned.
     """
     if not len(labels):
-        return float(np.exp(_USUAL[0])), float(_USUAL[1])
+        return float(np.exp(_MARGIN_PRIOR[0])), float(_MARGIN_PRIOR[1])
     values = margins.astype(np.float64)
     truth = np.eye(values.shape[1])[labels]
 
     def loss(point: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         factor, offset = np.exp(point[0]), point[1]
-        moved = np.maximum(factor * values + offset, LEAST)
+        moved = np.maximum(factor * values + offset, MIN_MARGIN)
         softplus = np.logaddexp(0, moved)
         error = softplus / softplus.sum(axis=1, keepdims=True) - truth
-        pull = error * np.exp(moved - softplus) / softplus  # by the chain rule: the softplus' slope is the sigmoid
-        astray = (point - _USUAL) / _SPREAD
-        slope = np.array([(pull * values).sum() * factor, pull.sum()]) + astray / _SPREAD
-        return len(labels) * log_loss(np.log(softplus), labels) + float(astray @ astray) / 2, slope
+        slopes = error * np.exp(moved - softplus) / softplus  # chain rule: the derivative of softplus is the sigmoid
+        deviation = (point - _MARGIN_PRIOR) / _MARGIN_PRIOR_SD
+        gradient = np.array([(slopes * values).sum() * factor, slopes.sum()]) + deviation / _MARGIN_PRIOR_SD
+        return len(labels) * log_loss(np.log(softplus), labels) + float(deviation @ deviation) / 2, gradient
 
-    found = minimize(loss, _USUAL, jac=True, method="L-BFGS-B", options={"ftol": 1e-14, "gtol": 1e-9}).x
-    return float(np.exp(found[0])), float(found[1])
+    fitted = minimize(loss, _MARGIN_PRIOR, jac=True, method="L-BFGS-B", options={"ftol": 1e-14, "gtol": 1e-9}).x
+    return float(np.exp(fitted[0])), float(fitted[1])
 
 
-def fit_uniform_mixture(logits: Floats, labels: NDArray[np.integer]) -> tuple[float, float]:
-    """Return the factor on `logits` `[n, classes]`, and the share that then goes to all classes alike.
+def fit_uniform_mixture(logits: AnyFloats, labels: NDArray[np.integer]) -> tuple[float, float]:
+    """Return the factor on `logits` `[n, classes]`, and the weight of a uniform distribution mixed in.
 
-    Some labels are wrong whatever a product looks like. Without that share the factor would have to flatten all answers
-    so that the few confident misses cost less. As in `fit_margin_calibration`, few labels are not believed entirely.
+    The mixture models label noise that does not depend on the product. Without it the factor would flatten all
+    predictions to lower the cost of a few confident errors. Maximum a posteriori, as `fit_margin_calibration`;
+    (1, 0) without labels.
     """
     if not len(labels):
         return 1.0, 0.0
     values, rows = logits.astype(np.float64), np.arange(len(labels))
 
     def loss(point: NDArray[np.float64]) -> float:
-        factor, doubt = np.exp(point[0]), _doubt(point[1])
+        factor, uniform_mixture = np.exp(point[0]), _mixture_of(point[1])
         raised = np.exp(factor * (values - values.max(axis=1, keepdims=True)))
-        right = (1 - doubt) * raised[rows, labels] / raised.sum(axis=1) + doubt / values.shape[1]
-        astray = (point - _USUAL_DOUBT) / _SPREAD_OF_DOUBT
-        return float(astray @ astray) / 2 - float(np.log(right).sum())
+        likelihood = (1 - uniform_mixture) * raised[rows, labels] / raised.sum(axis=1)
+        likelihood += uniform_mixture / values.shape[1]
+        deviation = (point - _MIXTURE_PRIOR) / _MIXTURE_PRIOR_SD
+        return float(deviation @ deviation) / 2 - float(np.log(likelihood).sum())
 
-    found = minimize(loss, _USUAL_DOUBT, method="L-BFGS-B", bounds=((-3, 3), (-12, 12))).x
-    return float(np.exp(found[0])), _doubt(found[1])
-
-
-def _doubt(point: float) -> float:
-    return float(_MOST_DOUBT / (1 + np.exp(-point)))
+    fitted = minimize(loss, _MIXTURE_PRIOR, method="L-BFGS-B", bounds=((-3, 3), (-12, 12))).x
+    return float(np.exp(fitted[0])), _mixture_of(fitted[1])
 
 
-def log_loss(logits: Floats, labels: NDArray[np.integer]) -> float:
-    """Return the mean negative log-likelihood of `labels`."""
+def log_loss(logits: AnyFloats, labels: NDArray[np.integer]) -> float:
+    """Return the mean negative log-likelihood of `labels` `[n]` under `logits` `[n, classes]`."""
     raised = logits - logits.max(axis=1, keepdims=True)
     return float(np.mean(np.log(np.exp(raised).sum(axis=1)) - raised[np.arange(len(labels)), labels]))
 
 
 def class_prior(labels: NDArray[np.integer], classes: int, smoothing: float = 0.5) -> NDArray[np.float32]:
-    """Return how frequent each class is, none of them impossible."""
+    """Return class frequencies `[classes]` with additive smoothing, so that none is 0."""
     counts = np.bincount(labels, minlength=classes) + smoothing
     prior: NDArray[np.float32] = (counts / counts.sum()).astype(np.float32)
     return prior
+
+
+def _mixture_of(log_odds: float) -> float:
+    return float(_MAX_UNIFORM_MIXTURE / (1 + np.exp(-log_odds)))

@@ -1,8 +1,8 @@
-"""The fusion model: two opinions, or one of them, to one answer.
+"""Log-linear fusion of text and image probabilities.
 
-With both, the answer is a weighted product of the two, softmax(a_c log text_c + b_c log image_c + bias_c), with one
-weight per category and modality. With one, that modality's own calibration (a sharpness and a bias) applies. A share of
-every answer, the doubt, goes to all categories alike: some labels are wrong however clear a product is.
+With both modalities: softmax(a_c log text_c + b_c log image_c + bias_c), a logarithmic opinion pool with one weight
+per category and modality. With one modality: a weight and a bias per category. In each case a uniform distribution is
+mixed in to model label noise.
 """
 
 from dataclasses import dataclass, field, fields
@@ -13,20 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from product_classifier.bundles.arrays import read_json, write_json
+from product_classifier.bundles.bundle import read_codes
 from product_classifier.errors import BundleRefused
-from product_classifier.taxonomy import CODES
-from product_classifier.text.model import codes_of, softmax
+from product_classifier.probabilities import Floats, softmax
+from product_classifier.taxonomy import Codes
 
-Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 
-_FLOOR = 1e-6
-"""A category is never ruled out by one modality alone."""
+_MIN_PROBABILITY = 1e-6
+"""Lower bound before the logarithm, so that one modality alone cannot rule a category out."""
 
 
 @dataclass(frozen=True)
 class FusionModel:
-    """Weights `[classes]` for each situation."""
+    """Weights and biases `[classes]` for both modalities, text alone and image alone."""
 
     TYPE: ClassVar[str] = "log-linear"
 
@@ -37,45 +37,46 @@ class FusionModel:
     text_only_bias: Floats
     image_only_weight: Floats
     image_only_bias: Floats
-    doubts: Floats = field(default_factory=lambda: np.zeros(3, np.float32))
-    """With both, with text alone, with a photo alone."""
-    codes: tuple[int, ...] = CODES
+    codes: Codes
+    uniform_mixture: Floats = field(default_factory=lambda: np.zeros(3, np.float32))
+    """Weight of the uniform distribution with both modalities, text alone and image alone; in [0, 1)."""
 
     def combine(self, text: Floats, image: Floats, has_text: Flags, has_image: Flags) -> Floats:
-        """Return probabilities `[n, classes]`; rows of an absent modality are ignored, whatever they hold."""
+        """Return fused probabilities `[n, classes]`.
+
+        Args:
+            text: Probabilities `[n, classes]`; rows without text are ignored, NaN included.
+            image: Probabilities `[n, classes]`; rows without a photo are ignored, NaN included.
+            has_text: Whether a product has text `[n]`.
+            has_image: Whether a product has a photo `[n]`.
+
+        Raises:
+            ValueError: If a product has neither.
+        """
         if neither := np.flatnonzero(~(has_text | has_image)).tolist():
             raise ValueError(f"products {neither[:5]} have neither text nor image")
-        answers = np.empty(text.shape, np.float32)
-        for rows, combined, doubt in (
-            (has_text & has_image, self._both, self.doubts[0]),
-            (has_text & ~has_image, self._text_only, self.doubts[1]),
-            (has_image & ~has_text, self._image_only, self.doubts[2]),
+        result = np.empty(text.shape, np.float32)
+        for rows, logits, mixture in (
+            (has_text & has_image, self._both, self.uniform_mixture[0]),
+            (has_text & ~has_image, self._text_only, self.uniform_mixture[1]),
+            (has_image & ~has_text, self._image_only, self.uniform_mixture[2]),
         ):
             count = np.count_nonzero(rows)
-            if count == len(rows):  # the rule, and half of the time
-                return _doubting(softmax(combined(text, image)), doubt)
+            if count == len(rows):  # the common case; skipping the row copies halves its time
+                return _mix_uniform(softmax(logits(text, image)), mixture)
             if count:
-                answers[rows] = _doubting(softmax(combined(text[rows], image[rows])), doubt)
-        return answers
-
-    def _both(self, text: Floats, image: Floats) -> Floats:
-        return self.text_weight * _logarithms(text) + self.image_weight * _logarithms(image) + self.bias
-
-    def _text_only(self, text: Floats, _: Floats) -> Floats:
-        return self.text_only_weight * _logarithms(text) + self.text_only_bias
-
-    def _image_only(self, _: Floats, image: Floats) -> Floats:
-        return self.image_only_weight * _logarithms(image) + self.image_only_bias
+                result[rows] = _mix_uniform(softmax(logits(text[rows], image[rows])), mixture)
+        return result
 
     def save(self, folder: Path) -> None:
-        """Write the model's file into an existing folder."""
+        """Write the file of the model into an existing folder."""
         weights = {name: getattr(self, name).astype(float).round(9).tolist() for name in _WEIGHTS}
-        doubts = self.doubts.astype(float).round(9).tolist()
-        write_json(folder / "model.json", {"type": self.TYPE, "codes": list(self.codes), **weights, "doubts": doubts})
+        mixture = self.uniform_mixture.astype(float).round(9).tolist()
+        write_json(folder / "model.json", {"type": self.TYPE, "codes": list(self.codes), **weights, "doubts": mixture})
 
     @classmethod
     def load(cls, folder: Path) -> "FusionModel":
-        """Read a model.
+        """Load a model.
 
         Raises:
             BundleRefused: If the file is not a fusion model.
@@ -83,42 +84,45 @@ class FusionModel:
         settings = read_json(folder / "model.json")
         if settings.get("type") != cls.TYPE:
             raise BundleRefused(f"model.json: type is {settings.get('type')!r}, not {cls.TYPE!r}")
-        codes = codes_of(settings)
-        doubts = _weights({"doubts": [0.0] * 3} | settings, "doubts", 3)  # older releases have none
-        if doubts.min() < 0 or doubts.max() >= 1:
-            raise BundleRefused(f"model.json: doubts are not shares: {doubts.tolist()}")
-        weights = {name: _weights(settings, name, len(codes)) for name in _WEIGHTS}
-        return cls(**weights, doubts=doubts, codes=codes)
+        codes = read_codes(settings, "model.json")
+        mixture = _read_floats({"doubts": [0.0] * 3} | settings, "doubts", 3)  # the first releases lack the key
+        if mixture.min() < 0 or mixture.max() >= 1:
+            raise BundleRefused(f"model.json: doubts are not shares in [0, 1): {mixture.tolist()}")
+        weights = {name: _read_floats(settings, name, len(codes)) for name in _WEIGHTS}
+        return cls(**weights, uniform_mixture=mixture, codes=codes)
 
-    @classmethod
-    def neutral(cls) -> "FusionModel":
-        """Return the model that trusts both alike and passes one alone through."""
-        ones, zeros = np.ones(len(CODES), np.float32), np.zeros(len(CODES), np.float32)
-        return cls(ones, ones, zeros, ones, zeros, ones, zeros)
+    def _both(self, text: Floats, image: Floats) -> Floats:
+        return self.text_weight * _log(text) + self.image_weight * _log(image) + self.bias
+
+    def _text_only(self, text: Floats, _: Floats) -> Floats:
+        return self.text_only_weight * _log(text) + self.text_only_bias
+
+    def _image_only(self, _: Floats, image: Floats) -> Floats:
+        return self.image_only_weight * _log(image) + self.image_only_bias
 
 
-_WEIGHTS = tuple(one.name for one in fields(FusionModel) if one.name not in {"doubts", "codes"})
+_WEIGHTS = tuple(one.name for one in fields(FusionModel) if one.name not in {"uniform_mixture", "codes"})
 
 
 def log_probabilities(probabilities: Floats, present: Flags) -> Floats:
-    """Return log probabilities, floored; rows that are not present count as uniform."""
-    return _logarithms(np.where(present[:, None], probabilities, 1.0 / probabilities.shape[1]))
+    """Return log probabilities `[n, classes]`, bounded below; rows that are not present are uniform."""
+    return _log(np.where(present[:, None], probabilities, 1.0 / probabilities.shape[1]))
 
 
-def _doubting(probabilities: Floats, doubt: np.float32) -> Floats:
-    shared: Floats = (1 - doubt) * probabilities + doubt / probabilities.shape[1]
-    return shared
+def _mix_uniform(probabilities: Floats, weight: np.float32) -> Floats:
+    mixed: Floats = (1 - weight) * probabilities + weight / probabilities.shape[1]
+    return mixed
 
 
-def _logarithms(probabilities: Floats) -> Floats:
-    return np.log(np.maximum(probabilities, _FLOOR)).astype(np.float32)
+def _log(probabilities: Floats) -> Floats:
+    return np.log(np.maximum(probabilities, _MIN_PROBABILITY)).astype(np.float32)
 
 
-def _weights(settings: dict[str, Any], name: str, classes: int) -> Floats:
+def _read_floats(settings: dict[str, Any], name: str, length: int) -> Floats:
     try:
         values = np.asarray(settings[name], np.float32)
     except (KeyError, TypeError, ValueError) as error:
         raise BundleRefused(f"model.json: {name} is missing or not a list of numbers") from error
-    if values.shape != (classes,) or not np.isfinite(values).all():
-        raise BundleRefused(f"model.json: {name} is not {classes} finite numbers")
+    if values.shape != (length,) or not np.isfinite(values).all():
+        raise BundleRefused(f"model.json: {name} is not {length} finite numbers")
     return values

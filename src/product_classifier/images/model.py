@@ -1,4 +1,4 @@
-"""The image model: one photo to 27 probabilities, by ONNX Runtime."""
+"""The image model: an ONNX graph that classifies decoded photos."""
 
 import shutil
 from collections.abc import Sequence
@@ -7,45 +7,46 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from product_classifier.bundles.arrays import read_json, write_json
+from product_classifier.bundles.bundle import read_codes
 from product_classifier.bundles.onnx_guard import check_onnx
 from product_classifier.bundles.onnx_session import open_session
 from product_classifier.errors import BundleRefused
 from product_classifier.images import decoding
-from product_classifier.taxonomy import CODES
-from product_classifier.text.model import codes_of
+from product_classifier.probabilities import Floats
+from product_classifier.taxonomy import Codes
 
-Floats = NDArray[np.float32]
 BATCH = 16
-"""Convolutions gain nothing from larger batches on a CPU; memory grows with them."""
+"""Photos per run of the graph. Larger batches are no faster on a CPU and take more memory."""
 
 
 @dataclass(frozen=True)
 class ImageModel:
-    """A network whose graph takes pixels as bytes `[n, size, size, 3]` and answers calibrated probabilities."""
+    """An ONNX graph from uint8 RGB pixels `[n, size, size, 3]` to calibrated probabilities `[n, classes]`."""
 
     graph: Path
     size: int
-    codes: tuple[int, ...] = CODES
+    codes: Codes
     _session: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_session", open_session(self.graph))
-        pixels, answers = self._session.get_inputs(), self._session.get_outputs()
-        if [(one.name, one.type) for one in pixels] != [("pixels", "tensor(uint8)")]:
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if [(one.name, one.type) for one in inputs] != [("pixels", "tensor(uint8)")]:
             raise BundleRefused(f"{self.graph.name}: inputs are not one uint8 tensor named 'pixels'")
-        if pixels[0].shape[1:] != [self.size, self.size, 3]:
-            raise BundleRefused(f"{self.graph.name}: takes {pixels[0].shape}, not [n, {self.size}, {self.size}, 3]")
-        if [one.name for one in answers] != ["probabilities"] or answers[0].shape[1:] != [len(self.codes)]:
-            raise BundleRefused(f"{self.graph.name}: does not answer probabilities [n, {len(self.codes)}]")
+        if inputs[0].shape[1:] != [self.size, self.size, 3]:
+            raise BundleRefused(
+                f"{self.graph.name}: input has shape {inputs[0].shape}, not [n, {self.size}, {self.size}, 3]"
+            )
+        if [one.name for one in outputs] != ["probabilities"] or outputs[0].shape[1:] != [len(self.codes)]:
+            raise BundleRefused(f"{self.graph.name}: outputs are not probabilities [n, {len(self.codes)}] alone")
 
     def probabilities(self, photos: Sequence[bytes]) -> Floats:
         """Return probabilities `[n, classes]` of encoded photos.
 
         Raises:
-            InvalidImage: If one of them is not a photo we accept.
+            InvalidImage: If a photo is not accepted, see `decoding`.
         """
         if not photos:
             return np.zeros((0, len(self.codes)), np.float32)
@@ -60,14 +61,14 @@ class ImageModel:
         return np.concatenate(parts) if parts else np.zeros((0, len(self.codes)), np.float32)
 
     def save(self, folder: Path) -> None:
-        """Write the model's files into an existing folder."""
+        """Write the files of the model into an existing folder."""
         write_json(folder / "model.json", {"type": "onnx-image", "codes": list(self.codes), "size": self.size})
         if self.graph != folder / "model.onnx":
             shutil.copyfile(self.graph, folder / "model.onnx")
 
     @classmethod
     def load(cls, folder: Path) -> "ImageModel":
-        """Read a model.
+        """Load a model.
 
         Raises:
             BundleRefused: If the files are not an image model.
@@ -78,6 +79,6 @@ class ImageModel:
         size = settings.get("size")
         if not isinstance(size, int) or not 8 <= size <= 1024:
             raise BundleRefused(f"model.json: size is {size!r}, not a number of pixels from 8 to 1024")
-        codes = codes_of(settings)
+        codes = read_codes(settings, "model.json")
         check_onnx(folder / "model.onnx")
         return cls(folder / "model.onnx", size, codes)

@@ -1,1 +1,1 @@
-"""Releases: three bundles served together, and their self-check."""
+"""Releases: three bundles that are served together, and their self-check."""

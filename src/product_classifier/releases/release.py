@@ -1,6 +1,7 @@
-"""A release: the three bundles that go into service together, and the record of where they come from.
+"""A release: three bundles that are served together, and where they come from.
 
-A release is a folder `r-20260102T030405-0a1b2c3d/` with `text/`, `image/`, `fusion/` and `release.json` in it.
+A release is a folder with `text/`, `image/`, `fusion/` and `release.json`; its id looks like
+`r-20260102T030405-0a1b2c3d`.
 """
 
 import re
@@ -9,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from product_classifier.bundles import bundle
 from product_classifier.bundles.arrays import read_json, write_json
@@ -17,14 +18,23 @@ from product_classifier.bundles.bundle import BundleInfo, FileEntry, Kind
 from product_classifier.errors import BundleRefused
 from product_classifier.fusion.model import FusionModel
 from product_classifier.releases import self_check
+from product_classifier.taxonomy import Codes
+from product_classifier.text.loading import load_text_model
 from product_classifier.text.model import TextModel
 
 if TYPE_CHECKING:
     from product_classifier.images.model import ImageModel
 
-Model = TypeVar("Model")
 MANIFEST = "release.json"
 _ID = re.compile(r"r-\d{8}T\d{6}-[0-9a-f]{8}")
+
+
+class _Model(Protocol):
+    @property
+    def codes(self) -> Codes: ...
+
+
+ModelT = TypeVar("ModelT", bound=_Model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +43,7 @@ class ReleaseMeta:
 
     data_revision: str
     corrections: str | None = None
-    """The frozen snapshot of corrections it was trained with, if any."""
+    """SHA-256 of the correction snapshot it was trained with, if any."""
     git_commit: str | None = None
     mlflow_runs: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
@@ -52,34 +62,39 @@ class Release:
 
     @property
     def data_revision(self) -> str:
-        """The revision of the data it was trained on."""
+        """Revision of the training data."""
         return self.meta.data_revision
 
     @property
     def metrics(self) -> Mapping[str, Any]:
-        """What evaluation found."""
+        """Metrics of the evaluation."""
         return self.meta.metrics
 
 
 def write_release(folder: Path, text_dir: Path, image_dir: Path, fusion_dir: Path, meta: ReleaseMeta) -> Release:
-    """Assemble a release in `folder`, which must be new or empty, from three sealed bundles.
+    """Assemble a release in `folder` from three bundles with the same category codes.
 
-    The id is made here, from the time and the content; rename the folder afterwards if its name shall be the id.
+    The id is derived from the current time and the content; callers rename the folder if its name must be the id.
+
+    Raises:
+        FileExistsError: If the folder is not empty.
+        BundleRefused: If a bundle is invalid or the codes of the bundles differ.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
-        raise FileExistsError(f"{folder} is not empty: a release is never written over another")
+        raise FileExistsError(f"{folder}: is not empty; a release is never written over another")
     now = datetime.now(UTC)
     sources: dict[Kind, Path] = {"text": text_dir, "image": image_dir, "fusion": fusion_dir}
     infos = {kind: _verify_kind(source, kind) for kind, source in sources.items()}
+    _check_same_codes(infos)
     content = {f"{kind}/{name}": entry for kind, info in infos.items() for name, entry in info.files.items()}
     identifier = f"r-{now:%Y%m%dT%H%M%S}-{bundle.digest_of(content)[:8]}"
     for kind, info in infos.items():
         shutil.copytree(info.path, folder / kind)
         bundle.write_manifest(
-            folder / kind, kind, info.version, info.self_test, created=info.created, release=identifier
+            folder / kind, kind, info.version, info.self_test, info.codes, created=info.created, release=identifier
         )
-    files = {name: bundle.file_entry(folder / name) for name in _listing(folder)}
+    files = {name: bundle.file_entry(folder / name) for name in _list_files(folder)}
     values = {
         "id": identifier,
         "created": now.isoformat(timespec="seconds"),
@@ -95,70 +110,89 @@ def write_release(folder: Path, text_dir: Path, image_dir: Path, fusion_dir: Pat
     return open_release(folder)
 
 
-def open_release(folder: Path) -> Release:
-    """Check every file of a release against its manifests.
+def open_release(folder: Path, codes: Codes | None = None) -> Release:
+    """Check every file of a release against its manifests, and that its bundles have the same category codes.
+
+    Args:
+        folder: Folder of the release.
+        codes: Category codes in the expected order; None accepts the codes of the release.
 
     Raises:
-        BundleRefused: Naming the file and what was expected of it.
+        BundleRefused: With the file and what was expected of it.
     """
     if not (folder / MANIFEST).is_file() or (folder / MANIFEST).is_symlink():
         raise BundleRefused(f"{folder.name}: has no {MANIFEST}")
     release = _read_manifest(folder)
-    bundle.check_listing(_listing(folder), set(release.files))
+    bundle.check_listing(_list_files(folder), set(release.files))
     for name, entry in release.files.items():
         bundle.check_file(folder / name, entry)
-    for kind in bundle.KINDS:
-        info = _verify_kind(folder / kind, kind)
+    infos = {kind: _verify_kind(folder / kind, kind, codes) for kind in bundle.KINDS}
+    _check_same_codes(infos)
+    for kind, info in infos.items():
         if info.version != release.versions.get(kind):
             raise BundleRefused(
-                f"{kind}: is version {info.version}, {MANIFEST} says {release.versions.get(kind)!r:.80}"
+                f"{kind}: is version {info.version}, {MANIFEST} lists {release.versions.get(kind)!r:.80}"
             )
         if info.release != release.id:
             raise BundleRefused(f"{kind}: belongs to release {info.release}, not {release.id}")
     return release
 
 
-def load_text(folder: Path) -> tuple[TextModel, BundleInfo]:
-    """Verify, load and try the text model of a bundle, or of a release.
+def load_text(folder: Path, codes: Codes | None = None) -> tuple[TextModel, BundleInfo]:
+    """Verify and load the text model of a bundle or of a release, and repeat its self-check.
+
+    Args:
+        folder: Folder of the bundle or of the release.
+        codes: Category codes in the expected order; None accepts the codes of the bundle.
 
     Raises:
-        BundleRefused: If anything is not as sealed, the answer to the self-test included.
+        BundleRefused: If a file, the category codes or the self-check differ from what is recorded.
     """
-    return _load(folder, "text", TextModel.load, self_check.check_text)
+    return _load(folder, "text", codes, load_text_model, self_check.check_text)
 
 
-def load_image(folder: Path) -> "tuple[ImageModel, BundleInfo]":
-    """Verify, load and try the image model of a bundle, or of a release; see `load_text`."""
-    from product_classifier.images.model import ImageModel  # noqa: PLC0415 - only image servers read photos
+def load_image(folder: Path, codes: Codes | None = None) -> "tuple[ImageModel, BundleInfo]":
+    """Verify and load the image model of a bundle or of a release, and repeat its self-check; see `load_text`."""
+    from product_classifier.images.model import ImageModel  # noqa: PLC0415 - only image servers decode photos
 
-    return _load(folder, "image", ImageModel.load, self_check.check_image)
+    return _load(folder, "image", codes, ImageModel.load, self_check.check_image)
 
 
-def load_fusion(folder: Path) -> tuple[FusionModel, BundleInfo]:
-    """Verify, load and try the fusion model of a bundle, or of a release; see `load_text`."""
-    return _load(folder, "fusion", FusionModel.load, self_check.check_fusion)
+def load_fusion(folder: Path, codes: Codes | None = None) -> tuple[FusionModel, BundleInfo]:
+    """Verify and load the fusion model of a bundle or of a release, and repeat its self-check; see `load_text`."""
+    return _load(folder, "fusion", codes, FusionModel.load, self_check.check_fusion)
 
 
 def _load(
-    folder: Path, kind: Kind, load: Callable[[Path], Model], check: Callable[[Model, Mapping[str, Any]], None]
-) -> tuple[Model, BundleInfo]:
+    folder: Path,
+    kind: Kind,
+    codes: Codes | None,
+    load: Callable[[Path], ModelT],
+    check: Callable[[ModelT, Mapping[str, Any]], None],
+) -> tuple[ModelT, BundleInfo]:
     if (folder / MANIFEST).is_file():
-        folder = open_release(folder).path / kind
-    info = _verify_kind(folder, kind)
+        folder = open_release(folder, codes).path / kind
+    info = _verify_kind(folder, kind, codes)
     model = load(folder)
+    bundle.check_codes(model.codes, info.codes, "model.json")
     check(model, info.self_test)
     return model, info
 
 
-def _verify_kind(folder: Path, kind: Kind) -> BundleInfo:
-    info = bundle.verify(folder)
+def _verify_kind(folder: Path, kind: Kind, codes: Codes | None = None) -> BundleInfo:
+    info = bundle.verify(folder, codes)
     if info.kind != kind:
         raise BundleRefused(f"{folder.name}: is a bundle of kind {info.kind}, not {kind}")
     return info
 
 
-def _listing(folder: Path) -> list[str]:
-    """Return `kind/name` of every file, refusing anything that is not one of the three bundles."""
+def _check_same_codes(infos: Mapping[Kind, BundleInfo]) -> None:
+    for kind, info in infos.items():
+        bundle.check_codes(info.codes, infos["text"].codes, f"{kind}/{bundle.MANIFEST}")
+
+
+def _list_files(folder: Path) -> list[str]:
+    """Return `kind/name` of every file; raise `BundleRefused` if an entry is not one of the three bundles."""
     names = []
     for entry in sorted(folder.iterdir()):
         if entry.name == MANIFEST:

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import AwareDatetime
 
 from product_classifier.errors import InvalidInput, StoreUnavailable
-from product_classifier.feedback.records import Code, ProductContent, Record
+from product_classifier.feedback.records import ProductContent, Record
 from product_classifier.feedback.trust import Label
 from product_classifier.retraining.run_records import manifest_key
 from product_classifier.store import ObjectStore, content_addressed
@@ -18,7 +18,7 @@ class SnapshotItem(Record):
     feedback_id: str
     product_key: str
     product: ProductContent
-    code: Code
+    code: int
     since: AwareDatetime
     reason: str
 

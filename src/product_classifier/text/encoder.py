@@ -1,4 +1,4 @@
-"""A text model made of a pretrained encoder: its tokeniser and its graph, served without torch."""
+"""A fine-tuned text encoder, served by ONNX Runtime without torch."""
 
 import shutil
 from dataclasses import dataclass, field
@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from product_classifier.bundles.arrays import write_json
+from product_classifier.bundles.bundle import read_codes
 from product_classifier.bundles.onnx_guard import check_onnx
 from product_classifier.bundles.onnx_session import open_session
 from product_classifier.errors import BundleRefused
-from product_classifier.taxonomy import CODES
-from product_classifier.text.model import Floats, TextModel, codes_of
+from product_classifier.probabilities import Floats
+from product_classifier.taxonomy import Codes
+from product_classifier.text.model import TextModel
 from product_classifier.text.normalization import strip_markup
 
 _BATCH = 16
@@ -23,14 +25,14 @@ _GRAPH, _TOKENIZER = "model.onnx", "tokenizer.json"
 
 @dataclass(frozen=True)
 class TextEncoder(TextModel):
-    """A graph from token ids and mask `[n, tokens]` to calibrated probabilities, and its tokeniser."""
+    """An ONNX graph from token ids and attention mask `[n, tokens]` to calibrated probabilities `[n, classes]`."""
 
     TYPE: ClassVar[str] = "encoder"
 
     folder: Path
     max_tokens: int
-    prior: Floats
-    codes: tuple[int, ...] = CODES
+    prior: Floats  # [classes]
+    codes: Codes
     _tokenizer: Any = field(init=False, repr=False, compare=False)
     _session: Any = field(init=False, repr=False, compare=False)
 
@@ -41,7 +43,7 @@ class TextEncoder(TextModel):
         if inputs != [("attention_mask", "tensor(int64)"), ("input_ids", "tensor(int64)")]:
             raise BundleRefused(f"{_GRAPH}: inputs are not int64 input_ids and attention_mask")
         if [one.name for one in session.get_outputs()] != ["probabilities"]:
-            raise BundleRefused(f"{_GRAPH}: does not answer probabilities alone")
+            raise BundleRefused(f"{_GRAPH}: the only output is not named 'probabilities'")
         object.__setattr__(self, "_session", session)
 
     @staticmethod
@@ -61,8 +63,12 @@ class TextEncoder(TextModel):
 
     @classmethod
     def read(cls, folder: Path, settings: dict[str, Any]) -> Self:
-        """Read the files beside `settings`, which came from model.json."""
-        codes = codes_of(settings)
+        """Read the model whose `model.json` holds `settings`.
+
+        Raises:
+            BundleRefused: If the files are not a model of this type.
+        """
+        codes = read_codes(settings, "model.json")
         max_tokens = settings.get("max_tokens")
         if not isinstance(max_tokens, int) or not 2 <= max_tokens <= 4096:
             raise BundleRefused(f"model.json: max_tokens is {max_tokens!r}, not from 2 to 4096")
@@ -81,20 +87,20 @@ class TextEncoder(TextModel):
             "input_ids": np.array([one.ids for one in encoded], np.int64),
             "attention_mask": np.array([one.attention_mask for one in encoded], np.int64),
         }
-        answers: Floats = self._session.run(["probabilities"], feeds)[0]
-        return answers
+        probabilities: Floats = self._session.run(["probabilities"], feeds)[0]
+        return probabilities
 
 
 def open_tokenizer(path: Path, max_tokens: int) -> Any:
-    """Read a tokeniser that cuts at `max_tokens` and pads to the longest text of a batch.
+    """Read a tokenizer; it truncates to `max_tokens` and pads to the longest text of a batch.
 
     Raises:
-        BundleRefused: If it is not one.
+        BundleRefused: If the file is not a tokenizer.
     """
     try:
         tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the Rust side raises Exception itself
-        raise BundleRefused(f"{path.name}: is not a tokeniser: {str(error)[:120]}") from error
+    except Exception as error:  # the bindings raise Exception itself
+        raise BundleRefused(f"{path.name}: is not a tokenizer: {str(error)[:120]}") from error
     padding = tokenizer.padding or {}
     tokenizer.enable_truncation(max_tokens)
     tokenizer.enable_padding(pad_id=padding.get("pad_id", 0), pad_token=padding.get("pad_token", "[PAD]"))

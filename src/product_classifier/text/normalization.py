@@ -1,39 +1,49 @@
-"""Text of a product as its models read it."""
+"""The one preparation of product text, used by training, serving and the catalogue."""
 
 import html
 import re
 import unicodedata
 
-MAX_DESIGNATION = 1_000
-MAX_DESCRIPTION = 6_000
-"""Characters that are read; what real sellers write beyond them tells nothing more about the category."""
+DESIGNATION_CHARACTERS_READ = 1_000
+DESCRIPTION_CHARACTERS_READ = 6_000
+"""Characters the text features read. A property of the models, not a request limit; see `limits` for those."""
+
+FIELD_SEPARATOR = "\n"
+"""Separates designation and description in prepared text."""
 
 _TAG = re.compile(r"<[^<>]*>")
-_MARKS = re.compile(r"[\u0300-\u036f]+")
+_COMBINING = re.compile(r"[\u0300-\u036f]+")
 _NOT_WORD = re.compile(r"[\W_]+")
-FIELD = "\n"
 
 
 def normalize(designation: str | None, description: str | None) -> str:
-    """Return plain lower-case words without accents, the designation's first, a line break between the two.
+    """Return lower-case words without accents, markup and punctuation, the fields separated by a line break.
 
-    Text without a letter or digit gives the empty string.
+    Text without a letter or digit returns the empty string.
     """
-    title = _plain(designation or "", MAX_DESIGNATION)
-    body = _plain(description or "", MAX_DESCRIPTION)
-    return f"{title}{FIELD}{body}" if body else title
+    title = _normalize_field(designation or "", DESIGNATION_CHARACTERS_READ)
+    body = _normalize_field(description or "", DESCRIPTION_CHARACTERS_READ)
+    return f"{title}{FIELD_SEPARATOR}{body}" if body else title
 
 
 def strip_markup(designation: str | None, description: str | None) -> str:
-    """Return the text as it was meant to be read, for encoders that know accents and capitals; empty without words."""
-    if not normalize(designation, description):
+    """Return the text without markup, accents and capitals preserved, for encoders; empty if it has no words."""
+    if not has_words(designation, description):
         return ""
-    fields = _unmarked(designation or "", MAX_DESIGNATION), _unmarked(description or "", MAX_DESCRIPTION)
-    return FIELD.join(" ".join(field.encode(errors="replace").decode().split()) for field in fields)
+    fields = (
+        _strip_field(designation or "", DESIGNATION_CHARACTERS_READ),
+        _strip_field(description or "", DESCRIPTION_CHARACTERS_READ),
+    )
+    return FIELD_SEPARATOR.join(" ".join(field.encode(errors="replace").decode().split()) for field in fields)
 
 
-def _unmarked(text: str, limit: int) -> str:
-    text = text[: 2 * limit]  # markup and entities may take half; a 10 MB title costs what a long one costs
+def has_words(designation: str | None, description: str | None) -> bool:
+    """Return whether the models can read a letter or digit in the text."""
+    return normalize(designation, description) != ""
+
+
+def _strip_field(text: str, limit: int) -> str:
+    text = text[: 2 * limit]  # markup and entities may take half; bounds the cost of a text of any length
     if "&" in text:
         text = html.unescape(text)
     if "<" in text:
@@ -41,8 +51,8 @@ def _unmarked(text: str, limit: int) -> str:
     return text
 
 
-def _plain(text: str, limit: int) -> str:
-    text = _unmarked(text, limit).lower()
+def _normalize_field(text: str, limit: int) -> str:
+    text = _strip_field(text, limit).lower()
     if not text.isascii():
-        text = _MARKS.sub("", unicodedata.normalize("NFKD", text)).lower()
+        text = _COMBINING.sub("", unicodedata.normalize("NFKD", text)).lower()
     return _NOT_WORD.sub(" ", text[: 2 * limit]).strip()[:limit]

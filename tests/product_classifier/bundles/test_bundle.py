@@ -13,13 +13,15 @@ from onnx import TensorProto, external_data_helper, helper, numpy_helper
 from product_classifier.bundles import bundle
 from product_classifier.bundles.arrays import read_arrays, write_arrays
 from product_classifier.errors import BundleRefused
-from product_classifier.fusion.model import FusionModel
 from product_classifier.releases import release, self_check
-from product_classifier.taxonomy import CODES
+from product_classifier.taxonomy import CHALLENGE
+from tests.support.tiny_release import unfitted_fusion
+
+CODES = CHALLENGE.codes
 
 
 def reseal(folder: Path, kind: bundle.Kind) -> None:
-    """Seal again as an attacker would who can compute hashes; only what the files say can still give them away."""
+    """Rewrite the hashes of the manifest, as an attacker would, so that only the content can be refused."""
     manifest = json.loads((folder / "bundle.json").read_text())
     (folder / "bundle.json").unlink()
     files = {path.name: bundle.file_entry(path) for path in sorted(folder.iterdir())}
@@ -131,11 +133,11 @@ BAD: dict[str, tuple[bundle.Kind, Callable[[Path], object], str]] = {
     "flipped bit in a graph": ("image", lambda f: flip(f / "model.onnx"), "model.onnx: sha256"),
     "flipped bit in settings": ("fusion", lambda f: flip(f / "model.json", 40), "model.json: sha256"),
     "truncated file": ("image", lambda f: os.truncate(f / "model.onnx", 999), "999 bytes"),
-    "longer file": ("text", lambda f: (f / "model.json").open("a").write(" "), "the manifest says"),
+    "longer file": ("text", lambda f: (f / "model.json").open("a").write(" "), "the manifest lists"),
     "missing file": ("text", lambda f: (f / "weights.npz").unlink(), "weights.npz: is in the manifest but not"),
     "unlisted file": ("text", lambda f: (f / "more.json").write_text("{}"), "more.json: is in the folder but not"),
     "empty folder": ("text", lambda f: [path.unlink() for path in f.iterdir()], "has no bundle.json"),
-    # What a folder may not hold
+    # Files a folder must not hold
     "pickle": ("text", lambda f: (f / "model.pkl").write_bytes(b"\x80\x04."), "model.pkl.*is not one of .json"),
     "code": ("text", lambda f: (f / "run.py").write_text("import os"), "run.py.*is not one of .json"),
     "symbolic link": ("text", lambda f: (f / "x.json").symlink_to("/etc/passwd"), "x.json: is a symbolic link"),
@@ -183,27 +185,39 @@ BAD: dict[str, tuple[bundle.Kind, Callable[[Path], object], str]] = {
     "unknown kind": ("text", edit_manifest(lambda m: m.update(kind="sound")), "kind is 'sound'"),
     "no version": ("text", edit_manifest(lambda m: m.pop("version")), "version"),
     "version is a path": ("text", edit_manifest(lambda m: m.update(version="../1")), "version is '../1'"),
-    "codes in another order": ("text", edit_manifest(lambda m: m["codes"].reverse()), "codes are not the 27"),
-    # Resealed by somebody who can compute hashes
-    "wrong classes": ("text", edit_settings(lambda m: m["codes"].pop()), "codes are not the 27"),
-    "swapped classes": ("image", edit_settings(lambda m: m["codes"].reverse(), "image"), "codes are not the 27"),
+    "codes in another order": (
+        "text",
+        edit_manifest(lambda m: m["codes"].reverse()),
+        "bundle.json: codes are not the 27",
+    ),
+    "codes are strings": ("text", edit_manifest(lambda m: m.update(codes=["10", "40"])), "not a list of integers"),
+    "codes are booleans": ("text", edit_manifest(lambda m: m.update(codes=[True, False])), "not a list of integers"),
+    "one code": ("text", edit_manifest(lambda m: m.update(codes=[10])), "not two or more distinct"),
+    "a code twice": ("text", edit_manifest(lambda m: m["codes"].append(10)), "not two or more distinct"),
+    # Tampering with matching hashes
+    "wrong classes": ("text", edit_settings(lambda m: m["codes"].pop()), "weights has shape"),
+    "swapped classes": (
+        "image",
+        edit_settings(lambda m: m["codes"].reverse(), "image"),
+        "model.json: codes are not the 27",
+    ),
     "unknown type": ("text", edit_settings(lambda m: m.update(type="pickle")), "type is 'pickle'"),
     "unknown features": ("text", edit_settings(lambda m: m["features"].update(buckets=7)), "features are not usable"),
     "NaN in weights": ("text", edit_weights(weights=with_nan), "weights has values that are not finite"),
     "weights of another type": ("text", edit_weights(idf=lambda x: x.astype(np.float64)), "idf is float64"),
     "bias of another length": ("text", edit_weights(bias=wide_bias), r"bias has shape \(28,\)"),
     "rows beyond the table": ("text", edit_weights(rows=lambda x: x + 2**30), "beyond"),
-    "scrambled weights": ("text", edit_weights(weights=lambda x: x[:, ::-1]), "self-test: answers differ"),
+    "scrambled weights": ("text", edit_weights(weights=lambda x: x[:, ::-1]), "self-check: probabilities differ"),
     "pickled array": ("text", pickled, "weights.npz"),
     "zip bomb": ("text", zip_bomb, "unpacks to"),
     "not a zip": ("text", lambda f: ((f / "weights.npz").write_bytes(b"PK"), reseal(f, "text")), "readable archive"),
     "external data": ("image", edit_graph(external), "external data"),
     "foreign operator set": ("image", edit_graph(foreign_opset), "operator domain 'com.microsoft'"),
     "foreign operator in a branch": ("image", edit_graph(nested_domain), "'Evil' needs the operator domain 'evil'"),
-    "functions": ("image", edit_graph(own_function), "functions of its own"),
+    "functions": ("image", edit_graph(own_function), "model-local functions"),
     "NaN in a graph": ("image", edit_graph(nan_weights), "weights that are not finite"),
     "infinity in a constant": ("image", edit_graph(nan_constant), "weights that are not finite"),
-    "other output": ("image", edit_graph(other_output), "does not answer probabilities"),
+    "other output": ("image", edit_graph(other_output), "outputs are not probabilities"),
     "not a graph": (
         "image",
         lambda f: ((f / "model.onnx").write_bytes(b"\xff" * 90), reseal(f, "image")),
@@ -215,25 +229,25 @@ BAD: dict[str, tuple[bundle.Kind, Callable[[Path], object], str]] = {
     "wrong fusion weights": (
         "fusion",
         edit_settings(lambda m: m["bias"].__setitem__(0, 9.0), "fusion"),
-        "self-test: answers differ",
+        "self-check: probabilities differ",
     ),
-    "no self-test": ("fusion", edit_manifest(lambda m: m.update(self_test={})), "self-test: cannot be asked"),
-    "self-test with another image": (
+    "no self-check": ("fusion", edit_manifest(lambda m: m.update(self_test={})), "self-check: cannot be repeated"),
+    "self-check with another image": (
         "image",
         edit_manifest(lambda m: m["self_test"].update(image=["AAAA"] * 2)),
-        "self-test: cannot be asked",
+        "self-check: cannot be repeated",
     ),
-    "empty self-test": (
+    "empty self-check": (
         "text",
         edit_manifest(lambda m: m["self_test"].update(designation=[], description=[], probabilities=[])),
-        "self-test",
+        "self-check",
     ),
 }
 LOADERS = {"text": release.load_text, "image": release.load_image, "fusion": release.load_fusion}
 
 
 @pytest.mark.parametrize(("kind", "tamper", "reason"), BAD.values(), ids=BAD.keys())
-def test_a_bad_bundle_is_refused_with_its_reason(
+def test_an_invalid_bundle_is_refused_with_its_reason(
     kind: bundle.Kind, tamper: Callable[[Path], object], reason: str, release_dir: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / kind
@@ -241,31 +255,39 @@ def test_a_bad_bundle_is_refused_with_its_reason(
     tamper(folder)
 
     with pytest.raises(BundleRefused, match=reason) as refusal:
-        LOADERS[kind](folder)
+        LOADERS[kind](folder, CODES)
     assert len(str(refusal.value)) < 400
 
 
 @pytest.mark.parametrize("kind", bundle.KINDS)
-def test_an_untouched_bundle_is_loaded(kind: bundle.Kind, release_dir: Path) -> None:
-    model, info = LOADERS[kind](release_dir / kind)
+def test_an_unchanged_bundle_is_loaded(kind: bundle.Kind, release_dir: Path) -> None:
+    model, info = LOADERS[kind](release_dir / kind, CODES)
 
     assert (CODES, kind, release_dir.joinpath("release.json").exists()) == (model.codes, info.kind, True)
     assert info.version.startswith(f"{kind}-")
 
 
+@pytest.mark.parametrize("kind", bundle.KINDS)
+def test_a_bundle_carries_its_own_codes_and_is_refused_under_others(kind: bundle.Kind, release_dir: Path) -> None:
+    model, info = LOADERS[kind](release_dir / kind)
+
+    assert CODES == model.codes == info.codes
+    for other in (CODES[::-1], CODES[1:], (*CODES, 9999)):
+        with pytest.raises(BundleRefused, match=f"codes are not the {len(other)} expected codes in their order"):
+            LOADERS[kind](release_dir / kind, other)
+
+
 def test_equal_models_have_equal_versions(tmp_path: Path) -> None:
-    versions = []
+    versions, model = [], unfitted_fusion(CODES)
     for name in ("a", "b"):
         folder = tmp_path / name
         folder.mkdir()
-        FusionModel.neutral().save(folder)
-        versions.append(
-            bundle.write_manifest(folder, "fusion", None, self_check.record_fusion(FusionModel.neutral())).version
-        )
+        model.save(folder)
+        versions.append(bundle.write_manifest(folder, "fusion", None, self_check.record_fusion(model), CODES).version)
 
     assert versions[0] == versions[1]
 
 
-def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleRefused, match="nowhere: is not a folder"):
         bundle.verify(tmp_path / "nowhere")

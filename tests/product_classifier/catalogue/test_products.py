@@ -8,12 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from product_classifier.catalogue.products import COLUMNS, Reject, check_reject_share, data_revision, read_catalogue
+from product_classifier.catalogue.products import (
+    COLUMNS,
+    RejectedRow,
+    check_reject_share,
+    data_revision,
+    read_catalogue,
+)
 from product_classifier.errors import CatalogueError
+from product_classifier.taxonomy import CHALLENGE
 from tests.support.fixtures_data import RawFolder, jpeg
 
 
-def _told(rejects: list[Reject]) -> list[tuple[str, int, str, str]]:
+def _told(rejects: list[RejectedRow]) -> list[tuple[str, int, str, str]]:
     return [(reject.file, reject.line, reject.field, reject.reason) for reject in rejects]
 
 
@@ -26,7 +33,7 @@ def test_every_layout_is_read(raw: RawFolder, products: str, labels: str, photos
     raw.products, raw.labels, raw.photos = products, labels, photos
     raw.add("Roman policier", "Très bon état", 2705, jpeg())
 
-    frame, rejects = read_catalogue(raw.write())
+    frame, rejects = read_catalogue(raw.write(), CHALLENGE)
 
     photo = raw.folder / photos / "image_2000_product_1000.jpg"
     expected = (1000, "Roman policier", "Très bon état", photo.as_posix(), 2705, 2, sha256(jpeg()).hexdigest())
@@ -40,7 +47,7 @@ def test_labels_belong_to_row_numbers_not_to_places(raw: RawFolder) -> None:
     raw.label(3, 1281)
     raw.label(7, 2583)
 
-    frame, _ = read_catalogue(raw.write())
+    frame, _ = read_catalogue(raw.write(), CHALLENGE)
 
     assert {1: 2583, 2: 1281} == dict(zip(frame["product_id"], frame["code"], strict=True))
 
@@ -50,7 +57,7 @@ def test_missing_parts_are_fine_as_long_as_something_is_left(raw: RawFolder) -> 
     raw.add("", "Description seule")
     raw.add("", "", photo=jpeg())
 
-    frame, rejects = read_catalogue(raw.write())
+    frame, rejects = read_catalogue(raw.write(), CHALLENGE)
 
     assert [("Titre seul", "", False), ("", "Description seule", False), ("", "", True)] == [
         (row.designation, row.description, bool(row.image_path)) for row in frame.itertuples()
@@ -61,7 +68,7 @@ def test_missing_parts_are_fine_as_long_as_something_is_left(raw: RawFolder) -> 
 def test_markup_stays_and_accents_are_mended(raw: RawFolder) -> None:
     raw.add("Caf&eacute; <b>moulu</b>", "PÃ¢te Ã  tartiner\x00")
 
-    frame, _ = read_catalogue(raw.write())
+    frame, _ = read_catalogue(raw.write(), CHALLENGE)
 
     assert ["Caf&eacute; <b>moulu</b>", "Pâte Ã  tartiner"] == list(frame.loc[0, ["designation", "description"]])
 
@@ -70,7 +77,7 @@ def test_rows_of_another_encoding_are_read(raw: RawFolder) -> None:
     raw.encoding = "cp1252"
     raw.add("Été à Orléans", "5 €")
 
-    frame, _ = read_catalogue(raw.write())
+    frame, _ = read_catalogue(raw.write(), CHALLENGE)
 
     assert ["Été à Orléans", "5 €"] == list(frame.loc[0, ["designation", "description"]])
 
@@ -79,7 +86,7 @@ def test_a_text_may_span_lines_and_the_next_line_number_is_right(raw: RawFolder)
     raw.add("Un titre", "ligne une\nligne deux\nligne trois")
     raw.add("Un autre")
 
-    frame, _ = read_catalogue(raw.write())
+    frame, _ = read_catalogue(raw.write(), CHALLENGE)
 
     assert [2, 5] == list(frame["line"])
     assert "ligne une\nligne deux\nligne trois" == frame.loc[0, "description"]
@@ -89,7 +96,7 @@ def test_numbers_a_spreadsheet_wrote_are_numbers(raw: RawFolder) -> None:
     raw.row("0.0", "Console", "", "12.0", "13.0")
     raw.label("0.0", "60.0")
 
-    frame, rejects = read_catalogue(raw.write())
+    frame, rejects = read_catalogue(raw.write(), CHALLENGE)
 
     assert [(12, 60)] == list(frame[["product_id", "code"]].itertuples(index=False, name=None))
     assert [] == rejects
@@ -116,7 +123,7 @@ def test_each_malformed_row_is_rejected_with_its_line_and_reason(raw: RawFolder)
     raw.label(12, 40)
     raw.label(0, 40)
 
-    frame, rejects = read_catalogue(raw.write())
+    frame, rejects = read_catalogue(raw.write(), CHALLENGE)
 
     undecodable = next(reject for reject in rejects if reject.line == 6)
     assert "undecodable photo" in undecodable.reason
@@ -145,7 +152,7 @@ def test_an_open_quote_costs_one_row(raw: RawFolder) -> None:
     path = raw.write() / raw.products
     path.write_text(path.read_text().replace("Produit b", '"Produit b'))
 
-    frame, rejects = read_catalogue(raw.folder)
+    frame, rejects = read_catalogue(raw.folder, CHALLENGE)
 
     assert ["Produit a", "Produit c", "Produit d"] == list(frame["designation"])
     assert [(raw.products, 3, "row number")] == [told[:3] for told in _told(rejects)]
@@ -157,7 +164,7 @@ def test_no_file_content_ends_in_anything_but_rejects(products: bytes, labels: b
         Path(folder, "X_train.csv").write_bytes(b",designation,description,productid,imageid\n" + products)
         Path(folder, "Y_train.csv").write_bytes(b",prdtypecode\n" + labels)
 
-        frame, rejects = read_catalogue(Path(folder))
+        frame, rejects = read_catalogue(Path(folder), CHALLENGE)
 
     assert len(frame) + len(rejects) <= (products + labels).count(b"\n") + (products + labels).count(b"\r") + 2
 
@@ -165,7 +172,7 @@ def test_no_file_content_ends_in_anything_but_rejects(products: bytes, labels: b
 def test_a_rejected_value_is_shown_shortened(raw: RawFolder) -> None:
     raw.add("Un titre", code="9" * 5000)
 
-    _, [reject] = read_catalogue(raw.write())
+    _, [reject] = read_catalogue(raw.write(), CHALLENGE)
 
     assert len(reject.value) < 80
 
@@ -174,14 +181,14 @@ def test_progress_reaches_the_end(raw: RawFolder) -> None:
     raw.add("Un titre", photo=jpeg())
     told: list[tuple[str, int, int]] = []
 
-    read_catalogue(raw.write(), progress=lambda *step: told.append(step))
+    read_catalogue(raw.write(), CHALLENGE, progress=lambda *step: told.append(step))
 
     assert [("read products", 1, 1), ("check photos", 1, 1)] == told
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match=r"nowhere.*does not exist"):
-        read_catalogue(tmp_path / "nowhere")
+        read_catalogue(tmp_path / "nowhere", CHALLENGE)
 
 
 def test_missing_files_say_what_was_found_instead(tmp_path: Path) -> None:
@@ -189,7 +196,7 @@ def test_missing_files_say_what_was_found_instead(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
 
     with pytest.raises(CatalogueError, match=r"none of Y_train_CVw08PX.csv.*it holds: X_train.csv, notes.txt"):
-        read_catalogue(tmp_path)
+        read_catalogue(tmp_path, CHALLENGE)
 
 
 def test_missing_columns_say_which_are_there(raw: RawFolder) -> None:
@@ -197,19 +204,19 @@ def test_missing_columns_say_which_are_there(raw: RawFolder) -> None:
     raw.add("Un titre")
 
     with pytest.raises(CatalogueError, match=r"X_train_update.csv lacks the column 'designation'; it has .*'title'"):
-        read_catalogue(raw.write())
+        read_catalogue(raw.write(), CHALLENGE)
 
 
 def test_an_empty_file_is_refused(raw: RawFolder) -> None:
     (raw.write() / raw.products).write_bytes(b"")
 
     with pytest.raises(CatalogueError, match="no header"):
-        read_catalogue(raw.folder)
+        read_catalogue(raw.folder, CHALLENGE)
 
 
 @pytest.mark.parametrize(("rejected", "refused"), [(0, False), (5, False), (6, True)])
 def test_too_many_rejects_are_one_error(rejected: int, refused: bool) -> None:
-    rejects = [Reject("X.csv", line, "productid", "'a'", "not a number") for line in range(2, 2 + rejected)]
+    rejects = [RejectedRow("X.csv", line, "productid", "'a'", "not a number") for line in range(2, 2 + rejected)]
 
     if not refused:
         check_reject_share(rejects, 100 - rejected, 0.05)
@@ -232,7 +239,7 @@ def test_the_revision_tells_contents_apart_and_places_not() -> None:
 
 
 def test_the_sample_is_read_without_a_reject(sample_raw: Path) -> None:
-    frame, rejects = read_catalogue(sample_raw)
+    frame, rejects = read_catalogue(sample_raw, CHALLENGE)
 
     recipe = json.loads((sample_raw / "SAMPLE.json").read_text())
     assert (recipe["products"], []) == (len(frame), rejects)

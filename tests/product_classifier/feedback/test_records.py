@@ -78,7 +78,8 @@ def test_a_correction_and_its_review_lie_side_by_side() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"code": 11},
+        {"code": "toys"},
+        {"code": 10.5},
         {"confidence": 1.1},
         {"confidence": float("nan")},
         {"created": datetime(2026, 1, 1)},  # noqa: DTZ001 - a moment without a zone is the point

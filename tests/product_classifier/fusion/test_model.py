@@ -10,27 +10,29 @@ from product_classifier.errors import BundleRefused
 from product_classifier.evaluation.metrics import score, weighted_f1
 from product_classifier.fusion.fit import fit_fusion
 from product_classifier.fusion.model import FusionModel
-from product_classifier.taxonomy import CODES
+from product_classifier.taxonomy import CHALLENGE
+from tests.support.tiny_release import unfitted_fusion
 
+CODES = CHALLENGE.codes
 CLASSES = len(CODES)
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-def opinions(rng: np.random.Generator, labels: np.ndarray, knowledge: float) -> np.ndarray:
-    """Probabilities that point at the label, the surer the higher `knowledge` is."""
+def draw_probabilities(rng: np.random.Generator, labels: np.ndarray, knowledge: float) -> np.ndarray:
+    """Return probabilities `[n, classes]` of a classifier whose accuracy grows with `knowledge`."""
     logits = rng.normal(0, 1, (len(labels), CLASSES))
     logits[np.arange(len(labels)), labels] += knowledge
     raised = np.exp(logits)
     return (raised / raised.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def some_model(seed: int) -> FusionModel:
+def random_model(seed: int) -> FusionModel:
     rng = np.random.default_rng(seed)
     weights = rng.uniform(0.1, 2, (7, CLASSES)).astype(np.float32)
-    return FusionModel(*weights, doubts=rng.uniform(0, 0.2, 3).astype(np.float32))
+    return FusionModel(*weights, CODES, rng.uniform(0, 0.2, 3).astype(np.float32))
 
 
-def a_batch(seed: int, count: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def random_batch(seed: int, count: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     text, image = rng.dirichlet(np.full(CLASSES, 0.1), (2, count)).astype(np.float32)
     seen = rng.integers(1, 4, count)
@@ -38,16 +40,16 @@ def a_batch(seed: int, count: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 
 @given(SEEDS)
-def test_answers_are_probabilities_whatever_is_seen(seed: int) -> None:
-    answers = some_model(seed).combine(*a_batch(seed))
+def test_any_combination_of_modalities_gets_probabilities(seed: int) -> None:
+    found = random_model(seed).combine(*random_batch(seed))
 
-    assert np.isfinite(answers).all()
-    assert np.allclose(answers.sum(axis=1), 1, atol=1e-5)
+    assert np.isfinite(found).all()
+    assert np.allclose(found.sum(axis=1), 1, atol=1e-5)
 
 
 @given(SEEDS)
-def test_a_product_is_answered_alike_in_any_company(seed: int) -> None:
-    model, batch = some_model(seed), a_batch(seed)
+def test_a_prediction_does_not_depend_on_the_batch(seed: int) -> None:
+    model, batch = random_model(seed), random_batch(seed)
     order = np.random.default_rng(seed).permutation(8)
 
     assert np.allclose(model.combine(*batch)[order], model.combine(*(part[order] for part in batch)), atol=1e-6)
@@ -55,8 +57,8 @@ def test_a_product_is_answered_alike_in_any_company(seed: int) -> None:
 
 
 @given(SEEDS)
-def test_what_an_absent_modality_says_does_not_matter(seed: int) -> None:
-    model, (text, image, has_text, has_image) = some_model(seed), a_batch(seed)
+def test_probabilities_of_an_absent_modality_are_ignored(seed: int) -> None:
+    model, (text, image, has_text, has_image) = random_model(seed), random_batch(seed)
     expected = model.combine(text, image, has_text, has_image)
     text[~has_text], image[~has_image] = np.nan, 7
 
@@ -64,27 +66,27 @@ def test_what_an_absent_modality_says_does_not_matter(seed: int) -> None:
 
 
 def test_a_product_without_text_and_image_is_an_error() -> None:
-    text, image, _, _ = a_batch(1, 2)
+    text, image, _, _ = random_batch(1, 2)
 
     with pytest.raises(ValueError, match=r"\[1\]"):
-        FusionModel.neutral().combine(text, image, np.array([True, False]), np.array([True, False]))
+        unfitted_fusion(CODES).combine(text, image, np.array([True, False]), np.array([True, False]))
 
 
-def test_the_neutral_model_passes_one_opinion_through() -> None:
-    text, image, _, _ = a_batch(2)
+def test_the_unfitted_model_returns_a_single_modality_unchanged() -> None:
+    text, image, _, _ = random_batch(2)
     yes, no = np.ones(8, bool), np.zeros(8, bool)
-    model = FusionModel.neutral()
+    model = unfitted_fusion(CODES)
 
     assert np.allclose(text, model.combine(text, image, yes, no), atol=1e-4)
     assert np.allclose(image, model.combine(text, image, no, yes), atol=1e-4)
 
 
-def test_a_category_one_modality_rules_out_can_still_win() -> None:
+def test_one_modality_alone_cannot_rule_a_category_out() -> None:
     text, image = np.zeros((2, 1, CLASSES), np.float32)
     text[0, 3], image[0, 5] = 1, 1
-    answer = FusionModel.neutral().combine(text, image, np.array([True]), np.array([True]))
+    fused = unfitted_fusion(CODES).combine(text, image, np.array([True]), np.array([True]))
 
-    assert {3, 5} == set(np.argsort(-answer[0])[:2].tolist())
+    assert {3, 5} == set(np.argsort(-fused[0])[:2].tolist())
 
 
 @settings(max_examples=25, deadline=None)
@@ -94,76 +96,76 @@ def test_fusion_is_never_worse_than_the_better_model_on_validation(
 ) -> None:
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, CLASSES, count)
-    text, image = opinions(rng, labels, text_knowledge), opinions(rng, labels, image_knowledge)
+    text, image = draw_probabilities(rng, labels, text_knowledge), draw_probabilities(rng, labels, image_knowledge)
     yes, no = np.ones(count, bool), np.zeros(count, bool)
 
-    model = fit_fusion(text, image, yes, yes, labels)
-    both, spoken, shown = (model.combine(text, image, *seen) for seen in ((yes, yes), (yes, no), (no, yes)))
+    model = fit_fusion(text, image, yes, yes, labels, CODES)
+    both, text_only, image_only = (model.combine(text, image, *seen) for seen in ((yes, yes), (yes, no), (no, yes)))
     scores = [weighted_f1(part, labels) for part in (text, image)]
     if count >= 20:
         assert weighted_f1(both, labels) >= max(scores) - 1e-9
-    assert weighted_f1(spoken, labels) >= scores[0] - 1e-9
-    assert weighted_f1(shown, labels) >= scores[1] - 1e-9
+    assert weighted_f1(text_only, labels) >= scores[0] - 1e-9
+    assert weighted_f1(image_only, labels) >= scores[1] - 1e-9
 
 
-def test_two_opinions_beat_one_on_products_not_fitted_on() -> None:
+def test_fusion_beats_text_on_products_not_fitted_on() -> None:
     rng = np.random.default_rng(3)
     labels = rng.integers(0, CLASSES, 1200)
-    text, image = opinions(rng, labels, 3.0), opinions(rng, labels, 2.0)
+    text, image = draw_probabilities(rng, labels, 3.0), draw_probabilities(rng, labels, 2.0)
     yes = np.ones(600, bool)
 
-    model = fit_fusion(text[:600], image[:600], yes, yes, labels[:600])
+    model = fit_fusion(text[:600], image[:600], yes, yes, labels[:600], CODES)
     both = weighted_f1(model.combine(text[600:], image[600:], yes, yes), labels[600:])
     assert both > weighted_f1(text[600:], labels[600:]) + 0.05
 
 
-def test_an_image_model_that_knows_nothing_is_hardly_heard() -> None:
+def test_an_uninformative_image_model_gets_small_weights() -> None:
     rng = np.random.default_rng(4)
     labels = rng.integers(0, CLASSES, 800)
-    text, image = opinions(rng, labels, 4.0), opinions(rng, labels, 0.0)
+    text, image = draw_probabilities(rng, labels, 4.0), draw_probabilities(rng, labels, 0.0)
     yes = np.ones(400, bool)
 
-    model = fit_fusion(text[:400], image[:400], yes, yes, labels[:400])
+    model = fit_fusion(text[:400], image[:400], yes, yes, labels[:400], CODES)
     assert np.abs(model.image_weight).mean() < 0.3
     assert weighted_f1(model.combine(text[400:], image[400:], yes, yes), labels[400:]) > (
         weighted_f1(text[400:], labels[400:]) - 0.02
     )
 
 
-def test_nothing_to_fit_on_gives_the_neutral_model() -> None:
+def test_fitting_without_products_gives_weights_of_one() -> None:
     nothing = np.zeros((0, CLASSES), np.float32)
     none = np.zeros(0, bool)
 
-    model = fit_fusion(nothing, nothing, none, none, np.zeros(0, np.int64))
-    assert np.array_equal(FusionModel.neutral().text_weight, model.text_weight)
+    model = fit_fusion(nothing, nothing, none, none, np.zeros(0, np.int64), CODES)
+    assert np.array_equal(np.ones(CLASSES), model.text_weight)
 
 
-def test_where_labels_are_wrong_confidence_allows_for_it() -> None:
+def test_the_uniform_mixture_estimates_the_label_noise() -> None:
     rng = np.random.default_rng(6)
     labels = rng.integers(0, CLASSES, 3000)
-    text, image = opinions(rng, labels, 6.0), opinions(rng, labels, 3.0)
+    text, image = draw_probabilities(rng, labels, 6.0), draw_probabilities(rng, labels, 3.0)
     wrong = rng.random(3000) < 0.1
     labels[wrong] = rng.integers(0, CLASSES, wrong.sum())
     fitted, judged, yes = slice(0, 600), slice(600, None), np.ones(2400, bool)
 
-    model = fit_fusion(text[fitted], image[fitted], yes[:600], yes[:600], labels[fitted])
+    model = fit_fusion(text[fitted], image[fitted], yes[:600], yes[:600], labels[fitted], CODES)
     found = score(model.combine(text[judged], image[judged], yes, yes), labels[judged])
     assert found.ece < 0.02
-    assert model.doubts[0] == pytest.approx(0.1, abs=0.04)
+    assert model.uniform_mixture[0] == pytest.approx(0.1, abs=0.04)
 
 
-def test_a_release_from_before_doubts_has_none(tmp_path: Path) -> None:
-    model = some_model(5)
+def test_an_old_model_file_without_doubts_has_no_uniform_mixture(tmp_path: Path) -> None:
+    model = random_model(5)
     model.save(tmp_path)
     saved = json.loads((tmp_path / "model.json").read_text())
     del saved["doubts"]
     (tmp_path / "model.json").write_text(json.dumps(saved))
 
-    assert [0, 0, 0] == FusionModel.load(tmp_path).doubts.tolist()
+    assert [0, 0, 0] == FusionModel.load(tmp_path).uniform_mixture.tolist()
 
 
-def test_a_saved_model_answers_alike(tmp_path: Path) -> None:
-    model, batch = some_model(5), a_batch(5)
+def test_a_saved_model_returns_the_same_probabilities(tmp_path: Path) -> None:
+    model, batch = random_model(5), random_batch(5)
     model.save(tmp_path)
 
     assert np.allclose(model.combine(*batch), FusionModel.load(tmp_path).combine(*batch), atol=1e-6)
@@ -173,18 +175,18 @@ def test_a_saved_model_answers_alike(tmp_path: Path) -> None:
     ("change", "reason"),
     [
         (('"log-linear"', '"magic"'), "type is 'magic'"),
-        (('"codes": [\n  10,', '"codes": ['), "codes are not the 27"),
+        (('"codes": [\n  10,', '"codes": [\n  40,'), "codes are not two or more distinct"),
         (('"bias": [', '"bias": [1.0, '), "bias is not 27"),
         (('"bias": [', '"bias": ["x", '), "bias is missing or not"),
         (('"bias": [', '"biased": ['), "bias is missing"),
         (('"bias": [', '"bias": [NaN, '), "NaN is not a finite"),
         (('"bias": [', '"bias": [1e999, '), "bias is not 27 finite"),
         (('"doubts": [', '"doubts": [0.5, '), "doubts is not 3"),
-        (('"doubts": [', '"doubts": [1, 0, 0], "more": ['), r"doubts are not shares: \[1\.0"),
+        (('"doubts": [', '"doubts": [1, 0, 0], "more": ['), r"doubts are not shares in \[0, 1\): \[1\.0"),
     ],
 )
 def test_a_wrong_model_file_is_refused(tmp_path: Path, change: tuple[str, str], reason: str) -> None:
-    some_model(6).save(tmp_path)
+    random_model(6).save(tmp_path)
     path = tmp_path / "model.json"
     path.write_text(path.read_text().replace(*change))
 

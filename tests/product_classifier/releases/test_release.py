@@ -18,6 +18,7 @@ from product_classifier.releases.release import (
     open_release,
     write_release,
 )
+from product_classifier.taxonomy import CHALLENGE
 
 
 def copy_of(release_dir: Path, target: Path) -> Path:
@@ -46,11 +47,20 @@ def swap(folder: Path) -> None:
 
 
 def foreign_bundle(folder: Path) -> None:
-    """Put in a bundle that is in order, but of another release, and list it."""
+    """Replace the fusion bundle by a valid one of another release, with matching hashes."""
     info = bundle.verify(folder / "fusion")
     bundle.write_manifest(
-        folder / "fusion", "fusion", info.version, info.self_test, release="r-20200101T000000-00000000"
+        folder / "fusion", "fusion", info.version, info.self_test, info.codes, release="r-20200101T000000-00000000"
     )
+    entry = bundle.file_entry(folder / "fusion/bundle.json")
+    edit(lambda m: m["files"].update({"fusion/bundle.json": {"sha256": entry.sha256, "size": entry.size}}))(folder)
+
+
+def reordered_bundle(folder: Path) -> None:
+    """Reverse the codes of the fusion bundle, with matching hashes."""
+    info = bundle.verify(folder / "fusion")
+    codes = info.codes[::-1]
+    bundle.write_manifest(folder / "fusion", "fusion", info.version, info.self_test, codes, release=info.release)
     entry = bundle.file_entry(folder / "fusion/bundle.json")
     edit(lambda m: m["files"].update({"fusion/bundle.json": {"sha256": entry.sha256, "size": entry.size}}))(folder)
 
@@ -77,17 +87,18 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "swapped bundles": (swap, "image/model.onnx: is in the manifest but not"),
     "bundle of another release": (foreign_bundle, "fusion: belongs to release r-2020"),
-    "wrong version": (edit(lambda m: m["versions"].update(text="text-0")), "release.json says 'text-0'"),
+    "codes in another order": (reordered_bundle, "fusion/bundle.json: codes are not the 27"),
+    "wrong version": (edit(lambda m: m["versions"].update(text="text-0")), "release.json lists 'text-0'"),
     "path traversal": (edit(lambda m: m["files"].update({"text/../../x.json": {}})), "is not a plain file name"),
     "pickle": (edit(lambda m: m["files"].update({"text/x.pkl": {}})), "is not one of .json"),
     "id is a path": (edit(lambda m: m.update(id="../../x")), "id, created"),
     "no metrics": (edit(lambda m: m.pop("metrics")), "missing or malformed"),
-    "no files": (edit(lambda m: m.update(files=[])), "files is not a list"),
+    "no files": (edit(lambda m: m.update(files=[])), "files is not an object"),
 }
 
 
 @pytest.mark.parametrize(("tamper", "reason"), BAD.values(), ids=BAD.keys())
-def test_a_bad_release_is_refused_with_its_reason(
+def test_an_invalid_release_is_refused_with_its_reason(
     tamper: Callable[[Path], object], reason: str, release_dir: Path, tmp_path: Path
 ) -> None:
     folder = copy_of(release_dir, tmp_path)
@@ -99,7 +110,7 @@ def test_a_bad_release_is_refused_with_its_reason(
         load_text(folder)
 
 
-def test_a_release_says_what_it_is_made_of(release_dir: Path) -> None:
+def test_a_release_lists_its_files_and_versions(release_dir: Path) -> None:
     found = open_release(release_dir)
 
     listed = {path.relative_to(release_dir).as_posix() for path in release_dir.rglob("*.*")} - {"release.json"}
@@ -111,7 +122,7 @@ def test_a_release_says_what_it_is_made_of(release_dir: Path) -> None:
     )
 
 
-def test_its_bundles_know_their_release_wherever_they_lie(release_dir: Path, tmp_path: Path) -> None:
+def test_a_bundle_names_its_release(release_dir: Path, tmp_path: Path) -> None:
     alone = shutil.copytree(release_dir / "text", tmp_path / "mnt")
 
     assert open_release(release_dir).id == load_text(Path(alone))[1].release
@@ -129,7 +140,7 @@ def test_a_bundle_of_another_kind_is_refused(release_dir: Path) -> None:
         load_text(release_dir / "image")
 
 
-def test_equal_content_has_an_equal_digest_in_its_id(release_dir: Path, tmp_path: Path) -> None:
+def test_equal_content_gives_an_equal_digest_in_the_id(release_dir: Path, tmp_path: Path) -> None:
     again = rewrite(release_dir, tmp_path / "again")
 
     assert open_release(release_dir).id.rpartition("-")[2] == again.id.rpartition("-")[2]
@@ -146,12 +157,29 @@ def test_a_release_may_be_moved(release_dir: Path, tmp_path: Path) -> None:
     assert open_release(release_dir).id == open_release(moved).id
 
 
-def test_what_training_measured_is_what_the_release_answers(release_dir: Path, splits_dir: Path) -> None:
+def test_a_release_predicts_as_the_trained_bundle_does(release_dir: Path, splits_dir: Path) -> None:
     before, _ = load_text(splits_dir / "text")
     after, _ = load_text(release_dir)
     products = ["Piscine et spa bleu"], ["<p>grand</p>"]
 
     assert np.array_equal(before.probabilities(*products), after.probabilities(*products))
+
+
+def test_bundles_with_different_codes_make_no_release(release_dir: Path, tmp_path: Path) -> None:
+    copy = copy_of(release_dir, tmp_path)
+    info = bundle.verify(copy / "image")
+    bundle.write_manifest(copy / "image", "image", None, info.self_test, info.codes[::-1])
+
+    with pytest.raises(BundleRefused, match=r"image/bundle\.json: codes are not the 27 expected codes in their order"):
+        rewrite(copy, tmp_path / "again")
+
+
+def test_a_release_with_other_codes_than_the_callers_is_refused(release_dir: Path) -> None:
+    codes = CHALLENGE.codes[::-1]
+
+    for load in (open_release, load_text, load_image, load_fusion):
+        with pytest.raises(BundleRefused, match="codes are not the 27 expected codes in their order"):
+            load(release_dir, codes)
 
 
 def rewrite(source: Path, target: Path) -> Release:

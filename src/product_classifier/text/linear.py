@@ -1,0 +1,106 @@
+"""A linear text model over hashed n-gram counts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from product_classifier.bundles.arrays import read_arrays, write_arrays, write_json
+from product_classifier.bundles.bundle import read_codes
+from product_classifier.errors import BundleRefused
+from product_classifier.probabilities import Floats, softmax, softplus_logits
+from product_classifier.taxonomy import Codes
+from product_classifier.text.features import TextFeatures, split_pages
+from product_classifier.text.model import TextModel
+
+
+@dataclass(frozen=True)
+class HashedLinear(TextModel):
+    """One-vs-rest linear classifiers over hashed TF-IDF, each view normalized to unit length.
+
+    The idf weights are folded into `table`. `table` and `bias` are scaled so that `softplus_logits` of the margins are
+    calibrated.
+    """
+
+    TYPE: ClassVar[str] = "hashed-linear"
+
+    features: TextFeatures
+    table: Floats  # [buckets, classes]
+    idf: Floats  # [buckets]; 0 for buckets without a training text
+    bias: Floats  # [classes]
+    prior: Floats  # [classes]
+    codes: Codes
+
+    def margins(self, texts: Sequence[str]) -> Floats:
+        """Return margins `[n, classes]` of normalized texts; a text without known features has the bias."""
+        parts = [self._page_margins(page) for page in split_pages(texts)]
+        return np.concatenate(parts) if len(parts) != 1 else parts[0]
+
+    def classify(self, texts: list[str]) -> Floats:
+        return softmax(softplus_logits(self.margins(texts)))
+
+    def save(self, folder: Path) -> None:
+        settings = {"type": self.TYPE, "codes": list(self.codes), "features": self.features.to_json()}
+        write_json(folder / "model.json", settings)
+        used = np.flatnonzero(self.idf)
+        write_arrays(
+            folder / "weights.npz",
+            rows=used.astype(np.int64),
+            weights=self.table[used],
+            idf=self.idf[used],
+            bias=self.bias,
+            prior=self.prior,
+        )
+
+    @classmethod
+    def read(cls, folder: Path, settings: dict[str, Any]) -> Self:
+        """Read the model whose `model.json` holds `settings`.
+
+        Raises:
+            BundleRefused: If the files are not a model of this type.
+        """
+        codes = read_codes(settings, "model.json")
+        try:
+            features = TextFeatures.from_json(settings["features"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleRefused(f"model.json: features are not usable: {error}") from error
+        dtypes = {"rows": "int64", "weights": "float32", "idf": "float32", "bias": "float32", "prior": "float32"}
+        arrays = read_arrays(folder / "weights.npz", dtypes)
+        rows = arrays["rows"]
+        shapes = {"rows": rows.shape, "weights": (len(rows), len(codes)), "idf": (len(rows),)}
+        for name, shape in (shapes | {"bias": (len(codes),), "prior": (len(codes),)}).items():
+            if arrays[name].shape != shape or arrays["rows"].ndim != 1:
+                raise BundleRefused(f"weights.npz: {name} has shape {arrays[name].shape}, not {shape}")
+        if len(rows) and (rows.min() < 0 or rows.max() >= features.buckets):
+            raise BundleRefused(f"weights.npz: rows reach {rows.max()}, beyond {features.buckets} buckets")
+        table = np.zeros((features.buckets, len(codes)), np.float32)
+        idf = np.zeros(features.buckets, np.float32)
+        table[rows], idf[rows] = arrays["weights"], arrays["idf"]
+        return cls(features, table, idf, arrays["bias"], arrays["prior"], codes)
+
+    def _page_margins(self, texts: Sequence[str]) -> Floats:
+        margins = np.tile(self.bias, (len(texts), 1))
+        keys, counts = self.features.count(texts)
+        starts = self.features.view_starts(keys, len(texts))
+        buckets = (keys % self.features.buckets).astype(np.intp)
+        weights = self._term_weights(buckets, counts, starts)
+        edges = starts[:: len(self.features.views) - 1].tolist()
+        for row, (start, end) in enumerate(pairwise(edges)):
+            margins[row] += weights[start:end] @ self.table.take(buckets[start:end], axis=0)
+        return margins
+
+    def _term_weights(self, buckets: NDArray[np.intp], counts: Floats, starts: NDArray[np.intp]) -> Floats:
+        """Return sublinear term frequencies, divided by the TF-IDF norm of their view."""
+        terms = 1 + np.log(counts)
+        if not len(terms):
+            return terms
+        squares = (terms * self.idf[buckets]).astype(np.float64) ** 2
+        sizes = starts[1:] - starts[:-1]
+        filled = sizes > 0  # reduceat has no empty sums
+        norms = np.sqrt(np.maximum(np.add.reduceat(squares, starts[:-1][filled]), 1e-12))
+        weights: Floats = (terms / np.repeat(norms, sizes[filled])).astype(np.float32)
+        return weights

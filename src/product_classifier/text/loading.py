@@ -1,0 +1,26 @@
+"""Load a text model of any type."""
+
+from pathlib import Path
+
+from product_classifier.bundles.arrays import read_json
+from product_classifier.errors import BundleRefused
+from product_classifier.text.linear import HashedLinear
+from product_classifier.text.model import TextModel
+
+
+def load_text_model(folder: Path) -> TextModel:
+    """Load the text model whose type `model.json` names.
+
+    Raises:
+        BundleRefused: If the files are not a text model.
+    """
+    settings = read_json(folder / "model.json")
+    match settings.get("type"):
+        case HashedLinear.TYPE:
+            return HashedLinear.read(folder, settings)
+        case "encoder":
+            from product_classifier.text.encoder import TextEncoder  # noqa: PLC0415 - requires ONNX Runtime
+
+            return TextEncoder.read(folder, settings)
+        case other:
+            raise BundleRefused(f"model.json: type is {other!r}, not {HashedLinear.TYPE!r} or 'encoder'")
