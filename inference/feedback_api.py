@@ -3,17 +3,14 @@
 The feedback service validates and builds them; the gateway publishes them in its OpenAPI document.
 """
 
-import binascii
 from datetime import datetime
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from inference.http.api_models import ProductInput, RequestModel, ResponseModel
-from product_classifier.errors import InvalidImage
 from product_classifier.feedback.records import Identifier, ProductContent, Text
 from product_classifier.feedback.trust import State
-from product_classifier.images.headers import read_header
 from product_classifier.limits import COMMENT_CHARACTERS
 from product_classifier.retraining import RunView
 
@@ -144,15 +141,3 @@ class RunReceipt(ResponseModel):
 
     run_id: str
     status_url: str
-
-
-def decode_photo(product: ProductInput) -> bytes:
-    """Return the photo of a product, empty if it has none; raise `InvalidImage` if it is not one."""
-    if not product.image:
-        return b""
-    try:
-        photo = binascii.a2b_base64(product.image, strict_mode=True)
-    except (binascii.Error, ValueError) as error:
-        raise InvalidImage(f"product.image is not base64: {error}") from error
-    read_header(photo)
-    return photo

@@ -1,4 +1,4 @@
-"""Asynchronous durable writes that delay a response for a bounded time and hold a bounded number of bytes in memory."""
+"""Asynchronous durable writes with a deadline and a bounded number of bytes in memory."""
 
 import asyncio
 import threading

@@ -28,7 +28,7 @@ class JournalReplayer:
         self.damages: list[DamagedRange] = []
 
     def replay(self, on_stored: Callable[[Iterable[str]], None] = lambda _: None) -> None:
-        """Store the entries of every segment; `on_stored` receives the keys of each segment that was discarded.
+        """Store the entries of every segment; `on_stored` receives the keys of each discarded segment.
 
         Raises:
             StoreUnavailable: If an entry cannot be stored. Its segment stays and is replayed by the next call.

@@ -66,7 +66,7 @@ class DurableWriter:
 
     @property
     def store_unavailable(self) -> bool:
-        """Whether the last operation on the store failed; entries then go to the journal without another attempt."""
+        """Whether an operation on the store failed; entries then go to the journal at once."""
         return self._unavailable
 
     @property
@@ -146,7 +146,7 @@ class DurableWriter:
                 self.on_replayed()
 
     def run(self) -> None:
-        """Recover until `close`: at once when entries were journaled, with growing pauses while the store fails."""
+        """Recover until `close`: once entries are journaled, with growing pauses while that fails."""
         pause_s = FIRST_PAUSE_S
         while not self._stopped.is_set():
             try:

@@ -1,1 +1,1 @@
-"""Takes corrections, keeps them whatever happens, and shows the runs they lead to."""
+"""Feedback service: stores corrections and reviews durably, starts and lists training runs."""

@@ -1,4 +1,4 @@
-"""Run the feedback service: `python -m inference.feedback_service`, configured by FEEDBACK_* variables."""
+"""Run the feedback service: `python -m inference.feedback_service`, configured by FEEDBACK_*."""
 
 import signal
 import sys
@@ -11,16 +11,16 @@ from pydantic import ValidationError
 from inference.feedback_service.app import create_app
 from inference.feedback_service.settings import Settings
 from product_classifier.errors import StoreUnavailable
+from product_classifier.limits import MIB
 from product_classifier.observability import configure_logging
 from product_classifier.settings_help import settings_parser
 from product_classifier.store import StoreSettings, open_store
 from product_classifier.store.journal import Journal
-
-MIB = 1 << 20
+from product_classifier.taxonomy import CHALLENGE
 
 
 def main() -> int:
-    """Serve until stopped."""
+    """Serve until a signal arrives; return the exit code."""
     settings_parser("python -m inference.feedback_service", __doc__, Settings, StoreSettings).parse_args()
     configure_logging("feedback-service")
     try:
@@ -32,14 +32,14 @@ def main() -> int:
     journal = None
     if settings.journal_mb:
         journal = Journal(settings.state_dir / "feedback-journal", max_bytes=settings.journal_mb * MIB)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again when it has stopped
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again after it has stopped
     with suppress(KeyboardInterrupt):
-        serve(settings, create_app(store, journal, settings))
+        serve(settings, create_app(store, journal, settings, CHALLENGE))
     return 0
 
 
 def serve(settings: Settings, app: FastAPI) -> None:
-    """Answer until stopped."""
+    """Serve the application until a signal arrives."""
     uvicorn.run(
         app,
         host=settings.host,

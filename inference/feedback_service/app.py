@@ -1,8 +1,8 @@
-"""The feedback service: corrections in, reviews, and the runs they lead to.
+"""FastAPI application of the feedback service.
 
-    app = create_app(store, journal, settings)
+    app = create_app(store, journal, settings, taxonomy)
 
-Handlers are plain functions: they wait for the store, so they run in threads, off the event loop.
+Handlers are plain functions: they block on the store, so FastAPI runs them in threads.
 """
 
 import hashlib
@@ -29,138 +29,143 @@ from inference.feedback_api import (
     ReviewRequest,
     RunPage,
     RunReceipt,
-    decode_photo,
 )
+from inference.feedback_service.callers import Admin, Reviewer, User
 from inference.feedback_service.correction_replay import CorrectionReplay
 from inference.feedback_service.exception_handlers import add_problem_handlers
-from inference.feedback_service.guard import Admin, Guard, Reviewer, User
+from inference.feedback_service.feedback_metrics import FeedbackMetrics
 from inference.feedback_service.identity import IdIndex
-from inference.feedback_service.listing import Listing, correction_view
-from inference.feedback_service.measures import Measures
-from inference.feedback_service.notifier import Wake
-from inference.feedback_service.service import Desk, Handed, utc_now
+from inference.feedback_service.listing import CorrectionListing
+from inference.feedback_service.middleware import InternalMiddleware
+from inference.feedback_service.notifier import TriggerNotifier
+from inference.feedback_service.service import FeedbackService, SubmitResult, utc_now
 from inference.feedback_service.settings import Settings
-from inference.http.problems import Problem
+from inference.http.api_models import ProductInput
+from inference.http.bodies import strict_base64
+from inference.http.problems import Problem, public_message
 from product_classifier.errors import UnknownCategory
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import ProductContent
+from product_classifier.images.headers import read_header
 from product_classifier.retraining import RunStore, RunView, list_runs, request_run
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.store import ObjectStore
 from product_classifier.store.journal import Journal
-from product_classifier.taxonomy import CHALLENGE
+from product_classifier.taxonomy import Taxonomy
 
 THREADS = 16
-"""Requests at work at once; as many as an S3 store keeps connections."""
-Note = Annotated[ReviewRequest | None, Body()]
+"""Requests handled concurrently; the size of the S3 client's connection pool."""
+OptionalReview = Annotated[ReviewRequest | None, Body()]
 
 
 def create_app(
     store: ObjectStore,
     journal: Journal | None,
     settings: Settings,
+    taxonomy: Taxonomy,
     retrain: RetrainSettings | None = None,
     now: Callable[[], datetime] = utc_now,
 ) -> FastAPI:
-    """Return the service on these collaborators; its relay runs while the application does."""
-    ids, book, run_store = IdIndex(store), FeedbackIndex(store), RunStore(store)
+    """Return the application; while it runs, threads replay the journal and notify the trigger."""
+    ids, index, run_store = IdIndex(store), FeedbackIndex(store), RunStore(store)
     writer = DurableWriter(store, journal, CorrectionReplay(store, ids, now), max_pause_s=settings.longest_pause_s)
-    desk = Desk(store, writer, ids, book, now)
-    wake = Wake(settings.trigger_url, settings.internal_token.get_secret_value())
-    writer.on_replayed = wake
-    measures = _measures(writer, journal, book)
+    service = FeedbackService(store, writer, ids, index, now)
+    token = settings.internal_token.get_secret_value()
+    notifier = TriggerNotifier(settings.trigger_url, token)
+    writer.on_replayed = notifier.notify
+    metrics = _metrics(writer, journal, index)
     app = FastAPI(
-        title="Feedback service", lifespan=partial(_lifespan, writer, wake), openapi_url=None, redirect_slashes=False
+        title="Feedback service",
+        lifespan=partial(_lifespan, writer, notifier),
+        openapi_url=None,
+        redirect_slashes=False,
     )
-    app.add_middleware(
-        Guard,
-        token=settings.internal_token.get_secret_value(),
-        body_limit=settings.body_limit,
-        measures=measures,
-    )
+    app.add_middleware(InternalMiddleware, token=token, body_limit=settings.body_limit, metrics=metrics)
     add_problem_handlers(app)
-    _add_feedback(app, desk, measures, wake)
-    _add_reviews(app, desk, Listing(book), wake)
-    _add_asking(app, run_store, book, wake, now)
-    _add_runs(app, run_store, book, (retrain or RetrainSettings()).min_corrections)
-    _add_health(app, writer, measures)
+    _add_submission(app, service, taxonomy, metrics, notifier)
+    _add_reviews(app, service, CorrectionListing(index, taxonomy), notifier)
+    _add_run_request(app, run_store, index, notifier, now)
+    _add_runs(app, run_store, index, (retrain or RetrainSettings()).min_corrections)
+    _add_health(app, writer, metrics)
     return app
 
 
-def _add_feedback(app: FastAPI, desk: Desk, measures: Measures, wake: Wake) -> None:
+def _add_submission(
+    app: FastAPI, service: FeedbackService, taxonomy: Taxonomy, metrics: FeedbackMetrics, notifier: TriggerNotifier
+) -> None:
     @app.post("/feedback", status_code=201)
-    def give(
+    def submit(
         body: FeedbackRequest,
-        person: User,
+        caller: User,
         response: Response,
         idempotency_key: Annotated[IdempotencyKey | None, Header()] = None,
     ) -> FeedbackReceipt:
-        if body.code not in CHALLENGE:
+        if body.code not in taxonomy:
             raise UnknownCategory(f"code: {body.code} is not a category code; GET /categories lists them")
         comment = body.comment or ""
         if isinstance(body, ProductFeedback):
-            photo = decode_photo(body.product)
+            photo = _decode_photo(body.product)
             product = ProductContent(
                 designation=body.product.designation or "",
                 description=body.product.description or "",
                 image_sha256=hashlib.sha256(photo).hexdigest() if photo else None,
             )
-            handed = desk.correct_product(person, idempotency_key, product, body.code, comment, photo=photo)
+            result = service.correct_product(caller, idempotency_key, product, body.code, comment, photo=photo)
         else:
-            handed = desk.correct_prediction(person, idempotency_key, body.prediction_id, body.code, comment)
-        measures.acknowledged(handed.where or "replay")
-        response.status_code = 201 if handed.where else 200
-        if handed.where:
-            wake()
-        return _acknowledged(handed)
+            result = service.correct_prediction(caller, idempotency_key, body.prediction_id, body.code, comment)
+        metrics.acknowledged(result.destination or "replay")
+        response.status_code = 201 if result.destination else 200
+        if result.destination:
+            notifier.notify()
+        return _receipt(result, taxonomy)
 
 
-def _add_reviews(app: FastAPI, desk: Desk, listing: Listing, wake: Wake) -> None:
+def _add_reviews(app: FastAPI, service: FeedbackService, listing: CorrectionListing, notifier: TriggerNotifier) -> None:
     @app.get("/feedback")
-    def page(_: Reviewer, parameters: Annotated[ListParameters, Query()]) -> CorrectionPage:
+    def list_corrections(_: Reviewer, parameters: Annotated[ListParameters, Query()]) -> CorrectionPage:
         return listing.page(parameters)
 
     @app.post("/feedback/{feedback_id}/approve")
-    def approve(feedback_id: str, person: Reviewer, body: Note = None) -> CorrectionView:
-        correction, review = desk.review(person, feedback_id, "approved", (body and body.comment) or "")
-        wake()
-        return correction_view(correction, review.decision, review)
+    def approve(feedback_id: str, caller: Reviewer, body: OptionalReview = None) -> CorrectionView:
+        correction, review = service.review(caller, feedback_id, "approved", (body and body.comment) or "")
+        notifier.notify()
+        return listing.view(correction, review.decision, review)
 
     @app.post("/feedback/{feedback_id}/reject")
-    def reject(feedback_id: str, person: Reviewer, body: Note = None) -> CorrectionView:
-        correction, review = desk.review(person, feedback_id, "rejected", (body and body.comment) or "")
-        return correction_view(correction, review.decision, review)
+    def reject(feedback_id: str, caller: Reviewer, body: OptionalReview = None) -> CorrectionView:
+        correction, review = service.review(caller, feedback_id, "rejected", (body and body.comment) or "")
+        return listing.view(correction, review.decision, review)
 
 
-def _add_asking(
-    app: FastAPI, run_store: RunStore, book: FeedbackIndex, wake: Wake, now: Callable[[], datetime]
+def _add_run_request(
+    app: FastAPI, run_store: RunStore, index: FeedbackIndex, notifier: TriggerNotifier, now: Callable[[], datetime]
 ) -> None:
     @app.post("/retrain", status_code=202)
-    def ask(person: Admin, response: Response) -> RunReceipt:
-        book.refresh()
-        claim = request_run(run_store, book.labels(), person.name, now())
-        wake()
+    def start_run(caller: Admin, response: Response) -> RunReceipt:
+        index.refresh()
+        claim = request_run(run_store, index.labels(), caller.name, now())
+        notifier.notify()
         url = f"/retrain/{claim.run_id}"
         response.headers["Location"] = url
         return RunReceipt(run_id=claim.run_id, status_url=url)
 
 
-def _add_runs(app: FastAPI, run_store: RunStore, book: FeedbackIndex, needed: int) -> None:
+def _add_runs(app: FastAPI, run_store: RunStore, index: FeedbackIndex, needed: int) -> None:
     @app.get("/retrain")
-    def runs(_: Admin) -> RunPage:
-        book.refresh()
-        beyond = len(run_store.new_labels(book.labels()))
-        return RunPage(runs=list_runs(run_store), progress=RetrainProgress(corrections=beyond, needed=needed))
+    def show_runs(_: Admin) -> RunPage:
+        index.refresh()
+        corrections = len(run_store.new_labels(index.labels()))
+        return RunPage(runs=list_runs(run_store), progress=RetrainProgress(corrections=corrections, needed=needed))
 
     @app.get("/retrain/{run_id}")
-    def run(run_id: str, _: Admin) -> RunView:
+    def show_run(run_id: str, _: Admin) -> RunView:
         found = next((view for view in list_runs(run_store) if view.run_id == run_id), None)
         if found is None:
-            raise Problem(404, f"no run has the id {run_id[:60]!r}", kind="unknown-run")
+            raise Problem(404, f"run_id: no run has the id {public_message(run_id)}", kind="unknown-run")
         return found
 
 
-def _add_health(app: FastAPI, writer: DurableWriter, measures: Measures) -> None:
+def _add_health(app: FastAPI, writer: DurableWriter, metrics: FeedbackMetrics) -> None:
     @app.get("/healthz")
     def healthz() -> dict[str, str]:
         return {"status": "ok"}
@@ -171,45 +176,59 @@ def _add_health(app: FastAPI, writer: DurableWriter, measures: Measures) -> None
         return {"status": "ok", "store": "away" if writer.store_unavailable else "ok", "waiting": writer.pending_count}
 
     @app.get("/metrics")
-    def metrics() -> Response:
-        return Response(measures.text(), media_type="text/plain; version=0.0.4")
+    def prometheus_metrics() -> Response:
+        return Response(metrics.exposition(), media_type="text/plain; version=0.0.4")
 
 
-def _measures(writer: DurableWriter, journal: Journal | None, book: FeedbackIndex) -> Measures:
-    measures = Measures()
-    measures.watch("feedback_store_away", "1 while the store does not answer.", lambda: writer.store_unavailable)
-    measures.watch("feedback_journal_waiting", "Records only the journal has.", lambda: writer.pending_count)
-    measures.watch(
-        "feedback_journal_drained", "Records brought from the journal to the store.", lambda: writer.replayed
+def _metrics(writer: DurableWriter, journal: Journal | None, index: FeedbackIndex) -> FeedbackMetrics:
+    metrics = FeedbackMetrics()
+    metrics.add_gauge("feedback_store_away", "1 while the store is unavailable.", lambda: writer.store_unavailable)
+    metrics.add_gauge(
+        "feedback_journal_waiting", "Records in the journal and not in the store.", lambda: writer.pending_count
     )
-    measures.watch("feedback_journal_damages", "Damaged places found in the journal.", lambda: len(writer.damages))
-    measures.watch("feedback_corrections_damaged", "Damaged objects found in the store.", lambda: len(book.damaged))
+    metrics.add_gauge(
+        "feedback_journal_drained", "Records replayed from the journal to the store.", lambda: writer.replayed
+    )
+    metrics.add_gauge("feedback_journal_damages", "Damaged places found in the journal.", lambda: len(writer.damages))
+    metrics.add_gauge("feedback_corrections_damaged", "Damaged objects found in the store.", lambda: len(index.damaged))
     if journal is not None:
-        measures.watch("feedback_journal_bytes", "Bytes the journal takes on disk.", lambda: journal.size)
-    return measures
+        metrics.add_gauge("feedback_journal_bytes", "Size of the journal on disk in bytes.", lambda: journal.size)
+    return metrics
 
 
-def _acknowledged(handed: Handed) -> FeedbackReceipt:
-    correction = handed.correction
+def _decode_photo(product: ProductInput) -> bytes:
+    """Return the photo of a product, empty if it has none; raise `InvalidImage` unless it is a JPEG or PNG."""
+    if not product.image:
+        return b""
+    photo = strict_base64(product.image, "product.image")
+    read_header(photo)
+    return photo
+
+
+def _receipt(result: SubmitResult, taxonomy: Taxonomy) -> FeedbackReceipt:
+    correction = result.correction
     return FeedbackReceipt(
         feedback_id=correction.feedback_id,
         state="pending" if correction.role == "user" else "trusted",
         code=correction.code,
-        label=CHALLENGE[correction.code].label_fr,
+        label=taxonomy[correction.code].label_fr,
         created=correction.created,
     )
 
 
 @asynccontextmanager
-async def _lifespan(writer: DurableWriter, wake: Wake, _: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(writer: DurableWriter, notifier: TriggerNotifier, _: FastAPI) -> AsyncIterator[None]:
     to_thread.current_default_thread_limiter().total_tokens = THREADS
-    threads = [threading.Thread(target=writer.run, name="relay"), threading.Thread(target=wake.run, name="wake")]
+    threads = [
+        threading.Thread(target=writer.run, name="journal-replay"),
+        threading.Thread(target=notifier.run, name="trigger-notifier"),
+    ]
     for thread in threads:
         thread.start()
     try:
         yield
     finally:
         writer.close()
-        wake.close()
+        notifier.close()
         for thread in threads:
             thread.join()

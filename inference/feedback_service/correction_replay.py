@@ -1,4 +1,4 @@
-"""How journaled corrections, reviews and photos are stored when another server may have stored the same ids."""
+"""Storage of journaled corrections, reviews and photos, with conflicts resolved."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -10,6 +10,8 @@ from inference.http.problems import MEDIA_TYPE, Problem, problem_of
 from product_classifier.errors import ProductClassifierError
 from product_classifier.observability import get_logger, request_id
 
+SUBJECTS = ("prediction_id", "product")
+"""Tags of `FeedbackRequest`."""
 log = get_logger()
 
 
@@ -29,9 +31,16 @@ def _response(problem: Problem) -> Response:
 async def _invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"]) or "body"
+    place = _place(first["loc"])
     status, kind = (400, "malformed-json") if first["type"] == "json_invalid" else (422, "invalid-input")
     return _response(Problem(status, f"{place}: {first['msg']}", kind=kind, where=place))
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """Return the field at fault, without the tag that pydantic adds for a member of a union."""
+    if location[0] == "body" and len(location) > 1:
+        location = location[2:] if len(location) > 2 and location[1] in SUBJECTS else location[1:]
+    return ".".join(map(str, location))
 
 
 async def _http(_: Request, error: Exception) -> Response:

@@ -1,8 +1,8 @@
-"""The id of a correction follows from who gave it and under which key, so that a repetition finds the first.
+"""Deterministic ids of corrections, derived from the user and the idempotency key.
 
-An id is a UUID of version 7 (see `records`): its time is midnight of the day the correction was
-first taken, its other 74 bits are a hash. On one day the same key is therefore the same object, which the store
-creates once however many servers try; `IdIndex` finds those of other days.
+An id is a UUID of version 7 (RFC 9562). Its timestamp is midnight (UTC) of the day of the first submission; its other
+74 bits are a hash of user and key. On one day the same key is therefore the same object, which the store creates once
+however many servers try. `IdIndex` finds those of other days.
 """
 
 import hashlib
@@ -16,23 +16,23 @@ from product_classifier.feedback.records import Correction, correction_key, crea
 from product_classifier.store import ObjectStore
 
 PREFIX = "feedback/"
-UNSURE_AFTER_MIDNIGHT = timedelta(minutes=10)
-"""How far the clocks of two servers may be apart for both to agree on the day of a correction."""
+MAX_CLOCK_SKEW = timedelta(minutes=10)
+"""Largest difference between the clocks of two servers at which both find the same correction around midnight."""
 
 
 def identity(user: str, key: str) -> int:
-    """Return the 74 bits that stand for a user's key."""
+    """Return the 74 bits that identify a user's key."""
     digest = hashlib.sha256(json.dumps([user, key]).encode()).digest()
     return int.from_bytes(digest[:10]) >> 6
 
 
 def derived_key(draft: Correction) -> str:
-    """Return the key of a request that brought none: the same request again is a repetition."""
+    """Return the key of a request without Idempotency-Key: equal requests have equal keys."""
     return "derived:" + hashlib.sha256(json.dumps(request_of(draft)).encode()).hexdigest()
 
 
 def request_of(correction: Correction) -> list[object]:
-    """Return what the person said, without when and how it was kept."""
+    """Return what the request contained, without what the service added."""
     product = None if correction.prediction_id or correction.product is None else correction.product.model_dump()
     return [correction.user, correction.prediction_id, product, correction.code, correction.comment]
 
@@ -52,7 +52,7 @@ def bits_of(identifier: str) -> int:
 
 
 class IdIndex:
-    """All ids in the store, by identity; a key of the listing is enough, nothing is read."""
+    """Ids of all corrections in the store, by identity; built from a listing of keys."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
@@ -61,17 +61,17 @@ class IdIndex:
         self._listed_on: str | None = None
 
     def add(self, identifier: str) -> None:
-        """Remember an id; the oldest of an identity stays."""
+        """Add an id; of several ids of an identity the oldest is kept."""
         bits = bits_of(identifier)
         if self._ids.setdefault(bits, identifier) > identifier:
             self._ids[bits] = identifier
 
     def find(self, bits: int) -> str | None:
-        """Return the id that was given to this identity, on whatever day."""
+        """Return the id of an identity on whatever day, None if the index has none."""
         return self._ids.get(bits)
 
     def ensure(self, now: datetime) -> None:
-        """List the store at the start and when a day begins; raises `StoreUnavailable`."""
+        """List the store once a day; raise `StoreUnavailable` if that fails."""
         day = now.astimezone(UTC).date().isoformat()
         if self._listed_on == day:
             return
@@ -83,9 +83,9 @@ class IdIndex:
             self._listed_on = day
 
     def yesterdays(self, bits: int, now: datetime) -> str | None:
-        """Return the id another server, whose clock is behind, may just have given to this identity."""
+        """Return yesterday's id of an identity if another server has just stored it; see `MAX_CLOCK_SKEW`."""
         midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        if now - midnight > UNSURE_AFTER_MIDNIGHT:
+        if now - midnight > MAX_CLOCK_SKEW:
             return None
         earlier = feedback_id(bits, midnight - timedelta(days=1))
         return earlier if self._store.exists(correction_key(earlier)) else None
@@ -95,5 +95,5 @@ class IdIndex:
         try:
             created_at(name)
         except InvalidInput:
-            return  # a review, or something that is not ours
+            return  # a review, or an object of another producer
         self.add(name)

@@ -8,61 +8,63 @@ from product_classifier.errors import StoreUnavailable, UnknownFeedback
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import Correction, Review
 from product_classifier.feedback.trust import State
-from product_classifier.taxonomy import CHALLENGE
+from product_classifier.taxonomy import Taxonomy
 
-FRESH_S = 2.0
+REFRESH_INTERVAL_S = 2.0
 
 
-class Listing:
-    """Reads what other servers wrote at most every `FRESH_S`; while the store is away it shows what is known."""
+class CorrectionListing:
+    """Lists all corrections; those of other servers appear within `REFRESH_INTERVAL_S`.
 
-    def __init__(self, book: FeedbackIndex) -> None:
-        self._book = book
+    While the store is unavailable it lists what was read before.
+    """
+
+    def __init__(self, index: FeedbackIndex, taxonomy: Taxonomy) -> None:
+        self._index = index
+        self._taxonomy = taxonomy
         self._lock = threading.Lock()
-        self._refreshed = -FRESH_S
+        self._refreshed = -REFRESH_INTERVAL_S
 
     def page(self, parameters: ListParameters) -> CorrectionPage:
-        """Return one page; the cursor is the id of the last correction on the page before."""
+        """Return one page; the cursor is the id of the last correction on the previous page."""
         self._refresh()
         state, cursor = parameters.state, parameters.cursor
-        states = self._book.states()
-        found = [item for item in self._book.corrections() if state is None or states[item.feedback_id] == state]
+        states = self._index.states()
+        found = [item for item in self._index.corrections() if state is None or states[item.feedback_id] == state]
         found.sort(key=lambda item: (item.created, item.feedback_id), reverse=True)
-        rest = found
+        remaining = found
         if cursor is not None:
-            last = self._book.get(cursor)
+            last = self._index.get(cursor)
             if last is None:
                 raise UnknownFeedback(f"cursor: no page ends with {cursor!r}; start again without it")
-            place = (last.created, last.feedback_id)
-            rest = [item for item in found if (item.created, item.feedback_id) < place]
-        shown = rest[: parameters.limit]
+            position = (last.created, last.feedback_id)
+            remaining = [item for item in found if (item.created, item.feedback_id) < position]
+        items = remaining[: parameters.limit]
         return CorrectionPage(
-            items=[
-                correction_view(item, states[item.feedback_id], self._book.review(item.feedback_id)) for item in shown
-            ],
-            next_cursor=shown[-1].feedback_id if len(rest) > parameters.limit else None,
+            items=[self.view(item, states[item.feedback_id], self._index.review(item.feedback_id)) for item in items],
+            next_cursor=items[-1].feedback_id if len(remaining) > parameters.limit else None,
             total=len(found),
+        )
+
+    def view(self, correction: Correction, state: State, review: Review | None) -> CorrectionView:
+        """Return a correction as the API represents it; the label of an unknown code is the code."""
+        code = correction.code
+        return CorrectionView(
+            **correction.model_dump(exclude={"product"}),
+            product=correction.product,
+            state=state,
+            counts=state in {"trusted", "approved", "agreed"} and correction.product is not None,
+            label=self._taxonomy[code].label_fr if code in self._taxonomy else str(code),
+            reviewer=review.reviewer if review else None,
+            reviewed=review.created if review else None,
         )
 
     def _refresh(self) -> None:
         with self._lock:
-            if monotonic() - self._refreshed < FRESH_S:
+            if monotonic() - self._refreshed < REFRESH_INTERVAL_S:
                 return
             try:
-                self._book.refresh()
+                self._index.refresh()
             except StoreUnavailable:
                 return
             self._refreshed = monotonic()
-
-
-def correction_view(correction: Correction, state: State, review: Review | None) -> CorrectionView:
-    """Return a correction as the API shows it."""
-    return CorrectionView(
-        **correction.model_dump(exclude={"product"}),
-        product=correction.product,
-        state=state,
-        counts=state in {"trusted", "approved", "agreed"} and correction.product is not None,
-        label=CHALLENGE[correction.code].label_fr,
-        reviewer=review.reviewer if review else None,
-        reviewed=review.created if review else None,
-    )

@@ -1,48 +1,66 @@
-"""Tell the retrain trigger that there is something to look at. It would find out by itself, only later."""
+"""Notifications to the retrain trigger that corrections have changed."""
 
 import threading
-from urllib.error import URLError
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from product_classifier.observability import get_logger
 
 TIMEOUT_S = 2.0
-AT_MOST_EVERY_S = 0.5
+MIN_INTERVAL_S = 0.5
+PATHS = ("/reconcile", "/wake")
+"""The second is the only one of triggers before `/reconcile` was added; versions run beside each other in upgrades."""
+NOT_FOUND = 404
 log = get_logger()
 
 
-class Wake:
-    """Calls the trigger from a thread of its own; many wishes make one call, a failed call is forgotten."""
+class TriggerNotifier:
+    """Sends notifications from one thread.
+
+    Notifications are coalesced; failures are ignored because the trigger also polls.
+    """
 
     def __init__(self, url: str, token: str) -> None:
-        self._url = f"{url.rstrip('/')}/wake" if url else ""
+        """Take the URL of the trigger, empty for none, and the internal token."""
+        self._url = url.rstrip("/")
         self._token = token
-        self._wanted = threading.Event()
+        self._pending = threading.Event()
         self._stopped = threading.Event()
 
-    def __call__(self) -> None:
-        """Wish for a call."""
-        self._wanted.set()
+    def notify(self) -> None:
+        """Schedule a notification and return."""
+        self._pending.set()
 
     def run(self) -> None:
-        """Make the calls until closed."""
+        """Send scheduled notifications, at most one every `MIN_INTERVAL_S`, until `close`."""
         while not self._stopped.is_set():
-            self._wanted.wait()
-            self._wanted.clear()
+            self._pending.wait()
+            self._pending.clear()
             if self._url and not self._stopped.is_set():
-                self._call()
-            self._stopped.wait(AT_MOST_EVERY_S)
+                self._send()
+            self._stopped.wait(MIN_INTERVAL_S)
 
     def close(self) -> None:
-        """Stop."""
+        """Stop `run`."""
         self._stopped.set()
-        self._wanted.set()
+        self._pending.set()
 
-    def _call(self) -> None:
-        headers = {"X-Internal-Token": self._token}
-        request = Request(self._url, data=b"", headers=headers, method="POST")  # noqa: S310 - our own address
+    def _send(self) -> None:
         try:
-            with urlopen(request, timeout=TIMEOUT_S):  # noqa: S310 - our own address
-                return
-        except (URLError, OSError) as error:
-            log.info("trigger_not_woken", reason=str(error))
+            for path in PATHS:
+                if self._post(path) != NOT_FOUND:
+                    return
+        except OSError as error:
+            log.info("trigger_notification_failed", reason=str(error))
+
+    def _post(self, path: str) -> int:
+        """Return the status, if it is a success or 404; raise OSError for any other."""
+        headers = {"X-Internal-Token": self._token}
+        request = Request(self._url + path, data=b"", headers=headers, method="POST")  # noqa: S310 - configured URL
+        try:
+            with urlopen(request, timeout=TIMEOUT_S) as response:  # noqa: S310 - configured URL
+                return int(response.status)
+        except HTTPError as error:
+            if error.code == NOT_FOUND:
+                return NOT_FOUND
+            raise

@@ -1,7 +1,7 @@
-"""Where corrections and reviews are handed in, without HTTP.
+"""Submission and review of corrections, without HTTP.
 
-A correction is acknowledged when `DurableWriter` has returned. Its id follows from the user and the key of the request,
-so handing it in again finds the first; the same key for something else is a conflict.
+A correction is acknowledged once `DurableWriter` has returned. Its id is derived from the user and the idempotency key,
+so submitting it again finds the first; the same key with different content is a conflict.
 """
 
 import threading
@@ -20,6 +20,7 @@ from inference.feedback_service.identity import (
     identity,
     request_of,
 )
+from inference.http.problems import public_message
 from product_classifier.errors import (
     FeedbackConflict,
     InvalidInput,
@@ -30,7 +31,7 @@ from product_classifier.errors import (
     UnknownFeedback,
     UnknownPrediction,
 )
-from product_classifier.feedback.index import FeedbackIndex, read_prediction
+from product_classifier.feedback.index import REVIEW_SUFFIX, FeedbackIndex, read_prediction
 from product_classifier.feedback.records import (
     Correction,
     PredictionRecord,
@@ -50,108 +51,125 @@ R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """Who the gateway says is asking."""
+class Caller:
+    """The authenticated user of a request."""
 
     name: str
     role: Role
 
 
 @dataclass(frozen=True, slots=True)
-class Handed:
-    """What became of a correction; `where` is None when it had been given before."""
+class SubmitResult:
+    """A correction and where it was written; `destination` is None if it had been submitted before."""
 
     correction: Correction
-    where: Destination | None
+    destination: Destination | None
 
 
-class Desk:
-    """Takes corrections and reviews; safe for any number of threads."""
+class FeedbackService:
+    """Writes corrections and reviews; safe for any number of threads and of servers on one store."""
 
     def __init__(
-        self, store: ObjectStore, writer: DurableWriter, ids: IdIndex, book: FeedbackIndex, now: Callable[[], datetime]
+        self, store: ObjectStore, writer: DurableWriter, ids: IdIndex, index: FeedbackIndex, now: Callable[[], datetime]
     ) -> None:
+        """Index what an earlier process left in the journal of `writer`."""
         self._store = store
         self._writer = writer
         self._ids = ids
-        self._book = book
+        self._index = index
         self._now = now
         self._locks = [threading.Lock() for _ in range(LOCKS)]
         for key in writer.pending_keys():
-            self._remember(key)
+            self._index_pending(key)
 
     def correct_prediction(
-        self, person: Person, key: str | None, prediction_id: str, code: int, comment: str
-    ) -> Handed:
-        """Take a correction of an answer; `UnknownPrediction` when nothing was answered under this id."""
-        draft = self._draft(person, code, comment, prediction_id=prediction_id)
-        return self._hand_in(draft, key, ())
+        self, caller: Caller, key: str | None, prediction_id: str, code: int, comment: str
+    ) -> SubmitResult:
+        """Submit a correction of a prediction.
+
+        Raises:
+            UnknownPrediction: If the store has no prediction of this id.
+            FeedbackConflict: If the idempotency key was used for another request.
+            NotDurable: If neither the store nor the journal accepts the correction.
+        """
+        return self._submit(self._draft(caller, code, comment, prediction_id=prediction_id), key, ())
 
     def correct_product(
-        self, person: Person, key: str | None, product: ProductContent, code: int, comment: str, *, photo: bytes = b""
-    ) -> Handed:
-        """Take a correction of a product; `photo` holds the bytes whose hash is in the product."""
+        self, caller: Caller, key: str | None, product: ProductContent, code: int, comment: str, *, photo: bytes = b""
+    ) -> SubmitResult:
+        """Submit a correction of a product; `photo` has the SHA-256 that the product names.
+
+        Raises:
+            FeedbackConflict: If the idempotency key was used for another request.
+            NotDurable: If neither the store nor the journal accepts the correction.
+        """
         photos = (Entry(image_key(product.image_sha256), photo),) if product.image_sha256 else ()
-        return self._hand_in(self._draft(person, code, comment, product=product), key, photos)
+        return self._submit(self._draft(caller, code, comment, product=product), key, photos)
 
     def review(
-        self, person: Person, identifier: str, decision: Literal["approved", "rejected"], comment: str
+        self, caller: Caller, identifier: str, decision: Literal["approved", "rejected"], comment: str
     ) -> tuple[Correction, Review]:
-        """Take a decision; the first stands, the same again is fine, another is a `FeedbackConflict`."""
+        """Write a review; the first decision stands, and repeating it returns it.
+
+        Raises:
+            UnknownFeedback: If there is no correction of this id.
+            FeedbackConflict: If the correction has the opposite decision.
+            NotDurable: If neither the store nor the journal accepts the review.
+        """
         correction = self._find(identifier)
         review = Review(
-            feedback_id=identifier, created=self._now(), reviewer=person.name, decision=decision, comment=comment
+            feedback_id=identifier, created=self._now(), reviewer=caller.name, decision=decision, comment=comment
         )
         with self._lock_of(bits_of(identifier)):
             try:
                 self._writer.create(Entry(review.key, review.to_json()))
             except ObjectExists:
                 review = self._read(review_key(identifier), Review)
-        self._book.add(correction)
-        self._book.add(review)
+        self._index.add(correction)
+        self._index.add(review)
         if review.decision != decision:
-            raise FeedbackConflict(f"correction {identifier!r} was {review.decision} by {review.reviewer!r}")
+            raise FeedbackConflict(f"correction {identifier!r} was already {review.decision} by {review.reviewer!r}")
         return correction, review
 
     def _draft(
         self,
-        person: Person,
+        caller: Caller,
         code: int,
         comment: str,
         *,
         prediction_id: str | None = None,
         product: ProductContent | None = None,
     ) -> Correction:
-        """Return the correction with an id that is not yet its own."""
+        """Return the correction with a placeholder for its id."""
         now = self._now()
         return Correction(
             feedback_id=feedback_id(0, now),
             created=now,
-            user=person.name,
-            role=person.role,
+            user=caller.name,
+            role=caller.role,
             prediction_id=prediction_id,
             product=product,
             code=code,
             comment=comment,
         )
 
-    def _hand_in(self, draft: Correction, key: str | None, photos: tuple[Entry, ...]) -> Handed:
+    def _submit(self, draft: Correction, key: str | None, photos: tuple[Entry, ...]) -> SubmitResult:
         bits = identity(draft.user, f"given:{key}" if key is not None else derived_key(draft))
         with self._lock_of(bits):
-            known = self._known(bits)
+            known = self._known_id(bits)
             if known is not None:
-                return self._again(draft, known)
+                return self._resubmit(draft, known)
             correction = self._complete(draft, bits)
             try:
-                where = self._writer.create(Entry(correction.key, correction.to_json()), photos)
+                destination = self._writer.create(Entry(correction.key, correction.to_json()), photos)
             except ObjectExists:
-                return self._again(draft, correction.feedback_id)
+                return self._resubmit(draft, correction.feedback_id)
             self._ids.add(correction.feedback_id)
-        self._book.add(correction)
-        return Handed(correction, where)
+        self._index.add(correction)
+        return SubmitResult(correction, destination)
 
-    def _known(self, bits: int) -> str | None:
-        """Return the id of this identity if it was handed in before, as far as can be known now."""
+    def _known_id(self, bits: int) -> str | None:
+        """Return the id of this identity if it is known; while the store is unavailable only the index is read."""
         if not self._writer.store_unavailable:
             try:
                 self._ids.ensure(self._now())
@@ -160,15 +178,15 @@ class Desk:
                 self._writer.report_unavailable(error)
         return self._ids.find(bits)
 
-    def _again(self, draft: Correction, identifier: str) -> Handed:
+    def _resubmit(self, draft: Correction, identifier: str) -> SubmitResult:
         first = self._read(correction_key(identifier), Correction)
         if request_of(first) != request_of(draft):
-            raise FeedbackConflict("this Idempotency-Key was used before for another request")
-        self._book.add(first)
-        return Handed(first, None)
+            raise FeedbackConflict("Idempotency-Key: it was used for a different request; send a new key")
+        self._index.add(first)
+        return SubmitResult(first, None)
 
     def _complete(self, draft: Correction, bits: int) -> Correction:
-        """Give the correction its id and, unless the store is away, what was answered."""
+        """Return the correction with its id and, unless the store is unavailable, the content of its prediction."""
         found: dict[str, object] = {"feedback_id": feedback_id(bits, draft.created)}
         prediction = self._prediction(draft.prediction_id) if draft.prediction_id else None
         if prediction is not None:
@@ -181,45 +199,43 @@ class Desk:
         try:
             return read_prediction(self._store, prediction_id)
         except ObjectNotFound as error:
-            raise UnknownPrediction(f"no prediction has the id {prediction_id[:60]!r}") from error
+            raise UnknownPrediction(f"prediction_id: no prediction has the id {prediction_id!r}") from error
         except StoreUnavailable as error:
             self._writer.report_unavailable(error)
             return None
 
     def _find(self, identifier: str) -> Correction:
-        known = self._book.get(identifier)
+        known = self._index.get(identifier)
         if known is not None:
             return known
         try:
             return self._read(correction_key(identifier), Correction)
         except (ObjectNotFound, InvalidInput) as error:
-            raise UnknownFeedback(f"no correction has the id {identifier[:60]!r}") from error
+            raise UnknownFeedback(f"feedback_id: no correction has the id {public_message(identifier)}") from error
 
     def _read(self, key: str, kind: type[R]) -> R:
-        """Read what was kept, wherever it is; a record on its way from the journal to the store is found too."""
+        """Read a record from the journal or the store."""
         data = self._writer.pending(key)
         if data is not None:
             return kind.from_json(data, key)
         try:
             return kind.from_json(self._store.get(key), key)
         except StoreUnavailable as error:
-            raise NotDurable(f"what was given before cannot be read: {error}") from error
+            raise NotDurable(f"an earlier record cannot be read, so this one cannot be checked: {error}") from error
 
     def _lock_of(self, bits: int) -> threading.Lock:
         return self._locks[bits % LOCKS]
 
-    def _remember(self, key: str) -> None:
-        """Know what an earlier process left in the journal."""
+    def _index_pending(self, key: str) -> None:
         data = self._writer.pending(key)
         if key.startswith("feedback/") and data is not None:
             with suppress(StoreUnavailable):
-                record = Review if key.endswith(".review.json") else Correction
-                found = record.from_json(data, key)
-                self._book.add(found)
+                found = (Review if key.endswith(REVIEW_SUFFIX) else Correction).from_json(data, key)
+                self._index.add(found)
                 if isinstance(found, Correction):
                     self._ids.add(found.feedback_id)
 
 
 def utc_now() -> datetime:
-    """Return the wall time."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""What the deployment decides about the feedback service."""
+"""Settings of the feedback service."""
 
 from pathlib import Path
 from typing import Self
@@ -6,8 +6,9 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from product_classifier.limits import PHOTO_BODY_BYTES
+
 MIN_SECRET_CHARACTERS = 32
-PLACEHOLDERS = frozenset({"change-me", "changeme", "secret", "password", "placeholder"})
 
 
 class Settings(BaseSettings):
@@ -18,33 +19,34 @@ class Settings(BaseSettings):
     )
 
     host: str = "127.0.0.1"
-    """Address the gateway reaches the service at."""
+    """Address to listen on."""
     port: int = Field(default=8082, ge=0, le=65535)
-    """Port the gateway reaches the service at."""
+    """Port to listen on; 0 picks a free one."""
     internal_token: SecretStr
-    """Shared with the gateway: proves that identity headers come from it."""
+    """Secret shared with the gateway, at least 32 characters; it proves that the identity headers are the gateway's."""
     store_url: str = ""
-    """Object store, file:// or s3://; empty: a folder in the state directory."""
+    """Object store, `file:///folder` or `s3://bucket`; empty for a folder in the state directory."""
     state_dir: Path = Path(".run")
-    """Holds the journal; must survive a restart, else nothing may be acknowledged while the store is away."""
+    """Folder of the journal; it must survive restarts, because it holds acknowledged corrections during an outage."""
     journal_mb: int = Field(default=256, ge=0)
-    """Room for corrections while the store is away; 0 means to answer 503 instead."""
-    body_limit: int = Field(default=8_000_000, ge=10_000)
-    """Bytes one request body may have."""
+    """Size limit in MiB of the journal that corrections wait in during an outage; 0 responds 503 instead."""
+    body_limit: int = Field(default=PHOTO_BODY_BYTES, ge=10_000, le=PHOTO_BODY_BYTES)
+    """Largest request body in bytes."""
     longest_pause_s: float = Field(default=15.0, gt=0, le=30)
-    """Longest time between two attempts to reach a store that is away."""
+    """Longest pause in seconds between two attempts to reach an unavailable store."""
     trigger_url: str = ""
-    """Where the retrain trigger can be woken; empty: it looks by itself."""
+    """URL of the retrain trigger, which is notified of new corrections; empty if it only polls."""
     shutdown_s: int = Field(default=10, gt=0)
-    """How long a stop waits for requests in progress."""
+    """Time in seconds that requests in progress have to complete during shutdown."""
 
     @model_validator(mode="after")
     def _has_a_secret(self) -> Self:
-        secret = self.internal_token.get_secret_value()
-        if len(secret) < MIN_SECRET_CHARACTERS or secret.lower() in PLACEHOLDERS:
-            raise ValueError(f"FEEDBACK_INTERNAL_TOKEN must have at least {MIN_SECRET_CHARACTERS} characters")
+        if (length := len(self.internal_token.get_secret_value())) < MIN_SECRET_CHARACTERS:
+            raise ValueError(
+                f"FEEDBACK_INTERNAL_TOKEN: has {length} characters; set a secret of {MIN_SECRET_CHARACTERS} or more"
+            )
         return self
 
     def store_address(self) -> str:
-        """Return the store's URL, the folder of a local run by default."""
+        """Return the URL of the store, by default of a folder in the state directory."""
         return self.store_url or f"file://{(self.state_dir / 'store' / 'product-classifier').resolve()}"

@@ -1,4 +1,4 @@
-"""kill -9 of real processes: the feedback service under clients, the trigger with a run on this machine."""
+"""The feedback service under load and the trigger with a local run, killed as processes."""
 
 import http.client
 import json
@@ -17,7 +17,7 @@ import pytest
 
 from product_classifier.feedback.records import Correction
 from product_classifier.store import open_store
-from tests.support.feedback_service_harness import TOKEN, corrections, product
+from tests.support.feedback_service_harness import TOKEN, correction_keys, product_correction
 from tests.support.retraining_fakes import correct
 from tests.support.servers import free_port
 
@@ -60,21 +60,21 @@ def service(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def ask(port: int, name: str) -> tuple[int, str]:
+def submit(port: int, name: str) -> tuple[int, str]:
     headers = {"X-Internal-Token": TOKEN, "X-Auth-User": "ann", "X-Auth-Role": "user", "Idempotency-Key": name}
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request(
-            "POST", "/feedback", json.dumps(product(name)), headers | {"Content-Type": "application/json"}
+            "POST", "/feedback", json.dumps(product_correction(name)), headers | {"Content-Type": "application/json"}
         )
-        reply = connection.getresponse()
-        return reply.status, json.loads(reply.read()).get("feedback_id", "")
+        response = connection.getresponse()
+        return response.status, json.loads(response.read()).get("feedback_id", "")
     finally:
         connection.close()
 
 
 class Clients:
-    """Correct one product after the other, each until it is acknowledged, whatever happens to the service."""
+    """Submit corrections from several threads, each until it is acknowledged."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -85,12 +85,12 @@ class Clients:
         for thread in self._threads:
             thread.start()
 
-    def wait_for(self, more: int) -> None:
+    def wait_for_more(self, more: int) -> None:
         enough = len(self.acknowledged) + more
         while len(self.acknowledged) < enough:
             time.sleep(0.01)
 
-    def end(self) -> None:
+    def stop(self) -> None:
         self._ended.set()
         for thread in self._threads:
             thread.join()
@@ -102,7 +102,7 @@ class Clients:
                 if self._ended.is_set():
                     return
                 try:
-                    status, identifier = ask(self._port, name)
+                    status, identifier = submit(self._port, name)
                 except (OSError, http.client.HTTPException, ValueError):
                     self.statuses[0] += 1
                     time.sleep(0.05)
@@ -111,33 +111,33 @@ class Clients:
                 self.acknowledged[name] = identifier
 
 
-def test_a_service_killed_under_clients_loses_and_doubles_nothing(
+def test_a_service_killed_under_load_loses_and_duplicates_nothing(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     port = free_port()
     clients = Clients(port)
     for kill in range(KILLS):
         with service(tmp_path, port):
-            clients.wait_for(20 + 7 * kill)
+            clients.wait_for_more(20 + 7 * kill)
     with service(tmp_path, port) as process:
-        clients.wait_for(20)
-        clients.end()
+        clients.wait_for_more(20)
+        clients.stop()
         process.terminate()
         code = process.wait(timeout=20)
     store = open_store(f"file://{tmp_path}/store/product-classifier")
-    found = [Correction.from_json(store.get(key), key) for key in corrections(store)]
-    kept = Counter((item.product.designation, item.feedback_id) for item in found if item.product)
+    found = [Correction.from_json(store.get(key), key) for key in correction_keys(store)]
+    stored = Counter((item.product.designation, item.feedback_id) for item in found if item.product)
     record_property("injected", KILLS)
     record_property("acknowledged", len(clients.acknowledged))
 
     assert code == 0
     assert clients.statuses.keys() <= {0, 200, 201}
-    assert clients.acknowledged.items() <= kept.keys()
-    assert len({name for name, _ in kept}) == len(found)
+    assert clients.acknowledged.items() <= stored.keys()
+    assert len({name for name, _ in stored}) == len(found)
 
 
 @pytest.mark.parametrize("triggers", [1, 3])
-def test_triggers_killed_again_and_again_start_one_run_on_this_machine(tmp_path: Path, triggers: int) -> None:
+def test_triggers_that_are_killed_repeatedly_start_one_run(tmp_path: Path, triggers: int) -> None:
     store = open_store(f"file://{tmp_path}/store", create=True)
     correct(store, 1)
     for kill in range(KILLS):

@@ -1,4 +1,4 @@
-"""kill -9 of a run of the pipeline, in each of its steps: the step alone, or everything that belongs to the run."""
+"""A pipeline run killed in each of its steps: the process of the step, or all processes of the run."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ from product_classifier.releases.release import load_text
 from product_classifier.retraining import RunStore, RunView, list_runs
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
-from product_classifier.taxonomy import CODES
+from product_classifier.taxonomy import CHALLENGE
 from tests.support.promotions import Stage
 from tests.support.retraining_fakes import correct
 from tests.support.short_run import short
@@ -31,8 +31,8 @@ STEPS = ("merge-corrections", "compare", "promote")
 pytestmark = pytest.mark.slow
 
 
-class Scene:
-    """A champion in service, a better release, and a correction that starts a run of the short pipeline."""
+class RunScenario:
+    """A champion that serves, a better release, and a correction that starts the short pipeline."""
 
     def __init__(self, root: Path, prepared: Path) -> None:
         shutil.copytree(prepared, root, dirs_exist_ok=True)
@@ -47,10 +47,10 @@ class Scene:
     def _command(self, run_id: str, snapshot: str) -> list[str]:
         return [sys.executable, "-m", "tests.support.short_run", str(self.stage.root), self.better, run_id, snapshot]
 
-    def until(self, condition: Callable[[], bool]) -> None:
+    def reconcile_until(self, condition: Callable[[], bool]) -> None:
         end = time.monotonic() + 120
         while not condition():
-            assert time.monotonic() < end, self.said()
+            assert time.monotonic() < end, self.logs()
             self.trigger.reconcile()
             time.sleep(0.05)
 
@@ -63,21 +63,21 @@ class Scene:
     def view(self) -> RunView:
         return next(view for view in list_runs(RunStore(self.stage.store)) if view.run_id.startswith("retrain-000001"))
 
-    def said(self) -> str:
+    def logs(self) -> str:
         return "\n".join(path.read_text() for path in self.stage.root.glob("runs/*/log"))
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with a release that is right about the hold-out and one that is not."""
+    """A store with a release that predicts the hold-out correctly and one that does not."""
     root = tmp_path_factory.mktemp("prepared")
     stage = Stage(root)
     champion, better = stage.publish(2), stage.publish(1)
     oracle, _ = load_text(make_release(root / "oracle", 1).path / "text")
     titles = [f"un produit numero {number}" for number in range(100)]
-    answers = oracle.probabilities(titles, [""] * len(titles)).argmax(axis=1)
+    predicted = oracle.probabilities(titles, [""] * len(titles)).argmax(axis=1)
     names = ["product_id", "designation", "description", "image_path", "image_sha256", "code"]
-    rows = [(n, title, "", "", "", CODES[answers[n]]) for n, title in enumerate(titles)]
+    rows = [(n, title, "", "", "", CHALLENGE.codes[predicted[n]]) for n, title in enumerate(titles)]
     pd.DataFrame(rows, columns=names).to_parquet(root / "test.parquet")
     (root / "names").write_text(f"{champion} {better}")
     compiler.Compiler().compile(short, str(root / "short.yaml"))
@@ -85,67 +85,67 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, prepared: Path) -> Iterator[Scene]:
-    scene = Scene(tmp_path, prepared)
-    yield scene
-    scene.launcher.stop_all()
+def scenario(tmp_path: Path, prepared: Path) -> Iterator[RunScenario]:
+    scenario = RunScenario(tmp_path, prepared)
+    yield scenario
+    scenario.launcher.stop_all()
 
 
-def of_the_run(scene: Scene) -> list[psutil.Process]:
-    (started,) = scene.stage.root.glob("runs/*/started")
-    keeper = psutil.Process(int(started.read_text()))
-    return [keeper, *keeper.children(recursive=True)]
+def run_processes(scenario: RunScenario) -> list[psutil.Process]:
+    (started,) = scenario.stage.root.glob("runs/*/started")
+    parent = psutil.Process(int(started.read_text()))
+    return [parent, *parent.children(recursive=True)]
 
 
-def of_the_step(scene: Scene, step: str) -> list[psutil.Process]:
+def step_processes(scenario: RunScenario, step: str) -> list[psutil.Process]:
     """Return the processes that execute the step's function."""
-    if not list(scene.stage.root.glob("runs/*/started")):
+    if not list(scenario.stage.root.glob("runs/*/started")):
         return []
-    words = f"--function_to_execute {step.replace('-', '_')}"
+    arguments = f"--function_to_execute {step.replace('-', '_')}"
     found = []
-    for process in of_the_run(scene):
+    for process in run_processes(scenario):
         with suppress(psutil.NoSuchProcess):
-            found += [process] if words in " ".join(process.cmdline()) else []
+            found += [process] if arguments in " ".join(process.cmdline()) else []
     return found
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_run_killed_whole_has_failed_and_the_champion_stays(scene: Scene, step: str) -> None:
-    scene.until(lambda: scene.has_begun(step))
-    for process in of_the_run(scene):
+def test_a_run_whose_processes_are_killed_fails_and_the_champion_stays(scenario: RunScenario, step: str) -> None:
+    scenario.reconcile_until(lambda: scenario.has_begun(step))
+    for process in run_processes(scenario):
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    scene.until(scene.is_closed)
+    scenario.reconcile_until(scenario.is_closed)
 
-    view = scene.view()
+    view = scenario.view()
     assert ("failed", "its processes ended without a verdict") == (view.state, view.reason)
-    assert scene.champion == scene.stage.rollout.current()
+    assert scenario.champion == scenario.stage.rollout.current()
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_run_whose_step_is_killed_says_which(scene: Scene, step: str) -> None:
-    scene.until(lambda: bool(of_the_step(scene, step)))
-    for process in of_the_step(scene, step):
+def test_a_run_whose_step_is_killed_fails_with_the_name_of_the_step(scenario: RunScenario, step: str) -> None:
+    scenario.reconcile_until(lambda: bool(step_processes(scenario, step)))
+    for process in step_processes(scenario, step):
         process.kill()
-    scene.until(scene.is_closed)
+    scenario.reconcile_until(scenario.is_closed)
 
-    view = scene.view()
+    view = scenario.view()
     assert "failed" == view.state
     assert view.reason
     assert view.reason.startswith(f"step '{step}' failed: it exited without a traceback")
-    assert scene.champion == scene.stage.rollout.current()
+    assert scenario.champion == scenario.stage.rollout.current()
 
 
-def test_a_run_that_is_stopped_says_so(scene: Scene) -> None:
-    scene.until(lambda: scene.has_begun("compare"))
-    scene.launcher.stop_all()
-    scene.until(scene.is_closed)
+def test_a_stopped_run_fails_with_that_reason(scenario: RunScenario) -> None:
+    scenario.reconcile_until(lambda: scenario.has_begun("compare"))
+    scenario.launcher.stop_all()
+    scenario.reconcile_until(scenario.is_closed)
 
-    assert ("failed", "the run was stopped") == (scene.view().state, scene.view().reason)
-    assert [] == [path for path in scene.stage.root.glob("runs/*/exit.json") if '"code": 0' in path.read_text()]
+    assert ("failed", "the run was stopped") == (scenario.view().state, scenario.view().reason)
+    assert [] == [path for path in scenario.stage.root.glob("runs/*/exit.json") if '"code": 0' in path.read_text()]
 
 
-def test_two_admins_who_press_at_once_get_one_run(scene: Scene) -> None:
+def test_concurrent_requests_of_admins_start_one_run(scenario: RunScenario) -> None:
     code = """
 import sys, time
 from datetime import UTC, datetime
@@ -156,13 +156,13 @@ from product_classifier.store import open_store
 run_store = RunStore(open_store(sys.argv[1]))
 sys.stdout.write("ready\\n"); sys.stdout.flush(); sys.stdin.readline()
 try:
-    print("asked", request_run(run_store, (), sys.argv[2], datetime.now(UTC)).run_id)
+    print("accepted", request_run(run_store, (), sys.argv[2], datetime.now(UTC)).run_id)
 except RetrainActive as error:
     print("refused", error.run_id)
 """
     admins = [
         subprocess.Popen(
-            [sys.executable, "-c", code, scene.stage.url, name],
+            [sys.executable, "-c", code, scenario.stage.url, name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -178,7 +178,7 @@ except RetrainActive as error:
         assert admin.stdin
         admin.stdin.write("\n")
         admin.stdin.flush()
-    said = sorted(admin.communicate(timeout=30)[0].split() for admin in admins)
+    results = sorted(admin.communicate(timeout=30)[0].split() for admin in admins)
 
-    assert ["asked", "refused", "refused"] == [words[0] for words in said]
-    assert 1 == len({words[1] for words in said})
+    assert ["accepted", "refused", "refused"] == [words[0] for words in results]
+    assert 1 == len({words[1] for words in results})

@@ -1,4 +1,4 @@
-"""A TCP proxy before an object store that makes it ill."""
+"""A TCP proxy in front of an object store that injects faults."""
 
 import socket
 import struct
@@ -8,45 +8,45 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Literal, get_args
 
-Illness = Literal[
-    "well",
-    "away",
-    "resets",
-    "silent",
+Fault = Literal[
+    "none",
+    "closed connection",
+    "reset connection",
+    "no response",
     "slow",
-    "answers 503",
-    "answers 507",
-    "answers 500",
-    "loses replies",
-    "resets mid-write",
-    "garbage",
+    "status 503",
+    "status 507",
+    "status 500",
+    "lost response",
+    "reset during a write",
+    "not HTTP",
 ]
-ILLNESSES: tuple[Illness, ...] = get_args(Illness)[1:]
+FAULTS: tuple[Fault, ...] = get_args(Fault)[1:]
 ERRORS = {
-    "answers 503": (503, "SlowDown"),
-    "answers 507": (507, "XMinioStorageFull"),
-    "answers 500": (500, "InternalError"),
+    "status 503": (503, "SlowDown"),
+    "status 507": (507, "XMinioStorageFull"),
+    "status 500": (500, "InternalError"),
 }
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER that makes close() send RST."""
-SLOW_S = 1.5
+DELAY_S = 1.5
 
 
 class FaultProxy:
-    """Forwards to `target`; `illness` may be changed at any time and is looked at anew for each piece of data."""
+    """Forwards to `target`; the fault may be changed at any time and applies to the next piece of data."""
 
     def __init__(self, target: tuple[str, int]) -> None:
         self._target = target
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
-        self.illness: Illness = "well"
+        self._fault: Fault = "none"
         self.injected = 0
         self.url = "http://{}:{}".format(*self._listener.getsockname())
 
-    def fall_ill(self, illness: Illness) -> None:
-        """Change, and break the connections there are."""
-        self.illness = illness
-        self._break()
+    def set_fault(self, fault: Fault) -> None:
+        """Set the fault and close the open connections."""
+        self._fault = fault
+        self._close_connections()
 
     def serve(self) -> None:
         while True:
@@ -58,60 +58,59 @@ class FaultProxy:
 
     def close(self) -> None:
         self._listener.close()
-        self._break()
+        self._close_connections()
 
-    def _break(self) -> None:
+    def _close_connections(self) -> None:
         for connection in self._open:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         self._open.clear()
 
     def _handle(self, client: socket.socket) -> None:
-        if self.illness in {"away", "resets"}:
-            self._end(client, reset=self.illness == "resets")
+        if self._fault in {"closed connection", "reset connection"}:
+            self._end(client, reset=self._fault == "reset connection")
             return
         with suppress(OSError), client, socket.create_connection(self._target) as server:
             self._open += [client, server]
-            back = threading.Thread(target=self._replies, args=(server, client), daemon=True)
-            back.start()
+            threading.Thread(target=self._forward_responses, args=(server, client), daemon=True).start()
             try:
                 while data := client.recv(65536):
-                    if not self._requests(data, client, server):
+                    if not self._forward_request(data, client, server):
                         return
-            finally:  # closing alone says nothing to the server while another thread reads from it
+            finally:  # while another thread reads from the server, close() alone sends nothing to it
                 server.shutdown(socket.SHUT_RDWR)
 
-    def _requests(self, data: bytes, client: socket.socket, server: socket.socket) -> bool:
-        """Pass on what the client sent; False ends the connection."""
-        illness = self.illness
-        if illness in ERRORS:
+    def _forward_request(self, data: bytes, client: socket.socket, server: socket.socket) -> bool:
+        """Forward what the client sent; return whether the connection stays open."""
+        fault = self._fault
+        if fault in ERRORS:
             self.injected += 1
-            status, code = ERRORS[illness]
-            body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>ill</Message></Error>".encode()
-            head = f"HTTP/1.1 {status} ill\r\ncontent-type: application/xml\r\ncontent-length: {len(body)}\r\n"
+            status, code = ERRORS[fault]
+            body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>injected</Message></Error>".encode()
+            head = f"HTTP/1.1 {status} injected\r\ncontent-type: application/xml\r\ncontent-length: {len(body)}\r\n"
             client.sendall(f"{head}connection: close\r\n\r\n".encode() + body)
             return False
-        if illness == "garbage":
+        if fault == "not HTTP":
             self.injected += 1
             client.sendall(b"\x00\xff not HTTP at all\r\n\r\n")
             return False
-        if illness == "resets mid-write":
+        if fault == "reset during a write":
             server.sendall(data[: len(data) // 2])
             self._end(client, reset=True)
             return False
-        if illness == "silent":
+        if fault == "no response":
             self.injected += 1
             return True
-        if illness == "slow":
+        if fault == "slow":
             self.injected += 1
-            time.sleep(SLOW_S)
+            time.sleep(DELAY_S)
         server.sendall(data)
         return True
 
-    def _replies(self, server: socket.socket, client: socket.socket) -> None:
+    def _forward_responses(self, server: socket.socket, client: socket.socket) -> None:
         with suppress(OSError):
             while data := server.recv(65536):
-                if self.illness == "loses replies":
+                if self._fault == "lost response":
                     self._end(client, reset=False)
                     return
                 client.sendall(data)
@@ -126,7 +125,7 @@ class FaultProxy:
 
 @contextmanager
 def fault_proxy(url: str) -> Iterator[FaultProxy]:
-    """Stand before the server at this URL."""
+    """Run a proxy in front of the server at this URL."""
     host, _, port = url.removeprefix("http://").partition(":")
     proxy = FaultProxy((host, int(port)))
     threading.Thread(target=proxy.serve, daemon=True).start()

@@ -1,7 +1,8 @@
-"""A feedback service in this process, and people who use it."""
+"""A feedback service in this process with a client, and builders of its requests."""
 
 import base64
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -11,20 +12,25 @@ import simplejpeg
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
+from inference.durability.writer import DurableWriter
 from inference.feedback_service.app import create_app
+from inference.feedback_service.correction_replay import CorrectionReplay
+from inference.feedback_service.identity import IdIndex
+from inference.feedback_service.service import FeedbackService, utc_now
 from inference.feedback_service.settings import Settings
+from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import Modalities, PredictionRecord, ProductContent, new_id
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.store import ObjectStore
 from product_classifier.store.journal import Disk, Journal
-from product_classifier.taxonomy import CODES
+from product_classifier.taxonomy import CHALLENGE
 
 TOKEN = "t" * 40
-RIGHT, WRONG = CODES[3], CODES[4]
+RIGHT, WRONG = CHALLENGE.codes[3], CHALLENGE.codes[4]
 
 
-class Turnable:
-    """The time, for a service that is given one."""
+class AdjustableClock:
+    """A clock that stands still until a test sets it."""
 
     def __init__(self) -> None:
         self.time = datetime(2030, 5, 5, 12, tzinfo=UTC)
@@ -33,18 +39,16 @@ class Turnable:
         return self.time
 
 
-class Office:
-    """The service over HTTP; `as_` says who asks."""
+class FeedbackHarness:
+    """The service behind a test client, with a journal in a folder or none."""
 
-    def __init__(
-        self, store: ObjectStore, journal: Path | None, *, disk: Disk | None = None, now: Turnable | None = None
-    ) -> None:
+    def __init__(self, store: ObjectStore, journal: Path | None, *, disk: Disk | None = None) -> None:
         settings = Settings(internal_token=SecretStr(TOKEN), longest_pause_s=0.3)
-        self.now = now or Turnable()
+        self.clock = AdjustableClock()
         self.store = store
         self.journal = Journal(journal, max_bytes=1 << 20, disk=disk) if journal else None
         retrain = RetrainSettings.model_validate({"min_corrections": 2})
-        self.app = create_app(store, self.journal, settings, retrain, self.now)
+        self.app = create_app(store, self.journal, settings, CHALLENGE, retrain, self.clock)
         self.client = TestClient(self.app, raise_server_exceptions=False)
 
     def __enter__(self) -> Self:
@@ -54,20 +58,25 @@ class Office:
     def __exit__(self, *error: object) -> None:
         self.client.__exit__(*error)
 
-    def as_(self, user: str, role: str = "user", **more: str) -> dict[str, str]:
+    def headers(self, user: str, role: str = "user", **more: str) -> dict[str, str]:
+        """Return the headers the gateway adds for a user."""
         return {"X-Internal-Token": TOKEN, "X-Auth-User": user, "X-Auth-Role": role, **more}
 
-    def give(self, body: Any, user: str = "ann", role: str = "user", key: str | None = None) -> Any:
-        headers = self.as_(user, role) | ({"Idempotency-Key": key} if key is not None else {})
+    def submit(self, body: Any, user: str = "ann", role: str = "user", key: str | None = None) -> Any:
+        """Send `POST /feedback`."""
+        headers = self.headers(user, role) | ({"Idempotency-Key": key} if key is not None else {})
         return self.client.post("/feedback", json=body, headers=headers)
 
-    def review(self, feedback_id: str, what: str = "approve", user: str = "rita") -> Any:
-        return self.client.post(f"/feedback/{feedback_id}/{what}", headers=self.as_(user, "reviewer"))
+    def review(self, feedback_id: str, action: str = "approve", user: str = "rita") -> Any:
+        """Send `POST /feedback/{id}/approve` or `/reject`."""
+        return self.client.post(f"/feedback/{feedback_id}/{action}", headers=self.headers(user, "reviewer"))
 
     def list(self, user: str = "rita", **query: object) -> Any:
-        return self.client.get("/feedback", params=query, headers=self.as_(user, "reviewer"))
+        """Send `GET /feedback`."""
+        return self.client.get("/feedback", params=query, headers=self.headers(user, "reviewer"))
 
-    def until_drained(self) -> bool:
+    def wait_until_replayed(self) -> bool:
+        """Return whether the store was available and the journal empty within 10 s."""
         for _ in range(200):
             if self.client.get("/readyz").json() == {"status": "ok", "store": "ok", "waiting": 0}:
                 return True
@@ -75,8 +84,17 @@ class Office:
         return False
 
 
-def predict(store: ObjectStore, designation: str = "Chemise bleue") -> str:
-    """Leave a prediction as the gateway does, return its id."""
+def make_service(
+    store: ObjectStore, journal: Journal | None = None, now: Callable[[], datetime] = utc_now
+) -> tuple[FeedbackService, DurableWriter]:
+    """Return a service without HTTP and its writer."""
+    ids = IdIndex(store)
+    writer = DurableWriter(store, journal, CorrectionReplay(store, ids, now), max_pause_s=0.3)
+    return FeedbackService(store, writer, ids, FeedbackIndex(store), now), writer
+
+
+def store_prediction(store: ObjectStore, designation: str = "Chemise bleue") -> str:
+    """Store a prediction record as the gateway does; return its id."""
     record = PredictionRecord(
         prediction_id=new_id(),
         created=datetime.now(UTC),
@@ -93,19 +111,22 @@ def predict(store: ObjectStore, designation: str = "Chemise bleue") -> str:
     return record.prediction_id
 
 
-def product(designation: str = "Chemise bleue", code: int = RIGHT, **more: object) -> dict[str, Any]:
+def product_correction(designation: str = "Chemise bleue", code: int = RIGHT, **more: object) -> dict[str, Any]:
+    """Return the body of a correction of a product."""
     return {"product": {"designation": designation}, "code": code, **more}
 
 
 def photo(seed: int = 0) -> bytes:
+    """Return a small JPEG with random content."""
     pixels = np.random.default_rng(seed).integers(0, 255, (16, 16, 3), dtype=np.uint8)
     return bytes(simplejpeg.encode_jpeg(pixels))
 
 
-def photographed(seed: int = 0, code: int = RIGHT) -> dict[str, Any]:
+def photo_correction(seed: int = 0, code: int = RIGHT) -> dict[str, Any]:
+    """Return the body of a correction of a product that is only a photo."""
     return {"product": {"image": base64.b64encode(photo(seed)).decode()}, "code": code}
 
 
-def corrections(store: ObjectStore) -> list[str]:
+def correction_keys(store: ObjectStore) -> list[str]:
     """Return the keys of the corrections in the store."""
     return [key for key in store.list("feedback/") if not key.endswith(".review.json")]

@@ -1,4 +1,4 @@
-"""Kill a process at the n-th thing it asks of the operating system, as kill -9 does, and see what is left."""
+"""Kill a process with SIGKILL at its n-th call that changes the disk."""
 
 import os
 import pickle
@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from typing import Any
 
 CALLS = ("open", "write", "fsync", "link", "replace", "rename", "unlink")
-"""What a store and a journal do to the disk; all else cannot leave anything behind."""
+"""Functions of `os` through which a store and a journal change the disk."""
+
+Report = Callable[[Any], None]
+"""Sends a value to the parent process at once."""
 
 
-class Steps:
-    """Counts calls; at the chosen one the process is gone. A write has then reached the disk by half."""
+class KillSwitch:
+    """Counts calls and kills the process at the chosen one; half of a write has then reached the disk."""
 
     def __init__(self, kill_at: int) -> None:
         self._kill_at = kill_at
         self.count = 0
 
-    def watch(self) -> None:
+    def install(self) -> None:
         for name in CALLS:
             setattr(os, name, self._counted(name, getattr(os, name)))
 
@@ -35,45 +38,46 @@ class Steps:
 
 
 @dataclass(frozen=True)
-class Ended:
-    """What a process said before it was gone, and how many steps it took if it was not killed."""
+class ProcessResult:
+    """What a process reported before it ended, and its number of counted calls if it was not killed."""
 
-    said: list[Any]
+    reported: list[Any]
     killed: bool
-    steps: int
+    calls: int
 
 
-def run_killed(work: Callable[[Callable[[Any], None]], None], kill_at: int = 0) -> Ended:
-    """Do the work in a forked process; `say` what was acknowledged; 0 kills it never."""
+def run_killed(work: Callable[[Report], None], kill_at: int = 0) -> ProcessResult:
+    """Run `work` in a forked process and kill it at a call; 0 does not kill it."""
     reading, writing = os.pipe()
     process = os.fork()
     if process == 0:
-        _work(work, writing, kill_at)
+        _run(work, writing, kill_at)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
-        said = _messages(pipe)
+        messages = _messages(pipe)
     _, status = os.waitpid(process, 0)
     killed = os.WIFSIGNALED(status)
     if not killed and os.WEXITSTATUS(status) != 0:
-        raise AssertionError(f"the process failed by itself: {said[-1:]}")
-    return Ended([word for kind, word in said if kind == "said"], killed, _last_steps(said))
+        raise AssertionError(f"the process failed without being killed: {messages[-1:]}")
+    calls = next((value for kind, value in reversed(messages) if kind == "calls"), 0)
+    return ProcessResult([value for kind, value in messages if kind == "report"], killed, calls)
 
 
-def _work(work: Callable[[Callable[[Any], None]], None], writing: int, kill_at: int) -> None:
-    steps = Steps(kill_at)
+def _run(work: Callable[[Report], None], writing: int, kill_at: int) -> None:
+    switch = KillSwitch(kill_at)
     real_write, status = os.write, 1
 
-    def tell(kind: str, word: Any) -> None:
-        data = pickle.dumps((kind, word))
+    def send(kind: str, value: Any) -> None:
+        data = pickle.dumps((kind, value))
         real_write(writing, len(data).to_bytes(4, "little") + data)
 
     try:
-        steps.watch()
-        work(lambda word: tell("said", word))
-        tell("steps", steps.count)
+        switch.install()
+        work(lambda value: send("report", value))
+        send("calls", switch.count)
         status = 0
-    except BaseException as error:  # noqa: BLE001 - the parent reports it
-        tell("error", repr(error))
+    except BaseException as error:  # noqa: BLE001 - the parent raises it
+        send("error", repr(error))
     finally:
         os._exit(status)
 
@@ -83,7 +87,3 @@ def _messages(pipe: Any) -> list[tuple[str, Any]]:
     while len(size := pipe.read(4)) == 4:
         found.append(pickle.loads(pipe.read(int.from_bytes(size, "little"))))
     return found
-
-
-def _last_steps(said: list[tuple[str, Any]]) -> int:
-    return next((word for kind, word in reversed(said) if kind == "steps"), 0)

@@ -1,4 +1,4 @@
-"""Replay of segments: all entries, in order of need, damage reported, journals of earlier versions included."""
+"""Replay of segments: every entry is stored, damage is reported, earlier formats are read."""
 
 from functools import partial
 from pathlib import Path

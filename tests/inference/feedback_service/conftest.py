@@ -1,10 +1,12 @@
+"""The feedback service on a store in memory."""
+
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.fakes import FakeStore
-from tests.support.feedback_service_harness import Office
+from tests.support.feedback_service_harness import FeedbackHarness
 
 
 @pytest.fixture
@@ -13,6 +15,6 @@ def store() -> FakeStore:
 
 
 @pytest.fixture
-def office(store: FakeStore, tmp_path: Path) -> Iterator[Office]:
-    with Office(store, tmp_path / "journal") as office:
-        yield office
+def harness(store: FakeStore, tmp_path: Path) -> Iterator[FeedbackHarness]:
+    with FeedbackHarness(store, tmp_path / "journal") as harness:
+        yield harness

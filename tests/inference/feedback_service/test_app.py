@@ -1,3 +1,5 @@
+"""Corrections, reviews and runs over HTTP while the store is available."""
+
 import hashlib
 import json
 from datetime import timedelta
@@ -5,106 +7,111 @@ from datetime import timedelta
 import pytest
 
 from product_classifier.feedback.records import Correction, new_id
+from product_classifier.limits import MIB, PHOTO_BODY_BYTES
 from tests.support.fakes import FakeStore
 from tests.support.feedback_service_harness import (
     RIGHT,
     WRONG,
-    Office,
-    corrections,
+    FeedbackHarness,
+    correction_keys,
     photo,
-    photographed,
-    predict,
-    product,
+    photo_correction,
+    product_correction,
+    store_prediction,
 )
 
 
-def test_a_correction_of_a_prediction_is_kept_with_what_was_answered(office: Office, store: FakeStore) -> None:
-    prediction = predict(store)
-    reply = office.give({"prediction_id": prediction, "code": RIGHT, "comment": "c'est une chemise"})
-    (key,) = corrections(store)
-    kept = Correction.from_json(store.get(key), key)
+def test_a_correction_of_a_prediction_is_stored_with_that_prediction(
+    harness: FeedbackHarness, store: FakeStore
+) -> None:
+    prediction = store_prediction(store)
+    response = harness.submit({"prediction_id": prediction, "code": RIGHT, "comment": "c'est une chemise"})
+    (key,) = correction_keys(store)
+    stored = Correction.from_json(store.get(key), key)
 
-    assert (reply.status_code, reply.json()["feedback_id"]) == (201, kept.feedback_id)
-    assert (kept.user, kept.code, kept.predicted, kept.comment) == ("ann", RIGHT, WRONG, "c'est une chemise")
-    assert kept.product is not None
-    assert (kept.product.designation, kept.release) == ("Chemise bleue", "r-20300101T000000-0badcafe")
-    assert key == f"feedback/dt=2030-05-05/{kept.feedback_id}.json"
+    assert (response.status_code, response.json()["feedback_id"]) == (201, stored.feedback_id)
+    assert (stored.user, stored.code, stored.predicted, stored.comment) == ("ann", RIGHT, WRONG, "c'est une chemise")
+    assert stored.product is not None
+    assert (stored.product.designation, stored.release) == ("Chemise bleue", "r-20300101T000000-0badcafe")
+    assert key == f"feedback/dt=2030-05-05/{stored.feedback_id}.json"
 
 
-def test_a_correction_of_a_product_keeps_its_photo_by_its_hash(office: Office, store: FakeStore) -> None:
-    office.give(photographed())
-    office.give(photographed(), user="bob")
+def test_a_photo_is_stored_once_under_its_hash(harness: FeedbackHarness, store: FakeStore) -> None:
+    harness.submit(photo_correction())
+    harness.submit(photo_correction(), user="bob")
     sha256 = hashlib.sha256(photo()).hexdigest()
 
     assert list(store.list("images/")) == [f"images/{sha256}"]
     assert store.get(f"images/{sha256}") == photo()
-    assert len(corrections(store)) == 2
+    assert len(correction_keys(store)) == 2
 
 
 @pytest.mark.parametrize("key", [None, "k-1"])
-def test_the_same_again_is_a_replay_that_keeps_nothing_new(office: Office, store: FakeStore, key: str | None) -> None:
-    replies = [office.give(product(), key=key) for _ in range(3)]
+def test_a_repeated_request_returns_the_first_correction(
+    harness: FeedbackHarness, store: FakeStore, key: str | None
+) -> None:
+    responses = [harness.submit(product_correction(), key=key) for _ in range(3)]
 
-    assert [reply.status_code for reply in replies] == [201, 200, 200]
-    assert len({reply.json()["feedback_id"] for reply in replies}) == len(corrections(store)) == 1
+    assert [response.status_code for response in responses] == [201, 200, 200]
+    assert len({response.json()["feedback_id"] for response in responses}) == len(correction_keys(store)) == 1
 
 
-def test_a_replay_is_known_by_a_new_process_and_on_another_day(store: FakeStore) -> None:
-    with Office(store, None) as office:
-        first = office.give(product(), key="k-1")
-    with Office(store, None) as office:
-        office.now.time += timedelta(days=40)
-        again = office.give(product(), key="k-1")
-        other = office.give(product(code=WRONG), key="k-1")
+def test_a_repeated_request_is_recognized_after_a_restart_and_on_another_day(store: FakeStore) -> None:
+    with FeedbackHarness(store, None) as harness:
+        first = harness.submit(product_correction(), key="k-1")
+    with FeedbackHarness(store, None) as harness:
+        harness.clock.time += timedelta(days=40)
+        again = harness.submit(product_correction(), key="k-1")
+        other = harness.submit(product_correction(code=WRONG), key="k-1")
 
     assert (again.status_code, again.json()) == (200, first.json())
-    assert (other.status_code, len(corrections(store))) == (409, 1)
+    assert (other.status_code, len(correction_keys(store))) == (409, 1)
 
 
-def test_a_replay_around_midnight_on_a_server_whose_clock_is_behind_finds_the_first(store: FakeStore) -> None:
-    with Office(store, None) as early, Office(store, None) as late:
-        late.now.time = late.now.time.replace(hour=0, minute=1) + timedelta(days=1)
-        early.now.time = late.now.time - timedelta(minutes=2)
-        late.give(product("échauffement"))
-        first = early.give(product(), key="k-1")
-        again = late.give(product(), key="k-1")
+def test_a_request_repeated_around_midnight_on_a_server_with_a_slow_clock_is_recognized(store: FakeStore) -> None:
+    with FeedbackHarness(store, None) as early, FeedbackHarness(store, None) as late:
+        late.clock.time = late.clock.time.replace(hour=0, minute=1) + timedelta(days=1)
+        early.clock.time = late.clock.time - timedelta(minutes=2)
+        late.submit(product_correction("échauffement"))
+        first = early.submit(product_correction(), key="k-1")
+        again = late.submit(product_correction(), key="k-1")
 
     assert (first.status_code, again.status_code) == (201, 200)
 
 
-def test_the_same_key_for_something_else_is_a_conflict(office: Office, store: FakeStore) -> None:
-    prediction = predict(store)
+def test_an_idempotency_key_with_different_content_is_a_conflict(harness: FeedbackHarness, store: FakeStore) -> None:
+    prediction = store_prediction(store)
     bodies = [
-        product(),
-        product(code=WRONG),
-        product("Chemise verte"),
-        product(comment="non"),
+        product_correction(),
+        product_correction(code=WRONG),
+        product_correction("Chemise verte"),
+        product_correction(comment="non"),
         {"prediction_id": prediction, "code": RIGHT},
-        photographed(),
+        photo_correction(),
     ]
-    statuses = [office.give(body, key="k-1").status_code for body in bodies]
+    statuses = [harness.submit(body, key="k-1").status_code for body in bodies]
 
     assert statuses == [201, 409, 409, 409, 409, 409]
-    assert len(corrections(store)) == 1
+    assert len(correction_keys(store)) == 1
 
 
-def test_keys_of_different_users_are_different_keys(office: Office, store: FakeStore) -> None:
-    statuses = [office.give(product(), user=user, key="k-1").status_code for user in ("ann", "bob")]
+def test_idempotency_keys_of_different_users_do_not_collide(harness: FeedbackHarness, store: FakeStore) -> None:
+    statuses = [harness.submit(product_correction(), user=user, key="k-1").status_code for user in ("ann", "bob")]
 
-    assert (statuses, len(corrections(store))) == ([201, 201], 2)
+    assert (statuses, len(correction_keys(store))) == ([201, 201], 2)
 
 
-def test_an_unknown_prediction_is_404_and_nothing_is_kept(office: Office, store: FakeStore) -> None:
-    reply = office.give({"prediction_id": new_id(), "code": RIGHT})
+def test_an_unknown_prediction_is_404_and_nothing_is_stored(harness: FeedbackHarness, store: FakeStore) -> None:
+    response = harness.submit({"prediction_id": new_id(), "code": RIGHT})
 
-    assert (reply.status_code, reply.json()["type"]) == (404, "urn:product-classifier:problem:unknown-prediction")
-    assert corrections(store) == []
+    assert (response.status_code, response.json()["type"]) == (404, "urn:product-classifier:problem:unknown-prediction")
+    assert correction_keys(store) == []
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "word"),
+    ("body", "status", "mentioned"),
     [
-        (product(code=12345), 422, "12345"),
+        (product_correction(code=12345), 422, "12345"),
         ({"product": {"designation": "x"}}, 422, "code"),
         ({"code": RIGHT}, 422, "prediction_id"),
         ({"code": RIGHT, "prediction_id": "nope"}, 422, "nope"),
@@ -116,47 +123,51 @@ def test_an_unknown_prediction_is_404_and_nothing_is_kept(office: Office, store:
         ({"code": RIGHT, "product": {"image": "AAAA"}}, 422, "JPEG"),
         ({"code": RIGHT, "product": {"image": "?"}}, 422, "base64"),
         ({"code": RIGHT, "product": {"image": "é"}}, 422, "base64"),
-        (product(comment="x" * 2001), 422, "comment"),
-        (product(comment="\ud800"), 422, "surrogate"),
+        (product_correction(comment="x" * 2001), 422, "comment"),
+        (product_correction(comment="\ud800"), 422, "surrogate"),
         ([], 422, "body"),
-        ({**product(), "prediction_id": "01907000-0000-7000-8000-000000000000"}, 422, "one of the two"),
+        ({**product_correction(), "prediction_id": "01907000-0000-7000-8000-000000000000"}, 422, "one of the two"),
+        ({"code": RIGHT, "product": {"designation": 3}}, 422, "product.designation: "),
+        ({"product": {"designation": "x"}}, 422, "code: "),
     ],
 )
-def test_what_cannot_be_used_is_refused_with_its_place(
-    office: Office, store: FakeStore, body: object, status: int, word: str
+def test_an_invalid_request_is_refused_with_the_field_at_fault(
+    harness: FeedbackHarness, store: FakeStore, body: object, status: int, mentioned: str
 ) -> None:
-    headers = office.as_("ann") | {"Content-Type": "application/json"}
-    reply = office.client.post("/feedback", content=json.dumps(body), headers=headers)
+    headers = harness.headers("ann") | {"Content-Type": "application/json"}
+    response = harness.client.post("/feedback", content=json.dumps(body), headers=headers)
 
-    assert (reply.status_code, reply.headers["content-type"]) == (status, "application/problem+json")
-    assert word in reply.json()["detail"]
+    assert (response.status_code, response.headers["content-type"]) == (status, "application/problem+json")
+    assert mentioned in response.json()["detail"]
     assert list(store.list()) == []
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff", b"", b"nul", b'{"code":1,}'])
-def test_a_body_that_is_not_json_is_refused(office: Office, content: bytes) -> None:
-    headers = office.as_("ann") | {"Content-Type": "application/json"}
-    reply = office.client.post("/feedback", content=content, headers=headers)
+def test_a_body_that_is_not_json_is_refused(harness: FeedbackHarness, content: bytes) -> None:
+    headers = harness.headers("ann") | {"Content-Type": "application/json"}
+    response = harness.client.post("/feedback", content=content, headers=headers)
 
-    assert reply.status_code in {400, 422}
-    assert reply.headers["content-type"] == "application/problem+json"
+    assert response.status_code in {400, 422}
+    assert response.headers["content-type"] == "application/problem+json"
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "é", "a\tb"])
-def test_a_key_that_is_no_plain_word_is_refused(office: Office, key: str) -> None:
-    headers = office.as_("ann") | {"Idempotency-Key": key.encode("latin-1")}  # type: ignore[dict-item]
+def test_an_idempotency_key_that_is_not_1_to_255_printable_ascii_characters_is_refused(
+    harness: FeedbackHarness, key: str
+) -> None:
+    headers = harness.headers("ann") | {"Idempotency-Key": key.encode("latin-1")}  # type: ignore[dict-item]
 
-    assert office.client.post("/feedback", json=product(), headers=headers).status_code == 422
+    assert harness.client.post("/feedback", json=product_correction(), headers=headers).status_code == 422
 
 
-def test_a_body_over_the_limit_is_413_however_it_is_sent(office: Office) -> None:
+def test_a_body_over_the_limit_is_413_with_and_without_content_length(harness: FeedbackHarness) -> None:
     def chunks() -> object:
-        for _ in range(9):
-            yield b" " * 1_000_000
+        for _ in range(13):
+            yield b" " * MIB
 
-    headers = office.as_("ann") | {"Content-Type": "application/json"}
-    whole = office.client.post("/feedback", content=b" " * 9_000_000, headers=headers)
-    chunked = office.client.post("/feedback", content=chunks(), headers=headers)  # type: ignore[arg-type]
+    headers = harness.headers("ann") | {"Content-Type": "application/json"}
+    whole = harness.client.post("/feedback", content=b" " * (PHOTO_BODY_BYTES + 1), headers=headers)
+    chunked = harness.client.post("/feedback", content=chunks(), headers=headers)  # type: ignore[arg-type]
 
     assert (whole.status_code, chunked.status_code) == (413, 413)
 
@@ -171,8 +182,10 @@ def test_a_body_over_the_limit_is_413_however_it_is_sent(office: Office) -> None
         ({"X-Internal-Token": "t" * 40, "X-Auth-User": "adam", "X-Auth-Role": "root"}, 403),
     ],
 )
-def test_only_the_gateway_may_ask_and_it_says_for_whom(office: Office, headers: dict[str, str], status: int) -> None:
-    assert office.client.post("/feedback", json=product(), headers=headers).status_code == status
+def test_only_requests_with_the_internal_token_a_user_and_a_role_are_accepted(
+    harness: FeedbackHarness, headers: dict[str, str], status: int
+) -> None:
+    assert harness.client.post("/feedback", json=product_correction(), headers=headers).status_code == status
 
 
 ROUTES = {
@@ -188,98 +201,98 @@ ROUTES = {
 
 @pytest.mark.parametrize("role", ["user", "reviewer", "admin"])
 @pytest.mark.parametrize("route", ROUTES)
-def test_every_route_asks_for_its_role(office: Office, route: tuple[str, str], role: str) -> None:
+def test_every_route_requires_its_role(harness: FeedbackHarness, route: tuple[str, str], role: str) -> None:
     method, path = route
     ranks = ["user", "reviewer", "admin"]
-    reply = office.client.request(method, path, json=product(), headers=office.as_("someone", role))
+    response = harness.client.request(method, path, json=product_correction(), headers=harness.headers("someone", role))
 
-    assert (reply.status_code == 403) == (ranks.index(role) < ranks.index(ROUTES[route]))
+    assert (response.status_code == 403) == (ranks.index(role) < ranks.index(ROUTES[route]))
 
 
-def test_reviews_change_the_state_and_the_first_decision_stands(office: Office) -> None:
-    given = office.give(product()).json()["feedback_id"]
+def test_a_review_changes_the_state_and_the_first_decision_stands(harness: FeedbackHarness) -> None:
+    given = harness.submit(product_correction()).json()["feedback_id"]
     statuses = [
-        office.review(given).status_code,
-        office.review(given, user="rolf").status_code,
-        office.review(given, "reject").status_code,
+        harness.review(given).status_code,
+        harness.review(given, user="rolf").status_code,
+        harness.review(given, "reject").status_code,
     ]
-    (item,) = office.list().json()["items"]
+    (item,) = harness.list().json()["items"]
 
     assert statuses == [200, 200, 409]
     assert (item["state"], item["counts"], item["reviewer"]) == ("approved", True, "rita")
 
 
 @pytest.mark.parametrize("identifier", ["nope", "01907000-0000-7000-8000-000000000000", "..%2f..%2fx"])
-def test_a_review_of_an_unknown_correction_is_404(office: Office, identifier: str) -> None:
-    assert office.review(identifier).status_code == 404
+def test_a_review_of_an_unknown_correction_is_404(harness: FeedbackHarness, identifier: str) -> None:
+    assert harness.review(identifier).status_code == 404
 
 
-def test_a_review_survives_in_a_new_process(store: FakeStore) -> None:
-    with Office(store, None) as office:
-        given = office.give(product()).json()["feedback_id"]
-    with Office(store, None) as office:
-        assert office.review(given, "reject").status_code == 200
-    with Office(store, None) as office:
-        assert [item["state"] for item in office.list().json()["items"]] == ["rejected"]
+def test_a_review_is_read_after_a_restart(store: FakeStore) -> None:
+    with FeedbackHarness(store, None) as harness:
+        given = harness.submit(product_correction()).json()["feedback_id"]
+    with FeedbackHarness(store, None) as harness:
+        assert harness.review(given, "reject").status_code == 200
+    with FeedbackHarness(store, None) as harness:
+        assert [item["state"] for item in harness.list().json()["items"]] == ["rejected"]
 
 
-def test_the_list_has_filters_and_pages_newest_first(office: Office) -> None:
+def test_corrections_are_listed_in_pages_newest_first_and_filtered_by_state(harness: FeedbackHarness) -> None:
     given = []
     for number in range(7):
-        office.now.time += timedelta(minutes=1)
-        given.append(office.give(product(f"produit {number}")).json()["feedback_id"])
-    office.review(given[2])
-    office.review(given[4], "reject")
+        harness.clock.time += timedelta(minutes=1)
+        given.append(harness.submit(product_correction(f"produit {number}")).json()["feedback_id"])
+    harness.review(given[2])
+    harness.review(given[4], "reject")
     seen, cursor = [], None
     while True:
-        page = office.list(limit=3, **({"cursor": cursor} if cursor else {})).json()
+        page = harness.list(limit=3, **({"cursor": cursor} if cursor else {})).json()
         seen += [item["feedback_id"] for item in page["items"]]
         cursor = page["next_cursor"]
         if cursor is None:
             break
 
     assert seen == given[::-1]
-    assert [item["feedback_id"] for item in office.list(state="rejected").json()["items"]] == [given[4]]
-    assert office.list(state="pending").json()["total"] == 5
+    assert [item["feedback_id"] for item in harness.list(state="rejected").json()["items"]] == [given[4]]
+    assert harness.list(state="pending").json()["total"] == 5
 
 
 @pytest.mark.parametrize("query", [{"state": "odd"}, {"limit": 0}, {"limit": 201}, {"cursor": "nope"}])
-def test_a_list_that_cannot_be_is_422(office: Office, query: dict[str, object]) -> None:
-    assert office.list(**query).status_code == 422
+def test_invalid_list_parameters_are_422(harness: FeedbackHarness, query: dict[str, object]) -> None:
+    assert harness.list(**query).status_code == 422
 
 
-def test_a_run_asked_for_is_claimed_once_and_shown(office: Office) -> None:
-    office.give(product(), role="reviewer")
-    admin = office.as_("adam", "admin")
-    first = office.client.post("/retrain", headers=admin)
-    second = office.client.post("/retrain", headers=office.as_("eve", "admin"))
+def test_a_requested_run_is_created_once_and_listed(harness: FeedbackHarness) -> None:
+    harness.submit(product_correction(), role="reviewer")
+    admin = harness.headers("adam", "admin")
+    first = harness.client.post("/retrain", headers=admin)
+    second = harness.client.post("/retrain", headers=harness.headers("eve", "admin"))
     run_id = first.json()["run_id"]
-    shown = office.client.get(first.json()["status_url"], headers=admin).json()
-    listed = office.client.get("/retrain", headers=admin).json()
+    found = harness.client.get(first.json()["status_url"], headers=admin).json()
+    listed = harness.client.get("/retrain", headers=admin).json()
 
     assert (first.status_code, first.headers["location"]) == (202, f"/retrain/{run_id}")
     assert (second.status_code, second.json()["run_id"]) == (409, run_id)
-    assert (shown["cause"], shown["requested_by"], shown["state"], shown["corrections"]) == (
+    assert (found["cause"], found["requested_by"], found["state"], found["corrections"]) == (
         "manual", "adam", "waiting", 1,
     )  # fmt: skip
-    assert (listed["runs"], listed["progress"]) == ([shown], {"corrections": 1, "needed": 2})
+    assert (listed["runs"], listed["progress"]) == ([found], {"corrections": 1, "needed": 2})
 
 
-def test_an_unknown_run_is_404(office: Office) -> None:
-    assert office.client.get("/retrain/x", headers=office.as_("adam", "admin")).status_code == 404
+def test_an_unknown_run_is_404(harness: FeedbackHarness) -> None:
+    assert harness.client.get("/retrain/x", headers=harness.headers("adam", "admin")).status_code == 404
 
 
-def test_damaged_objects_do_not_stop_the_list(office: Office, store: FakeStore) -> None:
-    given = office.give(product()).json()["feedback_id"]
+def test_damaged_objects_do_not_stop_the_list(harness: FeedbackHarness, store: FakeStore) -> None:
+    given = harness.submit(product_correction()).json()["feedback_id"]
     store.objects["feedback/dt=2030-05-05/garbage.json"] = b"\x00"
     store.objects["feedback/readme.txt"] = b"hello"
 
-    assert [item["feedback_id"] for item in office.list().json()["items"]] == [given]
+    assert [item["feedback_id"] for item in harness.list().json()["items"]] == [given]
 
 
-def test_answers_carry_the_request_id_and_are_counted(office: Office) -> None:
-    headers = office.as_("ann", **{"X-Request-Id": "r-17"})
-    reply = office.client.post("/feedback", json=product(), headers=headers)
+def test_a_response_carries_the_request_id_and_is_counted(harness: FeedbackHarness) -> None:
+    headers = harness.headers("ann", **{"X-Request-Id": "r-17"})
+    response = harness.client.post("/feedback", json=product_correction(), headers=headers)
 
-    assert reply.headers["x-request-id"] == "r-17"
-    assert 'feedback_acknowledged_total{where="store"} 1.0' in office.client.get("/metrics").text
+    assert response.headers["x-request-id"] == "r-17"
+    assert 'feedback_acknowledged_total{where="store"} 1.0' in harness.client.get("/metrics").text

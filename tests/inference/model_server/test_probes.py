@@ -10,7 +10,7 @@ import structlog
 
 from product_classifier.observability import configure_logging, get_logger
 from tests.support.fakes import FakeStore
-from tests.support.feedback_service_harness import Office
+from tests.support.feedback_service_harness import FeedbackHarness
 from tests.support.model_servers import MODULES, RunningServer
 
 MODEL_PROBES = ("/v2/health/live", "/v2/health/ready", "/metrics")
@@ -40,8 +40,8 @@ def test_a_model_server_logs_requests_and_no_probes(servers: dict[str, RunningSe
 
 
 def test_the_feedback_service_logs_no_probes(lines: io.StringIO) -> None:
-    with Office(FakeStore(), None) as office:
-        probed = [office.client.get(path).status_code for path in ("/healthz", "/readyz", "/metrics")]
+    with FeedbackHarness(FakeStore(), None) as harness:
+        probed = [harness.client.get(path).status_code for path in ("/healthz", "/readyz", "/metrics")]
 
     assert [200, 200, 200] == probed
     assert "" == lines.getvalue()

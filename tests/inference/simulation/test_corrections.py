@@ -16,7 +16,7 @@ from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.trust import Label
 from tests.inference.simulation.conftest import ANN, BOB, RITA, a_product
 from tests.support.fakes import FakeStore
-from tests.support.feedback_service_harness import RIGHT, WRONG, Office, predict
+from tests.support.feedback_service_harness import RIGHT, WRONG, FeedbackHarness, store_prediction
 
 EVERYBODY = Crowd((ANN, BOB), RITA)
 PRODUCTS = [a_product(number, RIGHT) for number in range(40)]
@@ -25,15 +25,15 @@ PRODUCTS = [a_product(number, RIGHT) for number in range(40)]
 class Door:
     """The gateway's part: says who asks, then lets the feedback service answer."""
 
-    def __init__(self, office: Office) -> None:
-        self.office = office
+    def __init__(self, harness: FeedbackHarness) -> None:
+        self.harness = harness
         self.asked: list[tuple[str, str]] = []
         self.when_asked: Callable[[], None] = lambda: None
 
     async def insist(self, person: Person, method: str, path: str, body: object = None, headers: Any = None) -> Any:
         self.asked.append((person.name, path.rpartition("/")[2]))
-        given = self.office.as_(person.name, person.role) | (headers or {})
-        reply = self.office.client.request(method, path, json=body, headers=given)
+        given = self.harness.headers(person.name, person.role) | (headers or {})
+        reply = self.harness.client.request(method, path, json=body, headers=given)
         self.when_asked()
         if reply.status_code >= 300:
             raise GatewayRefused(f"{method} {path}", Reply(reply.status_code, reply.json(), None))
@@ -42,8 +42,8 @@ class Door:
 
 @pytest.fixture
 def door() -> Iterator[Door]:
-    with Office(FakeStore(), None) as office:
-        yield Door(office)
+    with FeedbackHarness(FakeStore(), None) as harness:
+        yield Door(harness)
 
 
 def corrected(
@@ -51,18 +51,18 @@ def corrected(
 ) -> Corrections:
     """Answer every product with one code and let people consider it."""
     corrections = Corrections(door, crowd, share=share, seed=5, run="r1")  # type: ignore[arg-type]
-    store = door.office.store
+    store = door.harness.store
 
     async def all_of_them() -> None:
         for product in products:
-            await corrections.consider(product, predict(store, product.designation), answer)
+            await corrections.consider(product, store_prediction(store, product.designation), answer)
 
     asyncio.run(all_of_them())
     return corrections
 
 
 def labels(door: Door) -> tuple[Label, ...]:
-    book = FeedbackIndex(door.office.store)
+    book = FeedbackIndex(door.harness.store)
     book.refresh()
     return book.labels()
 
@@ -118,10 +118,10 @@ def test_nobody_minds_anything_at_a_share_of_0(door: Door) -> None:
 
 def test_a_prediction_whose_record_is_on_its_way_is_waited_for(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "NOT_YET_S", (0.01, 0.01))
-    store = door.office.store
+    store = door.harness.store
     assert isinstance(store, FakeStore)
     corrections = Corrections(door, EVERYBODY, share=1, seed=5, run="r1")  # type: ignore[arg-type]
-    identifier = predict(store, PRODUCTS[0].designation)
+    identifier = store_prediction(store, PRODUCTS[0].designation)
     [(key, record)] = [(key, data) for key, data in store.objects.items() if identifier in key]
     store.delete(key)
 

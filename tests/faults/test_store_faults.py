@@ -1,4 +1,4 @@
-"""The object store away, slow, resetting, failing or full, while people go on correcting."""
+"""An object store that is unreachable, slow, failing or full while clients send corrections."""
 
 import os
 import threading
@@ -12,16 +12,16 @@ import pytest
 
 from product_classifier.feedback.records import Correction
 from product_classifier.store import open_store
-from tests.support.fault_proxy import ILLNESSES, FaultProxy, Illness, fault_proxy
-from tests.support.feedback_service_harness import Office, corrections, product
+from tests.support.fault_proxy import FAULTS, Fault, FaultProxy, fault_proxy
+from tests.support.feedback_service_harness import FeedbackHarness, correction_keys, product_correction
 from tests.support.servers import minio_binary, minio_server, moto_server, s3_settings
 
 REPEATS = int(os.environ.get("FAULT_REPEATS", "1"))
-"""20 for the table of the goals."""
-ILL_S = float(os.environ.get("FAULT_SECONDS", "0.5"))
-"""60 for the table of the goals."""
-CLIENTS, FEWEST = 4, 3
-"""However slow the store is, each client has at least so many corrections acknowledged."""
+"""Faults of each kind; 20 for the published table."""
+FAULT_S = float(os.environ.get("FAULT_SECONDS", "0.5"))
+"""Duration of a fault; 60 for the published table."""
+CLIENTS, MIN_CORRECTIONS = 4, 3
+"""Each client sends at least so many corrections, however slow the store is."""
 
 
 @pytest.fixture(scope="module")
@@ -31,23 +31,24 @@ def proxy() -> Iterator[FaultProxy]:
         yield proxy
 
 
-@pytest.mark.parametrize("illness", ILLNESSES)
-def test_an_ill_store_loses_and_doubles_nothing(
-    proxy: FaultProxy, tmp_path: Path, illness: Illness, record_property: Callable[[str, object], None]
+@pytest.mark.parametrize("fault", FAULTS)
+def test_no_acknowledged_correction_is_lost_or_duplicated_by_a_store_fault(
+    proxy: FaultProxy, tmp_path: Path, fault: Fault, record_property: Callable[[str, object], None]
 ) -> None:
     counts: Counter[str] = Counter()
     for repeat in range(REPEATS):
-        counts += one_illness(proxy, tmp_path / str(repeat), illness)
+        counts += inject(proxy, tmp_path / str(repeat), fault)
     for name in ("injected", "acknowledged", "lost", "duplicated", "refused", "not drained in 30 s"):
         record_property(name, counts[name])
 
     assert counts["injected"] > 0
-    assert counts["acknowledged"] >= CLIENTS * FEWEST * REPEATS
+    assert counts["acknowledged"] >= CLIENTS * MIN_CORRECTIONS * REPEATS
     assert (counts["lost"], counts["duplicated"], counts["refused"], counts["not drained in 30 s"]) == (0, 0, 0, 0)
 
 
-def one_illness(proxy: FaultProxy, journal: Path, illness: Illness) -> Counter[str]:
-    bucket = f"s3://ill-{uuid.uuid4().hex}"
+def inject(proxy: FaultProxy, journal: Path, fault: Fault) -> Counter[str]:
+    """Inject a fault under load; return what was counted."""
+    bucket = f"s3://faults-{uuid.uuid4().hex}"
     timing = {"s3_connect_timeout_s": 0.5, "s3_read_timeout_s": 0.5, "s3_attempts": 2}
     healthy = open_store(bucket, s3_settings(proxy.url), create=True)
     store = open_store(bucket, s3_settings(proxy.url, **timing))
@@ -55,34 +56,35 @@ def one_illness(proxy: FaultProxy, journal: Path, illness: Illness) -> Counter[s
     before, refused = proxy.injected, [0]
     ended = threading.Event()
 
-    def correct(client: int) -> None:
+    def submit(client: int) -> None:
         for number in range(1, 1_000_000):
-            if ended.is_set() and number > FEWEST:
+            if ended.is_set() and number > MIN_CORRECTIONS:
                 return
             name = f"{client}-{number}"
-            while (reply := office.give(product(name), user=f"user-{client}", key=name)).status_code not in {200, 201}:
+            body, user = product_correction(name), f"user-{client}"
+            while (response := harness.submit(body, user=user, key=name)).status_code not in {200, 201}:
                 refused[0] += 1
                 time.sleep(0.05)
-            acknowledged[name] = reply.json()["feedback_id"]
+            acknowledged[name] = response.json()["feedback_id"]
             time.sleep(0.01)
 
-    with Office(store, journal) as office:
-        office.give(product("échauffement"))
-        threads = [threading.Thread(target=correct, args=(client,)) for client in range(CLIENTS)]
+    with FeedbackHarness(store, journal) as harness:
+        harness.submit(product_correction("échauffement"))
+        threads = [threading.Thread(target=submit, args=(client,)) for client in range(CLIENTS)]
         for thread in threads:
             thread.start()
         time.sleep(0.2)
-        proxy.fall_ill(illness)
-        time.sleep(ILL_S)
-        proxy.fall_ill("well")
+        proxy.set_fault(fault)
+        time.sleep(FAULT_S)
+        proxy.set_fault("none")
         ended.set()
         for thread in threads:
             thread.join()
         began = time.monotonic()
-        drained = office.until_drained()
-        late = not drained or time.monotonic() - began > 30
-    kept = [Correction.from_json(healthy.get(key), key) for key in corrections(healthy)]
-    names = Counter(correction.product.designation for correction in kept if correction.product)
+        replayed = harness.wait_until_replayed()
+        late = not replayed or time.monotonic() - began > 30
+    stored = [Correction.from_json(healthy.get(key), key) for key in correction_keys(healthy)]
+    names = Counter(correction.product.designation for correction in stored if correction.product)
     return Counter(
         {
             "injected": proxy.injected - before,

@@ -1,0 +1,65 @@
+"""ASGI middleware: internal token, body size, request id and metrics of every request."""
+
+import hmac
+from time import perf_counter
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from inference.feedback_service.feedback_metrics import FeedbackMetrics
+from inference.http.bodies import read_body
+from inference.http.problems import Problem, problem_of, send_problem
+from product_classifier.errors import ProductClassifierError
+from product_classifier.observability import request_id, set_request_id
+
+OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+
+
+class InternalMiddleware:
+    """Accepts only requests that carry the internal token, with bodies within the limit."""
+
+    def __init__(self, app: ASGIApp, token: str, body_limit: int, metrics: FeedbackMetrics) -> None:
+        self._app = app
+        self._token = token.encode()
+        self._body_limit = body_limit
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request; each response carries the request id."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        set_request_id(headers.get(b"x-request-id", b"").decode("latin-1"))
+        began, status = perf_counter(), 500
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.get().encode())]
+            await send(message)
+
+        try:
+            self._authenticate(scope["path"], headers)
+            body = await read_body(scope, receive, self._body_limit)
+            await self._app(scope, _receive_again(body, receive), send_with_id)
+        except (Problem, ProductClassifierError) as error:
+            await send_problem(send_with_id, problem_of(error), request_id.get())
+        finally:
+            route = getattr(scope.get("route"), "path", "unknown")
+            self._metrics.responded(scope["method"], route, status, perf_counter() - began)
+
+    def _authenticate(self, path: str, headers: dict[bytes, bytes]) -> None:
+        if path not in OPEN_PATHS and not hmac.compare_digest(headers.get(b"x-internal-token", b""), self._token):
+            raise Problem(401, "X-Internal-Token: missing or wrong; only the gateway has it", kind="not-the-gateway")
+
+
+def _receive_again(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that yields a body that was already read, then what follows it."""
+    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def receive_again() -> Message:
+        message = next(messages, None)
+        return message if message is not None else await receive()
+
+    return receive_again
