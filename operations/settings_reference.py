@@ -16,10 +16,8 @@ from inference.simulation.settings import Settings as SimulationSettings
 from operations.cluster.settings import Settings as ClusterSettings
 from operations.demo.settings import Settings as DemoSettings
 from operations.local.settings import Settings as LocalSettings
-from pipelines.bootstrap import BootstrapSettings
-from pipelines.prepare_data import DataSettings
 from pipelines.retrain.settings import TriggerSettings
-from pipelines.settings import PipelineSettings
+from pipelines.settings import BootstrapSettings, DataSettings, PipelineSettings
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.settings_help import LOGGING, REQUIRED, Variable, variables
 from product_classifier.store import StoreSettings

@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_settings import BaseSettings
 from rich.console import Console
 
 from pipelines.compile import PACKAGE, compile_training, declared_parameters
-from pipelines.parameters import PARAMS, ParameterError, cast_arguments, read_overrides, training_arguments
-from pipelines.prepare_data import DataSettings, ensure_raw, prepare_data
-from pipelines.settings import PipelineSettings
+from pipelines.parameters import ParameterError, cast_arguments, read_overrides, training_arguments
+from pipelines.prepare_data import ensure_raw, prepare_data
+from pipelines.settings import PARAMS, BootstrapSettings, DataSettings, PipelineSettings
 from product_classifier.errors import ProductClassifierError
 from product_classifier.retraining.settings import RetrainSettings
-from product_classifier.settings_help import settings_parser
+from product_classifier.settings_help import settings_epilog, settings_parser
 from product_classifier.store import StoreSettings
 
-SETTINGS = (PipelineSettings, DataSettings, RetrainSettings, StoreSettings)
 FAILED = 1
 INTERRUPTED = 130
 EVERY_15_MINUTES = "0 */15 * * * *"
@@ -107,7 +107,7 @@ def _schedule(options: argparse.Namespace, console: Console) -> None:
 
 def _bootstrap(_: argparse.Namespace, console: Console) -> None:
     """Train and deploy the first release of an empty deployment; do nothing if a release is deployed."""
-    from pipelines.bootstrap import BootstrapSettings, bootstrap  # noqa: PLC0415 - imports kfp, which is slow
+    from pipelines.bootstrap import bootstrap  # noqa: PLC0415 - imports kfp, which is slow
 
     bootstrap(PipelineSettings(), BootstrapSettings(), console)
 
@@ -152,18 +152,20 @@ def _canary(options: argparse.Namespace, console: Console) -> None:
     console.print(message, highlight=False)
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace, Console], None]] = {
-    "data": _data,
-    "compile": _compile,
-    "train": _train,
-    "submit": _submit,
-    "schedule": _schedule,
-    "bootstrap": _bootstrap,
-    "register": _register,
-    "releases": _releases,
-    "rollback": _rollback,
-    "canary": _canary,
+STORED = (PipelineSettings, StoreSettings)
+COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, Console], None], tuple[type[BaseSettings], ...]]] = {
+    "data": (_data, (DataSettings,)),
+    "compile": (_compile, ()),
+    "train": (_train, (DataSettings, *STORED)),
+    "submit": (_submit, (PipelineSettings,)),
+    "schedule": (_schedule, (PipelineSettings, RetrainSettings)),
+    "bootstrap": (_bootstrap, (BootstrapSettings, *STORED)),
+    "register": (_register, STORED),
+    "releases": (_releases, STORED),
+    "rollback": (_rollback, STORED),
+    "canary": (_canary, STORED),
 }
+"""Name of a command to the function that runs it and the settings it reads."""
 
 
 def _arguments(options: argparse.Namespace, settings: PipelineSettings, raw: str) -> dict[str, Any]:
@@ -197,15 +199,16 @@ def _share(text: str) -> float:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = settings_parser("python -m pipelines", __doc__, *SETTINGS)
+    all_settings = dict.fromkeys(one for _, settings in COMMANDS.values() for one in settings)
+    parser = settings_parser("python -m pipelines", __doc__, *all_settings)
     subparsers = parser.add_subparsers(dest="name", required=True, metavar="command")
     commands = {}
-    for name, command in COMMANDS.items():
+    for name, (command, settings) in COMMANDS.items():
         commands[name] = subparsers.add_parser(
             name,
             help=command.__doc__,
             description=command.__doc__,
-            epilog=parser.epilog,
+            epilog=settings_epilog(*settings),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         commands[name].set_defaults(command=command)

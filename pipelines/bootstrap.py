@@ -11,8 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
 from rich.console import Console
 from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
@@ -22,7 +20,7 @@ from pipelines.kubeflow.kfp_launcher import KfpLauncher
 from pipelines.kubeflow.submit import connect
 from pipelines.local.runner import run_pipeline
 from pipelines.parameters import cast_arguments, read_section, training_arguments
-from pipelines.settings import PipelineSettings
+from pipelines.settings import BootstrapSettings, PipelineSettings
 from product_classifier.catalogue.raw_files import LABEL_FILES, PRODUCT_FILES
 from product_classifier.catalogue.sample import make_sample
 from product_classifier.errors import LauncherUnavailable, ProductClassifierError, StoreUnavailable
@@ -37,21 +35,6 @@ T = TypeVar("T")
 
 class NoReleaseDeployed(ProductClassifierError):
     """The training run ended without a deployed release."""
-
-
-class BootstrapSettings(BaseSettings):
-    """Settings of the bootstrap; each field is the variable of the same name in capitals."""
-
-    model_config = SettingsConfigDict(frozen=True, use_attribute_docstrings=True, extra="ignore", env_ignore_empty=True)
-
-    products: int | None = Field(default=None, ge=27)
-    """Number of products of the sample catalogue (PRODUCTS); by default as in params.yaml."""
-
-    bootstrap_wait_s: float = Field(default=900.0, gt=0)
-    """Seconds to wait for the object store and MLflow to start (BOOTSTRAP_WAIT_S)."""
-
-    bootstrap_poll_s: float = Field(default=5.0, gt=0)
-    """Seconds between two checks of the store, MLflow or the run (BOOTSTRAP_POLL_S)."""
 
 
 def bootstrap(pipeline: PipelineSettings, settings: BootstrapSettings, console: Console) -> None:

@@ -8,10 +8,8 @@ from typing import Any
 
 import yaml
 
-from pipelines.settings import PipelineSettings
+from pipelines.settings import PARAMS, PipelineSettings
 from product_classifier.errors import ProductClassifierError
-
-PARAMS = Path("params.yaml")
 
 SECTIONS = {
     "prepare_catalogue": "",
@@ -32,7 +30,7 @@ class ParameterError(ProductClassifierError):
 
 
 def read_params(path: Path = PARAMS) -> dict[str, Any]:
-    """Return the values of params.yaml by the name of their pipeline parameter; none if the file does not exist."""
+    """Return the values of params.yaml by their parameter name; none if the file does not exist."""
     values = _read_yaml(path)
     found = {"seed": values["seed"]} if "seed" in values else {}
     for section, prefix in SECTIONS.items():

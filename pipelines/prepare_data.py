@@ -4,10 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
-from pipelines.parameters import PARAMS, read_section
+from pipelines.parameters import read_section
+from pipelines.settings import DataSettings
 from product_classifier.catalogue.raw_files import is_challenge
 from product_classifier.catalogue.sample import is_sample
 from product_classifier.errors import CatalogueError, ProductClassifierError
@@ -19,28 +17,11 @@ class StageFailed(ProductClassifierError):
     """A step that prepares data failed; it has printed its error."""
 
 
-class DataSettings(BaseSettings):
-    """Locations and size of the data; each field is the variable of the same name in capitals."""
-
-    model_config = SettingsConfigDict(frozen=True, use_attribute_docstrings=True, extra="ignore", env_ignore_empty=True)
-
-    data_dir: Path = Path("data")
-    """Folder for all data (DATA_DIR)."""
-
-    raw: Path | None = None
-    """Folder with the challenge's files (RAW); by default data/raw."""
-
-    products: int | None = Field(default=None, ge=27)
-    """Number of products of a sample catalogue (PRODUCTS); by default as in params.yaml."""
-
-    params: Path = PARAMS
-    """File with the parameters of the steps (PARAMS)."""
-
-
 def ensure_raw(settings: DataSettings) -> Path:
-    """Return the folder of raw files; link the given one, or make a sample catalogue if there are no files.
+    """Return the folder of raw files, after linking or making them if necessary.
 
-    A sample of another size than requested is replaced. Files that are no sample are never changed.
+    A given folder is linked; without files a sample catalogue is made. A sample of another size than
+    requested is replaced. Files that are no sample are never changed.
     """
     folder = settings.data_dir / "raw"
     if settings.raw is not None:

@@ -1,4 +1,4 @@
-"""Settings of the pipeline: where a run reads and writes. Training parameters are in params.yaml."""
+"""Settings of the pipeline commands; parameters of the training are in params.yaml."""
 
 import subprocess
 from functools import cached_property
@@ -7,51 +7,56 @@ from pathlib import Path
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+PARAMS = Path("params.yaml")
+
+MINIMUM_PRODUCTS = 27
+"""A sample catalogue has a product of every category."""
+
 
 class PipelineSettings(BaseSettings):
-    """Locations of a pipeline run; each field documents its environment variable."""
+    """Locations of a pipeline run; `validation_alias` is the environment variable of a field."""
 
     model_config = SettingsConfigDict(frozen=True, use_attribute_docstrings=True, extra="ignore", populate_by_name=True)
 
     state_dir: Path = Field(default=Path(".run"), validation_alias="STATE_DIR")
-    """Folder for everything that a run on this machine writes (STATE_DIR)."""
+    """Folder for everything that a run on this machine writes."""
 
     store_url: str = Field(default="", validation_alias="STORE_URL")
-    """Object store, file:///folder or s3://bucket (STORE_URL); by default a folder of the state folder."""
+    """Object store, file:///folder or s3://bucket; by default a folder of the state folder."""
 
     tracking_uri: str = Field(default="", validation_alias="MLFLOW_TRACKING_URI")
-    """MLflow tracking URI (MLFLOW_TRACKING_URI); by default a SQLite database in the state folder."""
+    """MLflow tracking URI; by default a SQLite database in the state folder."""
 
     experiment: str = Field(default="product-classifier", validation_alias="MLFLOW_EXPERIMENT_NAME")
-    """MLflow experiment of the training runs (MLFLOW_EXPERIMENT_NAME)."""
+    """MLflow experiment of the training runs."""
 
     rollout_url: str = Field(default="", validation_alias="ROLLOUT_URL")
-    """Where releases are deployed, file:///folder or kserve://namespace (ROLLOUT_URL); by default a folder of the
+    """Where releases are deployed, file:///folder or kserve://namespace; by default a folder of the
     state folder."""
 
     service_url: str = Field(default="", validation_alias="SERVICE_URL")
-    """URL of the fusion transformer for the smoke test of a new release (SERVICE_URL); by default no smoke test."""
+    """URL of the fusion transformer for the smoke test of a new release; by default no smoke test."""
 
     raw_url: str = Field(default="", validation_alias="RAW_URL")
-    """Raw files of a run on Kubeflow Pipelines, s3://bucket/prefix (RAW_URL); by default `raw` in the object store."""
+    """Raw files of a run on Kubeflow Pipelines, s3://bucket/prefix; by default `raw` in the object store."""
 
     pipelines_host: str = Field(
         default="http://ml-pipeline.kubeflow.svc.cluster.local:8888",
         validation_alias=AliasChoices("KF_PIPELINES_ENDPOINT"),
     )
-    """URL of the Kubeflow Pipelines API (KF_PIPELINES_ENDPOINT)."""
+    """URL of the Kubeflow Pipelines API."""
 
     pipelines_namespace: str = Field(default="kubeflow", validation_alias="KF_PIPELINES_NAMESPACE")
-    """Namespace of Kubeflow Pipelines; of the profile if it is multi-user (KF_PIPELINES_NAMESPACE)."""
+    """Namespace of Kubeflow Pipelines; of the profile if it is multi-user."""
 
     pipelines_token: Path = Field(
         default=Path("/var/run/secrets/kubeflow/pipelines/token"), validation_alias="KF_PIPELINES_SA_TOKEN_PATH"
     )
-    """Projected service account token for a multi-user Kubeflow Pipelines (KF_PIPELINES_SA_TOKEN_PATH); ignored if the
+    """Projected service account token for a multi-user Kubeflow Pipelines; ignored if the
     file does not exist."""
 
     git_commit: str = Field(default="", validation_alias="GIT_COMMIT")
-    """Git commit recorded in the release (GIT_COMMIT); by default the one of the working directory."""
+    """Git commit recorded in the release; by default the one of the working directory."""
 
     @cached_property
     def state(self) -> Path:
@@ -82,6 +87,39 @@ class PipelineSettings(BaseSettings):
     def commit(self) -> str:
         """Git commit; empty outside a repository."""
         return self.git_commit or _git_head()
+
+
+class DataSettings(BaseSettings):
+    """Locations and size of the data; each field is the variable of the same name in capitals."""
+
+    model_config = SettingsConfigDict(frozen=True, use_attribute_docstrings=True, extra="ignore", env_ignore_empty=True)
+
+    data_dir: Path = Path("data")
+    """Folder for all data."""
+
+    raw: Path | None = None
+    """Folder with the challenge's files; by default `raw` in the data folder."""
+
+    products: int | None = Field(default=None, ge=MINIMUM_PRODUCTS)
+    """Number of products of a sample catalogue; by default as in the parameters file."""
+
+    params: Path = PARAMS
+    """File with the parameters of the steps."""
+
+
+class BootstrapSettings(BaseSettings):
+    """Settings of the bootstrap; each field is the variable of the same name in capitals."""
+
+    model_config = SettingsConfigDict(frozen=True, use_attribute_docstrings=True, extra="ignore", env_ignore_empty=True)
+
+    products: int | None = Field(default=None, ge=MINIMUM_PRODUCTS)
+    """Number of products of the sample catalogue; by default as in params.yaml."""
+
+    bootstrap_wait_s: float = Field(default=900.0, gt=0)
+    """Seconds to wait for the object store and MLflow to start."""
+
+    bootstrap_poll_s: float = Field(default=5.0, gt=0)
+    """Seconds between two checks of the store, MLflow or the run."""
 
 
 def _git_head() -> str:

@@ -21,7 +21,7 @@ RUN_MINUTES = 6 * 60
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """CPU and memory limits and the time limit of a task; without one, a pod that cannot start never ends its run."""
+    """CPU, memory and time limit of a task; without a time limit a pod that cannot start blocks its run."""
 
     cpu: str
     memory: str

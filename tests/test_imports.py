@@ -67,7 +67,7 @@ PIPELINES = {
     "parameters": {"settings"},
     "training": {"task_configuration"},
     "compile": {"training"},
-    "prepare_data": {"parameters"},
+    "prepare_data": {"parameters", "settings"},
     "release_commands": {"settings"},
     "local": {"compat", "compile", "parameters"},
     "kubeflow": {"compat", "compile", "parameters", "settings"},

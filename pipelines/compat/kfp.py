@@ -1,4 +1,4 @@
-"""Adapters to internals of kfp, written for kfp 2.17.0; everything else in this package uses its public API.
+"""Adapters to internals of kfp 2.17.0; everything else in this package uses its public API.
 
 `tests/pipelines/compat/test_kfp.py` names the internal that has changed when another version of kfp no longer has it.
 kfp is imported inside the functions: its import takes seconds, and importing this module must not.

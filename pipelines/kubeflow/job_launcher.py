@@ -1,8 +1,8 @@
-"""Start runs as Kubernetes Jobs in clusters without Kubeflow Pipelines; one pod runs the whole pipeline.
+"""Start runs as Kubernetes Jobs, in clusters without Kubeflow Pipelines.
 
-The Job is created from a suspended CronJob, as `kubectl create job --from=cronjob/training` does; the CronJob is the
-deployment's template for image, permissions and resources. The Job has the name of its run, and names are unique, so
-repeated requests start a run once.
+One pod runs the whole pipeline. Its Job is created from a suspended CronJob, as `kubectl create job
+--from=cronjob/training` does; the CronJob is the deployment's template for image, permissions and resources. A Job has
+the name of its run, and names are unique, so repeated requests start a run once.
 """
 
 from collections.abc import Iterator

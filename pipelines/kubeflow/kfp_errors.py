@@ -17,7 +17,7 @@ MESSAGE_CHARACTERS = 300
 
 @contextmanager
 def translated_errors(subject: str) -> Iterator[None]:
-    """Raise `LaunchRefused` for requests that cannot succeed, and `LauncherUnavailable` for all other API errors.
+    """Raise API errors as `LaunchRefused` if no repetition can succeed, else as `LauncherUnavailable`.
 
     Args:
         subject: What the requests concern; begins the message.

@@ -60,7 +60,7 @@ class KfpLauncher:
         self._connected: kfp.Client | None = None
 
     def find(self, run_id: str) -> Execution | None:
-        """Return the state of the execution that owns the run or, without an owner, of those that may become it."""
+        """Return the state of the owner of the run or, if it has none, of the executions of its name."""
         found = self._executions(run_id)
         owner = self._owner(run_id)
         if owner is not None:

@@ -64,7 +64,10 @@ def wait_for_run(client: Any, run_id: str, timeout_s: float) -> None:
 
 
 def upload(client: Any, package: Path, pipeline_name: str) -> tuple[str, str]:
-    """Upload a package as a version named by its hash, unless that exists; return the ids of pipeline and version."""
+    """Upload a package unless it exists; return the ids of pipeline and version.
+
+    The name of a version is the hash of its package.
+    """
     name = hashlib.sha256(package.read_bytes()).hexdigest()[:12]
     pipeline = client.get_pipeline_id(pipeline_name)
     if pipeline is None:

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.local.runner import RunResult
+from pipelines.local.runner import LocalRunResult
 
 METRICS = {
     "weighted_f1": "weighted F1",
@@ -26,7 +26,7 @@ BOTH_SUFFIX = "_where_both"
 """Ending of the scores computed on products with text and photo only."""
 
 
-def print_result(result: RunResult, console: Console) -> None:
+def print_result(result: LocalRunResult, console: Console) -> None:
     """Print the scores of the three models, the release, the verdict and the duration."""
     scores = json.loads(Path(result.outputs["scores"].path).read_text(encoding="utf-8"))
     verdict = json.loads(Path(result.outputs["verdict"].path).read_text(encoding="utf-8"))

@@ -33,7 +33,7 @@ class StepFailed(ProductClassifierError):
 
 
 @dataclass(frozen=True, slots=True)
-class RunResult:
+class LocalRunResult:
     """Outputs of a pipeline, seconds per step, and the folder with artifacts and logs."""
 
     outputs: Mapping[str, Any]
@@ -43,7 +43,7 @@ class RunResult:
 
 def run_pipeline(
     package: Path, arguments: Mapping[str, Any], root: Path, console: Console, host: StepHost | None = None
-) -> RunResult:
+) -> LocalRunResult:
     """Run a compiled pipeline in a new folder of `root`.
 
     Args:
@@ -79,7 +79,7 @@ def run_pipeline(
             raise StepFailed(_failure_message(failed)) from error
         finally:
             progress.stop()
-    return RunResult(dict(task.outputs), {step.name: step.duration_s or 0.0 for step in progress.steps}, folder)
+    return LocalRunResult(dict(task.outputs), {step.name: step.duration_s or 0.0 for step in progress.steps}, folder)
 
 
 def _failure_message(step: StepProgress) -> str:

@@ -121,7 +121,10 @@ def _print_output(step: socket.socket) -> int:
 
 
 def serve(control: socket.socket, preloaded: Sequence[str]) -> None:
-    """Import modules, and fork for each request between two imports and after the last, until `control` is closed."""
+    """Import the modules and fork a process for each request, until `control` is closed.
+
+    Requests are also accepted between two imports.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the steps and the client, which then ends this process
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # reaps the steps: they report their status themselves
     quieten()

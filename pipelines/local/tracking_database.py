@@ -11,9 +11,10 @@ CODE = "import sys; from components.shared.tracking import Tracking; Tracking(*s
 
 @contextmanager
 def created_in_background(uri: str, experiment: str) -> Iterator[None]:
-    """Create the tables in another process within the block, unless the database exists or `uri` is a server.
+    """Create the tables in another process within the block.
 
-    Errors are ignored here: the step that registers the models meets and reports the same ones.
+    Does nothing if the database exists or `uri` is a server. Errors are ignored here: the step that registers the
+    models meets and reports the same ones.
     """
     if not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).exists():
         yield

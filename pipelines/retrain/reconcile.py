@@ -1,4 +1,4 @@
-"""One reconciliation of the retrain trigger as a pipeline, for a recurring run in place of the trigger's process."""
+"""One reconciliation of the retrain trigger as a pipeline, for recurring runs."""
 
 from pathlib import Path
 

@@ -9,7 +9,6 @@ import pytest
 from rich.console import Console
 
 from pipelines.bootstrap import (
-    BootstrapSettings,
     NoReleaseDeployed,
     _wait_until_available,
     bootstrap,
@@ -18,7 +17,7 @@ from pipelines.bootstrap import (
     upload_sample,
     wait_for,
 )
-from pipelines.settings import PipelineSettings
+from pipelines.settings import BootstrapSettings, PipelineSettings
 from product_classifier.catalogue.raw_files import find_files
 from product_classifier.errors import LauncherUnavailable, StoreUnavailable
 from product_classifier.retraining.launcher import Execution

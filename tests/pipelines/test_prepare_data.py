@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from pipelines.prepare_data import DataSettings, StageFailed, ensure_raw, prepare_data
+from pipelines.prepare_data import StageFailed, ensure_raw, prepare_data
+from pipelines.settings import DataSettings
 from product_classifier.catalogue.sample import is_sample, make_sample
 from product_classifier.errors import CatalogueError
 

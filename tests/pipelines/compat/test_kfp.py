@@ -1,4 +1,4 @@
-"""Internals of kfp that `pipelines/compat/kfp.py` relies on; a message names what has to be adapted there."""
+"""Internals of kfp that `pipelines/compat/kfp.py` uses; a failure names what to adapt there."""
 
 import contextlib
 import importlib

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from pipelines.local.report import print_result
-from pipelines.local.runner import RunResult
+from pipelines.local.runner import LocalRunResult
 
 SCORES = {"weighted_f1": 0.61234, "macro_f1": 0.5, "accuracy": 0.7, "ece": 0.01, "items": 117}
 
@@ -27,7 +27,7 @@ def test_the_table_names_models_scores_release_and_verdict(tmp_path: Path, promo
     }
     printed = io.StringIO()
 
-    result = RunResult(outputs, {"train-text": 1.25, "promote": 2.0}, tmp_path)
+    result = LocalRunResult(outputs, {"train-text": 1.25, "promote": 2.0}, tmp_path)
     print_result(result, Console(file=printed, width=100))
 
     text = printed.getvalue()

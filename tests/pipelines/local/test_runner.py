@@ -12,7 +12,7 @@ import pytest
 from kfp import compiler
 from rich.console import Console
 
-from pipelines.local.runner import RUNS_KEPT, RunResult, StepFailed, run_pipeline
+from pipelines.local.runner import RUNS_KEPT, LocalRunResult, StepFailed, run_pipeline
 from pipelines.local.step_host import AVAILABLE, StepHost
 from pipelines.parameters import ParameterError
 from tests.support.small_pipeline import small
@@ -41,7 +41,7 @@ def host(request: pytest.FixtureRequest) -> Iterator[StepHost | None]:
 
 def run_small(
     package: Path, root: Path, printed: io.StringIO | None = None, host: StepHost | None = None, **arguments: Any
-) -> RunResult:
+) -> LocalRunResult:
     console = Console(file=printed or io.StringIO())
     return run_pipeline(package, {"label": "ab", **arguments}, root, console, host)
 
