@@ -120,7 +120,9 @@ def _make_release(folder: Path, parts: Path) -> None:
     usable = [product for product in products(TRAINED_ON) if normalize(product.title, product.description)]
     texts = [normalize(product.title, product.description) for product in usable]
     labels = np.array([CHALLENGE.index_of(product.label) for product in usable], np.int64)
-    text = calibrate(fit(texts[300:], labels[300:], TextFeatures(), 1.0, SEED), texts[:300], labels[:300])
+    text = calibrate(
+        fit(texts[300:], labels[300:], CHALLENGE.codes, TextFeatures(), 1.0, SEED), texts[:300], labels[:300]
+    )
     text.save(parts / "text")
     bundle.write_manifest(parts / "text", "text", None, self_check.record_text(text, CHALLENGE), text.codes)
     _export_mobile_network(parts / "image" / "model.onnx")

@@ -28,7 +28,7 @@ from sklearn.svm import LinearSVC
 
 from components.fit_fusion import step as fit_fusion
 from components.prepare_catalogue import step as prepare_catalogue
-from components.shared.predictions import ask
+from components.shared.predictions import predict
 from components.split_catalogue import step as split_catalogue
 from components.train_image import step as train_image
 from components.train_text import linear
@@ -98,13 +98,14 @@ def main(arguments: Sequence[str]) -> int:
 def by_split(place: Path, options: argparse.Namespace) -> list[QualityRow]:
     """Train with the pipeline's steps and evaluate on the test split."""
     train, validation, test = (place / f"{side}.parquet" for side in ("train", "validation", "test"))
-    train_text.run(train, validation, place / "text", penalty=options.penalty)
+    train_text.run(train, validation, place / "text", CHALLENGE, C=options.C)
     train_texts, test_texts = read_texts(pd.read_parquet(train)), read_texts(pd.read_parquet(test))
     peer = _peer_scores(train_texts, test_texts)
     lines = [_line(PEER, peer, test_texts.labels, confident=False)]
-    train_image.run(train, validation, place / "image", epochs=options.image_epochs, budget_s=options.image_budget_s)
-    fit_fusion.run(validation, place / "text", place / "image", place / "fusion")
-    said = ask(test, place / "text", place / "image")
+    image_numbers = {"epochs": options.image_epochs, "budget_s": options.image_budget_s}
+    train_image.run(train, validation, options.raw, place / "image", CHALLENGE, **image_numbers)
+    fit_fusion.run(validation, options.raw, place / "text", place / "image", place / "fusion")
+    said = predict(test, options.raw, place / "text", place / "image")
     ours = said.text[said.has_text]
     mean, error = paired(ours, peer, test_texts.labels)
     sys.stderr.write(f"text - peer, weighted F1: {mean:+.4f} (standard error {error:.4f}, {len(test_texts)} items)\n")
@@ -128,7 +129,9 @@ def cross_validate(texts: Texts, options: argparse.Namespace) -> list[QualityRow
     better = []
     for train_texts, test_texts in _parts(texts, options.repeats, options.folds):
         fit, held = next(_folds(texts, train_texts, CALIBRATION_PARTS, seed=0))
-        model = linear.fit([texts.ours[row] for row in fit], texts.labels[fit], TextFeatures(), options.penalty, 27)
+        model = linear.fit(
+            [texts.ours[row] for row in fit], texts.labels[fit], CHALLENGE.codes, TextFeatures(), options.C, 27
+        )
         model = linear.calibrate(model, [texts.ours[row] for row in held], texts.labels[held])
         labels = texts.labels[test_texts]
         ours = model.classify([texts.ours[row] for row in test_texts])
@@ -217,7 +220,7 @@ def _folds(texts: Texts, rows: Rows, folds: int, seed: int) -> Iterator[tuple[Ro
 
 
 def _prepare(raw: Path, place: Path, share_test: float) -> None:
-    prepare_catalogue.run(raw, place / "catalogue", place / "rejects", place / "report")
+    prepare_catalogue.run(raw, place / "catalogue", place / "rejects", place / "report", CHALLENGE)
     rest = (1 - share_test) / 9
     sides = [place / f"{side}.parquet" for side in SPLITS]
     shares = (7 * rest, rest, share_test, rest)
@@ -232,7 +235,7 @@ def _table(lines: Sequence[QualityRow]) -> str:
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
     parser.add_argument("raw", type=Path, help="folder in the challenge's layout")
-    parser.add_argument("--penalty", type=float, default=1.0, help="C of our text model")
+    parser.add_argument("--C", type=float, default=1.0, help="C of our text model")
     parser.add_argument("--image-epochs", type=int, default=30)
     parser.add_argument(
         "--image-budget-s", type=float, default=20.0, help="time budget of the image training in seconds"

@@ -14,7 +14,7 @@ from benchmarks.environments import CACHE
 from benchmarks.materials import SEED
 from components.train_image.network import PixelNetwork, export, small_network
 from components.train_image.photos import read_photos
-from components.train_image.training import train
+from components.train_image.training import train_network
 from product_classifier.catalogue.sample.offers import offer
 from product_classifier.catalogue.sample.photos import photo
 from product_classifier.images import decoding
@@ -42,10 +42,10 @@ def trained_image_model() -> TrainedImageModel:
     folder = CACHE.resolve() / "image-network"
     with tempfile.TemporaryDirectory() as scratch:
         held_out = _split(Path(scratch), "held-out", range(10**6, 10**6 + HELD_OUT))
-        with read_photos(held_out, SIZE) as photos:
+        with read_photos(held_out, Path(scratch), CHALLENGE.codes, SIZE) as photos:
             if not (folder / "done.json").exists():
                 _train(folder, Path(scratch))
-            network = small_network()
+            network = small_network(len(CHALLENGE))
             network.load_state_dict(torch.load(folder / "network.pt", weights_only=True))
             return TrainedImageModel(
                 network.eval(), ImageModel(folder / "model.onnx", SIZE, CHALLENGE.codes), photos.pixels, photos.labels
@@ -54,9 +54,9 @@ def trained_image_model() -> TrainedImageModel:
 
 def _train(folder: Path, scratch: Path) -> None:
     torch.manual_seed(SEED)
-    network = small_network()
-    with read_photos(_split(scratch, "train", range(TRAINING_PRODUCTS)), SIZE) as photos:
-        train(network, photos, EPOCHS, BUDGET_S, 4e-3, SEED)
+    network = small_network(len(CHALLENGE))
+    with read_photos(_split(scratch, "train", range(TRAINING_PRODUCTS)), scratch, CHALLENGE.codes, SIZE) as photos:
+        train_network(network, photos, EPOCHS, BUDGET_S, 4e-3, SEED)
     folder.mkdir(parents=True, exist_ok=True)
     export(network, SIZE, folder / "model.onnx")
     torch.save(network.state_dict(), folder / "network.pt")
@@ -70,6 +70,6 @@ def _split(folder: Path, name: str, numbers: range) -> Path:
         code = offer(SEED, number, 10**9).code
         path = folder / f"{number}.jpg"
         path.write_bytes(photo(np.random.default_rng([SEED, number]), code))
-        rows.append({"image_path": str(path), "code": code})
+        rows.append({"image_path": path.name, "code": code})
     pd.DataFrame(rows).to_parquet(folder / f"{name}.parquet")
     return folder / f"{name}.parquet"

@@ -1,28 +1,34 @@
-"""Run one step without a cluster: `python -m components <step> --option …`."""
+"""Run one step without a pipeline: `python -m components <step> --option …`."""
 
 import argparse
 import inspect
 import pkgutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import components
 from product_classifier.errors import ProductClassifierError
+from product_classifier.taxonomy import CHALLENGE, Taxonomy
+
+PROVIDED: Mapping[type, object] = {Taxonomy: CHALLENGE}
+"""Type of a parameter to the value every step gets; such a parameter is no option."""
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the step the first word names with the options that follow; return the exit status."""
+    """Run the named step with the options that follow; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m components", description=__doc__)
-    parser.add_argument("step", choices=steps(), help="which step to run; its own --help lists its options")
+    parser.add_argument("step", choices=steps(), help="step to run; its --help lists its options")
     name = parser.parse_args(argv[:1]).step
-    run: Callable[..., object] = _step(name).run
-    options = vars(_options(name, run).parse_args(argv[1:]))
+    run: Callable[..., object] = import_module(f"components.{name}.step").run
+    parameters = inspect.signature(run, eval_str=True).parameters
+    provided = {key: PROVIDED[found.annotation] for key, found in parameters.items() if found.annotation in PROVIDED}
+    options = {key: found for key, found in parameters.items() if key not in provided}
+    arguments = vars(_parser(name, inspect.getdoc(run), options).parse_args(argv[1:]))
     try:
-        result = run(**options)
+        result = run(**arguments, **provided)
     except ProductClassifierError as error:
         sys.stderr.write(f"{name}: {error}\n")
         return 1
@@ -40,21 +46,18 @@ def steps() -> list[str]:
     )
 
 
-def _step(name: str) -> ModuleType:
-    return import_module(f"components.{name}.step")
-
-
-def _options(name: str, run: Callable[..., object]) -> argparse.ArgumentParser:
+def _parser(name: str, description: str | None, parameters: Mapping[str, inspect.Parameter]) -> argparse.ArgumentParser:
+    """Return a parser with an option for each parameter of a step."""
     parser = argparse.ArgumentParser(
         prog=f"python -m components {name}",
-        description=inspect.getdoc(run),
+        description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    for key, parameter in inspect.signature(run, eval_str=True).parameters.items():
+    for key, parameter in parameters.items():
         required = parameter.default is parameter.empty
         parser.add_argument(
             f"--{key.replace('_', '-')}",
-            type=_reader(parameter.annotation),
+            type=_converter(parameter.annotation),
             required=required,
             default=None if required else parameter.default,
             help="required" if required else f"default: {parameter.default}",
@@ -62,16 +65,16 @@ def _options(name: str, run: Callable[..., object]) -> argparse.ArgumentParser:
     return parser
 
 
-def _reader(annotation: Any) -> Callable[[str], object]:
-    """Return what reads an option of this type; `Path | None` is read as a Path."""
+def _converter(annotation: Any) -> Callable[[str], object]:
+    """Return the conversion of an option's text; that of `Path | None` is Path."""
     if annotation is bool:
-        return _truth
+        return _boolean
     choices = [choice for choice in getattr(annotation, "__args__", ()) if choice is not type(None)]
-    reader: Callable[[str], object] = choices[0] if choices else annotation
-    return reader
+    converter: Callable[[str], object] = choices[0] if choices else annotation
+    return converter
 
 
-def _truth(text: str) -> bool:
+def _boolean(text: str) -> bool:
     try:
         return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[text.lower()]
     except KeyError:

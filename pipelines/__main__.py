@@ -69,7 +69,7 @@ def _train(options: argparse.Namespace, console: Console) -> None:
         arguments = cast_arguments(_arguments(options, settings, raw.result()), declared_parameters(package))
         run_id, store = str(arguments.get("run_id", "")), str(arguments["store"])
         with (
-            failures.explained(run_id, store),
+            failures.record_run_failure(run_id, store),
             tracking_database.created_in_background(settings.tracking, settings.experiment),
         ):
             result = run_pipeline(package, arguments, settings.state / "pipeline", console, host)
@@ -114,10 +114,10 @@ def _bootstrap(_: argparse.Namespace, console: Console) -> None:
 
 def _register(options: argparse.Namespace, console: Console) -> None:
     """Register a published release in MLflow, if MLflow was unavailable when it was published; no alias moves."""
-    from components.register import backfill_registry  # noqa: PLC0415 - needs the training dependencies
+    from components.shared.backfill_registry import backfill_registry  # noqa: PLC0415 - needs the training dependencies
 
     settings = PipelineSettings()
-    added = backfill_registry.run(options.release, settings.store, settings.tracking, settings.experiment)
+    added = backfill_registry(options.release, settings.store, settings.tracking, settings.experiment)
     outcome = f"registered {', '.join(added)}" if added else "all its models are registered already"
     console.print(f"release {options.release}: {outcome}", highlight=False)
 

@@ -21,7 +21,7 @@ SECTIONS = {
 }
 """Section of params.yaml to the prefix of its pipeline parameters; other sections do not concern the pipeline."""
 
-RENAMED: dict[str, str] = {}
+RENAMED: dict[str, str] = {"fresh": "cache_buster", "text_penalty": "text_C"}
 """Former name of a pipeline parameter to its name; the former one is accepted with a `DeprecationWarning`."""
 
 

@@ -59,7 +59,7 @@ def roll_back_release(settings: PipelineSettings, release: str, console: Console
         raise RollbackFailed("; ".join(switched.reasons))
     console.print("; ".join(switched.reasons), highlight=False)
     if current := switch.rollout.current():
-        Tracking(settings.tracking, settings.experiment).crown(current)
+        Tracking(settings.tracking, settings.experiment).set_champion_alias(current)
 
 
 def start_canary(settings: PipelineSettings, release: str, share: float, *, shadow: bool) -> str:

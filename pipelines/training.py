@@ -1,4 +1,4 @@
-"""The whole training, from raw files to a release in service."""
+"""The training pipeline, from raw files to a promoted release."""
 
 from typing import NamedTuple
 
@@ -12,13 +12,14 @@ from components.prepare_catalogue.component import prepare_catalogue
 from components.promote.component import promote
 from components.register.component import register
 from components.split_catalogue.component import split_catalogue
+from components.start_run.component import start_run
 from components.train_image.component import train_image
 from components.train_text.component import train_text
 from pipelines.task_configuration import LARGE, RUN_MINUTES, SMALL, configure_task
 
 
 class Result(NamedTuple):
-    """What a run gives."""
+    """Outputs of a run."""
 
     release: str
     promoted: bool
@@ -39,7 +40,7 @@ def training(
     experiment: str = "product-classifier",
     run_id: str = "",
     snapshot: str = "",
-    fresh: str = "",
+    cache_buster: str = "",
     service: str = "",
     git_commit: str = "",
     seed: int = 27,
@@ -49,7 +50,7 @@ def training(
     share_test: float = 0.1,
     share_unseen: float = 0.1,
     text_buckets: int = 262144,
-    text_penalty: float = 1.0,
+    text_C: float = 1.0,  # noqa: N803 - scikit-learn's name
     text_encoder: str = "",
     text_epochs: int = 3,
     text_budget_s: float = 600.0,
@@ -69,29 +70,32 @@ def training(
     smoke_deadline_s: float = 180.0,
     releases_kept: int = 20,
 ) -> Result:
-    basis = merge_corrections(store=store, raw=raw, run_id=run_id, snapshot=snapshot, fresh=fresh)
-    files = {"raw": raw, "raw_revision": basis.outputs["raw_revision"]}
+    run = start_run(store=store, raw=raw, run_id=run_id, cache_buster=cache_buster)
+    files = {"raw": raw, "raw_revision": run.outputs["raw_revision"]}
 
     catalogue = prepare_catalogue(
-        max_reject_share=max_reject_share, recipe=basis.outputs["recipe"], store=store, **files
+        max_reject_share=max_reject_share, cache_key=run.outputs["cache_key"], store=store, **files
     )
 
     splits = split_catalogue(
         catalogue=catalogue.outputs["catalogue"],
-        corrections=basis.outputs["usable"],
         share_train=share_train,
         share_validation=share_validation,
         share_test=share_test,
         share_unseen=share_unseen,
         store=store,
     )
-    train, validation, test = (splits.outputs[side] for side in ("train", "validation", "test"))
+    sides = {side: splits.outputs[side] for side in ("train", "validation", "test", "unseen")}
+    validation, test = sides["validation"], sides["test"]
+
+    corrected = merge_corrections(**sides, snapshot=snapshot, store=store)
+    train = corrected.outputs["merged"]
 
     text = train_text(
         train=train,
         validation=validation,
         buckets=text_buckets,
-        penalty=text_penalty,
+        C=text_C,
         encoder=text_encoder,
         epochs=text_epochs,
         budget_s=text_budget_s,
@@ -116,14 +120,14 @@ def training(
     fusion = fit_fusion(validation=validation, store=store, **models, **files)
     models["fusion"] = fusion.outputs["model"]
 
-    judged = evaluate(test=test, store=store, **models, **files)
+    evaluated = evaluate(test=test, store=store, **models, **files)
 
     release = register(
         **models,
-        metrics=judged.outputs["scores"],
-        report=judged.outputs["report"],
+        metrics=evaluated.outputs["scores"],
+        report=evaluated.outputs["report"],
         test=test,
-        unseen=splits.outputs["unseen"],
+        unseen=sides["unseen"],
         data_revision=catalogue.outputs["Output"],
         snapshot=snapshot,
         tracking_uri=tracking_uri,
@@ -162,9 +166,9 @@ def training(
         store=store,
     )
 
-    for task in (basis, release, compared, promoted):
+    for task in (run, release, compared, promoted):
         configure_task(task, SMALL)
-    for task in (catalogue, splits, fusion, judged):
+    for task in (catalogue, splits, corrected, fusion, evaluated):
         configure_task(task, SMALL, cached=True)
     for task in (text, image):
         configure_task(task, LARGE, cached=True)
@@ -172,6 +176,6 @@ def training(
     return Result(
         release=release.outputs["Output"],
         promoted=promoted.outputs["Output"],
-        scores=judged.outputs["scores"],
+        scores=evaluated.outputs["scores"],
         verdict=promoted.outputs["verdict"],
     )

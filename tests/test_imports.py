@@ -176,7 +176,23 @@ def test_pipelines_imports_only_components_and_shared_modules_of_the_steps() -> 
         and name.split(".")[2:3] not in ([], ["component"])
     }
 
-    assert wrong <= {"pipelines/__main__.py: components.register.backfill_registry"}  # until it moves to shared
+    assert set() == wrong
+
+
+@pytest.mark.parametrize("folder", sorted(path.parent.name for path in PACKAGES["components"].glob("*/__init__.py")))
+def test_a_step_imports_of_the_components_only_itself_and_what_steps_share(folder: str) -> None:
+    allowed = {f"components.{folder}", "components.shared"}
+    wrong = {
+        str(path.relative_to(ROOT)): sorted(found)
+        for path in sorted((PACKAGES["components"] / folder).rglob("*.py"))
+        if (found := {n for n in modules_imported(path) if n.startswith("components.") and not _is_within(n, allowed)})
+    }
+
+    assert {} == wrong
+
+
+def _is_within(module: str, packages: set[str]) -> bool:
+    return any(f"{module}.".startswith(f"{package}.") for package in packages)
 
 
 def test_components_import_nothing_of_inference_but_the_client_codec() -> None:

@@ -103,37 +103,44 @@ def _text_training(costs: Mapping[int, Mapping[str, Cost]]) -> Sequence[str]:
 def _steps(folder: Path, size: int) -> Mapping[str, Cost]:
     """Return the cost of every step, in the pipeline's order."""
     folder.mkdir(parents=True)
-    store = f"file://{folder}/store"
+    store, raw = f"file://{folder}/store", {"raw": folder / "raw"}
     splits = {side: folder / f"{side}.parquet" for side in ("train", "validation", "test", "unseen")}
     models = {kind: folder / kind for kind in ("text", "image", "fusion")}
-    training = {"train": splits["train"], "validation": splits["validation"]}
+    training = {"train": folder / "merged.parquet", "validation": splits["validation"]}
     single = {"text": models["text"], "image": models["image"]}
     published = {"store": store, "rollout": f"file://{folder}/releases"}
     tracked = {"store": store, "tracking_uri": f"sqlite:///{folder}/mlflow.db"}
     options: dict[str, Mapping[str, object]] = {
         "make_sample": {"folder": folder / "raw", "products": size},
-        "merge_corrections": {
-            "corrections": folder / "corrections.parquet",
-            "report": folder / "corrections.json",
-            "store": store,
-            "snapshot": _corrections(store, size // PRODUCTS_PER_CORRECTION),
-        },
+        "start_run": {"store": store},
         "prepare_catalogue": {
-            "raw": folder / "raw",
+            **raw,
             "catalogue": folder / "catalogue.parquet",
             "rejects": folder / "rejects.csv",
             "report": folder / "catalogue.json",
         },
         "split_catalogue": {
             "catalogue": folder / "catalogue.parquet",
-            "corrections": folder / "corrections.parquet",
             "report": folder / "splits.json",
             **splits,
         },
+        "merge_corrections": {
+            **splits,
+            "merged": folder / "merged.parquet",
+            "report": folder / "corrections.json",
+            "store": store,
+            "snapshot": _corrections(store, size // PRODUCTS_PER_CORRECTION),
+        },
         "train_text": {**training, "model": models["text"]},
-        "train_image": {**training, "model": models["image"], "epochs": 1, "budget_s": 1e6},
-        "fit_fusion": {"validation": splits["validation"], "model": models["fusion"], **single},
-        "evaluate": {"test": splits["test"], "metrics": folder / "s.json", "report": folder / "s.html", **models},
+        "train_image": {**training, **raw, "model": models["image"], "epochs": 1, "budget_s": 1e6},
+        "fit_fusion": {"validation": splits["validation"], **raw, "model": models["fusion"], **single},
+        "evaluate": {
+            "test": splits["test"],
+            **raw,
+            "metrics": folder / "s.json",
+            "report": folder / "s.html",
+            **models,
+        },
         "register": {
             **models,
             **tracked,
@@ -147,7 +154,7 @@ def _steps(folder: Path, size: int) -> Mapping[str, Cost]:
     costs = {step: _cost(step, given) for step, given in options.items()}
     release = json.loads((folder / "release" / "release.json").read_text(encoding="utf-8"))["id"]
     gated = {"decision": folder / "d.json", "report": folder / "d.html", "release": release}
-    costs["compare"] = _cost("compare", {"test": splits["test"], **gated, **published})
+    costs["compare"] = _cost("compare", {"test": splits["test"], **raw, **gated, **published})
     costs["promote"] = _cost("promote", {"verdict": folder / "v.json", **gated, **published, **tracked})
     return costs
 

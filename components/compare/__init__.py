@@ -1,1 +1,1 @@
-"""Judge a new release and the one in service on the same products."""
+"""Compare a new release with the champion on the same products."""

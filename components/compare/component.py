@@ -23,40 +23,42 @@ def compare(
     metrics: dsl.Output[dsl.Metrics],
     report: dsl.Output[dsl.HTML],
 ) -> bool:
-    """Judge the new release and the champion on the same products; return whether the new one may take over.
+    """Compare the new release with the champion on the hold-out; return whether it may replace the champion.
 
     Args:
         release: Id of the new release, as published.
-        raw: Where the photos are.
-        raw_revision: What was there when the run began.
+        raw: Folder of the raw files, or s3://bucket/prefix.
+        raw_revision: Revision of these files when the run started.
         test: The frozen hold-out.
-        store: Where releases are published.
-        rollout: Where the champion is in service.
-        min_gain: How much higher the weighted F1 must be.
-        confidence: In which share of the resamples it must be higher at all.
-        min_items: Products of a category below which its F1 is chance.
-        max_drop: By how much the F1 of a category may fall.
-        max_slowdown: How many times as long an answer may take.
-        slow_ms: An answer within this time is fast enough.
-        resamples: Of the test set, for the paired bootstrap.
-        seed: Of the resamples.
+        store: URL of the object store with the releases: file:///folder or s3://bucket.
+        rollout: URL of the deployment that serves the champion: file:///folder or kserve://namespace.
+        min_gain: Smallest gain in weighted F1.
+        confidence: Smallest share of resamples with a gain.
+        min_items: Products below which a category's F1 is not compared.
+        max_drop: Largest drop of a category's F1.
+        max_slowdown: Largest ratio of the latencies.
+        slow_ms: Latency in milliseconds that is accepted whatever the champion's is.
+        resamples: Number of paired bootstrap resamples of the hold-out.
+        seed: Seed of the resamples.
     """
     import json
     from pathlib import Path
 
     from components.compare import step
     from components.shared import failures
-    from components.shared import raw as source
+    from components.shared import raw as raw_files
+    from product_classifier.taxonomy import CHALLENGE
 
-    with failures.recorded("compare", store):
-        source.bring(raw, raw_revision)
+    with failures.record_step_failure("compare", store):
         promote = step.run(
             release=release,
             test=Path(test.path),
+            raw=raw_files.fetch(raw, raw_revision),
             decision=Path(decision.path),
             report=Path(report.path),
             store=store,
             rollout=rollout,
+            taxonomy=CHALLENGE,
             min_gain=min_gain,
             confidence=confidence,
             min_items=int(min_items),

@@ -1,4 +1,4 @@
-"""Judge the new release and the champion on the same frozen products, and let the gate decide."""
+"""Compare the new release with the champion on the frozen hold-out, and apply the gate."""
 
 import json
 import tempfile
@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from components.compare.report import Judged, render
-from components.register.step import test_set
+from components.compare.report import HoldOutScores, render
 from components.shared import serving_check
-from components.shared.predictions import ask
-from components.shared.published_releases import materialise
+from components.shared.hold_out import hold_out_digest
+from components.shared.predictions import predict
+from components.shared.published_releases import fetch_release
 from components.shared.rollout.rollout import open_rollout
 from product_classifier.errors import BundleRefused, CatalogueError, ObjectNotFound
 from product_classifier.evaluation.gate import (
@@ -27,25 +27,28 @@ from product_classifier.evaluation.metrics import per_category, score
 from product_classifier.evaluation.resampling import bootstrap_gains
 from product_classifier.releases.release import load_fusion
 from product_classifier.store import ObjectStore, open_store
-from product_classifier.taxonomy import CODES
+from product_classifier.taxonomy import Taxonomy
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
-    """What releases are judged on, and where they are brought to."""
+class Inputs:
+    """What releases are compared on, and the folder they are downloaded to."""
 
     store: ObjectStore
     folder: Path
     test: Path
+    raw: Path
 
 
 def run(
     release: str,
     test: Path,
+    raw: Path,
     decision: Path,
     report: Path,
     store: str,
     rollout: str,
+    taxonomy: Taxonomy,
     min_gain: float = 0.002,
     confidence: float = 0.9,
     min_items: int = 10,
@@ -55,100 +58,120 @@ def run(
     resamples: int = 2000,
     seed: int = 27,
 ) -> bool:
-    """Write `decision` (JSON) and `report` (HTML); return whether the release may take the champion's place.
+    """Write `decision` (JSON) and `report` (HTML); return whether the release may replace the champion.
 
-    A new release that cannot be read raises. A champion that cannot be read has no successor until a person puts
-    another release into service, for nobody can say what would be better than it.
+    If the champion cannot be read, the release is rejected: nothing shows that it is better. An administrator then
+    puts a release into service with `python -m pipelines rollback`.
 
     Args:
         release: Id of the new release, as published.
         test: The frozen hold-out (parquet).
-        decision: What the gate says, and all it was told.
-        report: The page for people.
-        store: Where releases are published: file:///folder or s3://bucket.
-        rollout: Where the champion is in service: file:///folder or kserve://namespace.
-        min_gain: How much higher the weighted F1 must be.
-        confidence: In which share of the resamples it must be higher at all.
-        min_items: Products of a category below which its F1 is chance.
-        max_drop: By how much the F1 of a category may fall.
-        max_slowdown: How many times as long an answer may take.
-        slow_ms: An answer within this time is fast enough.
-        resamples: Of the test set, for the paired bootstrap.
-        seed: Of the resamples.
+        raw: Folder of the raw files, which `image_path` is relative to.
+        decision: Decision of the gate, and what it is based on.
+        report: The comparison as a page.
+        store: URL of the object store with the releases: file:///folder or s3://bucket.
+        rollout: URL of the deployment that serves the champion: file:///folder or kserve://namespace.
+        taxonomy: Labels of the categories.
+        min_gain: Smallest gain in weighted F1.
+        confidence: Smallest share of resamples with a gain.
+        min_items: Products below which a category's F1 is not compared.
+        max_drop: Largest drop of a category's F1.
+        max_slowdown: Largest ratio of the latencies.
+        slow_ms: Latency in milliseconds that is accepted whatever the champion's is.
+        resamples: Number of paired bootstrap resamples of the hold-out.
+        seed: Seed of the resamples.
+
+    Raises:
+        BundleRefused: If the new release cannot be read.
+        CatalogueError: If the hold-out has no product to compare on.
     """
     objects = open_store(store)
     champion = open_rollout(rollout, objects).current()
     limits = GateLimits(min_gain, confidence, min_items, max_drop, max_slowdown, slow_ms)
     with tempfile.TemporaryDirectory() as folder:
-        ground = Ground(objects, Path(folder), test)
-        new = _judge(release, ground)
-        old, trouble = None, None
+        inputs = Inputs(objects, Path(folder), test, raw)
+        new = _evaluate(release, inputs)
+        old, unreadable = None, None
         try:
-            old = _judge(champion, ground) if champion else None
+            old = _evaluate(champion, inputs) if champion else None
         except (BundleRefused, ObjectNotFound) as error:
-            trouble = UnreadableChampion(str(champion), str(error))
-        times = _times(ground, [one for one in (release, champion) if one and not (trouble and one == champion)])
+            unreadable = UnreadableChampion(str(champion), str(error))
+        latencies = _latencies_ms(inputs, [one for one in (release, champion) if one and (one == release or old)])
     differences = _differences(old, new, resamples, seed)
-    sure = float((differences > 0).mean()) if len(differences) else 0.0
-    decided = decide(_candidate(new, times), trouble or (_candidate(old, times) if old else None), sure, limits)
-    found = _record(decided, new, old, times) | {
+    share = float((differences > 0).mean()) if len(differences) else 0.0
+    against = unreadable or (_release_scores(old, latencies) if old else None)
+    decided = decide(_release_scores(new, latencies), against, share, limits)
+    found = _record(decided, new, old, latencies) | {
         "champion": champion,
-        "confidence": sure,
+        "confidence": share,
         "limits": asdict(limits),
-        "test_set": test_set(test),
+        "test_set": hold_out_digest(test),
     }
     for path, content in (
         (decision, json.dumps(found, indent=1) + "\n"),
-        (report, render(decided, new, old, differences)),
+        (report, render(decided, new, old, differences, taxonomy)),
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
     return decided.promote
 
 
-def _judge(release: str, ground: Ground) -> Judged:
-    """Let a published release answer the hold-out."""
-    folder = materialise(ground.store, release, ground.folder).path
-    said = ask(ground.test, folder / "text", folder / "image")
-    if not len(said.labels):
-        raise CatalogueError(f"{ground.test.name}: has no product to judge by")
+def _evaluate(release: str, inputs: Inputs) -> HoldOutScores:
+    """Evaluate a published release on the hold-out."""
+    folder = fetch_release(inputs.store, release, inputs.folder).path
+    found = predict(inputs.test, inputs.raw, folder / "text", folder / "image")
+    if not len(found.labels):
+        raise CatalogueError(f"{inputs.test.name}: has no product to compare on; check its categories")
     fusion, _ = load_fusion(folder / "fusion")
-    answers = fusion.combine(said.text, said.image, said.has_text, said.has_image)
-    return Judged(
-        release, answers.argmax(axis=1), said.labels, score(answers, said.labels), per_category(answers, said.labels)
+    fused = fusion.combine(found.text, found.image, found.has_text, found.has_image)
+    return HoldOutScores(
+        release,
+        found.codes,
+        fused.argmax(axis=1),
+        found.labels,
+        score(fused, found.labels),
+        per_category(fused, found.labels),
     )
 
 
-def _times(ground: Ground, releases: list[str]) -> dict[str, float]:
+def _latencies_ms(inputs: Inputs, releases: list[str]) -> dict[str, float]:
     """Return milliseconds per product of each release."""
-    models = [serving_check.Models(ground.folder / release) for release in releases]
+    models = [serving_check.ReleaseModels(inputs.folder / release) for release in releases]
     return dict(zip(releases, serving_check.ms_per_product(models, models[0].known_products), strict=True))
 
 
-def _candidate(judged: Judged, times: dict[str, float]) -> ReleaseScores:
-    categories = {CODES[one.index]: CategoryF1(one.f1, one.items) for one in judged.categories}
-    return ReleaseScores(judged.release, judged.scores.weighted_f1, categories, times[judged.release])
+def _release_scores(scored: HoldOutScores, latencies: dict[str, float]) -> ReleaseScores:
+    categories = {scored.codes[one.index]: CategoryF1(one.f1, one.items) for one in scored.categories}
+    return ReleaseScores(scored.release, scored.scores.weighted_f1, categories, latencies[scored.release])
 
 
-def _differences(old: Judged | None, new: Judged, resamples: int, seed: int) -> NDArray[np.float64]:
-    if old is None:
+def _differences(old: HoldOutScores | None, new: HoldOutScores, resamples: int, seed: int) -> NDArray[np.float64]:
+    """Return the gain in weighted F1 of each resample; none if the releases have different categories."""
+    if old is None or old.codes != new.codes:
         return np.zeros(0)
-    return bootstrap_gains(old.answers, new.answers, new.labels, len(CODES), resamples, seed)
+    return bootstrap_gains(old.predicted, new.predicted, new.labels, len(new.codes), resamples, seed)
 
 
-def _record(decided: GateDecision, new: Judged, old: Judged | None, times: dict[str, float]) -> dict[str, object]:
+def _record(
+    decided: GateDecision, new: HoldOutScores, old: HoldOutScores | None, latencies: dict[str, float]
+) -> dict[str, object]:
     return {
         "release": new.release,
         "promote": decided.promote,
         "reasons": list(decided.reasons),
-        "before": _numbers(old, times) if old else None,
-        "after": _numbers(new, times),
+        "before": _numbers(old, latencies) if old else None,
+        "after": _numbers(new, latencies),
     }
 
 
-def _numbers(judged: Judged, times: dict[str, float]) -> dict[str, object]:
+def _numbers(scored: HoldOutScores, latencies: dict[str, float]) -> dict[str, object]:
     categories = {
-        str(CODES[one.index]): {"f1": one.f1, "precision": one.precision, "recall": one.recall, "items": one.items}
-        for one in judged.categories
+        str(scored.codes[one.index]): {
+            "f1": one.f1,
+            "precision": one.precision,
+            "recall": one.recall,
+            "items": one.items,
+        }
+        for one in scored.categories
     }
-    return {**asdict(judged.scores), "ms_per_product": times[judged.release], "by_category": categories}
+    return {**asdict(scored.scores), "ms_per_product": latencies[scored.release], "by_category": categories}

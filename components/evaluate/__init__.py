@@ -1,0 +1,1 @@
+"""Evaluate the models on the hold-out."""

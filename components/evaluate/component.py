@@ -1,9 +1,9 @@
 from kfp import dsl
 
-from components.shared import step_image as images
+from components.shared import step_image
 
 
-@dsl.component(base_image=images.TRAINER, install_kfp_package=False)
+@dsl.component(base_image=step_image.TRAINER, install_kfp_package=False)
 def evaluate(
     raw: str,
     raw_revision: str,
@@ -17,33 +17,35 @@ def evaluate(
     confusion: dsl.Output[dsl.ClassificationMetrics],
     report: dsl.Output[dsl.HTML],
 ) -> float:
-    """Judge the three models on products none of them has seen; return the weighted F1 of the fusion.
+    """Evaluate the three models on the frozen hold-out; return the weighted F1 of the fusion.
 
     Args:
-        raw: Where the photos are.
-        raw_revision: What was there when the run began.
+        raw: Folder of the raw files, or s3://bucket/prefix.
+        raw_revision: Revision of these files when the run started.
         test: The frozen hold-out.
         text: Bundle of the text model.
         image: Bundle of the image model.
         fusion: Bundle of the fusion model.
-        store: Where a failure is recorded.
+        store: URL of the object store where a failure is recorded.
     """
     import json
     from pathlib import Path
 
     from components.evaluate import step
     from components.shared import failures
-    from components.shared import raw as source
+    from components.shared import raw as raw_files
+    from product_classifier.taxonomy import CHALLENGE
 
-    with failures.recorded("evaluate", store):
-        source.bring(raw, raw_revision)
+    with failures.record_step_failure("evaluate", store):
         weighted_f1 = step.run(
             test=Path(test.path),
+            raw=raw_files.fetch(raw, raw_revision),
             text=Path(text.path),
             image=Path(image.path),
             fusion=Path(fusion.path),
             metrics=Path(scores.path),
             report=Path(report.path),
+            taxonomy=CHALLENGE,
         )
     found = json.loads(Path(scores.path).read_text(encoding="utf-8"))
     for kind in ("text", "image", "fusion"):

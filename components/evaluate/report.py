@@ -1,86 +1,92 @@
-"""The report for people: one self-contained page with scores, confusion matrix and telling mistakes."""
+"""Render an evaluation as one self-contained page: scores, confusion matrix, mistakes and examples."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
-from components.shared.predictions import Opinions
+from components.shared.predictions import Predictions
 from product_classifier.evaluation.metrics import CategoryScores, Scores
-from product_classifier.taxonomy import CATEGORIES
+from product_classifier.taxonomy import Category, Taxonomy
 
 _PAGE = Path(__file__).with_name("report.html")
-_SHOWN = 140
+_TEXT_LENGTH = 140
 _EXAMPLES = 2
+_MISTAKES = 20
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What the fusion answered and how each model scored."""
+class Evaluation:
+    """Predictions of the three models for the hold-out, and their scores."""
 
-    said: Opinions
-    answers: NDArray[np.float32]
+    predictions: Predictions
+    fused: NDArray[np.float32]
+    """Probabilities of the fusion `[n, classes]`."""
     scores: dict[str, Scores]
+    """By model; those ending in `_where_both` are over the products with text and photo."""
     by_category: list[CategoryScores]
     confusion: NDArray[np.int64]
+    """Products by true category (rows) and predicted category (columns)."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """One product as the report shows it."""
+    """One product as a row of the page."""
 
     text: str
     modalities: str
     truth: str
-    answer: str
+    predicted: str
     confidence: float
 
 
-def render(judgement: Judgement) -> str:
-    """Return the page; every text of a product is escaped and shortened."""
+def render(evaluation: Evaluation, taxonomy: Taxonomy) -> str:
+    """Return the page; texts of products are escaped and shortened."""
+    categories = [taxonomy[code] for code in evaluation.predictions.codes]
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    rows = judgement.confusion / np.maximum(judgement.confusion.sum(axis=1, keepdims=True), 1)
+    shares = evaluation.confusion / np.maximum(evaluation.confusion.sum(axis=1, keepdims=True), 1)
     return environment.from_string(_PAGE.read_text("utf-8")).render(
-        scores={kind: asdict(score) for kind, score in judgement.scores.items()},
-        categories=CATEGORIES,
-        by_category=judgement.by_category,
-        confusion=judgement.confusion.tolist(),
-        shares=rows.round(3).tolist(),
-        mistakes=_mistakes(judgement),
-        examples=_examples(judgement),
+        scores={kind: asdict(scores) for kind, scores in evaluation.scores.items()},
+        categories=categories,
+        by_category=evaluation.by_category,
+        confusion=evaluation.confusion.tolist(),
+        shares=shares.round(3).tolist(),
+        mistakes=_mistakes(evaluation, categories),
+        examples=_examples(evaluation, categories),
     )
 
 
-def _mistakes(judgement: Judgement, count: int = 20) -> list[Example]:
-    """Return the wrong answers that were given with the most confidence."""
-    answers, labels = judgement.answers, judgement.said.labels
-    wrong = np.flatnonzero(answers.argmax(axis=1) != labels)
-    return [_example(judgement, row) for row in wrong[np.argsort(-answers[wrong].max(axis=1))][:count]]
+def _mistakes(evaluation: Evaluation, categories: list[Category]) -> list[Example]:
+    """Return the wrong predictions with the highest confidence."""
+    fused, labels = evaluation.fused, evaluation.predictions.labels
+    wrong = np.flatnonzero(fused.argmax(axis=1) != labels)
+    ranked = wrong[np.argsort(-fused[wrong].max(axis=1))][:_MISTAKES]
+    return [_example(evaluation, row, categories) for row in ranked]
 
 
-def _examples(judgement: Judgement) -> list[tuple[Any, list[Example]]]:
-    """Return for each category its most typical product and its worst miss."""
+def _examples(evaluation: Evaluation, categories: list[Category]) -> list[tuple[Category, list[Example]]]:
+    """Return for each category the products with the highest and the lowest probability of it."""
     found = []
-    for index, category in enumerate(CATEGORIES):
-        mine = np.flatnonzero(judgement.said.labels == index)
-        ranked = mine[np.argsort(-judgement.answers[mine, index])]
+    for index, category in enumerate(categories):
+        members = np.flatnonzero(evaluation.predictions.labels == index)
+        ranked = members[np.argsort(-evaluation.fused[members, index])]
         chosen = list(dict.fromkeys([*ranked[: _EXAMPLES - 1], *ranked[-1:]]))
-        found.append((category, [_example(judgement, row) for row in chosen]))
+        found.append((category, [_example(evaluation, row, categories) for row in chosen]))
     return found
 
 
-def _example(judgement: Judgement, row: int) -> Example:
-    product = judgement.said.products.iloc[row]
+def _example(evaluation: Evaluation, row: int, categories: list[Category]) -> Example:
+    predictions = evaluation.predictions
+    product = predictions.products.iloc[row]
     text = " ".join(f"{product['designation']} {product['description']}".split())
-    seen = [name for name in ("text", "image") if getattr(judgement.said, f"has_{name}")[row]]
-    answer = int(judgement.answers[row].argmax())
+    modalities = [name for name in ("text", "image") if getattr(predictions, f"has_{name}")[row]]
+    predicted = int(evaluation.fused[row].argmax())
     return Example(
-        text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…",
-        " + ".join(seen),
-        CATEGORIES[judgement.said.labels[row]].label_fr,
-        CATEGORIES[answer].label_fr,
-        float(judgement.answers[row, answer]),
+        text if len(text) <= _TEXT_LENGTH else text[: _TEXT_LENGTH - 1] + "…",
+        " + ".join(modalities),
+        categories[predictions.labels[row]].label_fr,
+        categories[predicted].label_fr,
+        float(evaluation.fused[row, predicted]),
     )

@@ -1,4 +1,4 @@
-"""Judge the three models on products none of them has seen."""
+"""Evaluate the three models on the frozen hold-out."""
 
 import json
 from dataclasses import asdict
@@ -7,59 +7,67 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from components.evaluate.report import Judgement, render
-from components.shared.predictions import Opinions, ask
+from components.evaluate.report import Evaluation, render
+from components.shared.predictions import Predictions, predict
 from product_classifier.errors import CatalogueError
 from product_classifier.evaluation.metrics import Scores, confusion, per_category, score
 from product_classifier.releases.release import load_fusion
-from product_classifier.taxonomy import CODES
+from product_classifier.taxonomy import Taxonomy
 
 
-def run(test: Path, text: Path, image: Path, fusion: Path, metrics: Path, report: Path) -> float:
+def run(
+    test: Path, raw: Path, text: Path, image: Path, fusion: Path, metrics: Path, report: Path, taxonomy: Taxonomy
+) -> float:
     """Write `metrics` (JSON) and `report` (HTML); return the weighted F1 of the fusion over all products.
 
-    Text and image are judged on the products that have the modality, and all three also on those that have both.
+    Text and image are evaluated on the products that have the modality, and all three also on those that have both.
 
     Args:
         test: The frozen hold-out (parquet).
+        raw: Folder of the raw files, which `image_path` is relative to.
         text: Bundle of the text model.
         image: Bundle of the image model.
         fusion: Bundle of the fusion model.
-        metrics: Where scores, scores by category and the confusion matrix go.
-        report: Where the page for people goes.
+        metrics: Scores, scores by category and the confusion matrix.
+        report: The same as a page, with examples.
+        taxonomy: Labels of the categories.
+
+    Raises:
+        CatalogueError: If the hold-out has no product with a category of the models.
     """
-    said = ask(test, text, image)
-    if not len(said.labels):
-        raise CatalogueError(f"{test.name}: has no product to judge by")
+    found = predict(test, raw, text, image)
+    if not len(found.labels):
+        raise CatalogueError(f"{test.name}: has no product to evaluate on; check its categories")
     model, _ = load_fusion(fusion)
-    answers = model.combine(said.text, said.image, said.has_text, said.has_image)
-    judgement = Judgement(
-        said, answers, _scores(said, answers), per_category(answers, said.labels), confusion(answers, said.labels)
+    fused = model.combine(found.text, found.image, found.has_text, found.has_image)
+    evaluation = Evaluation(
+        found, fused, _scores(found, fused), per_category(fused, found.labels), confusion(fused, found.labels)
     )
-    for path, content in ((metrics, _to_json(judgement)), (report, render(judgement))):
+    for path, content in ((metrics, _to_json(evaluation)), (report, render(evaluation, taxonomy))):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
-    return judgement.scores["fusion"].weighted_f1
+    return evaluation.scores["fusion"].weighted_f1
 
 
-def _scores(said: Opinions, answers: NDArray[np.float32]) -> dict[str, Scores]:
-    both = said.has_text & said.has_image
+def _scores(found: Predictions, fused: NDArray[np.float32]) -> dict[str, Scores]:
+    both = found.has_text & found.has_image
     rows = {
-        "text": (said.text, said.has_text),
-        "image": (said.image, said.has_image),
-        "fusion": (answers, said.has_text | said.has_image),
-        "text_where_both": (said.text, both),
-        "image_where_both": (said.image, both),
-        "fusion_where_both": (answers, both),
+        "text": (found.text, found.has_text),
+        "image": (found.image, found.has_image),
+        "fusion": (fused, found.has_text | found.has_image),
+        "text_where_both": (found.text, both),
+        "image_where_both": (found.image, both),
+        "fusion_where_both": (fused, both),
     }
-    return {kind: score(probabilities[mine], said.labels[mine]) for kind, (probabilities, mine) in rows.items()}
+    return {kind: score(probabilities[mask], found.labels[mask]) for kind, (probabilities, mask) in rows.items()}
 
 
-def _to_json(judgement: Judgement) -> str:
+def _to_json(evaluation: Evaluation) -> str:
+    codes = evaluation.predictions.codes
     categories = {
-        str(CODES[one.index]): {name: value for name, value in asdict(one).items() if name != "index"}
-        for one in judgement.by_category
+        str(codes[one.index]): {name: value for name, value in asdict(one).items() if name != "index"}
+        for one in evaluation.by_category
     }
-    values: dict[str, object] = {kind: asdict(found) for kind, found in judgement.scores.items()}
-    values |= {"codes": list(CODES), "by_category": categories, "confusion": judgement.confusion.tolist()}
+    values: dict[str, object] = {kind: asdict(scores) for kind, scores in evaluation.scores.items()}
+    values |= {"codes": list(codes), "by_category": categories, "confusion": evaluation.confusion.tolist()}
     return json.dumps(values, indent=1, allow_nan=False) + "\n"

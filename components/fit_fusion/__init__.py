@@ -1,0 +1,1 @@
+"""Fit the fusion of both models."""

@@ -1,9 +1,9 @@
 from kfp import dsl
 
-from components.shared import step_image as images
+from components.shared import step_image
 
 
-@dsl.component(base_image=images.TRAINER, install_kfp_package=False)
+@dsl.component(base_image=step_image.TRAINER, install_kfp_package=False)
 def fit_fusion(
     raw: str,
     raw_revision: str,
@@ -14,24 +14,24 @@ def fit_fusion(
     model: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
 ) -> float:
-    """Learn how far to trust words and photo, category by category; return the weighted F1 on validation.
+    """Fit the weights of text and image by category; return the weighted F1 on validation.
 
     Args:
-        raw: Where the photos are.
-        raw_revision: What was there when the run began.
-        validation: Products neither model learnt from.
+        raw: Folder of the raw files, or s3://bucket/prefix.
+        raw_revision: Revision of these files when the run started.
+        validation: Products that neither model was trained on.
         text: Bundle of the text model.
         image: Bundle of the image model.
-        store: Where a failure is recorded.
+        store: URL of the object store where a failure is recorded.
     """
     from pathlib import Path
 
     from components.fit_fusion import step
     from components.shared import failures
-    from components.shared import raw as source
+    from components.shared import raw as raw_files
 
-    with failures.recorded("fit_fusion", store):
-        source.bring(raw, raw_revision)
-        score = step.run(Path(validation.path), Path(text.path), Path(image.path), Path(model.path))
+    with failures.record_step_failure("fit_fusion", store):
+        folder = raw_files.fetch(raw, raw_revision)
+        score = step.run(Path(validation.path), folder, Path(text.path), Path(image.path), Path(model.path))
     metrics.log_metric("validation_weighted_f1", score)
     return score

@@ -1,1 +1,1 @@
-"""Bring the corrections a run learns from out of the object store."""
+"""Merge trusted corrections into the training split."""

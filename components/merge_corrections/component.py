@@ -1,5 +1,3 @@
-from typing import NamedTuple
-
 from kfp import dsl
 
 from components.shared import step_image
@@ -7,44 +5,43 @@ from components.shared import step_image
 
 @dsl.component(base_image=step_image.TRAINER, install_kfp_package=False)
 def merge_corrections(
-    store: str,
-    raw: str,
-    run_id: str,
+    train: dsl.Input[dsl.Dataset],
+    validation: dsl.Input[dsl.Dataset],
+    test: dsl.Input[dsl.Dataset],
+    unseen: dsl.Input[dsl.Dataset],
     snapshot: str,
-    fresh: str,
-    corrections: dsl.Output[dsl.Dataset],
+    store: str,
+    merged: dsl.Output[dsl.Dataset],
     report: dsl.Output[dsl.Artifact],
-) -> NamedTuple("Basis", [("usable", str), ("raw_revision", str), ("recipe", str)]):  # type: ignore[valid-type]
-    """Be the run, bring its corrections, and name by content what the other steps learn from.
-
-    Returns the hash of the corrections that can be used (empty: none), the revision of the raw files, and the word
-    that stands for the code.
+    metrics: dsl.Output[dsl.Metrics],
+) -> int:
+    """Merge trusted corrections into the training split; return the number of products to train on.
 
     Args:
-        store: Where snapshot and photos are: file:///folder or s3://bucket.
-        raw: Folder with the raw files, or s3://bucket/prefix.
-        run_id: The run this execution wants to be; empty for a training by hand.
-        snapshot: Hash of the frozen snapshot of corrections; empty for none.
-        fresh: Anything; with another word than before nothing is taken from a cache.
+        train: Products to train on.
+        validation: Products to calibrate on; a correction of one of them is not used.
+        test: The frozen hold-out; a correction of one of them is not used.
+        unseen: Products of the simulation.
+        snapshot: SHA-256 of the frozen snapshot of corrections; empty for none.
+        store: URL of the object store with snapshot and photos, where a failure is recorded.
     """
+    import json
     from pathlib import Path
 
     from components.merge_corrections import step
-    from components.shared import corrections as kept
     from components.shared import failures
-    from components.shared import raw as source
-    from components.shared.cache_key import recipe
-    from product_classifier.store import open_store
 
-    table = Path(corrections.path)
-    with failures.recorded("merge_corrections", store, run_id):
-        count = step.run(
-            table,
-            Path(report.path),
+    with failures.record_step_failure("merge_corrections", store):
+        products = step.run(
+            train=Path(train.path),
+            validation=Path(validation.path),
+            test=Path(test.path),
+            unseen=Path(unseen.path),
+            merged=Path(merged.path),
+            report=Path(report.path),
             store=store,
-            run_id=run_id,
             snapshot=snapshot,
-            execution=failures.execution(),
         )
-        usable = kept.keep(open_store(store), table) if count else ""
-        return usable, source.revision(raw), recipe(store, fresh)
+    for outcome, count in json.loads(Path(report.path).read_text(encoding="utf-8"))["corrections"].items():
+        metrics.log_metric(f"corrections_{outcome}", count)
+    return products

@@ -1,86 +1,127 @@
-"""Be the run, and turn its frozen snapshot of corrections into products to learn from."""
+"""Merge the trusted corrections of a frozen snapshot into the training split."""
 
 import hashlib
 import json
+import shutil
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from product_classifier.catalogue.merging import COLUMNS
-from product_classifier.catalogue.splits import content_keys
-from product_classifier.errors import InvalidImage, ObjectNotFound, RunSuperseded
+from product_classifier.catalogue.merging import COLUMNS, OUTCOMES, merge
+from product_classifier.catalogue.splits import content_keys, known_splits
+from product_classifier.errors import InvalidImage, ObjectNotFound
 from product_classifier.feedback.records import image_key
 from product_classifier.images import decoding
-from product_classifier.retraining import RunStore, SnapshotItem, acquire_run, read_snapshot
+from product_classifier.retraining import SnapshotItem, read_snapshot
 from product_classifier.store import ObjectStore, open_store
 
 TRANSFERS = 16
 
 
 def run(
-    corrections: Path, report: Path, store: str = "", run_id: str = "", snapshot: str = "", execution: str = ""
+    train: Path,
+    validation: Path,
+    test: Path,
+    unseen: Path,
+    merged: Path,
+    report: Path,
+    store: str = "",
+    snapshot: str = "",
 ) -> int:
-    """Write `corrections` (parquet) and `report` (JSON); return how many corrections can be used.
+    """Write `merged` (parquet) and `report` (JSON); return the number of products to train on.
 
-    A correction that is damaged is reported and skipped. Without a snapshot there are none, as in a first training.
+    Corrections change `train` only. A correction of a product in `validation` or `test` is not used, so the models are
+    never trained on what evaluates them. A correction whose photo is missing, altered or undecodable is skipped and
+    reported. Without a snapshot `merged` is a copy of `train`.
 
     Args:
-        corrections: Products with the category that is believed of them, photos included.
-        report: What was skipped, and why.
-        store: Where snapshot and photos are: file:///folder or s3://bucket.
-        run_id: The run this execution wants to be; `RunSuperseded` when another one is, or it is over.
-        snapshot: Hash of the frozen snapshot.
-        execution: Name of this execution.
+        train: Products to train on (parquet).
+        validation: Products to calibrate on (parquet).
+        test: The frozen hold-out (parquet).
+        unseen: Products of the simulation (parquet).
+        merged: `train` with the corrections, and a column `photo` with the bytes of their photos.
+        report: Numbers by outcome, and the skipped corrections with their reasons.
+        store: URL of the object store with snapshot and photos: file:///folder or s3://bucket.
+        snapshot: SHA-256 of the frozen snapshot; empty for a training without corrections.
+
+    Raises:
+        InvalidInput: If the snapshot is not what was frozen.
     """
-    objects = open_store(store) if run_id or snapshot else None
-    if objects and run_id and not acquire_run(RunStore(objects), run_id, execution, datetime.now(UTC)):
-        raise RunSuperseded(f"run {run_id!r} is over, or another execution than {execution!r}")
-    items = read_snapshot(objects, snapshot).corrections if objects and snapshot else ()
+    corrections = _read_corrections(open_store(store), snapshot) if snapshot else Corrections((), ())
+    sides = {"train": train, "validation": validation, "test": test, "unseen": unseen}
+    for path in (merged, report):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    counts: dict[str, int] = dict.fromkeys(OUTCOMES, 0)
+    if corrections.rows:
+        frames = {side: pd.read_parquet(path) for side, path in sides.items()}
+        rows = pd.DataFrame(list(corrections.rows), columns=list(COLUMNS))
+        result = merge(frames["train"], rows, known_splits(frames))
+        counts = {str(fate): count for fate, count in result.counts().items()}
+        result.train.to_parquet(merged, index=False)
+        products = len(result.train)
+    else:
+        shutil.copyfile(train, merged)
+        products = len(pd.read_parquet(train, columns=["product_id"]))
+    summary = {
+        "snapshot": snapshot,
+        "products": products,
+        "corrections": {**counts, "skipped": len(corrections.skipped)},
+        "skipped": list(corrections.skipped),
+    }
+    report.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    return products
+
+
+@dataclass(frozen=True, slots=True)
+class Corrections:
+    """The usable corrections of a snapshot as rows of `COLUMNS`, and the others with the reason."""
+
+    rows: tuple[tuple[object, ...], ...]
+    skipped: tuple[dict[str, str], ...]
+
+
+def _read_corrections(store: ObjectStore, snapshot: str) -> Corrections:
+    """Read the corrections of a snapshot, oldest first, with their photos."""
+    items = sorted(read_snapshot(store, snapshot).corrections, key=lambda item: (item.since, item.feedback_id))
     rows, skipped = [], []
     with ThreadPoolExecutor(TRANSFERS) as pool:
-        ordered = sorted(items, key=lambda item: (item.since, item.feedback_id))
-        for item, (photo, trouble) in zip(
-            ordered, pool.map(lambda item: _photo_of(objects, item), ordered), strict=True
-        ):
-            if trouble:
-                skipped.append({"feedback_id": item.feedback_id, "reason": trouble})
+        photos: Iterator[tuple[bytes | None, str]] = pool.map(lambda item: _read_photo(store, item), items)
+        for item, (photo, problem) in zip(items, photos, strict=True):
+            if problem:
+                skipped.append({"feedback_id": item.feedback_id, "reason": problem})
             else:
                 rows.append(_row(item, photo))
-    for path in (corrections, report):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(rows, columns=list(COLUMNS)).to_parquet(corrections, index=False)
-    summary = {"run_id": run_id, "snapshot": snapshot, "usable": len(rows), "skipped": skipped}
-    report.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    return len(rows)
+    return Corrections(tuple(rows), tuple(skipped))
 
 
-def _photo_of(store: ObjectStore | None, item: SnapshotItem) -> tuple[bytes | None, str]:
-    """Return the photo, None where there is none, and why the correction cannot be used."""
+def _read_photo(store: ObjectStore, item: SnapshotItem) -> tuple[bytes | None, str]:
+    """Return the photo, None if the product has none, and why the correction cannot be used, "" if it can."""
     product, digest = item.product, item.product.image_sha256
     if not content_keys(product.designation, product.description, digest or ""):
-        return None, "there is no word in its text, and no photo"
-    if store is None or digest is None:
+        return None, "the product has neither a word of text nor a photo"
+    if digest is None:
         return None, ""
     key = image_key(digest)
     try:
         photo = store.get(key)
     except ObjectNotFound:
-        return None, f"its photo {key!r} is lost"
+        return None, f"photo {key!r} is missing in the store"
     if hashlib.sha256(photo).hexdigest() != digest:
-        return None, f"its photo {key!r} was changed"
+        return None, f"photo {key!r} does not match its SHA-256"
     try:
         decoding.decode(photo)
     except InvalidImage as error:
-        return None, f"its photo {key!r} cannot be used: {error}"
+        return None, f"photo {key!r} cannot be decoded: {error}"
     return photo, ""
 
 
 def _row(item: SnapshotItem, photo: bytes | None) -> tuple[object, ...]:
     digest = item.product.image_sha256
     return (
-        -1 - int(item.product_key[:15], 16),  # products of a catalogue are not negative
+        -1 - int(item.product_key[:15], 16),  # negative, so that it never equals the id of a catalogue's product
         item.product.designation,
         item.product.description,
         image_key(digest) if digest else "",

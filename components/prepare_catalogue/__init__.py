@@ -1,0 +1,1 @@
+"""Read the raw files into a table of products."""

@@ -7,7 +7,7 @@ from components.shared import step_image
 def prepare_catalogue(
     raw: str,
     raw_revision: str,
-    recipe: str,
+    cache_key: str,
     max_reject_share: float,
     store: str,
     catalogue: dsl.Output[dsl.Dataset],
@@ -17,25 +17,26 @@ def prepare_catalogue(
     """Read the raw files into one table of products; return the data revision.
 
     Args:
-        raw: Folder with the raw files, or s3://bucket/prefix.
-        raw_revision: What these files were when the run began.
-        recipe: Word that stands for the code; the result of another one is not this one.
-        max_reject_share: Share of rows that may be unusable.
-        store: Where a failure is recorded.
+        raw: Folder of the raw files, or s3://bucket/prefix.
+        raw_revision: Revision of these files when the run started.
+        cache_key: Digest of the code; results of another key are not reused.
+        max_reject_share: Largest share of rows that may be unusable.
+        store: URL of the object store where a failure is recorded.
     """
     import json
     from pathlib import Path
 
     from components.prepare_catalogue import step
     from components.shared import failures
-    from components.shared import raw as source
+    from components.shared import raw as raw_files
+    from product_classifier.taxonomy import CHALLENGE
 
     report = Path(f"{catalogue.path}.json")
-    with failures.recorded("prepare_catalogue", store):
-        files = source.bring(raw, raw_revision)
-        revision = step.run(files, Path(catalogue.path), Path(rejects.path), report, max_reject_share)
-    catalogue.metadata.update({"raw_revision": raw_revision, "recipe": recipe})
-    for name, value in json.loads(report.read_text()).items():
+    with failures.record_step_failure("prepare_catalogue", store):
+        folder = raw_files.fetch(raw, raw_revision)
+        revision = step.run(folder, Path(catalogue.path), Path(rejects.path), report, CHALLENGE, max_reject_share)
+    catalogue.metadata.update({"raw_revision": raw_revision, "cache_key": cache_key})
+    for name, value in json.loads(report.read_text(encoding="utf-8")).items():
         if isinstance(value, int):
             metrics.log_metric(name, value)
     return revision

@@ -12,25 +12,46 @@ from product_classifier.catalogue.products import (
     read_catalogue,
     rejects_table,
 )
-from product_classifier.taxonomy import CHALLENGE
+from product_classifier.taxonomy import Taxonomy
 from product_classifier.text.normalization import has_words
 
 
-def run(raw: Path, catalogue: Path, rejects: Path, report: Path, max_reject_share: float = 0.05, jobs: int = 0) -> str:
+def run(
+    raw: Path,
+    catalogue: Path,
+    rejects: Path,
+    report: Path,
+    taxonomy: Taxonomy,
+    max_reject_share: float = 0.05,
+    jobs: int = 0,
+) -> str:
     """Write `catalogue` (parquet), `rejects` (CSV) and `report` (JSON); return the data revision.
 
-    The rejects are written even if there are more of them than allowed and the step stops: they say what to mend.
+    The rejects are written even if their share is too high, so that their rows can be corrected.
+
+    Args:
+        raw: Folder of the raw files.
+        catalogue: Usable products; `image_path` is relative to `raw`.
+        rejects: Unusable rows with line, field, value and reason.
+        report: Numbers of products and rejected rows.
+        taxonomy: Categories of the catalogue; rows with another code are rejected.
+        max_reject_share: Largest share of rows that may be unusable.
+        jobs: Threads that check photos; 0 for one per processor.
+
+    Raises:
+        CatalogueError: If too many rows are unusable, or there are none.
     """
-    products, refused = read_catalogue(raw, CHALLENGE, progress=progress.on_stderr(), jobs=jobs)
+    products, rejected = read_catalogue(raw, taxonomy, progress=progress.on_stderr(), jobs=jobs)
+    products["image_path"] = products["image_path"].str.removeprefix(f"{raw.as_posix()}/")
     for path in (catalogue, rejects, report):
         path.parent.mkdir(parents=True, exist_ok=True)
-    rejects_table(refused).to_csv(rejects, index=False)
-    check_reject_share(refused, len(products), max_reject_share)
+    rejects_table(rejected).to_csv(rejects, index=False)
+    check_reject_share(rejected, len(products), max_reject_share)
     revision = data_revision(products)
     products.to_parquet(catalogue, index=False)
-    summary = {"data_revision": revision, "rejected": len(refused), **_counts(products)}
-    summary["rejected_by_field"] = rejects_table(refused)["field"].value_counts().to_dict()
-    report.write_text(json.dumps(summary, indent=2, sort_keys=True) + "\n")
+    summary = {"data_revision": revision, "rejected": len(rejected), **_counts(products)}
+    summary["rejected_by_field"] = rejects_table(rejected)["field"].value_counts().to_dict()
+    report.write_text(json.dumps(summary, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return revision
 
 

@@ -65,7 +65,7 @@ def run(
         write_verdict(RunStore(objects), _verdict(ended, run_id))
     if ended.promoted:
         tracking = Tracking(tracking_uri, experiment)
-        tracking.crown(release)
+        tracking.set_champion_alias(release)
         if releases_kept:
             _prune(objects, rollout, tracking, releases_kept)
     return ended.promoted

@@ -1,1 +1,1 @@
-"""Put a release into the object store and the model registry."""
+"""Publish and register a release."""

@@ -1,9 +1,9 @@
 from kfp import dsl
 
-from components.shared import step_image as images
+from components.shared import step_image
 
 
-@dsl.component(base_image=images.TRAINER, install_kfp_package=False)
+@dsl.component(base_image=step_image.TRAINER, install_kfp_package=False)
 def register(
     text: dsl.Input[dsl.Model],
     image: dsl.Input[dsl.Model],
@@ -20,22 +20,22 @@ def register(
     snapshot: str,
     release: dsl.Output[dsl.Model],
 ) -> str:
-    """Assemble a release, publish it write-once, register its models; return its id.
+    """Publish a release to the object store, register its models in MLflow; return its id.
 
     Args:
-        text: Bundle of the text model; its metadata is what MLflow gets as parameters.
-        image: Bundle of the image model.
-        fusion: Bundle of the fusion model.
-        metrics: Scores of the three on the hold-out.
-        report: The report for people.
-        test: The hold-out, which names what the scores can be compared with.
-        unseen: What a simulation on a cluster looks for in the store.
-        data_revision: What the models were trained on.
-        store: Where releases go: file:///folder or s3://bucket.
-        tracking_uri: Where MLflow is.
+        text: Bundle of the text model; its metadata becomes the parameters of the MLflow run.
+        image: Bundle of the image model, likewise.
+        fusion: Bundle of the fusion model, likewise.
+        metrics: Scores on the hold-out.
+        report: The evaluation as a page.
+        test: The hold-out the scores were measured on.
+        unseen: Products that a simulation on a cluster reads from the store.
+        data_revision: Revision of the catalogue the models were trained on.
+        store: URL of the object store: file:///folder or s3://bucket.
+        tracking_uri: URI of MLflow.
         experiment: Name of the MLflow experiment.
-        git_commit: Commit of the code.
-        snapshot: Hash of the corrections the models were trained with; empty for none.
+        git_commit: Commit of the code; empty if unknown.
+        snapshot: SHA-256 of the snapshot of corrections; empty for none.
     """
     import json
     from pathlib import Path
@@ -44,7 +44,7 @@ def register(
     from components.shared import failures
     from components.shared.published_releases import publish_unseen
 
-    with failures.recorded("register", store):
+    with failures.record_step_failure("register", store):
         publish_unseen(Path(unseen.path), store)
         return step.run(
             text=Path(text.path),

@@ -1,7 +1,7 @@
-"""What the results of a training depend on besides its data and numbers, as one word.
+"""The key of cached results: everything the results of a training depend on besides data and numbers.
 
-Kubeflow Pipelines answers a step from its cache when image, code of the face and inputs are the same. The first step
-gives this word to the next one, and all others follow from that: with another word nothing is remembered.
+Kubeflow Pipelines reuses the result of a step when its image, component code and inputs are equal. `start_run` passes
+this key to `prepare_catalogue`, whose outputs all other cached steps depend on, so a new key invalidates every result.
 """
 
 import hashlib
@@ -15,18 +15,18 @@ from product_classifier.retraining import RunStore
 from product_classifier.store import open_store
 
 
-def recipe(store: str, fresh: str = "") -> str:
-    """Return the word: of the code, of the newest run that nobody can explain, and of whatever a person gave.
+def cache_key(store: str, cache_buster: str = "") -> str:
+    """Return a digest of the code, of the newest failed run without a recorded reason, and of `cache_buster`.
 
-    A run that failed without a step saying why may have been given results that are no longer there. So what was
-    remembered up to then is not used any more, in its successors either.
+    A run that failed without a recorded reason may have used cached artifacts that no longer exist, so results cached
+    until then are not used again.
     """
-    parts = [*_sources(), _unexplained(store), fresh]
+    parts = [*_sources(), _unexplained_run(store), cache_buster]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def _sources() -> Iterator[str]:
-    """Yield a hash of each file of the code: the same name of an image may stand for other code."""
+    """Yield a digest of each source file; the same image tag may hold different code."""
     for package in (components, product_classifier):
         folder = Path(package.__path__[0])
         for path in sorted(folder.rglob("*")):
@@ -34,10 +34,10 @@ def _sources() -> Iterator[str]:
                 yield f"{path.relative_to(folder.parent)} {hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
-def _unexplained(store: str) -> str:
+def _unexplained_run(store: str) -> str:
     try:
         run_store = RunStore(open_store(store))
         failed = (one.run_id for one in run_store.results() if one.outcome == "failed")
         return next((run_id for run_id in failed if run_store.failure(run_id) is None), "")
     except ProductClassifierError:
-        return ""  # where nothing was ever stored no run has failed
+        return ""  # a store that does not exist yet has no failed run

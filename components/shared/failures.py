@@ -1,4 +1,4 @@
-"""Why a run failed, kept where people look: the API of Kubeflow Pipelines tells nobody."""
+"""Reasons why runs failed, written to the store: the API of Kubeflow Pipelines does not report them."""
 
 import os
 from collections.abc import Iterator
@@ -9,62 +9,64 @@ from product_classifier.errors import ProductClassifierError, RunSuperseded
 from product_classifier.retraining import Failure, RunStore, run_of_execution, write_failure
 from product_classifier.store import open_store
 
-LONGEST = 1000
+MAX_REASON = 1000
+"""Characters of a reason that are stored."""
+
 EXECUTION = "EXECUTION_ID"
-"""Variable with the id of this execution of the pipeline. An input would tell every step apart from every earlier one,
-and nothing could be answered from a cache."""
+"""Variable with the id of this execution of the pipeline. As an input of the steps it would change their cache keys."""
 
 
 def execution() -> str:
-    """Return the id of this execution; a step needs one only to be a run."""
+    """Return the id of this execution; empty outside a pipeline."""
     return os.environ.get(EXECUTION, "")
 
 
 @contextmanager
-def recorded(step: str, store: str, run_id: str = "") -> Iterator[None]:
-    """Write why a step of a run failed, then let it fail; a training by hand has no run.
+def record_step_failure(step: str, store: str, run_id: str = "") -> Iterator[None]:
+    """Write why a step failed, then reraise; do nothing in a training without a run.
 
-    Which run it is, the first step has written down; that one itself says it by `run_id`.
+    `start_run` passes `run_id`; every later step reads from the store which run this execution owns.
     """
     try:
         yield
     except RunSuperseded:
-        raise  # says nothing about the run
+        raise  # another execution owns the run, whose outcome this one must not touch
     except Exception as error:
-        record(step, run_id or _own_run(store), store, f"{type(error).__name__}: {error}")
+        write_reason(step, run_id or _own_run(store), store, f"{type(error).__name__}: {error}")
         raise
 
 
 @contextmanager
-def explained(run_id: str, store: str) -> Iterator[None]:
-    """Around a whole run on this machine: write why it ended when none of its steps could, killed for example."""
+def record_run_failure(run_id: str, store: str) -> Iterator[None]:
+    """Write why a whole local run ended if none of its steps did, for example because it was killed; reraise."""
     try:
         yield
     except (Exception, SystemExit, KeyboardInterrupt) as error:
-        if run_id and _unexplained(run_id, store):
+        if run_id and not _has_reason(run_id, store):
             stopped = not isinstance(error, Exception)
-            record(None, run_id, store, "the run was stopped" if stopped else str(error))
+            write_reason(None, run_id, store, "the run was stopped" if stopped else str(error))
         raise
 
 
+def write_reason(step: str | None, run_id: str, store: str, reason: str) -> None:
+    """Write why a run failed; ignore an unavailable store, which must not hide the failure itself."""
+    if not run_id:
+        return
+    with suppress(ProductClassifierError, ValueError):
+        failure = Failure(run_id=run_id, step=step, reason=reason[:MAX_REASON], created=datetime.now(UTC))
+        write_failure(RunStore(open_store(store)), failure)
+
+
 def _own_run(store: str) -> str:
-    """Return the run that this execution is; a store that is away cannot tell."""
+    """Return the run that this execution owns; "" for none or an unavailable store."""
     with suppress(ProductClassifierError, ValueError):
         return run_of_execution(RunStore(open_store(store)), execution()) or ""
     return ""
 
 
-def _unexplained(run_id: str, store: str) -> bool:
+def _has_reason(run_id: str, store: str) -> bool:
+    """Return whether a reason is stored; True for an unavailable store, which could not take another."""
     try:
-        return RunStore(open_store(store)).failure(run_id) is None
+        return RunStore(open_store(store)).failure(run_id) is not None
     except (ProductClassifierError, ValueError):
-        return False
-
-
-def record(step: str | None, run_id: str, store: str, reason: str) -> None:
-    """Write why a run failed; a store that is away must not hide the failure itself."""
-    if not run_id:
-        return
-    with suppress(ProductClassifierError, ValueError):
-        failure = Failure(run_id=run_id, step=step, reason=reason[:LONGEST], created=datetime.now(UTC))
-        write_failure(RunStore(open_store(store)), failure)
+        return True

@@ -1,4 +1,4 @@
-"""What the single models say about the products of a split."""
+"""Predictions of the text and the image model for the products of a split."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,46 +8,73 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from components.shared import progress
+from components.shared.raw import photo_path
+from product_classifier.errors import BundleRefused
 from product_classifier.releases.release import load_image, load_text
-from product_classifier.taxonomy import CODES, index_of
 from product_classifier.text.normalization import normalize
 
 _BATCH = 256
 
 
 @dataclass(frozen=True)
-class Opinions:
-    """Probabilities `[n, classes]` of both models, who could see what, and the true positions `[n]`."""
+class Predictions:
+    """Predictions of both models for `n` products, with the true categories.
+
+    Rows of a modality that a product lacks hold placeholders.
+    """
 
     products: pd.DataFrame
+    codes: tuple[int, ...]
+    """Category code of each column of `text` and `image`."""
     text: NDArray[np.float32]
+    """Probabilities `[n, classes]`."""
     image: NDArray[np.float32]
+    """Probabilities `[n, classes]`."""
     has_text: NDArray[np.bool_]
     has_image: NDArray[np.bool_]
     labels: NDArray[np.int64]
+    """Columns of the true categories, `[n]`."""
 
 
-def ask(split: Path, text: Path, image: Path) -> Opinions:
-    """Let the two bundles classify the products of `split` that have a code, and words or a photo."""
-    products = pd.read_parquet(split)
-    has_words = [bool(normalize(*row)) for row in zip(products["designation"], products["description"], strict=True)]
-    products = products.assign(has_text=has_words, has_image=products["image_path"] != "")
-    usable = products["code"].isin(CODES) & (products["has_text"] | products["has_image"])
-    products = products[usable].reset_index(drop=True)
-    said = np.full((2, len(products), len(CODES)), 1 / len(CODES), np.float32)
+def predict(split: Path, raw: Path, text: Path, image: Path) -> Predictions:
+    """Classify the products of a split that have a category of the models, and text or a photo.
+
+    Args:
+        split: Products (parquet).
+        raw: Folder their `image_path` is relative to.
+        text: Bundle of the text model.
+        image: Bundle of the image model.
+
+    Raises:
+        BundleRefused: If a bundle is invalid, or the two have different categories.
+    """
     text_model, _ = load_text(text)
-    said[0] = text_model.probabilities(list(products["designation"]), list(products["description"]))
     image_model, _ = load_image(image)
-    tell, shown = progress.on_stderr(), np.flatnonzero(products["has_image"])
-    for at in range(0, len(shown), _BATCH):
-        rows = shown[at : at + _BATCH]
-        said[1, rows] = image_model.probabilities([Path(path).read_bytes() for path in products["image_path"][rows]])
-        tell("photos classified", at + len(rows), len(shown))
-    return Opinions(
+    codes = text_model.codes
+    if image_model.codes != codes:
+        raise BundleRefused(
+            f"image: has {len(image_model.codes)} categories, text {len(codes)} others; train both on one catalogue"
+        )
+    products = pd.read_parquet(split)
+    has_text = [bool(normalize(*row)) for row in zip(products["designation"], products["description"], strict=True)]
+    products = products.assign(has_text=has_text, has_image=products["image_path"] != "")
+    usable = products["code"].isin(codes) & (products["has_text"] | products["has_image"])
+    products = products[usable].reset_index(drop=True)
+    text_probabilities = text_model.probabilities(list(products["designation"]), list(products["description"]))
+    image_probabilities = np.full((len(products), len(codes)), 1 / len(codes), np.float32)
+    report, rows_with_photo = progress.on_stderr(), np.flatnonzero(products["has_image"])
+    for start in range(0, len(rows_with_photo), _BATCH):
+        rows = rows_with_photo[start : start + _BATCH]
+        photos = [photo_path(raw, path).read_bytes() for path in products["image_path"][rows]]
+        image_probabilities[rows] = image_model.probabilities(photos)
+        report("photos classified", start + len(rows), len(rows_with_photo))
+    positions = {code: position for position, code in enumerate(codes)}
+    return Predictions(
         products,
-        said[0],
-        said[1],
+        codes,
+        text_probabilities,
+        image_probabilities,
         products["has_text"].to_numpy(bool),
         products["has_image"].to_numpy(bool),
-        np.array([index_of(code) for code in products["code"]], np.int64),
+        np.array([positions[code] for code in products["code"]], np.int64),
     )

@@ -1,6 +1,6 @@
 """Releases in the object store: `models/<release>/…`, written once.
 
-`release.json` goes last and comes first: without it nothing was published, with it everything is there.
+`release.json` is the commit marker: it is uploaded last and read first.
 """
 
 import hashlib
@@ -19,7 +19,12 @@ TRANSFERS = 8
 
 
 def publish(store: ObjectStore, release: Release) -> None:
-    """Put a release into the store and read every file back; publishing the same release again changes nothing."""
+    """Upload a release and read every file back; do nothing for files that are already there.
+
+    Raises:
+        ObjectExists: If a file is there with other content.
+        BundleRefused: If a file reads back with other content.
+    """
     files = sorted(path for path in release.path.rglob("*") if path.is_file() and path.name != MANIFEST)
     with ThreadPoolExecutor(TRANSFERS) as pool:
         list(pool.map(lambda path: _put(store, _key(release, path), path.read_bytes()), files))
@@ -28,13 +33,18 @@ def publish(store: ObjectStore, release: Release) -> None:
 
 
 def publish_unseen(unseen: Path, store: str) -> None:
-    """Put the unseen side where a simulation in a cluster looks for it; one on this machine has `data/`."""
+    """Upload the unseen products to an s3:// store, where a simulation on a cluster reads them."""
     if store.startswith("s3://"):
         open_store(store).put("splits/unseen.parquet", unseen.read_bytes())
 
 
-def materialise(store: ObjectStore, release_id: str, releases: Path) -> Release:
-    """Bring a release from the store to `releases/<id>`, verified, and return it; one that is there is verified."""
+def fetch_release(store: ObjectStore, release_id: str, releases: Path) -> Release:
+    """Return the verified release in `releases/<id>`; download it unless a valid copy is there.
+
+    Raises:
+        ObjectNotFound: If it was never published.
+        BundleRefused: If the store holds something else than was published.
+    """
     target = releases / release_id
     if target.exists():
         try:
@@ -56,7 +66,7 @@ def _download(store: ObjectStore, release_id: str, folder: Path) -> None:
     try:
         manifest = store.get(prefix + MANIFEST)
     except ObjectNotFound as error:
-        raise ObjectNotFound(f"release {release_id!r} was never published: {error}") from error
+        raise ObjectNotFound(f"release {release_id!r}: was never published or has been deleted: {error}") from error
     with ThreadPoolExecutor(TRANSFERS) as pool:
         for name, content in pool.map(lambda name: (name, store.get(prefix + name)), _names(store, prefix)):
             path = folder / name
@@ -79,7 +89,7 @@ def _put(store: ObjectStore, key: str, content: bytes) -> None:
         store.put(key, content, only_if_absent=True)
     except ObjectExists as error:
         if store.get(key) != content:
-            raise ObjectExists(f"{key!r} is already published with other content") from error
+            raise ObjectExists(f"{key!r}: is already published with other content; publish under a new id") from error
         return
     if hashlib.sha256(store.get(key)).digest() != hashlib.sha256(content).digest():
-        raise BundleRefused(f"{key!r} reads back from the store as something else")
+        raise BundleRefused(f"{key!r}: reads back with other content; check the object store")

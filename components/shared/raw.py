@@ -1,4 +1,4 @@
-"""Where the raw files are: a folder of this machine, or a prefix of an object store that is copied here first."""
+"""Raw files of a catalogue: a folder, or a prefix of an object store that is downloaded first."""
 
 import hashlib
 import os
@@ -15,29 +15,35 @@ from product_classifier.store import open_store
 TRANSFERS = 16
 
 
-def bring(location: str, expected: str = "") -> Path:
-    """Return a folder with the raw files of `location`, a path, `file:///folder` or `s3://bucket/prefix`.
+def fetch(location: str, expected: str = "") -> Path:
+    """Return a folder with the raw files of a path, `file:///folder` or `s3://bucket/prefix`.
 
-    Every step that opens photos calls this. A copy lies at the same path on every machine, since the catalogue names
-    photos by their path; a second call on one machine finds it complete.
+    Download a prefix unless this machine holds a complete copy. Every step that reads photos calls this.
+
+    Args:
+        location: Where the raw files are.
+        expected: Revision they must still have; empty to accept any.
 
     Raises:
-        CatalogueError: If there is nothing, or the files are no longer those of the revision `expected`.
+        CatalogueError: If there are no files, or their revision is not `expected`.
     """
     folder = _folder(location)
     if folder is None:
         folder = Path(tempfile.gettempdir()) / f"raw-{hashlib.sha256(location.encode()).hexdigest()[:16]}"
         if not folder.is_dir():
-            _copy(location, folder)
+            _download(location, folder)
     if expected and revision(location) != expected:
-        raise CatalogueError(f"the files at {location!r} were changed during the run: start it again")
+        raise CatalogueError(f"raw files at {location!r} changed during the run; start the run again")
     return folder
 
 
 def revision(location: str) -> str:
-    """Name the raw files by what is there, without reading them: other content has another name.
+    """Return a digest of the names and versions of the raw files, without reading them.
 
-    In an object store that is every object's etag; in a folder, every file's size and time of change.
+    A version is an object's size and ETag, or a file's size and modification time.
+
+    Raises:
+        CatalogueError: If there are no files.
     """
     folder = _folder(location)
     if folder is None:
@@ -45,12 +51,20 @@ def revision(location: str) -> str:
     else:
         entries = [f"{path} {found.st_size} {found.st_mtime_ns}" for path, found in _files(folder)]
     if not entries:
-        raise CatalogueError(f"there is nothing at {location!r}")
+        raise _no_files(location)
     return hashlib.sha256("\n".join(sorted(entries)).encode()).hexdigest()[:16]
 
 
+def photo_path(raw: Path, image_path: str) -> Path:
+    """Return where to read the photo that a dataset names relative to the raw folder.
+
+    Older datasets hold absolute paths, or paths that begin with the raw folder; both are read as well.
+    """
+    return raw / image_path.removeprefix(f"{raw.as_posix()}/")
+
+
 def _folder(location: str) -> Path | None:
-    """Return the folder a location is; None for an object store."""
+    """Return the folder a location names; None for an object store."""
     parts = urlsplit(location)
     if parts.scheme == "s3":
         return None
@@ -64,7 +78,7 @@ def _bucket(location: str) -> tuple[str, str]:
 
 
 def _objects(location: str) -> list[str]:
-    from product_classifier.store.s3 import S3Store  # noqa: PLC0415 - only a location in a bucket needs its client
+    from product_classifier.store.s3 import S3Store  # noqa: PLC0415 - only s3:// needs its client
     from product_classifier.store.settings import StoreSettings  # noqa: PLC0415 - likewise
 
     bucket, prefix = _bucket(location)
@@ -77,19 +91,24 @@ def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
             yield path.relative_to(folder).as_posix(), path.stat()
 
 
-def _copy(location: str, folder: Path) -> None:
+def _download(location: str, folder: Path) -> None:
+    """Download a prefix to a temporary folder and rename it, so that `folder` is complete or absent."""
     bucket, prefix = _bucket(location)
     store = open_store(f"s3://{bucket}")
     keys = list(store.list(prefix))
     if not keys:
-        raise CatalogueError(f"there is nothing at {location!r}")
+        raise _no_files(location)
     incoming = folder.with_name(f"{folder.name}-{uuid.uuid4().hex}")
 
-    def fetch(key: str) -> None:
+    def download(key: str) -> None:
         path = incoming / key.removeprefix(prefix)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(store.get(key))
 
     with ThreadPoolExecutor(TRANSFERS) as pool:
-        list(pool.map(fetch, keys))
+        list(pool.map(download, keys))
     incoming.rename(folder)
+
+
+def _no_files(location: str) -> CatalogueError:
+    return CatalogueError(f"raw files at {location!r}: none found; check the path or prefix")

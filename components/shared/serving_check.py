@@ -1,6 +1,6 @@
-"""Try a release out on a few known products, in this process.
+"""Check in this process that a release can serve: predict the products of its bundles' self-checks.
 
-The products are those its bundles carry for their self-tests, so nothing else is needed, wherever it is tried out.
+The products travel with the bundles, so the check needs no data.
 """
 
 import base64
@@ -18,30 +18,30 @@ from product_classifier.releases.release import load_fusion, load_image, load_te
 from product_classifier.text.normalization import normalize
 
 TEXTS = 3
-"""How many of the texts of a self-test are asked about."""
+"""Number of self-check texts that are used."""
 ROUNDS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
-    """A product as somebody asks about it."""
+class KnownProduct:
+    """A product of a self-check."""
 
     designation: str
     description: str
     photo: bytes | None
 
 
-class Models:
+class ReleaseModels:
     """The three models of a release, fused as the servers fuse them."""
 
     def __init__(self, release: Path) -> None:
-        """Verify and load; `BundleRefused` if one of them is not what it says."""
+        """Verify and load the bundles of a release folder; raise `BundleRefused` for an invalid one."""
         self._text, text = load_text(release / "text")
         self._image, image = load_image(release / "image")
         self._fusion, _ = load_fusion(release / "fusion")
         self.known_products = _known_products(text.self_test, image.self_test)
 
-    def answer(self, product: Product) -> NDArray[np.float32]:
+    def predict(self, product: KnownProduct) -> NDArray[np.float32]:
         """Return the probabilities `[classes]` of one product."""
         classes = len(self._fusion.codes)
         text = image = np.zeros((1, classes), np.float32)
@@ -54,29 +54,30 @@ class Models:
         found: NDArray[np.float32] = self._fusion.combine(text, image, *flags)[0]
         return found
 
-    def answers(self, products: Sequence[Product]) -> list[NDArray[np.float32]]:
-        """Answer each product on its own; `BundleRefused` if what comes out is no answer."""
-        found = [self.answer(product) for product in products]
+    def predict_each(self, products: Sequence[KnownProduct]) -> list[NDArray[np.float32]]:
+        """Predict one product at a time; raise `BundleRefused` if a result is not a probability vector."""
+        found = [self.predict(product) for product in products]
         if not all(np.isfinite(one).all() and abs(float(one.sum()) - 1) < 1e-3 for one in found):
-            raise BundleRefused("self-test: the answers to known products are not probabilities")
+            raise BundleRefused("self-check: predictions for known products are not probabilities; train again")
         return found
 
 
-def _known_products(text: Mapping[str, Any], image: Mapping[str, Any]) -> list[Product]:
-    """Make products of the questions of two self-tests: with text and photo, text alone, photo alone."""
+def _known_products(text: Mapping[str, Any], image: Mapping[str, Any]) -> list[KnownProduct]:
+    """Return products with text and photo, text only and photo only from two self-checks."""
     texts = list(zip(text["designation"], text["description"], strict=True))[:TEXTS]
     photos = [base64.b64decode(photo) for photo in image["image"]]
-    both = [Product(*words, photos[number % len(photos)]) for number, words in enumerate(texts)]
-    return [*both, *(Product(*words, None) for words in texts), *(Product("", "", photo) for photo in photos)]
+    both = [KnownProduct(*fields, photos[number % len(photos)]) for number, fields in enumerate(texts)]
+    text_only = [KnownProduct(*fields, None) for fields in texts]
+    return [*both, *text_only, *(KnownProduct("", "", photo) for photo in photos)]
 
 
-def ms_per_product(models: Sequence[Models], products: Sequence[Product]) -> list[float]:
-    """Time releases against each other: in turns, and the best of several rounds, as a busy machine only adds."""
+def ms_per_product(models: Sequence[ReleaseModels], products: Sequence[KnownProduct]) -> list[float]:
+    """Return the latency of each release: interleaved rounds, of which the fastest counts, as load only adds time."""
     rounds = [[_seconds(one, products) for one in models] for _ in range(ROUNDS)]
     return [1000 * best / max(len(products), 1) for best in map(min, zip(*rounds, strict=True))]
 
 
-def _seconds(models: Models, products: Sequence[Product]) -> float:
-    began = perf_counter()
-    models.answers(products)
-    return perf_counter() - began
+def _seconds(models: ReleaseModels, products: Sequence[KnownProduct]) -> float:
+    started_s = perf_counter()
+    models.predict_each(products)
+    return perf_counter() - started_s

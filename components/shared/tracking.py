@@ -1,7 +1,7 @@
-"""What MLflow is told: one run per training with a nested run per model, and three registered models.
+"""MLflow: runs, and the registered models as their bundles.
 
-Models are registered as their bundle, file by file: nothing is pickled, and `models:/text-predictor@champion`
-downloads what a server loads. MLflow is imported on connecting, for its import alone takes seconds.
+`models:/text-predictor@champion` downloads the files a server loads; nothing is pickled. MLflow is imported on
+connecting, because the import takes seconds.
 """
 
 import fcntl
@@ -25,40 +25,40 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 MODELS = {"text": "text-predictor", "image": "image-predictor", "fusion": "fusion-transformer"}
-"""Kind of bundle to name in the registry, which is also the name it is served under."""
+"""Kind of bundle to the name of the registered model and of the model server."""
 
 CHAMPION = "champion"
 BUNDLE = "bundle"
 
 
 class TrackingUnavailable(ProductClassifierError):
-    """MLflow does not answer, or refuses what it is told."""
+    """MLflow is unavailable or rejected a call."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """What one MLflow run shall hold."""
+    """Content of one MLflow run."""
 
     name: str
     params: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
-    """Pages for people, by the name they shall have."""
+    """Pages to store, by name."""
 
 
 class Tracking:
-    """MLflow as this product uses it. Every call is tried a few times, then raises `TrackingUnavailable`."""
+    """Client of MLflow; every call is retried, then raises `TrackingUnavailable`."""
 
     def __init__(self, uri: str, experiment: str, attempts: int = 3) -> None:
-        """Connect to `uri`, a server or an embedded `sqlite:///…`, which keeps its files beside the database."""
+        """Connect to a server, or to an embedded `sqlite:///…` with artifacts beside the database."""
         self._uri = uri
         self._attempts = attempts
         self._client: MlflowClient = self._try(_client, uri)
         self._experiment: str = self._try(_experiment, self._client, experiment, _artifacts(uri))
 
     def log_run(self, record: RunRecord, parent: str | None = None) -> str:
-        """Write a finished run; return its id."""
+        """Write a finished run, nested below `parent` if given; return its id."""
         tags = {"mlflow.runName": record.name, "mlflow.source.type": "PROJECT", **record.tags}
         if parent is not None:
             tags["mlflow.parentRunId"] = parent
@@ -70,10 +70,11 @@ class Tracking:
         return run
 
     def tag_run(self, run: str, key: str, value: str) -> None:
+        """Set a tag of a run."""
         self._try(self._client.set_tag, run, key, value)
 
     def register(self, name: str, bundle: Path, run: str, tags: Mapping[str, str]) -> str:
-        """Add a bundle to a run and to the registry; return the new version."""
+        """Upload a bundle to a run and register it as a model version; return the version."""
         self._try(self._client.log_artifacts, run, str(bundle), BUNDLE)
         self._try(_ensure_model, self._client, name)
         source = f"{self._try(self._client.get_run, run).info.artifact_uri}/{BUNDLE}"
@@ -81,19 +82,22 @@ class Tracking:
         return str(version.version)
 
     def has_run(self, run: str) -> bool:
+        """Return whether a run exists and is not deleted."""
         return bool(self._try(_run_exists, self._client, run))
 
     def runs_tagged(self, key: str, value: str) -> dict[str, str]:
-        """Return the newest run of each name that has the tag."""
+        """Return the newest run of each name with the tag, by name."""
         found = self._try(self._client.search_runs, [self._experiment], f"tags.{key} = '{value}'")
-        return {str(run.info.run_name): str(run.info.run_id) for run in reversed(found)}  # MLflow's newest come first
+        return {
+            str(run.info.run_name): str(run.info.run_id) for run in reversed(found)
+        }  # MLflow returns the newest first
 
     def has_version(self, name: str, release: str) -> bool:
-        """Tell whether the registry has this model of a release."""
+        """Return whether a registered model has a version of a release."""
         return bool(self._versions(name, release))
 
     def aliased(self) -> set[str]:
-        """Return the releases of which a registered model has an alias, whoever gave it."""
+        """Return the releases with a model version that has any alias."""
         found = set()
         for name in MODELS.values():
             for model in self._try(self._client.search_registered_models, f"name='{name}'"):
@@ -101,8 +105,8 @@ class Tracking:
                     found.add(self._try(self._client.get_model_version, name, str(version)).tags.get("release", ""))
         return found - {""}
 
-    def crown(self, release: str) -> None:
-        """Point the alias `champion` of all three models at the versions of one release."""
+    def set_champion_alias(self, release: str) -> None:
+        """Set the alias `champion` of all three models to their versions of a release."""
         versions = {name: self._version_of(name, release) for name in MODELS.values()}
         for name, version in versions.items():
             self._try(self._client.set_registered_model_alias, name, CHAMPION, version)
@@ -111,7 +115,8 @@ class Tracking:
         found = self._versions(name, release)
         if not found:
             raise TrackingUnavailable(
-                f"MLflow at {_safe(self._uri)!r} has no version of {name!r} for release {release!r}"
+                f"MLflow at {_without_credentials(self._uri)!r}: {name!r} has no version of release {release!r}; "
+                f"run `python -m pipelines register {release}`"
             )
         return str(max(found, key=lambda version: int(version.version)).version)
 
@@ -129,12 +134,13 @@ class Tracking:
             return retrying(call, *args, **kwargs)
         except RetryError as error:
             cause = error.last_attempt.exception()
-            first_line = _safe(str(cause).strip().partition("\n")[0])[:300]
-            raise TrackingUnavailable(f"MLflow at {_safe(self._uri)!r} failed: {first_line}") from cause
+            first_line = _without_credentials(str(cause).strip().partition("\n")[0])[:300]
+            uri = _without_credentials(self._uri)
+            raise TrackingUnavailable(f"MLflow at {uri!r}: failed: {first_line}") from cause
 
 
-def quieten() -> None:
-    """Set, before MLflow is imported, what it reads from the environment."""
+def configure_mlflow() -> None:
+    """Set the variables that MLflow reads on import, unless they are set."""
     for name, value in {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING": "false",
@@ -146,18 +152,18 @@ def quieten() -> None:
 
 
 def _client(uri: str) -> "MlflowClient":
-    quieten()
+    configure_mlflow()
     from mlflow import MlflowClient  # noqa: PLC0415 - takes seconds
 
-    with _alone(uri):
+    with _database_lock(uri):
         client = MlflowClient(uri)
         client.search_experiments(max_results=1)
     return client
 
 
 @contextmanager
-def _alone(uri: str) -> Iterator[None]:
-    """Let one process at a time make the tables of an embedded database; two would collide."""
+def _database_lock(uri: str) -> Iterator[None]:
+    """Lock an embedded database while a process creates its tables; do nothing for a server."""
     if (database := _database(uri)) is None:
         yield
         return
@@ -168,7 +174,7 @@ def _alone(uri: str) -> Iterator[None]:
 
 
 def _errors() -> tuple[type[Exception], ...]:
-    quieten()
+    configure_mlflow()
     from mlflow.exceptions import MlflowException  # noqa: PLC0415 - takes seconds
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - comes with MLflow
 
@@ -183,7 +189,7 @@ def _experiment(client: "MlflowClient", name: str, artifacts: str | None) -> str
 
 
 def _artifacts(uri: str) -> str | None:
-    """Return where an embedded MLflow keeps files; a server decides that itself."""
+    """Return the artifact folder of an embedded MLflow; None for a server, which has its own."""
     database = _database(uri)
     return (database.parent / "mlartifacts").as_uri() if database is not None else None
 
@@ -221,6 +227,6 @@ def _metrics(values: Mapping[str, float]) -> list[Any]:
     return [Metric(key, float(value), now_ms, 0) for key, value in values.items()]
 
 
-def _safe(text: str) -> str:
-    """Drop user and password, which an address may hold."""
+def _without_credentials(text: str) -> str:
+    """Remove user and password from URLs."""
     return re.sub(r"(//|/)[^/@\s]+@", r"\1", text)

@@ -1,0 +1,1 @@
+"""Split the catalogue."""

@@ -19,27 +19,28 @@ def train_image(
     model: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
 ) -> float:
-    """Learn to tell a product's category from its photo; return the weighted F1 on validation.
+    """Train the image model; return its weighted F1 on validation.
 
     Args:
-        raw: Where the photos are.
-        raw_revision: What was there when the run began.
-        train: What to learn from.
-        validation: What to calibrate on.
-        size: Side of the square the network sees, in pixels.
-        epochs: How often each photo is seen, if the budget allows.
-        budget_s: Seconds training may take.
-        learning_rate: At its highest.
-        encoder: Name or folder of a pretrained backbone; empty for a small network from scratch.
-        seed: Of everything random.
-        store: Where a failure is recorded.
+        raw: Folder of the raw files, or s3://bucket/prefix.
+        raw_revision: Revision of these files when the run started.
+        train: Products to train on.
+        validation: Products to calibrate on.
+        size: Side of the square input of the network, in pixels.
+        epochs: Passes over the photos, if budget_s allows.
+        budget_s: Seconds the optimization may take.
+        learning_rate: Maximum of the learning-rate schedule.
+        encoder: Name or folder of a pretrained vision backbone; empty for a small network from scratch.
+        seed: Seed of everything random.
+        store: URL of the object store where a failure is recorded.
     """
     from pathlib import Path
     from typing import Any
 
     from components.shared import failures
-    from components.shared import raw as source
+    from components.shared import raw as raw_files
     from components.train_image import step
+    from product_classifier.taxonomy import CHALLENGE
 
     numbers: dict[str, Any] = {
         "size": size,
@@ -49,9 +50,9 @@ def train_image(
         "encoder": encoder,
         "seed": seed,
     }
-    with failures.recorded("train_image", store):
-        source.bring(raw, raw_revision)
-        score = step.run(Path(train.path), Path(validation.path), Path(model.path), **numbers)
+    with failures.record_step_failure("train_image", store):
+        folder = raw_files.fetch(raw, raw_revision)
+        score = step.run(Path(train.path), Path(validation.path), folder, Path(model.path), CHALLENGE, **numbers)
     metrics.log_metric("validation_weighted_f1", score)
     model.metadata.update(numbers)
     return score

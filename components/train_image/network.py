@@ -1,4 +1,4 @@
-"""The image network: built from a configuration or loaded with pretrained weights, exported as one ONNX graph."""
+"""The image network, from a configuration or pretrained weights, and its export as one ONNX graph."""
 
 import warnings
 from pathlib import Path
@@ -7,13 +7,11 @@ import torch
 from torch import nn
 from transformers import AutoImageProcessor, AutoModelForImageClassification, ResNetConfig
 
-from product_classifier.taxonomy import CODES
-
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class PixelNetwork(nn.Module):
-    """A classifier of `transformers` that takes photos as bytes and normalises them itself."""
+    """An image classifier of `transformers` with the normalization of pixels and the calibration in its graph."""
 
     mean: torch.Tensor
     std: torch.Tensor
@@ -26,42 +24,42 @@ class PixelNetwork(nn.Module):
         self.register_buffer("std", 255 * torch.tensor(std).view(1, 3, 1, 1))
 
     def logits(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Classify colours from 0 to 255 `[n, 3, size, size]`."""
-        answer: torch.Tensor = self.network(pixel_values=(pixels - self.mean) / self.std).logits
-        return answer
+        """Return logits `[n, classes]` of colors from 0 to 255, `[n, 3, size, size]`."""
+        logits: torch.Tensor = self.network(pixel_values=(pixels - self.mean) / self.std).logits
+        return logits
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Classify decoded photos, bytes `[n, size, size, 3]`; the answer is calibrated probabilities."""
+        """Return calibrated probabilities `[n, classes]` of decoded photos, bytes `[n, size, size, 3]`."""
         return torch.softmax(self.scale * self.logits(pixels.permute(0, 3, 1, 2).float()), dim=1)
 
 
-def small_network() -> PixelNetwork:
-    """Return a residual network that learns from scratch in seconds on a processor."""
+def small_network(classes: int) -> PixelNetwork:
+    """Return a residual network that trains from scratch in seconds on a CPU."""
     config = ResNetConfig(
         embedding_size=32,
         hidden_sizes=[32, 64, 128, 256],
         depths=[1, 1, 1, 1],
         layer_type="basic",
-        num_labels=len(CODES),
+        num_labels=classes,
     )
     return PixelNetwork(AutoModelForImageClassification.from_config(config))
 
 
-def pretrained_network(encoder: str) -> PixelNetwork:
-    """Load an encoder by name or folder, with a new head for our categories and its own normalisation."""
-    network = AutoModelForImageClassification.from_pretrained(
-        encoder, num_labels=len(CODES), ignore_mismatched_sizes=True
-    )
+def pretrained_network(encoder: str, classes: int) -> PixelNetwork:
+    """Load a backbone by name or folder with its normalization and a new classification head."""
+    network = AutoModelForImageClassification.from_pretrained(encoder, num_labels=classes, ignore_mismatched_sizes=True)
     processor = AutoImageProcessor.from_pretrained(encoder)
     return PixelNetwork(network, tuple(processor.image_mean), tuple(processor.image_std))
 
 
 def export(network: PixelNetwork, size: int, graph: Path) -> None:
-    """Write a self-contained ONNX graph that takes any number of photos."""
+    """Write a self-contained ONNX graph with a dynamic batch size."""
     network.eval()
     example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the older exporter says so each time; the newer takes ten times as long
+        warnings.simplefilter(
+            "ignore"
+        )  # the TorchScript exporter warns of its deprecation; the newer one takes ten times as long
         torch.onnx.export(
             network,
             (example,),

@@ -1,4 +1,4 @@
-"""Learn to tell a product's category from its photo."""
+"""Train the image model."""
 
 import os
 import tempfile
@@ -10,13 +10,15 @@ from product_classifier.evaluation.metrics import weighted_f1
 from product_classifier.fusion.calibration import fit_logit_scale
 from product_classifier.images.model import ImageModel
 from product_classifier.releases import self_check
-from product_classifier.taxonomy import CHALLENGE
+from product_classifier.taxonomy import Taxonomy
 
 
 def run(
     train: Path,
     validation: Path,
+    raw: Path,
     model: Path,
+    taxonomy: Taxonomy,
     size: int = 64,
     epochs: int = 30,
     budget_s: float = 20.0,
@@ -27,38 +29,44 @@ def run(
     """Write the sealed bundle `model`; return its weighted F1 on the validation products that have a photo.
 
     Args:
-        train: What to learn from (parquet).
-        validation: What to calibrate on (parquet).
-        model: Folder of the bundle.
-        size: Side of the square the network sees, in pixels.
-        epochs: How often each photo is seen, if the budget allows.
-        budget_s: Seconds training may take; decoding and export come on top.
-        learning_rate: At its highest.
+        train: Products to train on (parquet).
+        validation: Products to calibrate on (parquet).
+        raw: Folder of the raw files, which `image_path` is relative to.
+        model: Folder of the bundle to write.
+        taxonomy: Categories to predict.
+        size: Side of the square input of the network, in pixels.
+        epochs: Passes over the photos, if `budget_s` allows.
+        budget_s: Seconds the optimization may take; decoding and export are not included.
+        learning_rate: Maximum of the learning-rate schedule.
         encoder: Name or folder of a pretrained vision backbone; empty for a small network from scratch.
-        seed: Of everything random.
+        seed: Seed of everything random.
+
+    Raises:
+        CatalogueError: If fewer than two products to train on have a photo.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads cost a busy machine most steps
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # active waiting halves the steps of a busy machine
 
     import torch
 
     from components.train_image import network as networks
     from components.train_image.photos import read_photos
-    from components.train_image.training import logits_of
-    from components.train_image.training import train as learn
+    from components.train_image.training import compute_logits, train_network
 
     torch.manual_seed(seed)
-    with read_photos(train, size) as photos, read_photos(validation, size) as held_out:
+    codes = taxonomy.codes
+    with read_photos(train, raw, codes, size) as photos, read_photos(validation, raw, codes, size) as held_out:
         if len(photos) < 2:
-            raise CatalogueError(f"{len(photos)} products to learn from have a photo: at least two are needed")
-        network = networks.pretrained_network(encoder) if encoder else networks.small_network()
-        learn(network, photos, epochs, budget_s, learning_rate, seed)
-        network.scale = fit_logit_scale(logits_of(network, held_out), held_out.labels)
+            raise CatalogueError(f"{len(photos)} products to train on have a photo, at least 2 are needed; add photos")
+        classes = len(codes)
+        network = networks.pretrained_network(encoder, classes) if encoder else networks.small_network(classes)
+        train_network(network, photos, epochs, budget_s, learning_rate, seed)
+        network.scale = fit_logit_scale(compute_logits(network, held_out), held_out.labels)
         model.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as folder:
             networks.export(network, size, Path(folder) / "model.onnx")
-            ImageModel(Path(folder) / "model.onnx", size, CHALLENGE.codes).save(model)
-        learnt = ImageModel.load(model)
-        bundle.write_manifest(model, "image", None, self_check.record_image(learnt), learnt.codes)
+            ImageModel(Path(folder) / "model.onnx", size, codes).save(model)
+        trained = ImageModel.load(model)
+        bundle.write_manifest(model, "image", None, self_check.record_image(trained), trained.codes)
         if not len(held_out):
             return 0.0
-        return weighted_f1(learnt.probabilities_from_pixels(held_out.pixels), held_out.labels)
+        return weighted_f1(trained.probabilities_from_pixels(held_out.pixels), held_out.labels)

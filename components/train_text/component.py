@@ -8,7 +8,7 @@ def train_text(
     train: dsl.Input[dsl.Dataset],
     validation: dsl.Input[dsl.Dataset],
     buckets: int,
-    penalty: float,
+    C: float,  # noqa: N803 - scikit-learn's name
     encoder: str,
     epochs: int,
     budget_s: float,
@@ -18,37 +18,38 @@ def train_text(
     model: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
 ) -> float:
-    """Learn to tell a product's category from its words; return the weighted F1 on validation.
+    """Train the text model; return its weighted F1 on validation.
 
     Args:
-        train: What to learn from.
-        validation: What to calibrate on.
+        train: Products to train on.
+        validation: Products to calibrate on.
         buckets: Size of the hashed vocabulary, a power of two.
-        penalty: How hard a wrong training text is punished.
+        C: Inverse regularization strength of the linear support vector machines, as in scikit-learn.
         encoder: Name or folder of a pretrained encoder such as camembert-base; empty for the linear model.
-        epochs: How often an encoder sees each text, if the budget allows.
-        budget_s: Seconds an encoder may be trained for.
-        learning_rate: Of an encoder, at its highest.
-        seed: Of everything random.
-        store: Where a failure is recorded.
+        epochs: Passes of the encoder over the texts, if budget_s allows.
+        budget_s: Seconds the training of an encoder may take.
+        learning_rate: Initial learning rate of an encoder.
+        seed: Seed of everything random.
+        store: URL of the object store where a failure is recorded.
     """
     from pathlib import Path
     from typing import Any
 
     from components.shared import failures
     from components.train_text import step
+    from product_classifier.taxonomy import CHALLENGE
 
     numbers: dict[str, Any] = {
         "buckets": buckets,
-        "penalty": penalty,
+        "C": C,
         "encoder": encoder,
         "epochs": epochs,
         "budget_s": budget_s,
         "learning_rate": learning_rate,
         "seed": seed,
     }
-    with failures.recorded("train_text", store):
-        score = step.run(Path(train.path), Path(validation.path), Path(model.path), **numbers)
+    with failures.record_step_failure("train_text", store):
+        score = step.run(Path(train.path), Path(validation.path), Path(model.path), CHALLENGE, **numbers)
     metrics.log_metric("validation_weighted_f1", score)
     model.metadata.update(numbers)
     return score

@@ -1,8 +1,9 @@
-"""Fine-tune a pretrained text encoder, such as CamemBERT, as well as a number of seconds allows."""
+"""Fine-tune a pretrained text encoder, such as CamemBERT, within a number of seconds."""
 
 import time
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from components.shared import progress
 from product_classifier.errors import CatalogueError
 from product_classifier.fusion.calibration import class_prior, fit_logit_scale
-from product_classifier.taxonomy import CODES
 from product_classifier.text.encoder import TextEncoder, open_tokenizer
 
 Labels = NDArray[np.int64]
@@ -23,11 +23,11 @@ Texts = tuple[Sequence[str], Labels]
 
 _BATCH = 16
 _MAX_TOKENS = 192
-"""Longer than nine of ten products; attention costs the square of it."""
+"""Longer than the text of nine products in ten; the cost of attention grows with its square."""
 
 
 class TokenNetwork(nn.Module):
-    """A classifier of `transformers` that answers calibrated probabilities."""
+    """A text classifier of `transformers` with the calibration in its graph."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -35,34 +35,48 @@ class TokenNetwork(nn.Module):
         self.scale = 1.0
 
     def logits(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """Classify token ids `[n, tokens]`."""
-        answer: torch.Tensor = self.network(input_ids=input_ids, attention_mask=attention_mask).logits
-        return answer
+        """Return logits `[n, classes]` of token ids `[n, tokens]`."""
+        logits: torch.Tensor = self.network(input_ids=input_ids, attention_mask=attention_mask).logits
+        return logits
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """Classify token ids `[n, tokens]`; the answer is calibrated probabilities."""
+        """Return calibrated probabilities `[n, classes]` of token ids `[n, tokens]`."""
         return torch.softmax(self.scale * self.logits(input_ids, attention_mask), dim=1)
 
 
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How long and how fast an encoder is trained; see the step."""
+
+    epochs: int
+    budget_s: float
+    learning_rate: float
+    seed: int
+
+
 def fit_encoder(
-    encoder: str, train: Texts, validation: Texts, folder: Path, *, epochs: int, budget_s: float, rate: float, seed: int
+    encoder: str, train: Texts, validation: Texts, codes: tuple[int, ...], folder: Path, schedule: Schedule
 ) -> TextEncoder:
-    """Learn from readable texts and label positions, calibrate on held-out ones; leave the files in `folder`."""
+    """Train on strip_markup texts and columns of `codes`, calibrate on held-out ones, and write the files to `folder`.
+
+    Raises:
+        CatalogueError: If there is no text to train on.
+    """
     if not len(train[0]):
-        raise CatalogueError("no product to learn from has text")
-    torch.manual_seed(seed)
+        raise CatalogueError("0 products to train on have text; add products with text")
+    torch.manual_seed(schedule.seed)
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = _save_tokenizer(encoder, folder)
     network = TokenNetwork(
         AutoModelForSequenceClassification.from_pretrained(
-            encoder, num_labels=len(CODES), ignore_mismatched_sizes=True, attn_implementation="eager"
+            encoder, num_labels=len(codes), ignore_mismatched_sizes=True, attn_implementation="eager"
         )
     ).to("cuda" if torch.cuda.is_available() else "cpu")
-    _train(network, tokenizer, train, epochs, budget_s, rate, seed)
+    _train(network, tokenizer, train, schedule)
     if len(validation[0]):
         network.scale = fit_logit_scale(_logits(network, tokenizer, validation[0]), validation[1])
     _export(network.cpu(), tokenizer, folder / "model.onnx")
-    return TextEncoder(folder, _MAX_TOKENS, class_prior(train[1], len(CODES)), CODES)
+    return TextEncoder(folder, _MAX_TOKENS, class_prior(train[1], len(codes)), codes)
 
 
 def _save_tokenizer(encoder: str, folder: Path) -> Any:
@@ -73,32 +87,30 @@ def _save_tokenizer(encoder: str, folder: Path) -> Any:
     return open_tokenizer(folder / "tokenizer.json", _MAX_TOKENS)
 
 
-def _train(
-    network: TokenNetwork, tokenizer: Any, train: Texts, epochs: int, budget_s: float, rate: float, seed: int
-) -> None:
-    """Train for `epochs` or `budget_s`, whichever ends first; the learning rate falls with whichever is further."""
+def _train(network: TokenNetwork, tokenizer: Any, train: Texts, schedule: Schedule) -> None:
+    """Train for `epochs` or `budget_s`, whichever ends first, with a linear decay of the learning rate."""
     texts, labels = train
-    random = torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.01)
-    total = epochs * -(-len(texts) // _BATCH)
-    tell, started_s, done = progress.on_stderr(), time.monotonic(), 0
+    random = torch.Generator().manual_seed(schedule.seed)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=schedule.learning_rate, weight_decay=0.01)
+    total = schedule.epochs * -(-len(texts) // _BATCH)
+    report, started_s, done = progress.on_stderr(), time.monotonic(), 0
     network.train()
-    for _ in range(epochs):
+    for _ in range(schedule.epochs):
         for rows in torch.randperm(len(texts), generator=random).split(_BATCH):
-            spent = max(done / total, (time.monotonic() - started_s) / budget_s)
+            spent = max(done / total, (time.monotonic() - started_s) / schedule.budget_s)
             if spent >= 1:
                 return
-            for group in optimiser.param_groups:
-                group["lr"] = rate * (1 - spent)
+            for group in optimizer.param_groups:
+                group["lr"] = schedule.learning_rate * (1 - spent)
             device = next(network.parameters()).device
             logits = network.logits(*_tokens(tokenizer, [texts[row] for row in rows.tolist()], device))
             loss = nn.functional.cross_entropy(logits, torch.from_numpy(labels[rows.numpy()]).to(device))
-            optimiser.zero_grad(set_to_none=True)
+            optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimiser.step()
+            optimizer.step()
             done += 1
-            tell("training steps", done, total)
+            report("training steps", done, total)
 
 
 def _logits(network: TokenNetwork, tokenizer: Any, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -106,8 +118,8 @@ def _logits(network: TokenNetwork, tokenizer: Any, texts: Sequence[str]) -> NDAr
     device = next(network.parameters()).device
     with torch.inference_mode():
         parts = [
-            network.logits(*_tokens(tokenizer, list(texts[at : at + _BATCH]), device)).cpu().numpy()
-            for at in range(0, len(texts), _BATCH)
+            network.logits(*_tokens(tokenizer, list(texts[start : start + _BATCH]), device)).cpu().numpy()
+            for start in range(0, len(texts), _BATCH)
         ]
     return np.concatenate(parts)
 
@@ -123,7 +135,9 @@ def _export(network: TokenNetwork, tokenizer: Any, graph: Path) -> None:
     example = _tokens(tokenizer, ["table basse", "piscine ronde et grande"], torch.device("cpu"))
     axes = {0: "n", 1: "tokens"}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the older exporter says so each time; the newer takes ten times as long
+        warnings.simplefilter(
+            "ignore"
+        )  # the TorchScript exporter warns of its deprecation; the newer one takes ten times as long
         torch.onnx.export(
             network,
             example,

@@ -24,7 +24,7 @@ from importlib import import_module
 from types import TracebackType
 from typing import NoReturn, Self
 
-from components.shared.tracking import quieten
+from components.shared.tracking import configure_mlflow
 from pipelines.compat.kfp import EXECUTOR_MODULE, STEP_ENVIRONMENT, execute, split_command
 
 AVAILABLE = sys.platform == "linux"
@@ -32,9 +32,10 @@ AVAILABLE = sys.platform == "linux"
 
 PRELOADED = (
     EXECUTOR_MODULE,
-    "components.merge_corrections.step",
+    "components.start_run.step",
     "components.prepare_catalogue.step",
     "components.split_catalogue.step",
+    "components.merge_corrections.step",
     "components.train_image.training",
     "components.train_image.step",
     "transformers.models.resnet.modeling_resnet",
@@ -127,7 +128,7 @@ def serve(control: socket.socket, preloaded: Sequence[str]) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the steps and the client, which then ends this process
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # reaps the steps: they report their status themselves
-    quieten()
+    configure_mlflow()
     control.setblocking(False)
     for name in preloaded:
         with contextlib.suppress(Exception):  # reported by the step that imports the module again

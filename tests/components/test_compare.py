@@ -8,7 +8,7 @@ import pytest
 from components.compare import step
 from product_classifier.errors import BundleRefused, ObjectNotFound
 from product_classifier.releases.release import load_text
-from product_classifier.taxonomy import CODES
+from product_classifier.taxonomy import CHALLENGE
 from tests.support.promotions import Stage, slow_release
 from tests.support.tiny_release import make_release
 
@@ -33,7 +33,7 @@ def test(stage: Stage, releases: dict[int, str]) -> Path:
     model, _ = load_text(make_release(stage.root / "oracle", RIGHT).path / "text")
     answers = model.probabilities(TITLES, [""] * PRODUCTS).argmax(axis=1)
     names = ["product_id", "designation", "description", "image_path", "image_sha256", "code"]
-    rows = [(n, title, "", "", "", CODES[answers[n]]) for n, title in enumerate(TITLES)]
+    rows = [(n, title, "", "", "", CHALLENGE.codes[answers[n]]) for n, title in enumerate(TITLES)]
     pd.DataFrame(rows, columns=names).to_parquet(stage.root / "test.parquet")
     return stage.root / "test.parquet"
 
@@ -44,7 +44,9 @@ def compare(stage: Stage, test: Path, release: str, champion: str | None, **limi
     if champion:
         stage.rollout.switch(champion)
     decision, report = stage.root / "decision.json", stage.root / "report.html"
-    passed = step.run(release, test, decision, report, stage.url, stage.rollout_url, resamples=200, **limits)
+    passed = step.run(
+        release, test, stage.root, decision, report, stage.url, stage.rollout_url, CHALLENGE, resamples=200, **limits
+    )
     found: dict[str, Any] = json.loads(decision.read_text())
     assert passed == found["promote"]
     assert all(reason.split(":")[0] in report.read_text() for reason in found["reasons"])

@@ -6,36 +6,54 @@ import pytest
 
 from components.evaluate import step
 from product_classifier.errors import CatalogueError
+from product_classifier.taxonomy import CHALLENGE
 
 
-def test_each_model_is_judged_on_the_products_it_can_see(release_dir: Path, splits_dir: Path, tmp_path: Path) -> None:
+def evaluate(test: Path, raw: Path, release: Path, folder: Path) -> float:
+    bundles = {kind: release / kind for kind in ("text", "image", "fusion")}
+    outputs = {"metrics": folder / "metrics.json", "report": folder / "report.html"}
+    return step.run(test, raw, **bundles, **outputs, taxonomy=CHALLENGE)
+
+
+def test_each_model_is_evaluated_on_the_products_with_its_modality(
+    release_dir: Path, splits_dir: Path, tmp_path: Path
+) -> None:
     products = pd.read_parquet(splits_dir / "test.parquet")
-    bundles = [release_dir / kind for kind in ("text", "image", "fusion")]
 
-    score = step.run(splits_dir / "test.parquet", *bundles, tmp_path / "metrics.json", tmp_path / "report.html")
+    score = evaluate(splits_dir / "test.parquet", splits_dir, release_dir, tmp_path)
 
     metrics = json.loads((tmp_path / "metrics.json").read_text())
-    seen = {kind: metrics[kind]["items"] for kind in ("text", "image", "fusion")}
-    said = (products["designation"] != "") | (products["description"] != "")
-    shown = products["image_path"] != ""
-    assert seen == {"text": said.sum(), "image": shown.sum(), "fusion": (said | shown).sum()}
+    items = {kind: metrics[kind]["items"] for kind in ("text", "image", "fusion")}
+    has_text = (products["designation"] != "") | (products["description"] != "")
+    has_image = products["image_path"] != ""
+    assert items == {"text": has_text.sum(), "image": has_image.sum(), "fusion": (has_text | has_image).sum()}
     assert score == metrics["fusion"]["weighted_f1"]
 
 
-def test_the_report_shows_texts_as_text(release_dir: Path, splits_dir: Path, tmp_path: Path) -> None:
+def test_photos_named_by_absolute_paths_are_read_wherever_the_raw_folder_is(
+    release_dir: Path, splits_dir: Path, tmp_path: Path
+) -> None:
+    """Splits and the unseen products of releases made by earlier versions hold absolute paths."""
+    products = pd.read_parquet(splits_dir / "test.parquet")
+    relative = evaluate(splits_dir / "test.parquet", splits_dir, release_dir, tmp_path)
+    products["image_path"] = [path and str(splits_dir / path) for path in products["image_path"]]
+    products.to_parquet(tmp_path / "test.parquet")
+
+    assert relative == evaluate(tmp_path / "test.parquet", tmp_path / "elsewhere", release_dir, tmp_path)
+
+
+def test_the_report_escapes_texts(release_dir: Path, splits_dir: Path, tmp_path: Path) -> None:
     products = pd.read_parquet(splits_dir / "test.parquet")
     products["designation"] = "<script>alert(1)</script> " + products["designation"]
     products.to_parquet(tmp_path / "test.parquet")
-    bundles = [release_dir / kind for kind in ("text", "image", "fusion")]
 
-    step.run(tmp_path / "test.parquet", *bundles, tmp_path / "metrics.json", tmp_path / "report.html")
+    evaluate(tmp_path / "test.parquet", splits_dir, release_dir, tmp_path)
 
     assert "<script>alert" not in (tmp_path / "report.html").read_text()
 
 
-def test_nothing_to_judge_by_is_an_error(release_dir: Path, splits_dir: Path, tmp_path: Path) -> None:
+def test_an_empty_hold_out_is_an_error(release_dir: Path, splits_dir: Path, tmp_path: Path) -> None:
     pd.read_parquet(splits_dir / "test.parquet").head(0).to_parquet(tmp_path / "test.parquet")
-    bundles = [release_dir / kind for kind in ("text", "image", "fusion")]
 
     with pytest.raises(CatalogueError, match=r"test.parquet: has no product"):
-        step.run(tmp_path / "test.parquet", *bundles, tmp_path / "metrics.json", tmp_path / "report.html")
+        evaluate(tmp_path / "test.parquet", splits_dir, release_dir, tmp_path)

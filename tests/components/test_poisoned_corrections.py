@@ -1,5 +1,6 @@
-"""People who want the models to learn something wrong, alone and in pairs."""
+"""Attacks on the training data through corrections, by one user and by two."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,18 +14,17 @@ from components.merge_corrections import step as merge_corrections
 from components.shared.published_releases import publish
 from components.shared.rollout.rollout import LocalRollout
 from components.train_text import step as train_text
-from product_classifier.catalogue.merging import merge
-from product_classifier.catalogue.splits import known_splits
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import Correction, ProductContent, Review, new_id
 from product_classifier.feedback.trust import Label
 from product_classifier.releases.release import ReleaseMeta, open_release, write_release
 from product_classifier.retraining import write_snapshot
 from product_classifier.store import ObjectStore, open_store
-from product_classifier.taxonomy import CODES
+from product_classifier.taxonomy import CHALLENGE
 from tests.support.fakes import FakeStore
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
+CODES = CHALLENGE.codes
 WRONG = CODES[0]
 
 
@@ -126,28 +126,33 @@ def test_two_users_who_collude_are_believed_and_stopped_by_the_gate(
                 say(store, user, title, WRONG, number)
     labels = believed(store)
 
+    train.head(0).to_parquet(tmp_path / "empty.parquet")  # the titles of these splits repeat, which is no leak here
     merge_corrections.run(
-        tmp_path / "corrections.parquet",
-        tmp_path / "report.json",
+        splits_dir / "train.parquet",
+        *[tmp_path / "empty.parquet"] * 3,
+        merged=tmp_path / "train.parquet",
+        report=tmp_path / "report.json",
         store=f"file://{tmp_path}/store",
         snapshot=write_snapshot(store, labels),
     )
-    merged = merge(train, pd.read_parquet(tmp_path / "corrections.parquet"), known_splits({"train": train}))
-    merged.train.to_parquet(tmp_path / "train.parquet")
+    counts = json.loads((tmp_path / "report.json").read_text())["corrections"]
     text, fusion = tmp_path / "text", tmp_path / "fusion"
-    train_text.run(tmp_path / "train.parquet", splits_dir / "validation.parquet", text, buckets=2**13)
-    fit_fusion.run(splits_dir / "validation.parquet", text, splits_dir / "image", fusion)
+    validation = splits_dir / "validation.parquet"
+    train_text.run(tmp_path / "train.parquet", validation, text, CHALLENGE, buckets=2**13)
+    fit_fusion.run(validation, splits_dir, text, splits_dir / "image", fusion)
     poisoned = write_release(tmp_path / "poisoned", text, splits_dir / "image", fusion, ReleaseMeta("made-up"))
     publish(store, poisoned)
     promoted = compare.run(
         poisoned.id,
         splits_dir / "test.parquet",
+        splits_dir,
         tmp_path / "decision.json",
         tmp_path / "report.html",
         f"file://{tmp_path}/store",
         f"file://{tmp_path}/releases",
+        CHALLENGE,
     )
 
     assert len(labels) > 100
-    assert merged.counts()["relabelled"] > 100
+    assert counts["relabelled"] > 100
     assert not promoted

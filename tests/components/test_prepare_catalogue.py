@@ -6,12 +6,18 @@ import pytest
 
 from components.prepare_catalogue import step
 from product_classifier.errors import CatalogueError
+from product_classifier.taxonomy import CHALLENGE
 from tests.support.fixtures_data import RawFolder, jpeg
 
 
 def _run(raw: Path, folder: Path, share: float = 0.05) -> str:
     return step.run(
-        raw, folder / "out" / "catalogue.parquet", folder / "out" / "rejects.csv", folder / "out" / "r.json", share
+        raw,
+        folder / "out" / "catalogue.parquet",
+        folder / "out" / "rejects.csv",
+        folder / "out" / "r.json",
+        CHALLENGE,
+        share,
     )
 
 

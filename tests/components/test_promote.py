@@ -69,10 +69,10 @@ def switch(stage: Stage, **limits: Any) -> Switch:
 
 
 def answering(stage: Stage) -> str:
-    from components.shared.serving_check import Models
+    from components.shared.serving_check import ReleaseModels
 
     smoke = Smoke(stage.service)
-    products = Models(stage.root / "releases" / str(stage.rollout.current())).known_products
+    products = ReleaseModels(stage.root / "releases" / str(stage.rollout.current())).known_products
     replies = [smoke._ask(product) for product in products]
     (release,) = {reply.release for reply in replies}
     assert not any(reply.degraded for reply in replies)
@@ -84,7 +84,7 @@ def test_what_the_gate_refuses_stays_out(stage: Stage, tracking: FakeTracking) -
     stage.rollout.switch(champion)
 
     assert not stage.promote(worse, champion, decision=stage.decide(worse, champion, promote=False))
-    assert (champion, []) == (stage.rollout.current(), tracking.crowned)
+    assert (champion, []) == (stage.rollout.current(), tracking.champions)
     kept = json.loads(stage.store.get(f"reports/promotions/{worse}.json"))
     assert (False, ["worse"], champion) == (kept["promoted"], kept["reasons"], kept["champion"])
     assert kept == stage.verdict(worse)
@@ -94,7 +94,7 @@ def test_what_the_gate_lets_pass_is_put_into_service_and_crowned(stage: Stage, t
     release = stage.publish(1)
 
     assert [True, True] == [stage.promote(release, None) for _ in range(2)]
-    assert (release, [release, release]) == (stage.rollout.current(), tracking.crowned)
+    assert (release, [release, release]) == (stage.rollout.current(), tracking.champions)
     assert release == open_release(stage.root / "releases" / release).id
 
 
@@ -167,7 +167,7 @@ def test_a_registry_that_is_away_delays_the_alias_only(stage: Stage, monkeypatch
         stage.promote(release, None)
     monkeypatch.setattr(step, "Tracking", tracking)
 
-    assert (True, [release]) == (stage.promote(release, None), tracking.crowned)
+    assert (True, [release]) == (stage.promote(release, None), tracking.champions)
 
 
 def test_old_releases_are_removed_and_never_the_one_in_service_or_the_one_before(stage: Stage) -> None:
@@ -324,7 +324,7 @@ def test_a_good_release_takes_over_and_a_person_can_go_back(live: Stage, trackin
     back = releases.roll_back(switch(live))
 
     assert (True, champion) == (back.done, answering(live))
-    assert [release] == tracking.crowned
+    assert [release] == tracking.champions
     with pytest.raises(releases.NoRelease, match="nothing is known"):
         releases.roll_back(switch(live))
     with pytest.raises(releases.NoRelease, match="already"):

@@ -36,12 +36,12 @@ def test_every_product_is_on_one_side_and_counted(tmp_path: Path) -> None:
     assert {"10": report["train"]["products"]} == report["train"]["by_code"]
 
 
-def test_a_product_that_would_leak_is_reported(tmp_path: Path) -> None:
+def test_a_product_that_would_leak_is_quarantined_and_reported(tmp_path: Path) -> None:
     frame = _catalogue(60)
     sides = _sides(_run(frame, tmp_path / "before"))
-    learnt, judged = (next(p for p, side in sides.items() if side == wanted) for wanted in ("train", "test"))
-    frame.loc[judged, "image_sha256"] = "f00"
-    bridge = frame.loc[[learnt]].assign(product_id=999, image_sha256="f00")
+    trained_on, held_out = (next(p for p, side in sides.items() if side == wanted) for wanted in ("train", "test"))
+    frame.loc[held_out, "image_sha256"] = "f00"
+    bridge = frame.loc[[trained_on]].assign(product_id=999, image_sha256="f00")
 
     folder = _run(pd.concat([frame, bridge]), tmp_path / "after")
 
@@ -49,7 +49,7 @@ def test_a_product_that_would_leak_is_reported(tmp_path: Path) -> None:
     assert [999] == json.loads((folder / "report.json").read_text())["quarantined"]["product_ids"]
 
 
-def test_sides_can_be_kept_when_rows_come_in_another_order(tmp_path: Path) -> None:
+def test_products_keep_their_sides_when_rows_come_in_another_order(tmp_path: Path) -> None:
     frame = _catalogue(100)
     frame["image_sha256"] = [f"photo {n // 3}" for n in range(100)]
     before = _run(frame, tmp_path / "before")
@@ -59,11 +59,11 @@ def test_sides_can_be_kept_when_rows_come_in_another_order(tmp_path: Path) -> No
     assert _sides(before) == _sides(after)
 
 
-def test_sides_to_keep_must_be_there(tmp_path: Path) -> None:
-    with pytest.raises(CatalogueError, match=r"has no train.parquet"):
+def test_an_incomplete_earlier_split_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match=r"train\.parquet is missing"):
         _run(_catalogue(10), tmp_path / "a", keep=tmp_path)
 
 
-def test_a_catalogue_that_leaves_nothing_to_learn_from_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CatalogueError, match="0 products leave nothing to learn from"):
+def test_a_catalogue_without_products_to_train_on_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match="0 products leave none to train on"):
         _run(_catalogue(0), tmp_path / "a")

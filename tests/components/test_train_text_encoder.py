@@ -1,4 +1,4 @@
-"""The path of a pretrained encoder, with a tiny untaught one that was saved to disk as a downloaded one would be."""
+"""The text model with a pretrained encoder: a tiny, untrained one saved to disk in the format of a download."""
 
 import json
 import shutil
@@ -18,6 +18,7 @@ from components.train_text.component import train_text
 from product_classifier.bundles import bundle
 from product_classifier.errors import BundleRefused
 from product_classifier.releases.release import load_text
+from product_classifier.taxonomy import CHALLENGE
 from product_classifier.text.encoder import TextEncoder
 from product_classifier.text.loading import load_text_model
 from product_classifier.text.normalization import strip_markup
@@ -25,7 +26,7 @@ from product_classifier.text.normalization import strip_markup
 
 @pytest.fixture(scope="module")
 def encoder(splits_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A CamemBERT of two small layers with a tokeniser learnt from the training titles."""
+    """A CamemBERT of two small layers with a tokenizer trained on the training titles."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
     from transformers import CamembertConfig, CamembertForMaskedLM, PreTrainedTokenizerFast
 
@@ -55,12 +56,12 @@ def encoder(splits_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(encoder: Path, splits_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundle that the step's face gives with the encoder, as the pipeline calls it."""
+    """The bundle of the component with the encoder, called as the pipeline calls it."""
     target = tmp_path_factory.mktemp("bundles") / "text"
     train, validation = (dsl.Dataset(uri=str(splits_dir / f"{side}.parquet")) for side in ("train", "validation"))
     model, metrics = dsl.Model(uri=str(target), metadata={}), dsl.Metrics(metadata={})
     numbers = {"epochs": 20, "budget_s": 600.0, "learning_rate": 3e-3, "seed": 27}
-    linear = {"buckets": 2**13, "penalty": 1.0}
+    linear = {"buckets": 2**13, "C": 1.0}
     score = train_text.python_func(
         train, validation, **linear, encoder=str(encoder), **numbers, model=model, metrics=metrics, store=""
     )
@@ -80,35 +81,36 @@ def test_an_encoder_from_a_folder_is_trained_and_served_like_any_text_model(fold
     assert np.allclose(model.prior, answers[1])
 
 
-def test_fusion_and_judgement_take_an_encoder_like_any_text_model(
+def test_fusion_and_evaluation_take_an_encoder_like_any_text_model(
     folder: Path, release_dir: Path, splits_dir: Path, tmp_path: Path
 ) -> None:
     products = pd.read_parquet(splits_dir / "test.parquet")
     products.loc[0, ["designation", "description"]] = ["&nbsp;!?", "<br>"]
     products.to_parquet(tmp_path / "test.parquet")
-    bundles = folder, release_dir / "image", tmp_path / "fusion"
+    text, image, fusion = folder, release_dir / "image", tmp_path / "fusion"
+    outputs = tmp_path / "metrics.json", tmp_path / "report.html"
 
-    fit_fusion.run(splits_dir / "validation.parquet", *bundles)
-    score = evaluate.run(tmp_path / "test.parquet", *bundles, tmp_path / "metrics.json", tmp_path / "report.html")
+    fit_fusion.run(splits_dir / "validation.parquet", splits_dir, text, image, fusion)
+    score = evaluate.run(tmp_path / "test.parquet", splits_dir, text, image, fusion, *outputs, CHALLENGE)
 
     found = json.loads((tmp_path / "metrics.json").read_text())
-    words = [bool(strip_markup(*row)) for row in zip(products["designation"], products["description"], strict=True)]
-    assert (sum(words), score) == (found["text"]["items"], found["fusion"]["weighted_f1"])
+    has_text = [bool(strip_markup(*row)) for row in zip(products["designation"], products["description"], strict=True)]
+    assert (sum(has_text), score) == (found["text"]["items"], found["fusion"]["weighted_f1"])
     assert found["text"]["weighted_f1"] > 0.3
 
 
-def test_a_text_is_answered_alike_in_any_company(folder: Path) -> None:
+def test_probabilities_do_not_depend_on_the_batch(folder: Path) -> None:
     model = load_text_model(folder)
     titles = ["Papeterie", "Mobilier de jardin en bois " * 30, "Magazines et revues"]
 
-    alone = np.concatenate([model.probabilities([title], [""]) for title in titles])
-    assert np.allclose(alone, model.probabilities(titles, [""] * 3), atol=1e-4)
+    one_by_one = np.concatenate([model.probabilities([title], [""]) for title in titles])
+    assert np.allclose(one_by_one, model.probabilities(titles, [""] * 3), atol=1e-4)
 
 
 def test_a_text_longer_than_the_encoder_is_cut(folder: Path) -> None:
-    answer = load_text_model(folder).probabilities(["mot " * 5000], ["mot " * 50000])
+    found = load_text_model(folder).probabilities(["mot " * 5000], ["mot " * 50000])
 
-    assert np.isfinite(answer).all()
+    assert np.isfinite(found).all()
 
 
 def test_serving_an_encoder_needs_neither_torch_nor_photo_libraries(folder: Path) -> None:
@@ -121,7 +123,7 @@ def test_serving_an_encoder_needs_neither_torch_nor_photo_libraries(folder: Path
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
-def test_a_saved_encoder_answers_alike(folder: Path, tmp_path: Path) -> None:
+def test_a_saved_encoder_gives_equal_probabilities(folder: Path, tmp_path: Path) -> None:
     model = load_text_model(folder)
     model.save(tmp_path)
 
@@ -138,7 +140,7 @@ def test_a_saved_encoder_answers_alike(folder: Path, tmp_path: Path) -> None:
         ("model.json", lambda values: values.update(prior={"a": 1}), "prior is not a list"),
     ],
 )
-def test_a_wrong_encoder_is_refused(
+def test_a_malformed_encoder_is_refused(
     folder: Path, tmp_path: Path, name: str, change: Callable[[dict], object], reason: str
 ) -> None:
     target = Path(shutil.copytree(folder, tmp_path / "text"))

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from components.shared.serving_check import Product as Known
+from components.shared.serving_check import KnownProduct
 from product_classifier.taxonomy import CODES
 from tests.e2e.cluster import Product
 
@@ -36,7 +36,7 @@ class Asked:
         return sum(answer["degraded"] for _, answer in self.answers)
 
 
-def body(known: Known) -> dict[str, str]:
+def body(known: KnownProduct) -> dict[str, str]:
     photo = {"image": base64.b64encode(known.photo).decode()} if known.photo else {}
     return {"designation": known.designation, "description": known.description} | photo
 
@@ -75,7 +75,7 @@ def mixed(product: Product, asked: Asked) -> list[str]:
     """Return the answers that are not what the models of the release they name say together."""
     known = product.model(product.current).known_products
     expected = {
-        release: [dict(zip(CODES, one, strict=True)) for one in product.model(release).answers(known)]
+        release: [dict(zip(CODES, one, strict=True)) for one in product.model(release).predict_each(known)]
         for release in asked.releases
     }
     wrong = []

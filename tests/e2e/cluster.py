@@ -16,9 +16,9 @@ from typing import Any
 import httpx
 
 from components.shared.kubernetes_api import ClusterApi
-from components.shared.published_releases import materialise
+from components.shared.published_releases import fetch_release
 from components.shared.rollout.kserve_rollout import KServeRollout
-from components.shared.serving_check import Models
+from components.shared.serving_check import ReleaseModels
 from product_classifier.store import ObjectStore, StoreSettings, open_store
 
 NAMESPACE = "product-classifier"
@@ -80,7 +80,7 @@ class Product:
     url: str
     store: ObjectStore
     folder: Path
-    models: dict[str, Models] = field(default_factory=dict)
+    models: dict[str, ReleaseModels] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -107,10 +107,10 @@ class Product:
             self.tokens[role] = reply.json()["access_token"]
         return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {self.tokens[role]}"}, timeout=60)
 
-    def model(self, release: str) -> Models:
+    def model(self, release: str) -> ReleaseModels:
         """Return the models of a published release, in this process."""
         if release not in self.models:
-            self.models[release] = Models(materialise(self.store, release, self.folder).path)
+            self.models[release] = ReleaseModels(fetch_release(self.store, release, self.folder).path)
         return self.models[release]
 
     def published(self) -> list[str]:

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from components.shared.published_releases import MANIFEST, materialise, publish
+from components.shared.published_releases import MANIFEST, fetch_release, publish
 from components.shared.rollout.placement import RELEASE, SHADOW
 from product_classifier.releases.release import write_release
 from tests.e2e import cluster
@@ -53,7 +53,7 @@ def _again(product: Product) -> str:
     """Publish the release in service under another name."""
     time.sleep(1)  # the name is that of a second
     with tempfile.TemporaryDirectory() as folder:
-        now = materialise(product.store, product.current, Path(folder))
+        now = fetch_release(product.store, product.current, Path(folder))
         bundles = (now.path / kind for kind in ("text", "image", "fusion"))
         written = write_release(Path(folder) / "again", *bundles, now.meta)
         publish(product.store, written)

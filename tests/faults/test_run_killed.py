@@ -26,7 +26,7 @@ from tests.support.short_run import short
 from tests.support.tiny_release import make_release
 
 ROOT = Path(__file__).parents[2]
-STEPS = ("merge-corrections", "compare", "promote")
+STEPS = ("start-run", "compare", "promote")
 
 pytestmark = pytest.mark.slow
 
@@ -44,8 +44,8 @@ class RunScenario:
         settings = RetrainSettings.model_validate({"min_corrections": 1, "RETRAIN_COOLDOWN": 0})
         self.trigger = Trigger(self.stage.store, self.launcher, settings)
 
-    def _command(self, run_id: str, snapshot: str) -> list[str]:
-        return [sys.executable, "-m", "tests.support.short_run", str(self.stage.root), self.better, run_id, snapshot]
+    def _command(self, run_id: str, _snapshot: str) -> list[str]:
+        return [sys.executable, "-m", "tests.support.short_run", str(self.stage.root), self.better, run_id]
 
     def reconcile_until(self, condition: Callable[[], bool]) -> None:
         end = time.monotonic() + 120

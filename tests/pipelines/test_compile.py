@@ -67,8 +67,8 @@ def test_an_attempt_that_took_all_its_time_is_the_last_and_a_run_ends_within_six
     assert 6 * 3600 == platform["pipelineConfig"]["activeDeadlineSeconds"]
 
 
-EFFECTS = {"merge-corrections", "register", "compare", "promote"}
-"""Tasks that take the run, look at what is in service, or change something."""
+EFFECTS = {"start-run", "register", "compare", "promote"}
+"""Tasks that own the run, read what is in service, or write outside their outputs."""
 
 
 def test_tasks_that_only_compute_are_answered_from_a_cache_and_no_other(documents: list[Any]) -> None:
@@ -94,8 +94,8 @@ def test_nothing_a_cached_task_is_given_tells_one_run_from_another(documents: li
                 given["constants"].add(str(one))
 
     assert set() == given["artifacts"] & EFFECTS
-    assert {"usable", "raw_revision", "recipe"} == given["values"]
-    assert set() == given["parameters"] & {"run_id", "snapshot", "fresh", "git_commit", "service", "rollout"}
+    assert {"raw_revision", "cache_key"} == given["values"]
+    assert set() == given["parameters"] & {"run_id", "cache_buster", "git_commit", "service", "rollout"}
     assert set() == given["constants"]
 
 

@@ -24,6 +24,7 @@ from product_classifier.retraining import RunStore, list_runs
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
 from product_classifier.store import ObjectStore, open_store
+from product_classifier.taxonomy import CHALLENGE
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,9 +68,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 def test_a_person_sees_every_step_the_scores_and_the_release(trained: Trained) -> None:
     steps = [
-        "merge-corrections",
+        "start-run",
         "prepare-catalogue",
         "split-catalogue",
+        "merge-corrections",
         "train-text",
         "train-image",
         "fit-fusion",
@@ -148,7 +150,7 @@ def correct_everything(store: ObjectStore, folder: Path) -> int:
     """Let a reviewer say what a larger sample of the same seed knows; return how many corrections that is."""
     make_sample(folder / "larger", 1500, seed=7)
     catalogue, *others = (folder / name for name in ("catalogue.parquet", "rejects.csv", "catalogue.json"))
-    prepare_catalogue.run(folder / "larger", catalogue, *others)
+    prepare_catalogue.run(folder / "larger", catalogue, *others, CHALLENGE)
     products = pd.read_parquet(catalogue)
     for row, product in enumerate(products.itertuples()):
         if not product.designation:

@@ -14,7 +14,7 @@ import simplejpeg
 from filelock import FileLock
 
 from product_classifier.releases.release import ReleaseMeta, write_release
-from product_classifier.taxonomy import CATEGORIES
+from product_classifier.taxonomy import CHALLENGE
 
 _ADJECTIVES = ("bleu", "rouge", "neuf", "grand", "ancien", "petit", "solide", "léger")
 _PER_CATEGORY = 8
@@ -34,7 +34,7 @@ def release_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def splits_dir(release_dir: Path) -> Path:
-    """The splits `release_dir` was trained on: train, validation and test.parquet."""
+    """The splits `release_dir` was trained on: train, validation and test.parquet; photos are relative to it."""
     return release_dir.parent
 
 
@@ -42,7 +42,7 @@ def draw_photo(index: int, seed: int = 0, side: int = 48) -> bytes:
     """Return a JPEG of stripes whose direction, width and colour tell the category."""
     rng = np.random.default_rng(1000 * index + seed)
     rows, columns = np.mgrid[0:side, 0:side]
-    angle = index * np.pi / len(CATEGORIES)
+    angle = index * np.pi / len(CHALLENGE)
     waves = np.sin((rows * np.sin(angle) + columns * np.cos(angle)) / (1 + index % 4) + rng.uniform(0, 6))
     tint = np.array([index * 9, 255 - index * 7, 40 + index * 31 % 180])
     pixels = np.where(waves[:, :, None] > 0, tint, 240) + rng.normal(0, 12, (side, side, 3))
@@ -60,7 +60,7 @@ def _products(folder: Path, name: str, per_category: int, seed: int) -> Iterator
     rng = np.random.default_rng(seed)
     photos = folder / f"photos-{name}"
     photos.mkdir(parents=True)
-    for index, category in enumerate(CATEGORIES):
+    for index, category in enumerate(CHALLENGE):
         for copy in range(per_category):
             number = 1000 * seed + index * per_category + copy
             words = [category.label_fr, *rng.choice(_ADJECTIVES, 2), str(rng.integers(100))]
@@ -72,7 +72,7 @@ def _products(folder: Path, name: str, per_category: int, seed: int) -> Iterator
                 "description": f"<p>{category.label_fr} &eacute;l&eacute;gant</p>"
                 if copy % 2 and copy % 8 != 6
                 else "",
-                "image_path": "" if copy % 8 == 3 else str(photo),
+                "image_path": "" if copy % 8 == 3 else photo.relative_to(folder).as_posix(),
                 "code": category.code,
                 "line": number + 2,
                 "image_sha256": "",
@@ -89,10 +89,10 @@ def _train(folder: Path) -> None:
     validation = make_split(folder, "validation", 4, 2)
     make_split(folder, "test", 4, 3)
     text, image, fusion = (folder / kind for kind in ("text", "image", "fusion"))
-    train_text.run(train, validation, text, buckets=2**13)
+    train_text.run(train, validation, text, CHALLENGE, buckets=2**13)
     train_image.run(
-        train, validation, image, size=32, epochs=8, budget_s=600
+        train, validation, folder, image, CHALLENGE, size=32, epochs=8, budget_s=600
     )  # by steps, not by the clock of a busy machine
-    fit_fusion.run(validation, text, image, fusion)
+    fit_fusion.run(validation, folder, text, image, fusion)
     metrics = {"fusion": {"weighted_f1": 0.5}, "test_set": "made-up"}
     write_release(folder / "release", text, image, fusion, ReleaseMeta("made-up", metrics=metrics))

@@ -29,7 +29,7 @@ class FakeTracking:
     """MLflow as far as a promotion needs it: it crowns what it was told of."""
 
     known: set[str] = field(default_factory=set)
-    crowned: list[str] = field(default_factory=list)
+    champions: list[str] = field(default_factory=list)
 
     def __call__(self, uri: str, experiment: str) -> "FakeTracking":
         return self
@@ -37,8 +37,8 @@ class FakeTracking:
     def aliased(self) -> set[str]:
         return self.known
 
-    def crown(self, release: str) -> None:
-        self.crowned.append(release)
+    def set_champion_alias(self, release: str) -> None:
+        self.champions.append(release)
 
 
 @dataclass

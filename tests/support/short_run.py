@@ -1,6 +1,6 @@
 """A run whose releases are made already: the real first step and the real last two, in seconds.
 
-    python -m tests.support.short_run ROOT RELEASE RUN_ID SNAPSHOT
+    python -m tests.support.short_run ROOT RELEASE RUN_ID
 
 Run as the trigger's launcher runs the whole training.
 """
@@ -12,32 +12,30 @@ from kfp import compiler, dsl
 from rich.console import Console
 
 from components.compare.component import compare
-from components.merge_corrections.component import merge_corrections
 from components.promote.component import promote
 from components.shared import failures
+from components.start_run.component import start_run
 from pipelines.local.runner import run_pipeline
 
 IMAGE = "product-classifier/trainer:dev"
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def judge_on(recipe: str, path: str, test: dsl.Output[dsl.Dataset]) -> None:
+def copy_hold_out(cache_key: str, path: str, test: dsl.Output[dsl.Dataset]) -> None:
     import shutil
 
     shutil.copy(path, test.path)
 
 
 @dsl.pipeline(name="short")
-def short(
-    store: str, rollout: str, tracking_uri: str, release: str, raw: str, test: str, run_id: str, snapshot: str
-) -> None:
-    basis = merge_corrections(store=store, raw=raw, run_id=run_id, snapshot=snapshot, fresh="")
-    judges = judge_on(recipe=basis.outputs["recipe"], path=test)
+def short(store: str, rollout: str, tracking_uri: str, release: str, raw: str, test: str, run_id: str) -> None:
+    run = start_run(store=store, raw=raw, run_id=run_id, cache_buster="")
+    hold_out = copy_hold_out(cache_key=run.outputs["cache_key"], path=test)
     compared = compare(
         release=release,
         raw=raw,
-        raw_revision=basis.outputs["raw_revision"],
-        test=judges.outputs["test"],
+        raw_revision=run.outputs["raw_revision"],
+        test=hold_out.outputs["test"],
         rollout=rollout,
         min_gain=0.002,
         confidence=0.9,
@@ -64,7 +62,7 @@ def short(
     )
 
 
-def main(root: Path, release: str, run_id: str, snapshot: str) -> None:
+def main(root: Path, release: str, run_id: str) -> None:
     package = root / "short.yaml"
     if not package.exists():
         compiler.Compiler().compile(short, str(package))
@@ -80,11 +78,10 @@ def main(root: Path, release: str, run_id: str, snapshot: str) -> None:
         "raw": str(raw),
         "test": str(root / "test.parquet"),
         "run_id": run_id,
-        "snapshot": snapshot,
     }
-    with failures.explained(run_id, store):
+    with failures.record_run_failure(run_id, store):
         run_pipeline(package, given, root / "pipeline", Console())
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:5])
+    main(Path(sys.argv[1]), *sys.argv[2:4])

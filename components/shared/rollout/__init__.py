@@ -1,1 +1,1 @@
-"""Putting a release into service, and back."""
+"""Put releases into service, roll them back, and delete old ones."""

@@ -1,4 +1,4 @@
-"""What became of each release: `reports/promotions/<release>.json`, written once by its promotion."""
+"""Outcome of each release's promotion: `reports/promotions/<release>.json`, written once."""
 
 from contextlib import suppress
 from datetime import datetime
@@ -12,11 +12,11 @@ PREFIX = "reports/promotions/"
 
 
 class Promotion(Record):
-    """The end of a release's promotion."""
+    """Outcome of a promotion."""
 
     release: str
     champion: str | None
-    """The release it was compared with, and which it took the place of if it was promoted."""
+    """The release it was compared with, and replaced if it was promoted."""
     promoted: bool
     reasons: tuple[str, ...]
     metrics: dict[str, Any]
@@ -24,8 +24,8 @@ class Promotion(Record):
 
 
 def record(store: ObjectStore, promotion: Promotion, report: bytes) -> Promotion:
-    """Keep how a promotion ended, and its page for people; the first end of a release stands and is returned."""
-    with suppress(ObjectExists):  # of an attempt that was cut short
+    """Write the outcome and the page of a promotion; return the outcome written first for this release."""
+    with suppress(ObjectExists):  # an interrupted call wrote it
         store.put(f"{PREFIX}{promotion.release}.html", report, only_if_absent=True)
     try:
         store.put(_key(promotion.release), promotion.to_json(), only_if_absent=True)
@@ -35,7 +35,7 @@ def record(store: ObjectStore, promotion: Promotion, report: bytes) -> Promotion
 
 
 def find(store: ObjectStore, release: str) -> Promotion | None:
-    """Return how the promotion of a release ended; None when it has not."""
+    """Return the outcome of a release's promotion; None while there is none."""
     try:
         return Promotion.from_json(store.get(_key(release)), _key(release))
     except ObjectNotFound:
@@ -43,7 +43,7 @@ def find(store: ObjectStore, release: str) -> Promotion | None:
 
 
 def has_ended(store: ObjectStore, release: str) -> bool:
-    """Tell whether the promotion of a release has ended, one way or the other."""
+    """Return whether the promotion of a release has an outcome."""
     return store.exists(_key(release))
 
 

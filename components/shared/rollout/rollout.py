@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from components.shared.published_releases import MANIFEST, materialise
+from components.shared.published_releases import MANIFEST, fetch_release
 from product_classifier.errors import BundleRefused
 from product_classifier.releases.release import open_release
 from product_classifier.store import ObjectStore
@@ -64,7 +64,7 @@ class LocalRollout:
     def switch(self, release_id: str) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         before = self._pointer.read_text(encoding="utf-8").strip() if self._pointer.exists() else ""
-        materialise(self._store, release_id, self._folder)
+        fetch_release(self._store, release_id, self._folder)
         new = self._pointer.with_name(f".champion-{os.getpid()}")
         with new.open("w", encoding="utf-8") as file:
             file.write(release_id + "\n")

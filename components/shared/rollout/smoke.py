@@ -9,7 +9,7 @@ from urllib.request import Request, urlopen
 import numpy as np
 from numpy.typing import NDArray
 
-from components.shared.serving_check import Models, Product
+from components.shared.serving_check import KnownProduct, ReleaseModels
 from inference.oip.client import HEADER_LENGTH, InvalidResponse, decode_response, encode_request
 from product_classifier.errors import ProductClassifierError
 from product_classifier.evaluation.gate import GateLimits, exceeds_latency_limit
@@ -45,14 +45,14 @@ class Smoke:
     limits: GateLimits = field(default_factory=GateLimits)
     deadline_s: float = 180.0
 
-    def ms_per_product(self, products: Sequence[Product]) -> float | None:
+    def ms_per_product(self, products: Sequence[KnownProduct]) -> float | None:
         """Time the release in service; None when nothing answers."""
         try:
             return min(_ms([self._ask(product) for product in products]) for _ in range(ROUNDS))
         except SmokeFailed:
             return None
 
-    def try_out(self, release: str, models: Models, before_ms: float | None) -> None:
+    def try_out(self, release: str, models: ReleaseModels, before_ms: float | None) -> None:
         """Return when the servers answer with `release` as its models do here, and as fast as the one before it.
 
         Servers take a while to switch, so an older release, an incomplete answer or none is waited for; a wrong or
@@ -61,7 +61,7 @@ class Smoke:
         Raises:
             SmokeFailed: Saying what was wrong at last.
         """
-        products, expected = models.known_products, models.answers(models.known_products)
+        products, expected = models.known_products, models.predict_each(models.known_products)
         until, rounds, trouble = monotonic() + self.deadline_s, list[float](), ""
         while len(rounds) < ROUNDS:
             if monotonic() > until:
@@ -81,7 +81,7 @@ class Smoke:
         if before_ms is not None and exceeds_latency_limit(min(rounds), before_ms, self.limits):
             raise SmokeFailed(f"smoke test: an answer takes {min(rounds):.0f} ms instead of {before_ms:.0f}")
 
-    def _ask(self, product: Product) -> Reply:
+    def _ask(self, product: KnownProduct) -> Reply:
         request = Request(  # noqa: S310 - our own service
             f"{self.service.rstrip('/')}/v2/models/{MODEL}/infer",
             *encode_request(_columns(product), binary=False),
@@ -103,7 +103,7 @@ class Smoke:
             raise SmokeFailed(f"{self.service} does not respond with probabilities of a release: {error}") from error
 
 
-def _columns(product: Product) -> dict[str, list[str] | list[bytes]]:
+def _columns(product: KnownProduct) -> dict[str, list[str] | list[bytes]]:
     return {
         "designation": [product.designation],
         "description": [product.description],

@@ -4,10 +4,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.shared.published_releases import materialise
+from components.shared.published_releases import fetch_release
 from components.shared.rollout.rollout import Rollout
 from components.shared.rollout.smoke import Smoke, SmokeFailed
-from components.shared.serving_check import Models
+from components.shared.serving_check import ReleaseModels
 from product_classifier.errors import BundleRefused, ObjectNotFound, ProductClassifierError, RolloutFailed
 from product_classifier.store import ObjectStore
 
@@ -39,8 +39,8 @@ class Switch:
             RolloutFailed: If it could not be rolled out; what served before still does.
         """
         with tempfile.TemporaryDirectory() as folder:
-            models = Models(materialise(self.store, release, Path(folder)).path)
-            models.answers(models.known_products)
+            models = ReleaseModels(fetch_release(self.store, release, Path(folder)).path)
+            models.predict_each(models.known_products)
         before_ms = None
         if self.smoke.service and before and before != release and self.rollout.current() == before:
             before_ms = self.smoke.ms_per_product(models.known_products)

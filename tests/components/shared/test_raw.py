@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from components.shared.raw import bring, revision
+from components.shared.raw import fetch, revision
 from product_classifier.errors import CatalogueError, StoreUnavailable
 from product_classifier.store import open_store
 from tests.support.servers import MINIO_PASSWORD, MINIO_USER, moto_server
@@ -32,11 +32,11 @@ def bucket(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.mark.parametrize("location", ["data/raw", "/data/raw", "file:///data/my%20raw"])
 def test_a_folder_is_used_where_it_lies(location: str) -> None:
-    assert Path(location.removeprefix("file://").replace("%20", " ")) == bring(location)
+    assert Path(location.removeprefix("file://").replace("%20", " ")) == fetch(location)
 
 
 def test_a_prefix_is_copied_and_nothing_beside_it(bucket: str) -> None:
-    folder = bring(f"{bucket}/2026")
+    folder = fetch(f"{bucket}/2026")
 
     assert {"X_train.csv": b"x", "images/a.jpg": b"photo"} == {
         str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()
@@ -44,10 +44,10 @@ def test_a_prefix_is_copied_and_nothing_beside_it(bucket: str) -> None:
 
 
 def test_a_second_step_finds_the_copy_at_the_same_path(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = bring(f"{bucket}/2026")
+    folder = fetch(f"{bucket}/2026")
     monkeypatch.setenv("S3_ENDPOINT", "http://127.0.0.1:1")
 
-    assert folder == bring(f"{bucket}/2026")
+    assert folder == fetch(f"{bucket}/2026")
 
 
 def test_a_copy_that_was_interrupted_is_not_taken_for_complete(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,14 +55,14 @@ def test_a_copy_that_was_interrupted_is_not_taken_for_complete(bucket: str, monk
     with monkeypatch.context() as away:
         away.setattr("product_classifier.store.s3.S3Store.get", _away)
         with pytest.raises(StoreUnavailable):
-            bring(f"{bucket}/2026")
+            fetch(f"{bucket}/2026")
 
-    assert (bring(f"{bucket}/2026") / "images" / "a.jpg").is_file()
+    assert (fetch(f"{bucket}/2026") / "images" / "a.jpg").is_file()
 
 
 def test_an_empty_prefix_is_named(bucket: str) -> None:
     with pytest.raises(CatalogueError, match="raw-files/2019"):
-        bring(f"{bucket}/2019")
+        fetch(f"{bucket}/2019")
 
 
 def test_the_revision_of_a_bucket_follows_the_content_and_nothing_beside_it(bucket: str) -> None:
@@ -94,15 +94,15 @@ def test_the_revision_of_a_folder_follows_its_files(tmp_path: Path) -> None:
 def test_files_that_change_under_a_run_stop_it(bucket: str) -> None:
     where = f"{bucket}/2026"
     begun = revision(where)
-    assert bring(where, begun).is_dir()
+    assert fetch(where, begun).is_dir()
     open_store(bucket).put("2026/images/a.jpg", b"another photo")
 
-    with pytest.raises(CatalogueError, match="raw-files/2026' were changed during the run"):
-        bring(where, begun)
+    with pytest.raises(CatalogueError, match="raw-files/2026' changed during the run"):
+        fetch(where, begun)
 
 
 def test_a_folder_without_files_has_no_revision(tmp_path: Path) -> None:
-    with pytest.raises(CatalogueError, match="there is nothing at"):
+    with pytest.raises(CatalogueError, match="none found"):
         revision(str(tmp_path))
 
 

@@ -23,12 +23,12 @@ def models(release_dir: Path) -> Models:
 
 
 def test_answers_are_those_the_training_counts_with(models: Models, release_dir: Path, splits_dir: Path) -> None:
-    said = predictions.ask(splits_dir / "test.parquet", release_dir, release_dir)
+    said = predictions.predict(splits_dir / "test.parquet", splits_dir, release_dir, release_dir)
     fusion, _ = load_fusion(release_dir)
     expected = fusion.combine(said.text, said.image, said.has_text, said.has_image)
     rows = said.products[["product_id", "designation", "description", "image_path", "code"]]
     products = [Product(*map(_plain, row), "", "a") for row in rows.itertuples(index=False)]
-    photos = {product.photo: Path(product.photo).read_bytes() for product in products if product.photo}
+    photos = {product.photo: (splits_dir / product.photo).read_bytes() for product in products if product.photo}
     told: list[int] = []
 
     answers = models.answer(products, photos, told.append)

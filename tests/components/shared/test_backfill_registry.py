@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from components.register import backfill_registry, step
+from components.register import step
+from components.shared.backfill_registry import backfill_registry
 from components.shared.tracking import MODELS, Tracking, TrackingUnavailable
 from pipelines.__main__ import main
 from product_classifier.errors import ObjectNotFound
 from product_classifier.store import open_store
 from tests.support.bundles import Place
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own
 
@@ -28,7 +29,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 @pytest.fixture(scope="module")
 def champion(place: Place) -> str:
     release = place.register("champion", 0.7)
-    Tracking(place.tracking_uri, "product-classifier").crown(release)
+    Tracking(place.tracking_uri, "product-classifier").set_champion_alias(release)
     return release
 
 
@@ -94,12 +95,12 @@ def test_the_command_registers_what_is_missing_and_moves_no_alias(place: Place, 
 
 def test_an_attempt_that_ended_half_way_is_completed_with_the_same_runs(place: Place, release: str) -> None:
     client = MlflowClient(place.tracking_uri)
-    backfill_registry.run(release, place.store, place.tracking_uri)
+    backfill_registry(release, place.store, place.tracking_uri)
     before = runs_by_model(client, release)
     (fusion,) = client.search_model_versions(f"name='fusion-transformer' and tags.release='{release}'")
     client.delete_model_version(fusion.name, fusion.version)
 
-    assert ["fusion-transformer"] == backfill_registry.run(release, place.store, place.tracking_uri)
+    assert ["fusion-transformer"] == backfill_registry(release, place.store, place.tracking_uri)
     assert before == runs_by_model(client, release)
 
 
@@ -109,10 +110,10 @@ def test_runs_the_release_names_are_used_where_mlflow_has_them(place: Place, cha
     (image,) = client.search_model_versions(f"name='image-predictor' and tags.release='{champion}'")
     client.delete_model_version(image.name, image.version)
 
-    assert ["image-predictor"] == backfill_registry.run(champion, place.store, place.tracking_uri)
+    assert ["image-predictor"] == backfill_registry(champion, place.store, place.tracking_uri)
     assert before == runs_by_model(client, champion)
 
 
 def test_a_release_that_was_never_published_is_named(place: Place) -> None:
-    with pytest.raises(ObjectNotFound, match="'r-20260101T000000-00000000' was never published"):
-        backfill_registry.run("r-20260101T000000-00000000", place.store, place.tracking_uri)
+    with pytest.raises(ObjectNotFound, match="'r-20260101T000000-00000000': was never published"):
+        backfill_registry("r-20260101T000000-00000000", place.store, place.tracking_uri)

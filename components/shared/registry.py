@@ -1,0 +1,63 @@
+"""Register the models of a release in MLflow: one run per training, one nested run per model, three versions."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.shared.tracking import MODELS, RunRecord, Tracking
+from product_classifier.releases.release import Release
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRecord:
+    """What MLflow stores of a training besides the models."""
+
+    data_revision: str
+    git_commit: str
+    parameters: Mapping[str, Mapping[str, Any]]
+    """Parameters of the training step, by kind of model."""
+    scores: Mapping[str, Any]
+    report: Path | None = None
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Return the tags of every run and version."""
+        return {"data_revision": self.data_revision, "git_commit": self.git_commit}
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Return the pages to store with every run, by name."""
+        return {"report.html": self.report} if self.report else {}
+
+
+def log_runs(tracking: Tracking, training: TrainingRecord, tags: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Write a run for the training and a nested run for each model; return their ids by kind."""
+    metrics = {f"{kind}.{name}": value for kind in MODELS for name, value in _metrics(training, kind).items()}
+    tags = {**training.tags, **(tags or {})}
+    parent = tracking.log_run(RunRecord("training", {}, metrics, tags, training.files))
+    runs = {"training": parent}
+    for kind in MODELS:
+        record = RunRecord(kind, training.parameters.get(kind, {}), _metrics(training, kind), tags, training.files)
+        runs[kind] = tracking.log_run(record, parent)
+    return runs
+
+
+def register_models(
+    tracking: Tracking,
+    release: Release,
+    training: TrainingRecord,
+    runs: Mapping[str, str],
+    kinds: Collection[str] = tuple(MODELS),
+) -> None:
+    """Add a version of each kind of model to the registry, and tag the runs with the release."""
+    tags = {"release": release.id, **training.tags}
+    for kind in kinds:
+        tracking.register(MODELS[kind], release.path / kind, runs[kind], tags)
+    for run_id in runs.values():
+        tracking.tag_run(run_id, "release", release.id)
+
+
+def _metrics(training: TrainingRecord, kind: str) -> dict[str, float]:
+    scores = training.scores.get(kind, {})
+    return {name: float(value) for name, value in scores.items() if isinstance(value, int | float)}

@@ -1,0 +1,1 @@
+"""Take ownership of a run before any other step of it."""

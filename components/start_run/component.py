@@ -1,0 +1,34 @@
+from typing import NamedTuple
+
+from kfp import dsl
+
+from components.shared import step_image
+
+
+@dsl.component(base_image=step_image.TRAINER, install_kfp_package=False)
+def start_run(
+    store: str,
+    raw: str,
+    run_id: str,
+    cache_buster: str,
+) -> NamedTuple("RunInputs", [("raw_revision", str), ("cache_key", str)]):  # type: ignore[valid-type]
+    """Take ownership of the run; return what the results of the other steps depend on besides their inputs.
+
+    Args:
+        store: URL of the object store: file:///folder or s3://bucket.
+        raw: Folder of the raw files, or s3://bucket/prefix.
+        run_id: Run this execution belongs to; empty for a training that no trigger claimed.
+        cache_buster: Any text; a new value makes every step run again.
+
+    Returns:
+        raw_revision: Digest of the raw files' names and versions.
+        cache_key: Digest of the code and of what else invalidates cached results.
+    """
+    from components.shared import failures
+    from components.shared import raw as raw_files
+    from components.shared.cache_key import cache_key
+    from components.start_run import step
+
+    with failures.record_step_failure("start_run", store, run_id):
+        step.run(store, run_id, failures.execution())
+        return raw_files.revision(raw), cache_key(store, cache_buster)
