@@ -10,7 +10,7 @@ import pytest
 
 from operations.settings_reference import PAGE, SECTIONS, page
 from product_classifier.settings_help import variables
-from tests.support.naming import PRODUCTION, python_files
+from tests.support.naming import FOLDERS, PRODUCTION, python_files
 
 REPOSITORY = Path(__file__).parents[1]
 HELP = {
@@ -114,3 +114,57 @@ def test_a_decision_states_context_decision_alternative_and_consequence(page_: P
     parts = re.findall(r"^\*\*(.+?)\.\*\*", page_.read_text(encoding="utf-8"), re.MULTILINE)
 
     assert ["Context", "Decision", "Rejected alternative", "Consequence"] == parts
+
+
+def _messages() -> str:
+    """Return every string of the production code, one a line, with `…` in place of formatted values."""
+    found = [(REPOSITORY / "Makefile").read_text(encoding="utf-8")]
+    for path in python_files(PRODUCTION):
+        for node in ast.walk(ast.parse((REPOSITORY / path).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = (part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
+                found.append("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+    return "\n".join(found)
+
+
+def test_the_messages_that_troubleshooting_explains_exist() -> None:
+    """A message is in backticks at the start of a row, alone or after an HTTP status."""
+    text = (REPOSITORY / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    quoted = re.findall(r"^\| (?:\d{3} )?`([^`]* [^`]*)` \|", text, re.MULTILINE)
+    known = _messages()
+
+    assert quoted
+    assert [] == [message for message in quoted if message not in known]
+
+
+PAGES = sorted({
+    *REPOSITORY.glob("*.md"),
+    *(REPOSITORY / "docs").rglob("*.md"),
+    *(REPOSITORY / name / "README.md" for name in ("data", "components", "pipelines", "manifests")),
+})  # fmt: skip
+ROOTS = (*(f"{folder}/" for folder in FOLDERS), "src/", "manifests/", "docs/")
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_every_link_and_path_of_a_page_exists(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text) if not (path.parent / link).exists()]
+    named = [name for name in re.findall(r"`([\w.-]+(?:/[\w.-]+)*/?)`", text) if name.startswith(ROOTS)]
+
+    assert [] == links
+    assert [] == [name for name in named if not (REPOSITORY / name).exists() and not (path.parent / name).exists()]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_every_module_a_page_runs_exists(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    modules = re.findall(r"python -m ((?:components|pipelines|inference|operations|tests)(?:\.\w+)*)(?!\.<)\b", text)
+
+    assert [] == [
+        name
+        for name in modules
+        if not (REPOSITORY / name.replace(".", "/") / "__main__.py").exists()
+        and not (REPOSITORY / f"{name.replace('.', '/')}.py").exists()
+    ]
