@@ -18,12 +18,11 @@ METRICS = {
 }
 """Name in the scores file to column heading."""
 
-INPUTS = {"text": "text", "image": "photo", "fusion": "text or photo"}
-"""Model to the products of the hold-out it is evaluated on."""
+INPUTS = {"text": "text", "image": "photo", "fusion": "either"}
+"""Model to the input that products of the hold-out need to be part of its scores."""
 
-BOTH_INPUTS = "text and photo"
 BOTH_SUFFIX = "_where_both"
-"""Ending of the scores computed on products with text and photo only."""
+"""Suffix of the scores on products with text and photo."""
 
 
 def print_result(result: LocalRunResult, console: Console) -> None:
@@ -38,11 +37,11 @@ def print_result(result: LocalRunResult, console: Console) -> None:
 
 
 def _table(scores: dict[str, Any]) -> Table:
-    table = Table("model", "products with", *METRICS.values(), title="scores on the hold-out")
-    for suffix, inputs in (("", INPUTS), (BOTH_SUFFIX, dict.fromkeys(INPUTS, BOTH_INPUTS))):
-        for model, products in inputs.items():
+    table = Table("model", "input", *METRICS.values(), title="scores on the hold-out")
+    for suffix, required in (("", INPUTS), (BOTH_SUFFIX, dict.fromkeys(INPUTS, "both"))):
+        for model, inputs in required.items():
             found = scores.get(f"{model}{suffix}", {})
-            table.add_row(model, products, *(_format(found.get(name)) for name in METRICS))
+            table.add_row(model, inputs, *(_format(found.get(name)) for name in METRICS))
         table.add_section()
     return table
 
