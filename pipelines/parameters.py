@@ -34,8 +34,9 @@ def read_params(path: Path = PARAMS) -> dict[str, Any]:
     values = _read_yaml(path)
     found = {"seed": values["seed"]} if "seed" in values else {}
     for section, prefix in SECTIONS.items():
-        found |= {f"{prefix}{name}": value for name, value in (values.get(section) or {}).items()}
-    return replace_former_names(found, str(path))
+        given = {f"{prefix}{name}": value for name, value in (values.get(section) or {}).items()}
+        found |= replace_former_names(given, f"{path}, section {section}")
+    return found
 
 
 def read_section(step: str, path: Path = PARAMS) -> dict[str, Any]:

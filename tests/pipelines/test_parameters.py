@@ -3,8 +3,11 @@ from typing import Any
 
 import pytest
 
-from pipelines import parameters
-from pipelines.parameters import ParameterError, cast_arguments, read_overrides, read_params, run_options
+from pipelines.compile import compile_training, declared_parameters
+from pipelines.parameters import RENAMED, ParameterError, cast_arguments, read_overrides, read_params, run_options
+
+ROOT = Path(__file__).parents[2]
+PREVIOUS_VERSION = Path(__file__).parent / "previous_version"
 
 
 def test_sections_become_parameters_with_their_prefix(tmp_path: Path) -> None:
@@ -48,31 +51,50 @@ def test_an_override_without_a_value_is_reported() -> None:
         read_overrides(["image_size"])
 
 
-@pytest.fixture
-def renamed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parameters, "RENAMED", {"text_old": "text_new", "old": "new"})
+def test_the_parameters_file_of_the_previous_version_is_accepted_with_a_warning() -> None:
+    present = read_params(ROOT / "params.yaml")
+
+    with pytest.warns(DeprecationWarning, match=r"params\.yaml, section train_text: text_penalty is now text_C"):
+        previous = read_params(PREVIOUS_VERSION / "params.yaml")
+
+    assert previous.keys() <= present.keys()
+    assert 1.0 == previous["text_C"]
 
 
-@pytest.mark.usefixtures("renamed")
-def test_former_names_are_accepted_with_a_warning_that_has_both_names(tmp_path: Path) -> None:
+def test_overrides_of_the_previous_version_are_accepted_with_a_warning() -> None:
+    with pytest.warns(DeprecationWarning, match="is now") as warned:
+        overrides = read_overrides(["fresh=again", "text_penalty=0.5"])
+
+    assert {"cache_buster": "again", "text_C": 0.5} == overrides
+    messages = ["--set: fresh is now cache_buster; rename it", "--set: text_penalty is now text_C; rename it"]
+    assert messages == [str(one.message) for one in warned]
+
+
+def test_an_override_by_a_former_name_wins_over_the_parameters_file(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
-    path.write_text("train_text: {old: 1}")
+    path.write_text("train_text: {C: 2.0}")
 
-    with pytest.warns(DeprecationWarning, match=r"params\.yaml: text_old is now text_new"):
-        assert {"text_new": 1} == read_params(path)
-    with pytest.warns(DeprecationWarning, match="--set: old is now new"):
-        assert {"new": "x"} == read_overrides(["old=x"])
+    with pytest.warns(DeprecationWarning, match="is now"):
+        assert {"text_C": 0.5} == read_params(path) | read_overrides(["text_penalty=0.5"])
 
 
-@pytest.mark.usefixtures("renamed")
 def test_a_parameter_given_under_both_names_is_an_error_that_has_both(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
-    path.write_text("train_text: {old: 1, new: 1}")
+    path.write_text("train_text: {penalty: 1, C: 1}")
 
-    with pytest.raises(ParameterError, match=r"params\.yaml: text_old is the former name of text_new"):
+    with pytest.raises(
+        ParameterError, match=r"params\.yaml, section train_text: text_penalty is the former name of text_C"
+    ):
         read_params(path)
-    with pytest.raises(ParameterError, match="--set: old is the former name of new"):
-        read_overrides(["new=1", "old=2"])
+    with pytest.raises(ParameterError, match="--set: fresh is the former name of cache_buster"):
+        read_overrides(["cache_buster=1", "fresh=2"])
+
+
+def test_no_former_name_is_a_parameter_of_the_pipeline(tmp_path: Path) -> None:
+    declared = declared_parameters(compile_training(tmp_path / "training.yaml"))
+
+    assert set(RENAMED.values()) <= declared.keys()
+    assert set() == declared.keys() & RENAMED.keys()
 
 
 @pytest.mark.parametrize(
