@@ -1,1 +1,1 @@
-"""Every service on one machine: `python -m operations.local`, which is what `make run` starts."""
+"""Every service on one machine: `python -m operations.local`, which `make run` starts."""

@@ -1,4 +1,4 @@
-"""What the services say, one line per event, on one screen."""
+"""Multiplex the output of all services into one stream of complete lines."""
 
 import re
 import sys
@@ -8,51 +8,52 @@ from typing import TextIO
 
 import orjson
 
-OUR_LINE = re.compile(rb'\d\d:\d\d:\d\d\.\d{3} |\{"time":')
-"""How `product_classifier.observability` begins a line; it names its service itself."""
+STRUCTURED_LINE = re.compile(rb'\d\d:\d\d:\d\d\.\d{3} |\{"time":')
+"""How `product_classifier.observability` begins a line, which contains the service's name."""
 
-LONGEST_LINE = 100_000
+MAX_LINE_BYTES = 100_000
 
 
-class Screen:
-    """Collects the bytes of each process into lines and puts its name before those that lack it.
+class OutputMultiplexer:
+    """Joins the bytes of each process into lines and prefixes the service's name where it is missing.
 
-    While it is `taken`, by a training that draws its progress, lines are kept and come before the first one after that.
+    While `is_paused` returns True, because a training draws its progress, lines are buffered and written before the
+    first line after that.
     """
 
-    def __init__(self, *, as_json: bool, to: TextIO | None = None, taken: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, *, as_json: bool, to: TextIO | None = None, is_paused: Callable[[], bool] = lambda: False) -> None:
         self._as_json = as_json
         self._to = to or sys.stdout
-        self._taken = taken
-        self._kept: list[str] = []
-        self._begun: dict[str, bytes] = {}
+        self._is_paused = is_paused
+        self._buffered: list[str] = []
+        self._incomplete: dict[str, bytes] = {}
 
     def write(self, service: str, data: bytes) -> None:
-        """Take what a process wrote; a line appears when it is complete."""
-        *lines, rest = (self._begun.get(service, b"") + data).split(b"\n")
-        if len(rest) > LONGEST_LINE:
+        """Add output of a process; a line is written when it is complete or exceeds `MAX_LINE_BYTES`."""
+        *lines, rest = (self._incomplete.get(service, b"") + data).split(b"\n")
+        if len(rest) > MAX_LINE_BYTES:
             lines, rest = [*lines, rest], b""
-        self._begun[service] = rest
+        self._incomplete[service] = rest
         for line in lines:
-            self._line(service, line.rstrip())
+            self._write_line(service, line.rstrip())
 
     def end(self, service: str) -> None:
-        """Show what a process that is gone left unfinished."""
-        if rest := self._begun.pop(service, b"").strip():
-            self._line(service, rest)
+        """Write the incomplete line of a process that has exited."""
+        if rest := self._incomplete.pop(service, b"").strip():
+            self._write_line(service, rest)
 
-    def _line(self, service: str, line: bytes) -> None:
+    def _write_line(self, service: str, line: bytes) -> None:
         if line:
-            whole = line if OUR_LINE.match(line) else self._named(service, line)
-            self._kept.append(whole.decode(errors="replace") + "\n")
-        if self._kept and not self._taken():
-            self._to.write("".join(self._kept))
+            complete = line if STRUCTURED_LINE.match(line) else self._prefix(service, line)
+            self._buffered.append(complete.decode(errors="replace") + "\n")
+        if self._buffered and not self._is_paused():
+            self._to.write("".join(self._buffered))
             self._to.flush()
-            self._kept.clear()
+            self._buffered.clear()
 
-    def _named(self, service: str, line: bytes) -> bytes:
+    def _prefix(self, service: str, line: bytes) -> bytes:
         now = datetime.now(UTC)
         if self._as_json:
-            said = {"time": now.isoformat(), "level": "info", "event": "output", "service": service}
-            return orjson.dumps(said | {"line": line.decode(errors="replace")})
+            fields = {"time": now.isoformat(), "level": "info", "event": "output", "service": service}
+            return orjson.dumps(fields | {"line": line.decode(errors="replace")})
         return f"{now:%H:%M:%S}.{now.microsecond // 1000:03} output  {service} ".encode() + line

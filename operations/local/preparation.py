@@ -1,4 +1,4 @@
-"""What has to be there before anybody can be answered: accounts, and a release, which a first training makes."""
+"""Create what the services need: the demo accounts, and a first release by training."""
 
 import os
 import signal
@@ -16,70 +16,71 @@ _INTERRUPTED = (128 + signal.SIGINT, -signal.SIGINT)
 log = get_logger()
 
 
-class NotPrepared(ProductClassifierError):
-    """A preparing command failed; it has said why."""
+class PreparationFailed(ProductClassifierError):
+    """A command that prepares the run failed; its own output has the reason."""
 
 
-class Training:
-    """The training of the first release; over from the beginning where there is a release."""
+class TrainingProcess:
+    """The training of the first release; without a process, because there is a release, it is finished."""
 
     def __init__(self, process: "subprocess.Popen[bytes] | None" = None) -> None:
         self._process = process
 
     @property
-    def over(self) -> bool:
+    def is_finished(self) -> bool:
+        """Whether the process has exited."""
         return self._process is None or self._process.poll() is not None
 
     @property
-    def interrupted(self) -> bool:
-        """Whether it was told to end, or should be now."""
-        return not self.over or (self._process is not None and self._process.returncode in _INTERRUPTED)
+    def is_interrupted(self) -> bool:
+        """Whether it ended by Ctrl-C or still runs at the end of the run."""
+        return not self.is_finished or (self._process is not None and self._process.returncode in _INTERRUPTED)
 
     def wait(self) -> None:
-        """Return when it is over; raise `NotPrepared` if it failed."""
+        """Wait for the exit; raise `PreparationFailed` if the status is not 0."""
         if self._process is not None and (status := self._process.wait()):
-            raise NotPrepared(f"{_words(self._process)} ended with status {status}")
+            raise PreparationFailed(_failure(self._process, status))
 
     def stop(self) -> None:
-        """End it if it still runs, and its steps with it."""
-        if self._process is not None and not self.over:
+        """Terminate the process and its steps if it still runs."""
+        if self._process is not None and not self.is_finished:
             self._process.terminate()
             self._process.wait()
 
 
-def make_accounts(settings: Settings) -> None:
-    """Make the demo accounts, once."""
-    with _started(settings, "inference.auth_proxy", "accounts", "--file", str(settings.accounts)) as process:
+def create_accounts(settings: Settings) -> None:
+    """Create the demo accounts; existing ones are not changed."""
+    with _start(settings, "inference.auth_proxy", "accounts", "--file", str(settings.accounts)) as process:
         try:
             status = process.wait()
         except KeyboardInterrupt:
             process.send_signal(signal.SIGINT)
             raise
     if status:
-        raise NotPrepared(f"{_words(process)} ended with status {status}")
+        raise PreparationFailed(_failure(process, status))
 
 
 @contextmanager
-def first_training(settings: Settings) -> Iterator[Training]:
-    """Train while the caller does other things, unless there is a release; whatever still runs at the end is ended."""
+def first_training(settings: Settings) -> Iterator[TrainingProcess]:
+    """Train in the background unless there is a release; terminate the training at the end of the block."""
     if (settings.releases / "champion").is_file():
-        yield Training()
+        yield TrainingProcess()
         return
-    log.info("training", reason="there is no release yet")
-    with _started(settings, "pipelines", "train") as process:
-        training = Training(process)
+    log.info("training_started", reason="there is no release")
+    with _start(settings, "pipelines", "train") as process:
+        training = TrainingProcess(process)
         try:
             yield training
         finally:
             training.stop()
 
 
-def _started(settings: Settings, module: str, *words: str) -> "subprocess.Popen[bytes]":
+def _start(settings: Settings, module: str, *arguments: str) -> "subprocess.Popen[bytes]":
     state_dir = str(settings.state_dir.resolve())
     environment = os.environ | {"AUTH_PROXY_STATE_DIR": state_dir, "STATE_DIR": state_dir}
-    return subprocess.Popen((sys.executable, "-m", module, *words), env=environment)  # noqa: S603 - our own modules
+    return subprocess.Popen((sys.executable, "-m", module, *arguments), env=environment)  # noqa: S603 - our own modules
 
 
-def _words(process: "subprocess.Popen[bytes]") -> str:
-    _, *words = process.args  # type: ignore[misc]
-    return " ".join(("python", *map(str, words)))
+def _failure(process: "subprocess.Popen[bytes]", status: int) -> str:
+    _, *arguments = process.args  # type: ignore[misc]
+    return f"`{' '.join(('python', *map(str, arguments)))}` ended with status {status}; its output is above"

@@ -1,4 +1,4 @@
-"""When the services can be used, and how to begin."""
+"""Wait until the gateway is ready, then print its address and the accounts."""
 
 import json
 import sys
@@ -11,24 +11,25 @@ from operations.local.services import HOST
 from operations.local.settings import Settings
 from product_classifier.observability import get_logger
 
-EVERY_S = 0.25
+POLL_S = 0.25
+REQUEST_TIMEOUT_S = 2.0
 
 log = get_logger()
 
 
-def wait_until_ready(port: int, ended: Callable[[], bool]) -> bool:
-    """Return True as soon as the gateway says that it can answer, False when the run ends before."""
-    while not ended():
+def wait_until_ready(port: int, is_canceled: Callable[[], bool]) -> bool:
+    """Poll `/readyz`; return True when it succeeds, False when `is_canceled` returns True first."""
+    while not is_canceled():
         if _is_ready(port):
             return True
-        time.sleep(EVERY_S)
+        time.sleep(POLL_S)
     return False
 
 
 def announce(settings: Settings, took_s: float) -> None:
-    """Print address and accounts; in JSON logs, where the accounts are."""
+    """Print the address and the accounts; with JSON logs only the path of the accounts' file."""
     url = f"http://{HOST}:{settings.port}"
-    log.info("ready", url=url, accounts=str(settings.accounts), took_s=round(took_s, 1))
+    log.info("services_ready", url=url, accounts=str(settings.accounts), took_s=round(took_s, 1))
     if settings.log_format.lower() != "json":
         sys.stdout.write(_welcome(url, settings.accounts, took_s))
         sys.stdout.flush()
@@ -43,7 +44,7 @@ def _welcome(url: str, accounts: Path, took_s: float) -> str:
 
 def _is_ready(port: int) -> bool:
     try:
-        with urllib.request.urlopen(f"http://{HOST}:{port}/readyz", timeout=2):
+        with urllib.request.urlopen(f"http://{HOST}:{port}/readyz", timeout=REQUEST_TIMEOUT_S):
             return True
-    except OSError:  # nobody there yet, or 503
+    except OSError:  # connection refused, or status 503
         return False

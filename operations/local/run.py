@@ -1,4 +1,4 @@
-"""A local run from beginning to end."""
+"""A local run: lock the state folder, prepare, supervise the services until a signal."""
 
 import os
 import sys
@@ -7,75 +7,75 @@ import time
 
 from pydantic import ValidationError
 
-from operations.local.occupancy import check_ports, only_run
-from operations.local.output import Screen
-from operations.local.preparation import NotPrepared, Training, first_training, make_accounts
+from operations.local.output import OutputMultiplexer
+from operations.local.preflight import check_ports, lock_state_dir
+from operations.local.preparation import PreparationFailed, TrainingProcess, create_accounts, first_training
 from operations.local.readiness import announce, wait_until_ready
 from operations.local.services import Service, services
 from operations.local.settings import Settings
-from operations.local.supervision import Supervision
+from operations.local.supervisor import ServiceSupervisor
 from product_classifier.errors import ProductClassifierError
 from product_classifier.observability import configure_logging
 
-INTERRUPTED = 130
+EXIT_INTERRUPTED = 130
 
 
 def run() -> int:
-    """Prepare, serve, stop; return the exit status."""
-    began_s = time.monotonic()
+    """Run until a signal; return the exit status."""
+    start_s = time.monotonic()
     try:
         settings = Settings()
     except ValidationError as error:
-        for wrong in error.errors():
-            name = str(wrong["loc"][0]).upper()
-            sys.stderr.write(f"error: {name}={str(wrong['input'])[:40]!r}: {wrong['msg']}\n")
+        for one in error.errors():
+            name = str(one["loc"][0]).upper()
+            sys.stderr.write(f"error: {name}={str(one['input'])[:40]!r}: {one['msg']}\n")
         return 1
     configure_logging("local", to=sys.stdout)
     try:
-        with only_run(settings.state_dir.resolve(), f"process {os.getpid()}, port {settings.port}"):
+        with lock_state_dir(settings.state_dir.resolve(), f"process {os.getpid()}, port {settings.port}"):
             planned = services(settings)
             check_ports(planned)
             with first_training(settings) as training:
-                make_accounts(settings)
-                _serve(settings, planned, training, began_s)
+                create_accounts(settings)
+                _serve(settings, planned, training, start_s)
             return 0
     except ProductClassifierError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted before anything was served\n")
-        return INTERRUPTED
+        sys.stderr.write("interrupted before the services were ready\n")
+        return EXIT_INTERRUPTED
 
 
-def _serve(settings: Settings, planned: tuple[Service, ...], training: Training, began_s: float) -> None:
-    """Serve until told to stop; the services start while the first release is still being trained."""
-    state_dir = settings.state_dir.resolve()
-    screen = Screen(as_json=settings.log_format.lower() == "json", taken=lambda: not training.over)
-    supervision = Supervision(planned, state_dir, screen)
-    troubles: list[NotPrepared] = []
+def _serve(settings: Settings, planned: tuple[Service, ...], training: TrainingProcess, start_s: float) -> None:
+    """Supervise the services until a signal; they start while the first release is still being trained."""
+    as_json = settings.log_format.lower() == "json"
+    output = OutputMultiplexer(as_json=as_json, is_paused=lambda: not training.is_finished)
+    supervisor = ServiceSupervisor(planned, settings.state_dir.resolve(), output)
+    failures: list[PreparationFailed] = []
 
-    def watch() -> None:
+    def wait() -> None:
         try:
             training.wait()
-            _await_readiness(settings, supervision)
-        except NotPrepared as error:
-            troubles.append(error)
-            supervision.stop()
+            _wait_until_ready(settings, supervisor)
+        except PreparationFailed as error:
+            failures.append(error)
+            supervisor.stop()
         else:
-            if not supervision.stopping:
-                announce(settings, time.monotonic() - began_s)
+            if not supervisor.is_stopping:
+                announce(settings, time.monotonic() - start_s)
 
-    threading.Thread(target=watch, daemon=True).start()
-    supervision.serve()
-    if training.interrupted:
+    threading.Thread(target=wait, daemon=True).start()
+    supervisor.run()
+    if training.is_interrupted:
         raise KeyboardInterrupt
-    if troubles:
-        raise troubles[0]
+    if failures:
+        raise failures[0]
 
 
-def _await_readiness(settings: Settings, supervision: Supervision) -> None:
-    """Return when predictions can be answered, or the end has begun; raise when they never will be."""
-    ready = wait_until_ready(settings.port, lambda: supervision.stopping or supervision.given_up is not None)
-    if not ready and not supervision.stopping:
-        log = f"{settings.state_dir.resolve()}/logs"
-        raise NotPrepared(f"{supervision.given_up} does not start; its log is in {log}")
+def _wait_until_ready(settings: Settings, supervisor: ServiceSupervisor) -> None:
+    """Return when the gateway is ready or the run is stopping; raise if a service failed to start."""
+    ready = wait_until_ready(settings.port, lambda: supervisor.is_stopping or supervisor.failed_service is not None)
+    if not ready and not supervisor.is_stopping:
+        logs = f"{settings.state_dir.resolve()}/logs"
+        raise PreparationFailed(f"{supervisor.failed_service} does not start; read its log in {logs}")

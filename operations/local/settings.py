@@ -1,4 +1,4 @@
-"""What the person at the keyboard decides about a local run."""
+"""Settings of a local run."""
 
 from pathlib import Path
 
@@ -7,36 +7,36 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """The field's name in capitals is the variable."""
+    """Settings of a local run; a field's name in capitals is its environment variable."""
 
     model_config = SettingsConfigDict(frozen=True, use_attribute_docstrings=True)
 
     port: int = Field(default=8080, ge=1, le=65_500)
-    """Port of the gateway; the other services take the ports behind it."""
+    """Port of the gateway; the other services use the ports from +1 to +16."""
 
     state_dir: Path = Path(".run")
-    """Everything a run keeps: users, keys, releases, store, logs."""
+    """Folder of everything a run stores: users, keys, releases, object store, logs."""
 
     given_store_url: str = Field(default="", validation_alias="STORE_URL")
-    """Object store, file:///folder or s3://bucket (STORE_URL); a folder below the state by default."""
+    """Object store, `file:///folder` or `s3://bucket`; empty: a folder below the state folder."""
 
     collocated: bool = False
-    """All three models in one process (COLLOCATED=1): less memory and CPU per request, one core for all of them."""
+    """Run all three models in one process: less memory and CPU per request, one core for all of them."""
 
     log_format: str = ""
-    """`json` writes every line as JSON; anything else is for people."""
+    """`json` writes every line as JSON; any other value writes text."""
 
     @property
     def releases(self) -> Path:
-        """Releases, and the file that names the champion; the model servers watch it."""
+        """Folder of the releases and of the file that names the champion; the model servers watch it."""
         return self.state_dir.resolve() / "releases"
 
     @property
     def accounts(self) -> Path:
-        """The demo accounts with their passwords, readable by their owner alone."""
+        """File of the demo accounts with their passwords, readable by its owner only."""
         return self.state_dir.resolve() / "accounts.json"
 
     @property
     def store_url(self) -> str:
-        """The object store; by default a folder named like the bucket of a cluster."""
+        """URL of the object store; the default is a folder with the name of a cluster's bucket."""
         return self.given_store_url or f"file://{self.state_dir.resolve()}/store/product-classifier"

@@ -1,8 +1,8 @@
-"""Ctrl-C for us alone.
+"""Run work in a foreground process group, so that Ctrl-C does not reach the `make` around it.
 
-A terminal sends Ctrl-C to every process of the foreground group, so `make` would end with an error however cleanly we
-stop. On a terminal the work is therefore done by a child in a foreground group of its own; this process stays where
-it was started, passes on the signals it gets, and gives the terminal back.
+A terminal sends SIGINT to every process of the foreground group, and `make` ends with an error however its command
+exits. On a terminal the work therefore runs in a child process with its own foreground group; this process forwards the
+signals it receives and restores the foreground group at the end.
 """
 
 import os
@@ -12,20 +12,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
-PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
-def in_foreground(work: Callable[[], int]) -> int:
-    """Run `work`, in a foreground group of its own when there is a terminal; return its exit status."""
+def run_in_foreground(work: Callable[[], int]) -> int:
+    """Run `work`, in a separate foreground process group if there is a terminal; return its exit status."""
     if not _owns_terminal():
         return work()
     terminal = sys.stdin.fileno()
-    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # to take the terminal back from the background
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # tcsetpgrp from a background group
     child = os.fork()
     if child == 0:
-        _become_foreground(terminal)
-        os._exit(_finished(work))
-    return _guard(child, terminal)
+        _enter_foreground(terminal)
+        os._exit(_exit_status(work))
+    return _supervise(child, terminal)
 
 
 def _owns_terminal() -> bool:
@@ -35,30 +35,30 @@ def _owns_terminal() -> bool:
         return False
 
 
-def _become_foreground(terminal: int) -> None:
+def _enter_foreground(terminal: int) -> None:
     os.setpgid(0, 0)
     os.tcsetpgrp(terminal, os.getpgrp())
     signal.signal(signal.SIGTTOU, signal.SIG_DFL)
-    signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # no shell would bring us back
+    signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # no shell would continue this group
 
 
-def _finished(work: Callable[[], int]) -> int:
+def _exit_status(work: Callable[[], int]) -> int:
     try:
         status = work()
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else int(error.code is not None)
-    with suppress(OSError):  # the terminal may be gone
+    with suppress(OSError):  # the terminal may be closed
         sys.stdout.flush()
         sys.stderr.flush()
     return status
 
 
-def _guard(child: int, terminal: int) -> int:
-    def pass_on(number: int, _: FrameType | None) -> None:
+def _supervise(child: int, terminal: int) -> int:
+    def forward(number: int, _: FrameType | None) -> None:
         os.kill(child, number)
 
-    for number in PASSED_ON:
-        signal.signal(number, pass_on)
+    for number in FORWARDED:
+        signal.signal(number, forward)
     try:
         _, status = os.waitpid(child, 0)
     finally:

@@ -14,7 +14,7 @@ import pytest
 WORK = """
 import signal, sys, time
 from pathlib import Path
-from operations.local.terminal import in_foreground
+from operations.local.terminal import run_in_foreground
 
 def work():
     stopped = []
@@ -27,7 +27,7 @@ def work():
     print("stopped cleanly", flush=True)
     return {status}
 
-sys.exit(in_foreground(work))
+sys.exit(run_in_foreground(work))
 """
 
 

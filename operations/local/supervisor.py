@@ -1,4 +1,4 @@
-"""Keep the services running, with supervisor as the library that starts, restarts and stops them."""
+"""Start, restart and stop the services with the library `supervisor`."""
 
 import os
 import pwd
@@ -15,11 +15,11 @@ from supervisor.options import ServerOptions
 from supervisor.states import SupervisorStates
 from supervisor.supervisord import Supervisor
 
-from operations.local.output import Screen
+from operations.local.output import OutputMultiplexer
 from operations.local.services import Service
 from product_classifier.observability import get_logger
 
-SUPERVISOR = """\
+SUPERVISORD = """\
 [supervisord]
 nodaemon = true
 silent = true
@@ -29,15 +29,15 @@ pidfile = %(ENV_state)s/supervisord.pid
 identifier = product-classifier
 """
 
-BEHIND = """
-[group:behind]
+BACKENDS = """
+[group:backends]
 programs = <names>
 priority = 1
 """
 
 PROGRAM = """
 [program:<name>]
-command = filled in later
+command = set after parsing
 autorestart = true
 startsecs = 2
 startretries = 4
@@ -53,16 +53,16 @@ stdout_events_enabled = true
 log = get_logger()
 
 
-class Supervision:
-    """The running services; the last one is the gateway: it is stopped first, the others then stop together."""
+class ServiceSupervisor:
+    """Supervises the services; stops the last one, the gateway, first and then all others together."""
 
-    def __init__(self, services: Iterable[Service], state_dir: Path, screen: Screen) -> None:
+    def __init__(self, services: Iterable[Service], state_dir: Path, output: OutputMultiplexer) -> None:
         self._options = _options(tuple(services), state_dir)
-        self._screen = screen
-        self.given_up: str | None = None
-        """The first service that died again and again."""
+        self._output = output
+        self.failed_service: str | None = None
+        """The first service that exceeded its start retries."""
 
-    def serve(self) -> None:
+    def run(self) -> None:
         """Run until a signal or `stop`."""
         supervisor = _Supervisor(self._options, self)
         try:
@@ -70,51 +70,51 @@ class Supervision:
         except asyncore.ExitNow:
             return
         finally:
-            supervisor.leave_nothing_behind()
+            supervisor.terminate_services()
             self._options.close_logger()
 
     def stop(self) -> None:
-        """Stop the last service, then those behind it."""
+        """Stop the gateway, then the other services; safe to call from another thread."""
         self._options.mood = SupervisorStates.SHUTDOWN
 
     @property
-    def stopping(self) -> bool:
-        """Whether the end has begun."""
+    def is_stopping(self) -> bool:
+        """Whether `stop` was called or a signal was received."""
         return bool(self._options.mood < SupervisorStates.RUNNING)
 
-    def notice(self, event: Any) -> None:
-        """Say what happened to a process; when nobody can read it any more, that ends the run."""
+    def handle_event(self, event: Any) -> None:
+        """Log an event of a process; stop when standard output is closed."""
         try:
-            self._say(event)
+            self._log_event(event)
         except OSError:
             self.stop()
 
-    def _say(self, event: Any) -> None:
+    def _log_event(self, event: Any) -> None:
         service = str(event.process.config.name)
         if isinstance(event, events.ProcessLogEvent):
-            self._screen.write(service, event.data)
+            self._output.write(service, event.data)
         elif isinstance(event, events.ProcessStateStartingEvent):
-            log.info("starting", process=service)
+            log.info("service_started", process=service)
         elif isinstance(event, events.ProcessStateExitedEvent | events.ProcessStateBackoffEvent):
-            self._screen.end(service)
-            log.error("died", process=service, reason=event.process.spawnerr or "exited", next="restart")
+            self._output.end(service)
+            log.error("service_exited", process=service, reason=event.process.spawnerr or "exited", next="restart")
         elif isinstance(event, events.ProcessStateFatalEvent):
-            self.given_up = self.given_up or service
-            log.error("given_up", process=service, log=event.process.config.stdout_logfile)
+            self.failed_service = self.failed_service or service
+            log.error("service_failed", process=service, log=event.process.config.stdout_logfile)
         elif isinstance(event, events.ProcessStateStoppedEvent):
-            self._screen.end(service)
-            log.info("stopped", process=service)
+            self._output.end(service)
+            log.info("service_stopped", process=service)
 
 
 class _Supervisor(Supervisor):
-    """Tells `Supervision` of every event; supervisor forgets its listeners when it starts."""
+    """Passes every event to `ServiceSupervisor`; supervisor clears its subscriptions when it starts."""
 
-    def __init__(self, options: ServerOptions, supervision: Supervision) -> None:
+    def __init__(self, options: ServerOptions, owner: ServiceSupervisor) -> None:
         super().__init__(options)
-        self._supervision = supervision
+        self._owner = owner
 
-    def leave_nothing_behind(self) -> None:
-        """End what still runs if supervisor itself failed; each service leads a process group of its own."""
+    def terminate_services(self) -> None:
+        """Terminate what still runs if supervisor itself failed; each service leads its process group."""
         for group in (self.process_groups or {}).values():
             for process in group.processes.values():
                 if process.pid:
@@ -123,12 +123,12 @@ class _Supervisor(Supervisor):
 
     def runforever(self) -> None:
         for event in (events.ProcessStateEvent, events.ProcessLogEvent):
-            events.subscribe(event, self._supervision.notice)
+            events.subscribe(event, self._owner.handle_event)
         super().runforever()
 
 
 class _Options(ServerOptions):
-    """A closed terminal ends the run; supervisor would take it as a wish to start again."""
+    """Treats SIGHUP, sent when the terminal is closed, as SIGTERM; supervisor would reload instead."""
 
     def setsignals(self) -> None:
         super().setsignals()
@@ -136,17 +136,21 @@ class _Options(ServerOptions):
 
 
 def _options(services: tuple[Service, ...], state_dir: Path) -> "_Options":
-    """Write and read the configuration; what may hold any character is filled in after it is parsed."""
+    """Write and parse supervisor's configuration.
+
+    Commands, environments and log files are set after parsing: the configuration file has no escape for every character
+    that they may contain.
+    """
     options = _Options()
     (state_dir / "logs").mkdir(parents=True, exist_ok=True)
     options.environ_expansions["ENV_state"] = str(state_dir)
-    text = SUPERVISOR
+    text = SUPERVISORD
     if os.getuid() == 0:
-        text += f"user = {pwd.getpwuid(0).pw_name}\n"  # said aloud, or supervisor calls it critical
+        text += f"user = {pwd.getpwuid(0).pw_name}\n"  # without it supervisor logs a critical message
     for service in services:
         text += PROGRAM.replace("<name>", service.name)
-    if behind := services[:-1]:
-        text += BEHIND.replace("<names>", ",".join(service.name for service in behind))
+    if backends := services[:-1]:
+        text += BACKENDS.replace("<names>", ",".join(service.name for service in backends))
     path = state_dir / "supervisord.conf"
     path.write_text(text, encoding="utf-8")
     options.realize(["-c", str(path)], doc="")
