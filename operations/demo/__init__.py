@@ -1,1 +1,1 @@
-"""The whole loop once, on the sample: `python -m operations.demo`, which is `make demo`."""
+"""The whole loop once, on a sample: `python -m operations.demo`, which `make demo` starts."""

@@ -1,8 +1,8 @@
-"""The whole loop once, on a sample of its own: train, serve, replay, correct, retrain, judge, promote, replay again.
+"""Run the whole loop once: train, serve, replay, correct, retrain, evaluate, promote, replay again.
 
-Half of the unseen products are corrected by simulated users; the other half, which nobody corrects, is what F1 before
-and after is measured on. Everything is in DEMO_DIR (build/demo), which is kept until the next demonstration; the state
-folder and the data of `make run` are not touched. PRODUCTS sets the size of the sample.
+Half of the unseen products are corrected by simulated users; F1 before and after is measured on the other half, which
+has no corrections. DEMO_DIR (build/demo) contains everything and is kept until the next demo; the state folder and the
+data of `make run` are not changed. PRODUCTS sets the size of the sample.
 """
 
 import os
@@ -15,41 +15,43 @@ from rich.console import Console
 from rich.table import Table
 
 from operations.demo import results
-from operations.demo.loop import Loop
-from operations.demo.results import Found, Row
+from operations.demo.loop import DemoLoop
+from operations.demo.results import DemoResult, Row
 from operations.demo.settings import Settings
 from product_classifier.errors import ProductClassifierError
 from product_classifier.settings_help import settings_parser
 
-INTERRUPTED = 130
+EXIT_INTERRUPTED = 130
+QUALITY_HEADER = ("on products without corrections", "before", "after")
+LOOP_HEADER = ("the loop", "")
 
 
 def main() -> int:
-    """Run the loop; 0 when every step happened."""
+    """Run the loop; return 0 when every step succeeded."""
     console = Console(soft_wrap=True)
     loop = None
     try:
         settings = Settings()
-        loop = Loop(settings, console)
-        found = loop.run()
+        loop = DemoLoop(settings, console)
+        result = loop.run()
     except ValidationError as error:
-        for wrong in error.errors():
-            sys.stderr.write(f"error: {str(wrong['loc'][0]).upper()}={str(wrong['input'])[:40]!r}: {wrong['msg']}\n")
+        for one in error.errors():
+            sys.stderr.write(f"error: {str(one['loc'][0]).upper()}={str(one['input'])[:40]!r}: {one['msg']}\n")
         return 1
     except (ProductClassifierError, OSError) as error:
-        sys.stderr.write(f"error: {f'step {loop.step!r} did not happen: ' if loop else ''}{error}\n")
+        sys.stderr.write(f"error: {f'step {loop.step!r} failed: ' if loop else ''}{error}\n")
         return 1
     except KeyboardInterrupt:
-        return INTERRUPTED
-    _show(console, ("on products nobody corrected", "before", "after"), results.quality(found))
-    _show(console, ("the loop", ""), results.loop(found))
+        return EXIT_INTERRUPTED
+    _print(console, QUALITY_HEADER, results.quality_rows(result))
+    _print(console, LOOP_HEADER, results.loop_rows(result))
     table = settings.demo_dir / "table.md"
-    table.write_text(_markdown(found), encoding="utf-8")
-    console.print(f"kept until the next demonstration: {settings.demo_dir} (the tables: {table})", highlight=False)
+    table.write_text(_markdown(result), encoding="utf-8")
+    console.print(f"kept until the next demo: {settings.demo_dir} (tables: {table})", highlight=False)
     return 0
 
 
-def _show(console: Console, header: Row, rows: list[Row]) -> None:
+def _print(console: Console, header: Row, rows: list[Row]) -> None:
     table = Table()
     for name in header:
         table.add_column(name, overflow="fold")
@@ -58,10 +60,10 @@ def _show(console: Console, header: Row, rows: list[Row]) -> None:
     console.print(table, markup=False, highlight=False)
 
 
-def _markdown(found: Found) -> str:
+def _markdown(result: DemoResult) -> str:
     machine = f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {platform.machine()}"
-    quality = results.to_markdown(("on products nobody corrected", "before", "after"), results.quality(found))
-    return f"{machine}\n\n{quality}\n{results.to_markdown(('the loop', ''), results.loop(found))}"
+    quality = results.to_markdown(QUALITY_HEADER, results.quality_rows(result))
+    return f"{machine}\n\n{quality}\n{results.to_markdown(LOOP_HEADER, results.loop_rows(result))}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Train, serve, replay, correct, retrain, judge, promote, replay again."""
+"""The steps of the demo: train, serve, replay, correct, retrain, promote, replay again."""
 
 import io
 import time
@@ -13,69 +13,71 @@ from inference.simulation.crowd import read_accounts
 from inference.simulation.report import Simulation
 from inference.simulation.run import simulate
 from inference.simulation.settings import Settings as SimulationSettings
-from operations.demo.processes import Commands, StepMissing, free_port, fresh
-from operations.demo.results import Found
+from operations.demo.processes import DemoStepFailed, ProcessRunner, find_free_port, reset_folder
+from operations.demo.results import DemoResult
+from operations.demo.run_monitor import RunMonitor
 from operations.demo.settings import Settings
-from operations.demo.watching import Watcher
 from operations.local.services import HOST
 from product_classifier.catalogue.sample import seasonal_ids
 
-START_WITHIN_S = 180.0
-SERVE_WITHIN_S = 120.0
+START_TIMEOUT_S = 180.0
+ROLLOUT_TIMEOUT_S = 120.0
 Half = Literal["a", "b"]
 MEASURED: Half = "a"
 CORRECTED: Half = "b"
 
 
-class Loop:
-    """One demonstration; `seconds` says how long each phase took."""
+class DemoLoop:
+    """One run of the demo; `step` is the current step, `seconds` the duration of each finished one."""
 
     def __init__(self, settings: Settings, console: Console) -> None:
         self._settings = settings
         self._console = console
-        self._port = free_port()
-        self._commands = Commands(settings.demo_dir, settings.environment(self._port))
+        self._port = find_free_port()
+        self._runner = ProcessRunner(settings.demo_dir, settings.environment(self._port))
         self.seconds: dict[str, float] = {}
         self.step = "prepare"
 
-    def run(self) -> Found:
-        """Go through every step; raise when one does not happen."""
-        fresh(self._settings.demo_dir)
-        with self._phase("data"):
-            self._commands.call("data", "pipelines", "data")
-        with self._phase("train"):
-            self._commands.call("train", "pipelines", "train")
-        began = time.monotonic()
-        with self._commands.serving(self._port) as serving:
-            self._done("serve", time.monotonic() - began)
+    def run(self) -> DemoResult:
+        """Run every step; raise `DemoStepFailed` when one fails."""
+        reset_folder(self._settings.demo_dir)
+        with self._timed("data"):
+            self._runner.run("data", "pipelines", "data")
+        with self._timed("train"):
+            self._runner.run("train", "pipelines", "train")
+        start_s = time.monotonic()
+        with self._runner.serving(self._port) as running:
+            self._report("serve", time.monotonic() - start_s)
             admin = next(one for one in read_accounts(self._settings.accounts) if one.role == "admin")
-            return self.retrain(Watcher(f"http://{HOST}:{self._port}", admin, serving))
+            return self.retrain(RunMonitor(f"http://{HOST}:{self._port}", admin, running))
 
-    def retrain(self, watcher: Watcher) -> Found:
-        """Go through the steps that need a running product."""
-        with self._phase("replay"):
+    def retrain(self, monitor: RunMonitor) -> DemoResult:
+        """Run the steps that need running services."""
+        with self._timed("replay"):
             before = self._replay(MEASURED, correct=0)
-        with self._phase("correct"):
+        with self._timed("correct"):
             corrected = self._replay(CORRECTED, correct=1)
-            counted = len(corrected.sent.products) if corrected.sent else 0
-            if counted < self._settings.needed:
-                raise StepMissing(f"{counted} corrections count, {self._settings.needed} are needed for a run")
-        with self._phase("run starts"):
-            run = watcher.run_started(START_WITHIN_S, counted)
-        with self._phase("retrain"):  # and judge, put into service, try out: the verdict comes last
-            verdict = watcher.run_decided(run["run_id"], self._settings.run_within_s)["verdict"]
-        with self._phase("promote"):
+            trusted = len(corrected.sent.products) if corrected.sent else 0
+            if trusted < self._settings.min_corrections:
+                raise DemoStepFailed(
+                    f"{trusted} corrections are trusted, {self._settings.min_corrections} are needed for a run"
+                )
+        with self._timed("run starts"):
+            run = monitor.wait_for_run(START_TIMEOUT_S, trusted)
+        with self._timed("retrain"):
+            verdict = monitor.wait_for_verdict(run["run_id"], self._settings.run_within_s)["verdict"]
+        with self._timed("promote"):
             if not verdict["promoted"]:
-                raise StepMissing(f"{verdict['champion']} stays in service: {'; '.join(verdict['reasons'])}")
-        with self._phase("new release serves"):
-            watcher.serves(verdict["release"], SERVE_WITHIN_S)
-        with self._phase("replay again"):
+                raise DemoStepFailed(f"{verdict['champion']} remains the champion: {'; '.join(verdict['reasons'])}")
+        with self._timed("new release serves"):
+            monitor.wait_for_release(verdict["release"], ROLLOUT_TIMEOUT_S)
+        with self._timed("replay again"):
             after = self._replay(MEASURED, correct=0)
-        runs = watcher.runs()
+        runs = monitor.runs()
         if len(runs) != 1:
-            raise StepMissing(f"{len(runs)} runs were started, not exactly one")
+            raise DemoStepFailed(f"{len(runs)} runs were started, not exactly one")
         season = seasonal_ids(self._settings.data / "raw")
-        return Found(before, corrected, after, runs, season, self.seconds)
+        return DemoResult(before, corrected, after, runs, season, self.seconds)
 
     def _replay(self, half: Half, *, correct: float) -> Simulation:
         settings = SimulationSettings(
@@ -90,20 +92,20 @@ class Loop:
             store_url="",
             offline=None,
         )
-        done = simulate(settings, Console(file=io.StringIO()))
-        report.write(done, settings.reports_dir)
-        if done.given_up or not any(one.answer for one in done.outcomes):
-            raise StepMissing(done.given_up or f"none of {done.planned} products was answered")
-        return done
+        replay = simulate(settings, Console(file=io.StringIO()))
+        report.write(replay, settings.reports_dir)
+        if replay.given_up or not any(one.answer for one in replay.outcomes):
+            raise DemoStepFailed(replay.given_up or f"no response for any of {replay.planned} products")
+        return replay
 
     @contextmanager
-    def _phase(self, name: str) -> Iterator[None]:
-        self.step = name
-        began = time.monotonic()
-        with self._console.status(f"{name} …"):
+    def _timed(self, step: str) -> Iterator[None]:
+        self.step = step
+        start_s = time.monotonic()
+        with self._console.status(f"{step} …"):
             yield
-        self._done(name, time.monotonic() - began)
+        self._report(step, time.monotonic() - start_s)
 
-    def _done(self, name: str, took_s: float) -> None:
-        self.seconds[name] = took_s
-        self._console.print(f"[green]✓[/green] {name:<18} {took_s:6.1f} s", highlight=False)
+    def _report(self, step: str, took_s: float) -> None:
+        self.seconds[step] = took_s
+        self._console.print(f"[green]✓[/green] {step:<18} {took_s:6.1f} s", highlight=False)

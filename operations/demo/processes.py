@@ -1,4 +1,4 @@
-"""The commands a person would type, in the demonstration's own folder."""
+"""Run the project's commands in the folder of the demo."""
 
 import os
 import shutil
@@ -9,77 +9,78 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from operations.demo.settings import ELSEWHERE
-from operations.local.occupancy import Occupied, check_ports
+from operations.demo.settings import EXCLUDED_VARIABLES
+from operations.local.preflight import ResourceInUse, check_ports
 from operations.local.readiness import wait_until_ready
 from operations.local.services import services
 from operations.local.settings import Settings as LocalSettings
 from product_classifier.errors import ProductClassifierError
 
-FIRST_PORT, LAST_PORT, APART = 18_080, 30_000, 20
-STOP_WITHIN_S = 60
+FIRST_PORT, LAST_PORT, PORTS_PER_RUN = 18_080, 30_000, 20
+STOP_TIMEOUT_S = 60
 MARKER = "demo"
-SHOWN_LINES = 15
+QUOTED_LINES = 15
 
 
-class StepMissing(ProductClassifierError):
-    """A step of the loop did not happen."""
+class DemoStepFailed(ProductClassifierError):
+    """A step of the demo failed or did not happen in time."""
 
 
-def fresh(folder: Path) -> None:
-    """Empty the demonstration's folder; one that is something else is not touched."""
+def reset_folder(folder: Path) -> None:
+    """Delete the content of an earlier demo; raise `DemoStepFailed` if the folder contains anything else."""
     if folder.exists() and any(folder.iterdir()):
         if not (folder / MARKER).is_file():
-            raise StepMissing(f"{str(folder)!r} holds something that is not a demonstration; choose another DEMO_DIR")
+            raise DemoStepFailed(f"{str(folder)!r} contains files of another origin; choose another DEMO_DIR")
         shutil.rmtree(folder)
     (folder / "logs").mkdir(parents=True)
     (folder / MARKER).touch()
 
 
-def free_port() -> int:
-    """Return a port from which on a local run has all it needs."""
-    for port in range(FIRST_PORT, LAST_PORT, APART):
+def find_free_port() -> int:
+    """Return a gateway port for which all ports of a local run are free."""
+    for port in range(FIRST_PORT, LAST_PORT, PORTS_PER_RUN):
         try:
             check_ports(services(LocalSettings(port=port)))
-        except Occupied:
+        except ResourceInUse:
             continue
         return port
-    raise StepMissing(f"no ports are free between {FIRST_PORT} and {LAST_PORT}")
+    raise DemoStepFailed(f"no free ports from {FIRST_PORT} to {LAST_PORT}; stop other local runs")
 
 
-class Commands:
-    """Runs our entry points; what they say is in `logs/` of the folder."""
+class ProcessRunner:
+    """Runs `python -m` commands; their output goes to `logs/` of the folder."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self._logs = folder / "logs"
-        kept = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
-        self._environment = kept | dict(environment) | {"PYTHONUNBUFFERED": "1"}
+        inherited = {name: value for name, value in os.environ.items() if name not in EXCLUDED_VARIABLES}
+        self._environment = inherited | dict(environment) | {"PYTHONUNBUFFERED": "1"}
 
-    def call(self, name: str, *words: str) -> None:
-        """Run `python -m …` to its end; raise with its last words if it fails."""
-        with self._started(name, *words) as process:
+    def run(self, name: str, *arguments: str) -> None:
+        """Run a command to its end; raise `DemoStepFailed` with the end of its log if it fails."""
+        with self._start(name, *arguments) as process:
             status = process.wait()
         if status:
-            raise StepMissing(f"`python -m {' '.join(words)}` ended with status {status}:\n{self._end_of(name)}")
+            command = f"python -m {' '.join(arguments)}"
+            raise DemoStepFailed(f"`{command}` ended with status {status}:\n{self._end_of_log(name)}")
 
     @contextmanager
-    def serving(self, port: int) -> Iterator["Serving"]:
-        """Serve while the block runs, then stop as Ctrl-C does."""
-        with self._started("local", "operations.local") as process:
-            serving = Serving(process)
-            if not wait_until_ready(port, lambda: not serving.alive):
-                raise StepMissing(f"the services do not start:\n{self._end_of('local')}")
-            yield serving
-            serving.stop()
+    def serving(self, port: int) -> Iterator["RunningServices"]:
+        """Run the services until the end of the block, then stop them with SIGINT."""
+        with self._start("local", "operations.local") as process:
+            running = RunningServices(process)
+            if not wait_until_ready(port, lambda: not running.is_alive):
+                raise DemoStepFailed(f"the services do not start:\n{self._end_of_log('local')}")
+            yield running
+            running.stop()
 
     @contextmanager
-    def _started(self, name: str, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    def _start(self, name: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         with (
             (self._logs / f"{name}.log").open("wb") as log,
             subprocess.Popen(  # noqa: S603 - our own modules
-                [sys.executable, "-m", *words],
+                [sys.executable, "-m", *arguments],
                 env=self._environment,
-                stdin=subprocess.DEVNULL,  # nobody of them may take the terminal
+                stdin=subprocess.DEVNULL,  # no child process may take the terminal
                 stdout=log,
                 stderr=log,
             ) as process,
@@ -90,29 +91,29 @@ class Commands:
                 process.terminate()
                 raise
 
-    def _end_of(self, name: str) -> str:
+    def _end_of_log(self, name: str) -> str:
         lines = (self._logs / f"{name}.log").read_text(encoding="utf-8", errors="replace").splitlines()
-        return "\n".join(lines[-SHOWN_LINES:])
+        return "\n".join(lines[-QUOTED_LINES:])
 
 
-class Serving:
-    """A local run in service."""
+class RunningServices:
+    """The process of a local run."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
 
     @property
-    def alive(self) -> bool:
-        """Whether it still runs."""
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
         return self._process.poll() is None
 
     def stop(self) -> None:
-        """Stop it as Ctrl-C does; raise when that is not clean."""
+        """Send SIGINT and wait; raise `DemoStepFailed` on a timeout or another status than 0."""
         self._process.send_signal(signal.SIGINT)
         try:
-            status = self._process.wait(STOP_WITHIN_S)
+            status = self._process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            raise StepMissing(f"the services did not stop within {STOP_WITHIN_S} s") from None
+            raise DemoStepFailed(f"the services did not stop within {STOP_TIMEOUT_S} s") from None
         if status:
-            raise StepMissing(f"the services stopped with status {status}")
+            raise DemoStepFailed(f"the services stopped with status {status}")

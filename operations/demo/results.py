@@ -1,4 +1,4 @@
-"""What the demonstration found, as rows of a table."""
+"""The results of the demo as rows of tables."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,53 +12,51 @@ Row = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Found:
-    """Everything the loop went through."""
+class DemoResult:
+    """The three replays, the retraining run and the durations of the steps."""
 
     before: Simulation
     corrected: Simulation
     after: Simulation
     runs: list[dict[str, Any]]
     season: frozenset[int]
-    """Products of the new season."""
+    """Ids of the products of the new season."""
     seconds: Mapping[str, float]
 
     @property
     def run(self) -> dict[str, Any]:
-        """The run."""
+        """The only run."""
         return self.runs[0]
 
 
-def quality(found: Found) -> list[Row]:
-    """Compare before and after, on products nobody corrected."""
-    replays = (found.before, found.after)
-    everything = [report.to_json(one) for one in replays]
-    rows = [("release", *(", ".join(one["requests"]["releases"]) for one in everything))]
-    for name, wanted in (("all", None), ("new season", True), ("others", False)):
-        judged = [_judged(one, found.season, wanted) for one in replays]
-        label = f"weighted F1, {name} ({len(judged[0].labels)} products)"
-        rows.append((label, *(f"{one.scores.weighted_f1:.3f}" for one in judged)))
-    rows.append(
-        ("latency p50 / p99 (ms)", *("{p50:.0f} / {p99:.0f}".format(**one["latency_ms"]) for one in everything))
-    )
-    told = ("answered / not / degraded", "{answered} / {unanswered} / {degraded}")
-    rows.append((told[0], *(told[1].format(**one["requests"]) for one in everything)))
+def quality_rows(result: DemoResult) -> list[Row]:
+    """Compare quality and latency before and after, on the products without corrections."""
+    replays = (result.before, result.after)
+    reports = [report.to_json(replay) for replay in replays]
+    rows = [("release", *(", ".join(one["requests"]["releases"]) for one in reports))]
+    for name, in_season in (("all", None), ("new season", True), ("others", False)):
+        evaluated = [_evaluated(replay, result.season, in_season) for replay in replays]
+        label = f"weighted F1, {name} ({len(evaluated[0].labels)} products)"
+        rows.append((label, *(f"{one.scores.weighted_f1:.3f}" for one in evaluated)))
+    rows.append(("latency p50 / p99 (ms)", *("{p50:.0f} / {p99:.0f}".format(**one["latency_ms"]) for one in reports)))
+    counts = "{answered} / {unanswered} / {degraded}"
+    rows.append(("answered / not / degraded", *(counts.format(**one["requests"]) for one in reports)))
     return rows
 
 
-def loop(found: Found) -> list[Row]:
-    """Say what led from the one to the other."""
-    sent = report.to_json(found.corrected)["corrections"]
-    verdict = found.run["verdict"]
+def loop_rows(result: DemoResult) -> list[Row]:
+    """Summarize corrections, run and verdict."""
+    sent = report.to_json(result.corrected)["corrections"]
+    verdict = result.run["verdict"]
     return [
         ("corrections sent / approvals", f"{sent['corrections_acknowledged']} / {sent['approvals']}"),
-        ("products with a correction that counts", str(sent["products_that_count"])),
-        ("of them in the run's snapshot", str(found.run["corrections"])),
-        ("runs started", f"{len(found.runs)} (cause: {', '.join(run['cause'] for run in found.runs)})"),
+        ("products with a trusted correction", str(sent["products_that_count"])),
+        ("of them in the run's snapshot", str(result.run["corrections"])),
+        ("runs started", f"{len(result.runs)} (cause: {', '.join(run['cause'] for run in result.runs)})"),
         ("verdict", "promoted" if verdict["promoted"] else "not promoted"),
         *(("reason", str(reason)) for reason in verdict["reasons"]),
-        ("seconds", ", ".join(f"{phase} {took:.0f}" for phase, took in found.seconds.items())),
-        ("seconds in all", f"{sum(found.seconds.values()):.0f}"),
+        ("seconds", ", ".join(f"{phase} {took:.0f}" for phase, took in result.seconds.items())),
+        ("seconds in total", f"{sum(result.seconds.values()):.0f}"),
     ]
 
 
@@ -68,5 +66,7 @@ def to_markdown(header: Row, rows: Iterable[Row]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _judged(done: Simulation, season: frozenset[int], wanted: bool | None) -> Judged:
-    return Judged.of(one for one in done.outcomes if wanted is None or (one.product.product_id in season) is wanted)
+def _evaluated(replay: Simulation, season: frozenset[int], in_season: bool | None) -> Judged:
+    return Judged.of(
+        one for one in replay.outcomes if in_season is None or (one.product.product_id in season) is in_season
+    )

@@ -1,38 +1,41 @@
-"""How large a demonstration is."""
+"""Settings of the demo."""
 
 from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-ELSEWHERE = (
+EXCLUDED_VARIABLES = (
     *("RAW", "RAW_URL", "STORE_URL", "MLFLOW_TRACKING_URI", "ROLLOUT_URL", "SERVICE_URL"),
     *("HALF", "N", "URL", "ACCOUNTS", "OFFLINE"),
 )
-"""Variables that would lead out of the demonstration's own folder, or replay something else."""
+"""Variables that the demo's processes do not inherit: they point outside its folder or change the replay."""
+
+TRIGGER_SHARE = 55
+"""One correction per so many products triggers a run: well below the errors in half of a new season."""
 
 
 class Settings(BaseSettings):
-    """The field's name in capitals is the variable."""
+    """Settings of the demo; a field's name in capitals is its environment variable."""
 
     model_config = SettingsConfigDict(frozen=True, use_attribute_docstrings=True, extra="ignore", env_ignore_empty=True)
 
     demo_dir: Path = Path("build/demo")
-    """Everything of the demonstration; kept at its end, made anew by the next one."""
+    """Folder of everything the demo writes; emptied by the next demo."""
 
     products: int = Field(default=3000, ge=300)
-    """Size of the sample."""
+    """Size of the sample, in products."""
 
     rate: float = Field(default=20.0, gt=0)
     """Products per second in the replays."""
 
     run_within_s: float = Field(default=1200.0, gt=0)
-    """How long the retraining may take."""
+    """Seconds the retraining run may take."""
 
     @property
-    def needed(self) -> int:
-        """How many corrections make a run due: well below the wrong answers about half of a new season."""
-        return self.products // 55
+    def min_corrections(self) -> int:
+        """How many corrections trigger a run."""
+        return self.products // TRIGGER_SHARE
 
     @property
     def state(self) -> Path:
@@ -50,11 +53,11 @@ class Settings(BaseSettings):
         return self.demo_dir.resolve() / "data"
 
     def environment(self, port: int) -> dict[str, str]:
-        """Return what every process of the demonstration is told."""
+        """Return the environment variables of the demo's processes."""
         return {
             "STATE_DIR": str(self.state),
             "DATA_DIR": str(self.data),
             "PRODUCTS": str(self.products),
             "PORT": str(port),
-            "RETRAIN_MIN_CORRECTIONS": str(self.needed),
+            "RETRAIN_MIN_CORRECTIONS": str(self.min_corrections),
         }

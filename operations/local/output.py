@@ -21,7 +21,9 @@ class OutputMultiplexer:
     first line after that.
     """
 
-    def __init__(self, *, as_json: bool, to: TextIO | None = None, is_paused: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, *, as_json: bool, to: TextIO | None = None, is_paused: Callable[[], bool] = lambda: False
+    ) -> None:
         self._as_json = as_json
         self._to = to or sys.stdout
         self._is_paused = is_paused

@@ -1,58 +1,58 @@
-"""Every line on the screen says whose it is."""
+"""Tests that every line of the combined output is complete and names its service."""
 
 import io
 import json
 
 import pytest
 
-from operations.local.output import LONGEST_LINE, Screen
+from operations.local.output import MAX_LINE_BYTES, OutputMultiplexer
 from product_classifier.observability import configure_logging, get_logger
 
 
-def test_lines_of_two_services_are_not_mixed_whatever_arrives_when() -> None:
-    shown = io.StringIO()
-    screen = Screen(as_json=False, to=shown)
-    screen.write("a", b"first half, ")
-    screen.write("b", b"of b\n")
-    screen.write("a", b"second half\nnext")
-    screen.end("a")
+def test_lines_of_two_services_are_not_interleaved() -> None:
+    written = io.StringIO()
+    output = OutputMultiplexer(as_json=False, to=written)
+    output.write("a", b"first half, ")
+    output.write("b", b"of b\n")
+    output.write("a", b"second half\nnext")
+    output.end("a")
 
     assert ["b of b", "a first half, second half", "a next"] == [
-        line.partition("output  ")[2] for line in shown.getvalue().splitlines()
+        line.partition("output  ")[2] for line in written.getvalue().splitlines()
     ]
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_a_line_of_our_own_logging_is_shown_as_it_is(*, as_json: bool) -> None:
-    logged, shown = io.StringIO(), io.StringIO()
+def test_a_line_of_structured_logging_is_not_changed(*, as_json: bool) -> None:
+    logged, written = io.StringIO(), io.StringIO()
     configure_logging("text-predictor", json=as_json, to=logged)
     get_logger().info("served", status=200)
-    Screen(as_json=as_json, to=shown).write("text-predictor", logged.getvalue().encode())
+    OutputMultiplexer(as_json=as_json, to=written).write("text-predictor", logged.getvalue().encode())
 
-    assert logged.getvalue() == shown.getvalue()
-
-
-def test_in_json_every_line_is_json() -> None:
-    shown = io.StringIO()
-    Screen(as_json=True, to=shown).write("a", b'Traceback: "x" \xff\n\n')
-    said = json.loads(shown.getvalue())
-
-    assert ("a", 'Traceback: "x" \ufffd') == (said["service"], said["line"])
+    assert logged.getvalue() == written.getvalue()
 
 
-def test_a_line_without_end_is_cut() -> None:
-    shown = io.StringIO()
-    Screen(as_json=False, to=shown).write("a", b"x" * (LONGEST_LINE + 1))
+def test_with_json_every_line_is_json() -> None:
+    written = io.StringIO()
+    OutputMultiplexer(as_json=True, to=written).write("a", b'Traceback: "x" \xff\n\n')
+    fields = json.loads(written.getvalue())
 
-    assert 1 == shown.getvalue().count("\n")
+    assert ("a", 'Traceback: "x" \ufffd') == (fields["service"], fields["line"])
 
 
-def test_while_somebody_draws_on_it_lines_wait_in_their_order() -> None:
-    shown, drawing = io.StringIO(), [True]
-    screen = Screen(as_json=False, to=shown, taken=lambda: bool(drawing))
-    screen.write("a", b"first\n")
-    before = shown.getvalue()
-    drawing.clear()
-    screen.write("b", b"second\n")
+def test_a_line_above_the_maximum_is_split() -> None:
+    written = io.StringIO()
+    OutputMultiplexer(as_json=False, to=written).write("a", b"x" * (MAX_LINE_BYTES + 1))
 
-    assert ("", ["first", "second"]) == (before, [line.split()[-1] for line in shown.getvalue().splitlines()])
+    assert 1 == written.getvalue().count("\n")
+
+
+def test_lines_are_buffered_in_order_while_paused() -> None:
+    written, paused = io.StringIO(), [True]
+    output = OutputMultiplexer(as_json=False, to=written, is_paused=lambda: bool(paused))
+    output.write("a", b"first\n")
+    before = written.getvalue()
+    paused.clear()
+    output.write("b", b"second\n")
+
+    assert ("", ["first", "second"]) == (before, [line.split()[-1] for line in written.getvalue().splitlines()])

@@ -1,4 +1,4 @@
-"""The first training runs beside the services; how it ended decides how the run ends."""
+"""Tests of the first training: it runs in the background, and its end decides how the run ends."""
 
 import subprocess
 import sys
@@ -7,53 +7,53 @@ from pathlib import Path
 
 import pytest
 
-from operations.local.preparation import NotPrepared, Training, first_training
+from operations.local.preparation import PreparationFailed, TrainingProcess, first_training
 from operations.local.settings import Settings
 
 ENDINGS = {
-    "well": ("pass", False),
-    "by Ctrl-C": ("raise SystemExit(130)", True),
-    "by a signal": ("import os, signal; os.kill(os.getpid(), signal.SIGINT); signal.pause()", True),
-    "badly": ("raise SystemExit(1)", False),
+    "success": ("pass", False),
+    "Ctrl-C": ("raise SystemExit(130)", True),
+    "signal": ("import os, signal; os.kill(os.getpid(), signal.SIGINT); signal.pause()", True),
+    "failure": ("raise SystemExit(1)", False),
 }
 
 
 @pytest.fixture
-def endless() -> "Iterator[subprocess.Popen[bytes]]":
+def sleeping() -> "Iterator[subprocess.Popen[bytes]]":
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
         yield process
         process.kill()
 
 
-def test_where_there_is_a_release_nothing_is_trained(tmp_path: Path) -> None:
+def test_nothing_is_trained_if_there_is_a_release(tmp_path: Path) -> None:
     (tmp_path / "releases").mkdir()
     (tmp_path / "releases" / "champion").write_text("r-1\n")
 
     with first_training(Settings(state_dir=tmp_path)) as training:
         training.wait()
 
-        assert (True, False) == (training.over, training.interrupted)
+        assert (True, False) == (training.is_finished, training.is_interrupted)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_training_that_was_interrupted_is_told_from_one_that_failed(ending: str) -> None:
+def test_an_interrupted_training_is_distinguished_from_a_failed_one(ending: str) -> None:
     code, interrupted = ENDINGS[ending]
     with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL) as process:
         process.wait()
 
-        assert interrupted == Training(process).interrupted
+        assert interrupted == TrainingProcess(process).is_interrupted
 
 
-def test_a_failed_training_is_named(endless: "subprocess.Popen[bytes]") -> None:
-    endless.kill()
+def test_a_failed_training_is_reported_with_its_status(sleeping: "subprocess.Popen[bytes]") -> None:
+    sleeping.kill()
 
-    with pytest.raises(NotPrepared, match="ended with status -9"):
-        Training(endless).wait()
+    with pytest.raises(PreparationFailed, match="ended with status -9"):
+        TrainingProcess(sleeping).wait()
 
 
-def test_one_that_still_runs_is_ended(endless: "subprocess.Popen[bytes]") -> None:
-    training = Training(endless)
-    running = not training.over
+def test_stop_terminates_a_training_that_still_runs(sleeping: "subprocess.Popen[bytes]") -> None:
+    training = TrainingProcess(sleeping)
+    running = not training.is_finished
     training.stop()
 
-    assert (True, True) == (running, training.over)
+    assert (True, True) == (running, training.is_finished)

@@ -1,4 +1,4 @@
-"""On a terminal Ctrl-C reaches the work, not the `make` around it."""
+"""Tests that Ctrl-C on a terminal reaches the work and not the `make` around it."""
 
 import os
 import pty
@@ -40,7 +40,7 @@ def makefile(tmp_path: Path) -> Path:
 
 
 def on_terminal(folder: Path, *command: str) -> tuple[int, int]:
-    """Start a command as a terminal's foreground job; return its process id and our end of the terminal."""
+    """Start a command as the foreground job of a terminal; return its process id and the terminal's other end."""
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(folder)
@@ -50,28 +50,28 @@ def on_terminal(folder: Path, *command: str) -> tuple[int, int]:
 
 
 def read_until(terminal: int, expected: str) -> str:
-    said, until = "", time.monotonic() + 30
-    while expected not in said and time.monotonic() < until:
+    output, until = "", time.monotonic() + 30
+    while expected not in output and time.monotonic() < until:
         if select.select([terminal], [], [], 0.2)[0]:
             try:
-                said += os.read(terminal, 4096).decode()
+                output += os.read(terminal, 4096).decode()
             except OSError:
                 break
-    assert expected in said
-    return said
+    assert expected in output
+    return output
 
 
-def test_ctrl_c_ends_make_with_status_0(makefile: Path) -> None:
+def test_make_exits_with_0_after_ctrl_c(makefile: Path) -> None:
     child, terminal = on_terminal(makefile, "make", "run")
     read_until(terminal, "working")
     os.write(terminal, b"\x03")
-    said = read_until(terminal, "stopped cleanly")
+    output = read_until(terminal, "stopped cleanly")
     _, status = os.waitpid(child, 0)
 
-    assert 0 == os.waitstatus_to_exitcode(status), said
+    assert 0 == os.waitstatus_to_exitcode(status), output
 
 
-def test_an_error_of_the_work_is_an_error_of_make(makefile: Path) -> None:
+def test_make_fails_when_the_work_fails(makefile: Path) -> None:
     child, terminal = on_terminal(makefile, "make", "failing")
     read_until(terminal, "working")
     os.write(terminal, b"\x03")
@@ -81,7 +81,7 @@ def test_an_error_of_the_work_is_an_error_of_make(makefile: Path) -> None:
     assert 2 == os.waitstatus_to_exitcode(status)
 
 
-def test_a_signal_to_the_group_of_make_stops_the_work_too(makefile: Path) -> None:
+def test_a_signal_to_the_process_group_of_make_stops_the_work(makefile: Path) -> None:
     child, terminal = on_terminal(makefile, "make", "run")
     read_until(terminal, "working")
     os.killpg(child, signal.SIGTERM)
@@ -94,7 +94,7 @@ def test_a_signal_to_the_group_of_make_stops_the_work_too(makefile: Path) -> Non
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_without_a_terminal_the_work_runs_where_it_is(makefile: Path, number: signal.Signals) -> None:
+def test_without_a_terminal_the_work_runs_in_the_same_process(makefile: Path, number: signal.Signals) -> None:
     process = subprocess.Popen(
         [sys.executable, "work.py"],
         cwd=makefile,
