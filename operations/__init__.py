@@ -1,1 +1,1 @@
-"""Local supervision, the demo and the cluster commands: code that operates the services and serves no request."""
+"""Operate the services: local supervision, the demo and the cluster commands."""

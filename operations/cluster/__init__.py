@@ -1,1 +1,1 @@
-"""The product on Kubernetes: what `make up images deploy down` do."""
+"""The commands behind `make up`, `make images`, `make deploy` and `make down`."""

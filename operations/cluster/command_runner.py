@@ -1,4 +1,4 @@
-"""Run programs for a person who watches: a line when a step ends, its output only when it fails."""
+"""Run programs and report one line per step; their output appears only in errors."""
 
 import json
 import subprocess
@@ -8,53 +8,54 @@ from typing import Any
 
 from product_classifier.errors import ProductClassifierError
 
-TAIL = 30
-"""Lines of a failed program's output that are shown."""
-WIDTH = 400
-"""And how much of each: kubectl shows a whole object in one."""
+QUOTED_LINES = 30
+"""Last lines of a failed program's output that its error contains."""
+QUOTED_CHARACTERS = 400
+"""Characters of each of them: kubectl prints a whole object in one line."""
 
 
 class CommandFailed(ProductClassifierError):
-    """A program we rely on ended with an error."""
+    """A program could not be started or ended with an error."""
 
 
-class Commands:
-    """Starts programs in the folder of the repository; a test puts another one in its place."""
+class CommandRunner:
+    """Runs programs in the current directory; tests replace it with a fake cluster."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self.say = say
+    def __init__(self, report: Callable[[str], None]) -> None:
+        self.report = report
 
-    def run(self, command: Sequence[str], *, given: str | None = None) -> str:
-        """Return what it printed.
+    def run(self, command: Sequence[str], *, stdin: str | None = None) -> str:
+        """Return the standard output of a program.
 
         Raises:
             CommandFailed: If it cannot be started or ends with another status than 0.
         """
         try:
-            done = subprocess.run(list(command), input=given, capture_output=True, text=True, check=False)  # noqa: S603 - our own commands
+            done = subprocess.run(list(command), input=stdin, capture_output=True, text=True, check=False)  # noqa: S603 - our own commands
         except OSError as error:
             raise CommandFailed(f"{command[0]!r} cannot be started: {error.strerror}") from error
         if done.returncode != 0:
-            last = "\n".join(map(_cut, (done.stdout + done.stderr).strip().splitlines()[-TAIL:]))
-            raise CommandFailed(f"{' '.join(command)[:200]} ended with {done.returncode}:\n{last}")
+            end = "\n".join(map(_shorten, (done.stdout + done.stderr).strip().splitlines()[-QUOTED_LINES:]))
+            raise CommandFailed(f"{' '.join(command)[:200]} ended with {done.returncode}:\n{end}")
         return done.stdout
 
-    def step(self, about: str, command: Sequence[str], *, given: str | None = None) -> str:
-        """Run it and say what was done and how long it took."""
-        begin = time.monotonic()
-        printed = self.run(command, given=given)
-        self.say(f"{about}  {time.monotonic() - begin:.0f} s")
-        return printed
+    def run_step(self, description: str, command: Sequence[str]) -> str:
+        """Run a program and report the description with the duration."""
+        start_s = time.monotonic()
+        output = self.run(command)
+        self.report(f"{description}  {time.monotonic() - start_s:.0f} s")
+        return output
 
-    def kubectl(self, *words: str, given: str | None = None) -> str:
-        """Ask the current context."""
-        return self.run(["kubectl", *words], given=given)
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run kubectl in the current context."""
+        return self.run(["kubectl", *arguments], stdin=stdin)
 
-    def get(self, *words: str) -> Mapping[str, Any] | None:
-        """Return an object or a list of the current context as JSON; None when it is not there."""
-        printed = self.kubectl("get", *words, "--ignore-not-found", "--output=json")
-        return json.loads(printed) if printed.strip() else None
+    def get(self, *arguments: str) -> Mapping[str, Any] | None:
+        """Return an object or a list of objects; None if the object does not exist."""
+        output = self.kubectl("get", *arguments, "--ignore-not-found", "--output=json")
+        return json.loads(output) if output.strip() else None
 
 
-def _cut(line: str) -> str:
-    return line if len(line) <= WIDTH else f"{line[: WIDTH // 2]} … {line[-WIDTH // 2 :]}"
+def _shorten(line: str) -> str:
+    half = QUOTED_CHARACTERS // 2
+    return line if len(line) <= QUOTED_CHARACTERS else f"{line[:half]} … {line[-half:]}"

@@ -1,22 +1,22 @@
-"""Which images there are, how each is built, and how it gets into the cluster."""
+"""The container images: how each is built and loaded into the cluster."""
 
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from operations.cluster.commands import Commands
+from operations.cluster.command_runner import CommandRunner
 
 PREFIX = "product-classifier"
-SERVICES = Path("inference/Dockerfile")
-STEPS = Path("components/Dockerfile")
+SERVICE_DOCKERFILE = Path("inference/Dockerfile")
+TRAINER_DOCKERFILE = Path("components/Dockerfile")
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One image: its recipe and what the recipe is told."""
+    """A container image with its Dockerfile and build arguments."""
 
     name: str
-    recipe: Path
+    dockerfile: Path
     arguments: tuple[tuple[str, str], ...] = ()
 
     def reference(self, tag: str) -> str:
@@ -24,7 +24,7 @@ class Image:
 
 
 def _service(name: str, extra: str) -> Image:
-    return Image(name, SERVICES, (("SERVICE", name.replace("-", "_")), ("EXTRA", extra)))
+    return Image(name, SERVICE_DOCKERFILE, (("SERVICE", name.replace("-", "_")), ("EXTRA", extra)))
 
 
 IMAGES = (
@@ -35,23 +35,23 @@ IMAGES = (
     _service("feedback-service", "feedback"),
     _service("simulation", "simulate"),
     _service("mlflow", "tracking"),
-    Image("trainer", STEPS),
+    Image("trainer", TRAINER_DOCKERFILE),
 )
-"""Every image a manifest may name without a registry."""
+"""Every image that a manifest may name without a registry."""
 
 
-def build(commands: Commands, *, builder: str, tag: str, commit: str, torch_index: str) -> None:
-    """Build every image; the ones that share layers come one after the other."""
+def build(runner: CommandRunner, *, builder: str, tag: str, commit: str, torch_index: str) -> None:
+    """Build every image; consecutive ones share layers."""
     for image in IMAGES:
         arguments = dict(image.arguments) | {"GIT_COMMIT": commit}
-        if image.recipe == STEPS and torch_index:
+        if image.dockerfile == TRAINER_DOCKERFILE and torch_index:
             arguments["TORCH_INDEX"] = torch_index
-        told = [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]
-        command = [*shlex.split(builder), "-f", str(image.recipe), *told, "-t", image.reference(tag), "."]
-        commands.step(f"build {image.reference(tag)}", command)
+        options = [option for name, value in arguments.items() for option in ("--build-arg", f"{name}={value}")]
+        command = [*shlex.split(builder), "-f", str(image.dockerfile), *options, "-t", image.reference(tag), "."]
+        runner.run_step(f"build {image.reference(tag)}", command)
 
 
-def load(commands: Commands, *, loader: str, tag: str) -> None:
-    """Put every image into the cluster's nodes."""
+def load(runner: CommandRunner, *, loader: str, tag: str) -> None:
+    """Load every image into the nodes of the cluster."""
     for image in IMAGES:
-        commands.step(f"load  {image.reference(tag)}", [*shlex.split(loader), image.reference(tag)])
+        runner.run_step(f"load  {image.reference(tag)}", [*shlex.split(loader), image.reference(tag)])

@@ -1,38 +1,36 @@
-"""The cluster on a laptop: made by kind, with the platform in the order its parts need each other."""
+"""The kind cluster and the platform on it, installed in the order of its dependencies."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from operations.cluster import machine
-from operations.cluster.commands import CommandFailed, Commands
+from operations.cluster import requirements
+from operations.cluster.command_runner import CommandFailed, CommandRunner
 
 NAME = "product-classifier"
 PLATFORM = Path("manifests/platform")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One part of the platform: the folder that is applied, and what must be true before the next."""
+class PlatformPart:
+    """A folder of the platform, and the `kubectl wait` arguments that must succeed before the next part."""
 
     folder: str
     waits: tuple[tuple[str, ...], ...]
 
 
 def _available(namespace: str, *deployments: str) -> tuple[str, ...]:
-    which = deployments or ("--all",)
-    named = [name if name.startswith("--") else f"deployment/{name}" for name in which]
-    kind = () if deployments else ("deployment",)
-    return ("--namespace", namespace, "--for=condition=Available", *kind, *named, "--timeout=900s")
+    targets = [f"deployment/{name}" for name in deployments] or ["deployment", "--all"]
+    return ("--namespace", namespace, "--for=condition=Available", *targets, "--timeout=900s")
 
 
 PARTS = (
-    Part("cert-manager", (_available("cert-manager"),)),
-    Part("kserve", (_available("kserve", "kserve-controller-manager"),)),
-    Part(
+    PlatformPart("cert-manager", (_available("cert-manager"),)),
+    PlatformPart("kserve", (_available("kserve", "kserve-controller-manager"),)),
+    PlatformPart(
         "kubeflow-pipelines/cluster-scoped",
         (("--for=condition=Established", "crd/workflows.argoproj.io", "--timeout=120s"),),
     ),
-    Part(
+    PlatformPart(
         "kubeflow-pipelines",
         (
             _available(
@@ -41,51 +39,52 @@ PARTS = (
         ),
     ),
 )
-"""The order: KServe's webhooks need cert-manager's certificates, Kubeflow's objects their kinds."""
+"""KServe's webhooks need certificates of cert-manager; objects of Kubeflow Pipelines need its CRDs."""
 
 
-def up(commands: Commands, *, existing: bool) -> None:
-    """Make the cluster, and put the platform into it; what is there already stays."""
+def up(runner: CommandRunner, *, existing: bool) -> None:
+    """Create the cluster if it does not exist and install the platform; with `existing`, change nothing."""
     if existing:
-        machine.check(commands, (machine.KUBECTL,), machine.room(), machine.Room(0, 0, 0))
-        context = commands.kubectl("config", "current-context").strip()
-        commands.say(f"using the current context, {context}: the platform there is left as it is")
+        requirements.check(runner, (requirements.KUBECTL,), requirements.measure(), requirements.NONE)
+        context = runner.kubectl("config", "current-context").strip()
+        runner.report(f"using the current context, {context}; its platform is not changed")
         return
-    machine.check(commands, (machine.DOCKER, machine.KIND, machine.KUBECTL), machine.room())
-    if not exists(commands):
+    programs = (requirements.DOCKER, requirements.KIND, requirements.KUBECTL)
+    requirements.check(runner, programs, requirements.measure())
+    if not exists(runner):
         command = ["kind", "create", "cluster", "--name", NAME, "--config", str(PLATFORM / "kind.yaml"), "--wait=300s"]
-        commands.step(f"cluster {NAME}", command)
-    commands.run(["kubectl", "config", "use-context", f"kind-{NAME}"])
+        runner.run_step(f"cluster {NAME}", command)
+    runner.run(["kubectl", "config", "use-context", f"kind-{NAME}"])
     for part in PARTS:
-        _install(commands, part)
+        _install(runner, part)
 
 
-def down(commands: Commands, *, existing: bool) -> None:
-    """Remove the cluster; of one that is not ours, nothing."""
+def down(runner: CommandRunner, *, existing: bool) -> None:
+    """Remove the kind cluster; with `existing`, change nothing."""
     if existing:
-        commands.say("CLUSTER=existing: this cluster is not ours to remove; `kubectl delete -k` removes the product")
-    elif exists(commands):
-        commands.step(f"cluster {NAME} removed", ["kind", "delete", "cluster", "--name", NAME])
+        runner.report("CLUSTER=existing: the cluster is not removed; `kubectl delete -k` removes the product")
+    elif exists(runner):
+        runner.run_step(f"cluster {NAME} removed", ["kind", "delete", "cluster", "--name", NAME])
     else:
-        commands.say(f"there is no kind cluster {NAME}")
+        runner.report(f"there is no kind cluster {NAME}")
 
 
-def exists(commands: Commands) -> bool:
-    """Tell whether our kind cluster is there; no kind, no cluster."""
+def exists(runner: CommandRunner) -> bool:
+    """Return whether the kind cluster exists; False if kind is not installed."""
     try:
-        return NAME in commands.run(["kind", "get", "clusters"]).split()
+        return NAME in runner.run(["kind", "get", "clusters"]).split()
     except CommandFailed:
         return False
 
 
-def _install(commands: Commands, part: Part) -> None:
+def _install(runner: CommandRunner, part: PlatformPart) -> None:
     apply = ["kubectl", "apply", "--server-side", "--force-conflicts", "-k", str(PLATFORM / part.folder)]
     try:
-        commands.step(f"apply {part.folder}", apply)
+        runner.run_step(f"apply {part.folder}", apply)
     except CommandFailed:
-        # The first time, kinds are not served yet and webhooks not reachable yet when the objects that need them come.
+        # On a new cluster, CRDs are not served and webhooks not reachable when the objects that need them are applied.
         for wait in part.waits:
-            commands.run(["kubectl", "wait", *wait])
-        commands.step(f"apply {part.folder} again", apply)
+            runner.run(["kubectl", "wait", *wait])
+        runner.run_step(f"apply {part.folder} again", apply)
     for wait in part.waits:
-        commands.step(f"ready {part.folder}", ["kubectl", "wait", *wait])
+        runner.run_step(f"ready {part.folder}", ["kubectl", "wait", *wait])

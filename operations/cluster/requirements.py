@@ -1,4 +1,4 @@
-"""Whether this machine can hold the cluster: asked before anything is started, answered in one message."""
+"""Check programs and capacity of this machine before a cluster is created."""
 
 import json
 import os
@@ -8,24 +8,26 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from operations.cluster.commands import CommandFailed, Commands
+from operations.cluster.command_runner import CommandFailed, CommandRunner
 
 GIB = 1 << 30
+MEMORY_TOLERANCE = 0.9
+"""A machine sold with 8 GiB reports a little less."""
 Version = tuple[int, int]
 
 
-class NotEnough(CommandFailed):
-    """The machine lacks programs or room."""
+class RequirementsNotMet(CommandFailed):
+    """Programs are missing or too old, or the machine is too small."""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program that is needed, how it says its version, and the first one that will do."""
+    """A required program, the arguments that print its version, and the minimum version."""
 
     name: str
-    asks: tuple[str, ...]
-    least: Version
-    get: str
+    version_arguments: tuple[str, ...]
+    minimum: Version
+    page: str
 
 
 DOCKER = Program(
@@ -38,63 +40,69 @@ KUBECTL = Program(
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """Processors, memory and free disk, in the units people use."""
+class Capacity:
+    """Processors, memory and free disk."""
 
     processors: float
     memory_gib: float
     disk_gib: float
 
 
-LEAST = Room(processors=4, memory_gib=8, disk_gib=30)
-"""What Kubeflow Pipelines, KServe and the product take, measured; 8 processors and 16 GiB are comfortable."""
+MINIMUM = Capacity(processors=4, memory_gib=8, disk_gib=30)
+"""Measured for Kubeflow Pipelines, KServe and the product; 8 processors and 16 GiB are comfortable."""
+NONE = Capacity(0, 0, 0)
 
 
-def check(commands: Commands, programs: tuple[Program, ...], room: Room, least: Room = LEAST) -> None:
-    """Raise `NotEnough` with everything that is missing, so that a person mends it once."""
-    problems = [*_lacking(commands, programs), *_small(room, least)]
+def check(
+    runner: CommandRunner, programs: tuple[Program, ...], capacity: Capacity, minimum: Capacity = MINIMUM
+) -> None:
+    """Raise `RequirementsNotMet` with every problem at once."""
+    problems = [*_program_problems(runner, programs), *_capacity_problems(capacity, minimum)]
     if problems:
-        raise NotEnough("\n  ".join(["this machine cannot hold the cluster:", *problems]))
+        raise RequirementsNotMet("\n  ".join(["this machine does not meet the requirements:", *problems]))
 
 
-def room(disk: Path = Path("/")) -> Room:
-    """Measure this machine, and the limits of the container we may be in."""
+def measure(disk: Path = Path("/")) -> Capacity:
+    """Measure this machine, within the CPU limit of its container."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return Room(len(os.sched_getaffinity(0)), memory / GIB, shutil.disk_usage(disk).free / GIB)
+    return Capacity(len(os.sched_getaffinity(0)), memory / GIB, shutil.disk_usage(disk).free / GIB)
 
 
-def _lacking(commands: Commands, programs: tuple[Program, ...]) -> Iterator[str]:
+def _program_problems(runner: CommandRunner, programs: tuple[Program, ...]) -> Iterator[str]:
     for program in programs:
         try:
-            said = commands.run([program.name, *program.asks])
+            output = runner.run([program.name, *program.version_arguments])
         except CommandFailed as error:
             reason = str(error).splitlines()[-1][:200]
-            yield f"{program.name} is needed, {_shown(program.least)} or newer ({program.get}): {reason}"
+            yield f"{program.name} is required, {_text(program.minimum)} or newer ({program.page}): {reason}"
             continue
-        version = _version(said)
+        version = _parse_version(output)
         if version is None:
-            yield f"{program.name} does not say its version: {said.strip()[:80]!r}"
-        elif version < program.least:
-            yield f"{program.name} {_shown(version)} is too old, {_shown(program.least)} is needed ({program.get})"
+            yield f"{program.name} prints no version: {output.strip()[:80]!r}"
+        elif version < program.minimum:
+            yield (
+                f"{program.name} {_text(version)} is too old, {_text(program.minimum)} or newer is required"
+                f" ({program.page})"
+            )
 
 
-def _small(room: Room, least: Room) -> Iterator[str]:
-    if room.processors < least.processors:
-        yield f"{room.processors:.0f} processors, at least {least.processors:.0f} are needed"
-    if room.memory_gib < least.memory_gib * 0.9:  # a machine sold with 8 GiB shows a little less
-        yield f"{room.memory_gib:.1f} GiB of memory, at least {least.memory_gib:.0f} are needed"
-    if room.disk_gib < least.disk_gib:
-        yield f"{room.disk_gib:.0f} GiB of free disk, at least {least.disk_gib:.0f} are needed"
+def _capacity_problems(capacity: Capacity, minimum: Capacity) -> Iterator[str]:
+    if capacity.processors < minimum.processors:
+        yield f"{capacity.processors:.0f} processors, at least {minimum.processors:.0f} are required"
+    if capacity.memory_gib < minimum.memory_gib * MEMORY_TOLERANCE:
+        yield f"{capacity.memory_gib:.1f} GiB of memory, at least {minimum.memory_gib:.0f} are required"
+    if capacity.disk_gib < minimum.disk_gib:
+        yield f"{capacity.disk_gib:.0f} GiB of free disk, at least {minimum.disk_gib:.0f} are required"
 
 
-def _version(said: str) -> Version | None:
-    text = said
-    if said.lstrip().startswith("{"):
-        about: Mapping[str, Mapping[str, str]] = json.loads(said)
-        text = about.get("clientVersion", {}).get("gitVersion", "")
+def _parse_version(output: str) -> Version | None:
+    text = output
+    if output.lstrip().startswith("{"):
+        values: Mapping[str, Mapping[str, str]] = json.loads(output)
+        text = values.get("clientVersion", {}).get("gitVersion", "")
     found = re.search(r"(\d+)\.(\d+)", text)
     return (int(found[1]), int(found[2])) if found else None
 
 
-def _shown(version: Version) -> str:
+def _text(version: Version) -> str:
     return f"{version[0]}.{version[1]}"

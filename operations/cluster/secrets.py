@@ -1,6 +1,6 @@
-"""The Secrets of a deployment: made once, from random bytes, in the cluster itself; never on disk.
+"""Create the Secrets of a deployment from random bytes, once, in the cluster and never on disk.
 
-What is there stays as it is, so a deployment with keys of its own (an External Secret, another S3 store) is respected.
+An existing Secret is not changed, so an External Secret or the keys of another S3 store can be used instead.
 """
 
 import base64
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from operations.cluster.commands import Commands
+from operations.cluster.command_runner import CommandRunner
 
 NAMESPACE = "product-classifier"
 KUBEFLOW = "kubeflow"
@@ -22,16 +22,16 @@ LABELS = {"app.kubernetes.io/part-of": NAMESPACE}
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """One Secret as it shall be."""
+    """The name, values and annotations of a Secret or ConfigMap."""
 
     name: str
     values: Mapping[str, str]
     annotations: Mapping[str, str] = field(default_factory=dict)
 
 
-def make_secrets(commands: Commands, endpoint: str) -> None:
-    """Make what is missing. `endpoint` is where the object store answers."""
-    known = _known(commands, NAMESPACE)
+def create_secrets(runner: CommandRunner, endpoint: str) -> None:
+    """Create the missing Secrets; `endpoint` is the URL of the object store."""
+    known = _existing(runner, NAMESPACE)
     keys = known.get(STORE) or {"access-key": secrets.token_hex(10), "secret-key": secrets.token_urlsafe(30)}
     wanted = (
         Secret(STORE, keys),
@@ -41,19 +41,19 @@ def make_secrets(commands: Commands, endpoint: str) -> None:
     )
     for secret in wanted:
         if secret.name not in known:
-            _apply(commands, NAMESPACE, "Secret", secret)
-            commands.say(f"secret {secret.name} made")
+            _apply(runner, NAMESPACE, "Secret", secret)
+            runner.report(f"secret {secret.name} created")
 
 
-def share_with_kubeflow(commands: Commands, endpoint: str) -> None:
-    """Give the pipeline's pods, which run in Kubeflow's namespace, the keys of the store and its address."""
-    keys = _known(commands, NAMESPACE)[STORE]
-    _apply(commands, KUBEFLOW, "Secret", Secret(STORE, keys))
-    _apply(commands, KUBEFLOW, "ConfigMap", Secret(STORE, {"endpoint": endpoint}))
+def share_with_kubeflow(runner: CommandRunner, endpoint: str) -> None:
+    """Copy keys and URL of the store to the namespace of Kubeflow, where the pods of the pipeline run."""
+    keys = _existing(runner, NAMESPACE)[STORE]
+    _apply(runner, KUBEFLOW, "Secret", Secret(STORE, keys))
+    _apply(runner, KUBEFLOW, "ConfigMap", Secret(STORE, {"endpoint": endpoint}))
 
 
 def _model_reader(keys: Mapping[str, str], endpoint: str) -> Secret:
-    """Return the Secret in the form that KServe's storage initializer reads."""
+    """Return the Secret in the format of KServe's storage initializer."""
     parts = urlsplit(endpoint)
     is_encrypted = "1" if parts.scheme == "https" else "0"
     return Secret(
@@ -73,8 +73,8 @@ def _accounts() -> dict[str, dict[str, str]]:
     return {f"demo-{role}": {"password": secrets.token_urlsafe(16), "role": role} for role in ROLES}
 
 
-def _known(commands: Commands, namespace: str) -> dict[str, dict[str, str]]:
-    found = commands.get("secrets", "--namespace", namespace) or {"items": []}
+def _existing(runner: CommandRunner, namespace: str) -> dict[str, dict[str, str]]:
+    found = runner.get("secrets", "--namespace", namespace) or {"items": []}
     return {item["metadata"]["name"]: _decoded(item.get("data") or {}) for item in found["items"]}
 
 
@@ -82,7 +82,7 @@ def _decoded(data: Mapping[str, str]) -> dict[str, str]:
     return {name: base64.b64decode(value).decode(errors="replace") for name, value in data.items()}
 
 
-def _apply(commands: Commands, namespace: str, kind: str, wanted: Secret) -> None:
+def _apply(runner: CommandRunner, namespace: str, kind: str, wanted: Secret) -> None:
     manifest: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": kind,
@@ -94,5 +94,5 @@ def _apply(commands: Commands, namespace: str, kind: str, wanted: Secret) -> Non
         },
         "stringData" if kind == "Secret" else "data": dict(wanted.values),
     }
-    # Server-side, for the client would leave a copy of the values in an annotation.
-    commands.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", given=json.dumps(manifest))
+    # Client-side apply would store a copy of the values in an annotation.
+    runner.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(manifest))

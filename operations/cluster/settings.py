@@ -1,4 +1,4 @@
-"""What the person at the keyboard decides about a cluster."""
+"""Settings of the cluster commands."""
 
 import subprocess
 
@@ -7,30 +7,30 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """The field's name in capitals is the variable; `make` passes its own on."""
+    """Settings of the cluster commands; a field's name in capitals is its environment variable."""
 
     model_config = SettingsConfigDict(frozen=True, use_attribute_docstrings=True, extra="ignore", env_ignore_empty=True)
 
     build: str = "docker build"
-    """The command that builds an image; takes the options of `docker build` (BUILD)."""
+    """Command that builds an image; it accepts the options of `docker build`."""
 
     load: str = "kind load docker-image --name product-classifier"
-    """The command that puts an image into the cluster's nodes (LOAD)."""
+    """Command that loads an image into the nodes of the cluster."""
 
     cluster: str = "kind"
-    """`existing`: work with the current context; anything else: a cluster made with kind (CLUSTER)."""
+    """`existing`: use the current context; any other value: a cluster created with kind."""
 
     overlay: str = "kind"
-    """Which folder of manifests/overlays is applied (OVERLAY)."""
+    """Folder of manifests/overlays that is applied."""
 
     tag: str = Field(default_factory=lambda: commit()[:12] or "dev")
-    """Tag of the images that are built and deployed; the commit by default (TAG)."""
+    """Tag of the images that are built and deployed; the default is the commit, or `dev` outside a checkout."""
 
     torch_index: str = ""
-    """Where the trainer's torch comes from, a CPU index for example; empty: from where the rest comes (TORCH_INDEX)."""
+    """Package index of the trainer's torch, for example one of CPU builds; empty: the index of all other packages."""
 
     timeout_s: float = Field(default=1800.0, gt=0)
-    """How long a deployment may take until everything is ready (TIMEOUT_S)."""
+    """Seconds until everything of a deployment must be ready."""
 
     @property
     def is_existing(self) -> bool:
@@ -38,7 +38,7 @@ class Settings(BaseSettings):
 
 
 def commit() -> str:
-    """Return the commit of this checkout; nothing where it is none."""
+    """Return the commit of this checkout; an empty string outside one."""
     command = ["git", "rev-parse", "HEAD"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()  # noqa: S603

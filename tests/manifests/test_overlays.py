@@ -14,12 +14,12 @@ from inference.feedback_service.settings import Settings as FeedbackService
 from inference.fusion_transformer.settings import Settings as FusionTransformer
 from inference.simulation.settings import Settings as Simulation
 from operations.cluster.images import IMAGES, PREFIX
-from operations.cluster.secrets import make_secrets
+from operations.cluster.secrets import create_secrets
 from pipelines.retrain.settings import TriggerSettings
 from pipelines.settings import PipelineSettings
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.store import StoreSettings
-from tests.support.fake_commands import FakeCluster
+from tests.support.fake_cluster import FakeCluster
 from tests.support.rendering import MANIFESTS, OVERLAYS, Object, containers, overlay, pods
 
 REPOSITORY = MANIFESTS.parent
@@ -132,7 +132,7 @@ def test_what_is_said_twice_is_said_alike(objects: tuple[Object, ...]) -> None:
 
 def test_whatever_a_pod_refers_to_is_there_or_made_by_a_deployment(objects: tuple[Object, ...]) -> None:
     cluster = FakeCluster()
-    make_secrets(cluster, "http://object-store:9000")
+    create_secrets(cluster, "http://object-store:9000")
     there = {(one["kind"], one["metadata"]["name"]) for one in objects}
     there |= {("Secret", name) for kind, _, name in cluster.objects if kind == "secrets"}
     for where, pod in pods(objects):

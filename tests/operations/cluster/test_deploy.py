@@ -1,4 +1,4 @@
-"""What a deployment adds to `kubectl apply -k`."""
+"""Tests of what a deployment does besides `kubectl apply -k`."""
 
 import json
 from collections.abc import Sequence
@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from operations.cluster.commands import CommandFailed
+from operations.cluster.command_runner import CommandFailed
 from operations.cluster.deploy import deploy, write_kustomization
 from operations.cluster.secrets import KUBEFLOW, NAMESPACE
 from operations.cluster.settings import Settings
-from tests.support.fake_commands import FakeCluster
+from tests.support.fake_cluster import FakeCluster
 
 REPOSITORY = Path(__file__).parents[3]
 STORE = {"kind": "ConfigMap", "metadata": {"name": "object-store"}, "data": {"endpoint": "http://object-store:9000"}}
@@ -25,13 +25,13 @@ DONE = {
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeCluster:
-    """A cluster with KServe, where everything gets ready at once."""
+    """A cluster with KServe, where everything is ready at once."""
     monkeypatch.setattr("operations.cluster.deploy.RENDERED", tmp_path)
     monkeypatch.chdir(REPOSITORY)
     found = FakeCluster()
     found.objects["crd", "", "inferenceservices.serving.kserve.io"] = {}
     found.objects["jobs", NAMESPACE, "bootstrap"] = DONE
-    found.answers["kubectl kustomize"] = yaml.safe_dump_all([STORE, *JOBS])
+    found.outputs["kubectl kustomize"] = yaml.safe_dump_all([STORE, *JOBS])
     return found
 
 
@@ -41,14 +41,16 @@ def written(folder: Path) -> dict[str, list[str]]:
     return content
 
 
-def test_without_kubeflow_runs_are_jobs(cluster: FakeCluster, tmp_path: Path) -> None:
+def test_without_kubeflow_pipelines_runs_are_jobs(cluster: FakeCluster, tmp_path: Path) -> None:
     deploy(cluster, Settings(tag="1a2b"))
 
     assert ["without-kubeflow"] == [Path(path).name for path in written(tmp_path)["components"]]
     assert {NAMESPACE} == {namespace for kind, namespace, _ in cluster.objects if kind == "secrets"}
 
 
-def test_with_kubeflow_its_pods_get_the_keys_of_the_store(cluster: FakeCluster, tmp_path: Path) -> None:
+def test_with_kubeflow_pipelines_the_keys_of_the_store_are_copied_to_its_namespace(
+    cluster: FakeCluster, tmp_path: Path
+) -> None:
     cluster.objects["service", KUBEFLOW, "ml-pipeline"] = {}
     deploy(cluster, Settings(tag="1a2b"))
 
@@ -56,29 +58,31 @@ def test_with_kubeflow_its_pods_get_the_keys_of_the_store(cluster: FakeCluster, 
     assert ("secrets", KUBEFLOW, "object-store") in cluster.objects
 
 
-def test_every_image_gets_the_tag_and_the_overlay_is_what_was_asked_for(cluster: FakeCluster) -> None:
+def test_the_kustomization_sets_the_tag_of_every_image_and_the_overlay(cluster: FakeCluster) -> None:
     content = written(write_kustomization(Settings(tag="1a2b", overlay="production"), with_kubeflow=True))
 
     assert ["1a2b"] * 8 == [image["newTag"] for image in content["images"]]
     assert content["resources"][0].endswith("manifests/overlays/production")
 
 
-def test_an_overlay_that_is_not_there_is_refused_with_those_that_are(cluster: FakeCluster) -> None:
-    with pytest.raises(CommandFailed, match="no overlay 'prod'; there are kind, production"):
+def test_an_unknown_overlay_is_rejected_with_the_known_ones(cluster: FakeCluster) -> None:
+    with pytest.raises(CommandFailed, match="OVERLAY: there is no overlay 'prod'; choose one of kind, production"):
         write_kustomization(Settings(overlay="prod"), with_kubeflow=True)
 
 
-@pytest.mark.parametrize(("refusal", "removed"), [("spec.template: field is immutable", 1), ("", 0)])
-def test_a_job_is_removed_only_when_it_ran_something_else(cluster: FakeCluster, refusal: str, removed: int) -> None:
-    class Strict(FakeCluster):
-        def run(self, command: Sequence[str], *, given: str | None = None) -> str:
-            if refusal and given and json.loads(given)["kind"] == "Job":
-                raise CommandFailed(refusal)
-            return "" if given and json.loads(given)["kind"] == "Job" else super().run(command, given=given)
+@pytest.mark.parametrize(("error", "deleted"), [("spec.template: field is immutable", 1), ("", 0)])
+def test_a_job_is_deleted_only_if_its_template_is_immutable_and_differs(
+    cluster: FakeCluster, error: str, deleted: int
+) -> None:
+    class StrictCluster(FakeCluster):
+        def run(self, command: Sequence[str], *, stdin: str | None = None) -> str:
+            if error and stdin and json.loads(stdin)["kind"] == "Job":
+                raise CommandFailed(error)
+            return "" if stdin and json.loads(stdin)["kind"] == "Job" else super().run(command, stdin=stdin)
 
-    strict = Strict()
-    strict.objects, strict.answers = cluster.objects | {("job", NAMESPACE, "bootstrap"): DONE}, cluster.answers
+    strict = StrictCluster()
+    strict.objects, strict.outputs = cluster.objects | {("job", NAMESPACE, "bootstrap"): DONE}, cluster.outputs
     deploy(strict, Settings(tag="1a2b"))
 
-    deleted = [command for command in strict.ran if command[:3] == ["kubectl", "delete", "job"]]
-    assert removed == len(deleted)
+    deletions = [command for command in strict.commands if command[:3] == ["kubectl", "delete", "job"]]
+    assert deleted == len(deletions)

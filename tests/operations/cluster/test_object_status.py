@@ -1,11 +1,11 @@
-"""When an object counts as ready: as of its newest version, not of the one before."""
+"""Tests of readiness: an object is ready when its newest generation is."""
 
 from typing import Any
 
 import pytest
 
-from operations.cluster.waiting import NotReady, for_platform, state, until_ready
-from tests.support.fake_commands import FakeCluster
+from operations.cluster.object_status import NotReady, not_ready_reason, wait_for_platform, wait_until_ready
+from tests.support.fake_cluster import FakeCluster
 
 
 def workload(*, generation: int = 2, observed: int = 2, **counts: int) -> dict[str, Any]:
@@ -34,12 +34,14 @@ def service(status: str, message: str = "") -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("one", "expected"),
     [
-        pytest.param(workload(), "", id="all replicas of the newest version"),
-        pytest.param(workload(observed=1), "its newest version was not seen yet", id="status of the version before"),
-        pytest.param(workload(updatedReplicas=1), "1 of 2 are ready", id="half way through a rollout"),
-        pytest.param(workload(availableReplicas=0), "0 of 2 are ready", id="not available"),
-        pytest.param(workload(replicas=3), "2 of 2 are ready", id="an old pod is still there"),
-        pytest.param(job(), "runs", id="job"),
+        pytest.param(workload(), "", id="all replicas of the newest generation"),
+        pytest.param(
+            workload(observed=1), "its newest generation is not observed yet", id="status of an older generation"
+        ),
+        pytest.param(workload(updatedReplicas=1), "1 of 2 replicas are ready", id="half way through a rollout"),
+        pytest.param(workload(availableReplicas=0), "0 of 2 replicas are ready", id="not available"),
+        pytest.param(workload(replicas=3), "2 of 2 replicas are ready", id="an old pod still exists"),
+        pytest.param(job(), "running", id="job"),
         pytest.param(job({"type": "Complete", "status": "True"}), "", id="job done"),
         pytest.param(
             job({"type": "Failed", "status": "True", "message": "BackoffLimit"}),
@@ -50,13 +52,13 @@ def service(status: str, message: str = "") -> dict[str, Any]:
         pytest.param(service("False", "no pod is ready"), "no pod is ready", id="inference service not ready"),
         pytest.param(
             {"kind": "InferenceService", "metadata": {"name": "new", "generation": 1}},
-            "its newest version was not seen yet",
-            id="not looked at yet",
+            "its newest generation is not observed yet",
+            id="not observed yet",
         ),
     ],
 )
-def test_an_object_is_ready_or_says_why_not(one: dict[str, Any], expected: str) -> None:
-    assert expected == state(one)
+def test_the_reason_is_empty_for_a_ready_object(one: dict[str, Any], expected: str) -> None:
+    assert expected == not_ready_reason(one)
 
 
 def cluster_with(*objects: dict[str, Any]) -> FakeCluster:
@@ -66,41 +68,41 @@ def cluster_with(*objects: dict[str, Any]) -> FakeCluster:
     return cluster
 
 
-def test_a_deployment_is_over_when_everything_is_ready() -> None:
+def test_the_wait_ends_when_everything_is_ready() -> None:
     cluster = cluster_with(workload(), job({"type": "Complete", "status": "True"}))
-    until_ready(cluster, "ns", 5)
+    wait_until_ready(cluster, "ns", 5)
 
     assert ["job/bootstrap is ready", "statefulset/auth-proxy is ready"] == [
-        line.split("  ")[0] for line in cluster.said
+        line.split("  ")[0] for line in cluster.reported
     ]
 
 
 def test_a_failed_job_ends_the_wait_with_its_reason_and_the_pods() -> None:
     cluster = cluster_with(workload(), job({"type": "Failed", "status": "True", "message": "it crashed"}))
-    cluster.answers["kubectl get pods"] = "bootstrap-x7k2p  Error"
+    cluster.outputs["kubectl get pods"] = "bootstrap-x7k2p  Error"
 
     with pytest.raises(NotReady, match=r"job/bootstrap: failed: it crashed\n\nbootstrap-x7k2p"):
-        until_ready(cluster, "ns", 3600)
+        wait_until_ready(cluster, "ns", 3600)
 
 
-def test_what_is_not_ready_in_time_is_named() -> None:
-    with pytest.raises(NotReady, match="statefulset/auth-proxy: 1 of 2 are ready"):
-        until_ready(cluster_with(workload(availableReplicas=1)), "ns", 0)
+def test_a_timeout_names_what_is_not_ready() -> None:
+    with pytest.raises(NotReady, match="statefulset/auth-proxy: 1 of 2 replicas are ready"):
+        wait_until_ready(cluster_with(workload(availableReplicas=1)), "ns", 0)
 
 
-def test_a_run_or_a_simulation_that_goes_on_or_failed_holds_up_no_deployment() -> None:
+def test_jobs_of_runs_and_simulations_are_ignored() -> None:
     run = job({"type": "Failed", "status": "True", "message": "refused"}) | {"metadata": {"name": "retrain-7"}}
 
-    until_ready(cluster_with(workload(), run), "ns", 0.1)
+    wait_until_ready(cluster_with(workload(), run), "ns", 0.1)
 
 
-def test_the_deployment_of_an_inference_service_is_kserves_business() -> None:
+def test_the_deployment_of_an_inference_service_is_ignored() -> None:
     made = workload(availableReplicas=0) | {"kind": "Deployment"}
     made["metadata"] = {"name": "text-predictor-predictor", "ownerReferences": [{"kind": "InferenceService"}]}
 
-    until_ready(cluster_with(service("True"), made), "ns", 0.1)
+    wait_until_ready(cluster_with(service("True"), made), "ns", 0.1)
 
 
-def test_a_cluster_without_kserve_is_refused_with_what_to_do() -> None:
-    with pytest.raises(NotReady, match="this cluster has no KServe: `make up`"):
-        for_platform(FakeCluster())
+def test_a_cluster_without_kserve_is_rejected_with_a_remedy() -> None:
+    with pytest.raises(NotReady, match="this cluster has no KServe; create one with `make up`"):
+        wait_for_platform(FakeCluster())

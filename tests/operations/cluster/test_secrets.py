@@ -1,4 +1,4 @@
-"""Secrets are made once, of random bytes, and what is there is respected."""
+"""Tests that Secrets are created once from random bytes and existing ones are not changed."""
 
 import base64
 import json
@@ -6,8 +6,8 @@ import json
 import pytest
 
 from inference.auth_proxy.auth.roles import Role
-from operations.cluster.secrets import KUBEFLOW, NAMESPACE, ROLES, make_secrets, share_with_kubeflow
-from tests.support.fake_commands import FakeCluster
+from operations.cluster.secrets import KUBEFLOW, NAMESPACE, ROLES, create_secrets, share_with_kubeflow
+from tests.support.fake_cluster import FakeCluster
 
 ENDPOINT = "http://object-store.product-classifier.svc.cluster.local:9000"
 
@@ -22,32 +22,32 @@ def values(cluster: FakeCluster, name: str, namespace: str = NAMESPACE) -> dict[
     return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
 
-def test_an_empty_namespace_gets_every_secret_that_the_manifests_name(cluster: FakeCluster) -> None:
-    make_secrets(cluster, ENDPOINT)
+def test_an_empty_namespace_gets_every_secret_of_the_manifests(cluster: FakeCluster) -> None:
+    create_secrets(cluster, ENDPOINT)
 
-    made = {name for kind, _, name in cluster.objects if kind == "secrets"}
-    assert {"object-store", "model-reader", "internal-token", "demo-accounts"} == made
+    created = {name for kind, _, name in cluster.objects if kind == "secrets"}
+    assert {"object-store", "model-reader", "internal-token", "demo-accounts"} == created
 
 
 def test_a_second_deployment_changes_nothing(cluster: FakeCluster) -> None:
-    make_secrets(cluster, ENDPOINT)
+    create_secrets(cluster, ENDPOINT)
     first = json.dumps(list(cluster.objects.values()))
-    make_secrets(cluster, ENDPOINT)
+    create_secrets(cluster, ENDPOINT)
 
     assert first == json.dumps(list(cluster.objects.values()))
 
 
-def test_two_deployments_share_no_secret() -> None:
+def test_two_deployments_have_different_secrets() -> None:
     one, other = FakeCluster(), FakeCluster()
-    make_secrets(one, ENDPOINT)
-    make_secrets(other, ENDPOINT)
+    create_secrets(one, ENDPOINT)
+    create_secrets(other, ENDPOINT)
 
     for name in ("object-store", "internal-token", "demo-accounts"):
         assert set() == set(values(one, name).values()) & set(values(other, name).values())
 
 
-def test_the_storage_initializer_gets_the_keys_of_the_store_and_its_address(cluster: FakeCluster) -> None:
-    make_secrets(cluster, ENDPOINT)
+def test_the_storage_initializer_gets_keys_and_address_of_the_store(cluster: FakeCluster) -> None:
+    create_secrets(cluster, ENDPOINT)
     store, reader = values(cluster, "object-store"), values(cluster, "model-reader")
     annotations = cluster.objects["secrets", NAMESPACE, "model-reader"]["metadata"]["annotations"]
 
@@ -56,35 +56,35 @@ def test_the_storage_initializer_gets_the_keys_of_the_store_and_its_address(clus
     assert "0" == annotations["serving.kserve.io/s3-usehttps"]
 
 
-def test_keys_that_somebody_brought_are_used(cluster: FakeCluster) -> None:
-    brought = {"access-key": "theirs", "secret-key": "their secret"}
-    data = {name: base64.b64encode(value.encode()).decode() for name, value in brought.items()}
+def test_existing_keys_are_used(cluster: FakeCluster) -> None:
+    existing = {"access-key": "theirs", "secret-key": "their secret"}
+    data = {name: base64.b64encode(value.encode()).decode() for name, value in existing.items()}
     cluster.objects["secrets", NAMESPACE, "object-store"] = {"metadata": {"name": "object-store"}, "data": data}
-    make_secrets(cluster, "https://s3.example.com")
+    create_secrets(cluster, "https://s3.example.com")
 
-    assert brought == values(cluster, "object-store")
+    assert existing == values(cluster, "object-store")
     assert "their secret" == values(cluster, "model-reader")["AWS_SECRET_ACCESS_KEY"]
 
 
-def test_the_pods_of_the_pipeline_get_the_same_keys_where_they_run(cluster: FakeCluster) -> None:
-    make_secrets(cluster, ENDPOINT)
+def test_the_keys_are_copied_to_the_namespace_of_the_pipeline(cluster: FakeCluster) -> None:
+    create_secrets(cluster, ENDPOINT)
     share_with_kubeflow(cluster, ENDPOINT)
 
     assert values(cluster, "object-store") == values(cluster, "object-store", KUBEFLOW)
     assert {"endpoint": ENDPOINT} == cluster.objects["configmaps", KUBEFLOW, "object-store"]["data"]
 
 
-def test_there_is_an_account_for_each_role_of_the_gateway(cluster: FakeCluster) -> None:
-    make_secrets(cluster, ENDPOINT)
+def test_there_is_a_demo_account_for_each_role(cluster: FakeCluster) -> None:
+    create_secrets(cluster, ENDPOINT)
     accounts = json.loads(values(cluster, "demo-accounts")["accounts.json"])
 
     assert tuple(Role) == ROLES
     assert {f"demo-{role}": role for role in Role} == {name: account["role"] for name, account in accounts.items()}
 
 
-def test_no_secret_is_ever_shown_or_on_a_command_line(cluster: FakeCluster) -> None:
-    make_secrets(cluster, ENDPOINT)
-    shown = json.dumps([cluster.said, cluster.ran])
+def test_no_secret_is_printed_or_on_a_command_line(cluster: FakeCluster) -> None:
+    create_secrets(cluster, ENDPOINT)
+    visible = json.dumps([cluster.reported, cluster.commands])
 
     for name in ("object-store", "internal-token"):
-        assert [] == [value for value in values(cluster, name).values() if value in shown]
+        assert [] == [value for value in values(cluster, name).values() if value in visible]

@@ -38,7 +38,7 @@ DECIDED = RUN | {"verdict": VERDICT, "reason": None}
 
 
 class FakeGateway:
-    """The routes of a gateway that the monitor polls; each list holds the next responses, the last one repeats."""
+    """The routes of a gateway that the monitor polls; the last response of a list repeats."""
 
     def __init__(self) -> None:
         self.pages: list[list[dict[str, Any]]] = [[]]

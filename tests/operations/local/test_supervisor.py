@@ -1,4 +1,4 @@
-"""Tests that the supervisor starts, restarts and stops services; each runs a real one in a separate process."""
+"""Tests that the supervisor starts, restarts and stops services in a separate process."""
 
 import json
 import os

@@ -40,7 +40,7 @@ def makefile(tmp_path: Path) -> Path:
 
 
 def on_terminal(folder: Path, *command: str) -> tuple[int, int]:
-    """Start a command as the foreground job of a terminal; return its process id and the terminal's other end."""
+    """Start a foreground job of a new terminal; return its process id and the terminal."""
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(folder)
