@@ -1,0 +1,98 @@
+"""Write docs/images/*.png from a finished demonstration: `make demo`, then `python -m operations.screenshots`.
+
+Needs Chromium on the path (`apt-get install chromium`). The pictures show data of the sample catalogue only.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from operations.demo.processes import ProcessRunner, find_free_port
+from operations.demo.settings import Settings
+from operations.local.services import HOST
+from product_classifier.errors import ProductClassifierError
+from product_classifier.settings_help import settings_parser
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, ViewportSize
+
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
+MAX_BYTES = 150_000
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CONSOLE_SIZE: "ViewportSize" = {"width": 1000, "height": 760}
+VERDICT_SIZE: "ViewportSize" = {"width": 900, "height": 900}
+
+
+class ScreenshotFailed(ProductClassifierError):
+    """A picture cannot be made; the message says what is missing."""
+
+
+def main() -> int:
+    """Write both pictures; return the exit status."""
+    settings_parser("python -m operations.screenshots", __doc__, Settings).parse_args()
+    try:
+        write_screenshots(Settings())
+    except ProductClassifierError as error:
+        sys.stderr.write(f"screenshots: {error}\n")
+        return 1
+    return 0
+
+
+def write_screenshots(settings: Settings) -> None:
+    """Serve the demonstration's releases, classify a product in the console, and picture it and the newest verdict."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - a development dependency
+
+    verdict = newest_verdict(settings)
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if executable is None:
+        raise ScreenshotFailed("no Chromium on the path; install it: apt-get install chromium")
+    IMAGES.mkdir(exist_ok=True)
+    port = find_free_port()
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        with ProcessRunner(settings.demo_dir, settings.environment(port)).serving(port):
+            page = browser.new_page(locale="en-US", viewport=CONSOLE_SIZE)
+            classify(page, f"http://{HOST}:{port}", settings)
+            _save(page, "console.png")
+        page = browser.new_page(locale="en-US", viewport=VERDICT_SIZE)
+        page.goto(verdict.as_uri())
+        _save(page, "verdict.png")
+        browser.close()
+
+
+def newest_verdict(settings: Settings) -> Path:
+    """Return the report of the demonstration's newest promotion."""
+    pages = sorted((settings.state / "store/product-classifier/reports/promotions").glob("*.html"))
+    if not pages:
+        raise ScreenshotFailed(f"{settings.demo_dir}: no report of a promotion; run `make demo` first")
+    return pages[-1]
+
+
+def classify(page: "Page", url: str, settings: Settings) -> None:
+    """Log in as admin and classify the first unseen product that has a photo."""
+    password = json.loads(settings.accounts.read_text(encoding="utf-8"))["demo-admin"]["password"]
+    products = pd.read_parquet(settings.data / "splits/unseen.parquet")
+    product = products[(products.image_path != "") & (products.designation != "")].iloc[0]
+    page.goto(url)
+    page.fill("#username", "demo-admin")
+    page.fill("#password", password)
+    page.click("#login-form button")
+    page.fill("#designation", product.designation)
+    page.set_input_files("#image", settings.data / "raw" / product.image_path)
+    page.click("#predict-form button")
+    page.wait_for_selector("#top li")
+
+
+def _save(page: "Page", name: str) -> None:
+    picture = page.screenshot()
+    if len(picture) > MAX_BYTES:
+        raise ScreenshotFailed(f"{name}: {len(picture)} bytes, at most {MAX_BYTES}; make the viewport smaller")
+    (IMAGES / name).write_bytes(picture)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
