@@ -21,7 +21,14 @@ MAX_PAGE = 200
 
 Comment = Annotated[Text, Field(max_length=COMMENT_CHARACTERS)]
 RecordId = Annotated[Identifier, Field(json_schema_extra={"pattern": IDENTIFIER})]
-CategoryCode = Annotated[int, Field(description="Code of the right category, as `GET /categories` lists it.")]
+CODE_MARK = "x-category-code"
+"""Marks a category code in a JSON schema; the OpenAPI document lists the codes of the taxonomy there."""
+CategoryCode = Annotated[
+    int,
+    Field(
+        description="Code of the right category, as `GET /categories` lists it.", json_schema_extra={CODE_MARK: True}
+    ),
+]
 IdempotencyKey = Annotated[
     str, Field(pattern=IDEMPOTENCY_KEY, description="A repeated key with the same body returns the first response.")
 ]

@@ -14,7 +14,7 @@ from benchmarks.processes import Server, start, stopping
 from benchmarks.profiling import profile
 from benchmarks.stack import free_ports
 from inference.auth_proxy.predictions.backends import encode_products
-from inference.auth_proxy.predictions.products import Product
+from inference.auth_proxy.predictions.product_reader import Product
 
 GOAL_MS = 0.6
 MIN_RATIO = 10.0

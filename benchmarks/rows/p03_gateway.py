@@ -20,7 +20,7 @@ from benchmarks.processes import Server, start, stopping
 from benchmarks.profiling import profile
 from benchmarks.rows.p02_fusion_request import gateway_request
 from benchmarks.stack import RunningServices, free_ports, running_product
-from inference.auth_proxy.predictions.products import Product
+from inference.auth_proxy.predictions.product_reader import Product
 
 GOAL_MS = 0.6
 GOAL_P50_MS = 1.0

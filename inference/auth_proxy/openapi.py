@@ -1,217 +1,180 @@
-"""The OpenAPI document: what FastAPI knows, the hot routes it does not see, and every problem."""
+"""The OpenAPI document, derived from the route table."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
-from pydantic.json_schema import models_json_schema
+from pydantic import TypeAdapter
 
-from inference.auth_proxy import schemas
-from inference.auth_proxy.auth.roles import IDENTIFIER, MODELS, NAME, TABLE
-from inference.auth_proxy.predictions.products import MAX_PRODUCTS
+from inference.auth_proxy.media_types import JSON, MULTIPART
+from inference.auth_proxy.routing import MODELS, PATH_PARAMETERS, DocumentedResponse, Rate, Route
+from inference.auth_proxy.schemas import ProblemView
+from inference.feedback_api import CODE_MARK
 from inference.http.problems import MEDIA_TYPE
+from product_classifier.taxonomy import Taxonomy
 
 Document = dict[str, Any]
-PROBLEM = {"$ref": "#/components/schemas/ProblemView"}
-PRODUCT = {"$ref": "#/components/schemas/ProductBody"}
-PREDICTION = {"$ref": "#/components/schemas/PredictionView"}
-OBJECT = {"type": "object"}
-MODEL = {"name": "model", "in": "path", "required": True, "schema": {"type": "string", "enum": list(MODELS)}}
-EXAMPLE_PREDICTION = {
-    "prediction_id": "019ab0f2-7d1e-7c3a-9d55-0c8f6a4be111",
-    "category": {"code": 2583, "label": "Piscine et spa"},
-    "confidence": 0.93,
-    "top": [{"code": 2583, "label": "Piscine et spa", "probability": 0.93}],
-    "modalities": {"text": {"code": 2583, "label": "Piscine et spa", "probability": 0.9}, "image": None},
-    "degraded": False,
-    "release": "r-20260101T120000-1a2b3c4d",
+OPENAPI_VERSION = "3.1.0"
+REF = "#/components/schemas/{model}"
+PROBLEMS = {
+    400: "The request has no single meaning, or its body is malformed.",
+    401: "The access token or the password is missing or not valid.",
+    403: "The user has not the role that is required.",
+    404: "Nothing has this path or id.",
+    409: "The request contradicts what is stored.",
+    413: "The body exceeds its limit.",
+    415: "The media type or the content encoding is not supported.",
+    422: "A value is not valid; the detail names it.",
+    429: "Too many requests; see Retry-After.",
+    502: "A model returned an invalid response.",
+    503: "A service is not available; see Retry-After.",
+    504: "A model did not respond in time.",
 }
-WHAT_WENT_WRONG = {
-    400: "The request has no single meaning",
-    401: "No valid access token",
-    403: "The role is not enough",
-    404: "Nothing there",
-    413: "The body is too long",
-    415: "The body is of a kind not read here",
-    422: "A value cannot be used; the detail names it",
-    429: "Too many requests; see Retry-After",
-    503: "A service behind the gateway does not answer",
-}
+FORM_ENCODING = {"image": {"contentType": "image/jpeg, image/png"}}
 
 
-def install(app: FastAPI, *, embedded_issuer: bool) -> None:
-    """Make the application describe itself completely, once, on the first question."""
-
-    def describe() -> Document:
-        if app.openapi_schema is None:
-            app.openapi_schema = _describe(app, embedded_issuer=embedded_issuer)
-        return app.openapi_schema
-
-    app.openapi = describe  # type: ignore[method-assign]
-
-
-def _describe(app: FastAPI, *, embedded_issuer: bool) -> Document:
-    document = get_openapi(title=app.title, version=app.version, routes=app.routes)
-    for path, operations in _hot_paths().items():
-        document["paths"].setdefault(path, {}).update(operations)
-    components = document.setdefault("components", {})
-    known = {name: schema for name, schema in components.get("schemas", {}).items() if "ValidationError" not in name}
-    components["schemas"] = {**known, **_schemas()}
-    components["securitySchemes"] = {"token": _security(embedded_issuer=embedded_issuer)}
-    for path, operations in document["paths"].items():
-        for method, operation in operations.items():
-            _complete(path, method, operation)
-    return document
+def describe(
+    routes: Sequence[Route], taxonomy: Taxonomy, *, title: str, version: str, embedded_issuer: bool
+) -> Document:
+    """Return the OpenAPI document of these routes."""
+    schemas = _Schemas(routes, taxonomy)
+    paths: Document = {}
+    for route in routes:
+        if route.operation_id:
+            paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
+    return {
+        "openapi": OPENAPI_VERSION,
+        "info": {"title": title, "version": version},
+        "paths": paths,
+        "components": {
+            "schemas": schemas.definitions,
+            "securitySchemes": {"token": _security(embedded_issuer=embedded_issuer)},
+        },
+    }
 
 
-def _schemas() -> Document:
-    models = (schemas.ProductBody, schemas.NewUser, schemas.UserChange, schemas.PredictionView, schemas.ProblemView)
-    _, found = models_json_schema(
-        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
-    )
-    return dict(found["$defs"])
+class _Schemas:
+    """JSON schemas of all types in the table; models become definitions."""
+
+    def __init__(self, routes: Sequence[Route], taxonomy: Taxonomy) -> None:
+        types = list(_types(routes))
+        self._keys = [(kind, mode) for kind, mode in types]
+        found, definitions = TypeAdapter.json_schemas(
+            [(index, mode, TypeAdapter(kind)) for index, (kind, mode) in enumerate(types)], ref_template=REF
+        )
+        self._found = {index: _with_codes(schema, taxonomy) for (index, _), schema in found.items()}
+        self.definitions: Document = _with_codes(definitions.get("$defs", {}), taxonomy)
+
+    def of(self, kind: Any, mode: str = "validation") -> Document:
+        """Return the schema of a type, a reference if it is a model."""
+        schema: Document = self._found[next(i for i, key in enumerate(self._keys) if key == (kind, mode))]
+        return schema
+
+
+def _types(routes: Sequence[Route]) -> Iterator[tuple[Any, Any]]:
+    yield ProblemView, "serialization"
+    for route in routes:
+        yield from ((kind, "validation") for kind in [*route.request.values(), *route.headers.values()])
+        yield from ((response.body, "serialization") for response in route.responses.values() if response.body)
+        if route.query:
+            yield route.query, "validation"
+
+
+def _with_codes(schema: Any, taxonomy: Taxonomy) -> Any:
+    """Replace the mark of category codes by the codes of the taxonomy."""
+    if isinstance(schema, list):
+        return [_with_codes(one, taxonomy) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    codes = {"enum": list(taxonomy.codes)} if schema.get(CODE_MARK) else {}
+    return {name: _with_codes(one, taxonomy) for name, one in schema.items() if name != CODE_MARK} | codes
+
+
+def _operation(route: Route, schemas: _Schemas) -> Document:
+    operation: Document = {"operationId": route.operation_id, "summary": route.summary, "tags": [route.tag]}
+    if route.role:
+        operation |= {"security": [{"token": []}], "x-role": route.role.value}
+    if parameters := [*_path_parameters(route), *_query_parameters(route, schemas), *_headers(route, schemas)]:
+        operation["parameters"] = parameters
+    if route.request:
+        operation["requestBody"] = {
+            "required": route.request_required,
+            "content": {
+                media_type: _content(media_type, schemas.of(kind)) for media_type, kind in route.request.items()
+            },
+        }
+    responses = {str(status): _response(response, schemas) for status, response in route.responses.items()}
+    problem = {MEDIA_TYPE: {"schema": schemas.of(ProblemView, "serialization")}}
+    for status in _problem_statuses(route):
+        response = responses.setdefault(str(status), {"description": PROBLEMS[status]})
+        response["content"] = {**response.get("content", {}), **problem}
+    operation["responses"] = responses | {"default": {"description": "Any other problem.", "content": problem}}
+    return operation
+
+
+def _problem_statuses(route: Route) -> list[int]:
+    statuses = set(route.problems)
+    if route.role:
+        statuses |= {401, 403}
+    if route.rate is not Rate.NONE:
+        statuses |= {429}
+    if route.request:
+        statuses |= {400, 413, 415, 422}
+    if route.query or route.headers:
+        statuses |= {400, 422}
+    if route.parameters:
+        statuses |= {404}
+    return sorted(statuses)
+
+
+def _path_parameters(route: Route) -> Iterator[Document]:
+    for name in route.parameters:
+        schema: Document = {"type": "string", "pattern": f"^{PATH_PARAMETERS[name]}$"}
+        if name == "model":
+            schema = {"type": "string", "enum": list(MODELS)}
+        yield {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _query_parameters(route: Route, schemas: _Schemas) -> Iterator[Document]:
+    if route.query is None:
+        return
+    name = schemas.of(route.query)["$ref"].rpartition("/")[2]
+    for parameter, schema in schemas.definitions.pop(name)["properties"].items():
+        yield {"name": parameter, "in": "query", "required": False, "schema": _not_null(schema)}
+
+
+def _headers(route: Route, schemas: _Schemas) -> Iterator[Document]:
+    for name, kind in route.headers.items():
+        yield {"name": name, "in": "header", "required": False, "schema": schemas.of(kind)}
+
+
+def _not_null(schema: Document) -> Document:
+    """Return the schema of a query parameter: one that is absent has no null value."""
+    (kind,) = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
+    rest = {name: value for name, value in schema.items() if name != "anyOf" and value is not None}
+    return {**rest, **kind}
+
+
+def _content(media_type: str, schema: Document) -> Document:
+    return {"schema": schema, "encoding": FORM_ENCODING} if media_type == MULTIPART else {"schema": schema}
+
+
+def _response(response: DocumentedResponse, schemas: _Schemas) -> Document:
+    documented: Document = {"description": response.description}
+    if response.body:
+        schema = schemas.of(response.body, "serialization")
+        binary = {"schema": {"type": "string", "format": "binary"}}
+        content: Document = {kind: {"schema": schema} if kind == JSON else binary for kind in response.media_types}
+        if response.example:
+            content[JSON]["example"] = response.example
+        documented["content"] = content
+    if response.headers:
+        documented["headers"] = {
+            name: {"description": about, "schema": {"type": "string"}} for name, about in response.headers.items()
+        }
+    return documented
 
 
 def _security(*, embedded_issuer: bool) -> Document:
     if embedded_issuer:
         return {"type": "oauth2", "flows": {"password": {"tokenUrl": "/token", "scopes": {}}}}
     return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
-
-
-def _complete(path: str, method: str, operation: Document) -> None:
-    """Add role, security and problems to an operation, from the table that decides them."""
-    rule = next(r for r in TABLE if r.method == method.upper() and _same(r.template, path))
-    responses = operation["responses"]
-    responses.pop("422", None)
-    wrong = {400, 422, 413, 415} if "requestBody" in operation else set()
-    if rule.role is not None:
-        operation["security"] = [{"token": []}]
-        operation["x-role"] = rule.role.value
-        wrong |= {401, 403, 429}
-    if path == "/token":
-        wrong |= {401, 429}
-    if path.startswith(("/predict", "/v1", "/v2", "/feedback", "/retrain")):
-        wrong |= {503}
-    if "{" in path:
-        wrong |= {404}
-        operation["parameters"] = [_bounded(parameter) for parameter in operation["parameters"]]
-    for status in sorted(wrong):
-        responses.setdefault(str(status), _problem(WHAT_WENT_WRONG[status]))
-    responses["default"] = _problem("Any other problem")
-
-
-def _same(template: str, path: str) -> bool:
-    return template == path.replace("{model}", MODELS[0])
-
-
-def _bounded(parameter: Document) -> Document:
-    patterns = {"name": f"^{NAME}$", "id": f"^{IDENTIFIER}$", "run_id": f"^{IDENTIFIER}$"}
-    if pattern := patterns.get(parameter["name"]):
-        return {**parameter, "schema": {"type": "string", "pattern": pattern}}
-    return parameter
-
-
-def _problem(description: str) -> Document:
-    return {"description": description, "content": {MEDIA_TYPE: {"schema": PROBLEM}}}
-
-
-def _hot_paths() -> Document:
-    return {
-        "/predict": {"post": _predict()},
-        "/predict/batch": {"post": _predict_batch()},
-        "/v1/models": {"get": _model("List the models", OBJECT)},
-        "/v1/models/{model}": {"get": _model("Say whether a model is ready (V1)", OBJECT, MODEL)},
-        "/v1/models/{model}:predict": {"post": _model("Ask a model (V1)", OBJECT, MODEL, body="application/json")},
-        "/v2": {"get": _model("Describe the server (V2)", OBJECT)},
-        "/v2/health/live": {"get": _model("Say that the server lives (V2)", OBJECT)},
-        "/v2/health/ready": {"get": _model("Say whether every model is ready (V2)", OBJECT)},
-        "/v2/models": {"get": _model("List the models (V2)", OBJECT)},
-        "/v2/models/{model}": {"get": _model("Describe a model (V2)", OBJECT, MODEL)},
-        "/v2/models/{model}/ready": {"get": _model("Say whether a model is ready (V2)", OBJECT, MODEL)},
-        "/v2/models/{model}/infer": {"post": _model("Ask a model (V2)", OBJECT, MODEL, body="application/json")},
-        "/feedback": {
-            "post": _feedback("Correct a prediction", "201", _CORRECTION),
-            "get": _feedback("List corrections"),
-        },
-        "/feedback/{id}/approve": {"post": _feedback("Let a correction count", parameters=("id",))},
-        "/feedback/{id}/reject": {"post": _feedback("Let a correction not count", parameters=("id",))},
-        "/retrain": {"post": _feedback("Start a training run", "202"), "get": _feedback("List training runs")},
-        "/retrain/{run_id}": {"get": _feedback("Describe a training run", parameters=("run_id",))},
-    }
-
-
-def _predict() -> Document:
-    form = {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {
-            "designation": {"type": "string"},
-            "description": {"type": "string"},
-            "image": {"type": "string", "format": "binary"},
-        },
-    }
-    content = {"application/json": {"schema": PRODUCT}, "multipart/form-data": {"schema": form}}
-    answer = {"application/json": {"schema": PREDICTION, "example": EXAMPLE_PREDICTION}}
-    return _operation("Classify one product", "predictions", content, {"200": _success("The answer", answer)})
-
-
-def _predict_batch() -> Document:
-    body = {"type": "array", "items": PRODUCT, "minItems": 1, "maxItems": MAX_PRODUCTS}
-    rows = {"type": "array", "items": {"anyOf": [PREDICTION, PROBLEM]}}
-    success = _success("An answer or a problem per product, in their order", {"application/json": {"schema": rows}})
-    return _operation(
-        "Classify up to 64 products", "predictions", {"application/json": {"schema": body}}, {"200": success}
-    )
-
-
-def _model(summary: str, answer: Document, *parameters: Document, body: str = "") -> Document:
-    content = {body: {"schema": OBJECT}} if body else None
-    refused = {"400": {"description": "The model refuses the request", "content": _either(answer)}} if body else {}
-    found = {"200": _success("What the model says", _either(answer)), **refused}
-    return _operation(summary, "models", content, found, list(parameters))
-
-
-def _either(answer: Document) -> Document:
-    kinds = ("application/json", "application/octet-stream", MEDIA_TYPE)
-    return {kind: {"schema": answer if kind != kinds[1] else {"type": "string", "format": "binary"}} for kind in kinds}
-
-
-def _feedback(
-    summary: str, status: str = "200", body: Document | None = None, parameters: tuple[str, ...] = ()
-) -> Document:
-    content = {"application/json": {"schema": body}} if body else None
-    success = {status: _success("Done", {"application/json": {"schema": {}}})}
-    if summary == "Correct a prediction":
-        success["200"] = _success("The same correction as before", {"application/json": {"schema": {}}})
-    success["409"] = _problem("It contradicts what is there")
-    path = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in parameters]
-    return _operation(summary, "feedback", content, success, path)
-
-
-_CORRECTION = {
-    "type": "object",
-    "required": ["code"],
-    "additionalProperties": False,
-    "properties": {
-        "prediction_id": {"type": "string"},
-        "product": PRODUCT,
-        "code": {"type": "integer"},
-        "comment": {"type": "string", "maxLength": 2000},
-    },
-    "example": {"prediction_id": EXAMPLE_PREDICTION["prediction_id"], "code": 2583},
-}
-
-
-def _operation(
-    summary: str, tag: str, content: Document | None, responses: Document, parameters: list[Document] | None = None
-) -> Document:
-    operation: Document = {"summary": summary, "tags": [tag], "responses": responses}
-    if content:
-        operation["requestBody"] = {"required": True, "content": content}
-    if parameters:
-        operation["parameters"] = parameters
-    return operation
-
-
-def _success(description: str, content: Document) -> Document:
-    return {"description": description, "content": content}

@@ -1,66 +1,85 @@
-"""What the API takes and gives, as documented in OpenAPI and, for accounts, as checked."""
+"""Request and response models of the gateway's own routes; `feedback_api` has those of `/feedback` and `/retrain`."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
-from inference.auth_proxy.auth.roles import NAME, Role
-from inference.auth_proxy.predictions.products import MAX_DESCRIPTION, MAX_DESIGNATION
+from inference.auth_proxy.auth.roles import Role
+from inference.auth_proxy.auth.users import USER_NAME
+from inference.http.api_models import BLANK_FIELDS, NO_NUL, ProductInput, RequestModel, ResponseModel
+from product_classifier.limits import BATCH_PRODUCTS, DESCRIPTION_CHARACTERS, DESIGNATION_CHARACTERS
 
-Password = Annotated[str, StringConstraints(min_length=12, max_length=256)]
+MAX_PASSWORD = 256
+TOP = 5
+"""Candidates of a prediction."""
+
+Password = Annotated[str, StringConstraints(min_length=12, max_length=MAX_PASSWORD)]
 Probability = Annotated[float, Field(ge=0, le=1)]
+PhotoFile = Annotated[bytes, WithJsonSchema({"type": "string", "format": "binary"})]
+RoleName = Annotated[Role, Field(strict=False)]
 
 
-class Taken(BaseModel):
-    """A body: no field it does not know."""
+class TokenRequest(RequestModel):
+    """OAuth 2.0 password grant (RFC 6749, section 4.3)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    username: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+    password: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)]
+    grant_type: Annotated[str, Field(json_schema_extra={"enum": ["password"]})] = "password"
+    scope: str = ""
+    client_id: str = ""
+    client_secret: str = ""
 
 
-class ProductBody(Taken):
-    """One product; at least one of the three."""
+class NewUser(RequestModel):
+    """A user to create."""
+
+    name: Annotated[str, StringConstraints(pattern=f"^{USER_NAME}$")]
+    password: Password
+    role: RoleName = Role.USER
+
+
+class UserChange(RequestModel):
+    """Fields to change; tokens issued before are revoked."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={"examples": [{"designation": "Piscine gonflable ronde", "description": "<p>3 m</p>"}]},
+        json_schema_extra={
+            "not": {"properties": {name: {"type": "null"} for name in ("password", "role", "disabled")}},
+        }
     )
 
-    designation: str | None = Field(default=None, max_length=MAX_DESIGNATION, description="Title, usually French.")
-    description: str | None = Field(default=None, max_length=MAX_DESCRIPTION, description="May hold HTML.")
-    image: str | None = Field(default=None, description="JPEG or PNG as base64.")
-
-
-class NewUser(Taken):
-    """An account to create."""
-
-    name: Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
-    password: Password
-    role: Role = Role.USER
-
-
-class UserChange(Taken):
-    """What to change; tokens issued before are refused from then on."""
-
     password: Password | None = None
-    role: Role | None = None
+    role: RoleName | None = None
     disabled: bool | None = None
 
     @model_validator(mode="after")
-    def _something(self) -> Self:
+    def _has_a_change(self) -> Self:
         if self.password is None and self.role is None and self.disabled is None:
-            raise ValueError("nothing to change: give password, role or disabled")
+            raise ValueError("nothing to change; give password, role or disabled")
         return self
 
 
-class Shown(BaseModel):
-    """A part of an answer."""
+class ProductForm(RequestModel):
+    """A product as a form; at least one of the three fields has content."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(json_schema_extra={"not": {"properties": BLANK_FIELDS}})
+
+    designation: Annotated[str, Field(max_length=DESIGNATION_CHARACTERS, pattern=NO_NUL)] = ""
+    description: Annotated[str, Field(max_length=DESCRIPTION_CHARACTERS, pattern=NO_NUL)] = ""
+    image: Annotated[PhotoFile, Field(description="A complete JPEG or PNG.")] = b""
 
 
-class UserView(Shown):
-    """An account, without its password."""
+AnyItem = Annotated[
+    Any,
+    WithJsonSchema(
+        {"description": "Any other value: the response has a problem at this position.", "title": "AnyItem"}
+    ),
+]
+ProductBatch = Annotated[list[ProductInput | AnyItem], Field(min_length=1, max_length=BATCH_PRODUCTS)]
+"""Products of `/predict/batch`; one that is invalid does not fail the others."""
+
+
+class UserView(ResponseModel):
+    """A user, without the password."""
 
     name: str
     role: Role
@@ -68,30 +87,47 @@ class UserView(Shown):
     created: float = Field(description="Seconds since 1970, UTC.")
 
 
-class TokenView(Shown):
+class TokenView(ResponseModel):
     """An access token."""
 
     access_token: str
     token_type: Literal["bearer"] = "bearer"  # noqa: S105 - a scheme
-    expires_in: int
+    expires_in: int = Field(description="Seconds.")
 
 
-class CategoryView(Shown):
-    """One of the 27 categories."""
+class JwkView(ResponseModel):
+    """A public RSA key (RFC 7517)."""
+
+    kid: str
+    use: Literal["sig"]
+    alg: Literal["RS256"]
+    kty: Literal["RSA"]
+    n: str
+    e: str
+
+
+class JwksView(ResponseModel):
+    """The public keys of the embedded issuer (RFC 7517)."""
+
+    keys: list[JwkView]
+
+
+class CategoryView(ResponseModel):
+    """A category with its labels."""
 
     code: int
     label_fr: str
     label_en: str
 
 
-class CategoryAnswer(Shown):
-    """The category a product was given."""
+class PredictedCategory(ResponseModel):
+    """The most probable category."""
 
     code: int
     label: str
 
 
-class CandidateView(Shown):
+class CandidateView(ResponseModel):
     """A category with its probability."""
 
     code: int
@@ -99,27 +135,27 @@ class CandidateView(Shown):
     probability: Probability
 
 
-class ModalitiesView(Shown):
-    """Each model's own favourite; null where it was not asked or did not answer."""
+class ModalitiesView(ResponseModel):
+    """Most probable category of each model; null if the model was not called or did not respond."""
 
     text: CandidateView | None
     image: CandidateView | None
 
 
-class PredictionView(Shown):
-    """An answer of `/predict`."""
+class PredictionView(ResponseModel):
+    """The response of `/predict`."""
 
     prediction_id: str
-    category: CategoryAnswer
+    category: PredictedCategory
     confidence: Probability
-    top: Annotated[list[CandidateView], Field(max_length=5)]
+    top: Annotated[list[CandidateView], Field(max_length=TOP)]
     modalities: ModalitiesView
-    degraded: bool = Field(description="True when a model that should have been asked did not answer.")
+    degraded: bool = Field(description="True if a model that should have been called did not respond.")
     release: str
 
 
-class ProblemView(Shown):
-    """An error as RFC 9457 describes it."""
+class ProblemView(ResponseModel):
+    """An error (RFC 9457)."""
 
     type: str
     title: str
@@ -128,11 +164,11 @@ class ProblemView(Shown):
     request_id: str
 
 
-Health = Literal["ok", "starting", "ready", "degraded", "unavailable"]
+HealthStatus = Literal["ok", "starting", "ready", "degraded", "unavailable"]
 
 
-class HealthView(Shown):
-    """Whether the gateway and what it needs can answer."""
+class HealthView(ResponseModel):
+    """State of the gateway and of what it needs."""
 
-    status: Health
+    status: HealthStatus
     checks: dict[str, bool] = Field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What the deployment decides about the gateway."""
+"""Settings of the gateway."""
 
 from pathlib import Path
 from typing import Annotated, Self
@@ -8,6 +8,7 @@ from pydantic import AfterValidator, AliasChoices, Field, SecretStr, model_valid
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from inference.http.problems import public_message
+from product_classifier.limits import PHOTO_BODY_BYTES
 
 PLACEHOLDERS = frozenset({"change-me", "changeme", "secret", "password", "placeholder"})
 MIN_SECRET_CHARACTERS = 32
@@ -16,7 +17,7 @@ MIN_SECRET_CHARACTERS = 32
 def _base_url(value: str) -> str:
     parts = urlsplit(value)
     if parts.username or parts.password:
-        raise ValueError("an address with a name or password in it is refused")
+        raise ValueError("must not contain a name or a password")
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise ValueError(f"{public_message(value)} is not a plain http(s)://host[:port] address")
     return value.rstrip("/")
@@ -44,36 +45,36 @@ class Settings(BaseSettings):
     """Host names (without port) the API answers to; empty means any."""
 
     fusion_url: BaseUrl = "http://127.0.0.1:8095"
-    """Where fusion-transformer answers."""
+    """Address of the fusion transformer."""
     text_url: BaseUrl = "http://127.0.0.1:8091"
-    """Where text-predictor answers."""
+    """Address of the text predictor."""
     image_url: BaseUrl = "http://127.0.0.1:8093"
-    """Where image-predictor answers."""
+    """Address of the image predictor."""
     feedback_url: BaseUrl | None = None
-    """Where the feedback service answers; without it `/feedback` and `/retrain` answer 503."""
+    """Address of the feedback service; without it `/feedback` and `/retrain` respond 503."""
     internal_token: SecretStr | None = None
-    """Shared with the feedback service: proves that identity headers come from the gateway."""
+    """Secret shared with the feedback service, which accepts identity headers only with it; at least 32 characters."""
     store_url: str = ""
     """Object store of prediction records, file:// or s3://; empty: a folder in the state directory."""
     state_dir: Path = Path(".run")
-    """Users, signing keys; must survive a restart."""
+    """Folder of users, signing keys and the journal; must survive a restart."""
 
     oidc_issuer: BaseUrl | None = Field(
         default=None, validation_alias=AliasChoices("AUTH_PROXY_OIDC_ISSUER", "OIDC_ISSUER")
     )
-    """An external issuer; replaces the embedded one."""
+    """URL of an external OpenID Connect issuer; it replaces the embedded one."""
     oidc_audience: str | None = Field(
         default=None, validation_alias=AliasChoices("AUTH_PROXY_OIDC_AUDIENCE", "OIDC_AUDIENCE")
     )
-    """The `aud` its tokens must carry."""
+    """Required `aud` of its tokens."""
     oidc_roles_claim: str = Field(
         default="roles", validation_alias=AliasChoices("AUTH_PROXY_OIDC_ROLES_CLAIM", "OIDC_ROLES_CLAIM")
     )
-    """Claim with the roles; dots go into objects (`realm_access.roles`)."""
+    """Claim that holds the roles; a dot separates the names of nested objects (`realm_access.roles`)."""
     oidc_jwks_url: str | None = Field(
         default=None, validation_alias=AliasChoices("AUTH_PROXY_OIDC_JWKS_URL", "OIDC_JWKS_URL")
     )
-    """Its key set; empty: asked from the issuer's discovery document."""
+    """URL of its key set; empty: read from the issuer's discovery document."""
     oidc_token_types: tuple[str, ...] = Field(
         default=("at+jwt", "jwt"), validation_alias=AliasChoices("AUTH_PROXY_OIDC_TOKEN_TYPES", "OIDC_TOKEN_TYPES")
     )
@@ -84,39 +85,41 @@ class Settings(BaseSettings):
     token_audience: str = "product-classifier"  # noqa: S105 - a name
     """`aud` of the embedded issuer."""
     token_ttl_s: int = Field(default=3600, ge=30, le=86_400)
-    """How long a token is good for."""
+    """Lifetime of a token in seconds."""
 
     rate_limit: str = "200/second"
-    """Products one person may ask for, as the limits library writes it."""
+    """Products per user, as the limits library writes it."""
     login_limit: str = "5/minute"
-    """Wrong passwords for one name from one address."""
+    """Wrong passwords for one name from one address, as the limits library writes it."""
     login_address_limit: str = "30/minute"
-    """Wrong passwords from one address, whatever the name."""
-    body_limit: int = Field(default=6_000_000, ge=10_000)
-    """Bytes one request body may have."""
+    """Wrong passwords from one address, for all names together."""
+    body_limit: int = Field(default=PHOTO_BODY_BYTES, ge=10_000)
+    """Largest request body in bytes; lowers the limit of a route, never raises it."""
     body_timeout_s: float = Field(default=15.0, gt=0)
-    """Time a client has to send its body."""
+    """Seconds a client has to send its body."""
     header_timeout_s: float = Field(default=5.0, gt=0)
-    """Time a client has to send its headers."""
+    """Seconds a client has to send its headers."""
     keep_alive_s: int = Field(default=30, gt=0)
-    """How long an idle connection stays open."""
+    """Seconds an idle connection stays open."""
     shutdown_s: int = Field(default=10, gt=0)
-    """How long a stop waits for requests in progress."""
+    """Seconds a shutdown waits for requests in progress."""
     backend_timeout_s: float = Field(default=10.0, gt=0)
-    """Time a model has to answer."""
+    """Seconds a model has to respond."""
     start_s: float = Field(default=120.0, ge=0)
-    """How long after our own start a model that was never ready is taken to be starting; `/readyz` answers 503."""
+    """Seconds after its own start in which a model that was never ready counts as starting: `/readyz` responds 503."""
     max_in_flight: int = Field(default=48, gt=0)
-    """Model requests at once; more are answered 503 at once. Two cores are busy with 16, the rest is what may wait."""
+    """Model requests in progress; further ones get 503 at once. 16 keep two cores busy, the rest may wait."""
     record_deadline_s: float = Field(default=0.25, gt=0)
-    """How long an answer waits for its prediction record to be stored."""
+    """Seconds a response waits for its prediction record to be stored."""
     record_backlog_mb: int = Field(default=64, gt=0)
-    """Memory for records the store has not taken yet."""
+    """MiB of memory for records that are being written."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.oidc_issuer and not self.oidc_audience:
-            raise ValueError("OIDC_ISSUER is set but OIDC_AUDIENCE is not: tokens for other services would be accepted")
+            raise ValueError(
+                "OIDC_ISSUER is set but OIDC_AUDIENCE is not; set it, else tokens for other services would be accepted"
+            )
         if self.feedback_url:
             secret = self.internal_token.get_secret_value() if self.internal_token else ""
             if len(secret) < MIN_SECRET_CHARACTERS or secret.lower() in PLACEHOLDERS:
@@ -127,5 +130,5 @@ class Settings(BaseSettings):
         return self
 
     def store_address(self) -> str:
-        """Return the store's URL, the folder of a local run by default."""
+        """Return the URL of the store: by default a folder in the state directory."""
         return self.store_url or f"file://{(self.state_dir / 'store' / 'product-classifier').resolve()}"

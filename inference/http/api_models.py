@@ -11,7 +11,7 @@ BASE64_CHARACTERS = 4 * -(-PHOTO_BYTES // 3)
 """Length of the largest photo in base64."""
 
 NO_NUL = r"^[^\u0000]*$"
-_BLANK: dict[str, JsonValue] = {
+BLANK_FIELDS: dict[str, JsonValue] = {
     name: {"not": {"type": "string", "pattern": r"\S"}} for name in ("designation", "description", "image")
 }
 """Matches null, an empty text and a text of blanks, in each field that is present."""
@@ -44,7 +44,7 @@ class ProductInput(RequestModel):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [{"designation": "Piscine gonflable ronde", "description": "<p>3 m</p>"}],
-            "not": {"properties": _BLANK},
+            "not": {"properties": BLANK_FIELDS},
         }
     )
 

@@ -1,8 +1,8 @@
-"""Generate a strict, small JSON schema of KServe's InferenceService from its CRD.
+"""Make the JSON schema of KServe's InferenceService from its CRD, strict and small enough to keep beside the tests.
 
     kubectl get crd inferenceservices.serving.kserve.io -o json | python -m tests.manifests.make_schema
 
-The schema has the fields of a predictor with custom containers; other fields are rejected.
+Kept are the fields of a predictor with containers of its own; a field that is not known is refused.
 """
 
 import json
@@ -12,40 +12,29 @@ from typing import Any
 
 SCHEMA = Path(__file__).parent / "schemas" / "inferenceservice-v1beta1.json"
 Schema = dict[str, Any]
-UNUSED_FIELDS = {
-    "canary",
-    "explainer",
-    "transformer",
-    "workerSpec",
-    "model",
-    "logger",
-    "batcher",
-    "ephemeralContainers",
-}
+NOT_OURS = {"canary", "explainer", "transformer", "workerSpec", "model", "logger", "batcher", "ephemeralContainers"}
 
 
 def strict(schema: Schema) -> Schema:
-    """Return the schema without descriptions, unused fields and unknown properties."""
+    """Return the schema without prose and without kinds of predictors that we do not have."""
     if schema.get("x-kubernetes-int-or-string"):
         return {"anyOf": [{"type": "integer"}, {"type": "string"}]}
-    copied = {
+    kept = {
         name: schema[name] for name in ("type", "enum", "required", "pattern", "minimum", "maximum") if name in schema
     }
     if "items" in schema:
-        copied["items"] = strict(schema["items"])
+        kept["items"] = strict(schema["items"])
     if "properties" in schema:
-        known = {
-            name: of for name, of in schema["properties"].items() if name not in UNUSED_FIELDS and not _is_runtime(of)
-        }
-        copied["properties"] = {name: strict(of) for name, of in known.items()}
-        copied["additionalProperties"] = bool(schema.get("x-kubernetes-preserve-unknown-fields"))
+        known = {name: of for name, of in schema["properties"].items() if name not in NOT_OURS and not _is_runtime(of)}
+        kept["properties"] = {name: strict(of) for name, of in known.items()}
+        kept["additionalProperties"] = bool(schema.get("x-kubernetes-preserve-unknown-fields"))
     elif isinstance(schema.get("additionalProperties"), dict):
-        copied["additionalProperties"] = strict(schema["additionalProperties"])
-    return copied
+        kept["additionalProperties"] = strict(schema["additionalProperties"])
+    return kept
 
 
 def _is_runtime(schema: Schema) -> bool:
-    """Return whether a field is one of KServe's model servers (sklearn, triton, …)."""
+    """Tell whether a field is one of KServe's own servers (sklearn, triton, …)."""
     return {"storageUri", "protocolVersion"} <= set(schema.get("properties", {}))
 
 
@@ -53,10 +42,10 @@ def main() -> None:
     crd = json.load(sys.stdin)
     (version,) = [one for one in crd["spec"]["versions"] if one["name"] == "v1beta1"]
     whole = version["schema"]["openAPIV3Schema"]
-    result = strict({"type": "object", "required": ["spec"], "properties": {"spec": whole["properties"]["spec"]}})
-    result["additionalProperties"] = True
+    made = strict({"type": "object", "required": ["spec"], "properties": {"spec": whole["properties"]["spec"]}})
+    made["additionalProperties"] = True
     SCHEMA.parent.mkdir(exist_ok=True)
-    SCHEMA.write_text(json.dumps(result, separators=(",", ":"), sort_keys=True) + "\n", encoding="utf-8")
+    SCHEMA.write_text(json.dumps(made, separators=(",", ":"), sort_keys=True) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import orjson
 import uvicorn
+from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from inference.auth_proxy.predictions.oip_schemas import InferenceRequest, PredictRequest
 from product_classifier.taxonomy import CODES
 
 HEADER_LENGTH = "inference-header-content-length"
@@ -42,6 +44,8 @@ class FakeModels:
         self.away = False
         self.delay_s = 0.0
         self.status = 0
+        self.strict = False
+        """Whether V1 requests and the JSON before binary tensors are validated."""
 
     def app(self) -> Starlette:
         return Starlette(
@@ -65,13 +69,17 @@ class FakeModels:
 
     async def _echo(self, request: Request) -> Response:
         body = await self._note(request)
+        if request.url.path.endswith("/infer") and self.strict:
+            return self._as_v2_client(body, request)
+        if request.url.path.endswith(":predict") and self.strict and not _is_valid(PredictRequest, body):
+            return JSONResponse({"error": "no instances"}, 400)
         if self.status:
             return Response("Traceback (most recent call last): secret", self.status, {"Location": "http://other/"})
 
-        async def pieces() -> AsyncIterator[bytes]:
-            yield orjson.dumps({"path": request.url.path, "length": len(body)})
+        async def chunks() -> AsyncIterator[bytes]:
+            yield orjson.dumps({"path": request.url.path, "length": len(body), **_required_members(request)})
 
-        return StreamingResponse(pieces(), media_type="application/json", headers={"X-Backend": "internal"})
+        return StreamingResponse(chunks(), media_type="application/json", headers={"X-Backend": "internal"})
 
     async def _infer(self, request: Request) -> Response:
         body = await self._note(request)
@@ -79,7 +87,10 @@ class FakeModels:
             return JSONResponse({"error": "Traceback: down"}, self.status or 503)
         if request.path_params["model"] != "fusion-transformer" or HEADER_LENGTH not in request.headers:
             return self._as_v2_client(body, request)
-        columns = _columns(body, int(request.headers[HEADER_LENGTH]))
+        try:
+            columns = _columns(body, int(request.headers[HEADER_LENGTH]))
+        except (ValueError, KeyError, TypeError, struct.error):
+            return JSONResponse({"error": "no inputs"}, 400)
         for row, photo in enumerate(columns["image"]):
             if b"broken" in photo:
                 reason = "the JPEG ends early"
@@ -87,11 +98,9 @@ class FakeModels:
         return self._answer(columns)
 
     def _as_v2_client(self, body: bytes, request: Request) -> Response:
-        try:
-            known = isinstance(orjson.loads(body)["inputs"], list)
-        except (orjson.JSONDecodeError, KeyError, TypeError):
-            known = HEADER_LENGTH in request.headers
-        if not known:
+        length = request.headers.get(HEADER_LENGTH)
+        head = body[: int(length)] if length and length.isdecimal() else body
+        if (length is None or self.strict) and not _is_valid(InferenceRequest, head):
             return JSONResponse({"error": "no inputs"}, 400)
         return JSONResponse({"model_name": request.path_params["model"], "outputs": []})
 
@@ -157,6 +166,21 @@ def running(server: uvicorn.Server, **options: Any) -> Iterator[int]:
     finally:
         server.should_exit = True
         thread.join(timeout=10)
+
+
+def _is_valid(model: type[BaseModel], body: bytes) -> bool:
+    try:
+        model.model_validate_json(body)
+    except ValidationError:
+        return False
+    return True
+
+
+def _required_members(request: Request) -> dict[str, object]:
+    """Return what the OpenAPI document requires in the response."""
+    if request.url.path.endswith(":predict"):
+        return {"predictions": []}
+    return {"name": request.url.path.split("/")[3]} if request.url.path.startswith("/v2/models/") else {}
 
 
 def _columns(body: bytes, header_length: int) -> dict[str, list[bytes]]:

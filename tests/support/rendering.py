@@ -1,4 +1,4 @@
-"""Render overlays like `kubectl apply -k` and iterate over their pods."""
+"""Render overlays as `kubectl apply -k` would, and walk through what comes out."""
 
 import os
 import shutil
@@ -19,39 +19,39 @@ Object = dict[str, Any]
 
 @cache
 def overlay(name: str, component: str = "") -> tuple[Object, ...]:
-    """Return the objects of an overlay with a component added; skip the test without kubectl or kustomize."""
+    """Return the objects of an overlay, a component added; skip where neither kubectl nor kustomize is installed."""
     command = _renderer()
     if command is None:
-        pytest.skip("neither kubectl nor kustomize is installed")
+        pytest.skip("neither kubectl nor kustomize is installed, so nothing can render the overlays")
     with TemporaryDirectory() as scratch:
-        content = {"resources": [_relative(scratch, MANIFESTS / "overlays" / name)]}
+        content = {"resources": [_from(scratch, MANIFESTS / "overlays" / name)]}
         if component:
-            content["components"] = [_relative(scratch, MANIFESTS / "components" / component)]
+            content["components"] = [_from(scratch, MANIFESTS / "components" / component)]
         (Path(scratch) / "kustomization.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
         done = subprocess.run([*command, scratch], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return tuple(one for one in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader) if one)
 
 
-def _relative(folder: str, path: Path) -> str:
-    """Return a relative path; kustomize does not accept absolute ones."""
+def _from(folder: str, path: Path) -> str:
+    """Kustomize takes no absolute paths."""
     return os.path.relpath(path, os.path.realpath(folder))
 
 
 def pods(objects: tuple[Object, ...]) -> Iterator[tuple[str, Object]]:
-    """Yield kind and name of each object that has a pod template, and the specification of the pod."""
+    """Yield every pod that the objects lead to, with a name for a person."""
     for one in objects:
-        name = f"{one['kind']}/{one['metadata']['name']}"
+        where = f"{one['kind']}/{one['metadata']['name']}"
         spec = one.get("spec", {})
         match one["kind"]:
             case "Deployment" | "StatefulSet" | "Job":
-                yield name, spec["template"]["spec"]
+                yield where, spec["template"]["spec"]
             case "CronJob":
-                yield name, spec["jobTemplate"]["spec"]["template"]["spec"]
+                yield where, spec["jobTemplate"]["spec"]["template"]["spec"]
             case "InferenceService":
-                yield name, spec["predictor"]
+                yield where, spec["predictor"]
             case "ClusterStorageContainer":
-                yield name, {"containers": [spec["container"]]}
+                yield where, {"containers": [spec["container"]]}
 
 
 def containers(pod: Object) -> list[Object]:

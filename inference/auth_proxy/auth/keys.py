@@ -1,4 +1,4 @@
-"""The signing keys of the embedded issuer: one signs, the ones before it still verify for a while."""
+"""Signing keys of the embedded issuer: one signs, retired ones still verify until their tokens have expired."""
 
 import fcntl
 import os
@@ -31,7 +31,7 @@ _log = get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key pair; a retired one has lost its private half."""
+    """A key pair; a retired one has no private key."""
 
     kid: str
     public: RSAPublicKey
@@ -40,12 +40,12 @@ class Key:
 
 
 class KeyRing:
-    """Keys in one file with owner-only rights; another process may rotate them at any time."""
+    """Keys in one file that only its owner can read; another process may rotate them at any time."""
 
-    def __init__(self, path: Path, keep_s: float) -> None:
+    def __init__(self, path: Path, verify_after_retirement_s: float) -> None:
         self._path = path
-        self._keep_s = keep_s
-        self._seen: tuple[int, int] | None = None
+        self._verify_after_retirement_s = verify_after_retirement_s
+        self._file_version: tuple[int, int] | None = None
         self._keys: dict[str, Key] = {}
         with self._locked():
             if not path.exists():
@@ -58,13 +58,16 @@ class KeyRing:
         return next(key for key in self._keys.values() if key.private is not None)
 
     def find(self, kid: str) -> Key | None:
-        """Return the key of this id, unless it is unknown or was retired too long ago."""
+        """Return the key with this id; None if it is unknown or its last token has expired."""
         self._refresh()
         key = self._keys.get(kid)
         return key if key and self._valid(key) else None
 
     def rotate(self, *, revoke: bool = False) -> str:
-        """Put a new key in charge; the one before verifies until its tokens have expired, unless revoked."""
+        """Sign with a new key and return its id.
+
+        The previous key verifies until its tokens have expired, unless `revoke`.
+        """
         with self._locked():
             now = time.time()
             new = _new_key()
@@ -73,25 +76,25 @@ class KeyRing:
         return new.kid
 
     def jwks(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the public halves as a JSON Web Key Set."""
+        """Return the public keys as a JSON Web Key Set (RFC 7517)."""
         self._refresh()
         keys = [key for key in self._keys.values() if self._valid(key)]
-        about = {"use": "sig", "alg": "RS256"}
-        return {"keys": [{"kid": key.kid, **about, **_public_jwk(key)} for key in keys]}
+        common = {"use": "sig", "alg": "RS256"}
+        return {"keys": [{"kid": key.kid, **common, **_public_jwk(key)} for key in keys]}
 
     def _valid(self, key: Key) -> bool:
-        return key.retired is None or time.time() < key.retired + self._keep_s
+        return key.retired is None or time.time() < key.retired + self._verify_after_retirement_s
 
     def _refresh(self) -> None:
         status = self._path.stat()
-        seen = (status.st_mtime_ns, status.st_ino)
-        if seen == self._seen:
+        version = (status.st_mtime_ns, status.st_ino)
+        if version == self._file_version:
             return
         if status.st_mode & 0o077:
-            _log.warning("key_file_was_readable_by_others", file=str(self._path))
+            _log.warning("key_file_permissions_restricted", file=str(self._path))
             self._path.chmod(OWNER_ONLY)
         self._keys = {key.kid: key for key in self._read()}
-        self._seen = seen
+        self._file_version = version
 
     def _read(self) -> list[Key]:
         return [_parse(row) for row in orjson.loads(self._path.read_bytes())["keys"]]
@@ -137,10 +140,10 @@ def _parse(row: dict[str, Any]) -> Key:
     pem = row["pem"].encode()
     if "PRIVATE" in row["pem"]:
         private = load_pem_private_key(pem, None)
-        assert isinstance(private, RSAPrivateKey)  # noqa: S101 - we wrote the file
+        assert isinstance(private, RSAPrivateKey)  # noqa: S101 - this module wrote the file
         return Key(row["kid"], private.public_key(), private, row["retired"])
     public = load_pem_public_key(pem)
-    assert isinstance(public, RSAPublicKey)  # noqa: S101 - we wrote the file
+    assert isinstance(public, RSAPublicKey)  # noqa: S101 - this module wrote the file
     return Key(row["kid"], public, None, row["retired"])
 
 

@@ -11,27 +11,28 @@ from jwt import PyJWK, PyJWKClient
 from jwt.exceptions import PyJWTError
 
 from inference.auth_proxy.auth.roles import Role
-from inference.auth_proxy.auth.tokens import Identity, PublicKey, TokenRefused, read_claims, read_header
+from inference.auth_proxy.auth.tokens import Identity, PublicKey, TokenRejected, read_claims, read_header
 from inference.http.problems import Problem
 from product_classifier.observability import get_logger
 
 ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
-FRESH_S = 300.0
+MAX_AGE_S = 300.0
+"""Keys older than this are fetched again."""
 COOLDOWN_S = 30.0
 FIRST_COOLDOWN_S = 2.0
-"""Until the first keys are there nobody can be let in, so it is tried more often."""
+"""Cool-down until the first keys are there: without keys no token can be verified."""
 TIMEOUT_S = 5.0
 
 
 class IssuerUnavailable(Problem):
-    """The issuer's keys were never seen and cannot be fetched."""
+    """The issuer's keys were never fetched and cannot be fetched now."""
 
     def __init__(self, issuer: str) -> None:
-        super().__init__(503, f"the keys of {issuer} cannot be fetched", kind="issuer-unavailable")
+        super().__init__(503, f"the keys of {issuer} cannot be fetched; try again", kind="issuer-unavailable")
 
 
 class RemoteKeys:
-    """The issuer's key set, fetched in a thread; the last good one is used while the issuer is away."""
+    """The issuer's key set, fetched in a thread; the last one is used while the issuer is unavailable."""
 
     def __init__(self, issuer: str, jwks_url: str | None = None, *, cooldown_s: float = COOLDOWN_S) -> None:
         self._issuer = issuer
@@ -55,14 +56,16 @@ class RemoteKeys:
     def _is_due(self, kid: str) -> bool:
         now = time.monotonic()
         cooldown_s = self._cooldown_s if self._keys else min(self._cooldown_s, FIRST_COOLDOWN_S)
-        return (kid not in self._keys or now - self._fetched > FRESH_S) and now - self._tried >= cooldown_s
+        return (kid not in self._keys or now - self._fetched > MAX_AGE_S) and now - self._tried >= cooldown_s
 
     async def _fetch(self) -> None:
         self._tried = time.monotonic()
         try:
             keys = await asyncio.to_thread(self._get)
         except (PyJWTError, OSError, ValueError, KeyError, TypeError) as error:
-            self._log.warning("issuer_keys_not_fetched", issuer=self._issuer, reason=f"{type(error).__name__}: {error}")
+            self._log.warning(
+                "issuer_keys_fetch_failed", issuer=self._issuer, reason=f"{type(error).__name__}: {error}"
+            )
             return
         self._keys = keys
         self._fetched = time.monotonic()
@@ -75,14 +78,14 @@ class RemoteKeys:
     def _discover(self) -> str:
         url = f"{self._issuer}/.well-known/openid-configuration"
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response:  # noqa: S310 - http(s), checked in Settings
-            about = json.load(response)
-        if str(about["issuer"]).rstrip("/") != self._issuer:
-            raise ValueError(f"{url} speaks for {about['issuer']!r}")
-        return str(about["jwks_uri"])
+            document = json.load(response)
+        if str(document["issuer"]).rstrip("/") != self._issuer:
+            raise ValueError(f"{url}: issuer is {document['issuer']!r}, not {self._issuer!r}")
+        return str(document["jwks_uri"])
 
 
 class ExternalIssuer:
-    """Verifies tokens of a foreign issuer and reads our roles from a claim of theirs."""
+    """Verifies tokens of an external issuer; the role is read from a configured claim."""
 
     def __init__(
         self, keys: RemoteKeys, *, issuer: str, audience: str, roles_claim: str, token_types: tuple[str, ...]
@@ -94,15 +97,15 @@ class ExternalIssuer:
         self._types = frozenset(token_types)
 
     async def verify(self, token: str) -> Identity:
-        """Return who the token speaks for; the algorithm is the key's, never the token's choice."""
+        """Return the identity of the user; the algorithm is the key's, never the one the token names."""
         header = read_header(token)
         if header["alg"] not in ALGORITHMS or header["typ"].lower().removeprefix("application/") not in self._types:
-            raise TokenRefused("algorithm or type not accepted")
+            raise TokenRejected("alg or typ is not accepted")
         key = await self._keys.find(header["kid"])
         if key is None:
-            raise TokenRefused("unknown key")
+            raise TokenRejected("kid: unknown key")
         if key.algorithm_name != header["alg"]:
-            raise TokenRefused("algorithm is not the key's")
+            raise TokenRejected("alg: is not that of the key")
         public: PublicKey = key.key
         claims = read_claims(token, public, [key.algorithm_name], issuer=self._issuers, audience=self._audience)
         return Identity(claims["sub"], self._role(claims))

@@ -1,4 +1,4 @@
-"""Access tokens: issued by us, verified by the rules of RFC 8725."""
+"""Access tokens (RFC 9068): issued and verified by the rules of RFC 8725."""
 
 import base64
 import binascii
@@ -16,10 +16,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from inference.auth_proxy.auth.keys import KeyRing
 from inference.auth_proxy.auth.roles import Role
-from inference.auth_proxy.auth.users import User, Users
+from inference.auth_proxy.auth.users import User, UserStore
 from inference.http.bodies import strict_json
 from inference.http.problems import Problem
 
+NO_CREDENTIALS = {"WWW-Authenticate": 'Bearer realm="product-classifier"'}
 PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 
 ALGORITHM = "RS256"
@@ -27,9 +28,9 @@ TYPE = "at+jwt"
 LEEWAY_S = 30
 MAX_CHARACTERS = 8192
 MAX_KID_CHARACTERS = 128
-REMEMBERED = 4096
-"""Tokens whose signature need not be computed again; account, key and expiry are looked at every time."""
-REQUIRED = ("exp", "iat", "iss", "aud", "sub")
+CACHED_TOKENS = 4096
+"""Tokens whose signature is not verified again; user, key and expiry are checked at every request."""
+REQUIRED_CLAIMS = ("exp", "iat", "iss", "aud", "sub")
 _SHAPE = re.compile(r"[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{2,}")
 
 _SUBJECT = re.compile(r"[\x21-\x7e]{1,255}")
@@ -37,21 +38,21 @@ _SUBJECT = re.compile(r"[\x21-\x7e]{1,255}")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who is asking; `role` None is a person of the issuer without a role here."""
+    """The user a token was issued to; `role` None is a user of the issuer who has no role here."""
 
     name: str
     role: Role | None
 
 
 class Verifier(Protocol):
-    """Turns a bearer token into an identity, or raises `TokenRefused`."""
+    """Verifies bearer tokens."""
 
     async def verify(self, token: str) -> Identity:
-        """Return who the token speaks for."""
+        """Return the identity of the user; raise `TokenRejected` if the token is not valid."""
 
 
-class TokenRefused(Problem):
-    """A token is not good; the reason stays in the log, the caller learns only that."""
+class TokenRejected(Problem):
+    """A token is not valid; the reason is logged and not sent to the client."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(
@@ -64,9 +65,9 @@ class TokenRefused(Problem):
 
 
 class EmbeddedIssuer:
-    """Signs tokens for our users and verifies them against the state of the account."""
+    """Signs tokens and verifies them against the current state of the user."""
 
-    def __init__(self, keys: KeyRing, users: Users, *, issuer: str, audience: str, ttl_s: int) -> None:
+    def __init__(self, keys: KeyRing, users: UserStore, *, issuer: str, audience: str, ttl_s: int) -> None:
         self.keys = keys
         self.users = users
         self.ttl_s = ttl_s
@@ -75,11 +76,11 @@ class EmbeddedIssuer:
         self._verified: dict[str, tuple[str, dict[str, Any]]] = {}
 
     def issue(self, user: User) -> str:
-        """Return a token for this account, in its present state."""
+        """Return a token for this user in the current state."""
         now = int(time.time())
         key = self.keys.signing()
         if key.private is None:
-            raise TokenRefused("no signing key")
+            raise TokenRejected("no key can sign")
         claims = {
             "iss": self._issuer,
             "aud": self._audience,
@@ -93,51 +94,51 @@ class EmbeddedIssuer:
         return jwt.encode(claims, key.private, algorithm=ALGORITHM, headers={"kid": key.kid, "typ": TYPE})
 
     async def verify(self, token: str) -> Identity:
-        """Return the account the token speaks for, as it is now."""
+        """Return the identity of the user; raise `TokenRejected` if the user changed after the token was issued."""
         kid, claims = self._verified.get(token) or self._verify(token)
         if self.keys.find(kid) is None or claims["exp"] <= time.time() - LEEWAY_S:
-            raise TokenRefused("expired, or its key was withdrawn")
+            raise TokenRejected("the token has expired, or its key was revoked")
         user = self.users.get(claims["sub"])
         if user is None or user.disabled:
-            raise TokenRefused("account is gone")
+            raise TokenRejected("the user was deleted or disabled")
         if claims.get("gen") != user.generation or claims.get("role") != user.role.value:
-            raise TokenRefused("account changed after the token was issued")
+            raise TokenRejected("the user changed after the token was issued")
         return Identity(user.name, user.role)
 
     def _verify(self, token: str) -> tuple[str, dict[str, Any]]:
-        """Check everything about a token that cannot change any more, and remember that it was good."""
+        """Verify what cannot change about a token, and cache the result."""
         header = read_header(token)
         if set(header) != {"alg", "kid", "typ"} or header["alg"] != ALGORITHM or header["typ"] != TYPE:
-            raise TokenRefused("header is not one of ours")
+            raise TokenRejected("header: alg, kid and typ must be those of the embedded issuer")
         key = self.keys.find(header["kid"])
         if key is None:
-            raise TokenRefused("unknown key")
+            raise TokenRejected("unknown key")
         claims = read_claims(token, key.public, [ALGORITHM], issuer=self._issuer, audience=self._audience, strict=True)
         if claims["exp"] - claims["iat"] > self.ttl_s:
-            raise TokenRefused("valid for longer than we issue")
-        if len(self._verified) >= REMEMBERED:
+            raise TokenRejected("exp: the token is valid for longer than this issuer allows")
+        if len(self._verified) >= CACHED_TOKENS:
             self._verified.clear()
         self._verified[token] = header["kid"], claims
         return self._verified[token]
 
 
 def read_header(token: str) -> dict[str, Any]:
-    """Return the header of a well-formed token: one spelling, no surprises, a key id."""
+    """Return the header of a token in canonical base64url with `alg`, `kid` and `typ`, without extensions."""
     if len(token) > MAX_CHARACTERS or not _SHAPE.fullmatch(token):
-        raise TokenRefused("not three base64url parts")
+        raise TokenRejected("the token is not three base64url parts")
     header, payload, signature = (_decode(part) for part in token.split("."))
     if not payload or not signature:
-        raise TokenRefused("an empty part")
+        raise TokenRejected("the token has an empty part")
     try:
         fields = strict_json(header, max_depth=2)
     except Problem as problem:
-        raise TokenRefused(f"header: {problem.detail}") from problem
+        raise TokenRejected(f"header: {problem.detail}") from problem
     if not isinstance(fields, dict) or "crit" in fields or "b64" in fields:
-        raise TokenRefused("header is not an object, or asks for an extension")
+        raise TokenRejected("header: must be an object without crit and b64")
     if any(not isinstance(fields.get(name), str) for name in ("alg", "kid", "typ")):
-        raise TokenRefused("alg, kid and typ must be texts")
+        raise TokenRejected("header: alg, kid and typ must be text")
     if not 0 < len(fields["kid"]) <= MAX_KID_CHARACTERS:
-        raise TokenRefused("kid is empty or too long")
+        raise TokenRejected("kid: must have 1 to 128 characters")
     return fields
 
 
@@ -150,7 +151,7 @@ def read_claims(
     audience: str,
     strict: bool = False,
 ) -> dict[str, Any]:
-    """Return the claims once signature, times, issuer, audience and types hold."""
+    """Return the claims after checking signature, times, issuer, audience and types."""
     try:
         claims: dict[str, Any] = jwt.decode(
             token,
@@ -159,16 +160,18 @@ def read_claims(
             issuer=issuer,
             audience=audience,
             leeway=LEEWAY_S,
-            options={"require": list(REQUIRED), "strict_aud": strict, "enforce_minimum_key_length": True},
+            options={"require": list(REQUIRED_CLAIMS), "strict_aud": strict, "enforce_minimum_key_length": True},
         )
         strict_json(_decode(token.split(".")[1]), max_depth=8)
     except (jwt.PyJWTError, Problem, ValueError, TypeError) as error:
-        raise TokenRefused(f"{type(error).__name__}: {error}") from error
+        raise TokenRejected(f"{type(error).__name__}: {error}") from error
     times = [claims[name] for name in ("exp", "iat", "nbf") if name in claims]
     if any(isinstance(moment, bool) or not isinstance(moment, int | float) for moment in times):
-        raise TokenRefused("a time is not a number")
-    if not _SUBJECT.fullmatch(claims["sub"]) or claims["iat"] > claims["exp"]:
-        raise TokenRefused("a subject nobody has, or expired before it was issued")
+        raise TokenRejected("exp, iat and nbf must be numbers")
+    if not _SUBJECT.fullmatch(claims["sub"]):
+        raise TokenRejected("sub: must be 1 to 255 printable ASCII characters")
+    if claims["iat"] > claims["exp"]:
+        raise TokenRejected("exp: precedes iat")
     return claims
 
 
@@ -176,8 +179,8 @@ def _decode(part: str) -> bytes:
     try:
         data = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
     except (binascii.Error, ValueError) as error:
-        raise TokenRefused("not base64url") from error
+        raise TokenRejected("a part is not base64url") from error
     if base64.urlsafe_b64encode(data).rstrip(b"=").decode() != part:
-        # several last characters decode to the same bytes; only one of them is the token
-        raise TokenRefused("not the one base64url spelling")
+        # several last characters decode to the same bytes: accepting all would give one token several spellings
+        raise TokenRejected("a part is not canonical base64url")
     return data

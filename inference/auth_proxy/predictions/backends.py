@@ -1,4 +1,4 @@
-"""The services behind the gateway: addresses fixed by name, connections kept open, answers distrusted."""
+"""HTTP clients of the services behind the gateway; their addresses come from the settings, never from a request."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -9,9 +9,11 @@ from typing import Any
 import aiohttp
 import numpy as np
 from numpy.typing import NDArray
+from starlette.types import Scope
 from yarl import URL
 
-from inference.auth_proxy.predictions.products import Product
+from inference.auth_proxy.context import context_of
+from inference.auth_proxy.predictions.product_reader import Product
 from inference.http.http_client import HttpClient, TransportError
 from inference.http.problems import public_message
 from inference.oip.client import (
@@ -26,20 +28,21 @@ from product_classifier.errors import InvalidInput, ModelUnavailable
 from product_classifier.observability import get_logger
 
 FUSION = "fusion-transformer"
+FEEDBACK = "feedback-service"
 CONNECT_TIMEOUT_S = 1.0
 PROBE_TIMEOUT_S = 1.0
 CONNECTIONS = 256
 KEEP_ALIVE_S = 4.0
-"""Shorter than the 5 s after which uvicorn hangs up, so that a request rarely meets a closing connection."""
-MAX_ANSWER = 32_000_000
-PASSED_BACK = ("Content-Type", HEADER_LENGTH, "Location", "Retry-After", "ETag")
-"""Response headers a caller may see; all others are the backend's own business."""
+"""Less than the 5 s after which uvicorn closes an idle connection: a request is rarely sent on one it closes."""
+MAX_RESPONSE_BYTES = 32_000_000
+RETURNED = ("Content-Type", HEADER_LENGTH, "Location", "Retry-After", "ETag")
+"""Response headers a client receives; all others are dropped."""
 
 Probabilities = NDArray[np.float32]
 
 
-class RowRefused(InvalidInput):
-    """The models cannot use one product of several."""
+class RowRejected(InvalidInput):
+    """The models rejected one product of a request."""
 
     def __init__(self, reason: str, row: int | None, tensor: str | None) -> None:
         super().__init__(reason)
@@ -49,7 +52,7 @@ class RowRefused(InvalidInput):
 
 @dataclass(frozen=True)
 class Inference:
-    """What fusion says about n products: `[n, classes]` each, None for a model that did not answer."""
+    """Probabilities of n products, `[n, classes]` each; None for a model that did not respond."""
 
     probabilities: Probabilities
     text: Probabilities | None
@@ -59,8 +62,8 @@ class Inference:
 
 
 @dataclass(frozen=True)
-class Reply:
-    """An answer on its way through: status, the headers a caller may see, and the rest as it comes."""
+class ForwardedResponse:
+    """Status, headers for the client, and the body as it arrives."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
@@ -68,7 +71,7 @@ class Reply:
 
 
 class Backends:
-    """One pool of connections to every service, reached by its name and by nothing a client sends."""
+    """A pool of connections to every service, by name."""
 
     def __init__(self, urls: Mapping[str, str], timeout_s: float) -> None:
         self._urls = dict(urls)
@@ -77,7 +80,7 @@ class Backends:
         self._fusion: HttpClient | None = None
 
     def has(self, service: str) -> bool:
-        """Tell whether this service is configured."""
+        """Return whether this service is configured."""
         return service in self._urls
 
     async def close(self) -> None:
@@ -91,13 +94,22 @@ class Backends:
     @asynccontextmanager
     async def forward(
         self, service: str, method: str, target: str, headers: Mapping[str, str], body: bytes
-    ) -> AsyncIterator[Reply]:
-        """Send a request on and hand its answer back while it arrives."""
-        async with self._ask(service, method, target, headers, body) as response:
-            yield Reply(response.status, _passed_back(response), response.content.iter_any())
+    ) -> AsyncIterator[ForwardedResponse]:
+        """Send a request to a service; the body of the response is streamed.
+
+        Raises:
+            ModelUnavailable: If the service does not respond in time.
+        """
+        async with self._request(service, method, target, headers, body) as response:
+            yield ForwardedResponse(response.status, _returned_headers(response), response.content.iter_any())
 
     async def infer(self, products: Sequence[Product], request_id: str) -> Inference:
-        """Ask fusion about products, photos as the bytes they came in."""
+        """Send products to the fusion.
+
+        Raises:
+            RowRejected: If the models reject one of them.
+            ModelUnavailable: If no prediction can be made in time.
+        """
         body, headers = encode_products(products)
         headers["X-Request-Id"] = request_id
         if self._fusion is None:
@@ -106,11 +118,11 @@ class Backends:
             async with asyncio.timeout(self._timeout_s):
                 reply = await self._fusion.request("POST", f"/v2/models/{FUSION}/infer", headers, body)
         except TimeoutError as error:
-            raise ModelUnavailable(f"{FUSION} did not answer in {self._timeout_s:g} s") from error
+            raise ModelUnavailable(f"{FUSION} did not respond within {self._timeout_s:g} s") from error
         except TransportError as error:
-            raise ModelUnavailable(f"{FUSION} does not answer ({error})") from error
+            raise ModelUnavailable(f"{FUSION} is not reachable ({error})") from error
         if reply.status != 200:
-            raise _refusal(reply.status, reply.body)
+            raise _failure(reply.status, reply.body)
         try:
             response = decode_response(reply.body, reply.header(HEADER_LENGTH))
         except InvalidResponse as error:
@@ -118,17 +130,17 @@ class Backends:
         return inference_of(response, len(products))
 
     async def ready(self, service: str) -> bool:
-        """Tell whether a model says it is ready."""
+        """Return whether a model is ready."""
         try:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
-                async with self._ask(service, "GET", f"/v2/models/{service}/ready", {}, b"") as response:
+                async with self._request(service, "GET", f"/v2/models/{service}/ready", {}, b"") as response:
                     data = await _read(response)
                     return response.status == 200 and decode_error(data).get("ready", True) is True
         except (ModelUnavailable, TimeoutError):
             return False
 
     @asynccontextmanager
-    async def _ask(
+    async def _request(
         self, service: str, method: str, target: str, headers: Mapping[str, str], body: bytes
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         url = URL(self._urls[service] + target, encoded=True)
@@ -136,18 +148,18 @@ class Backends:
             async with await self._send(method, url, headers, body) as response:
                 yield response
         except TimeoutError as error:
-            raise ModelUnavailable(f"{service} did not answer in {self._timeout_s:g} s") from error
+            raise ModelUnavailable(f"{service} did not respond within {self._timeout_s:g} s") from error
         except aiohttp.ClientError as error:
-            raise ModelUnavailable(f"{service} does not answer ({type(error).__name__})") from error
+            raise ModelUnavailable(f"{service} is not reachable ({type(error).__name__})") from error
 
     async def _send(self, method: str, url: URL, headers: Mapping[str, str], body: bytes) -> aiohttp.ClientResponse:
         session = self._open()
-        again = method == "GET" or url.path.startswith(("/v1/", "/v2/"))
+        idempotent = method == "GET" or url.path.startswith(("/v1/", "/v2/"))
         try:
             return await session.request(method, url, headers=headers, data=body or None, allow_redirects=False)
         except aiohttp.ServerDisconnectedError:
-            # a kept connection the server closed at that moment; asking a model twice changes nothing
-            if not again:
+            # the server closed an idle connection at this moment; a request that changes nothing is sent again
+            if not idempotent:
                 raise
             return await session.request(method, url, headers=headers, data=body or None, allow_redirects=False)
 
@@ -162,6 +174,18 @@ class Backends:
                 trust_env=False,
             )
         return self._session
+
+
+def forwarded_headers(scope: Scope, names: Mapping[bytes, str]) -> dict[str, str]:
+    """Return the headers to send to a service: those in `names`, the request id and the identity of the user."""
+    context = context_of(scope)
+    user = context.user
+    return {
+        **{names[name]: value.decode("latin-1") for name, value in scope["headers"] if name in names},
+        "X-Request-Id": context.request_id,
+        "X-Auth-User": user.name,
+        "X-Auth-Role": user.role.value if user.role else "",
+    }
 
 
 def encode_products(products: Sequence[Product]) -> tuple[bytes, dict[str, str]]:
@@ -182,11 +206,11 @@ def inference_of(response: DecodedResponse, rows: int) -> Inference:
     except (KeyError, ValueError) as error:
         raise ModelUnavailable(f"{FUSION}: the response is invalid: {error}") from error
     parameters = response.parameters
-    answered = set(str(parameters.get("modalities", "text,image")).split(","))
+    responded = set(str(parameters.get("modalities", "text,image")).split(","))
     return Inference(
         probabilities,
-        response.outputs.get("text_probabilities") if "text" in answered else None,
-        response.outputs.get("image_probabilities") if "image" in answered else None,
+        response.outputs.get("text_probabilities") if "text" in responded else None,
+        response.outputs.get("image_probabilities") if "image" in responded else None,
         degraded=bool(parameters.get("degraded", False)),
         release=str(parameters.get("release") or response.model_version or "unknown"),
     )
@@ -198,27 +222,27 @@ def _distribution(probabilities: NDArray[Any], rows: int) -> Probabilities:
     return probabilities
 
 
-def _refusal(status: int, data: bytes) -> Exception:
-    about = decode_error(data)
+def _failure(status: int, data: bytes) -> Exception:
+    document = decode_error(data)
     if status in {400, 422}:
-        row, tensor = about.get("row"), about.get("input")
-        reason = str(about.get("reason") or about.get("error") or "the models cannot use this product")
-        return RowRefused(reason, row if isinstance(row, int) else None, tensor if isinstance(tensor, str) else None)
+        row, tensor = document.get("row"), document.get("input")
+        reason = str(document.get("reason") or document.get("error") or "the models rejected this product")
+        return RowRejected(reason, row if isinstance(row, int) else None, tensor if isinstance(tensor, str) else None)
     get_logger().warning(
-        "model_failed", model=FUSION, status=status, reason=public_message(str(about.get("error", "")))
+        "inference_failed", model=FUSION, status=status, reason=public_message(str(document.get("error", "")))
     )
-    return ModelUnavailable(f"{FUSION} answered {status}")
+    return ModelUnavailable(f"{FUSION} failed with status {status}")
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
-    if (response.content_length or 0) > MAX_ANSWER:
-        raise ModelUnavailable(f"an answer of {response.content_length} bytes is too long")
+    if (response.content_length or 0) > MAX_RESPONSE_BYTES:
+        raise ModelUnavailable(f"a response of {response.content_length} bytes exceeds {MAX_RESPONSE_BYTES}")
     return await response.read()
 
 
-def _passed_back(response: aiohttp.ClientResponse) -> list[tuple[bytes, bytes]]:
+def _returned_headers(response: aiohttp.ClientResponse) -> list[tuple[bytes, bytes]]:
     headers = [
-        (name.lower().encode(), response.headers[name].encode()) for name in PASSED_BACK if name in response.headers
+        (name.lower().encode(), response.headers[name].encode()) for name in RETURNED if name in response.headers
     ]
     if response.content_length is not None:
         headers.append((b"content-length", b"%d" % response.content_length))

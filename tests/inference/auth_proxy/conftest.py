@@ -13,17 +13,20 @@ import structlog
 from PIL import Image
 
 from inference.auth_proxy.__main__ import make_verifier
-from inference.auth_proxy.app import Collaborators, create_app
-from inference.auth_proxy.auth.roles import MODELS, Role
+from inference.auth_proxy.app import create_app
+from inference.auth_proxy.auth.roles import Role
 from inference.auth_proxy.auth.tokens import EmbeddedIssuer
 from inference.auth_proxy.metrics import Metrics
 from inference.auth_proxy.predictions.backends import Backends
 from inference.auth_proxy.rate_limits import RateLimits
+from inference.auth_proxy.routing import MODELS
 from inference.auth_proxy.server import listen, make_server
+from inference.auth_proxy.services import Collaborators
 from inference.auth_proxy.settings import Settings
 from inference.durability.deadline import DeadlineWriter
 from inference.durability.writer import DurableWriter
 from product_classifier.store.journal import Journal
+from product_classifier.taxonomy import CHALLENGE
 from tests.support.fake_models import FakeFeedback, FakeModels, running, served
 from tests.support.fakes import FakeStore
 
@@ -86,8 +89,8 @@ def start(
             DurableWriter(store, journal, max_pause_s=2.0, index_pending=False),
             deadline_s=0.5,
             max_backlog_bytes=1 << 24,
-            count=metrics.recorded,
-            set_backlog=metrics.records_waiting.set,
+            count=metrics.count_record,
+            set_backlog=metrics.record_backlog.set,
         )
         limits = RateLimits(
             products=settings.rate_limit,
@@ -96,7 +99,7 @@ def start(
         )
         services = dict.fromkeys(MODELS, models_url) | {"feedback-service": feedback_url} | dict(urls or {})
         backends = Backends(services, settings.backend_timeout_s)
-        app = create_app(Collaborators(settings, issuer, backends, record_writer, limits, metrics))
+        app = create_app(Collaborators(settings, CHALLENGE, issuer, backends, record_writer, limits, metrics))
         listener = listen("127.0.0.1", 0)
         with running(make_server(app, settings), sockets=[listener]) as port:
             url = f"http://127.0.0.1:{port}"

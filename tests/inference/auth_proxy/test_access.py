@@ -7,11 +7,19 @@ import httpx
 import pytest
 
 from inference.auth_proxy.app import create_app
-from inference.auth_proxy.auth.roles import MODELS, TABLE, Role, find
+from inference.auth_proxy.auth.roles import Role
+from inference.auth_proxy.routes import ROUTES
+from inference.auth_proxy.routing import MODELS, RouteTable, each_model
 from tests.inference.auth_proxy.conftest import PEOPLE, Gateway
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE")
-SAMPLES = {"{name}": "nobody", "{id}": "019ab0f2", "{run_id}": "run-1", "{version}": "v1"}
+TABLE = [concrete for route in ROUTES for concrete in each_model(route)]
+SAMPLES = {
+    "{name}": "nobody",
+    "{id}": "019ab0f2-7d1e-7c3a-9d55-0c8f6a4be111",
+    "{run_id}": "retrain-000001-0123456789ab",
+    "{version}": "v1",
+}
 WHO: list[str | None] = [None, *PEOPLE]
 
 
@@ -21,12 +29,12 @@ def sample(template: str) -> str:
     return template
 
 
-PATHS = sorted({rule.template for rule in TABLE})
+PATHS = sorted({rule.path for rule in TABLE})
 
 
 @pytest.mark.parametrize("template", PATHS)
 def test_every_route_method_and_role_answers_as_the_table_says(gateway: Gateway, template: str) -> None:
-    rules = {rule.method: rule for rule in TABLE if rule.template == template}
+    rules = {rule.method: rule for rule in TABLE if rule.path == template}
     for method, who in itertools.product(METHODS, WHO):
         with gateway.client(who) as client:
             status = client.request(method, sample(template)).status_code
@@ -54,13 +62,13 @@ def test_roles_nest() -> None:
 
 
 def test_the_table_is_the_one_of_the_contract() -> None:
-    open_routes = {(r.method, r.template) for r in TABLE if r.role is None}
-    models = {r.template for r in TABLE if r.template.startswith(("/v1", "/v2"))}
+    open_routes = {(r.method, r.path) for r in TABLE if r.role is None}
+    models = {r.path for r in TABLE if r.path.startswith(("/v1", "/v2"))}
 
     assert ("POST", "/token") in open_routes
     assert {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/.well-known/jwks.json")} <= open_routes
-    assert all(r.role is Role.USER for r in TABLE if r.template in models)
-    assert {r.role for r in TABLE if r.template.startswith(("/users", "/retrain"))} == {Role.ADMIN}
+    assert all(r.role is Role.USER for r in TABLE if r.path in models)
+    assert {r.role for r in TABLE if r.path.startswith(("/users", "/retrain"))} == {Role.ADMIN}
     assert not {template for template in models if "repository" in template or "load" in template}
 
 
@@ -69,7 +77,7 @@ def test_every_route_of_the_application_is_in_the_table(gateway: Gateway) -> Non
 
     for path, operations in described.items():
         for method in operations:
-            assert find(method.upper(), sample(path.replace("{model}", MODELS[0])))
+            assert RouteTable(ROUTES).find(method.upper(), sample(path.replace("{model}", MODELS[0])))
     assert {"/metrics", "/redoc"}.isdisjoint(described)
     assert create_app
 
@@ -335,4 +343,4 @@ def test_bytes_travel_through_unchanged(gateway: Gateway) -> None:
     assert (seen.body, seen.path) == (body, "/v2/models/image-predictor/versions/text-predictor/infer")
     assert seen.headers["inference-header-content-length"] == "17"
     assert (reply.status_code, "x-backend" in v1.headers) == (200, False)
-    assert v1.json() == {"path": "/v1/models/text-predictor:predict", "length": len(body)}
+    assert v1.json() == {"path": "/v1/models/text-predictor:predict", "length": len(body), "predictions": []}

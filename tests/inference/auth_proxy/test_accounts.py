@@ -15,10 +15,11 @@ from inference.auth_proxy.__main__ import main
 from inference.auth_proxy.auth import keys as keys_module
 from inference.auth_proxy.auth.keys import KeyRing
 from inference.auth_proxy.auth.roles import Role
-from inference.auth_proxy.auth.tokens import EmbeddedIssuer, TokenRefused
-from inference.auth_proxy.auth.users import Users
+from inference.auth_proxy.auth.tokens import EmbeddedIssuer, TokenRejected
+from inference.auth_proxy.auth.users import UserStore
 from inference.auth_proxy.rate_limits import RateLimits
 from inference.http.problems import Problem
+from product_classifier.limits import BODY_BYTES
 from tests.inference.auth_proxy.conftest import PASSWORD, Gateway
 
 
@@ -75,7 +76,7 @@ def test_a_wrong_name_and_a_wrong_password_look_the_same(own_gateway: Gateway) -
 
 
 def test_an_unknown_name_costs_the_same_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    users = Users(tmp_path / "users.sqlite")
+    users = UserStore(tmp_path / "users.sqlite")
     users.add("ada", PASSWORD, Role.ADMIN)
     checked: list[str] = []
     real = type(users._hasher).verify
@@ -83,8 +84,8 @@ def test_an_unknown_name_costs_the_same_work(tmp_path: Path, monkeypatch: pytest
         type(users._hasher), "verify", lambda self, h, p: (checked.append(h.rsplit("$", 2)[0]), real(self, h, p))[1]
     )
 
-    users.check("ada", "wrong")
-    users.check("nobody", "wrong")
+    users.authenticate("ada", "wrong")
+    users.authenticate("nobody", "wrong")
 
     assert checked[0] == checked[1]
 
@@ -133,7 +134,8 @@ FORMS: list[tuple[str, dict[str, object], int]] = [
         {"content": b"username=\xff&password=c", "headers": {"content-type": "application/x-www-form-urlencoded"}},
         400,
     ),
-    ("too long", {"data": {"username": "a", "password": "b" * 10_000}}, 413),
+    ("long password", {"data": {"username": "a", "password": "b" * 257}}, 422),
+    ("too long", {"data": {"username": "a", "password": "b" * BODY_BYTES}}, 413),
     ("many fields", {"data": {f"f{i}": "x" for i in range(100)}}, 400),
 ]
 
@@ -221,11 +223,11 @@ def test_a_password_with_half_a_surrogate_is_refused(gateway: Gateway) -> None:
 
 @pytest.fixture
 def ring(tmp_path: Path) -> KeyRing:
-    return KeyRing(tmp_path / "keys.json", keep_s=100)
+    return KeyRing(tmp_path / "keys.json", verify_after_retirement_s=100)
 
 
 def issuer_with(ring: KeyRing, tmp_path: Path) -> EmbeddedIssuer:
-    users = Users(tmp_path / "users.sqlite")
+    users = UserStore(tmp_path / "users.sqlite")
     users.add("ada", PASSWORD, Role.ADMIN)
     return EmbeddedIssuer(ring, users, issuer="i", audience="a", ttl_s=60)
 
@@ -237,7 +239,7 @@ async def test_a_rotated_key_still_verifies_until_its_tokens_are_over(
     ada = issuer.users.get("ada")
     assert ada
     old = issuer.issue(ada)
-    KeyRing(tmp_path / "keys.json", keep_s=100).rotate()  # in another process
+    KeyRing(tmp_path / "keys.json", verify_after_retirement_s=100).rotate()  # in another process
     new = issuer.issue(ada)
 
     assert jwt.get_unverified_header(old)["kid"] != jwt.get_unverified_header(new)["kid"]
@@ -254,9 +256,9 @@ async def test_a_revoked_key_ends_its_tokens_at_once(ring: KeyRing, tmp_path: Pa
     ada = issuer.users.get("ada")
     assert ada
     token = issuer.issue(ada)
-    KeyRing(tmp_path / "keys.json", keep_s=100).rotate(revoke=True)
+    KeyRing(tmp_path / "keys.json", verify_after_retirement_s=100).rotate(revoke=True)
 
-    with pytest.raises(TokenRefused):
+    with pytest.raises(TokenRejected):
         await issuer.verify(token)
 
 
@@ -265,7 +267,7 @@ def test_keys_are_kept_for_their_owner_only_and_made_once(ring: KeyRing, tmp_pat
     kid = ring.signing().kid
     path.chmod(0o644)
 
-    assert KeyRing(path, keep_s=100).signing().kid == kid
+    assert KeyRing(path, verify_after_retirement_s=100).signing().kid == kid
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -282,30 +284,30 @@ def test_demo_accounts_are_made_once_and_kept_for_their_owner(tmp_path: Path) ->
     first = orjson.loads(file.read_bytes())
     statuses.append(main(["--state", str(tmp_path), "accounts"]))
 
-    users = Users(tmp_path / "users.sqlite")
+    users = UserStore(tmp_path / "users.sqlite")
     assert statuses == [0, 0]
     assert orjson.loads(file.read_bytes()) == first
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert {name: account["role"] for name, account in first.items()} == {
         "demo-user": "user", "demo-reviewer": "reviewer", "demo-admin": "admin",
     }  # fmt: skip
-    assert all(users.check(name, account["password"]) for name, account in first.items())
+    assert all(users.authenticate(name, account["password"]) for name, account in first.items())
     assert len({account["password"] for account in first.values()}) == 3
 
 
 def test_demo_accounts_get_their_passwords_back_when_they_were_changed(tmp_path: Path) -> None:
     main(["accounts", "--state", str(tmp_path)])
     accounts = orjson.loads((tmp_path / "accounts.json").read_bytes())
-    Users(tmp_path / "users.sqlite").change("demo-admin", password="something else entirely")
+    UserStore(tmp_path / "users.sqlite").change("demo-admin", password="something else entirely")
 
     main(["accounts", "--state", str(tmp_path)])
 
-    assert Users(tmp_path / "users.sqlite").check("demo-admin", accounts["demo-admin"]["password"])
+    assert UserStore(tmp_path / "users.sqlite").authenticate("demo-admin", accounts["demo-admin"]["password"])
 
 
 def test_passwords_are_stored_as_argon2_and_the_file_is_the_owners(tmp_path: Path) -> None:
     path = tmp_path / "users.sqlite"
-    Users(path).add("ada", PASSWORD, Role.ADMIN)
+    UserStore(path).add("ada", PASSWORD, Role.ADMIN)
     held = b"".join(file.read_bytes() for file in tmp_path.iterdir())
 
     assert b"$argon2id$" in held
@@ -313,23 +315,23 @@ def test_passwords_are_stored_as_argon2_and_the_file_is_the_owners(tmp_path: Pat
     assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
 
 
-def _add(users: Users) -> None:
+def _add(users: UserStore) -> None:
     users.add("ada", PASSWORD, Role.USER)
 
 
-def _change(users: Users) -> None:
+def _change(users: UserStore) -> None:
     users.change("nobody", disabled=True)
 
 
-def _remove(users: Users) -> None:
+def _remove(users: UserStore) -> None:
     users.remove("nobody")
 
 
 @pytest.mark.parametrize(("act", "status"), [(_add, 409), (_change, 404), (_remove, 404)])
 def test_what_cannot_be_done_to_an_account_is_a_problem(
-    tmp_path: Path, act: Callable[[Users], None], status: int
+    tmp_path: Path, act: Callable[[UserStore], None], status: int
 ) -> None:
-    users = Users(tmp_path / "users.sqlite")
+    users = UserStore(tmp_path / "users.sqlite")
     users.add("ada", PASSWORD, Role.ADMIN)
 
     with pytest.raises(Problem) as problem:

@@ -21,7 +21,7 @@ from inference.auth_proxy.__main__ import assemble, make_verifier
 from inference.auth_proxy.app import create_app
 from inference.auth_proxy.auth.oidc import ExternalIssuer, IssuerUnavailable, RemoteKeys
 from inference.auth_proxy.auth.roles import Role
-from inference.auth_proxy.auth.tokens import TokenRefused
+from inference.auth_proxy.auth.tokens import TokenRejected
 from inference.auth_proxy.settings import Settings
 from tests.support.fake_models import served
 
@@ -136,7 +136,7 @@ WRONG: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("change", WRONG, ids=str)
 async def test_a_token_for_something_else_is_refused(issuer: FakeIssuer, change: dict[str, Any]) -> None:
-    with pytest.raises((TokenRefused, TypeError)):
+    with pytest.raises((TokenRejected, TypeError)):
         await verifier(issuer).verify(issuer.token(**change))
 
 
@@ -146,7 +146,7 @@ async def test_a_key_of_one_kind_cannot_be_used_as_another(issuer: FakeIssuer) -
     forged = issuer.token("theirs", "HS256").split(".")
     header = jwt.utils.base64url_encode(json.dumps({"alg": "HS256", "kid": "rsa", "typ": "JWT"}).encode()).decode()
 
-    with pytest.raises(TokenRefused):
+    with pytest.raises(TokenRejected):
         await verifier(issuer).verify(".".join([header, *forged[1:]]))
     assert public
 
@@ -156,7 +156,7 @@ async def test_an_unknown_key_causes_one_fetch_and_no_more(issuer: FakeIssuer) -
     await remote.verify(issuer.token())
     stranger = jwt.encode({"sub": "x"}, issuer.keys["rsa"], "RS256", headers={"kid": "unknown", "typ": "JWT"})
     for _ in range(20):
-        with pytest.raises(TokenRefused):
+        with pytest.raises(TokenRejected):
             await remote.verify(stranger)
 
     assert issuer.fetched == 1

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from inference.auth_proxy.auth.roles import MODELS
-from inference.auth_proxy.pages import Readiness
+from inference.auth_proxy.health import Readiness
+from inference.auth_proxy.routing import MODELS
 from product_classifier.taxonomy import CATEGORIES
 from tests.inference.auth_proxy.conftest import Gateway
 
@@ -115,7 +115,7 @@ async def test_a_model_that_starts_is_waited_for_and_one_that_is_lost_is_done_wi
     for seconds, answer, state in seen:
         clock[0] += seconds
         answering.now = {names[name] for name in answer.split()}
-        assert state == (await readiness.look()).status
+        assert state == (await readiness.check()).status
 
 
 def test_readiness_is_looked_up_at_most_once_a_second(gateway: Gateway) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 import pytest
 
-from inference.auth_proxy.predictions.products import MAX_DESIGNATION
 from product_classifier.feedback.records import PredictionRecord, image_key, prediction_key
+from product_classifier.limits import DESIGNATION_CHARACTERS, PHOTO_BODY_BYTES
 from product_classifier.taxonomy import BY_CODE
 from tests.inference.auth_proxy.conftest import Gateway, as_base64, make_photo
 
@@ -158,7 +158,7 @@ BAD_BODIES: list[tuple[str, bytes, int, str]] = [
     ("unclosed depth", b"[" * 1_000_000, 400, ""),
     ("huge number", b'{"designation":' + b"9" * 100_000 + b"}", 400, "digits"),
     ("huge exponent", b'{"designation":1e999999}', 422, "designation"),
-    ("long title", orjson.dumps({"designation": "x" * (MAX_DESIGNATION + 1)}), 422, "10001 characters"),
+    ("long title", orjson.dumps({"designation": "x" * (DESIGNATION_CHARACTERS + 1)}), 422, "10001 characters"),
     ("long description", orjson.dumps({"description": "é" * 50_001}), 422, "50001 characters"),
     ("long field name", b'{"' + b"k" * 100_000 + b'":1}', 422, "unknown field"),
     ("many fields", orjson.dumps({f"k{i}": i for i in range(50_000)}), 422, "k0"),
@@ -285,14 +285,16 @@ def test_a_body_over_the_limit_is_a_413_however_it_is_sent(gateway: Gateway) -> 
     client = gateway.client()
 
     def pieces() -> Any:
-        for _ in range(100):
+        for _ in range(130):
             yield b"x" * 100_000
 
-    by_length = client.post("/predict", content=b"x" * 10_000_000, headers={"content-type": "application/json"})
+    by_length = client.post(
+        "/predict", content=b"x" * (PHOTO_BODY_BYTES + 1), headers={"content-type": "application/json"}
+    )
     by_chunks = client.post("/predict", content=pieces(), headers={"content-type": "application/json"})
 
     assert (by_length.status_code, by_chunks.status_code) == (413, 413)
-    assert "6000000" in by_length.json()["detail"]
+    assert str(PHOTO_BODY_BYTES) in by_length.json()["detail"]
 
 
 def test_models_away_is_a_503_without_their_words(gateway: Gateway) -> None:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from inference.auth_proxy.auth.roles import Role
-from inference.auth_proxy.auth.tokens import EmbeddedIssuer, TokenRefused
+from inference.auth_proxy.auth.tokens import EmbeddedIssuer, TokenRejected
 from tests.inference.auth_proxy.conftest import PASSWORD, Gateway
 
 Claims = dict[str, Any]
@@ -381,6 +381,6 @@ def test_the_answer_does_not_say_why(gateway: Gateway) -> None:
 async def _let_in(issuer: EmbeddedIssuer, token: str) -> bool:
     try:
         await issuer.verify(token)
-    except TokenRefused:
+    except TokenRejected:
         return False
     return True

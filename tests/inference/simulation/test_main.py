@@ -14,6 +14,7 @@ from inference.feedback_service.settings import Settings as FeedbackSettings
 from inference.simulation.__main__ import main
 from inference.simulation.unseen import Unseen
 from product_classifier.feedback.index import FeedbackIndex
+from product_classifier.taxonomy import CHALLENGE
 from tests.inference.auth_proxy.conftest import INTERNAL, PASSWORD, PEOPLE, Gateway, start
 from tests.support.fake_models import served
 from tests.support.fakes import FakeStore
@@ -43,7 +44,7 @@ def shop(splits: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sho
     folder, store = tmp_path_factory.mktemp("shop"), FakeStore()
     accounts = {name: {"password": PASSWORD, "role": role.value} for name, role in PEOPLE.items()}
     (folder / "accounts.json").write_text(json.dumps(accounts))
-    app = create_app(store, None, FeedbackSettings(internal_token=SecretStr(INTERNAL)))
+    app = create_app(store, None, FeedbackSettings(internal_token=SecretStr(INTERNAL)), CHALLENGE)
     with served(app, lifespan="on") as feedback:
         for gateway in start(folder, {"feedback-service": feedback}, store):
             yield Shop(gateway, folder, splits.parent)

@@ -1,4 +1,4 @@
-"""The three demo accounts of a local run: random passwords, made once, kept with owner-only rights."""
+"""The three demo accounts of a local run: random passwords, created once, in a file that only its owner can read."""
 
 import os
 import secrets
@@ -7,14 +7,14 @@ from pathlib import Path
 import orjson
 
 from inference.auth_proxy.auth.roles import Role
-from inference.auth_proxy.auth.users import Users
+from inference.auth_proxy.auth.users import UserStore
 from inference.http.problems import Problem
 
 NAMES = {f"demo-{role}": role for role in Role}
 
 
-def make_accounts(users: Users, file: Path) -> dict[str, dict[str, str]]:
-    """Return `{name: {password, role}}`; the same at every call, the accounts made where they are missing."""
+def create_demo_accounts(users: UserStore, file: Path) -> dict[str, dict[str, str]]:
+    """Return `{name: {password, role}}`, the same at every call; create or reset users that differ from it."""
     known = orjson.loads(file.read_bytes()) if file.exists() else {}
     wanted = {
         name: {"password": known.get(name, {}).get("password") or secrets.token_urlsafe(16), "role": role.value}
@@ -27,11 +27,11 @@ def make_accounts(users: Users, file: Path) -> dict[str, dict[str, str]]:
     return wanted
 
 
-def _ensure(users: Users, name: str, password: str, role: Role) -> None:
+def _ensure(users: UserStore, name: str, password: str, role: Role) -> None:
     try:
         users.add(name, password, role)
     except Problem:
-        user = users.check(name, password)
+        user = users.authenticate(name, password)
         if user is None or user.role is not role:
             users.change(name, password=password, role=role, disabled=False)
 

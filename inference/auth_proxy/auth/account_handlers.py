@@ -1,0 +1,87 @@
+"""Handlers of the embedded issuer's routes: access tokens, public keys and users."""
+
+import asyncio
+
+from inference.auth_proxy.auth.users import User
+from inference.auth_proxy.context import RequestContext
+from inference.auth_proxy.json_handlers import Result, json_handler
+from inference.auth_proxy.schemas import JwksView, NewUser, TokenRequest, TokenView, UserChange, UserView
+from inference.auth_proxy.services import Services
+from inference.http.problems import Problem, public_message
+
+
+@json_handler
+async def issue_token(services: Services, context: RequestContext, body: TokenRequest) -> Result[TokenView]:
+    """Exchange a user name and a password for an access token."""
+    if body.grant_type != "password":
+        raise Problem(
+            400,
+            f"grant_type: {public_message(body.grant_type)} is not supported; send 'password'",
+            kind="unsupported-grant-type",
+            error="unsupported_grant_type",
+        )
+    services.limits.check_login(body.username, context.client_address)
+    async with services.hashing:
+        user = await asyncio.to_thread(services.issuer.users.authenticate, body.username, body.password)
+    services.metrics.count_login("wrong" if user is None else "right")
+    if user is None:
+        services.limits.count_wrong_password(body.username, context.client_address)
+        raise _wrong_credentials()
+    token = TokenView(access_token=services.issuer.issue(user), expires_in=services.issuer.ttl_s)
+    return Result(token, headers={"Pragma": "no-cache"})
+
+
+@json_handler
+async def list_keys(services: Services, _: RequestContext) -> Result[JwksView]:
+    """Return the public keys that verify access tokens."""
+    keys = JwksView.model_validate(services.issuer.keys.jwks())
+    return Result(keys, headers={"Cache-Control": "public, max-age=60"})
+
+
+@json_handler
+async def list_users(services: Services, _: RequestContext) -> Result[list[UserView]]:
+    """Return every user, by name."""
+    return Result([_view(user) for user in services.issuer.users.all()])
+
+
+@json_handler
+async def add_user(services: Services, _: RequestContext, body: NewUser) -> Result[UserView]:
+    """Create a user."""
+    async with services.hashing:
+        user = await asyncio.to_thread(services.issuer.users.add, body.name, body.password, body.role)
+    return Result(_view(user), headers={"Location": f"/users/{user.name}"})
+
+
+@json_handler
+async def change_user(services: Services, context: RequestContext, body: UserChange) -> Result[UserView]:
+    """Change password, role or state of a user, and revoke the user's tokens."""
+    async with services.hashing:
+        changed = await asyncio.to_thread(
+            services.issuer.users.change,
+            context.parameters["name"],
+            password=body.password,
+            role=body.role,
+            disabled=body.disabled,
+        )
+    return Result(_view(changed))
+
+
+@json_handler
+async def remove_user(services: Services, context: RequestContext) -> Result[None]:
+    """Delete a user, and revoke the user's tokens."""
+    await asyncio.to_thread(services.issuer.users.remove, context.parameters["name"])
+    return Result(None)
+
+
+def _wrong_credentials() -> Problem:
+    return Problem(
+        401,
+        "the name or the password is wrong",
+        kind="invalid-grant",
+        headers={"WWW-Authenticate": 'Bearer realm="product-classifier"'},
+        error="invalid_grant",
+    )
+
+
+def _view(user: User) -> UserView:
+    return UserView(name=user.name, role=user.role, disabled=user.disabled, created=user.created)

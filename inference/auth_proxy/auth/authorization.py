@@ -1,0 +1,134 @@
+"""Authorization and dispatch: every request passes here before anything else runs.
+
+Raw ASGI, because it is on the hot path. In order: path and headers, route, token, role, rate, Content-Length; then the
+route's handler. Every exception becomes a problem document, every request one log line.
+"""
+
+import logging
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from inference.auth_proxy.auth.request_checks import bearer, check_headers, check_path
+from inference.auth_proxy.auth.tokens import TokenRejected
+from inference.auth_proxy.context import RequestContext
+from inference.auth_proxy.routing import Rate, RouteTable
+from inference.auth_proxy.services import Services
+from inference.http.bodies import check_content_length
+from inference.http.problems import INTERNAL, Problem, problem_of, public_message, send_problem, status_of
+from product_classifier.observability import get_logger, set_request_id
+
+SECURITY_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+
+
+class AuthorizationMiddleware:
+    """Denies every request that the route table does not allow, and calls the handler of those it allows."""
+
+    def __init__(self, app: ASGIApp, *, table: RouteTable, services: Services) -> None:
+        self._app = app
+        self._table = table
+        self._services = services
+        self._hosts = frozenset(host.lower().encode() for host in services.settings.allowed_hosts)
+        self._log = get_logger()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        client = scope.get("client")
+        context = RequestContext(
+            set_request_id(_request_id(scope)), time.perf_counter(), client[0] if client else "unknown"
+        )
+        context.attach(scope)
+        reason = ""
+
+        async def respond(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                context.status = message["status"]
+                message["headers"] = _completed(message.get("headers", []), context.request_id)
+            await send(message)
+
+        try:
+            await self._authorize(scope, context)
+            await context.matched.handler(self._services, scope, receive, respond)
+        except Exception as error:
+            if context.status:
+                self._log.error("response_aborted", exc_info=True)
+                raise
+            problem = self._problem(error)
+            reason = problem.reason if isinstance(problem, TokenRejected) else problem.detail
+            with_error = scope["path"].startswith(("/v1", "/v2"))
+            await send_problem(respond, problem, context.request_id, with_error=with_error)
+        finally:
+            self._record(scope, context, reason)
+
+    async def _authorize(self, scope: Scope, context: RequestContext) -> None:
+        check_path(scope)
+        headers = check_headers(scope["headers"], self._hosts)
+        context.route, context.parameters = route, _ = self._table.find(scope["method"], scope["path"])
+        if route.role is not None:
+            token = bearer(headers.get(b"authorization"))
+            context.identity = user = await self._services.verifier.verify(token)
+            if user.role is None or not user.role.includes(route.role):
+                raise Problem(
+                    403,
+                    f"user {public_message(user.name)} has not the role {route.role.value!r}; log in as one who has",
+                    kind="role",
+                )
+            if route.rate is Rate.USER:
+                self._services.limits.spend(user.name)
+        context.body_limit = min(route.body_limit, self._services.settings.body_limit)
+        check_content_length(headers, context.body_limit)
+
+    def _problem(self, error: Exception) -> Problem:
+        if not isinstance(error, Problem):
+            status = status_of(error)
+            if status is INTERNAL:
+                self._log.error("request_failed", exc_info=error)
+            elif status.http >= 500:
+                self._log.warning("request_failed", kind=type(error).__name__, reason=str(error))
+        return problem_of(error)
+
+    def _record(self, scope: Scope, context: RequestContext, reason: str) -> None:
+        seconds = time.perf_counter() - context.started
+        route = context.route
+        self._services.metrics.count_request(
+            route.path if route else "unknown", scope["method"] if route else "other", context.status, seconds
+        )
+        fields = {"reason": reason} if reason else {}
+        self._log.log(
+            logging.DEBUG if route and route.probe else logging.INFO,
+            "request_completed",
+            method=scope["method"],
+            path=scope["path"],
+            status=context.status,
+            ms=round(seconds * 1000, 2),
+            user=context.identity.name if context.identity else "",
+            **fields,
+        )
+
+
+def _request_id(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            return str(value.decode("latin-1"))
+    return None
+
+
+def _completed(headers: list[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
+    """Return response headers with the request id and the security headers that they lack."""
+    present = {name.lower() for name, _ in headers}
+    added = [(b"x-request-id", request_id.encode()), *SECURITY_HEADERS]
+    if b"cache-control" not in present:
+        added.append((b"cache-control", b"no-store"))
+    return [*headers, *(pair for pair in added if pair[0] not in present)]

@@ -1,0 +1,1 @@
+"""The web console and the API documentation, as static files."""

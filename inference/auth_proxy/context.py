@@ -1,0 +1,53 @@
+"""What the gateway knows about the request it is serving."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from starlette.types import Scope
+
+from inference.auth_proxy.auth.tokens import NO_CREDENTIALS, Identity
+from inference.auth_proxy.routing import Route
+from inference.http.problems import Problem
+
+_KEY = "product_classifier.request_context"
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """Route, path parameters, user and response status of one request."""
+
+    request_id: str
+    started: float
+    """Seconds of `time.perf_counter`."""
+    client_address: str
+    route: Route | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    identity: Identity | None = None
+    """None on open routes."""
+    body_limit: int = 0
+    """Bytes the body of this request may have."""
+    status: int = 0
+
+    @property
+    def matched(self) -> Route:
+        """Return the route; a handler runs only if there is one."""
+        if self.route is None:
+            raise TypeError("no route was matched")
+        return self.route
+
+    @property
+    def user(self) -> Identity:
+        """Return the authenticated user; raise a 401 problem on an open route."""
+        if self.identity is None:
+            raise Problem(401, "an access token is required", headers=NO_CREDENTIALS)
+        return self.identity
+
+    def attach(self, scope: Scope) -> None:
+        """Make this the context of the request with this scope."""
+        scope[_KEY] = self
+
+
+def context_of(scope: Scope) -> RequestContext:
+    """Return the context that the authorization middleware attached to a request."""
+    context: RequestContext = scope[_KEY]
+    return context

@@ -1,0 +1,32 @@
+"""Forward `/feedback` and `/retrain` to the feedback service, with the identity of the user."""
+
+from starlette.types import Receive, Scope, Send
+
+from inference.auth_proxy.context import context_of
+from inference.auth_proxy.predictions.backends import FEEDBACK, forwarded_headers
+from inference.auth_proxy.services import Services
+from inference.http.bodies import read_body
+from inference.http.problems import MEDIA_TYPE, Problem
+from product_classifier.errors import ModelUnavailable
+
+FORWARDED = {b"content-type": "Content-Type", b"accept": "Accept", b"idempotency-key": "Idempotency-Key"}
+"""Request headers the feedback service receives; all others are dropped, forged identities among them."""
+
+
+async def forward_feedback(services: Services, scope: Scope, receive: Receive, send: Send) -> None:
+    """Forward a request to the feedback service and return its response, unless it is a server error."""
+    if not services.backends.has(FEEDBACK):
+        raise Problem(503, "the feedback service is not configured; set AUTH_PROXY_FEEDBACK_URL", kind="not-configured")
+    context = context_of(scope)
+    body = await read_body(scope, receive, context.body_limit, services.settings.body_timeout_s)
+    secret = services.settings.internal_token
+    headers = {**forwarded_headers(scope, FORWARDED), "X-Internal-Token": secret.get_secret_value() if secret else ""}
+    query = scope["query_string"].decode("ascii")
+    target = f"{scope['path']}?{query}" if query else scope["path"]
+    async with services.backends.forward(FEEDBACK, scope["method"], target, headers, body) as response:
+        data = b"".join([chunk async for chunk in response.chunks])
+        media_type = dict(response.headers).get(b"content-type", b"").decode("latin-1")
+        if response.status >= 500 and not (response.status == 503 and media_type.startswith(MEDIA_TYPE)):
+            raise ModelUnavailable(f"the feedback service failed with status {response.status}; try again")
+        await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+        await send({"type": "http.response.body", "body": data})

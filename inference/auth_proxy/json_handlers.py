@@ -1,0 +1,75 @@
+"""Turn typed functions into handlers: body read strictly and validated, result serialized by its model."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache, wraps
+from typing import Any, Generic, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
+from starlette.types import Receive, Scope, Send
+
+from inference.auth_proxy.context import RequestContext, context_of
+from inference.auth_proxy.media_types import FORM, content_type, require_media_type
+from inference.auth_proxy.routing import Handler, Route
+from inference.auth_proxy.services import Services
+from inference.http.bodies import read_body, strict_form, strict_json
+from inference.http.problems import Problem
+
+T = TypeVar("T")
+JSON_HEADER = (b"content-type", b"application/json")
+
+
+@dataclass(frozen=True, slots=True)
+class Result(Generic[T]):
+    """The body of a response, with its status where it is not the first that the route documents."""
+
+    body: T
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def json_handler(function: Callable[..., Awaitable[Result[Any]]]) -> Handler:
+    """Return a handler of `function(services, context[, body])`; `body` if the route has a request type."""
+
+    @wraps(function)
+    async def handler(services: Services, scope: Scope, receive: Receive, send: Send) -> None:
+        context = context_of(scope)
+        route = context.matched
+        arguments = [await read_model(services, context, route, scope, receive)] if route.request else []
+        result = await function(services, context, *arguments)
+        status = result.status or next(iter(route.responses))
+        headers = [(name.lower().encode(), value.encode()) for name, value in result.headers.items()]
+        await send_json(send, b"" if status == 204 else to_json(result.body), *headers, status=status)
+
+    return handler
+
+
+async def read_model(services: Services, context: RequestContext, route: Route, scope: Scope, receive: Receive) -> Any:
+    """Read the body of a request as the type its route documents."""
+    data = await read_body(scope, receive, context.body_limit, services.settings.body_timeout_s)
+    ((accepted, model),) = route.request.items()
+    sent = content_type(scope)
+    if accepted == FORM:
+        fields: Any = strict_form(data, sent, frozenset(model.model_fields))
+    else:
+        require_media_type(sent, accepted)
+        fields = strict_json(data)
+    try:
+        return _adapter(model).validate_python(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"])) or "body"
+        raise Problem(422, f"{where[:100]}: {first['msg']}", kind="invalid-body") from error
+
+
+async def send_json(send: Send, body: bytes, *headers: tuple[bytes, bytes], status: int = 200) -> None:
+    """Respond with JSON that is serialized already."""
+    about = [*headers] if status == 204 else [JSON_HEADER, (b"content-length", b"%d" % len(body)), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": about})
+    await send({"type": "http.response.body", "body": body})
+
+
+@cache
+def _adapter(model: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(model)

@@ -1,0 +1,73 @@
+"""`/v1/models/**` and `/v2/**`: requests forwarded to the three models, and the gateway as one V2 server of them."""
+
+from importlib.metadata import version
+
+from starlette.types import Receive, Scope, Send
+
+from inference.auth_proxy.context import RequestContext, context_of
+from inference.auth_proxy.json_handlers import Result, json_handler
+from inference.auth_proxy.predictions.backends import forwarded_headers
+from inference.auth_proxy.predictions.oip_schemas import ModelList, ServerLive, ServerMetadata, ServerReady
+from inference.auth_proxy.routing import MODELS
+from inference.auth_proxy.services import Services
+from inference.http.bodies import read_body
+from inference.http.disconnects import cancel_on_disconnect
+from inference.http.problems import Problem
+from inference.oip.client import HEADER_LENGTH
+
+FORWARDED = {b"content-type": "Content-Type", b"accept": "Accept", HEADER_LENGTH.lower().encode(): HEADER_LENGTH}
+"""Request headers a model receives; all others are dropped, forged identities among them."""
+
+
+@json_handler
+async def get_server_metadata(_: Services, __: RequestContext) -> Result[ServerMetadata]:
+    """Describe the server (V2)."""
+    name = "product-classifier"
+    return Result(ServerMetadata(name=name, version=version(name), extensions=["binary_tensor_data"]))
+
+
+@json_handler
+async def check_server_live(_: Services, __: RequestContext) -> Result[ServerLive]:
+    """Return that the server is live (V2)."""
+    return Result(ServerLive(live=True))
+
+
+@json_handler
+async def check_server_ready(services: Services, _: RequestContext) -> Result[ServerReady]:
+    """Return that every model is ready (V2)."""
+    missing = [model for model in MODELS if not await services.backends.ready(model)]
+    if missing:
+        raise Problem(503, f"not ready: {', '.join(missing)}; try again", kind="model-unavailable")
+    return Result(ServerReady(ready=True))
+
+
+@json_handler
+async def list_models(_: Services, __: RequestContext) -> Result[ModelList]:
+    """Return the names of the models."""
+    return Result(ModelList(models=list(MODELS)))
+
+
+async def forward_to_model(services: Services, scope: Scope, receive: Receive, send: Send) -> None:
+    """Forward a request to a model and stream its response; server errors become problems."""
+    context = context_of(scope)
+    services.predictor.refuse_when_full()
+    body = await read_body(scope, receive, context.body_limit, services.settings.body_timeout_s)
+    with services.predictor.slot(), cancel_on_disconnect(scope):
+        await _forward(services, scope, body, send, _model_of(scope["path"]))
+
+
+async def _forward(services: Services, scope: Scope, body: bytes, send: Send, model: str) -> None:
+    headers = forwarded_headers(scope, FORWARDED)
+    async with services.backends.forward(model, scope["method"], scope["path"], headers, body) as response:
+        if response.status >= 500 or 300 <= response.status < 400:
+            status = response.status if response.status in {503, 504} else 502
+            raise Problem(status, f"{model} failed with status {response.status}; try again", kind="model-unavailable")
+        await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+        async for chunk in response.chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def _model_of(path: str) -> str:
+    """Return the model of a path that matched a route: `/v2/models/<model>/…` or `/v1/models/<model>[:predict]`."""
+    return path.split("/")[3].split(":", maxsplit=1)[0]

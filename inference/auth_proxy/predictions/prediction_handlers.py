@@ -1,0 +1,50 @@
+"""Handlers of `/predict`, `/predict/batch` and `/categories`."""
+
+from pydantic_core import to_json
+from starlette.types import Receive, Scope, Send
+
+from inference.auth_proxy.context import RequestContext, context_of
+from inference.auth_proxy.json_handlers import Result, json_handler, send_json
+from inference.auth_proxy.media_types import content_type
+from inference.auth_proxy.predictions.product_reader import read_batch, read_product
+from inference.auth_proxy.schemas import CategoryView
+from inference.auth_proxy.services import Services
+from inference.http.bodies import read_body
+from inference.http.disconnects import cancel_on_disconnect
+
+RECORD_HEADER = b"prediction-record"
+
+
+async def predict(services: Services, scope: Scope, receive: Receive, send: Send) -> None:
+    """Classify one product."""
+    context = context_of(scope)
+    services.predictor.refuse_when_full()  # before the body is read; the slot is taken after it
+    body = await read_body(scope, receive, context.body_limit, services.settings.body_timeout_s)
+    product = await read_product(body, content_type(scope))
+    with cancel_on_disconnect(scope):
+        prediction, status = await services.predictor.predict(product, context.user.name, context.request_id)
+    await send_json(send, to_json(prediction), (RECORD_HEADER, status.encode()))
+
+
+async def predict_batch(services: Services, scope: Scope, receive: Receive, send: Send) -> None:
+    """Classify up to 64 products; an invalid one does not fail the others."""
+    context = context_of(scope)
+    services.predictor.refuse_when_full()
+    body = await read_body(scope, receive, context.body_limit, services.settings.body_timeout_s)
+    rows = await read_batch(body, content_type(scope))
+    if len(rows) > 1:
+        services.limits.spend(context.user.name, len(rows) - 1)  # the middleware has counted one
+    with cancel_on_disconnect(scope):
+        results, status = await services.predictor.predict_batch(rows, context.user.name, context.request_id)
+    await send_json(send, to_json(results), (RECORD_HEADER, status.encode()))
+
+
+@json_handler
+async def list_categories(services: Services, _: RequestContext) -> Result[list[CategoryView]]:
+    """Return the categories, in the order of the probability vectors."""
+    return Result(
+        [
+            CategoryView(code=category.code, label_fr=category.label_fr, label_en=category.label_en)
+            for category in services.taxonomy
+        ]
+    )

@@ -1,0 +1,217 @@
+"""Predictions of the fusion as responses of the API, with their records."""
+
+import asyncio
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from numpy.typing import NDArray
+
+from inference.auth_proxy.metrics import Metrics
+from inference.auth_proxy.predictions.backends import Backends, Inference, RowRejected
+from inference.auth_proxy.predictions.product_reader import Product
+from inference.auth_proxy.schemas import TOP, CandidateView, ModalitiesView, PredictedCategory, PredictionView
+from inference.durability.deadline import DeadlineWriter, RecordStatus
+from inference.http.problems import Overloaded, Problem, problem_of, public_message
+from product_classifier.errors import ModelUnavailable
+from product_classifier.feedback.records import (
+    CategoryProbability,
+    Modalities,
+    PredictionRecord,
+    ProductContent,
+    image_key,
+    new_id,
+)
+from product_classifier.store.journal import Entry
+from product_classifier.taxonomy import Taxonomy
+
+SINGLE_REQUESTS = 8
+"""Products of one batch that are sent one by one at the same time."""
+
+InferredRow = tuple[Inference, int]
+"""An inference and the row of one product in it."""
+Rows = dict[int, tuple[Product, InferredRow | Problem]]
+"""By position in the batch: the product, and its row of an inference or its problem."""
+
+
+class Predictor:
+    """Sends products to the fusion and writes the records; its methods belong to one event loop."""
+
+    def __init__(
+        self,
+        backends: Backends,
+        record_writer: DeadlineWriter,
+        metrics: Metrics,
+        taxonomy: Taxonomy,
+        *,
+        max_in_flight: int,
+    ) -> None:
+        self._backends = backends
+        self._record_writer = record_writer
+        self._metrics = metrics
+        self._taxonomy = taxonomy
+        self._free_slots = max_in_flight
+
+    async def predict(self, product: Product, user: str, request_id: str) -> tuple[PredictionView, RecordStatus]:
+        """Return the prediction for one product and the state of its record."""
+        with self.slot():
+            try:
+                inference = await self._backends.infer([product], request_id)
+            except RowRejected as error:
+                raise _row_problem(error, "product") from error
+            prediction, entries = self._result(product, inference, 0, user)
+            return prediction, await self._record_writer.write(entries)
+
+    async def predict_batch(
+        self, rows: Sequence[Product | Problem], user: str, request_id: str
+    ) -> tuple[list[PredictionView | dict[str, Any]], RecordStatus]:
+        """Return a prediction or a problem document per row, in their order, and the state of their records."""
+        results: dict[int, PredictionView | Problem] = {
+            i: row for i, row in enumerate(rows) if isinstance(row, Problem)
+        }
+        products = {i: row for i, row in enumerate(rows) if isinstance(row, Product)}
+        entries: list[Entry] = []
+        with self.slot():
+            for index, (product, outcome) in (await self._infer(products, request_id)).items():
+                if isinstance(outcome, Problem):
+                    results[index] = outcome
+                else:
+                    results[index], written = self._result(product, *outcome, user)
+                    entries += written
+            status = await self._record_writer.write(entries) if entries else RecordStatus.STORED
+        ordered = [results[i] for i in range(len(rows))]
+        return [one.document(request_id) if isinstance(one, Problem) else one for one in ordered], status
+
+    def refuse_when_full(self) -> None:
+        """Raise Overloaded at once when no slot is free: work on a request that is refused delays the others."""
+        if self._free_slots <= 0:
+            raise Overloaded("too many requests are in progress; try again in a second")
+
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """Hold one of the slots for model requests; raise Overloaded at once when none is free."""
+        self.refuse_when_full()
+        self._free_slots -= 1
+        try:
+            yield
+        finally:
+            self._free_slots += 1
+
+    async def _infer(self, products: Mapping[int, Product], request_id: str) -> Rows:
+        """Send all products in one request; send each alone if one of them is rejected."""
+        if not products:
+            return {}
+        try:
+            inference = await self._backends.infer(list(products.values()), request_id)
+        except RowRejected:
+            return await self._infer_each(products, request_id)
+        except ModelUnavailable:
+            return await self._infer_by_modality(products, request_id)
+        return {i: (product, (inference, row)) for row, (i, product) in enumerate(products.items())}
+
+    async def _infer_by_modality(self, products: Mapping[int, Product], request_id: str) -> Rows:
+        """Send one request per combination of models: products that need one model do not depend on the other."""
+        groups: dict[tuple[bool, bool], dict[int, Product]] = {}
+        for index, product in products.items():
+            groups.setdefault((product.has_text, bool(product.image)), {})[index] = product
+        if len(groups) == 1:
+            raise ModelUnavailable("no model that could classify these products is available; try again")
+        rows: Rows = {}
+        failures: list[ModelUnavailable] = []
+        for group in groups.values():
+            try:
+                inference = await self._backends.infer(list(group.values()), request_id)
+            except ModelUnavailable as error:
+                failures.append(error)
+                rows |= {i: (product, problem_of(error)) for i, product in group.items()}
+            except RowRejected:
+                rows |= await self._infer_each(group, request_id)
+            else:
+                rows |= {i: (product, (inference, row)) for row, (i, product) in enumerate(group.items())}
+        if len(failures) == len(groups):
+            raise failures[0]
+        return rows
+
+    async def _infer_each(self, products: Mapping[int, Product], request_id: str) -> Rows:
+        limit = asyncio.Semaphore(SINGLE_REQUESTS)
+
+        async def infer_one(index: int, product: Product) -> InferredRow | Problem:
+            async with limit:
+                try:
+                    return await self._backends.infer([product], request_id), 0
+                except RowRejected as error:
+                    return _row_problem(error, f"products[{index}]")
+
+        outcomes = await asyncio.gather(*(infer_one(i, product) for i, product in products.items()))
+        return {i: (product, outcome) for (i, product), outcome in zip(products.items(), outcomes, strict=True)}
+
+    def _result(
+        self, product: Product, inference: Inference, row: int, user: str
+    ) -> tuple[PredictionView, list[Entry]]:
+        """Return the response for one row, and what to store: the photo, then the record that names it."""
+        top = self._most_probable(inference.probabilities[row], TOP)
+        text = self._modality(inference.text, row) if product.has_text else None
+        image = self._modality(inference.image, row) if product.image else None
+        missing = (product.has_text and text is None) or (bool(product.image) and image is None)
+        digest = hashlib.sha256(product.image).hexdigest() if product.image else None
+        record = PredictionRecord(
+            prediction_id=new_id(),
+            created=datetime.now(UTC),
+            user=user,
+            product=ProductContent(
+                designation=product.designation, description=product.description, image_sha256=digest
+            ),
+            code=top[0].code,
+            confidence=top[0].probability,
+            top=tuple(top),
+            modalities=Modalities(text=text, image=image),
+            degraded=inference.degraded and missing,
+            release=inference.release,
+        )
+        self._metrics.count_prediction(degraded=record.degraded)
+        photo = [Entry(image_key(digest), product.image)] if digest else []
+        return self._view(record), [*photo, Entry(record.key, record.to_json())]
+
+    def _view(self, record: PredictionRecord) -> PredictionView:
+        text, image = record.modalities.text, record.modalities.image
+        return PredictionView(
+            prediction_id=record.prediction_id,
+            category=PredictedCategory(code=record.code, label=self._taxonomy[record.code].label_fr),
+            confidence=record.confidence,
+            top=[self._candidate(candidate) for candidate in record.top],
+            modalities=ModalitiesView(
+                text=self._candidate(text) if text else None, image=self._candidate(image) if image else None
+            ),
+            degraded=record.degraded,
+            release=record.release,
+        )
+
+    def _candidate(self, candidate: CategoryProbability) -> CandidateView:
+        label = self._taxonomy[candidate.code].label_fr
+        return CandidateView(code=candidate.code, label=label, probability=candidate.probability)
+
+    def _most_probable(self, probabilities: NDArray[Any], count: int) -> list[CategoryProbability]:
+        codes = self._taxonomy.codes
+        if len(probabilities) != len(codes):
+            raise ModelUnavailable(
+                f"the model returns {len(probabilities)} probabilities for {len(codes)} categories; deploy a release"
+                " of this catalogue"
+            )
+        order = (-probabilities).argsort(kind="stable")[:count]
+        return [
+            CategoryProbability(code=codes[i], probability=min(1.0, max(0.0, float(probabilities[i])))) for i in order
+        ]
+
+    def _modality(self, probabilities: NDArray[Any] | None, row: int) -> CategoryProbability | None:
+        """Return a model's most probable category; None if it has no probabilities (or NaN) for this row."""
+        if probabilities is None or not probabilities[row].sum() > 0:
+            return None
+        return self._most_probable(probabilities[row], 1)[0]
+
+
+def _row_problem(error: RowRejected, where: str) -> Problem:
+    kind = "invalid-image" if error.tensor == "image" else "invalid-product"
+    place = f"{where}.{error.tensor}" if error.tensor else where
+    return Problem(422, f"{place}: {public_message(str(error)).strip(chr(39))}", kind=kind)

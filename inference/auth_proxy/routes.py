@@ -1,0 +1,417 @@
+"""The route table: every public route once."""
+
+from typing import Any
+
+from inference.auth_proxy.auth import account_handlers as accounts
+from inference.auth_proxy.auth.roles import Role
+from inference.auth_proxy.console.static_files import openapi_document, page
+from inference.auth_proxy.feedback.forwarding import forward_feedback
+from inference.auth_proxy.health_handlers import check_liveness, check_readiness
+from inference.auth_proxy.media_types import BINARY, FORM, JSON, MULTIPART
+from inference.auth_proxy.predictions import model_forwarding as models
+from inference.auth_proxy.predictions import oip_schemas as oip
+from inference.auth_proxy.predictions.prediction_handlers import list_categories, predict, predict_batch
+from inference.auth_proxy.routing import DocumentedResponse as Responds
+from inference.auth_proxy.routing import Rate, Route
+from inference.auth_proxy.schemas import (
+    CategoryView,
+    HealthView,
+    JwksView,
+    NewUser,
+    PredictionView,
+    ProblemView,
+    ProductBatch,
+    ProductForm,
+    TokenRequest,
+    TokenView,
+    UserChange,
+    UserView,
+)
+from inference.feedback_api import (
+    CorrectionPage,
+    CorrectionView,
+    FeedbackReceipt,
+    FeedbackRequest,
+    IdempotencyKey,
+    ListParameters,
+    ReviewRequest,
+    RunPage,
+    RunReceipt,
+)
+from inference.http.api_models import ProductInput
+from product_classifier.limits import PHOTO_BODY_BYTES
+from product_classifier.retraining import RunView
+
+EXAMPLE_PREDICTION = {
+    "prediction_id": "019ab0f2-7d1e-7c3a-9d55-0c8f6a4be111",
+    "category": {"code": 2583, "label": "Piscine et spa"},
+    "confidence": 0.93,
+    "top": [{"code": 2583, "label": "Piscine et spa", "probability": 0.93}],
+    "modalities": {"text": {"code": 2583, "label": "Piscine et spa", "probability": 0.9}, "image": None},
+    "degraded": False,
+    "release": "r-20260101T120000-1a2b3c4d",
+}
+RECORD_HEADER = {
+    "Prediction-Record": "`stored`, `pending` or `lost`: the state of the record when the response is sent."
+}
+
+
+def _page(path: str, file: str) -> Route:
+    return Route(method="GET", path=path, handler=page(file), role=None, rate=Rate.NONE)
+
+
+def _model_route(
+    method: str,
+    path: str,
+    operation_id: str,
+    summary: str,
+    response: Any,
+    *,
+    request: Any = None,
+    binary: bool = False,
+    probe: bool = False,
+) -> Route:
+    """Return a route that is forwarded to the model named in its path."""
+    media_types = (JSON, BINARY) if binary else (JSON,)
+    errors = {400: Responds("The model rejects the request.", oip.InferenceError)} if request else {}
+    not_found = {404: Responds("The model has no such version.", oip.InferenceError)} if "{version}" in path else {}
+    bodies = {JSON: request, **({BINARY: oip.Binary} if binary else {})} if request else {}
+    return Route(
+        method=method,
+        path=path,
+        handler=models.forward_to_model,
+        role=Role.USER,
+        operation_id=operation_id,
+        tag="models",
+        summary=summary,
+        request=bodies,
+        headers={"Inference-Header-Content-Length": oip.HeaderLength} if binary else {},
+        responses={200: Responds("The response of the model.", response, media_types), **errors, **not_found},
+        problems=(502, 503, 504),
+        body_limit=PHOTO_BODY_BYTES,
+        probe=probe,
+    )
+
+
+def _versions(path: str, suffix: str) -> tuple[Route, ...]:
+    """Return the V2 routes of a model, or of one of its versions."""
+    return (
+        _model_route("GET", path, f"get_model{suffix}_metadata", "Describe a model (V2)", oip.ModelMetadata),
+        _model_route(
+            "GET", f"{path}/ready", f"check_model{suffix}_ready", "Check that a model is ready (V2)", oip.ModelStatus
+        ),
+        _model_route(
+            "POST",
+            f"{path}/infer",
+            f"infer{suffix}",
+            "Run inference (V2)",
+            oip.InferenceResult,
+            request=oip.InferenceRequest,
+            binary=True,
+        ),
+    )
+
+
+def _review(decision: str, summary: str) -> Route:
+    return Route(
+        method="POST",
+        path=f"/feedback/{{id}}/{decision}",
+        handler=forward_feedback,
+        role=Role.REVIEWER,
+        operation_id=f"{decision}_feedback",
+        tag="feedback",
+        summary=summary,
+        request={JSON: ReviewRequest},
+        request_required=False,
+        responses={200: Responds("The correction with its review.", CorrectionView)},
+        problems=(409, 503),
+    )
+
+
+ROUTES: tuple[Route, ...] = (
+    _page("/", "index.html"),
+    _page("/console/app.js", "app.js"),
+    _page("/console/style.css", "style.css"),
+    _page("/docs", "docs.html"),
+    _page("/console/docs.js", "docs.js"),
+    Route(method="GET", path="/openapi.json", handler=openapi_document, role=None, rate=Rate.NONE),
+    Route(
+        method="GET",
+        path="/healthz",
+        handler=check_liveness,
+        role=None,
+        operation_id="check_liveness",
+        tag="health",
+        summary="Check that the gateway is live",
+        responses={200: Responds("The gateway is live.", HealthView)},
+        rate=Rate.NONE,
+        probe=True,
+    ),
+    Route(
+        method="GET",
+        path="/readyz",
+        handler=check_readiness,
+        role=None,
+        operation_id="check_readiness",
+        tag="health",
+        summary="Check that predictions can be made; 200 also when degraded",
+        responses={
+            200: Responds("Predictions can be made.", HealthView),
+            503: Responds("Models are starting, or none responds.", HealthView),
+        },
+        rate=Rate.NONE,
+        probe=True,
+    ),
+    Route(
+        method="POST",
+        path="/token",
+        handler=accounts.issue_token,
+        role=None,
+        operation_id="issue_token",
+        tag="users",
+        summary="Exchange a user name and a password for an access token (OAuth 2.0 password grant)",
+        request={FORM: TokenRequest},
+        responses={200: Responds("An access token.", TokenView)},
+        problems=(401,),
+        rate=Rate.LOGIN,
+        embedded_issuer=True,
+    ),
+    Route(
+        method="GET",
+        path="/.well-known/jwks.json",
+        handler=accounts.list_keys,
+        role=None,
+        operation_id="list_keys",
+        tag="users",
+        summary="List the public keys that verify access tokens",
+        responses={200: Responds("The keys.", JwksView)},
+        rate=Rate.NONE,
+        embedded_issuer=True,
+    ),
+    Route(
+        method="GET",
+        path="/users",
+        handler=accounts.list_users,
+        role=Role.ADMIN,
+        operation_id="list_users",
+        tag="users",
+        summary="List the users",
+        responses={200: Responds("All users, by name.", list[UserView])},
+        embedded_issuer=True,
+    ),
+    Route(
+        method="POST",
+        path="/users",
+        handler=accounts.add_user,
+        role=Role.ADMIN,
+        operation_id="add_user",
+        tag="users",
+        summary="Create a user",
+        request={JSON: NewUser},
+        responses={201: Responds("The new user.", UserView, headers={"Location": "Path of the user."})},
+        problems=(409,),
+        embedded_issuer=True,
+    ),
+    Route(
+        method="PATCH",
+        path="/users/{name}",
+        handler=accounts.change_user,
+        role=Role.ADMIN,
+        operation_id="change_user",
+        tag="users",
+        summary="Change password, role or state of a user, and revoke the user's tokens",
+        request={JSON: UserChange},
+        responses={200: Responds("The changed user.", UserView)},
+        problems=(409,),
+        embedded_issuer=True,
+    ),
+    Route(
+        method="DELETE",
+        path="/users/{name}",
+        handler=accounts.remove_user,
+        role=Role.ADMIN,
+        operation_id="remove_user",
+        tag="users",
+        summary="Delete a user, and revoke the user's tokens",
+        responses={204: Responds("The user is deleted.")},
+        problems=(409,),
+        embedded_issuer=True,
+    ),
+    Route(
+        method="POST",
+        path="/predict",
+        handler=predict,
+        role=Role.USER,
+        operation_id="predict",
+        tag="predictions",
+        summary="Classify a product",
+        request={JSON: ProductInput, MULTIPART: ProductForm},
+        responses={200: Responds("The prediction.", PredictionView, headers=RECORD_HEADER, example=EXAMPLE_PREDICTION)},
+        problems=(503,),
+        body_limit=PHOTO_BODY_BYTES,
+    ),
+    Route(
+        method="POST",
+        path="/predict/batch",
+        handler=predict_batch,
+        role=Role.USER,
+        operation_id="predict_batch",
+        tag="predictions",
+        summary="Classify up to 64 products; each counts against the rate",
+        request={JSON: ProductBatch},
+        responses={
+            200: Responds(
+                "A prediction or a problem per product, in their order.",
+                list[PredictionView | ProblemView],
+                headers=RECORD_HEADER,
+            )
+        },
+        problems=(503,),
+        body_limit=PHOTO_BODY_BYTES,
+    ),
+    Route(
+        method="GET",
+        path="/categories",
+        handler=list_categories,
+        role=Role.USER,
+        operation_id="list_categories",
+        tag="predictions",
+        summary="List the categories",
+        responses={200: Responds("All categories, in the order of the probability vectors.", list[CategoryView])},
+    ),
+    Route(
+        method="GET",
+        path="/v1/models",
+        handler=models.list_models,
+        role=Role.USER,
+        operation_id="list_v1_models",
+        tag="models",
+        summary="List the models (V1)",
+        responses={200: Responds("The names of the models.", oip.ModelList)},
+    ),
+    _model_route(
+        "GET", "/v1/models/{model}", "check_v1_model_ready", "Check that a model is ready (V1)", oip.ModelStatus
+    ),
+    _model_route(
+        "POST",
+        "/v1/models/{model}:predict",
+        "predict_v1",
+        "Predict (V1)",
+        oip.PredictResponse,
+        request=oip.PredictRequest,
+    ),
+    Route(
+        method="GET",
+        path="/v2",
+        handler=models.get_server_metadata,
+        role=Role.USER,
+        operation_id="get_server_metadata",
+        tag="models",
+        summary="Describe the server (V2)",
+        responses={200: Responds("The server.", oip.ServerMetadata)},
+    ),
+    Route(
+        method="GET",
+        path="/v2/health/live",
+        handler=models.check_server_live,
+        role=Role.USER,
+        operation_id="check_server_live",
+        tag="models",
+        summary="Check that the server is live (V2)",
+        responses={200: Responds("The server is live.", oip.ServerLive)},
+        probe=True,
+    ),
+    Route(
+        method="GET",
+        path="/v2/health/ready",
+        handler=models.check_server_ready,
+        role=Role.USER,
+        operation_id="check_server_ready",
+        tag="models",
+        summary="Check that every model is ready (V2)",
+        responses={200: Responds("Every model is ready.", oip.ServerReady)},
+        problems=(503,),
+        probe=True,
+    ),
+    Route(
+        method="GET",
+        path="/v2/models",
+        handler=models.list_models,
+        role=Role.USER,
+        operation_id="list_models",
+        tag="models",
+        summary="List the models (V2)",
+        responses={200: Responds("The names of the models.", oip.ModelList)},
+    ),
+    *_versions("/v2/models/{model}", ""),
+    *_versions("/v2/models/{model}/versions/{version}", "_version"),
+    Route(
+        method="POST",
+        path="/feedback",
+        handler=forward_feedback,
+        role=Role.USER,
+        operation_id="give_feedback",
+        tag="feedback",
+        summary="Correct the category of a prediction or of a product",
+        request={JSON: FeedbackRequest},
+        headers={"Idempotency-Key": IdempotencyKey},
+        responses={
+            201: Responds("The correction is stored.", FeedbackReceipt),
+            200: Responds("The same request was stored before.", FeedbackReceipt),
+        },
+        problems=(404, 409, 503),
+        body_limit=PHOTO_BODY_BYTES,
+    ),
+    Route(
+        method="GET",
+        path="/feedback",
+        handler=forward_feedback,
+        role=Role.REVIEWER,
+        operation_id="list_feedback",
+        tag="feedback",
+        summary="List corrections, newest first",
+        query=ListParameters,
+        responses={200: Responds("A page of corrections.", CorrectionPage)},
+        problems=(404, 503),
+    ),
+    _review("approve", "Trust a correction"),
+    _review("reject", "Reject a correction"),
+    Route(
+        method="POST",
+        path="/retrain",
+        handler=forward_feedback,
+        role=Role.ADMIN,
+        operation_id="start_retraining",
+        tag="retraining",
+        summary="Start a training run",
+        responses={202: Responds("The run is requested.", RunReceipt, headers={"Location": "Path of the run."})},
+        problems=(409, 503),
+    ),
+    Route(
+        method="GET",
+        path="/retrain",
+        handler=forward_feedback,
+        role=Role.ADMIN,
+        operation_id="list_runs",
+        tag="retraining",
+        summary="List the training runs",
+        responses={200: Responds("All runs, newest first.", RunPage)},
+        problems=(503,),
+    ),
+    Route(
+        method="GET",
+        path="/retrain/{run_id}",
+        handler=forward_feedback,
+        role=Role.ADMIN,
+        operation_id="get_run",
+        tag="retraining",
+        summary="Describe a training run",
+        responses={200: Responds("The run.", RunView)},
+        problems=(503,),
+    ),
+)
+
+
+def routes_for(*, embedded_issuer: bool) -> list[Route]:
+    """Return the routes of a deployment: those of the embedded issuer exist only with it."""
+    return [route for route in ROUTES if embedded_issuer or not route.embedded_issuer]

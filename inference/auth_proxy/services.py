@@ -1,0 +1,56 @@
+"""What the handlers of the gateway work with."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from inference.auth_proxy.auth.tokens import EmbeddedIssuer, Verifier
+from inference.auth_proxy.health import Readiness
+from inference.auth_proxy.metrics import Metrics
+from inference.auth_proxy.predictions.backends import Backends
+from inference.auth_proxy.predictions.predictor import Predictor
+from inference.auth_proxy.rate_limits import RateLimits
+from inference.auth_proxy.settings import Settings
+from inference.durability.deadline import DeadlineWriter
+from product_classifier.taxonomy import Taxonomy
+
+HASHES_AT_ONCE = 2
+"""argon2 is slow and needs 19 MiB by design; a flood of logins must not take all processors and all memory."""
+
+
+@dataclass(frozen=True)
+class Collaborators:
+    """What a deployment or a test decides."""
+
+    settings: Settings
+    taxonomy: Taxonomy
+    verifier: Verifier
+    backends: Backends
+    record_writer: DeadlineWriter
+    limits: RateLimits
+    metrics: Metrics = field(default_factory=Metrics)
+
+
+class Services:
+    """The collaborators of one application and what is built from them."""
+
+    def __init__(self, collaborators: Collaborators) -> None:
+        settings = collaborators.settings
+        self.settings = settings
+        self.taxonomy = collaborators.taxonomy
+        self.verifier = collaborators.verifier
+        self.backends = collaborators.backends
+        self.record_writer = collaborators.record_writer
+        self.limits = collaborators.limits
+        self.metrics = collaborators.metrics
+        self.hashing = asyncio.Semaphore(HASHES_AT_ONCE)
+        self.readiness = Readiness(self.backends, self.record_writer, settings.start_s)
+        self.predictor = Predictor(
+            self.backends, self.record_writer, self.metrics, self.taxonomy, max_in_flight=settings.max_in_flight
+        )
+
+    @property
+    def issuer(self) -> EmbeddedIssuer:
+        """Return the embedded issuer; its routes exist only if there is one."""
+        if not isinstance(self.verifier, EmbeddedIssuer):
+            raise TypeError("an external issuer is configured; there is no embedded one")
+        return self.verifier
