@@ -16,7 +16,7 @@ import httptools
 import numpy as np
 import uvloop
 
-from inference.simulation.replay import moments
+from inference.simulation.open_loop import poisson_arrivals
 
 MAX_CONNECTIONS = 512
 """Connection limit of an open loop; the latency of a request includes its wait for a connection."""
@@ -190,7 +190,7 @@ def http_open_loop(port: int, requests: Sequence[bytes], arrivals: Sequence[floa
 
 def poisson(rate: float, seconds: float, seed: int) -> Sequence[float]:
     """Return arrival times in seconds of a Poisson process, as the simulation uses."""
-    return moments(rate, round(rate * seconds), seed)
+    return poisson_arrivals(rate, round(rate * seconds), seed)
 
 
 def send_each(port: int, requests: Sequence[bytes]) -> list[LoadResponse]:

@@ -48,7 +48,7 @@ INFERENCE = {
     "http": {"compat"},
     "compat": set(),
     "oip": {"http"},
-    "durability": {"auth_proxy", "feedback_service"},  # until it has one writer for both
+    "durability": set(),
     "model_server": {"compat", "http", "oip"},
     "text_predictor": {"http", "model_server", "oip"},
     "image_predictor": {"http", "model_server", "oip"},

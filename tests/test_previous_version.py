@@ -21,10 +21,11 @@ import pandas as pd
 import pytest
 from pydantic_settings import BaseSettings
 
-from inference.simulation.unseen import Unseen
+from inference.simulation.unseen import UnseenCatalogue
 from pipelines.compile import compile_training, declared_parameters
 from pipelines.parameters import cast_arguments, read_params, replace_former_names
 from product_classifier.releases import release as releases
+from product_classifier.taxonomy import CHALLENGE
 from tests.support.run_of_make import REPOSITORY, MakeRun
 from tests.support.servers import free_ports
 
@@ -295,7 +296,7 @@ def test_a_text_model_is_trained_on_its_splits(splits: Path, tmp_path: Path) -> 
 
 def test_its_unseen_products_are_read_with_their_photos(splits: Path) -> None:
     frame = pd.read_parquet(splits / "unseen.parquet")
-    unseen = Unseen(str(splits.parent))
+    unseen = UnseenCatalogue(str(splits.parent), CHALLENGE)
     products = unseen.products()
 
     assert list(frame.product_id) == [product.product_id for product in products]

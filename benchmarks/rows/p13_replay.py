@@ -10,8 +10,8 @@ from benchmarks.load import send_each
 from benchmarks.machine import ALL, pinned
 from benchmarks.outcome import Check, Outcome
 from benchmarks.rows.p04_predict import stock
-from inference.simulation.offline import Models
-from inference.simulation.unseen import Product
+from inference.simulation.offline import OfflineModels
+from inference.simulation.unseen import UnseenProduct
 
 MIN_RATIO = 4.0
 PRODUCTS = 256
@@ -24,11 +24,11 @@ def measure(folder: Path) -> Outcome:
     photos = materials.photos(PRODUCTS)
     made = materials.products(PRODUCTS)
     unseen = [
-        Product(number, one.title, one.description, str(number), one.label, image_sha256="", half="a")
+        UnseenProduct(number, one.title, one.description, str(number), one.label, image_sha256="", half="a")
         for number, one in enumerate(made)
     ]
     photo_by_id = {str(number): photo for number, photo in enumerate(photos)}
-    models = Models(materials.release())
+    models = OfflineModels(materials.release())
     with stock(folder) as peer, pinned(ALL):
         requests = [payloads.v1_product("fusion", one, photo) for one, photo in zip(made, photos, strict=True)][:BY_ONE]
         found = alternate(
@@ -49,9 +49,9 @@ def measure(folder: Path) -> Outcome:
     )
 
 
-def _replayed(models: Models, products: Sequence[Product], photos: Mapping[str, bytes]) -> float:
+def _replayed(models: OfflineModels, products: Sequence[UnseenProduct], photos: Mapping[str, bytes]) -> float:
     start = time.perf_counter()
-    responses = models.answer(products, dict(photos))
+    responses = models.predict(products, dict(photos))
     return sum(answer is not None for answer in responses) / (time.perf_counter() - start)
 
 

@@ -1,1 +1,1 @@
-"""Products nobody has seen, sent to a gateway as people would: `python -m inference.simulation`."""
+"""Simulation: replays unseen products against a gateway or a release and corrects predictions."""

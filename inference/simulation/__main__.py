@@ -1,4 +1,4 @@
-"""Replay products nobody has seen against a gateway, or through the models of a release, and report.
+"""Replay unseen products against a gateway or through the models of a release, and write a report.
 
 Every option is also a variable of its name in capitals: `make simulate URL=http://… RATE=20 CORRECT=0.5`.
 """
@@ -18,42 +18,43 @@ from inference.simulation.settings import Settings
 from product_classifier.errors import ProductClassifierError
 from product_classifier.settings_help import settings_parser
 from product_classifier.store import StoreSettings
+from product_classifier.taxonomy import CHALLENGE
 
 INTERRUPTED = 130
 
 
 def main(argv: Sequence[str]) -> int:
-    """Simulate; 0 when something was answered to the end."""
+    """Run a simulation; return 0 if it ran to its end and some requests were answered."""
     given = {name: value for name, value in vars(_parser().parse_args(argv)).items() if value is not None}
     console = Console(soft_wrap=True)
     try:
         settings = Settings(**given)
-        done = simulate(settings, console)
+        done = simulate(settings, CHALLENGE, console)
         page = report.write(done, settings.reports_dir, settings.store_url)
     except ValidationError as error:
-        for wrong in error.errors():
-            name = ".".join(map(str, wrong["loc"])).upper() or "the settings"
-            sys.stderr.write(f"error: {name}={str(wrong['input'])[:60]!r}: {wrong['msg']}\n")
+        for detail in error.errors():
+            name = ".".join(map(str, detail["loc"])).upper() or "the settings"
+            sys.stderr.write(f"error: {name}={str(detail['input'])[:60]!r}: {detail['msg']}\n")
         return 1
     except (ProductClassifierError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
-    _show(done, console)
+    _print(done, console)
     console.print(f"report: {page}", highlight=False)
-    if done.given_up:
-        sys.stderr.write(f"error: {done.given_up}\n")
-    return int(bool(done.given_up) or not any(one.answer for one in done.outcomes))
+    if done.abort_reason:
+        sys.stderr.write(f"error: {done.abort_reason}\n")
+    return int(bool(done.abort_reason) or not any(one.prediction for one in done.outcomes))
 
 
-def _show(done: Simulation, console: Console) -> None:
+def _print(done: Simulation, console: Console) -> None:
     found = report.to_json(done)
     table = Table(show_header=False, box=None)
     for section in ("requests", "latency_ms", "scores", "corrections"):
         for name, value in found[section].items():
-            said = ", ".join(f"{key}: {one}" for key, one in value.items()) if isinstance(value, dict) else str(value)
-            table.add_row(section.replace("_", " "), name.replace("_", " "), said or "–")
+            text = ", ".join(f"{key}: {one}" for key, one in value.items()) if isinstance(value, dict) else str(value)
+            table.add_row(section.replace("_", " "), name.replace("_", " "), text or "–")
     table.add_row("speed", "products per s", str(found["products_per_s"]))
     console.print(table, highlight=False, markup=False)
 
@@ -61,8 +62,8 @@ def _show(done: Simulation, console: Console) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = settings_parser("python -m inference.simulation", __doc__, Settings, StoreSettings)
     for name, field in Settings.model_fields.items():
-        said = f"{field.description} ({field.default if field.default not in {'', None} else 'none'})"
-        parser.add_argument(f"--{name.replace('_', '-')}", help=said.replace("%", "%%"))
+        text = f"{field.description} ({field.default if field.default not in {'', None} else 'none'})"
+        parser.add_argument(f"--{name.replace('_', '-')}", help=text.replace("%", "%%"))
     return parser
 
 

@@ -1,4 +1,4 @@
-"""A simulation while it runs, on one line of the terminal."""
+"""Progress of a running simulation on one line of the terminal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,37 +6,40 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from inference.simulation.corrections import Sent
-from inference.simulation.replay import Outcome
-from inference.simulation.tally import Tally
+from inference.simulation.correction_simulator import CorrectionCounts
+from inference.simulation.open_loop import RequestOutcome
+from inference.simulation.prediction_scores import RunningScores
+from product_classifier.taxonomy import Taxonomy
 
-EVERY = 10
-"""Percentiles are worked out once per so many answers."""
+UPDATE_EVERY = 10
+"""Outcomes between two updates of the scores and percentiles."""
 
 
 @contextmanager
-def shown(console: Console, total: int, sent: Callable[[], Sent | None]) -> Iterator[Callable[[Outcome], None]]:
-    """Show running figures; yields what is to be told of each outcome."""
-    tally = Tally()
-    columns = (BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[said]}"))
+def progress_line(
+    console: Console, total: int, taxonomy: Taxonomy, counts: CorrectionCounts | None
+) -> Iterator[Callable[[RequestOutcome], None]]:
+    """Show running scores; yield the function that receives each outcome."""
+    scores = RunningScores(taxonomy)
+    columns = (BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[summary]}"))
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=total, said="")
+        task = progress.add_task("", total=total, summary="")
 
-        def tell(outcome: Outcome) -> None:
-            tally.add(outcome)
-            done = tally.answered + tally.unanswered
+        def update(outcome: RequestOutcome) -> None:
+            scores.add(outcome)
+            done = scores.answered + scores.unanswered
             progress.update(task, completed=done)
-            if done % EVERY == 0 or done == total:
-                progress.update(task, said=_said(tally, sent()))
+            if done % UPDATE_EVERY == 0 or done == total:
+                progress.update(task, summary=_summary(scores, counts))
 
-        yield tell
+        yield update
 
 
-def _said(tally: Tally, sent: Sent | None) -> str:
-    words = [f"F1 {tally.weighted_f1:.3f}"]
-    if latency := tally.latency_ms():
-        words.append("p50/p95/p99 " + "/".join(f"{latency[name]:.0f}" for name in ("p50", "p95", "p99")) + " ms")
-    words.append(f"unanswered {tally.unanswered}, degraded {tally.degraded}")
-    if sent is not None:
-        words.append(f"corrected {len(sent.products)}")
-    return " · ".join(words)
+def _summary(scores: RunningScores, counts: CorrectionCounts | None) -> str:
+    parts = [f"F1 {scores.weighted_f1:.3f}"]
+    if latency := scores.latency_ms():
+        parts.append("p50/p95/p99 " + "/".join(f"{latency[name]:.0f}" for name in ("p50", "p95", "p99")) + " ms")
+    parts.append(f"unanswered {scores.unanswered}, degraded {scores.degraded}")
+    if counts is not None:
+        parts.append(f"corrected {len(counts.products)}")
+    return " · ".join(parts)

@@ -1,4 +1,4 @@
-"""The unseen products straight through the models of a release, in batches, without servers."""
+"""Predictions of the models of a release for unseen products, in batches, without servers."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -8,68 +8,73 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.simulation.replay import Answer
-from inference.simulation.unseen import Product
+from inference.simulation.open_loop import PredictedCategory
+from inference.simulation.unseen import UnseenProduct
 from product_classifier.errors import InvalidImage
 from product_classifier.releases.release import load_fusion, load_image, load_text, open_release
-from product_classifier.taxonomy import CODES
 from product_classifier.text.normalization import normalize
 
 BATCH = 64
 
 
-class Models:
+class OfflineModels:
     """The three models of one release."""
 
     def __init__(self, folder: Path) -> None:
-        """Verify and load them; raises `BundleRefused`."""
+        """Verify and load them; raise `BundleRefused` if that fails."""
         self._release = open_release(folder).id
         self._text, _ = load_text(folder)
         self._image, _ = load_image(folder)
-        self._fusion, _ = load_fusion(folder)
+        self._fusion, info = load_fusion(folder)
+        self._codes = info.codes
 
-    def answer(
-        self, products: Sequence[Product], photos: dict[str, bytes], tell: Callable[[int], None] = lambda _: None
-    ) -> list[Answer | None]:
-        """Answer every product, None for one of which nothing can be seen; batches share the processors."""
-        batches = [products[at : at + BATCH] for at in range(0, len(products), BATCH)]
-        answers: list[Answer | None] = []
+    def predict(
+        self,
+        products: Sequence[UnseenProduct],
+        photos: dict[str, bytes],
+        report_progress: Callable[[int], None] = lambda _: None,
+    ) -> list[PredictedCategory | None]:
+        """Predict each product, None for one without usable text and photo; batches run on all processors."""
+        batches = [products[start : start + BATCH] for start in range(0, len(products), BATCH)]
+        predictions: list[PredictedCategory | None] = []
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for batch in pool.map(lambda batch: self._batch(batch, photos), batches):
-                answers += batch
-                tell(len(answers))
-        return answers
+            for batch in pool.map(lambda batch: self._predict_batch(batch, photos), batches):
+                predictions += batch
+                report_progress(len(predictions))
+        return predictions
 
-    def _batch(self, products: Sequence[Product], photos: dict[str, bytes]) -> list[Answer | None]:
+    def _predict_batch(
+        self, products: Sequence[UnseenProduct], photos: dict[str, bytes]
+    ) -> list[PredictedCategory | None]:
         designations = [product.designation for product in products]
         descriptions = [product.description for product in products]
         text = self._text.probabilities(designations, descriptions)
-        has_text = np.array([bool(normalize(*words)) for words in zip(designations, descriptions, strict=True)])
-        image, has_image = self._look_at([photos.get(product.photo, b"") for product in products])
-        seen = has_text | has_image
-        answers: list[Answer | None] = [None] * len(products)
-        fused = self._fusion.combine(text[seen], image[seen], has_text[seen], has_image[seen])
-        for row, probabilities in zip(np.flatnonzero(seen), fused, strict=True):
+        has_text = np.array([bool(normalize(*texts)) for texts in zip(designations, descriptions, strict=True)])
+        image, has_image = self._image_probabilities([photos.get(product.photo, b"") for product in products])
+        usable = has_text | has_image
+        predictions: list[PredictedCategory | None] = [None] * len(products)
+        fused = self._fusion.combine(text[usable], image[usable], has_text[usable], has_image[usable])
+        for row, probabilities in zip(np.flatnonzero(usable), fused, strict=True):
             best = int(probabilities.argmax())
-            answers[row] = Answer(CODES[best], float(probabilities[best]), release=self._release)
-        return answers
+            predictions[row] = PredictedCategory(self._codes[best], float(probabilities[best]), release=self._release)
+        return predictions
 
-    def _look_at(self, photos: Sequence[bytes]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Return probabilities of every photo and which of them could be used; all at once where all can."""
-        shown = [row for row, photo in enumerate(photos) if photo]
-        found = np.full((len(photos), len(CODES)), 1 / len(CODES), np.float32)
+    def _image_probabilities(self, photos: Sequence[bytes]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return probabilities [n, classes] and which photos are usable; one by one if the batch has an invalid one."""
+        given = [row for row, photo in enumerate(photos) if photo]
+        found = np.full((len(photos), len(self._codes)), 1 / len(self._codes), np.float32)
         usable = np.zeros(len(photos), np.bool_)
         try:
-            found[shown] = self._image.probabilities([photos[row] for row in shown])
-            usable[shown] = True
+            found[given] = self._image.probabilities([photos[row] for row in given])
+            usable[given] = True
         except InvalidImage:
-            for row in shown:
-                usable[row] = self._try(photos[row], found[row])
+            for row in given:
+                usable[row] = self._predict_photo(photos[row], found[row])
         return found, usable
 
-    def _try(self, photo: bytes, into: NDArray[np.float32]) -> bool:
+    def _predict_photo(self, photo: bytes, out: NDArray[np.float32]) -> bool:
         try:
-            into[:] = self._image.probabilities([photo])[0]
+            out[:] = self._image.probabilities([photo])[0]
         except InvalidImage:
             return False
         return True

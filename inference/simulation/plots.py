@@ -1,4 +1,4 @@
-"""The figures of a report, as SVG that stands in the page itself."""
+"""Plots of a report as SVG, to be embedded in the page."""
 
 import io
 from collections.abc import Sequence
@@ -9,33 +9,32 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from inference.simulation.replay import Outcome
-from inference.simulation.tally import Judged
-from product_classifier.taxonomy import CODES
+from inference.simulation.open_loop import RequestOutcome
+from inference.simulation.prediction_scores import PredictionScores
 
 BLUE, RED = "#26549e", "#a3232b"
 WIDE, TALL = (9.0, 3.2), (9.0, 7.0)
 SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "simulation", "font.size": 9, "axes.grid": True, "grid.alpha": 0.3}
 
 
-def latency_over_time(outcomes: Sequence[Outcome]) -> str:
-    """Draw each answer's latency at its planned moment; what was not answered is red."""
-    axes = _axes(WIDE, "planned moment (s)", "latency (ms)")
-    for answered, colour, name in ((True, BLUE, "answered"), (False, RED, "not answered")):
-        mine = [one for one in outcomes if (one.answer is not None) is answered]
-        if mine:
-            times, latencies = [one.planned_s for one in mine], [one.latency_s * 1000 for one in mine]
-            axes.scatter(times, latencies, s=5, color=colour, label=name, linewidths=0)
+def latency_over_time(outcomes: Sequence[RequestOutcome]) -> str:
+    """Plot the latency of each request at its planned time; failed requests are red."""
+    axes = _axes(WIDE, "planned time (s)", "latency (ms)")
+    for successful, color, label in ((True, BLUE, "answered"), (False, RED, "not answered")):
+        group = [one for one in outcomes if (one.prediction is not None) is successful]
+        if group:
+            times, latencies = [one.planned_s for one in group], [one.latency_s * 1000 for one in group]
+            axes.scatter(times, latencies, s=5, color=color, label=label, linewidths=0)
     if outcomes:
         axes.set_yscale("log")
         axes.legend(loc="upper right")
     return _svg(axes)
 
 
-def latency_distribution(outcomes: Sequence[Outcome]) -> str:
-    """Draw which share of the answers came within how many milliseconds."""
-    axes = _axes(WIDE, "latency (ms)", "share of answers")
-    latencies = np.sort([one.latency_s * 1000 for one in outcomes if one.answer is not None])
+def latency_distribution(outcomes: Sequence[RequestOutcome]) -> str:
+    """Plot the cumulative distribution of the latency of answered requests."""
+    axes = _axes(WIDE, "latency (ms)", "share of requests")
+    latencies = np.sort([one.latency_s * 1000 for one in outcomes if one.prediction is not None])
     if len(latencies):
         axes.step(latencies, np.arange(1, len(latencies) + 1) / len(latencies), where="post", color=BLUE)
         axes.set_xscale("log")
@@ -44,33 +43,33 @@ def latency_distribution(outcomes: Sequence[Outcome]) -> str:
     return _svg(axes)
 
 
-def running_f1(judged: Judged) -> str:
-    """Draw the weighted F1 of all answers so far."""
-    axes = _axes(WIDE, "answers", "weighted F1 so far")
-    if curve := judged.running_f1():
+def running_f1(found: PredictionScores) -> str:
+    """Plot the weighted F1 of the first n predictions over n."""
+    axes = _axes(WIDE, "predictions", "weighted F1")
+    if curve := found.running_f1():
         axes.plot(*zip(*curve, strict=True), color=BLUE)
     axes.set_ylim(0, 1)
     return _svg(axes)
 
 
-def f1_by_category(judged: Judged) -> str:
-    """Draw the F1 of each category that was asked about."""
-    found = [one for one in judged.by_category() if one["items"]]
+def f1_by_category(found: PredictionScores) -> str:
+    """Plot the F1 of each category that occurs."""
+    categories = [one for one in found.by_category() if one["items"]]
     axes = _axes(WIDE, "category", "F1")
-    axes.bar([str(one["code"]) for one in found], [one["f1"] for one in found], color=BLUE)
+    axes.bar([str(one["code"]) for one in categories], [one["f1"] for one in categories], color=BLUE)
     axes.tick_params(axis="x", rotation=70)
     axes.set_ylim(0, 1)
     return _svg(axes)
 
 
-def confusion(judged: Judged) -> str:
-    """Draw which share of each category (rows) was answered how (columns)."""
-    counts: NDArray[np.int64] = judged.confusion()
-    axes = _axes(TALL, "answered", "is")
+def confusion(found: PredictionScores) -> str:
+    """Plot which share of each category (rows) was predicted as which (columns)."""
+    counts: NDArray[np.int64] = found.confusion()
+    axes = _axes(TALL, "predicted category", "category")
     axes.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
-    names = [str(code) for code in CODES]
-    axes.set_xticks(range(len(CODES)), names, rotation=70)
-    axes.set_yticks(range(len(CODES)), names)
+    names = [str(code) for code in found.taxonomy.codes]
+    axes.set_xticks(range(len(names)), names, rotation=70)
+    axes.set_yticks(range(len(names)), names)
     axes.grid(visible=False)
     for row, column in np.argwhere(counts):
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=6)

@@ -1,6 +1,6 @@
-"""One simulation from beginning to end.
+"""Run one simulation.
 
-done = simulate(Settings(), Console())
+done = simulate(Settings(), taxonomy, Console())
 """
 
 import asyncio
@@ -15,77 +15,91 @@ from typing import Any
 
 from rich.console import Console
 
-from inference.simulation.corrections import Corrections
-from inference.simulation.crowd import Crowd, gathered, read_accounts
-from inference.simulation.display import shown
-from inference.simulation.gateway import Gateway, connected
-from inference.simulation.replay import Answer, Ask, NotAnswered, Outcome, Replay, moments
+from inference.simulation.correction_simulator import CorrectionSimulator
+from inference.simulation.display import progress_line
+from inference.simulation.gateway_client import GatewayClient, connected
+from inference.simulation.open_loop import (
+    OpenLoopReplay,
+    Predict,
+    PredictedCategory,
+    RequestFailed,
+    RequestOutcome,
+    poisson_arrivals,
+)
 from inference.simulation.report import Simulation
 from inference.simulation.settings import Settings
-from inference.simulation.unseen import Product, Unseen, choose
+from inference.simulation.simulated_users import SimulatedUsers, provision_users, read_accounts
+from inference.simulation.unseen import UnseenCatalogue, UnseenProduct, select
+from product_classifier.taxonomy import Taxonomy
 
 OK = 200
 
 
-def simulate(settings: Settings, console: Console) -> Simulation:
-    """Replay the unseen products as the settings say."""
-    unseen = Unseen(settings.data_dir)
-    products = choose(unseen.products(), n=settings.n, half=settings.half, seed=settings.seed)
-    # All of them before the first request: neither disk nor store may delay one.
+def simulate(settings: Settings, taxonomy: Taxonomy, console: Console) -> Simulation:
+    """Replay unseen products against the gateway, or through a release if `settings.offline` names one."""
+    unseen = UnseenCatalogue(settings.data_dir, taxonomy)
+    products = select(unseen.products(), n=settings.n, half=settings.half, seed=settings.seed)
+    # Read before the first request, so that disk and store delay none.
     photos = unseen.photos(products)
     if settings.offline is not None:
-        return _through_models(settings, settings.offline, products, photos, console)
-    return asyncio.run(_through_gateway(settings, products, photos, console))
+        return _predict_offline(settings, settings.offline, taxonomy, products, photos, console)
+    return asyncio.run(_replay(settings, taxonomy, products, photos, console))
 
 
-async def _through_gateway(
-    settings: Settings, products: Sequence[Product], photos: dict[str, bytes], console: Console
+async def _replay(
+    settings: Settings,
+    taxonomy: Taxonomy,
+    products: Sequence[UnseenProduct],
+    photos: dict[str, bytes],
+    console: Console,
 ) -> Simulation:
     run, accounts = _new_id(), read_accounts(settings.accounts_file)
     async with (
         connected(settings.url, settings.timeout_s) as gateway,
-        gathered(gateway, accounts, run, correct=settings.correct > 0) as crowd,
+        provision_users(gateway, accounts, run, correct=settings.correct > 0) as users,
     ):
-        corrections = Corrections(gateway, crowd, share=settings.correct, seed=settings.seed, run=run)
+        simulator = CorrectionSimulator(gateway, users, share=settings.correct, seed=settings.seed, run=run)
 
-        async def after(product: Product, answer: Answer) -> None:
-            await corrections.consider(product, answer.prediction_id, answer.code)
+        async def on_prediction(product: UnseenProduct, prediction: PredictedCategory) -> None:
+            await simulator.correct_if_wrong(product, prediction.prediction_id, prediction.code)
 
-        sent = corrections.sent if settings.correct else None
+        counts = simulator.counts if settings.correct else None
         began = time.monotonic()
-        with shown(console, len(products), lambda: sent) as tell:
-            replay = Replay(_asking(gateway, crowd, photos), after, tell)
-            outcomes = await replay.run(products, moments(settings.rate, len(products), settings.seed))
-    took_s = time.monotonic() - began
-    return Simulation(run, _asked(settings), len(products), took_s, outcomes, sent, replay.given_up)
+        with progress_line(console, len(products), taxonomy, counts) as on_outcome:
+            replay = OpenLoopReplay(_predictor(gateway, users, photos, taxonomy), on_prediction, on_outcome)
+            outcomes = await replay.run(products, poisson_arrivals(settings.rate, len(products), settings.seed))
+    duration_s = time.monotonic() - began
+    return Simulation(
+        run, taxonomy, _reported(settings), len(products), duration_s, outcomes, counts, replay.abort_reason
+    )
 
 
-def _asking(gateway: Gateway, crowd: Crowd, photos: dict[str, bytes]) -> Ask:
-    """Return how a product is asked about: by the users in turn, and once, for a repetition would not be in time."""
-    turns = itertools.cycle(crowd.users)
+def _predictor(gateway: GatewayClient, users: SimulatedUsers, photos: dict[str, bytes], taxonomy: Taxonomy) -> Predict:
+    """Return a function that sends `/predict` as each user in turn, without retries, which would distort latency."""
+    turns = itertools.cycle(users.users)
 
-    async def ask(product: Product) -> Answer:
-        reply = await gateway.ask(next(turns), "POST", "/predict", _body(product, photos))
-        if reply.status != OK:
-            raise NotAnswered(f"{reply.status}: {reply.detail}")
+    async def predict(product: UnseenProduct) -> PredictedCategory:
+        response = await gateway.request(next(turns), "POST", "/predict", _body(product, photos))
+        if response.status != OK:
+            raise RequestFailed(f"{response.status}: {response.detail}")
         try:
-            return _answer(reply.body)
+            return _parse(response.body, taxonomy)
         except (KeyError, TypeError, ValueError) as error:
-            raise NotAnswered(f"the answer is not a prediction: {type(error).__name__} {error}") from error
+            raise RequestFailed(f"the response is not a prediction: {type(error).__name__} {error}") from error
 
-    return ask
+    return predict
 
 
-def _body(product: Product, photos: dict[str, bytes]) -> dict[str, str]:
+def _body(product: UnseenProduct, photos: dict[str, bytes]) -> dict[str, str]:
     body = {"designation": product.designation, "description": product.description}
     if product.photo:
         body["image"] = base64.b64encode(photos[product.photo]).decode()
     return {name: value for name, value in body.items() if value}
 
 
-def _answer(body: Any) -> Answer:
-    return Answer(
-        code=int(body["category"]["code"]),
+def _parse(body: Any, taxonomy: Taxonomy) -> PredictedCategory:
+    return PredictedCategory(
+        code=taxonomy[int(body["category"]["code"])].code,
         confidence=float(body["confidence"]),
         degraded=bool(body["degraded"]),
         release=str(body["release"]),
@@ -93,24 +107,32 @@ def _answer(body: Any) -> Answer:
     )
 
 
-def _through_models(
-    settings: Settings, release: Path, products: Sequence[Product], photos: dict[str, bytes], console: Console
+def _predict_offline(
+    settings: Settings,
+    release: Path,
+    taxonomy: Taxonomy,
+    products: Sequence[UnseenProduct],
+    photos: dict[str, bytes],
+    console: Console,
 ) -> Simulation:
-    from inference.simulation.offline import Models  # noqa: PLC0415 - needs the image libraries, which a replay does not
+    from inference.simulation.offline import OfflineModels  # noqa: PLC0415 - needs image libraries, a replay does not
 
-    models = Models(release)
+    models = OfflineModels(release)
     began = time.monotonic()
     with console.status("") as status:
-        answers = models.answer(products, photos, lambda done: status.update(f"{done:,} of {len(products):,}"))
-    took_s = time.monotonic() - began
+        predictions = models.predict(products, photos, lambda done: status.update(f"{done:,} of {len(products):,}"))
+    duration_s = time.monotonic() - began
     outcomes = [
-        Outcome(product, 0.0, 0.0, 0.0, answer, "" if answer else "nothing to be seen")
-        for product, answer in zip(products, answers, strict=True)
+        RequestOutcome(product, 0.0, 0.0, 0.0, prediction, "" if prediction else "neither text nor photo is usable")
+        for product, prediction in zip(products, predictions, strict=True)
     ]
-    return Simulation(_new_id(), _asked(settings), len(products), took_s, outcomes, measured_latency=False)
+    return Simulation(
+        _new_id(), taxonomy, _reported(settings), len(products), duration_s, outcomes, measured_latency=False
+    )
 
 
-def _asked(settings: Settings) -> dict[str, Any]:
+def _reported(settings: Settings) -> dict[str, Any]:
+    """Return the settings that the report lists."""
     if settings.offline is not None:
         names: Sequence[str] = ("n", "half", "seed", "data_dir", "offline")
     else:

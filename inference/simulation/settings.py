@@ -1,4 +1,4 @@
-"""What a simulation is asked to do."""
+"""Settings of a simulation."""
 
 from pathlib import Path
 from typing import Literal, Self
@@ -9,48 +9,48 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """The field's name in capitals is the variable; an option of the command line goes before it."""
+    """Each field is an environment variable of its name in capitals; an option takes precedence."""
 
     model_config = SettingsConfigDict(frozen=True, use_attribute_docstrings=True, extra="ignore", env_ignore_empty=True)
 
     url: str = "http://127.0.0.1:8080"
-    """The gateway."""
+    """URL of the gateway."""
 
     rate: float = Field(default=10.0, gt=0, le=10_000)
-    """Products per second on average; they arrive at random moments (Poisson)."""
+    """Mean number of products per second; arrivals are a Poisson process."""
 
     n: int = Field(default=0, ge=0)
-    """How many products; 0 for each of them once, more than there are begins again."""
+    """Number of products; 0 for each once, more than there are start again."""
 
     correct: float = Field(default=0.0, ge=0, le=1)
-    """Share of the wrong answers that people correct."""
+    """Share of wrong predictions that simulated users correct."""
 
     half: Literal["", "a", "b"] = ""
-    """Only this half of the products; the two share neither a text nor a photo."""
+    """Half of the products to use, empty for all; the halves share neither a text nor a photo."""
 
     seed: int = Field(default=27, ge=0)
-    """Of the order, the moments and who corrects what."""
+    """Seed of the order, the arrival times and the corrections."""
 
     data_dir: str = "data"
-    """Where `splits/unseen.parquet` and the photos in `raw/` are: a folder, or s3://bucket/prefix."""
+    """Folder or `s3://bucket/prefix` with `splits/unseen.parquet` and the photos in `raw/`."""
 
     accounts: Path | None = None
-    """File with `{name: {password, role}}`; that of the local run by default."""
+    """JSON file with `{name: {password, role}}`; by default that of the local run."""
 
     state_dir: Path = Path(".run")
-    """Folder of the local run."""
+    """State folder of the local run, which has `accounts.json`."""
 
     reports_dir: Path = Path("reports")
-    """The report goes into `simulation/` there."""
+    """Folder of reports; this one is written to its subfolder `simulation`."""
 
     store_url: str = ""
-    """Object store that gets the report too, file:///folder or s3://bucket."""
+    """Object store that the report is also written to, `file:///folder` or `s3://bucket`."""
 
     timeout_s: float = Field(default=30.0, gt=0)
-    """Seconds after which an answer is given up."""
+    """Time limit of a request in seconds."""
 
     offline: Path | None = None
-    """Folder of a release whose models answer here, in batches, in place of a gateway."""
+    """Folder of a release that predicts in this process, in batches, instead of a gateway."""
 
     @field_validator("url")
     @classmethod
@@ -68,12 +68,12 @@ class Settings(BaseSettings):
         return url
 
     @model_validator(mode="after")
-    def _nobody_to_correct(self) -> Self:
+    def _corrections_need_a_gateway(self) -> Self:
         if self.offline and self.correct:
             raise ValueError("corrections need a gateway: offline and correct exclude each other")
         return self
 
     @property
     def accounts_file(self) -> Path:
-        """Where the accounts are."""
+        """The file with the accounts."""
         return self.accounts or self.state_dir / "accounts.json"

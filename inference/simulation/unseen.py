@@ -1,7 +1,7 @@
-"""The products of the unseen side, from a folder or an object store.
+"""Products of the split `unseen`, from a folder or an object store.
 
-unseen = Unseen("data")
-for product in choose(unseen.products(), n=100, half="b", seed=27): ...
+catalogue = UnseenCatalogue("data", taxonomy)
+for product in select(catalogue.products(), n=100, half="b", seed=27): ...
 """
 
 import io
@@ -20,7 +20,7 @@ from product_classifier.catalogue.raw_files import PHOTO_FOLDERS
 from product_classifier.catalogue.splits import content_keys
 from product_classifier.errors import CatalogueError, ObjectNotFound
 from product_classifier.store import open_store
-from product_classifier.taxonomy import BY_CODE
+from product_classifier.taxonomy import Taxonomy
 
 TABLE = "splits/unseen.parquet"
 READERS = 16
@@ -29,45 +29,47 @@ _COLUMNS = ["product_id", "designation", "description", "image_path", "code", "i
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
-    """One product with the category it really has."""
+class UnseenProduct:
+    """A product with its true category."""
 
     product_id: int
     designation: str
     description: str
     photo: str
-    """Where its photo was when the catalogue was made; empty without one."""
+    """Path of its photo in the raw folder, or on the machine that made an older catalogue; empty without one."""
     code: int
     image_sha256: str
     half: str
-    """`a` or `b`; empty for one that has something in common with both."""
+    """`a` or `b`; empty for a product that shares a text or photo with both."""
 
 
-class Unseen:
-    """What there is to replay, and the photos."""
+class UnseenCatalogue:
+    """Unseen products and their photos."""
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, taxonomy: Taxonomy) -> None:
+        """Take a folder or `s3://bucket/prefix`; products of categories outside the taxonomy are left out."""
         self._location = location
+        self._taxonomy = taxonomy
         self._files = _files(location)
 
-    def products(self) -> tuple[Product, ...]:
-        """Return every product of a known category that has words or a photo, in the order of the catalogue."""
+    def products(self) -> tuple[UnseenProduct, ...]:
+        """Return every product that has text or a photo, in the order of the catalogue."""
         try:
             frame = pd.read_parquet(io.BytesIO(self._files.read(TABLE)), columns=_COLUMNS)
         except FileNotFoundError as error:
-            raise CatalogueError(f"there is no {TABLE} in {self._location!r}; `make data` makes it") from error
+            raise CatalogueError(f"{TABLE}: missing in {self._location!r}; run `make data`") from error
         except ValueError as error:
-            raise CatalogueError(f"{TABLE} in {self._location!r} is not a table of products: {error}") from error
+            raise CatalogueError(f"{TABLE}: not a table of products, in {self._location!r}: {error}") from error
         rows = list(frame.itertuples(index=False, name=None))
         halves = _halves([content_keys(row[1], row[2], row[5]) for row in rows])
         return tuple(
-            Product(int(number), designation, description, photo, int(code), digest, half)
+            UnseenProduct(int(number), designation, description, photo, int(code), digest, half)
             for (number, designation, description, photo, code, digest), half in zip(rows, halves, strict=True)
-            if code in BY_CODE and (photo or designation.strip() or description.strip())
+            if code in self._taxonomy and (photo or designation.strip() or description.strip())
         )
 
-    def photos(self, products: Iterable[Product]) -> dict[str, bytes]:
-        """Return the photos of these products by `Product.photo`; many are read at once."""
+    def photos(self, products: Iterable[UnseenProduct]) -> dict[str, bytes]:
+        """Return the photos of these products by `UnseenProduct.photo`; reads several concurrently."""
         wanted = sorted({product.photo for product in products if product.photo})
         with ThreadPoolExecutor(READERS) as pool:
             return dict(zip(wanted, pool.map(self._photo, wanted), strict=True))
@@ -76,29 +78,29 @@ class Unseen:
         try:
             return self._files.read_photo(path)
         except FileNotFoundError as error:
-            raise CatalogueError(f"photo {path!r} is not there, nor in {self._location!r}") from error
+            raise CatalogueError(f"photo {path!r}: missing, there and in {self._location!r}") from error
 
 
-def choose(products: Sequence[Product], *, n: int, half: str, seed: int) -> list[Product]:
-    """Return `n` of the products in an order of the seed, all of them once for 0."""
-    mine = [product for product in products if not half or product.half == half]
-    if not mine:
-        raise CatalogueError(f"none of {len(products)} unseen products is in half {half!r}")
-    chosen: list[Product] = []
+def select(products: Sequence[UnseenProduct], *, n: int, half: str, seed: int) -> list[UnseenProduct]:
+    """Return `n` products in random order, 0 for each once; more than there are start again."""
+    eligible = [product for product in products if not half or product.half == half]
+    if not eligible:
+        raise CatalogueError(f"half {half!r}: has none of {len(products)} unseen products; use the other half or none")
+    selected: list[UnseenProduct] = []
     random = Random(seed)  # noqa: S311 - repeatable, not secret
-    while len(chosen) < (n or len(mine)):
-        chosen += random.sample(mine, len(mine))
-    return chosen[: n or len(mine)]
+    while len(selected) < (n or len(eligible)):
+        selected += random.sample(eligible, len(eligible))
+    return selected[: n or len(eligible)]
 
 
 class _Files(Protocol):
-    """Raises FileNotFoundError for what is not there."""
+    """Reads files; raises FileNotFoundError."""
 
     def read(self, name: str) -> bytes:
         """Return a file below the data folder."""
 
     def read_photo(self, path: str) -> bytes:
-        """Return a photo by the path it had on the machine that made the catalogue."""
+        """Return a photo by `UnseenProduct.photo`."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +111,8 @@ class _Folder:
         return (self.root / name).read_bytes()
 
     def read_photo(self, path: str) -> bytes:
-        here = Path(path)
-        return here.read_bytes() if here.is_file() else self.read(_below_raw(path))
+        original = Path(path)
+        return original.read_bytes() if original.is_absolute() and original.is_file() else self.read(_below_raw(path))
 
 
 class _Bucket:
@@ -134,14 +136,14 @@ def _files(location: str) -> _Files:
 
 
 def _below_raw(path: str) -> str:
-    """Return where a photo lies in a data folder, whatever its raw folder was called on another machine."""
+    """Return the path of a photo below the data folder."""
     folder, _, name = path.rpartition("/")
     within = max((one for one in PHOTO_FOLDERS if f"/{folder}".endswith(f"/{one}")), key=len, default="images")
     return f"raw/{within}/{name}"
 
 
 def _halves(keys_of: Sequence[tuple[str, ...]]) -> list[str]:
-    """Give near copies the same half: the hash of the key that founded their group decides."""
+    """Assign near duplicates to the same half, by the hash of the first key of their group."""
     half_of: dict[str, str] = {}
     halves = []
     for keys in keys_of:

@@ -9,16 +9,17 @@ from typing import Literal
 from rich.console import Console
 
 from inference.simulation import report
-from inference.simulation.crowd import read_accounts
 from inference.simulation.report import Simulation
 from inference.simulation.run import simulate
 from inference.simulation.settings import Settings as SimulationSettings
+from inference.simulation.simulated_users import read_accounts
 from operations.demo.processes import DemoStepFailed, ProcessRunner, find_free_port, reset_folder
 from operations.demo.results import DemoResult
 from operations.demo.run_monitor import RunMonitor
 from operations.demo.settings import Settings
 from operations.local.services import HOST
 from product_classifier.catalogue.sample import seasonal_ids
+from product_classifier.taxonomy import CHALLENGE
 
 START_TIMEOUT_S = 180.0
 ROLLOUT_TIMEOUT_S = 120.0
@@ -57,7 +58,7 @@ class DemoLoop:
             before = self._replay(MEASURED, correct=0)
         with self._timed("correct"):
             corrected = self._replay(CORRECTED, correct=1)
-            trusted = len(corrected.sent.products) if corrected.sent else 0
+            trusted = len(corrected.corrections.products) if corrected.corrections else 0
             if trusted < self._settings.min_corrections:
                 raise DemoStepFailed(
                     f"{trusted} corrections are trusted, {self._settings.min_corrections} are needed for a run"
@@ -92,10 +93,10 @@ class DemoLoop:
             store_url="",
             offline=None,
         )
-        replay = simulate(settings, Console(file=io.StringIO()))
+        replay = simulate(settings, CHALLENGE, Console(file=io.StringIO()))
         report.write(replay, settings.reports_dir)
-        if replay.given_up or not any(one.answer for one in replay.outcomes):
-            raise DemoStepFailed(replay.given_up or f"no response for any of {replay.planned} products")
+        if replay.abort_reason or not any(one.prediction for one in replay.outcomes):
+            raise DemoStepFailed(replay.abort_reason or f"no response for any of {replay.planned} products")
         return replay
 
     @contextmanager

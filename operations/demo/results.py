@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from inference.simulation import report
+from inference.simulation.prediction_scores import PredictionScores
 from inference.simulation.report import Simulation
-from inference.simulation.tally import Judged
 
 Row = tuple[str, ...]
 
@@ -66,7 +66,6 @@ def to_markdown(header: Row, rows: Iterable[Row]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _evaluated(replay: Simulation, season: frozenset[int], in_season: bool | None) -> Judged:
-    return Judged.of(
-        one for one in replay.outcomes if in_season is None or (one.product.product_id in season) is in_season
-    )
+def _evaluated(replay: Simulation, season: frozenset[int], in_season: bool | None) -> PredictionScores:
+    outcomes = (one for one in replay.outcomes if in_season is None or (one.product.product_id in season) is in_season)
+    return PredictionScores.of(outcomes, replay.taxonomy)

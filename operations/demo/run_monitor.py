@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from inference.simulation.gateway import Gateway, Person, connected
+from inference.simulation.gateway_client import GatewayClient, UserAccount, connected
 from operations.demo.processes import DemoStepFailed, RunningServices
 
 POLL_S = 1.0
@@ -16,7 +16,7 @@ T = TypeVar("T")
 class RunMonitor:
     """Polls `/retrain` and `/predict`; every method raises `DemoStepFailed` on a timeout."""
 
-    def __init__(self, url: str, admin: Person, services: RunningServices) -> None:
+    def __init__(self, url: str, admin: UserAccount, services: RunningServices) -> None:
         self._url = url
         self._admin = admin
         self._services = services
@@ -24,7 +24,7 @@ class RunMonitor:
     def wait_for_run(self, timeout_s: float, corrections: int) -> dict[str, Any]:
         """Return the first run that has started; `corrections` is for the error message."""
 
-        async def started(gateway: Gateway) -> dict[str, Any] | None:
+        async def started(gateway: GatewayClient) -> dict[str, Any] | None:
             page = await self._get(gateway, "/retrain")
             return next((run for run in page["runs"] if run["state"] != "waiting"), None)
 
@@ -33,7 +33,7 @@ class RunMonitor:
     def wait_for_verdict(self, run_id: str, timeout_s: float) -> dict[str, Any]:
         """Return a finished run; raise `DemoStepFailed` with its reason if it has no verdict."""
 
-        async def finished(gateway: Gateway) -> dict[str, Any] | None:
+        async def finished(gateway: GatewayClient) -> dict[str, Any] | None:
             run: dict[str, Any] = await self._get(gateway, f"/retrain/{run_id}")
             return run if run["state"] in {"succeeded", "failed"} else None
 
@@ -45,8 +45,10 @@ class RunMonitor:
     def wait_for_release(self, release: str, timeout_s: float) -> None:
         """Return when predictions come from a release."""
 
-        async def served(gateway: Gateway) -> bool | None:
-            prediction = await gateway.insist(self._admin, "POST", "/predict", {"designation": "Piscine gonflable"})
+        async def served(gateway: GatewayClient) -> bool | None:
+            prediction = await gateway.request_with_retries(
+                self._admin, "POST", "/predict", {"designation": "Piscine gonflable"}
+            )
             return prediction["release"] == release or None
 
         self._poll(served, timeout_s, f"{release} was promoted, but is not served")
@@ -54,16 +56,16 @@ class RunMonitor:
     def runs(self) -> list[dict[str, Any]]:
         """Return all runs."""
 
-        async def listed(gateway: Gateway) -> list[dict[str, Any]]:
+        async def listed(gateway: GatewayClient) -> list[dict[str, Any]]:
             runs: list[dict[str, Any]] = (await self._get(gateway, "/retrain"))["runs"]
             return runs
 
         return self._poll(listed, REQUEST_TIMEOUT_S, "GET /retrain did not succeed")
 
-    async def _get(self, gateway: Gateway, path: str) -> Any:
-        return await gateway.insist(self._admin, "GET", path)
+    async def _get(self, gateway: GatewayClient, path: str) -> Any:
+        return await gateway.request_with_retries(self._admin, "GET", path)
 
-    def _poll(self, condition: Callable[[Gateway], Awaitable[T | None]], timeout_s: float, failure: str) -> T:
+    def _poll(self, condition: Callable[[GatewayClient], Awaitable[T | None]], timeout_s: float, failure: str) -> T:
         async def poll() -> T:
             until = asyncio.get_running_loop().time() + timeout_s
             async with connected(self._url, REQUEST_TIMEOUT_S) as gateway:

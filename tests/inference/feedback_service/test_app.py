@@ -290,6 +290,20 @@ def test_damaged_objects_do_not_stop_the_list(harness: FeedbackHarness, store: F
     assert [item["feedback_id"] for item in harness.list().json()["items"]] == [given]
 
 
+def test_a_correction_with_a_code_outside_the_taxonomy_is_listed_with_its_code(
+    harness: FeedbackHarness, store: FakeStore
+) -> None:
+    identifier = harness.submit(product_correction()).json()["feedback_id"]
+    (key,) = correction_keys(store)
+    written_by_another_version = Correction.from_json(store.get(key), key).model_copy(update={"code": 987654})
+    store.put(key, written_by_another_version.to_json())
+
+    with FeedbackHarness(store, None) as restarted:
+        (item,) = restarted.list().json()["items"]
+
+    assert (item["feedback_id"], item["code"], item["label"]) == (identifier, 987654, "987654")
+
+
 def test_a_response_carries_the_request_id_and_is_counted(harness: FeedbackHarness) -> None:
     headers = harness.headers("ann", **{"X-Request-Id": "r-17"})
     response = harness.client.post("/feedback", json=product_correction(), headers=headers)

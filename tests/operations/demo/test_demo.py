@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from inference.simulation.corrections import Sent
-from inference.simulation.gateway import Person
-from inference.simulation.replay import Answer, Outcome
+from inference.simulation.correction_simulator import CorrectionCounts
+from inference.simulation.gateway_client import UserAccount
+from inference.simulation.open_loop import PredictedCategory, RequestOutcome
 from inference.simulation.report import Simulation
-from inference.simulation.unseen import Product
+from inference.simulation.unseen import UnseenProduct
 from operations.demo import loop as module
 from operations.demo import results
 from operations.demo.__main__ import main
@@ -27,7 +27,7 @@ from operations.demo.results import DemoResult
 from operations.demo.run_monitor import RunMonitor
 from operations.demo.settings import EXCLUDED_VARIABLES, Settings
 from product_classifier.catalogue.sample import make_sample
-from product_classifier.taxonomy import CODES
+from product_classifier.taxonomy import CHALLENGE
 from tests.support.fake_models import served
 
 PHASES = ["replay", "correct", "run starts", "retrain", "promote", "new release serves", "replay again"]
@@ -80,7 +80,7 @@ def gateway() -> FakeGateway:
 @pytest.fixture
 def monitor(gateway: FakeGateway) -> Iterator[RunMonitor]:
     with served(gateway.app()) as url, subprocess.Popen(["sleep", "60"]) as process:
-        yield RunMonitor(url, Person("ada", "admin", "p"), RunningServices(process))
+        yield RunMonitor(url, UserAccount("ada", "admin", "p"), RunningServices(process))
         process.kill()
 
 
@@ -124,7 +124,7 @@ def test_services_that_have_exited_end_the_wait(gateway: FakeGateway) -> None:
     with served(gateway.app()) as url, subprocess.Popen(["true"]) as process:
         process.wait()
         with pytest.raises(DemoStepFailed, match="the services have exited"):
-            RunMonitor(url, Person("ada", "admin", "p"), RunningServices(process)).wait_for_run(600, 50)
+            RunMonitor(url, UserAccount("ada", "admin", "p"), RunningServices(process)).wait_for_run(600, 50)
 
 
 def test_only_the_folder_of_an_earlier_demo_is_emptied(tmp_path: Path) -> None:
@@ -167,17 +167,25 @@ def test_a_failed_command_is_reported_with_the_end_of_its_log(tmp_path: Path) ->
         ProcessRunner(tmp_path / "demo", {"PYTHONPATH": str(tmp_path)}).run("fails", "fails", "now")
 
 
-def replay(half: str, release: str, right: int, sent: Sent | None = None) -> Simulation:
+def replay(half: str, release: str, right: int, corrections: CorrectionCounts | None = None) -> Simulation:
     """Return a replay of ten products, of which `right` get the right category."""
-    products = [Product(number, f"Chemise {number}", "", "", CODES[0], "", half) for number in range(10)]
+    products = [
+        UnseenProduct(number, f"Chemise {number}", "", "", CHALLENGE.codes[0], "", half) for number in range(10)
+    ]
     outcomes = [
-        Outcome(product, number, number, number + 0.02, Answer(CODES[0 if number < right else 1], release=release))
+        RequestOutcome(
+            product,
+            number,
+            number,
+            number + 0.02,
+            PredictedCategory(CHALLENGE.codes[0 if number < right else 1], release=release),
+        )
         for number, product in enumerate(products)
     ]
-    return Simulation("s", {}, 10, 1.0, outcomes, sent)
+    return Simulation("s", CHALLENGE, {}, 10, 1.0, outcomes, corrections)
 
 
-SENT = Sent(wanted=60, corrections=90, approvals=30, products={str(number) for number in range(60)})
+SENT = CorrectionCounts(wrong=60, corrections=90, approvals=30, products={str(number) for number in range(60)})
 
 
 def test_the_tables_contain_scores_corrections_runs_and_verdict() -> None:
@@ -221,10 +229,12 @@ class ScriptedMonitor:
 
 
 @pytest.mark.parametrize(
-    ("runs", "sent", "step", "message"),
+    ("runs", "corrections", "step", "message"),
     [
         pytest.param([DECIDED], SENT, "", "", id="all succeed"),
-        pytest.param([DECIDED], Sent(), "correct", "0 corrections are trusted, 54 are needed for a run", id="too few"),
+        pytest.param(
+            [DECIDED], CorrectionCounts(), "correct", "0 corrections are trusted, 54 are needed for a run", id="too few"
+        ),
         pytest.param(
             [RUN | {"verdict": VERDICT | {"promoted": False, "reasons": ["F1 fell"]}}],
             SENT,
@@ -236,9 +246,14 @@ class ScriptedMonitor:
     ],
 )
 def test_a_failed_step_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs: list[dict[str, Any]], sent: Sent, step: str, message: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    runs: list[dict[str, Any]],
+    corrections: CorrectionCounts,
+    step: str,
+    message: str,
 ) -> None:
-    monkeypatch.setattr(module, "simulate", lambda settings, _: replay(settings.half, OLD, 5, sent))
+    monkeypatch.setattr(module, "simulate", lambda settings, *_: replay(settings.half, OLD, 5, corrections))
     monkeypatch.setattr(module.report, "write", lambda *_: None)
     settings = Settings(demo_dir=tmp_path / "demo")
     make_sample(settings.data / "raw", 30, seed=1)

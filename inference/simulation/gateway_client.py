@@ -1,0 +1,162 @@
+"""HTTP client of the gateway: authenticates as several users, renews tokens, retries."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import orjson
+
+from product_classifier.errors import ProductClassifierError
+
+CONNECTIONS = 512
+RENEW_AFTER = 0.8
+"""Share of a token's lifetime after which it is renewed."""
+ATTEMPTS = 6
+FIRST_PAUSE_S = 0.25
+MAX_PAUSE_S = 10.0
+RETRIED = frozenset({429, 502, 503, 504})
+JSON = {"Content-Type": "application/json"}
+
+
+class GatewayUnreachable(ProductClassifierError):
+    """The gateway cannot be reached or does not respond in time."""
+
+
+class GatewayRefused(ProductClassifierError):
+    """The gateway responded with a status other than success."""
+
+    def __init__(self, request: str, response: "GatewayResponse") -> None:
+        self.status = response.status
+        super().__init__(f"{request}: the gateway responded with {response.status}: {response.detail}")
+
+
+@dataclass(frozen=True, slots=True)
+class UserAccount:
+    """A user of the gateway with credentials."""
+
+    name: str
+    role: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayResponse:
+    """A response; `body` is None if it is not JSON."""
+
+    status: int
+    body: Any
+    retry_after_s: float | None
+
+    @property
+    def detail(self) -> str:
+        """The detail of a problem document, at most 300 characters."""
+        detail = self.body.get("detail") if isinstance(self.body, dict) else None
+        return str(detail or "no reason given")[:300]
+
+
+@dataclass(slots=True)
+class _Token:
+    value: str = ""
+    renew_at: float = 0.0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class GatewayClient:
+    """Sends requests on behalf of users; raises `GatewayUnreachable` if the gateway does not respond."""
+
+    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+        self.url = url
+        self._session = session
+        self._tokens: dict[UserAccount, _Token] = {}
+
+    async def login(self, user: UserAccount) -> None:
+        """Obtain a token; raise `GatewayRefused` if the credentials are wrong."""
+        await self._token(user)
+
+    async def request(
+        self, user: UserAccount, method: str, path: str, body: object = None, headers: dict[str, str] | None = None
+    ) -> GatewayResponse:
+        """Send one request; after a 401 renew the token and send it once more."""
+        data = None if body is None else orjson.dumps(body)
+        token = await self._token(user)
+        for renewed in (False, True):
+            sent = {"Authorization": f"Bearer {token}", **JSON, **(headers or {})}
+            response = await self._send(method, path, data=data, headers=sent)
+            if response.status != 401 or renewed:
+                break
+            token = await self._token(user, refused=token)
+        return response
+
+    async def request_with_retries(
+        self, user: UserAccount, method: str, path: str, body: object = None, headers: dict[str, str] | None = None
+    ) -> Any:
+        """Send an idempotent request, with retries; return the body of the successful response.
+
+        Raises:
+            GatewayRefused: If the last response is not a success, or one has a status that is not in `RETRIED`.
+            GatewayUnreachable: If the last attempt has no response.
+        """
+        for attempt in range(ATTEMPTS):
+            pause_s = FIRST_PAUSE_S * 2**attempt
+            try:
+                response = await self.request(user, method, path, body, headers)
+            except GatewayUnreachable:
+                if attempt == ATTEMPTS - 1:
+                    raise
+            else:
+                if response.status < 300:
+                    return response.body
+                if response.status not in RETRIED or attempt == ATTEMPTS - 1:
+                    raise GatewayRefused(f"{method} {path}", response)
+                pause_s = response.retry_after_s or pause_s
+            await asyncio.sleep(min(pause_s, MAX_PAUSE_S))
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _token(self, user: UserAccount, refused: str = "") -> str:
+        """Return a token other than `refused`; concurrent requests of a user share one login."""
+        token = self._tokens.setdefault(user, _Token())
+        async with token.lock:
+            if token.value in {"", refused} or time.monotonic() > token.renew_at:
+                form = {"username": user.name, "password": user.password}
+                response = await self._send("POST", "/token", data=form)
+                if response.status != 200 or not isinstance(response.body, dict):
+                    raise GatewayRefused(f"login of {user.name!r}", response)
+                token.value = str(response.body["access_token"])
+                token.renew_at = time.monotonic() + RENEW_AFTER * float(response.body["expires_in"])
+            return token.value
+
+    async def _send(self, method: str, path: str, **options: Any) -> GatewayResponse:
+        try:
+            async with self._session.request(method, self.url + path, allow_redirects=False, **options) as response:
+                body = _parse(await response.read())
+                return GatewayResponse(response.status, body, _seconds(response.headers.get("Retry-After")))
+        except TimeoutError as error:
+            raise GatewayUnreachable(f"{self.url} does not respond in time") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise GatewayUnreachable(f"{self.url} cannot be reached: {str(error)[:200]}") from error
+
+
+@asynccontextmanager
+async def connected(url: str, timeout_s: float) -> AsyncIterator[GatewayClient]:
+    """Yield a client and close its connections afterwards."""
+    timeout = aiohttp.ClientTimeout(total=timeout_s)
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=CONNECTIONS), timeout=timeout, trust_env=True
+    ) as session:
+        yield GatewayClient(url, session)
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Parse a `Retry-After` in seconds; a date is ignored."""
+    return float(retry_after) if retry_after and retry_after.isdigit() else None
