@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import uuid
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,8 @@ def test_the_answer_it_prints_is_one_of_the_api() -> None:
 
     assert set(PredictionView.model_fields) == set(answer)
     PredictionView.model_validate(answer)
+    assert 7 == uuid.UUID(answer["prediction_id"]).version
+    assert 5 == len(answer["top"])
     assert [] == [one for one in shown if CHALLENGE[one["code"]].label_fr != one["label"]]
 
 
