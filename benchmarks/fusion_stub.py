@@ -9,7 +9,7 @@ import uvicorn
 import uvloop
 from starlette.types import Receive, Scope, Send
 
-from inference.oip.rest_codec import write_v2
+from inference.oip.rest_codec import encode_v2
 from inference.oip.types import InferenceRequest, InferenceResponse
 from product_classifier.taxonomy import CHALLENGE
 
@@ -25,7 +25,7 @@ def reply() -> tuple[bytes, bytes]:
     }
     parameters: dict[str, bool | int | str] = {"degraded": False, "modalities": "text,image"}
     answer = InferenceResponse(outputs, "r-20260101T000000-00000000", "fusion-1", parameters)
-    body, size = write_v2("fusion-transformer", InferenceRequest(1, {}, id="1", binary_outputs=True), answer)
+    body, size = encode_v2("fusion-transformer", InferenceRequest(1, {}, id="1", binary_outputs=True), answer)
     return body, b"%d" % (size or 0)
 
 

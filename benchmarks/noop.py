@@ -20,14 +20,14 @@ def make(flags: Flags) -> "list[ProductModel[None]]":
     """Return a no-op model with the inputs and threads of the predictor named `model_name`."""
     from inference.image_predictor.model import INPUTS as PHOTOS  # noqa: PLC0415
     from inference.model_server.loaded_releases import LoadedRelease, LoadedReleases  # noqa: PLC0415
-    from inference.model_server.model import ProductModel  # noqa: PLC0415 - the SDK may be imported once flags are read
+    from inference.model_server.model import ProductModel  # noqa: PLC0415 - the SDK is imported after the flags are parsed
     from inference.model_server.workers import WorkerPool  # noqa: PLC0415
     from inference.oip.types import InferenceRequest, InferenceResponse, Signature  # noqa: PLC0415
     from inference.text_predictor.model import INPUTS as TEXTS  # noqa: PLC0415
     from inference.text_predictor.model import OUTPUTS  # noqa: PLC0415
 
     class Noop(ProductModel[None]):
-        async def answer(self, request: InferenceRequest, loaded: LoadedRelease[None]) -> InferenceResponse:
+        async def infer(self, request: InferenceRequest, loaded: LoadedRelease[None]) -> InferenceResponse:
             probabilities = await self.workers.run(lambda rows: np.repeat(ANSWER, rows, axis=0), request.rows)
             return InferenceResponse({"probabilities": probabilities}, loaded.release, loaded.version)
 

@@ -96,7 +96,7 @@ def check_tracking(uri: str) -> None:
 def wait_for(launcher: Launcher, name: str, poll_s: float) -> None:
     """Start the run of this name unless it is active, and return when it has ended.
 
-    `LauncherUnavailable` says nothing about the run, so its state is requested again.
+    After `LauncherUnavailable` the state of the run is unknown, so it is requested again.
     """
     if launcher.find(name) is not Execution.ACTIVE:
         launcher.start(name, "")

@@ -10,7 +10,7 @@ import pytest
 
 from operations.settings_reference import PAGE, SECTIONS, page
 from product_classifier.settings_help import variables
-from tests.support.naming import FOLDERS, PRODUCTION, python_files
+from tests.support.naming import FOLDERS, PHRASES, PRODUCTION, python_files
 
 REPOSITORY = Path(__file__).parents[1]
 HELP = {
@@ -168,3 +168,10 @@ def test_every_module_a_page_runs_exists(path: Path) -> None:
         if not (REPOSITORY / name.replace(".", "/") / "__main__.py").exists()
         and not (REPOSITORY / f"{name.replace('.', '/')}.py").exists()
     ]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_a_page_uses_no_banned_phrase(path: Path) -> None:
+    text = re.sub(r"```.*?```|`[^`]*`", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+    assert [] == [phrase for phrase in PHRASES if re.search(rf"(?<![\w-]){phrase}(?![\w-])", text, re.IGNORECASE)]

@@ -18,7 +18,7 @@ from benchmarks.outcome import Check, Outcome
 from benchmarks.processes import Server, start, stopping
 from benchmarks.profiling import profile
 from benchmarks.stack import free_ports
-from inference.compat.kserve_sdk import import_sdk
+from inference.compat.kserve import import_sdk
 from inference.oip.client import encode_request
 
 GOAL_MS = 0.35

@@ -1,4 +1,4 @@
-"""Progress of a step on standard error, strip_markup in a terminal and in a log file."""
+"""Progress of a step on standard error, plain text in a terminal and in a log file."""
 
 import sys
 import time

@@ -7,10 +7,9 @@ from typing import Any
 import orjson
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from inference.auth_proxy.settings import Settings
-from inference.http.disconnects import DisconnectProtocol
+from inference.compat.uvicorn import HttpProtocol
 from inference.http.problems import MEDIA_TYPE, Problem
 
 MAX_HEAD_BYTES = 32_768
@@ -22,7 +21,7 @@ class Unreadable(Exception):
     """A request that has two readings; raised inside the parser, answered 400."""
 
 
-class GuardedProtocol(DisconnectProtocol):
+class GuardedProtocol(HttpProtocol):
     """uvicorn's HTTP/1.1 with a clock and a measure on headers, and none of the parser's leniencies we can see."""
 
     header_timeout_s = 5.0
@@ -76,7 +75,7 @@ class GuardedProtocol(DisconnectProtocol):
 
     def on_body(self, body: bytes) -> None:
         super().on_body(body)
-        if self.cycle.response_complete:
+        if self.response_complete:
             self._surplus_bytes += len(body)
             if self._surplus_bytes > MAX_SURPLUS_BYTES:
                 self.transport.close()
@@ -99,14 +98,7 @@ class GuardedProtocol(DisconnectProtocol):
     def _refuse(self, status: int, detail: str) -> None:
         """Answer and hang up; in the middle of an answer to an earlier request only hang up."""
         self._stop_clock()
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            body = orjson.dumps(Problem(status, detail).document(""))
-            head = b"content-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-            self.transport.write(STATUS_LINE[status] + head % (MEDIA_TYPE.encode(), len(body)) + body)
-        if self.cycle is not None:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-        self.transport.close()
+        self.respond_and_close(status, MEDIA_TYPE, orjson.dumps(Problem(status, detail).document("")))
 
 
 def make_server(app: ASGIApp, settings: Settings) -> uvicorn.Server:

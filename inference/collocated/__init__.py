@@ -1,1 +1,1 @@
-"""All three models in one process, for installations too small to spread them: the same names, routes and answers."""
+"""The three models in one process, with the names and routes of the separate servers."""

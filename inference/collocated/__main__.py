@@ -1,4 +1,4 @@
-"""python -m inference.collocated --model_dir DIR: text, image and fusion on one port; the fusion asks in process."""
+"""python -m inference.collocated --model_dir DIR: the three models of a release on one port."""
 
 import sys
 from dataclasses import replace
@@ -17,7 +17,7 @@ def main() -> int:
 
 
 def _make(flags: Flags) -> "list[ProductModel[Any]]":
-    from inference.fusion_transformer import transformer  # noqa: PLC0415 - the SDK may be imported once flags are read
+    from inference.fusion_transformer import transformer  # noqa: PLC0415 - the SDK is imported after the flags are parsed
     from inference.fusion_transformer.in_process import connect_in_process  # noqa: PLC0415
     from inference.image_predictor import model as image_predictor  # noqa: PLC0415
     from inference.text_predictor import model as text_predictor  # noqa: PLC0415

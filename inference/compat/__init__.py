@@ -1,1 +1,1 @@
-"""Every use of a library internal, one module per library."""
+"""Uses of library internals, one module per library, each with version, reason and benefit."""

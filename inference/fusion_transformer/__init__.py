@@ -1,1 +1,1 @@
-"""Both models asked at once, their answers fused."""
+"""KServe transformer that combines the text and the image predictor."""

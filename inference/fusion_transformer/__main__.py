@@ -16,7 +16,7 @@ def main() -> int:
 
 
 def _make(flags: Flags) -> "list[FusionTransformer]":
-    from inference.fusion_transformer.transformer import make  # noqa: PLC0415 - the SDK may be imported once the flags are read
+    from inference.fusion_transformer.transformer import make  # noqa: PLC0415 - the SDK is imported after the flags are parsed
 
     return [make(flags)]
 

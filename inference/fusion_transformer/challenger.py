@@ -1,7 +1,7 @@
-"""A challenger beside the champion: it answers for a share of the products (canary), or is only compared (shadow).
+"""A challenger beside the champion: as a canary it serves a share of the products, as a shadow it is only compared.
 
-Which products a canary answers is decided by their content, so the same product is answered by the same release every
-time, and by other products with the next challenger. Several products in one request are one answer of one release.
+The content of a product decides whether the canary serves it: one product always gets the same release, and each
+challenger gets other products. A request with several products is served by one release.
 """
 
 import asyncio
@@ -12,83 +12,83 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inference.model_server.server_metrics import FUSION_ANSWERS, SHADOW_ROWS, fused
+from inference.model_server.server_metrics import FUSION_ANSWERS, SHADOW_ROWS, count_fusion
 from inference.oip.types import InferenceRequest, InferenceResponse
 from product_classifier.observability import get_logger
 
-Ask = Callable[[], Awaitable[InferenceResponse]]
+Predict = Callable[[], Awaitable[InferenceResponse]]
 log = get_logger()
 
 
 @dataclass(frozen=True)
 class Canary:
-    """The release that answers for a share of the products."""
+    """The release that serves a share of the products."""
 
     release: str = ""
     share: float = 0.0
 
-    def takes(self, request: InferenceRequest) -> bool:
-        """Tell whether this request is among the share."""
-        return bool(self.release) and _place(request, self.release) < self.share
+    def serves(self, request: InferenceRequest) -> bool:
+        """Return whether this request belongs to the canary's share."""
+        return bool(self.release) and _position(request, self.release) < self.share
 
 
 class Shadow:
-    """Asks a release about products that were answered, off their path; when it is behind, it leaves some out."""
+    """Predicts products after the response was computed; skips some when `max_running` comparisons are in progress."""
 
-    def __init__(self, release: str, most: int) -> None:
+    def __init__(self, release: str, max_running: int) -> None:
         self.release = release
-        self._most = most
+        self._max_running = max_running
         self._running: set[asyncio.Task[None]] = set()
 
-    def follow(self, answer: InferenceResponse, ask: Ask) -> None:
-        """Compare what `ask` gives with the answer, in a while."""
+    def compare(self, response: InferenceResponse, predict: Predict) -> None:
+        """Compare the categories that `predict` returns with those of a response, in a background task."""
         if not self.release:
             return
-        if len(self._running) >= self._most:
+        if len(self._running) >= self._max_running:
             FUSION_ANSWERS.labels(self.release, "shadow", "left_out").inc()
             return
-        task = asyncio.create_task(self._compare(answer, ask))
+        task = asyncio.create_task(self._compare(response, predict))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
     async def close(self) -> None:
-        """Give up what is under way."""
+        """Cancel the comparisons in progress."""
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    async def _compare(self, answer: InferenceResponse, ask: Ask) -> None:
-        other = await attempt(ask, self.release, "shadow")
+    async def _compare(self, response: InferenceResponse, predict: Predict) -> None:
+        other = await complete_or_none(predict, self.release, "shadow")
         if other is None:
             return
-        same = int(np.count_nonzero(other.outputs["code"] == answer.outputs["code"]))
+        same = int(np.count_nonzero(other.outputs["code"] == response.outputs["code"]))
         SHADOW_ROWS.labels(self.release, "same").inc(same)
         SHADOW_ROWS.labels(self.release, "other").inc(len(other.outputs["code"]) - same)
 
 
-async def measured(ask: Ask, release: str, role: str) -> InferenceResponse:
-    """InferenceResponse, and count the answer or its failure for a release in a role."""
+async def counted(predict: Predict, release: str, role: str) -> InferenceResponse:
+    """Predict, and count the outcome for the release in its role."""
     start, outcome = time.perf_counter(), "failed"
     try:
-        answer = await ask()
-        release, outcome = answer.release, "degraded" if answer.parameters.get("degraded") else "ok"
+        response = await predict()
+        release, outcome = response.release, "degraded" if response.parameters.get("degraded") else "ok"
     finally:
-        fused(release, role, outcome, time.perf_counter() - start)
-    return answer
+        count_fusion(release, role, outcome, time.perf_counter() - start)
+    return response
 
 
-async def attempt(ask: Ask, release: str, role: str) -> InferenceResponse | None:
-    """Return the whole answer of a challenger; None when it gives none, whatever the reason."""
+async def complete_or_none(predict: Predict, release: str, role: str) -> InferenceResponse | None:
+    """Return a challenger's response; None if it fails or is degraded."""
     try:
-        answer = await measured(ask, release, role)
-    except Exception as error:  # noqa: BLE001 - the champion answers, and says what is wrong if it is the request
+        response = await counted(predict, release, role)
+    except Exception as error:  # noqa: BLE001 - the champion serves the request, and reports an error in the request
         log.warning("challenger_failed", release=release, role=role, reason=f"{type(error).__name__}: {error}")
         return None
-    return None if answer.parameters.get("degraded") else answer
+    return None if response.parameters.get("degraded") else response
 
 
-def _place(request: InferenceRequest, salt: str) -> float:
-    """Return where in [0, 1) the products of a request lie, by their content."""
+def _position(request: InferenceRequest, salt: str) -> float:
+    """Return a uniform number in [0, 1) from the content of the products and the salt."""
     digest = hashlib.blake2b(salt.encode(), digest_size=8)
     for name, column in sorted(request.columns.items()):
         for value in column:

@@ -1,4 +1,4 @@
-"""The way from the fusion to one predictor: V2 over pooled HTTP, photos and probabilities as bytes."""
+"""Client of a predictor over HTTP: V2, with photos and probabilities as binary tensors."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from inference.fusion_transformer.predictor_client import (
     Connect,
     Prediction,
     PredictorClient,
-    checked,
+    check_prediction,
 )
 from inference.fusion_transformer.settings import Settings
 from inference.http.http_client import HttpClient, TransportError
@@ -26,56 +26,56 @@ from inference.oip.client import (
 from product_classifier.errors import InvalidInput, ModelUnavailable
 from product_classifier.observability import request_id
 
-KEEP_S = 30.0
-"""How long an unused connection is kept: less than the predictors keep it, so that they rarely hang up first."""
+IDLE_S = 30.0
+"""How long an idle connection stays open: less than the predictors' 65 s, so that they rarely close it first."""
 _CLIENT_ERRORS = range(400, 500)
 _NOT_FOUND = 404
 _OK = 200
 
 
 class CircuitBreaker:
-    """Stops asking for a moment after several missed deadlines in a row, so that not every caller waits for one."""
+    """Skips a predictor for `reset_s` after `limit` missed deadlines in a row, so that not every request waits."""
 
-    def __init__(self, limit: int = 3, rest_s: float = 2.0) -> None:
-        self._limit, self._rest_s = limit, rest_s
+    def __init__(self, limit: int = 3, reset_s: float = 2.0) -> None:
+        self._limit, self._reset_s = limit, reset_s
         self._missed = 0
-        self._until = 0.0
+        self._open_until = 0.0
 
     def is_open(self) -> bool:
-        """Whether to spare the predictor; once the rest is over, one caller at a time tries again."""
+        """Return whether to skip the predictor; after `reset_s`, False for one request per `reset_s` (half-open)."""
         if self._missed < self._limit:
             return False
-        if (now := time.monotonic()) < self._until:
+        if (now := time.monotonic()) < self._open_until:
             return True
-        self._until = now + self._rest_s
+        self._open_until = now + self._reset_s
         return False
 
     def record(self, *, in_time: bool) -> None:
-        """Note how a question ended."""
+        """Record whether a request met its deadline."""
         self._missed = 0 if in_time else self._missed + 1
         if self._missed == self._limit:
-            self._until = time.monotonic() + self._rest_s
+            self._open_until = time.monotonic() + self._reset_s
 
 
 def connect_over_http(settings: Settings) -> Connect:
-    """Ask the predictors where the settings say they are."""
-    places = {TEXT: (settings.text_url, settings.text_model), IMAGE: (settings.image_url, settings.image_model)}
-    return lambda modality, deadline_s: HttpPredictorClient(*places[modality], deadline_s, settings.connections)
+    """Return a `Connect` for the predictors at the addresses of the settings."""
+    addresses = {TEXT: (settings.text_url, settings.text_model), IMAGE: (settings.image_url, settings.image_model)}
+    return lambda modality, deadline_s: HttpPredictorClient(*addresses[modality], deadline_s, settings.connections)
 
 
 class HttpPredictorClient(PredictorClient):
-    """Asks a predictor that has a process of its own."""
+    """Sends requests to a predictor in another process."""
 
     def __init__(self, url: str, model: str, deadline_s: float, connections: int) -> None:
         super().__init__(model)
-        self._client = HttpClient(url, connections, KEEP_S)
+        self._client = HttpClient(url, connections, IDLE_S)
         self._target = f"/v2/models/{model}/infer"
         self._deadline_s = deadline_s
-        self._fuse = CircuitBreaker()
+        self._breaker = CircuitBreaker()
 
-    async def _ask(self, columns: Columns, classes: int, release: str) -> Prediction:
-        if self._fuse.is_open():
-            raise ModelUnavailable(f"{self.model} missed its deadline too often; it is asked again in a moment")
+    async def _predict(self, columns: Columns, classes: int, release: str) -> Prediction:
+        if self._breaker.is_open():
+            raise ModelUnavailable(f"{self.model} missed several deadlines in a row; requests resume within seconds")
         body, headers = encode_request(columns, release=release)
         if current := request_id.get():
             headers["X-Request-Id"] = current
@@ -83,19 +83,18 @@ class HttpPredictorClient(PredictorClient):
             async with asyncio.timeout(self._deadline_s):
                 reply = await self._client.request("POST", self._target, headers, body)
         except TimeoutError as error:
-            self._fuse.record(in_time=False)
-            raise ModelUnavailable(f"{self.model} did not answer within {self._deadline_s:g} s") from error
+            self._breaker.record(in_time=False)
+            raise ModelUnavailable(f"{self.model} did not respond within {self._deadline_s:g} s") from error
         except TransportError as error:
-            raise ModelUnavailable(f"{self.model} cannot be reached ({error})") from error
-        self._fuse.record(in_time=True)
+            raise ModelUnavailable(f"{self.model} cannot be reached: {error}") from error
+        self._breaker.record(in_time=True)
         if reply.status != _OK:
-            raise _refusal(self.model, reply.status, reply.body)
-        rows = next(len(values) for values in columns.values())
+            raise _error(self.model, reply.status, reply.body)
         try:
             response = decode_response(reply.body, reply.header(HEADER_LENGTH))
         except InvalidResponse as error:
             raise ModelUnavailable(f"{self.model}: {error}") from error
-        return prediction_in(self.model, response, rows, classes)
+        return prediction_in(self.model, response, len(next(iter(columns.values()))), classes)
 
     def close(self) -> None:
         """Close every connection."""
@@ -103,24 +102,24 @@ class HttpPredictorClient(PredictorClient):
 
 
 def prediction_in(model: str, response: DecodedResponse, rows: int, classes: int) -> Prediction:
-    """Return the checked probabilities of a response; raise ModelUnavailable if they are not those requested."""
+    """Return the checked prediction of a response; raise ModelUnavailable if it is not the requested one."""
     try:
         prediction = Prediction(response.outputs["probabilities"], str(response.parameters["release"]))
     except KeyError as error:
         raise ModelUnavailable(f"{model}: the response has no {error}") from error
-    return checked(model, prediction, rows, classes)
+    return check_prediction(model, prediction, rows, classes)
 
 
-def _refusal(model: str, status: int, body: bytes) -> Exception:
-    """Turn an error answer back into the error it was."""
+def _error(model: str, status: int, body: bytes) -> Exception:
+    """Return the exception that a predictor reported, or ModelUnavailable."""
     document = decode_error(body)
     if "error" not in document:
-        return ModelUnavailable(f"{model} answered status {status}")
+        return ModelUnavailable(f"{model} responded with status {status}")
     reason = str(document["error"])
     if status == _NOT_FOUND and document.get("kind") == "release_not_loaded":
         return ReleaseNotLoaded(reason)
     if status == _NOT_FOUND or status not in _CLIENT_ERRORS:
-        return ModelUnavailable(f"{model} answered status {status}")
+        return ModelUnavailable(f"{model} responded with status {status}")
     row, tensor = document.get("row"), document.get("input")
     if isinstance(tensor, str):
         return InvalidTensor(str(document.get("reason")), tensor=tensor, row=row if isinstance(row, int) else None)

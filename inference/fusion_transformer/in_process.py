@@ -1,10 +1,16 @@
-"""The way from the fusion to a predictor in the same process: no bytes, no connection, the same answers."""
+"""Client of a predictor in the same process, with the errors of one in a process of its own."""
 
 import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from inference.fusion_transformer.predictor_client import Columns, Connect, Prediction, PredictorClient, checked
+from inference.fusion_transformer.predictor_client import (
+    Columns,
+    Connect,
+    Prediction,
+    PredictorClient,
+    check_prediction,
+)
 from inference.http.problems import Overloaded, ReleaseNotLoaded
 from inference.model_server.model import ProductModel
 from inference.oip.types import validate_request
@@ -15,35 +21,35 @@ log = get_logger()
 
 
 def connect_in_process(models: Mapping[str, ProductModel[Any]]) -> Connect:
-    """Ask models of this process, by modality."""
+    """Return a `Connect` for models of this process, by modality."""
     return lambda modality, deadline_s: InProcessPredictorClient(models[modality], deadline_s)
 
 
 class InProcessPredictorClient(PredictorClient):
-    """Asks a predictor next door."""
+    """Calls a predictor of this process."""
 
     def __init__(self, predictor: ProductModel[Any], deadline_s: float) -> None:
         super().__init__(predictor.name)
         self._predictor = predictor
         self._deadline_s = deadline_s
 
-    async def _ask(self, columns: Columns, classes: int, release: str) -> Prediction:
+    async def _predict(self, columns: Columns, classes: int, release: str) -> Prediction:
         request = validate_request(self._predictor.signature, columns, release=release)
         try:
             async with asyncio.timeout(self._deadline_s):
-                answer = await self._predictor.predict(request)
+                response = await self._predictor.predict(request)
         except (InvalidInput, ReleaseNotLoaded):
             raise
         except TimeoutError as error:
-            raise ModelUnavailable(f"{self.model} did not answer within {self._deadline_s:g} s") from error
+            raise ModelUnavailable(f"{self.model} did not respond within {self._deadline_s:g} s") from error
         except Overloaded as error:
             raise ModelUnavailable(f"{self.model}: {error}") from error
         except Exception as error:
             log.exception("predictor_failed", predictor=self.model)
-            # In a process of its own it would have answered 500, and the fusion without it.
+            # In a separate process this is a 500, after which the fusion responds without the modality.
             raise ModelUnavailable(f"{self.model} failed ({type(error).__name__})") from error
-        prediction = Prediction(answer.outputs["probabilities"], answer.release)
-        return checked(self.model, prediction, request.rows, classes)
+        prediction = Prediction(response.outputs["probabilities"], response.release)
+        return check_prediction(self.model, prediction, request.rows, classes)
 
     def close(self) -> None:
-        """Leave the predictor alone: it has callers of its own."""
+        """Do nothing: the process closes the predictor."""

@@ -1,4 +1,4 @@
-"""The products of a request: which rows have text, which a photo, and what each predictor is sent."""
+"""The modalities of each row of a request, and the columns that each predictor receives."""
 
 from dataclasses import dataclass
 from itertools import compress
@@ -16,13 +16,13 @@ Rows = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class ProductRows:
-    """The rows of a request, and what each has."""
+    """A request, and by modality which of its rows have it."""
 
     request: InferenceRequest
     has: dict[str, Rows]
 
     def columns(self, modality: str) -> Columns:
-        """Return the rows that have a modality, as its predictor reads them."""
+        """Return the inputs of a modality's predictor, for the rows that have the modality."""
         rows = self.has[modality].tolist()
         if modality == IMAGE:
             return {"image": list(compress(self.request.photos("image"), rows))}
@@ -30,7 +30,7 @@ class ProductRows:
 
 
 def modality_rows(request: InferenceRequest) -> dict[str, Rows]:
-    """Return which rows have text and which a photo; every row has one of them."""
+    """Return by modality which rows have it; raise InvalidProduct for a row that has none."""
     titles, bodies = request.texts("designation"), request.texts("description")
     text = [bool(title.strip() or body.strip()) for title, body in zip(titles, bodies, strict=True)]
     image = [bool(photo) for photo in request.photos("image")]
@@ -41,7 +41,7 @@ def modality_rows(request: InferenceRequest) -> dict[str, Rows]:
 
 
 def at_request_row(error: BaseException, rows: Rows) -> BaseException:
-    """Count the row of an error as the caller did: a predictor saw only the rows that have its modality."""
+    """Return a predictor's error with the row of the request: the predictor saw only the rows of its modality."""
     if isinstance(error, InvalidTensor) and error.row is not None and error.row < rows.sum():
         return InvalidTensor(error.reason, tensor=error.tensor, row=int(np.flatnonzero(rows)[error.row]))
     return error

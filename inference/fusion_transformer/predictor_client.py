@@ -1,4 +1,4 @@
-"""What the fusion needs of a predictor, wherever it is: an prediction in time, or the reason why there is none."""
+"""Client of one predictor: its prediction before a deadline, or an error that the fusion can handle."""
 
 import abc
 from collections.abc import Callable, Mapping
@@ -20,56 +20,56 @@ Columns = Mapping[str, list[str] | list[bytes]]
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a predictor thinks of some rows, and which release it thinks with."""
+    """Probabilities `[n, classes]` of a predictor, and the release that computed them."""
 
     probabilities: NDArray[np.float32]
     release: str
 
 
 class PredictorClient(abc.ABC):
-    """Asks one predictor, and counts how it went."""
+    """Sends requests to one predictor and counts their outcomes."""
 
     def __init__(self, model: str) -> None:
         self.model = model
-        self._ended = {outcome: HOPS.labels(model, outcome) for outcome in ("ok", "refused", "unavailable")}
+        self._outcomes = {outcome: HOPS.labels(model, outcome) for outcome in ("ok", "refused", "unavailable")}
 
-    async def ask(self, columns: Columns, classes: int, release: str) -> Prediction:
-        """Ask for the probabilities of some rows, by one release if one is named.
+    async def predict(self, columns: Columns, classes: int, release: str) -> Prediction:
+        """Return the prediction for some rows, by the named release or, if `release` is empty, the current one.
 
         Raises:
-            InvalidTensor: If the predictor cannot use a row; the row is counted within `columns`.
-            InvalidInput: If the predictor cannot use the request.
+            InvalidTensor: If the predictor refuses a row; `row` counts within `columns`.
+            InvalidInput: If the predictor refuses the request.
             ReleaseNotLoaded: If the predictor does not have this release.
-            ModelUnavailable: If it is down, slow, overloaded or answers nonsense.
+            ModelUnavailable: If it is down, slow or overloaded, or its response is invalid.
         """
         try:
-            prediction = await self._ask(columns, classes, release)
+            prediction = await self._predict(columns, classes, release)
         except ModelUnavailable as error:
-            self._ended["unavailable"].inc()
+            self._outcomes["unavailable"].inc()
             log.warning("predictor_unavailable", predictor=self.model, reason=str(error))
             raise
         except (InvalidInput, ReleaseNotLoaded) as error:
-            self._ended["refused"].inc()
+            self._outcomes["refused"].inc()
             raise error from None
-        self._ended["ok"].inc()
+        self._outcomes["ok"].inc()
         return prediction
 
     @abc.abstractmethod
-    async def _ask(self, columns: Columns, classes: int, release: str) -> Prediction:
-        """Ask, and raise nothing but what `ask` promises."""
+    async def _predict(self, columns: Columns, classes: int, release: str) -> Prediction:
+        """Send the request; raise only what `predict` declares."""
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Give up what asking needs."""
+        """Release connections."""
 
 
 Connect = Callable[[str, float], PredictorClient]
-"""Reach the predictor of a modality, which may take so many seconds to answer."""
+"""Returns the client of a modality's predictor, with a deadline in seconds."""
 
 
-def checked(model: str, prediction: Prediction, rows: int, classes: int) -> Prediction:
-    """Refuse probabilities that are not those asked for."""
+def check_prediction(model: str, prediction: Prediction, rows: int, classes: int) -> Prediction:
+    """Return a prediction of finite probabilities `[rows, classes]`; raise ModelUnavailable for any other."""
     shape = prediction.probabilities.shape
     if shape != (rows, classes) or not np.isfinite(prediction.probabilities).all():
-        raise ModelUnavailable(f"{model} answered {shape}, not {(rows, classes)} finite probabilities")
+        raise ModelUnavailable(f"{model} responded with {shape}, not {(rows, classes)} finite probabilities")
     return prediction

@@ -1,45 +1,45 @@
-"""What the deployment decides about the fusion transformer."""
+"""Settings of the fusion transformer."""
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Each field is FUSION_<NAME> in the environment."""
+    """Each field is the environment variable FUSION_<NAME>."""
 
     model_config = SettingsConfigDict(
         env_prefix="FUSION_", frozen=True, use_attribute_docstrings=True, env_ignore_empty=True
     )
 
     text_url: str = Field(default="http://text-predictor-predictor", pattern=r"^https?://[^/\s]+$")
-    """Where the text predictor answers: scheme, host and port."""
+    """Scheme, host and port of the text predictor."""
 
     image_url: str = Field(default="http://image-predictor-predictor", pattern=r"^https?://[^/\s]+$")
-    """Where the image predictor answers: scheme, host and port."""
+    """Scheme, host and port of the image predictor."""
 
     text_model: str = "text-predictor"
-    """The text predictor's name on its routes."""
+    """Name of the text predictor in its routes."""
 
     image_model: str = "image-predictor"
-    """The image predictor's name on its routes."""
+    """Name of the image predictor in its routes."""
 
     deadline_s: float = Field(default=3.0, gt=0)
-    """How long a predictor may take before the answer is given without it."""
+    """Seconds a predictor may take; after that the response is computed without it and marked degraded."""
 
     connections: int = Field(default=64, gt=0)
-    """Connections kept to each predictor."""
+    """Connections to each predictor, at most; further requests wait for one."""
 
     canary_release: str = ""
-    """A release that answers for a share of the products; the one in service answers when it cannot."""
+    """Release that serves a share of the products; the champion serves them if it fails. Empty for none."""
 
     canary_share: float = Field(default=0.0, ge=0, le=1)
-    """Which share."""
+    """Share of the products that the canary serves."""
 
     shadow_release: str = ""
-    """A release that is asked about every product too, and only compared."""
+    """Release that predicts every product after the response, for comparison only. Empty for none."""
 
     shadow_waiting: int = Field(default=16, gt=0)
-    """Questions to the shadow that may be under way; more are left out."""
+    """Comparisons with the shadow in progress at once; products above that are not compared."""
 
     challenger_deadline_s: float = Field(default=1.0, gt=0)
-    """How long a predictor may take on behalf of a challenger."""
+    """Seconds a predictor may take in a request for a canary or shadow."""

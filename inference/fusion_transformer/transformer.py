@@ -1,12 +1,12 @@
-"""Ask both models at once, fuse what they say, answer.
+"""The fusion as a KServe transformer: request both predictors concurrently and combine their probabilities.
 
-A product has text, a photo or both, and each model is asked only about the rows it can say something about. A model
-that is down or slow is left out, and the answer says so; a row nothing is left to say about makes the request fail.
+A product has text, a photo or both; each predictor receives only the rows that have its modality. If a predictor is
+down or slow the response is computed without it and marked `degraded`; the request fails if a row has no other one.
 
-No answer mixes two releases: the fusion names its own to both predictors. While the three servers switch, one after the
-other, a predictor may not have it yet, or no more; then the fusion answers with the other release it holds.
+A response never mixes releases: the fusion names its release in both requests. While three servers switch one after
+the other, a predictor may not have that release; then the fusion uses the other release that it holds.
 
-A challenger may be held too: see `challenge`.
+A challenger may be loaded as well: see `challenger`.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.fusion_transformer.challenger import Canary, Shadow, attempt, measured
+from inference.fusion_transformer.challenger import Canary, Shadow, complete_or_none, counted
 from inference.fusion_transformer.http_predictor import connect_over_http
 from inference.fusion_transformer.modalities import ProductRows, Rows, at_request_row, modality_rows
 from inference.fusion_transformer.predictor_client import IMAGE, TEXT, Connect, Prediction, PredictorClient
@@ -31,10 +31,15 @@ from inference.model_server.workers import WorkerPool
 from inference.oip.types import InferenceRequest, InferenceResponse, InputTensor, OutputTensor, Signature
 from product_classifier.errors import ModelUnavailable
 from product_classifier.fusion.model import FusionModel
+from product_classifier.limits import DESIGNATION_CHARACTERS
 from product_classifier.observability import get_logger
 from product_classifier.releases import release
 
-INPUTS = (InputTensor("designation"), InputTensor("description"), InputTensor("image", photo=True))
+INPUTS = (
+    InputTensor("designation", max_characters=DESIGNATION_CHARACTERS),
+    InputTensor("description"),
+    InputTensor("image", photo=True),
+)
 OUTPUTS = (
     OutputTensor("probabilities", "FP32"),
     OutputTensor("code", "INT64", per_class=False),
@@ -42,14 +47,15 @@ OUTPUTS = (
     OutputTensor("image_probabilities", "FP32"),
 )
 SWITCH_S = 0.3
-"""How long to wait for predictors that are about to switch, before giving up on them."""
+"""How long to wait for predictors that are switching to another release, before the last attempt."""
 
 log = get_logger()
-Hops = Mapping[str, PredictorClient]
+Clients = Mapping[str, PredictorClient]
+"""By modality."""
 
 
 def make(flags: Flags, connect: Connect | None = None) -> "FusionTransformer":
-    """Load the fusion bundle; the predictors may be away. Without `connect` they are asked over HTTP."""
+    """Return the fusion with its bundle loaded; by default it calls the predictors over HTTP. They need not be up."""
     releases = LoadedReleases(flags.model_dir, release.load_fusion, flags.release)
     signature = Signature(INPUTS, OUTPUTS, flags.max_rows)
     workers = WorkerPool(1, flags.max_waiting, flags.max_wait_s)
@@ -58,22 +64,23 @@ def make(flags: Flags, connect: Connect | None = None) -> "FusionTransformer":
 
 @dataclass
 class ModalityPredictions:
-    """What each model said, per row of the request, and which did not answer."""
+    """By modality, the probabilities of every row of a request, and the error of a predictor that is unavailable."""
 
     probabilities: dict[str, NDArray[np.float32]]
-    heard: dict[str, Rows]
+    predicted: dict[str, Rows]
+    """Which rows have a prediction; the others have zeros."""
     unavailable: dict[str, Exception] = field(default_factory=dict)
 
     def add(self, modality: str, prediction: Prediction) -> None:
-        """Put what a model said into the rows it was asked about."""
-        if len(prediction.probabilities) == len(self.heard[modality]):
+        """Store the prediction for the rows that have the modality."""
+        if len(prediction.probabilities) == len(self.predicted[modality]):
             self.probabilities[modality] = prediction.probabilities
         else:
-            self.probabilities[modality][self.heard[modality]] = prediction.probabilities
+            self.probabilities[modality][self.predicted[modality]] = prediction.probabilities
 
 
 class FusionTransformer(ProductModel[FusionModel]):
-    """Answers probabilities and the most likely code of products with text, a photo or both."""
+    """Predicts probabilities and the most probable code of products with text, a photo or both."""
 
     def __init__(
         self,
@@ -89,117 +96,117 @@ class FusionTransformer(ProductModel[FusionModel]):
         self._canary = Canary(settings.canary_release, settings.canary_share)
         self._shadow = Shadow(settings.shadow_release, settings.shadow_waiting)
         self._connect = connect or connect_over_http(settings)
-        self._hops: dict[str, Hops] = {}
+        self._clients: dict[str, Clients] = {}
 
     async def open(self) -> None:
         settings = self._settings
-        # A challenger has hops of its own: when it is slow, the champion's predictors are not spared for it.
+        # A challenger has separate clients: when it is slow, the champion's circuit breakers stay closed.
         for role, deadline_s in (("champion", settings.deadline_s), ("challenger", settings.challenger_deadline_s)):
-            self._hops[role] = {modality: self._connect(modality, deadline_s) for modality in (TEXT, IMAGE)}
+            self._clients[role] = {modality: self._connect(modality, deadline_s) for modality in (TEXT, IMAGE)}
 
     async def close(self) -> None:
         await self._shadow.close()
-        for hops in self._hops.values():
-            for hop in hops.values():
-                hop.close()
+        for clients in self._clients.values():
+            for client in clients.values():
+                client.close()
 
-    async def answer(self, request: InferenceRequest, loaded: LoadedRelease[FusionModel]) -> InferenceResponse:
-        answer = await self._answer(request, loaded)
-        for modality in filter(None, str(answer.parameters.get("unavailable", "")).split(",")):
+    async def infer(self, request: InferenceRequest, loaded: LoadedRelease[FusionModel]) -> InferenceResponse:
+        response = await self._infer(request, loaded)
+        for modality in filter(None, str(response.parameters.get("unavailable", "")).split(",")):
             DEGRADED.labels(modality).inc()
-        return answer
+        return response
 
-    async def _answer(self, request: InferenceRequest, loaded: LoadedRelease[FusionModel]) -> InferenceResponse:
+    async def _infer(self, request: InferenceRequest, loaded: LoadedRelease[FusionModel]) -> InferenceResponse:
         products = ProductRows(request, modality_rows(request))
         if request.release or request.version:
-            return await measured(lambda: self._as_one_of(products, [loaded]), loaded.release, "named")
-        if self._canary.takes(request):
-            answer = await attempt(
-                lambda: self._as_challenger(products, self._canary.release), self._canary.release, "canary"
-            )
-            if answer is not None:
-                return answer
+            return await counted(lambda: self._infer_with_one_of(products, [loaded]), loaded.release, "named")
+        if self._canary.serves(request):
+            canary = self._canary.release
+            response = await complete_or_none(lambda: self._infer_with_challenger(products, canary), canary, "canary")
+            if response is not None:
+                return response
         challengers = {self._canary.release, self._shadow.release} - {loaded.release}
         candidates = [one for one in self.releases.loaded() if one.release not in challengers]
-        answer = await measured(lambda: self._as_one_of(products, candidates), loaded.release, "champion")
-        self._shadow.follow(answer, lambda: self._as_challenger(products, self._shadow.release))
-        return answer
+        response = await counted(lambda: self._infer_with_one_of(products, candidates), loaded.release, "champion")
+        self._shadow.compare(response, lambda: self._infer_with_challenger(products, self._shadow.release))
+        return response
 
-    async def _as_one_of(
+    async def _infer_with_one_of(
         self, products: ProductRows, candidates: Sequence[LoadedRelease[FusionModel]]
     ) -> InferenceResponse:
-        """InferenceResponse with the first release that all predictors have."""
-        hops = self._hops["champion"]
+        """Infer with the first release that all predictors have; after a pause, try the current one once more."""
+        clients = self._clients["champion"]
         for candidate in candidates:
             try:
-                return _fuse(await self._ask(products, candidate, hops, patient=True), candidate)
+                return _combine(await _predict_all(products, candidate, clients), candidate)
             except ReleaseNotLoaded as error:
-                log.info("release_not_everywhere", release=candidate.release, reason=str(error))
+                log.info("release_skipped", release=candidate.release, reason=str(error))
         await asyncio.sleep(SWITCH_S)
         current = self.releases.select(products.request.release, products.request.version)
-        return _fuse(await self._ask(products, current, hops, patient=False), current)
+        return _combine(await _predict_all(products, current, clients, last_attempt=True), current)
 
-    async def _as_challenger(self, products: ProductRows, release: str) -> InferenceResponse:
+    async def _infer_with_challenger(self, products: ProductRows, release: str) -> InferenceResponse:
         loaded = self.releases.select(release)
-        return _fuse(await self._ask(products, loaded, self._hops["challenger"], patient=True), loaded)
-
-    async def _ask(
-        self, products: ProductRows, loaded: LoadedRelease[FusionModel], hops: Hops, *, patient: bool
-    ) -> ModalityPredictions:
-        """Ask every model that has something to say; let a missing release through only if `patient`."""
-        asked = [modality for modality, rows in products.has.items() if np.count_nonzero(rows)]
-        replies = await _ended([_ask_one(products, modality, loaded, hops) for modality in asked])
-        shape = (products.request.rows, len(loaded.codes))
-        predictions = ModalityPredictions(
-            {one: np.zeros(shape, np.float32) for one in products.has}, dict(products.has)
-        )
-        for modality, reply in zip(asked, replies, strict=True):
-            if isinstance(reply, Prediction):
-                predictions.add(modality, reply)
-                continue
-            if not isinstance(reply, ModelUnavailable) and (patient or not isinstance(reply, ReleaseNotLoaded)):
-                raise at_request_row(reply, products.has[modality])
-            predictions.heard[modality] = np.zeros(shape[0], np.bool_)
-            predictions.unavailable[modality] = reply
-        return predictions
+        return _combine(await _predict_all(products, loaded, self._clients["challenger"]), loaded)
 
 
-async def _ended(questions: Sequence[Coroutine[Any, Any, Prediction]]) -> Sequence[Prediction | BaseException]:
-    """Await all, and return how each ended; one alone needs no task of its own."""
-    if len(questions) > 1:
-        return list(await asyncio.gather(*questions, return_exceptions=True))
+async def _predict_all(
+    products: ProductRows, loaded: LoadedRelease[FusionModel], clients: Clients, *, last_attempt: bool = False
+) -> ModalityPredictions:
+    """Return the predictions of all modalities that the products have.
+
+    Raises:
+        ReleaseNotLoaded: If a predictor does not have this release; in the last attempt it counts as unavailable.
+        InvalidInput: If a predictor refuses a row or the request.
+    """
+    modalities = [modality for modality, rows in products.has.items() if np.count_nonzero(rows)]
+    results = await _results([_predict(products, modality, loaded, clients[modality]) for modality in modalities])
+    shape = (products.request.rows, len(loaded.codes))
+    predictions = ModalityPredictions({one: np.zeros(shape, np.float32) for one in products.has}, dict(products.has))
+    for modality, result in zip(modalities, results, strict=True):
+        if isinstance(result, Prediction):
+            predictions.add(modality, result)
+            continue
+        tolerated = (ModelUnavailable, ReleaseNotLoaded) if last_attempt else (ModelUnavailable,)
+        if not isinstance(result, tolerated):
+            raise at_request_row(result, products.has[modality])
+        predictions.predicted[modality] = np.zeros(shape[0], np.bool_)
+        predictions.unavailable[modality] = result
+    return predictions
+
+
+async def _results(calls: Sequence[Coroutine[Any, Any, Prediction]]) -> Sequence[Prediction | BaseException]:
+    """Return the results and exceptions of concurrent calls; a single call runs without a task, which costs less."""
+    if len(calls) > 1:
+        return list(await asyncio.gather(*calls, return_exceptions=True))
     try:
-        return [await questions[0]]
-    except Exception as error:  # noqa: BLE001 - the caller looks at it
+        return [await calls[0]]
+    except Exception as error:  # noqa: BLE001 - the caller handles it
         return [error]
 
 
-async def _ask_one(products: ProductRows, modality: str, loaded: LoadedRelease[FusionModel], hops: Hops) -> Prediction:
-    hop, pin = hops[modality], loaded.release if loaded.pinned else ""
-    prediction = await hop.ask(products.columns(modality), len(loaded.codes), pin)
-    if pin and prediction.release != pin:
-        raise ModelUnavailable(f"{hop.model} answered with release {prediction.release}, not {pin}")
+async def _predict(
+    products: ProductRows, modality: str, loaded: LoadedRelease[FusionModel], client: PredictorClient
+) -> Prediction:
+    release = loaded.release if loaded.pinned else ""
+    prediction = await client.predict(products.columns(modality), len(loaded.codes), release)
+    if release and prediction.release != release:
+        raise ModelUnavailable(f"{client.model} responded with release {prediction.release}, not {release}")
     return prediction
 
 
-def _fuse(predictions: ModalityPredictions, loaded: LoadedRelease[FusionModel]) -> InferenceResponse:
-    heard_text, heard_image = predictions.heard[TEXT], predictions.heard[IMAGE]
-    if predictions.unavailable and (left := np.flatnonzero(~(heard_text | heard_image)).tolist()):
-        reasons = "; ".join(str(error) for error in predictions.unavailable.values())
-        raise RowsUnavailable(left, reasons)
-    said = predictions.probabilities
-    fused = loaded.model.combine(said[TEXT], said[IMAGE], heard_text, heard_image)
+def _combine(predictions: ModalityPredictions, loaded: LoadedRelease[FusionModel]) -> InferenceResponse:
+    has_text, has_image = predictions.predicted[TEXT], predictions.predicted[IMAGE]
+    if predictions.unavailable and (missing := np.flatnonzero(~(has_text | has_image)).tolist()):
+        raise RowsUnavailable(missing, "; ".join(str(error) for error in predictions.unavailable.values()))
+    text, image = predictions.probabilities[TEXT], predictions.probabilities[IMAGE]
+    fused = loaded.model.combine(text, image, has_text, has_image)
     codes = np.asarray(loaded.codes, np.int64)[fused.argmax(axis=1)]
     parameters: dict[str, bool | int | str] = {
         "degraded": bool(predictions.unavailable),
-        "modalities": ",".join(one for one, rows in predictions.heard.items() if np.count_nonzero(rows)),
+        "modalities": ",".join(one for one, rows in predictions.predicted.items() if np.count_nonzero(rows)),
     }
     if predictions.unavailable:
         parameters["unavailable"] = ",".join(predictions.unavailable)
-    outputs = {
-        "probabilities": fused,
-        "code": codes,
-        "text_probabilities": said[TEXT],
-        "image_probabilities": said[IMAGE],
-    }
+    outputs = {"probabilities": fused, "code": codes, "text_probabilities": text, "image_probabilities": image}
     return InferenceResponse(outputs, loaded.release, loaded.version, parameters)

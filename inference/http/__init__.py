@@ -1,1 +1,1 @@
-"""HTTP shared by the services: bodies, problems, client."""
+"""HTTP for all services: request bodies, problems, disconnects, client."""

@@ -1,4 +1,4 @@
-"""Read request bodies within limits, and parse JSON, base64 and forms strictly: ambiguous input is an error."""
+"""Read request bodies within limits; parse JSON, base64 and forms without accepting ambiguity."""
 
 import asyncio
 import binascii
@@ -44,7 +44,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int, timeout_s: float
 
 
 def check_content_length(headers: Mapping[bytes, bytes], limit: int) -> None:
-    """Raise BodyTooLarge if the Content-Length exceeds `limit`; the HTTP server has checked that it is a number."""
+    """Raise BodyTooLarge if the Content-Length, a number as the HTTP server checks, exceeds `limit`."""
     if int(headers.get(b"content-length", b"0")) > limit:
         raise BodyTooLarge(limit)
 

@@ -1,4 +1,4 @@
-"""Errors of the services, and how each is reported as an RFC 9457 problem, in V1 and V2 JSON, and over gRPC.
+"""Errors of the services, and how RFC 9457 problems, V1 and V2 JSON and gRPC report each of them.
 
 InvalidInput
 └── InvalidTensor       one input tensor, or one row of it, is invalid
@@ -199,7 +199,7 @@ def detail_of(error: Exception) -> str:
 
 
 def oip_error(error: Exception, request_id: str) -> tuple[int, dict[str, Any], dict[str, str]]:
-    """Return HTTP status, JSON document and headers of an error in V1 and V2; clients read the member `error`."""
+    """Return HTTP status, JSON document and headers of an error in V1 and V2."""
     status, problem = status_of(error), problem_of(error)
     document = {"error": problem.detail, "kind": status.outcome, "request_id": request_id, **problem.members}
     return status.oip_http or status.http, document, problem.headers

@@ -15,7 +15,7 @@ def main() -> int:
 
 
 def _make(flags: Flags) -> "list[ImagePredictor]":
-    from inference.image_predictor.model import make  # noqa: PLC0415 - the SDK may be imported once the flags are read
+    from inference.image_predictor.model import make  # noqa: PLC0415 - the SDK is imported after the flags are parsed
 
     return [make(flags)]
 

@@ -1,4 +1,4 @@
-"""Photos, as they were sent, to probabilities."""
+"""The image model as a KServe predictor: encoded photos to probabilities."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,7 +22,7 @@ OUTPUTS = (OutputTensor("probabilities", "FP32"),)
 
 
 def make(flags: Flags) -> "ImagePredictor":
-    """Load the image bundle; the model is ready when this returns."""
+    """Return the predictor with its bundle loaded; raise BundleRefused if the bundle is invalid."""
     releases = LoadedReleases(flags.model_dir, release.load_image, flags.release)
     signature = Signature(INPUTS, OUTPUTS, flags.max_rows)
     return ImagePredictor(
@@ -31,9 +31,9 @@ def make(flags: Flags) -> "ImagePredictor":
 
 
 class ImagePredictor(ProductModel[ImageModel]):
-    """Answers one row of probabilities per photo, decoded as in training."""
+    """Predicts one row of probabilities per photo, decoded as in training."""
 
-    async def answer(self, request: InferenceRequest, loaded: LoadedRelease[ImageModel]) -> InferenceResponse:
+    async def infer(self, request: InferenceRequest, loaded: LoadedRelease[ImageModel]) -> InferenceResponse:
         probabilities = await self.workers.run(_classify, loaded.model, request.photos("image"))
         return InferenceResponse({"probabilities": probabilities}, loaded.release, loaded.version)
 

@@ -1,7 +1,4 @@
-"""Start-up that the three model servers share.
-
-The SDK reads `sys.argv` when it is imported, so flags are parsed first and the SDK is imported after.
-"""
+"""Start-up shared by the model servers."""
 
 import os
 import sys
@@ -11,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_settings import BaseSettings
 
-from inference.compat.kserve_sdk import import_sdk
+from inference.compat.kserve import import_sdk
 from inference.model_server.flags import Flags, parse_flags
 from inference.model_server.loaded_releases import is_empty
 from inference.model_server.placeholder import wait_for_release
@@ -21,9 +18,9 @@ from product_classifier.observability import configure_logging, get_logger
 if TYPE_CHECKING:
     from inference.model_server.model import ProductModel
 
-REFUSED = 78
-"""Exit status for a bundle that was refused (EX_CONFIG): starting again changes nothing, so a supervisor should not."""
-NO_PORT = 1
+EXIT_BUNDLE_REFUSED = 78
+"""EX_CONFIG of sysexits.h: a restart would fail in the same way, so a supervisor should not restart."""
+EXIT_PORT_UNAVAILABLE = 1
 
 __all__ = ["Flags", "serve"]
 
@@ -34,27 +31,30 @@ def serve(
     argv: Sequence[str],
     settings: Sequence[type[BaseSettings]] = (),
 ) -> int:
-    """Load, then serve until told to stop; return the exit status."""
+    """Load the models that `make` returns and serve them until SIGTERM or SIGINT; return the exit status.
+
+    The SDK reads `sys.argv` when it is imported, so flags are parsed first and `make` imports what needs the SDK.
+    """
     started = time.perf_counter()
     flags = parse_flags(service, argv, settings)
     sys.argv[1:] = []
     configure_logging(service)
     log = get_logger()
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its core logs in lines of its own, beside ours
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC's core writes unstructured lines to stderr
     try:
         import_sdk()
-        from inference.model_server.kserve_server import Server  # noqa: PLC0415 - see above
+        from inference.model_server.kserve_server import ProductModelServer  # noqa: PLC0415 - see above
 
         if flags.wait_for_release and is_empty(flags.model_dir, flags.release) and not wait_for_release(flags):
             return 0
-        server = Server(flags, started)
+        server = ProductModelServer(flags, started)
         server.bind()
         server.add(make(flags))
         server.run()
     except BundleRefused as error:
         log.critical("bundle_refused", reason=str(error), model_dir=str(flags.model_dir))
-        return REFUSED
+        return EXIT_BUNDLE_REFUSED
     except OSError as error:
-        log.critical("cannot_start", reason=str(error))
-        return NO_PORT
+        log.critical("start_failed", reason=str(error))
+        return EXIT_PORT_UNAVAILABLE
     return 0

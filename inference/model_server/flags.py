@@ -1,4 +1,4 @@
-"""What the command line and the environment decide about a model server."""
+"""Command-line options of a model server."""
 
 import argparse
 import os
@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pydantic_settings import BaseSettings
 
+from product_classifier.limits import BATCH_PRODUCTS, GRPC_MESSAGE_BYTES, MIB
 from product_classifier.settings_help import Variable, settings_epilog
 
-MIB = 2**20
 IGNORED = "Options that KServe's controller appends and this server does not know are ignored."
 RELEASE = Variable(("RELEASE",), "string", "", "Release to serve first; the option --release overrides it.")
 
@@ -21,7 +21,7 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescrip
 
 @dataclass(frozen=True)
 class Flags:
-    """The options of a model server; the names of KServe's own where it has them."""
+    """Options of a model server, named as KServe's own where it has them."""
 
     model_dir: Path
     model_name: str
@@ -41,7 +41,7 @@ class Flags:
 
 
 def parse_flags(model_name: str, argv: Sequence[str], settings: Sequence[type[BaseSettings]] = ()) -> Flags:
-    """Read the options; those we do not know are KServe's to add, and ignored."""
+    """Parse the options; ignore unknown ones, which KServe's controller may append."""
     parser = argparse.ArgumentParser(
         prog=f"python -m inference.{model_name.replace('-', '_')}",
         description="A KServe model server (REST v1 and v2, gRPC v2). Exits with 78 if its bundle is refused.",
@@ -51,20 +51,22 @@ def parse_flags(model_name: str, argv: Sequence[str], settings: Sequence[type[Ba
     )
     add = parser.add_argument
     add("--model_dir", type=Path, default=Path("/mnt/models"), help="a bundle, a release, or a folder of releases")
-    add("--model_name", default=model_name, help="name on the routes")
+    add("--model_name", default=model_name, help="name of the model in the routes")
     add("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 - a container's port is meant to be reached
-    add("--http_port", type=int, default=8080)
-    add("--grpc_port", type=int, default=8081, help="0 for no gRPC")
-    add("--release", default=os.environ.get("RELEASE", ""), help="the release of a bare bundle, or one of several here")
-    add("--wait_for_release", action="store_true", help="stay alive, not ready, while no release was ever put here")
+    add("--http_port", type=int, default=8080, help="port of REST v1 and v2")
+    add("--grpc_port", type=int, default=8081, help="port of gRPC v2; 0 disables it")
+    add("--release", default=os.environ.get("RELEASE", ""), help="release id of a single bundle, or the one to serve")
+    add(
+        "--wait_for_release", action="store_true", help="start live but not ready, and load the first release published"
+    )
     add("--threads", type=int, default=min(4, os.cpu_count() or 1), help="threads that run the model")
-    add("--max_waiting", type=int, default=64, help="requests that may wait for a thread; more are told to come back")
-    add("--max_wait_s", type=float, default=2.0, help="how long one may wait for it; then it is told to come back")
-    add("--max_rows", type=int, default=64, help="rows of one request")
-    add("--max_body_mib", type=int, default=64, help="size of an HTTP body")
-    add("--grpc_max_receive_message_length", type=int, default=16 * MIB, help="size of a gRPC message in bytes")
-    add("--poll_s", type=float, default=1.0, help="how often the champion file is looked at")
-    add("--grace_s", type=float, default=20.0, help="how long requests may take to end after SIGTERM")
+    add("--max_waiting", type=int, default=64, help="requests that may wait for a thread; more are refused with 503")
+    add("--max_wait_s", type=float, default=2.0, help="seconds a request may wait for a thread before it gets a 503")
+    add("--max_rows", type=int, default=BATCH_PRODUCTS, help="rows of one request")
+    add("--max_body_mib", type=int, default=GRPC_MESSAGE_BYTES // MIB, help="size of an HTTP body in MiB")
+    add("--grpc_max_receive_message_length", type=int, default=GRPC_MESSAGE_BYTES, help="bytes of a gRPC message")
+    add("--poll_s", type=float, default=1.0, help="seconds between reads of the file that names the champion")
+    add("--grace_s", type=float, default=20.0, help="seconds that requests may take to end after SIGTERM")
     found, _ = parser.parse_known_args(argv)
     return Flags(
         model_dir=found.model_dir,

@@ -1,4 +1,4 @@
-"""The gRPC door: the SDK's service with our reading, our answers and our words for what is wrong."""
+"""gRPC V2: the SDK's service with this package's codec and error mapping."""
 
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,77 +21,78 @@ P = ParamSpec("P")
 log = get_logger()
 
 
-def _told(call: Callable[Concatenate["Servicer", Any, Any, P], Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    """End a call with the status and words of whatever it raised."""
+def _with_status(call: Callable[Concatenate["Servicer", Any, Any, P], Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Abort the call with the status and message of the exception it raised."""
 
     @wraps(call)
-    async def guarded(self: "Servicer", message: Any, context: Any, *args: P.args, **kwargs: P.kwargs) -> Any:
+    async def wrapper(self: "Servicer", message: Any, context: Any, *args: P.args, **kwargs: P.kwargs) -> Any:
         given = dict(context.invocation_metadata() or ()).get("x-request-id")
         request_id = set_request_id(given if isinstance(given, str) else None)
         try:
             return await call(self, message, context, *args, **kwargs)
         except grpc.aio.AbortError:
             raise
-        except Exception as error:  # noqa: BLE001 - the last place before the caller: everything gets an answer
+        except Exception as error:  # noqa: BLE001 - the boundary of the service
             await context.abort(
                 grpc.StatusCode[status_of(error).grpc],
                 detail_of(error),
                 trailing_metadata=(("x-request-id", request_id),),
             )
 
-    return guarded
+    return wrapper
 
 
 class Servicer(InferenceServicer):
-    """Answers for the models of this process."""
+    """The gRPC service of the models of this process."""
 
     def __init__(self, models: HostedModels, dataplane: DataPlane) -> None:
         super().__init__(dataplane, None)
+        self._dataplane = dataplane
         self._models = models
 
-    @_told
+    @_with_status
     async def ModelInfer(self, message: Any, context: Any) -> Any:  # noqa: ARG002, N802
-        model = self._models.named(message.model_name)
+        model = self._models[message.model_name]
 
         async def read() -> InferenceRequest:
-            return grpc_codec.read(message, model.signature)
+            return grpc_codec.decode(message, model.signature)
 
-        request, answer = await RequestObserver(model, "grpc").take(read, partial(self._infer, model.name))
-        return grpc_codec.write(model.name, request, answer)
+        request, response = await RequestObserver(model, "grpc").observe(read, partial(self._infer, model.name))
+        return grpc_codec.encode(model.name, request, response)
 
-    @_told
+    @_with_status
     async def ModelMetadata(self, message: Any, context: Any) -> Any:  # noqa: N802
-        model = self._models.named(message.name)
+        model = self._models[message.name]
         model.releases.select(version=message.version)
         metadata = model.metadata()
         properties = metadata.pop("properties")
-        # The message has no field for properties: stock clients read the codes in `platform`, ours in the headers.
+        # The message has no field for properties: they are in `platform`, and in the initial metadata by name.
         metadata["platform"] += f"; codes={properties['codes']}"
         await context.send_initial_metadata(tuple((key, value) for key, value in properties.items() if value.isascii()))
         return pb.ModelMetadataResponse(**metadata)
 
-    @_told
+    @_with_status
     async def ModelReady(self, message: Any, context: Any) -> Any:  # noqa: ARG002, N802
-        model = self._models.named(message.name)
+        model = self._models[message.name]
         model.releases.select(version=message.version)
         return pb.ModelReadyResponse(ready=model.ready)
 
     async def ServerReady(self, message: Any, context: Any) -> Any:  # noqa: ARG002, N802
         return pb.ServerReadyResponse(ready=self._models.ready)
 
-    @_told
+    @_with_status
     async def RepositoryModelLoad(self, message: Any, context: Any) -> Any:  # noqa: ARG002, N802
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "models are put into service by promotion only")
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "models are loaded by promoting a release only")
 
     RepositoryModelUnload = RepositoryModelLoad
 
     async def _infer(self, name: str, request: InferenceRequest) -> InferenceResponse:
-        answer, _ = await self._data_plane.infer(name, request)
-        return answer  # type: ignore[no-any-return]  # what our model's predict returned
+        response, _ = await self._dataplane.infer(name, request)
+        return response  # type: ignore[no-any-return]  # what our model's predict returned
 
 
 class GrpcServer:
-    """A gRPC server on one port, which it shares with nobody."""
+    """A gRPC server on one port, which no other process may share (no SO_REUSEPORT)."""
 
     def __init__(self, servicer: Servicer, address: str, max_message: int) -> None:
         self._server = grpc.aio.server(
@@ -109,9 +110,9 @@ class GrpcServer:
             raise OSError(f"gRPC cannot listen on {address}: is the port in use?") from error
 
     async def start(self) -> None:
-        """Begin to accept calls."""
+        """Accept calls."""
         await self._server.start()
 
     async def stop(self, grace_s: float) -> None:
-        """Accept no more, and give what runs this long to end."""
+        """Refuse new calls and wait up to `grace_s` for calls in progress."""
         await self._server.stop(grace_s)

@@ -1,17 +1,17 @@
-"""Which release is in service, and how the next one takes over.
+"""Load the current release of a model, follow the champion, and hold other releases in memory.
 
 A model directory is one of four things:
 
 - a bundle (`bundle.json`), as KServe's storage initializer leaves it in a container;
-- a release (`release.json`), of which the bundle of our kind is used;
-- a folder of releases with a file `champion` that names one. The file is watched: another name in it puts that
-  release into service once every hash and its self-test agree. If they do not, the old one keeps serving and the
-  reason is public_message;
+- a release (`release.json`), of which the bundle of this model is loaded;
+- a folder of releases with a file `champion` that names one. The file is polled: another name in it makes that release
+  current once its hashes and its self-check pass. If they do not, the current release stays and the metadata and
+  metrics report the reason;
 - a folder of releases, as the storage initializer leaves several in a container, and the name of one in `--release`.
-  The folders have the names of their releases in small letters: KServe makes a volume's name of them.
+  The folders have the names of their releases in lower case, because KServe derives the name of a volume from it.
 
-Other releases stay in memory beside the current one (the one before it; in a container all that were put there), so
-that requests which name them are still answered while three servers switch one after the other.
+Other releases are held beside the current one (the previous one; in a container all that are there), so that requests
+that name them are served while three servers switch one after the other.
 """
 
 import re
@@ -30,26 +30,25 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 log = get_logger()
 
-
 M = TypeVar("M")
 Load = Callable[[Path], tuple[M, BundleInfo]]
-"""Verifies, loads and tries the model in a bundle, or in a release with all that belongs to it."""
+"""Loads and checks the model of a bundle, or of the bundle in a release; raises BundleRefused."""
 
 
 @dataclass(frozen=True)
 class LoadedRelease(Generic[M]):
-    """A model ready to answer."""
+    """A loaded model, with the release and the version of its bundle."""
 
     model: M
     release: str
     version: str
     codes: tuple[int, ...]
     pinned: bool
-    """Whether the release is known by name, so that others can be asked for the same one."""
+    """Whether the name of the release is known, so that a request to another model can name it."""
 
 
 class LoadedReleases(Generic[M]):
-    """The current release and those held beside it."""
+    """The current release of a model and those held beside it; replaced as a whole, so readers need no lock."""
 
     def __init__(self, model_dir: Path, load: Load[M], release: str = "") -> None:
         self._model_dir = model_dir
@@ -60,23 +59,23 @@ class LoadedReleases(Generic[M]):
         folder, name = locate(model_dir, release)
         self._loaded = [self._open(folder, name)]
         if name and self._seen is None:
-            self._loaded += self._beside(folder)
+            self._loaded += self._open_others(folder)
 
     @property
     def current(self) -> LoadedRelease[M]:
-        """The release in service."""
+        """The current release."""
         return self._loaded[0]
 
     def loaded(self) -> list[LoadedRelease[M]]:
-        """Return what is in memory, the current release first."""
+        """Return the releases in memory, the current one first."""
         return self._loaded
 
     def select(self, release: str = "", version: str = "") -> LoadedRelease[M]:
-        """Return the release asked for; the current one if none is.
+        """Return a release in memory by its name or version; the current one by default.
 
         Raises:
             ReleaseNotLoaded: If it is not in memory.
-            UnknownModel: If no release in memory has this version of the model.
+            UnknownModel: If no release in memory has this version.
         """
         candidates = self.loaded()
         if release:
@@ -90,7 +89,7 @@ class LoadedReleases(Generic[M]):
         return candidates[0]
 
     def refresh(self) -> bool:
-        """Follow the pointer if it changed; return whether another release took over."""
+        """Load the champion if the pointer changed; return whether the current release changed."""
         pointer = self._pointer()
         if pointer is None or pointer == self._seen:
             return False
@@ -105,7 +104,7 @@ class LoadedReleases(Generic[M]):
             self._refuse(error)
             return False
         self._loaded, self.refused = [challenger, self.current], ""
-        log.info("release_taken_over", release=challenger.release, version=challenger.version)
+        log.info("release_switched", release=challenger.release, version=challenger.version)
         return True
 
     def _open(self, folder: Path, name: str) -> LoadedRelease[M]:
@@ -115,8 +114,8 @@ class LoadedReleases(Generic[M]):
             raise BundleRefused(f"{folder} is release {bundle.release}, not {name}")
         return LoadedRelease(model, release or bundle.version, bundle.version, bundle.codes, bool(release))
 
-    def _beside(self, current: Path) -> list[LoadedRelease[M]]:
-        """Load the other releases of a container; one that is damaged is missed only by those who ask for it."""
+    def _open_others(self, current: Path) -> list[LoadedRelease[M]]:
+        """Load the other releases of a container; a damaged one fails only the requests that name it."""
         others = []
         for folder in sorted(
             path for path in current.parent.iterdir() if path != current and _NAME.fullmatch(path.name)
@@ -124,7 +123,7 @@ class LoadedReleases(Generic[M]):
             try:
                 others.append(self._open(folder, ""))
             except (BundleRefused, OSError) as error:
-                log.warning("release_beside_refused", release=folder.name, reason=str(error))
+                log.warning("other_release_refused", release=folder.name, reason=str(error))
         return others
 
     def _refuse(self, error: Exception) -> None:
@@ -132,7 +131,7 @@ class LoadedReleases(Generic[M]):
         log.error("release_refused", reason=self.refused, still_serving=self.current.release)
 
     def _pointer(self) -> object:
-        """Return what tells one state of the pointer from the next; None where there is no pointer."""
+        """Return a value that changes with the pointer; None if there is no pointer."""
         path = self._model_dir / POINTER
         try:
             status = path.stat()
@@ -143,14 +142,14 @@ class LoadedReleases(Generic[M]):
             return str(error)
 
     def _names(self) -> str:
-        return "loaded are " + ", ".join(f"{one.release} (version {one.version})" for one in self.loaded())
+        return "in memory: " + ", ".join(f"{one.release} (version {one.version})" for one in self.loaded())
 
 
 def locate(model_dir: Path, release: str = "") -> tuple[Path, str]:
-    """Find the folder to load, and the name it must have, if something names it.
+    """Return the folder to load and the name of its release, empty if only the bundle states it.
 
     Raises:
-        BundleRefused: If the directory is none of the four things it may be.
+        BundleRefused: If the directory is none of the four things above.
     """
     if (model_dir / "bundle.json").is_file() or (model_dir / "release.json").is_file():
         return model_dir, ""
@@ -163,9 +162,9 @@ def locate(model_dir: Path, release: str = "") -> tuple[Path, str]:
 
 
 def is_empty(model_dir: Path, release: str) -> bool:
-    """Tell whether no release was ever put into service here, nor one named that should be.
+    """Return whether no release was promoted here yet and `release` names none.
 
-    Whoever promotes the first one writes it first, and the pointer to it last.
+    The first promotion writes the release first and its pointer last.
     """
     if release or not model_dir.is_dir():
         return not release

@@ -1,4 +1,4 @@
-"""What the three models have in common as KServe models."""
+"""Base class of the models, their registry in a process, and the observation of each request."""
 
 import abc
 import time
@@ -6,13 +6,12 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from kserve import Model
-from kserve.metrics import PREDICT_HIST_TIME, get_labels
 from kserve.model import InferenceVerb
 
-from inference.http import problems
-from inference.http.problems import UnknownModel, public_message
+from inference.compat.kserve import predict_timer
+from inference.http.problems import INTERNAL, UnknownModel, public_message, status_of
 from inference.model_server.loaded_releases import LoadedRelease, LoadedReleases
-from inference.model_server.server_metrics import answered
+from inference.model_server.server_metrics import count_request
 from inference.model_server.workers import WorkerPool
 from inference.oip.types import InferenceRequest, InferenceResponse, Signature
 from product_classifier.observability import get_logger
@@ -22,7 +21,7 @@ M = TypeVar("M")
 
 
 class ProductModel(Model, Generic[M]):
-    """A KServe model whose doors hand it a checked request and take an answer, whatever the protocol."""
+    """A KServe model that receives checked requests, whatever their protocol."""
 
     def __init__(self, name: str, signature: Signature, releases: LoadedReleases[M], workers: WorkerPool) -> None:
         super().__init__(name)
@@ -30,17 +29,17 @@ class ProductModel(Model, Generic[M]):
         self.releases = releases
         self.workers = workers
         self.ready = True
-        self._predict_seconds = PREDICT_HIST_TIME.labels(**get_labels(name))
+        self._predict_seconds = predict_timer(name)
 
     @abc.abstractmethod
-    async def answer(self, request: InferenceRequest, loaded: LoadedRelease[M]) -> InferenceResponse:
-        """InferenceResponse a request with one loaded release."""
+    async def infer(self, request: InferenceRequest, loaded: LoadedRelease[M]) -> InferenceResponse:
+        """Return the predictions of one loaded release."""
 
     async def open(self) -> None:
-        """Prepare what needs a running event loop."""
+        """Create what needs a running event loop."""
 
     async def close(self) -> None:
-        """Give up what `open` prepared."""
+        """Release what `open` created."""
 
     async def __call__(
         self,
@@ -48,16 +47,21 @@ class ProductModel(Model, Generic[M]):
         headers: dict[str, str] | None = None,
         verb: InferenceVerb = InferenceVerb.PREDICT,  # noqa: ARG002 - the SDK's signature
     ) -> tuple[InferenceResponse, dict[str, str]]:
-        """Predict, timed as the SDK times it; its empty stages before and after, timed too, cost more than the rest."""
+        """Predict, in place of the SDK's preprocess, predict and postprocess, of which two would be empty."""
         with self._predict_seconds.time():
             return await self.predict(body, headers), {}
 
     async def predict(self, payload: InferenceRequest, headers: dict[str, str] | None = None) -> InferenceResponse:  # noqa: ARG002
-        """InferenceResponse with the release asked for."""
-        return await self.answer(payload, self.releases.select(payload.release, payload.version))
+        """Return the predictions of the requested release.
+
+        Raises:
+            ReleaseNotLoaded: If it is not in memory.
+            UnknownModel: If the requested version is not in memory.
+        """
+        return await self.infer(payload, self.releases.select(payload.release, payload.version))
 
     def validate(self, payload: InferenceRequest) -> InferenceRequest:
-        """Our requests are checked when they are made; the SDK's check knows only its own."""
+        """Return the request, which its codec has checked; the SDK's check accepts only its own types."""
         return payload
 
     def get_input_types(self) -> list[dict[str, Any]]:
@@ -71,7 +75,7 @@ class ProductModel(Model, Generic[M]):
         ]
 
     def metadata(self) -> dict[str, Any]:
-        """Return the V2 metadata: tensors, versions in memory, and in `properties` the codes and the release."""
+        """Return the V2 metadata: tensors, versions in memory, and codes and release in `properties`."""
         current = self.releases.current
         properties = {
             "codes": ",".join(map(str, current.codes)),
@@ -100,60 +104,54 @@ class HostedModels:
     def __iter__(self) -> Iterator[ProductModel[Any]]:
         return iter(self._models.values())
 
-    def named(self, name: str) -> ProductModel[Any]:
-        """Find a model; UnknownModel says which there are."""
+    def __getitem__(self, name: str) -> ProductModel[Any]:
+        """Return a model; raise UnknownModel, which names the models there are."""
         try:
             return self._models[name]
         except KeyError:
-            here = ", ".join(map(repr, self._models))
-            raise UnknownModel(f"no model {public_message(name)} here, only {here}") from None
+            known = ", ".join(map(repr, self._models))
+            raise UnknownModel(f"no model {public_message(name)} here, only {known}") from None
 
     @property
     def ready(self) -> bool:
-        """Whether every model can answer."""
+        """Whether every model is ready."""
         return all(model.ready for model in self)
 
 
 class RequestObserver:
-    """One request at a door: measured, and logged in one line however it ends."""
+    """Measures one request and logs it in one line, whatever its outcome."""
 
     def __init__(self, model: ProductModel[Any], protocol: str) -> None:
         self._model = model
         self._protocol = protocol
         self._start = time.perf_counter()
 
-    async def take(
+    async def observe(
         self,
         read: Callable[[], Awaitable[InferenceRequest]],
         infer: Callable[[InferenceRequest], Awaitable[InferenceResponse]],
     ) -> tuple[InferenceRequest, InferenceResponse]:
-        """Read the request and have it answered."""
+        """Read the request and infer; the time to read it is measured only if that fails."""
         rows = 0
         try:
             request = await read()
             rows, self._start = request.rows, time.perf_counter()
-            answer = await infer(request)
+            response = await infer(request)
         except Exception as error:
-            self._end(problems.status_of(error), rows, error)
+            status = status_of(error)
+            self._record(status.outcome, rows, error=error, unexpected=status is INTERNAL)
             raise
-        self._end(None, rows, None, answer)
-        return request, answer
+        outcome = "degraded" if response.parameters.get("degraded") else "ok"
+        self._record(outcome, rows, release=response.release)
+        return request, response
 
-    def _end(
-        self,
-        status: problems.Status | None,
-        rows: int,
-        error: Exception | None,
-        answer: InferenceResponse | None = None,
+    def _record(
+        self, outcome: str, rows: int, *, release: str = "", error: Exception | None = None, unexpected: bool = False
     ) -> None:
         seconds = time.perf_counter() - self._start
-        outcome = status.outcome if status else "degraded" if answer and answer.parameters.get("degraded") else "ok"
-        answered(self._model.name, self._protocol, outcome, seconds)
+        count_request(self._model.name, self._protocol, outcome, seconds)
         fields: dict[str, Any] = {"protocol": self._protocol, "outcome": outcome, "rows": rows, "ms": seconds * 1000}
-        if answer is not None:
-            fields |= {"release": answer.release}
-        if status is problems.INTERNAL:
+        if unexpected:
             log.error("request", **fields, exc_info=error)
         else:
-            reason = {"reason": type(error).__name__} if error else {}
-            log.info("request", **fields, **reason)
+            log.info("request", **fields, **({"reason": type(error).__name__} if error else {"release": release}))

@@ -1,78 +1,70 @@
-"""A model server before its first release: alive, so that nothing restarts it, and not ready, so that nobody is sent.
+"""The server that runs before the first release.
 
-In a cluster the pod is replaced by one that has a release. Where a release appears in the folder, it is served.
+It reports live but not ready, so Kubernetes neither restarts the pod nor routes traffic to it. In a cluster the pod is
+replaced by one that has a release; a local server loads the first release that is published in its folder.
 """
 
 import asyncio
-import contextlib
 import signal
-from collections.abc import Iterator
 
 import orjson
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
+from inference.compat.uvicorn import EmbeddedServer
 from inference.http.problems import oip_error
 from inference.model_server.flags import Flags
 from inference.model_server.loaded_releases import is_empty
-from inference.model_server.sockets import listen
+from inference.model_server.sockets import bind_socket
 from product_classifier.errors import ModelUnavailable
 from product_classifier.observability import get_logger, set_request_id
 
-LIVE = frozenset({"/", "/v2/health/live"})
-SOON_S = 0.2
-"""How often a folder without a release is looked at; somebody may be waiting for the first answer."""
+LIVE_PATHS = frozenset({"/", "/v2/health/live"})
+POLL_S = 0.2
+"""Longest time between two reads of the folder: shorter than `--poll_s`, as a first run waits for this server."""
 
 log = get_logger()
 
 
 def wait_for_release(flags: Flags) -> bool:
-    """Answer that there is nothing to serve; True once there is, False when told to stop before."""
+    """Respond as live but not ready; return True once a release is there, False on SIGTERM or SIGINT."""
     return asyncio.run(_wait(flags))
 
 
 async def _wait(flags: Flags) -> bool:
-    server = _Server(
-        uvicorn.Config(_Nothing(flags.model_name), log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+    server = EmbeddedServer(
+        uvicorn.Config(_NotReady(flags.model_name), log_config=None, lifespan="off", timeout_graceful_shutdown=1)
     )
-    with listen(flags.host, flags.http_port) as door:
-        appearance = asyncio.create_task(_appearance(flags))
+    with bind_socket(flags.host, flags.http_port) as bound:
+        release_found = asyncio.create_task(_until_release(flags))
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, appearance.cancel)
-        log.info("waiting_for_release", model_dir=str(flags.model_dir))
-        serving = asyncio.create_task(server.serve([door]))
-        await asyncio.wait({appearance})
+            asyncio.get_running_loop().add_signal_handler(number, release_found.cancel)
+        log.info("release_awaited", model_dir=str(flags.model_dir))
+        serving = asyncio.create_task(server.serve([bound]))
+        await asyncio.wait({release_found})
         server.should_exit = True
         await serving
-    return not appearance.cancelled()
+    return not release_found.cancelled()
 
 
-async def _appearance(flags: Flags) -> None:
-    while is_empty(flags.model_dir, flags.release):  # noqa: ASYNC110 - a folder tells nobody that it changed
-        await asyncio.sleep(min(flags.poll_s, SOON_S))
+async def _until_release(flags: Flags) -> None:
+    while is_empty(flags.model_dir, flags.release):  # noqa: ASYNC110 - a folder has no event for changes
+        await asyncio.sleep(min(flags.poll_s, POLL_S))
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn, with the signals left to us: it would raise them again once it has stopped."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-class _Nothing:
-    """The doors of a model server with nothing behind them; gRPC has no door, which clients take as unavailable."""
+class _NotReady:
+    """The HTTP application of a model server without a model; there is no gRPC, which clients see as unavailable."""
 
     def __init__(self, model: str) -> None:
-        self._error = ModelUnavailable(f"{model} has no release yet; it answers when the first one is in service")
+        self._error = ModelUnavailable(f"{model} has no release yet; it is ready once the first release is promoted")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         if scope["type"] != "http":
             return
         request_id = set_request_id(dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1"))
-        alive = scope["path"] in LIVE
-        body = orjson.dumps({"live": True} if alive else oip_error(self._error, request_id)[1])
+        live = scope["path"] in LIVE_PATHS
+        body = orjson.dumps({"live": True} if live else oip_error(self._error, request_id)[1])
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        headers += [(b"x-request-id", request_id.encode())] + ([] if alive else [(b"retry-after", b"5")])
-        await send({"type": "http.response.start", "status": 200 if alive else 503, "headers": headers})
+        headers += [(b"x-request-id", request_id.encode())] + ([] if live else [(b"retry-after", b"5")])
+        await send({"type": "http.response.start", "status": 200 if live else 503, "headers": headers})
         await send({"type": "http.response.body", "body": body})

@@ -1,7 +1,7 @@
-"""The HTTP door: our routes in front of the SDK's application.
+"""REST V1 and V2 as an ASGI application in front of the SDK's.
 
-The SDK decodes a binary tensor as UTF-8, answers 500 to wrong input and puts exception texts into answers, so inference
-and metadata are answered here, on plain ASGI. What is left (`/`, `/metrics`, the lists of models) is the SDK's.
+The SDK decodes binary tensors as UTF-8, responds with 500 to invalid input and puts exception messages into responses,
+so inference, metadata and readiness are served here. The SDK serves the rest: `/`, `/metrics`, the lists of models.
 """
 
 import re
@@ -24,17 +24,18 @@ from product_classifier.observability import get_logger, set_request_id
 V1_PREDICT = re.compile(r"/v1/models/([^/:]+):predict")
 V2_INFER = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
 V2_MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(/ready)?")
-SDK = re.compile(r"/|/metrics|/v1/models(/[^/:]+)?|/v2/models|/v2/health/live")
+SDK_ROUTES = re.compile(r"/|/metrics|/v1/models(/[^/:]+)?|/v2/models|/v2/health/live")
 EXTENSIONS = ("binary_tensor_data",)
 HEADER_LENGTH = b"inference-header-content-length"
 
 log = get_logger()
-Reply = tuple[int, bytes, list[tuple[bytes, bytes]]]
-Handler = Callable[[Scope, dict[bytes, bytes], Receive], Awaitable[Reply]]
+Response = tuple[int, bytes, list[tuple[bytes, bytes]]]
+"""Status, body and headers."""
+Handler = Callable[[Scope, dict[bytes, bytes], Receive], Awaitable[Response]]
 
 
 class RestApp:
-    """An ASGI application: inference and metadata itself, the rest to the SDK's."""
+    """Serves inference, metadata and readiness; other routes go to the SDK's application."""
 
     def __init__(self, models: HostedModels, dataplane: DataPlane, sdk: ASGIApp, max_body: int) -> None:
         self._models = models
@@ -55,8 +56,8 @@ class RestApp:
                 await self._sdk(scope, receive, send)
                 return
             status, body, extra = await handler(scope, headers, receive)
-        except Exception as error:  # noqa: BLE001 - the last place before the caller: everything gets an answer
-            status, body, extra = _refusal(error, request_id)
+        except Exception as error:  # noqa: BLE001 - the boundary of the service
+            status, body, extra = _error_response(error, request_id)
         extra += [(b"content-length", b"%d" % len(body)), (b"x-request-id", request_id.encode())]
         await send({"type": "http.response.start", "status": status, "headers": extra})
         await send({"type": "http.response.body", "body": body})
@@ -64,77 +65,78 @@ class RestApp:
     def _route(self, method: str, path: str) -> Handler | None:
         if method == "POST":
             if found := V2_INFER.fullmatch(path):
-                return partial(self._v2, self._models.named(found[1]), found[2] or "")
+                return partial(self._v2, self._models[found[1]], found[2] or "")
             if found := V1_PREDICT.fullmatch(path):
-                return partial(self._v1, self._models.named(found[1]))
+                return partial(self._v1, self._models[found[1]])
         elif method == "GET":
             if path == "/v2/health/ready":
                 return self._ready
             if path == "/v2":
-                return self._server
+                return self._server_metadata
             if found := V2_MODEL.fullmatch(path):
-                model = self._models.named(found[1])
+                model = self._models[found[1]]
                 model.releases.select(version=found[2] or "")
                 return partial(self._model_ready if found[3] else self._metadata, model)
-        if SDK.fullmatch(path):
+        if SDK_ROUTES.fullmatch(path):
             if found := re.fullmatch(r"/v1/models/([^/:]+)", path):
-                self._models.named(found[1])
+                self._models[found[1]]
             return None
-        raise UnknownModel(f"no {method} {public_message(path)} here")
+        raise UnknownModel(f"no route {method} {public_message(path)}")
 
     async def _v2(
         self, model: ProductModel[Any], version: str, scope: Scope, headers: dict[bytes, bytes], receive: Receive
-    ) -> Reply:
+    ) -> Response:
         size = headers.get(HEADER_LENGTH)
         length = None if size is None else size.decode("latin-1")
 
         async def read() -> InferenceRequest:
-            return rest_codec.read_v2(await self._body(scope, headers, receive), length, model.signature, version)
+            return rest_codec.decode_v2(await self._body(scope, headers, receive), length, model.signature, version)
 
-        request, answer = await RequestObserver(model, "v2-binary" if size else "v2").take(
+        request, response = await RequestObserver(model, "v2-binary" if size else "v2").observe(
             read, partial(self._infer, model.name, scope)
         )
-        reply, json_size = rest_codec.write_v2(model.name, request, answer)
+        body, json_size = rest_codec.encode_v2(model.name, request, response)
         if json_size is None:
-            return 200, reply, [(b"content-type", b"application/json")]
-        return 200, reply, [(b"content-type", b"application/octet-stream"), (HEADER_LENGTH, b"%d" % json_size)]
+            return 200, body, [(b"content-type", b"application/json")]
+        return 200, body, [(b"content-type", b"application/octet-stream"), (HEADER_LENGTH, b"%d" % json_size)]
 
-    async def _v1(self, model: ProductModel[Any], scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Reply:
+    async def _v1(
+        self, model: ProductModel[Any], scope: Scope, headers: dict[bytes, bytes], receive: Receive
+    ) -> Response:
         async def read() -> InferenceRequest:
-            return rest_codec.read_v1(await self._body(scope, headers, receive), model.signature)
+            return rest_codec.decode_v1(await self._body(scope, headers, receive), model.signature)
 
-        _, answer = await RequestObserver(model, "v1").take(read, partial(self._infer, model.name, scope))
-        return 200, rest_codec.write_v1(answer), [(b"content-type", b"application/json")]
+        _, response = await RequestObserver(model, "v1").observe(read, partial(self._infer, model.name, scope))
+        return 200, rest_codec.encode_v1(response), [(b"content-type", b"application/json")]
 
     async def _infer(self, name: str, scope: Scope, request: InferenceRequest) -> InferenceResponse:
         with cancel_on_disconnect(scope):
-            answer, _ = await self._dataplane.infer(name, request)
-        return answer  # type: ignore[no-any-return]  # what our model's predict returned
+            response, _ = await self._dataplane.infer(name, request)
+        return response  # type: ignore[no-any-return]  # what our model's predict returned
 
-    async def _metadata(self, model: ProductModel[Any], *_: object) -> Reply:
+    async def _metadata(self, model: ProductModel[Any], *_: object) -> Response:
         return _json(200, model.metadata())
 
-    async def _model_ready(self, model: ProductModel[Any], *_: object) -> Reply:
+    async def _model_ready(self, model: ProductModel[Any], *_: object) -> Response:
         ready = model.ready and not self.draining
         return _json(200 if ready else 503, {"name": model.name, "ready": ready})
 
-    async def _ready(self, *_: object) -> Reply:
+    async def _ready(self, *_: object) -> Response:
         ready = self._models.ready and not self.draining
         return _json(200 if ready else 503, {"name": ",".join(model.name for model in self._models), "ready": ready})
 
-    async def _server(self, *_: object) -> Reply:
+    async def _server_metadata(self, *_: object) -> Response:
         return _json(200, self._dataplane.metadata() | {"extensions": EXTENSIONS})
 
     async def _body(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         encoding = headers.get(b"content-encoding", b"identity")
         if encoding != b"identity":
-            raise UnsupportedBody(
-                f"Content-Encoding {public_message(encoding.decode('latin-1'))} is not read: send it plain"
-            )
+            name = public_message(encoding.decode("latin-1"))
+            raise UnsupportedBody(f"Content-Encoding {name} is not supported; send the body uncompressed")
         return await read_body(scope, receive, self._max_body)
 
 
-def _refusal(error: Exception, request_id: str) -> Reply:
+def _error_response(error: Exception, request_id: str) -> Response:
     status, document, extra = oip_error(error, request_id)
     if status == 413:
         extra["Connection"] = "close"
@@ -142,5 +144,5 @@ def _refusal(error: Exception, request_id: str) -> Reply:
     return status, body, headers + [(name.lower().encode(), value.encode()) for name, value in extra.items()]
 
 
-def _json(status: int, content: object) -> Reply:
+def _json(status: int, content: object) -> Response:
     return status, orjson.dumps(content), [(b"content-type", b"application/json")]

@@ -1,15 +1,15 @@
-"""The HTTP port of a model server."""
+"""The HTTP socket of a model server."""
 
 import socket
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Take a port without answering on it yet; `OSError` names it when it is in use."""
-    taken = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def bind_socket(host: str, port: int) -> socket.socket:
+    """Bind a port without listening on it; the OSError of a port in use names the port."""
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        taken.bind((host, port))
+        bound.bind((host, port))
     except OSError as error:
-        taken.close()
+        bound.close()
         raise OSError(f"cannot listen on {host}:{port}: {error.strerror}") from error
-    return taken
+    return bound

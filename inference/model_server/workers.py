@@ -1,4 +1,4 @@
-"""Threads for the work that would hold up the event loop, and limits on how much of it may wait, and for how long."""
+"""Threads for work that would block the event loop, with limits on queue length and waiting time."""
 
 import asyncio
 import contextvars
@@ -15,45 +15,45 @@ T = TypeVar("T")
 
 
 class WorkerPool:
-    """A few threads with a queue that can be full.
+    """A thread pool with a bounded queue.
 
-    Work whose caller is cancelled before a thread takes it is not begun; work that has waited too long is refused when
-    its turn comes, because the time is better spent on a caller who has just come.
+    Work that is cancelled before a thread is free is not started. Work that waited longer than `max_wait_s` fails when
+    a thread is free: its client has probably timed out, and the thread is better used for a new request.
     """
 
-    def __init__(self, threads: int, waiting: int, patience_s: float = float("inf")) -> None:
+    def __init__(self, threads: int, max_waiting: int, max_wait_s: float = float("inf")) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="model")
-        self._most = threads + waiting
-        self._patience_s = patience_s
-        self._now = 0
+        self._max_pending = threads + max_waiting
+        self._max_wait_s = max_wait_s
+        self._pending = 0
         self._lock = threading.Lock()
 
     async def run(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do the work on a thread.
+        """Call `work` on a thread, in the context of the caller, and return its result.
 
         Raises:
-            Overloaded: If as much work as may wait already does, or this work waited too long.
+            Overloaded: If the queue is full, or this work waited too long in it.
         """
         with self._lock:
-            if self._now >= self._most:
-                raise Overloaded(f"{self._now} requests are being answered or wait already")
-            self._now += 1
+            if self._pending >= self._max_pending:
+                raise Overloaded(f"{self._pending} requests are in progress or waiting; retry later")
+            self._pending += 1
         context, since = contextvars.copy_context(), time.monotonic()
 
-        def begin() -> T:
+        def start() -> T:
             waited = time.monotonic() - since
-            if waited > self._patience_s:
-                raise Overloaded(f"no thread was free for {waited:.1f} s")
+            if waited > self._max_wait_s:
+                raise Overloaded(f"no thread was free for {waited:.1f} s; retry later")
             return context.run(work, *args, **kwargs)
 
-        future = self._pool.submit(begin)
-        future.add_done_callback(self._done)  # when the thread is free again, which may be after the caller has gone
+        future = self._pool.submit(start)
+        future.add_done_callback(self._release)  # when the thread is free, which may be after a cancellation
         return await asyncio.wrap_future(future)
 
-    def _done(self, _: "Future[T]") -> None:
+    def _release(self, _: "Future[T]") -> None:
         with self._lock:
-            self._now -= 1
+            self._pending -= 1
 
     def close(self) -> None:
-        """Let the threads finish what they do, and end."""
+        """Cancel what waits and block until running work has ended."""
         self._pool.shutdown(wait=True, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""V2 over gRPC: messages to requests, answers to messages."""
+"""Server codec of V2 over gRPC: decode ModelInferRequest, encode ModelInferResponse."""
 
 import uuid
 from typing import Any
@@ -22,8 +22,8 @@ from product_classifier.errors import InvalidInput
 from product_classifier.observability import request_id
 
 
-def read(message: Any, signature: Signature) -> InferenceRequest:
-    """Read a ModelInferRequest, its tensors raw or as contents."""
+def decode(message: Any, signature: Signature) -> InferenceRequest:
+    """Decode a ModelInferRequest with its tensors in `raw_input_contents` or in `contents`."""
     packed = message.raw_input_contents
     if packed and len(packed) != len(message.inputs):
         raise InvalidInput(f"raw_input_contents has {len(packed)} tensors, inputs has {len(message.inputs)}")
@@ -34,7 +34,7 @@ def read(message: Any, signature: Signature) -> InferenceRequest:
         if tensor.name in raw:
             raise InvalidTensor("is given twice", tensor=tensor.name)
         if packed and tensor.HasField("contents"):
-            raise InvalidTensor("has contents beside raw_input_contents", tensor=tensor.name)
+            raise InvalidTensor("has both contents and raw_input_contents; send one", tensor=tensor.name)
         values = (
             unpack_bytes(memoryview(packed[index]), tensor.name) if packed else list(tensor.contents.bytes_contents)
         )
@@ -50,14 +50,14 @@ def read(message: Any, signature: Signature) -> InferenceRequest:
     )
 
 
-def write(model: str, request: InferenceRequest, answer: InferenceResponse) -> Any:
-    """Write a ModelInferResponse, its tensors raw."""
+def encode(model: str, request: InferenceRequest, response: InferenceResponse) -> Any:
+    """Return a ModelInferResponse with its tensors in `raw_output_contents`."""
     message = pb.ModelInferResponse(
-        model_name=model, model_version=answer.version, id=request.id or request_id.get() or uuid.uuid4().hex
+        model_name=model, model_version=response.version, id=request.id or request_id.get() or uuid.uuid4().hex
     )
-    for key, value in answer.all_parameters().items():
+    for key, value in response.all_parameters().items():
         _set(message.parameters[key], value)
-    for name, values, _ in answer.wanted(request):
+    for name, values, _ in response.requested_outputs(request):
         datatype = "INT64" if values.dtype.kind == "i" else "FP32"
         message.outputs.add(name=name, datatype=datatype, shape=values.shape)
         message.raw_output_contents.append(values.astype(NUMPY_TYPES[datatype], copy=False).tobytes())

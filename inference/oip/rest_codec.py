@@ -1,4 +1,4 @@
-"""V1 and V2 over HTTP: bodies to requests, answers to bodies."""
+"""Server codec of V1 and V2 over HTTP: decode request bodies, encode response bodies."""
 
 import uuid
 from collections.abc import Mapping
@@ -22,8 +22,8 @@ from product_classifier.errors import InvalidInput
 from product_classifier.observability import request_id
 
 
-def read_v2(body: bytes, header_length: str | None, signature: Signature, version: str = "") -> InferenceRequest:
-    """Read a V2 request: JSON, or JSON followed by the bytes of its tensors."""
+def decode_v2(body: bytes, header_length: str | None, signature: Signature, version: str = "") -> InferenceRequest:
+    """Decode a V2 request: JSON, or JSON of `header_length` bytes followed by binary tensors."""
     size = _header_size(header_length, len(body))
     document = _object(body[:size])
     tensors = document.get("inputs")
@@ -43,18 +43,18 @@ def read_v2(body: bytes, header_length: str | None, signature: Signature, versio
     return validate_request(
         signature,
         raw,
-        id=_word(document.get("id"), "id"),
-        release=_word(parameters.get("release"), "parameter 'release'"),
+        id=_short_text(document.get("id"), "id"),
+        release=_short_text(parameters.get("release"), "parameter 'release'"),
         version=version,
-        outputs=_wanted(document.get("outputs"), binary=parameters.get("binary_data_output") is True),
+        outputs=_requested_outputs(document.get("outputs"), binary=parameters.get("binary_data_output") is True),
         binary_outputs=parameters.get("binary_data_output") is True,
     )
 
 
-def write_v2(model: str, request: InferenceRequest, answer: InferenceResponse) -> tuple[bytes, int | None]:
-    """Write a V2 response; the second value is the size of its JSON if bytes follow."""
+def encode_v2(model: str, request: InferenceRequest, response: InferenceResponse) -> tuple[bytes, int | None]:
+    """Encode a V2 response; also return the size of its JSON if binary tensors follow it."""
     outputs, tail = [], []
-    for name, values, binary in answer.wanted(request):
+    for name, values, binary in response.requested_outputs(request):
         datatype = "INT64" if values.dtype.kind == "i" else "FP32"
         output: dict[str, Any] = {"name": name, "shape": list(values.shape), "datatype": datatype}
         if binary:
@@ -66,17 +66,17 @@ def write_v2(model: str, request: InferenceRequest, answer: InferenceResponse) -
         outputs.append(output)
     document = {
         "model_name": model,
-        "model_version": answer.version,
-        "id": request.id or request_id.get() or uuid.uuid4().hex,  # the SDK's client insists on one
-        "parameters": answer.all_parameters(),
+        "model_version": response.version,
+        "id": request.id or request_id.get() or uuid.uuid4().hex,  # the SDK's client requires an id
+        "parameters": response.all_parameters(),
         "outputs": outputs,
     }
     head = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
     return (b"".join([head, *tail]), len(head)) if tail else (head, None)
 
 
-def read_v1(body: bytes, signature: Signature) -> InferenceRequest:
-    """Read `{"instances": [...]}`: objects by input name, or bare values for a model with one required input."""
+def decode_v1(body: bytes, signature: Signature) -> InferenceRequest:
+    """Decode a V1 request; its instances are objects by input name, or values of the required input."""
     document = _object(body)
     instances = document.get("instances")
     if not isinstance(instances, list):
@@ -89,20 +89,20 @@ def read_v1(body: bytes, signature: Signature) -> InferenceRequest:
         for name, column in raw.items():
             column.append(_v1_value(named.get(name), name, row, signature))
     parameters = _mapping(document.get("parameters"), "parameters")
-    return validate_request(signature, raw, release=_word(parameters.get("release"), "parameter 'release'"))
+    return validate_request(signature, raw, release=_short_text(parameters.get("release"), "parameter 'release'"))
 
 
-def write_v1(answer: InferenceResponse) -> bytes:
-    """Write `predictions`: rows of the only output, or one object per row of several."""
-    columns = {name: values.tolist() for name, values in answer.outputs.items()}
+def encode_v1(response: InferenceResponse) -> bytes:
+    """Encode a V1 response; its predictions are rows of the only output, or objects by output name."""
+    columns = {name: values.tolist() for name, values in response.outputs.items()}
     rows = list(next(iter(columns.values())))
     if len(columns) > 1:
         rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    return orjson.dumps({"predictions": rows, "model_version": answer.version, **answer.all_parameters()})
+    return orjson.dumps({"predictions": rows, "model_version": response.version, **response.all_parameters()})
 
 
 def _tensor(tensor: object, tail: memoryview, signature: Signature) -> tuple[str, list[Any], int]:
-    """Return a tensor's name, its elements, and how many of the bytes behind the JSON it took."""
+    """Return a tensor's name, its elements, and the size of its binary tensor (0 in JSON)."""
     fields = _mapping(tensor, "a tensor in 'inputs'")
     name = fields.get("name")
     if not isinstance(name, str):
@@ -128,7 +128,7 @@ def _binary(size: object, tail: memoryview, name: str) -> tuple[int, list[bytes]
 
 
 def unpack_bytes(packed: memoryview, name: str) -> list[bytes]:
-    """Take apart a BYTES tensor: each element behind its length, four bytes little-endian."""
+    """Return the elements of a binary BYTES tensor: each follows its length, four bytes little-endian."""
     values: list[bytes] = []
     at = 0
     while at < len(packed):
@@ -144,7 +144,7 @@ def unpack_bytes(packed: memoryview, name: str) -> list[bytes]:
 
 
 def _flat(data: object, name: str, depth: int) -> list[str]:
-    """Flatten JSON data, which V2 allows to be nested; every element is a string."""
+    """Return the elements of JSON data, which V2 allows to be nested."""
     if not isinstance(data, list):
         raise InvalidTensor(f"data is {public_message(data)}, not a list", tensor=name)
     values: list[str] = []
@@ -186,18 +186,18 @@ def _v1_value(value: object, name: str, row: int, signature: Signature) -> str |
     return value
 
 
-def _wanted(outputs: object, *, binary: bool) -> tuple[RequestedOutput, ...]:
+def _requested_outputs(outputs: object, *, binary: bool) -> tuple[RequestedOutput, ...]:
     if outputs is None:
         return ()
     if not isinstance(outputs, list):
         raise InvalidInput(f"'outputs' is {public_message(outputs)}, not a list")
-    wanted = []
+    requested = []
     for output in outputs:
         fields = _mapping(output, "an output in 'outputs'")
         parameters = _mapping(fields.get("parameters"), "the parameters of an output")
         chosen = parameters.get("binary_data", binary) is True
-        wanted.append(RequestedOutput(_word(fields.get("name"), "an output's name"), chosen))
-    return tuple(wanted)
+        requested.append(RequestedOutput(_short_text(fields.get("name"), "an output's name"), chosen))
+    return tuple(requested)
 
 
 def _header_size(header_length: str | None, available: int) -> int:
@@ -230,7 +230,7 @@ def _mapping(value: object, what: str, name: str | None = None) -> dict[str, Any
     return value
 
 
-def _word(value: object, what: str) -> str:
+def _short_text(value: object, what: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str) or len(value) > 128:

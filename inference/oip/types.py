@@ -1,6 +1,7 @@
 """Requests and responses of the models, independent of the protocol: one row per product.
 
-A codec (V1 JSON, V2 JSON, V2 binary, gRPC) decodes an `InferenceRequest`, checked, and encodes an `InferenceResponse`.
+Each codec (V1 JSON, V2 JSON with or without binary tensors, gRPC) decodes and checks an `InferenceRequest` and encodes
+an `InferenceResponse`.
 """
 
 import base64
@@ -13,10 +14,7 @@ from numpy.typing import NDArray
 
 from inference.http.problems import InvalidTensor, public_message
 from product_classifier.errors import InvalidInput
-
-MAX_TEXT = 100_000
-"""Characters of one text; sellers write a tenth of that at most."""
-MAX_ROWS = 64
+from product_classifier.limits import BATCH_PRODUCTS, DESCRIPTION_CHARACTERS
 
 Array = NDArray[Any]
 Parameter = bool | int | str
@@ -24,16 +22,18 @@ Parameter = bool | int | str
 
 @dataclass(frozen=True)
 class InputTensor:
-    """A BYTES tensor `[n]` a model reads: texts, or photos as they were sent."""
+    """A BYTES tensor `[n]` of a request: UTF-8 texts, or encoded photos."""
 
     name: str
     photo: bool = False
     required: bool = False
+    max_characters: int = DESCRIPTION_CHARACTERS
+    """Longest text; photos are limited where they are decoded."""
 
 
 @dataclass(frozen=True)
 class OutputTensor:
-    """A tensor a model answers: `[n]`, or `[n, classes]` if it is per class."""
+    """A tensor of a response: `[n]`, or `[n, classes]` if it is per class."""
 
     name: str
     datatype: str
@@ -42,14 +42,14 @@ class OutputTensor:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a model reads and answers."""
+    """The tensors of a model's requests and responses."""
 
     inputs: tuple[InputTensor, ...]
     outputs: tuple[OutputTensor, ...]
-    max_rows: int = MAX_ROWS
+    max_rows: int = BATCH_PRODUCTS
 
     def input(self, name: str) -> InputTensor:
-        """Find an input by name."""
+        """Return an input by name; raise InvalidTensor if there is none."""
         for known in self.inputs:
             if known.name == name:
                 return known
@@ -57,12 +57,12 @@ class Signature:
         raise InvalidTensor(f"this model has no such input; it reads {expected}", tensor=name)
 
     def output(self, name: str) -> OutputTensor:
-        """Find an output by name."""
+        """Return an output by name; raise InvalidInput if there is none."""
         for known in self.outputs:
             if known.name == name:
                 return known
         expected = ", ".join(known.name for known in self.outputs)
-        raise InvalidInput(f"output {public_message(name)}: this model has no such output; it answers {expected}")
+        raise InvalidInput(f"output {public_message(name)}: this model has no such output; it returns {expected}")
 
 
 Column = list[str] | list[bytes]
@@ -70,7 +70,7 @@ Column = list[str] | list[bytes]
 
 @dataclass(frozen=True)
 class RequestedOutput:
-    """An output asked for by name, and whether as bytes behind the JSON."""
+    """An output that a request names, and whether as a binary tensor."""
 
     name: str
     binary: bool = False
@@ -78,7 +78,7 @@ class RequestedOutput:
 
 @dataclass(frozen=True)
 class InferenceRequest:
-    """One question about `rows` products, checked."""
+    """A checked request about `rows` products; `release` and `version` are empty for the current ones."""
 
     rows: int
     columns: Mapping[str, Column]
@@ -89,18 +89,18 @@ class InferenceRequest:
     binary_outputs: bool = False
 
     def texts(self, name: str) -> list[str]:
-        """Return the texts of an input; a missing input is one empty text per row."""
+        """Return the texts of an input; empty texts if the request does not have it."""
         return [str(value) for value in self.columns[name]] if name in self.columns else [""] * self.rows
 
     def photos(self, name: str) -> list[bytes]:
-        """Return the photos of an input; a missing input is one empty photo per row."""
+        """Return the photos of an input; empty ones if the request does not have it."""
         column = self.columns.get(name)
         return [value for value in column if isinstance(value, bytes)] if column is not None else [b""] * self.rows
 
 
 @dataclass(frozen=True)
 class InferenceResponse:
-    """What a model answered, by which bundle of which release."""
+    """The outputs of a model, and the release and bundle version that computed them."""
 
     outputs: Mapping[str, Array]
     release: str
@@ -111,20 +111,21 @@ class InferenceResponse:
         """Return the response parameters, the release among them."""
         return {"release": self.release, **self.parameters}
 
-    def wanted(self, request: InferenceRequest) -> list[tuple[str, Array, bool]]:
-        """Return the outputs to send: name, values, and whether as bytes."""
+    def requested_outputs(self, request: InferenceRequest) -> list[tuple[str, Array, bool]]:
+        """Return the outputs to encode: name, values, and whether as a binary tensor."""
         if not request.outputs:
             return [(name, values, request.binary_outputs) for name, values in self.outputs.items()]
-        return [(wanted.name, self.outputs[wanted.name], wanted.binary) for wanted in request.outputs]
+        return [(requested.name, self.outputs[requested.name], requested.binary) for requested in request.outputs]
 
 
 def validate_request(
     signature: Signature, raw: Mapping[str, Sequence[str | bytes]], **settings: Any
 ) -> InferenceRequest:
-    """Check every element of the columns and that they fit together.
+    """Return a request if every element of its columns is valid and the columns have equal lengths.
 
     Raises:
-        InvalidTensor: Names the input, and the row where one element is at fault.
+        InvalidTensor: With the input, and the row of an invalid element.
+        InvalidInput: If there are no inputs, or a requested output is unknown.
     """
     for name in raw:
         signature.input(name)
@@ -133,13 +134,13 @@ def validate_request(
             raise InvalidTensor("is missing", tensor=known.name)
     rows = check_rows(signature, raw)
     columns = {name: _column(signature.input(name), values) for name, values in raw.items()}
-    for wanted in settings.get("outputs", ()):
-        signature.output(wanted.name)
+    for requested in settings.get("outputs", ()):
+        signature.output(requested.name)
     return InferenceRequest(rows, columns, **settings)
 
 
 def check_rows(signature: Signature, raw: Mapping[str, Sequence[str | bytes]]) -> int:
-    """Return how many rows all inputs agree on."""
+    """Return the number of rows, which all inputs must share."""
     if not raw:
         raise InvalidInput(f"no inputs; this model reads {', '.join(known.name for known in signature.inputs)}")
     first = next(iter(raw))
@@ -153,7 +154,7 @@ def check_rows(signature: Signature, raw: Mapping[str, Sequence[str | bytes]]) -
 
 
 def check_shape(name: str, shape: object, elements: int) -> None:
-    """Refuse a shape other than `[n]`, and an n that is not the number of elements."""
+    """Raise InvalidTensor unless the shape is `[elements]`."""
     if not isinstance(shape, list | tuple) or len(shape) != 1 or not _is_size(shape[0]):
         raise InvalidTensor(f"shape {public_message(shape)} is not [n]", tensor=name)
     if shape[0] != elements:
@@ -161,13 +162,13 @@ def check_shape(name: str, shape: object, elements: int) -> None:
 
 
 def check_datatype(name: str, datatype: object) -> None:
-    """Refuse anything but BYTES: texts and photos are all these models read."""
+    """Raise InvalidTensor unless the datatype is BYTES, the only one of these models' inputs."""
     if datatype != "BYTES":
         raise InvalidTensor(f"datatype is {public_message(datatype)}, not 'BYTES'", tensor=name)
 
 
 def decode_base64(value: str, name: str, row: int | None) -> bytes:
-    """Decode standard base64, nothing ignored."""
+    """Decode standard base64 without ignoring any character; raise InvalidTensor."""
     try:
         return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError) as error:
@@ -177,26 +178,31 @@ def decode_base64(value: str, name: str, row: int | None) -> bytes:
 def _column(known: InputTensor, values: Sequence[str | bytes]) -> Column:
     if known.photo:
         return [_photo(value, known.name, row) for row, value in enumerate(values)]
-    return [_text(value, known.name, row) for row, value in enumerate(values)]
+    return [_text(value, known, row) for row, value in enumerate(values)]
 
 
 def _photo(value: str | bytes, name: str, row: int) -> bytes:
     return value if isinstance(value, bytes) else decode_base64(value, name, row)
 
 
-def _text(value: str | bytes, name: str, row: int) -> str:
-    if len(value) > MAX_TEXT * (4 if isinstance(value, bytes) else 1):
-        raise InvalidTensor(f"is {len(value)} long, more than {MAX_TEXT} characters", tensor=name, row=row)
+def _text(value: str | bytes, known: InputTensor, row: int) -> str:
+    if len(value) > known.max_characters * (4 if isinstance(value, bytes) else 1):  # before bytes are decoded
+        raise _too_long(value, known, row)
     if isinstance(value, bytes):
         try:
             value = value.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise InvalidTensor(f"is not UTF-8 at byte {error.start}", tensor=name, row=row) from error
-    if len(value) > MAX_TEXT:
-        raise InvalidTensor(f"is {len(value)} long, more than {MAX_TEXT} characters", tensor=name, row=row)
+            raise InvalidTensor(f"is not UTF-8 at byte {error.start}", tensor=known.name, row=row) from error
+    if len(value) > known.max_characters:
+        raise _too_long(value, known, row)
     if "\0" in value:
-        raise InvalidTensor(f"has a NUL at character {value.index(chr(0))}", tensor=name, row=row)
+        raise InvalidTensor(f"has a NUL at character {value.index(chr(0))}", tensor=known.name, row=row)
     return value
+
+
+def _too_long(value: str | bytes, known: InputTensor, row: int) -> InvalidTensor:
+    reason = f"is {len(value)} long, more than {known.max_characters} characters"
+    return InvalidTensor(reason, tensor=known.name, row=row)
 
 
 def _is_size(value: object) -> bool:

@@ -1,7 +1,7 @@
-"""Requests that come while others are being answered are answered together by the next call of the model.
+"""Adaptive batching without added delay: requests that arrive while a batch runs form the next batch.
 
-Nobody waits for company: a request that comes alone is answered at once, and as many come along as have arrived by the
-time a call can begin. A title among four in one call costs less than half of one alone (`make bench ROW=scaling`).
+A request that arrives alone is predicted alone, at once. A title in a batch of four costs less than half of a title
+alone (`make bench ROW=scaling`).
 """
 
 import asyncio
@@ -24,74 +24,76 @@ Probabilities = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PendingRequest:
+    """The products of one request, and the future of their probabilities."""
+
     model: TextModel
     titles: Sequence[str]
     bodies: Sequence[str]
-    answer: "asyncio.Future[Probabilities]"
+    result: "asyncio.Future[Probabilities]"
     since: float
 
 
 class AdaptiveBatcher:
-    """Asks a model about the products of several requests in one call; one call at a time."""
+    """Predicts the products of several requests in one call of a model; one call at a time."""
 
-    def __init__(self, workers: WorkerPool, waiting: int, patience_s: float) -> None:
+    def __init__(self, workers: WorkerPool, max_waiting: int, max_wait_s: float) -> None:
         self._workers = workers
-        self._most_waiting = waiting
-        self._patience_s = patience_s
-        self._waiting: deque[PendingRequest] = deque()
-        self._turn: asyncio.Task[None] | None = None
+        self._max_waiting = max_waiting
+        self._max_wait_s = max_wait_s
+        self._pending: deque[PendingRequest] = deque()
+        self._task: asyncio.Task[None] | None = None
 
-    async def ask(self, model: TextModel, titles: Sequence[str], bodies: Sequence[str]) -> Probabilities:
+    async def predict(self, model: TextModel, titles: Sequence[str], bodies: Sequence[str]) -> Probabilities:
         """Return the probabilities `[n, classes]` of these products.
 
         Raises:
-            Overloaded: If as many requests as may wait already do, or this one waited too long.
+            Overloaded: If the queue is full, or this request waited too long in it.
         """
-        if len(self._waiting) >= self._most_waiting:
-            raise Overloaded(f"{len(self._waiting)} requests wait already")
+        if len(self._pending) >= self._max_waiting:
+            raise Overloaded(f"{len(self._pending)} requests are waiting; retry later")
         loop = asyncio.get_running_loop()
-        question = PendingRequest(model, titles, bodies, loop.create_future(), time.monotonic())
-        self._waiting.append(question)
-        if self._turn is None:
-            self._turn = loop.create_task(self._answer_all())
-        return await question.answer
+        request = PendingRequest(model, titles, bodies, loop.create_future(), time.monotonic())
+        self._pending.append(request)
+        if self._task is None:
+            self._task = loop.create_task(self._run_batches())
+        return await request.result
 
-    async def _answer_all(self) -> None:
+    async def _run_batches(self) -> None:
         try:
-            while questions := self._take():
-                await self._answer(questions)
+            while batch := self._next_batch():
+                await self._run(batch)
         finally:
-            self._turn = None
+            self._task = None
 
-    def _take(self) -> list[PendingRequest]:
-        """Return what one call can answer: of one model, for callers who are still there and in time."""
-        taken: list[PendingRequest] = []
+    def _next_batch(self) -> list[PendingRequest]:
+        """Return the oldest requests of one model that fit into a call, without canceled and expired ones."""
+        batch: list[PendingRequest] = []
         rows = 0
-        while self._waiting:
-            question = self._waiting[0]
-            if taken and (question.model is not taken[0].model or rows + len(question.titles) > MAX_BATCH_ROWS):
+        while self._pending:
+            request = self._pending[0]
+            if batch and (request.model is not batch[0].model or rows + len(request.titles) > MAX_BATCH_ROWS):
                 break
-            self._waiting.popleft()
-            if question.answer.done():  # its caller has gone
+            self._pending.popleft()
+            if request.result.done():  # canceled: its client has disconnected
                 continue
-            if (waited := time.monotonic() - question.since) > self._patience_s:
-                question.answer.set_exception(Overloaded(f"no thread was free for {waited:.1f} s"))
+            if (waited := time.monotonic() - request.since) > self._max_wait_s:
+                request.result.set_exception(Overloaded(f"no thread was free for {waited:.1f} s; retry later"))
                 continue
-            taken.append(question)
-            rows += len(question.titles)
-        return taken
+            batch.append(request)
+            rows += len(request.titles)
+        return batch
 
-    async def _answer(self, questions: Sequence[PendingRequest]) -> None:
-        titles = [title for question in questions for title in question.titles]
-        bodies = [body for question in questions for body in question.bodies]
+    async def _run(self, batch: Sequence[PendingRequest]) -> None:
+        titles = [title for request in batch for title in request.titles]
+        bodies = [body for request in batch for body in request.bodies]
         try:
-            found = await self._workers.run(questions[0].model.probabilities, titles, bodies)
-        except Exception as error:  # noqa: BLE001 - each caller is told
-            for question in questions:
-                if not question.answer.done():
-                    question.answer.set_exception(error)
+            probabilities = await self._workers.run(batch[0].model.probabilities, titles, bodies)
+        except Exception as error:  # noqa: BLE001 - raised in every request of the batch
+            for request in batch:
+                if not request.result.done():
+                    request.result.set_exception(error)
             return
-        ends = np.cumsum([0, *(len(question.titles) for question in questions)]).tolist()
-        for question, (start, end) in zip(questions, pairwise(ends), strict=True):
-            if not question.answer.done():
-                question.answer.set_result(found[start:end])
+        bounds = np.cumsum([0, *(len(request.titles) for request in batch)]).tolist()
+        for request, (start, end) in zip(batch, pairwise(bounds), strict=True):
+            if not request.result.done():
+                request.result.set_result(probabilities[start:end])

@@ -1,4 +1,4 @@
-"""Titles and descriptions to probabilities."""
+"""The text model as a KServe predictor: titles and descriptions to probabilities."""
 
 from inference.model_server.flags import Flags
 from inference.model_server.loaded_releases import LoadedRelease, LoadedReleases
@@ -6,17 +6,18 @@ from inference.model_server.model import ProductModel
 from inference.model_server.workers import WorkerPool
 from inference.oip.types import InferenceRequest, InferenceResponse, InputTensor, OutputTensor, Signature
 from inference.text_predictor.batching import AdaptiveBatcher
+from product_classifier.limits import DESIGNATION_CHARACTERS
 from product_classifier.releases import release
 from product_classifier.text.model import TextModel
 
-INPUTS = (InputTensor("designation", required=True), InputTensor("description"))
+INPUTS = (InputTensor("designation", required=True, max_characters=DESIGNATION_CHARACTERS), InputTensor("description"))
 OUTPUTS = (OutputTensor("probabilities", "FP32"),)
-FEW = 4
-"""Rows of a request that is gathered with others; a larger one has a thread to itself, and keeps nobody waiting."""
+MAX_BATCHED_ROWS = 4
+"""Rows of a request that may be batched with others; a larger one runs on a thread alone, so it delays no other."""
 
 
 def make(flags: Flags) -> "TextPredictor":
-    """Load the text bundle; the model is ready when this returns."""
+    """Return the predictor with its bundle loaded; raise BundleRefused if the bundle is invalid."""
     releases = LoadedReleases(flags.model_dir, release.load_text, flags.release)
     signature = Signature(INPUTS, OUTPUTS, flags.max_rows)
     workers = WorkerPool(flags.threads, flags.max_waiting, flags.max_wait_s)
@@ -25,7 +26,7 @@ def make(flags: Flags) -> "TextPredictor":
 
 
 class TextPredictor(ProductModel[TextModel]):
-    """Answers one row of probabilities per product; a product without words gets the prior."""
+    """Predicts one row of probabilities per product; the prior for a product without any known token."""
 
     def __init__(
         self,
@@ -36,12 +37,12 @@ class TextPredictor(ProductModel[TextModel]):
         batcher: AdaptiveBatcher,
     ) -> None:
         super().__init__(name, signature, releases, workers)
-        self._gathering = batcher
+        self._batcher = batcher
 
-    async def answer(self, request: InferenceRequest, loaded: LoadedRelease[TextModel]) -> InferenceResponse:
+    async def infer(self, request: InferenceRequest, loaded: LoadedRelease[TextModel]) -> InferenceResponse:
         titles, bodies = request.texts("designation"), request.texts("description")
-        if request.rows <= FEW:
-            probabilities = await self._gathering.ask(loaded.model, titles, bodies)
+        if request.rows <= MAX_BATCHED_ROWS:
+            probabilities = await self._batcher.predict(loaded.model, titles, bodies)
         else:
             probabilities = await self.workers.run(loaded.model.probabilities, titles, bodies)
         return InferenceResponse({"probabilities": probabilities}, loaded.release, loaded.version)

@@ -4,7 +4,6 @@
 created, and if two executions exist nevertheless, the first step decides which of them is the run.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import kfp
 from pipelines.compat.kfp import set_request_timeout
 from pipelines.compile import declared_parameters
 from pipelines.kubeflow.kfp_errors import translated_errors
+from pipelines.kubeflow.submit import name_filter
 from pipelines.parameters import ParameterError, cast_arguments
 from product_classifier.errors import LaunchRefused
 from product_classifier.retraining.launcher import Execution
@@ -97,11 +97,8 @@ class KfpLauncher:
 
     def _executions(self, run_id: str) -> list[Any]:
         """Return the executions of a run, oldest first."""
-        predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": run_id}
         with translated_errors(f"run {run_id!r}"):
-            listed = self._client().list_runs(
-                page_size=PAGE_SIZE, sort_by="created_at", filter=json.dumps({"predicates": [predicate]})
-            )
+            listed = self._client().list_runs(page_size=PAGE_SIZE, sort_by="created_at", filter=name_filter(run_id))
         return [run for run in listed.runs or [] if run.display_name == run_id]
 
     def _client(self) -> kfp.Client:

@@ -1,13 +1,12 @@
 """Schedule the retrain trigger as a recurring run of Kubeflow Pipelines, instead of as a process."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipelines.compile import declared_parameters
 from pipelines.kubeflow.kfp_errors import translated_errors
-from pipelines.kubeflow.submit import upload
+from pipelines.kubeflow.submit import name_filter, upload
 from pipelines.parameters import cast_arguments
 from pipelines.settings import PipelineSettings
 from product_classifier.retraining.settings import RetrainSettings
@@ -65,6 +64,5 @@ def create_schedule(client: Any, package: Path, arguments: Mapping[str, Any], cr
 
 
 def _recurring_runs(client: Any, name: str) -> list[str]:
-    predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
-    found = client.list_recurring_runs(page_size=100, filter=json.dumps({"predicates": [predicate]}))
+    found = client.list_recurring_runs(page_size=100, filter=name_filter(name))
     return [str(one.recurring_run_id) for one in found.recurring_runs or []]

@@ -1,6 +1,7 @@
 """Upload a compiled pipeline to Kubeflow Pipelines and start runs of it."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,11 @@ def wait_for_run(client: Any, run_id: str, timeout_s: float) -> None:
         raise RunFailed(f"run {run_id} has not ended after {timeout_s:.0f} s; it continues") from error
     if run.state.upper() != "SUCCEEDED":
         raise RunFailed(f"run {run_id} ended as {run.state}; see its logs in Kubeflow Pipelines")
+
+
+def name_filter(name: str) -> str:
+    """Return the filter of a list request that matches a display name."""
+    return json.dumps({"predicates": [{"operation": "EQUALS", "key": "display_name", "stringValue": name}]})
 
 
 def upload(client: Any, package: Path, pipeline_name: str) -> tuple[str, str]:

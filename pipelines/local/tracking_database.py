@@ -14,7 +14,7 @@ def created_in_background(uri: str, experiment: str) -> Iterator[None]:
     """Create the tables in another process within the block.
 
     Does nothing if the database exists or `uri` is a server. Errors are ignored here: the step that registers the
-    models meets and reports the same ones.
+    models reports the same ones.
     """
     if not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).exists():
         yield

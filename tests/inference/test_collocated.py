@@ -1,4 +1,4 @@
-"""All models in one process: what they answer is what three processes answer."""
+"""Three models in one process respond like three processes."""
 
 import base64
 from collections.abc import Iterator
@@ -27,31 +27,31 @@ def tensor(name: str, *values: str | bytes) -> dict[str, Any]:
 
 
 PHOTOS = photo(7), photo(99), photo(3)
-ASKED: dict[str, tuple[str, list[dict[str, Any]]]] = {
+REQUESTS: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "text": ("text-predictor", [tensor("designation", "Livre", ""), tensor("description", "", "neuve")]),
     "photos": ("image-predictor", [tensor("image", *PHOTOS)]),
     "products": (
         "fusion-transformer",
         [tensor("designation", "Livre", "Lampe", ""), tensor("image", PHOTOS[0], b"", PHOTOS[1])],
     ),
-    "a bad photo": ("fusion-transformer", [tensor("designation", "x", ""), tensor("image", b"", b"no photo")]),
-    "a product of nothing": ("fusion-transformer", [tensor("designation", "x", " ")]),
-    "too long a text": ("fusion-transformer", [tensor("designation", "x" * 100_001)]),
+    "an invalid photo": ("fusion-transformer", [tensor("designation", "x", ""), tensor("image", b"", b"no photo")]),
+    "an empty product": ("fusion-transformer", [tensor("designation", "x", " ")]),
+    "a text over the limit": ("fusion-transformer", [tensor("designation", "x" * 100_001)]),
     "an unknown input": ("image-predictor", [tensor("photo", "x")]),
     "an unknown model": ("sound-predictor", [tensor("sound", "x")]),
 }
 
 
-@pytest.mark.parametrize("asked", ASKED)
-def test_answers_are_those_of_three_processes(
-    collocated: RunningServer, servers: dict[str, RunningServer], asked: str
+@pytest.mark.parametrize("case", REQUESTS)
+def test_responses_equal_those_of_three_processes(
+    collocated: RunningServer, servers: dict[str, RunningServer], case: str
 ) -> None:
-    model, inputs = ASKED[asked]
-    question = {"id": "1", "inputs": inputs}
+    model, inputs = REQUESTS[case]
+    request = {"id": "1", "inputs": inputs}
     apart = servers.get(model, servers["text-predictor"])
 
     expected, actual = (
-        httpx.post(f"{url}/v2/models/{model}/infer", json=question, headers={"X-Request-Id": "id-1"})
+        httpx.post(f"{url}/v2/models/{model}/infer", json=request, headers={"X-Request-Id": "id-1"})
         for url in (apart.url, collocated.url)
     )
 
@@ -61,7 +61,7 @@ def test_answers_are_those_of_three_processes(
 
 
 @pytest.mark.parametrize("model", MODULES)
-def test_every_model_describes_itself_as_before(
+def test_metadata_equals_that_of_three_processes(
     collocated: RunningServer, servers: dict[str, RunningServer], model: str
 ) -> None:
     path = f"/v2/models/{model}"
@@ -70,19 +70,19 @@ def test_every_model_describes_itself_as_before(
     assert {"name": model, "ready": True} == httpx.get(f"{collocated.url}{path}/ready").json()
 
 
-def test_one_release_is_asked_for_by_name(collocated: RunningServer, releases: tuple[Release, Release]) -> None:
-    question = {"inputs": [tensor("designation", "Livre")]}
+def test_a_release_can_be_requested_by_name(collocated: RunningServer, releases: tuple[Release, Release]) -> None:
+    request = {"inputs": [tensor("designation", "Livre")]}
     url = f"{collocated.url}/v2/models/fusion-transformer/infer"
 
     known, unknown = (
-        httpx.post(url, json=question | {"parameters": {"release": name}}) for name in (releases[0].id, releases[1].id)
+        httpx.post(url, json=request | {"parameters": {"release": name}}) for name in (releases[0].id, releases[1].id)
     )
 
     assert (200, 404) == (known.status_code, unknown.status_code)
     assert releases[0].id == known.json()["parameters"]["release"]
 
 
-def test_metrics_count_the_questions_between_the_models(collocated: RunningServer) -> None:
+def test_metrics_count_the_requests_between_the_models(collocated: RunningServer) -> None:
     httpx.post(
         f"{collocated.url}/v2/models/fusion-transformer/infer", json={"inputs": [tensor("designation", "Livre")]}
     ).raise_for_status()
@@ -94,7 +94,7 @@ def test_metrics_count_the_questions_between_the_models(collocated: RunningServe
 
 
 @pytest.mark.parametrize(("collocated", "expected"), [(False, 3), (True, 1)], ids=str)
-def test_a_local_run_starts_them_together_or_apart(collocated: bool, expected: int, tmp_path: Path) -> None:
+def test_a_local_run_starts_one_process_or_three(collocated: bool, expected: int, tmp_path: Path) -> None:
     planned = services(Settings(port=9000, state_dir=tmp_path, collocated=collocated))
     (gateway,) = [service for service in planned if service.name == "auth-proxy"]
     models = [service for service in planned if "--model_dir" in service.command]

@@ -1,4 +1,4 @@
-"""The text model behind the SDK's own doors, as its documentation would have it: what ours are compared with."""
+"""The text model served by the SDK's own REST and gRPC front ends, for comparison."""
 
 import sys
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ sys.argv[1:] = _given
 
 
 class Twin(Model):
-    """Answers the probabilities of the text model, in the forms the SDK hands over."""
+    """The text model as the SDK's documentation shows it."""
 
     def __init__(self, name: str, model: TextModel) -> None:
         super().__init__(name)
@@ -41,9 +41,9 @@ class Twin(Model):
             return {"predictions": self._model.probabilities(titles, bodies).tolist()}
         columns = {one.name: [_text(value) for value in one.data or one.as_numpy().ravel()] for one in payload.inputs}
         titles = columns["designation"]
-        answer = self._model.probabilities(titles, columns.get("description", [""] * len(titles)))
-        output = InferOutput("probabilities", list(answer.shape), "FP32")
-        output.set_data_from_numpy(answer, binary_data=payload.from_grpc)
+        probabilities = self._model.probabilities(titles, columns.get("description", [""] * len(titles)))
+        output = InferOutput("probabilities", list(probabilities.shape), "FP32")
+        output.set_data_from_numpy(probabilities, binary_data=payload.from_grpc)
         return InferResponse(payload.id or "made-up", self.name, [output])
 
 
@@ -55,7 +55,7 @@ def _text(value: object) -> str:
     return value
 
 
-def doors(model: Model) -> tuple[ASGIApp, InferenceServicer]:
+def front_ends(model: Model) -> tuple[ASGIApp, InferenceServicer]:
     """Return the SDK's application and gRPC service; once in a process, the application is a global of the SDK."""
     models = ModelRepository()
     models.update(model)
@@ -66,8 +66,8 @@ def doors(model: Model) -> tuple[ASGIApp, InferenceServicer]:
 
 
 @dataclass(frozen=True)
-class Heard:
-    """An answer as it left an application."""
+class Response:
+    """A response of an ASGI application."""
 
     status: int
     headers: Mapping[bytes, bytes]
@@ -77,7 +77,7 @@ class Heard:
         return orjson.loads(self.body)
 
 
-async def ask(application: ASGIApp, path: str, body: bytes, headers: Mapping[str, str]) -> Heard:
+async def post(application: ASGIApp, path: str, body: bytes, headers: Mapping[str, str]) -> Response:
     """Post to an application without a server."""
     sent: list[Message] = []
     given = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
@@ -105,7 +105,7 @@ async def ask(application: ASGIApp, path: str, body: bytes, headers: Mapping[str
     try:
         await application(scope, receive, send)
     except Exception:
-        if not sent:  # the SDK's outermost layer answers 500 and lets the error pass
+        if not sent:  # the SDK's outermost layer responds with 500 and raises again
             raise
     start, *rest = sent
-    return Heard(start["status"], dict(start["headers"]), b"".join(part.get("body", b"") for part in rest))
+    return Response(start["status"], dict(start["headers"]), b"".join(part.get("body", b"") for part in rest))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from prometheus_client import REGISTRY
 
-from inference.fusion_transformer.challenger import Canary, Shadow, attempt
+from inference.fusion_transformer.challenger import Canary, Shadow, complete_or_none
 from inference.oip.types import InferenceRequest, InferenceResponse
 from product_classifier.errors import ModelUnavailable
 from product_classifier.releases.release import Release
@@ -27,32 +27,32 @@ def request(title: str, picture: bytes = b"") -> InferenceRequest:
 
 
 @pytest.mark.parametrize(("share", "fewest", "most"), [(0.0, 0, 0), (0.1, 60, 140), (0.5, 430, 570), (1.0, 1000, 1000)])
-def test_a_canary_takes_its_share_of_the_products(share: float, fewest: int, most: int) -> None:
-    taken = sum(Canary("r-2", share).takes(request(f"produit {number}")) for number in range(1000))
+def test_a_canary_serves_its_share_of_the_products(share: float, fewest: int, most: int) -> None:
+    served_count = sum(Canary("r-2", share).serves(request(f"produit {number}")) for number in range(1000))
 
-    assert fewest <= taken <= most
+    assert fewest <= served_count <= most
 
 
-def test_the_same_product_always_goes_to_the_same_release() -> None:
+def test_a_product_is_always_served_by_the_same_release() -> None:
     products = [request(f"produit {number}", PHOTO) for number in range(50)]
-    places = [[Canary("r-2", 0.5).takes(product) for product in products] for _ in range(2)]
+    decisions = [[Canary("r-2", 0.5).serves(product) for product in products] for _ in range(2)]
 
-    assert places[0] == places[1]
-    assert places[0] != [Canary("r-3", 0.5).takes(product) for product in products]
+    assert decisions[0] == decisions[1]
+    assert decisions[0] != [Canary("r-3", 0.5).serves(product) for product in products]
 
 
-def test_where_a_text_ends_is_part_of_the_product() -> None:
+def test_the_boundary_between_texts_is_part_of_the_content() -> None:
     canary = Canary("r-2", 0.5)
     joined = [InferenceRequest(1, {"designation": ["a" * n], "description": ["a" * (40 - n)]}) for n in range(41)]
 
-    assert {True, False} == {canary.takes(one) for one in joined}
+    assert {True, False} == {canary.serves(one) for one in joined}
 
 
-def test_without_a_challenger_nothing_is_taken() -> None:
-    assert not Canary("", 1.0).takes(request("Livre"))
+def test_without_a_challenger_no_product_is_served_by_it() -> None:
+    assert not Canary("", 1.0).serves(request("Livre"))
 
 
-def answer(codes: list[int], release: str = "r-2", *, degraded: bool = False) -> InferenceResponse:
+def response(codes: list[int], release: str = "r-2", *, degraded: bool = False) -> InferenceResponse:
     return InferenceResponse({"code": np.array(codes)}, release, "v", {"degraded": degraded})
 
 
@@ -61,25 +61,25 @@ def counted(name: str, **labels: str) -> float:
 
 
 async def test_a_shadow_is_compared_row_by_row() -> None:
-    async def ask() -> InferenceResponse:
-        return answer([10, 40, 60], "r-row")
+    async def predict() -> InferenceResponse:
+        return response([10, 40, 60], "r-row")
 
     shadow = Shadow("r-row", 4)
-    shadow.follow(answer([10, 50, 60]), ask)
+    shadow.compare(response([10, 50, 60]), predict)
     await asyncio.sleep(0.01)
 
     found = [counted("fusion_shadow_rows_total", release="r-row", category=one) for one in ("same", "other")]
     assert [2.0, 1.0] == found
 
 
-async def test_a_shadow_that_is_behind_leaves_products_out_and_ends_with_the_server() -> None:
+async def test_a_slow_shadow_skips_products_and_is_cancelled_with_the_server() -> None:
     async def never() -> InferenceResponse:
         await asyncio.sleep(60)
         raise AssertionError
 
     shadow = Shadow("r-slow", 2)
     for _ in range(5):
-        shadow.follow(answer([10]), never)
+        shadow.compare(response([10]), never)
     await asyncio.sleep(0.01)
     await shadow.close()
 
@@ -89,25 +89,25 @@ async def test_a_shadow_that_is_behind_leaves_products_out_and_ends_with_the_ser
 @pytest.mark.parametrize(
     ("error", "degraded", "outcome"),
     [(ModelUnavailable("down"), False, "failed"), (ValueError("a mistake"), False, "failed"), (None, True, "degraded")],
-    ids=["away", "broken", "half an answer"],
+    ids=["unavailable", "error", "degraded"],
 )
-async def test_a_challenger_without_a_whole_answer_gives_none(
+async def test_a_challenger_that_fails_or_is_degraded_gives_no_response(
     error: Exception | None, degraded: bool, outcome: str
 ) -> None:
-    async def ask() -> InferenceResponse:
+    async def predict() -> InferenceResponse:
         if error:
             raise error
-        return answer([10], "r-bad", degraded=degraded)
+        return response([10], "r-bad", degraded=degraded)
 
     before = counted("fusion_answers_total", release="r-bad", role="canary", outcome=outcome)
 
-    assert await attempt(ask, "r-bad", "canary") is None
+    assert await complete_or_none(predict, "r-bad", "canary") is None
     assert before + 1 == counted("fusion_answers_total", release="r-bad", role="canary", outcome=outcome)
 
 
 @pytest.fixture(scope="module")
 def held(tmp_path_factory: pytest.TempPathFactory, releases: tuple[Release, Release]) -> Path:
-    """Both releases, as a container holds them."""
+    """Both releases in one folder, as in a container."""
     folder = tmp_path_factory.mktemp("held")
     for release in releases:
         shutil.copytree(release.path, folder / release.id.lower())
@@ -123,7 +123,7 @@ def predictors(
         yield {"FUSION_TEXT_URL": running[names[0]].url, "FUSION_IMAGE_URL": running[names[1]].url}
 
 
-def ask(server: RunningServer, title: str) -> str:
+def release_of(server: RunningServer, title: str) -> str:
     inputs = [
         {"name": "designation", "shape": [1], "datatype": "BYTES", "data": [title]},
         {"name": "image", "shape": [1], "datatype": "BYTES", "data": [base64.b64encode(PHOTO).decode()]},
@@ -133,7 +133,7 @@ def ask(server: RunningServer, title: str) -> str:
     return str(reply["parameters"]["release"])
 
 
-def test_a_canary_answers_its_products_and_is_asked_about_the_others_as_a_shadow(
+def test_one_release_can_be_canary_and_shadow(
     held: Path, releases: tuple[Release, Release], predictors: dict[str, str], logs: Path
 ) -> None:
     champion, challenger = (release.id for release in releases)
@@ -145,24 +145,24 @@ def test_a_canary_answers_its_products_and_is_asked_about_the_others_as_a_shadow
     }
     with served(["fusion-transformer"], held, logs, "--release", champion, environment=environment) as running:
         server = running["fusion-transformer"]
-        answers = [[ask(server, f"produit {number}") for number in range(20)] for _ in range(2)]
+        served_by = [[release_of(server, f"produit {number}") for number in range(20)] for _ in range(2)]
         time.sleep(0.2)
         metrics = httpx.get(f"{server.url}/metrics").text
 
-    by_champion = answers[0].count(champion) * 2
+    by_champion = served_by[0].count(champion) * 2
     shadowed = f'fusion_answers_total{{outcome="ok",release="{challenger}",role="shadow"}}'
-    assert answers[0] == answers[1]
-    assert {champion, challenger} == set(answers[0])
+    assert served_by[0] == served_by[1]
+    assert {champion, challenger} == set(served_by[0])
     assert f"{shadowed} {by_champion:.1f}" in metrics
 
 
-def test_a_canary_that_cannot_answer_leaves_it_to_the_champion(
+def test_the_champion_serves_the_products_of_a_canary_that_fails(
     held: Path, releases: tuple[Release, Release], predictors: dict[str, str], logs: Path
 ) -> None:
     environment = {**predictors, "FUSION_CANARY_RELEASE": "r-not-here", "FUSION_CANARY_SHARE": "1"}
     with served(["fusion-transformer"], held, logs, "--release", releases[0].id, environment=environment) as running:
         server = running["fusion-transformer"]
-        release = ask(server, "Livre")
+        release = release_of(server, "Livre")
         metrics = httpx.get(f"{server.url}/metrics").text
 
     assert releases[0].id == release

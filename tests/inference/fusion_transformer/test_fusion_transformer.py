@@ -1,4 +1,4 @@
-"""The fusion transformer: two models asked at once, with one of them away, slow, or of another release."""
+"""The fusion transformer with predictors that are up, down, slow or of another release."""
 
 import base64
 import http.server
@@ -15,7 +15,7 @@ import pytest
 
 from inference.fusion_transformer.http_predictor import CircuitBreaker
 from product_classifier.releases.release import Release, load_fusion, load_image, load_text
-from product_classifier.taxonomy import CATEGORIES, CODES
+from product_classifier.taxonomy import CHALLENGE
 from tests.support.fixtures_models import draw_photo
 from tests.support.model_servers import RunningServer, launch, served, wait_until_ready
 from tests.support.tiny_release import photo
@@ -28,7 +28,7 @@ def server(servers: dict[str, RunningServer]) -> RunningServer:
     return servers["fusion-transformer"]
 
 
-def ask(server: RunningServer, rows: list[tuple[str, str, bytes]], **parameters: object) -> httpx.Response:
+def infer(server: RunningServer, rows: list[tuple[str, str, bytes]], **parameters: object) -> httpx.Response:
     columns = {
         "designation": [row[0] for row in rows],
         "description": [row[1] for row in rows],
@@ -44,33 +44,33 @@ def output(reply: httpx.Response, name: str = "probabilities") -> np.ndarray:
     return np.reshape(found["data"], found["shape"])
 
 
-def said(reply: httpx.Response) -> tuple[object, ...]:
+def parameters_of(reply: httpx.Response) -> tuple[object, ...]:
     parameters = reply.json()["parameters"]
     return parameters["degraded"], parameters["modalities"], parameters.get("unavailable")
 
 
-def test_fuses_what_the_bundles_say(server: RunningServer, releases: tuple[Release, Release]) -> None:
+def test_predictions_are_combined_as_the_bundles_do(server: RunningServer, releases: tuple[Release, Release]) -> None:
     rows = [("Livre", "", PHOTO), ("Lampe", "neuve", b""), ("", "", photo(99))]
     text, image, fusion = (load(releases[0].path)[0] for load in (load_text, load_image, load_fusion))
     words = text.probabilities([row[0] for row in rows], [row[1] for row in rows])
     photos = image.probabilities([PHOTO, PHOTO, photo(99)])
     expected = fusion.combine(words, photos, np.array([True, True, False]), np.array([True, False, True]))
 
-    reply = ask(server, rows)
+    reply = infer(server, rows)
 
     np.testing.assert_allclose(output(reply), expected, atol=1e-5)
-    assert [CODES[column] for column in expected.argmax(axis=1)] == output(reply, "code").tolist()
-    assert (False, "text,image", None) == said(reply)
+    assert [CHALLENGE.codes[column] for column in expected.argmax(axis=1)] == output(reply, "code").tolist()
+    assert (False, "text,image", None) == parameters_of(reply)
     np.testing.assert_allclose(output(reply, "text_probabilities")[2], 0)
     np.testing.assert_allclose(output(reply, "image_probabilities")[2], photos[2], atol=1e-5)
 
 
-def test_a_trained_release_knows_its_categories(server: RunningServer) -> None:
-    rows = [(category.label_fr, "", draw_photo(index)) for index, category in enumerate(CATEGORIES)]
+def test_a_trained_release_classifies_the_category_labels(server: RunningServer) -> None:
+    rows = [(category.label_fr, "", draw_photo(index)) for index, category in enumerate(CHALLENGE)]
 
-    codes = output(ask(server, rows), "code")
+    codes = output(infer(server, rows), "code")
 
-    assert np.mean(codes == np.array(CODES)) > 0.8
+    assert np.mean(codes == np.array(CHALLENGE.codes)) > 0.8
 
 
 def test_metadata_names_three_inputs_and_the_code(server: RunningServer) -> None:
@@ -80,13 +80,13 @@ def test_metadata_names_three_inputs_and_the_code(server: RunningServer) -> None
     assert {"name": "code", "datatype": "INT64", "shape": [-1]} in metadata["outputs"]
 
 
-def test_v1_answers_an_object_per_product(server: RunningServer) -> None:
+def test_v1_returns_an_object_per_product(server: RunningServer) -> None:
     instances = [{"designation": "Livre", "image": {"b64": base64.b64encode(PHOTO).decode()}}, {"description": "x"}]
 
     reply = httpx.post(server.predict, json={"instances": instances}).json()
 
     assert {"probabilities", "code", "text_probabilities", "image_probabilities"} == reply["predictions"][0].keys()
-    assert reply["predictions"][1]["code"] in CODES
+    assert reply["predictions"][1]["code"] in CHALLENGE.codes
     assert (False, "text,image") == (reply["degraded"], reply["modalities"])
 
 
@@ -96,17 +96,17 @@ def test_inputs_may_be_left_out(server: RunningServer) -> None:
     reply = httpx.post(server.infer, json={"inputs": [tensor], "outputs": [{"name": "code"}]})
 
     assert ["code"] == [one["name"] for one in reply.json()["outputs"]]
-    assert (False, "text", None) == said(reply)
+    assert (False, "text", None) == parameters_of(reply)
 
 
-def test_a_product_with_nothing_is_refused_by_row(server: RunningServer) -> None:
-    reply = ask(server, [("Livre", "", b""), (" ", "\n", b"")])
+def test_a_product_without_text_and_photo_is_refused_with_its_row(server: RunningServer) -> None:
+    reply = infer(server, [("Livre", "", b""), (" ", "\n", b"")])
 
     assert (400, "row 1 has neither text nor image") == (reply.status_code, reply.json()["error"])
 
 
-def test_a_bad_photo_is_refused_by_the_row_of_the_caller(server: RunningServer) -> None:
-    reply = ask(server, [("Livre", "", b""), ("Lampe", "", PHOTO), ("", "", b"not a photo")])
+def test_an_invalid_photo_is_refused_with_the_row_of_the_request(server: RunningServer) -> None:
+    reply = infer(server, [("Livre", "", b""), ("Lampe", "", PHOTO), ("", "", b"not a photo")])
 
     error = reply.json()
     assert (400, "image", 2) == (reply.status_code, error["input"], error["row"])
@@ -114,18 +114,18 @@ def test_a_bad_photo_is_refused_by_the_row_of_the_caller(server: RunningServer) 
 
 
 @pytest.fixture(scope="module")
-def away(
+def partly_down(
     releases: tuple[Release, Release], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[RunningServer, RunningServer, "StandIn"]]:
-    """A fusion, its text predictor, and a stand-in for its image predictor that answers what a test says."""
-    with stand_in() as image:
+) -> Iterator[tuple[RunningServer, RunningServer, "FakePredictor"]]:
+    """A fusion, its text predictor, and a fake image predictor whose response a test sets."""
+    with fake_predictor() as image:
         environment = {"FUSION_IMAGE_URL": f"http://127.0.0.1:{image.server_port}", "FUSION_DEADLINE_S": "0.5"}
         names = ["text-predictor", "fusion-transformer"]
-        with served(names, releases[0].path, tmp_path_factory.mktemp("away"), environment=environment) as running:
+        with served(names, releases[0].path, tmp_path_factory.mktemp("logs"), environment=environment) as running:
             yield running["fusion-transformer"], running["text-predictor"], image
 
 
-Away = tuple[RunningServer, RunningServer, "StandIn"]
+PartlyDown = tuple[RunningServer, RunningServer, "FakePredictor"]
 
 
 @pytest.mark.parametrize(
@@ -140,72 +140,72 @@ Away = tuple[RunningServer, RunningServer, "StandIn"]
     ],
     ids=str,
 )
-def test_answers_from_text_when_the_image_model_does_not(away: Away, status: int, body: bytes) -> None:
-    fusion, _, image = away
+def test_a_response_without_the_image_predictor_is_degraded(partly_down: PartlyDown, status: int, body: bytes) -> None:
+    fusion, _, image = partly_down
     image.reply = (status, body)
 
-    both, text = ask(fusion, [("Livre", "", PHOTO)]), ask(fusion, [("Livre", "", b"")])
+    both, text = infer(fusion, [("Livre", "", PHOTO)]), infer(fusion, [("Livre", "", b"")])
 
-    assert (True, "text", "image") == said(both)
-    assert (False, "text", None) == said(text)
+    assert (True, "text", "image") == parameters_of(both)
+    assert (False, "text", None) == parameters_of(text)
     np.testing.assert_allclose(output(both), output(text), atol=1e-6)
 
 
-def test_rows_left_without_an_answer_are_named(away: Away) -> None:
-    away[2].reply = (500, b"{}")
+def test_rows_without_any_prediction_are_named(partly_down: PartlyDown) -> None:
+    partly_down[2].reply = (500, b"{}")
 
-    reply = ask(away[0], [("Livre", "", PHOTO), ("", "", PHOTO)])
+    reply = infer(partly_down[0], [("Livre", "", PHOTO), ("", "", PHOTO)])
 
     assert (503, "1", [1]) == (reply.status_code, reply.headers["retry-after"], reply.json()["rows"])
-    assert "image-predictor answered status 500" in reply.json()["error"]
+    assert "image-predictor responded with status 500" in reply.json()["error"]
 
 
-def test_a_model_that_hangs_is_left_out_after_the_deadline(away: Away) -> None:
-    fusion, text, _ = away
+def test_a_predictor_that_hangs_is_unavailable_after_the_deadline(partly_down: PartlyDown) -> None:
+    fusion, text, _ = partly_down
     text.process.send_signal(signal.SIGSTOP)
     try:
-        reply = ask(fusion, [("Livre", "", b"")])
+        reply = infer(fusion, [("Livre", "", b"")])
         assert 503 == reply.status_code
-        assert "text-predictor did not answer within 0.5 s" in reply.json()["error"]
+        assert "text-predictor did not respond within 0.5 s" in reply.json()["error"]
     finally:
         text.process.send_signal(signal.SIGCONT)
-    assert (False, "text", None) == said(ask(fusion, [("Livre", "", b"")]))
+    assert (False, "text", None) == parameters_of(infer(fusion, [("Livre", "", b"")]))
 
 
-def test_degraded_answers_are_counted(away: Away) -> None:
-    away[2].reply = (500, b"{}")
-    ask(away[0], [("Livre", "", PHOTO)])
+def test_degraded_responses_are_counted(partly_down: PartlyDown) -> None:
+    partly_down[2].reply = (500, b"{}")
+    infer(partly_down[0], [("Livre", "", PHOTO)])
 
-    metrics = httpx.get(f"{away[0].url}/metrics").text
+    metrics = httpx.get(f"{partly_down[0].url}/metrics").text
 
     assert 'fusion_degraded_total{missing="image"}' in metrics
     assert 'fusion_hops_total{outcome="unavailable",predictor="image-predictor"}' in metrics
     assert 'outcome="degraded"' in metrics
 
 
-def test_a_killed_model_is_missed_and_welcomed_back(
-    away: Away, releases: tuple[Release, Release], tmp_path: Path
+def test_a_predictor_that_restarts_is_used_again(
+    partly_down: PartlyDown, releases: tuple[Release, Release], tmp_path: Path
 ) -> None:
-    fusion, text, image = away
+    fusion, text, image = partly_down
     image.reply = (500, b"{}")
     text.process.kill()
     text.process.wait()
 
-    reply = ask(fusion, [("Livre", "", PHOTO)])
+    reply = infer(fusion, [("Livre", "", PHOTO)])
     ready = httpx.get(f"{fusion.url}/v2/health/ready").status_code
     text.process = launch("text-predictor", releases[0].path, tmp_path / "log", http=text.http).process
     wait_until_ready(text)
 
     assert (503, "unavailable", 200) == (reply.status_code, reply.json()["kind"], ready)
-    assert (True, "text", "image") == said(ask(fusion, [("Livre", "", PHOTO)]))
+    assert (True, "text", "image") == parameters_of(infer(fusion, [("Livre", "", PHOTO)]))
 
 
-class StandIn(http.server.ThreadingHTTPServer):
+class FakePredictor(http.server.ThreadingHTTPServer):
     reply: tuple[int, bytes] = (500, b"{}")
 
 
 @contextmanager
-def stand_in() -> Iterator[StandIn]:
+def fake_predictor() -> Iterator[FakePredictor]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
@@ -219,9 +219,9 @@ def stand_in() -> Iterator[StandIn]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
-    server = StandIn(("127.0.0.1", 0), Handler)
+    server = FakePredictor(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield server
@@ -230,21 +230,23 @@ def stand_in() -> Iterator[StandIn]:
         server.server_close()
 
 
-def test_the_fuse_blows_after_misses_in_a_row_and_lets_one_caller_try(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_circuit_opens_after_misses_and_admits_one_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    fuse = CircuitBreaker(limit=2, rest_s=1.0)
+    breaker = CircuitBreaker(limit=2, reset_s=1.0)
 
     def states(count: int) -> list[bool]:
-        return [fuse.is_open() for _ in range(count)]
+        return [breaker.is_open() for _ in range(count)]
 
-    fuse.record(in_time=False)
-    fuse.record(in_time=True)
-    fuse.record(in_time=False)
+    breaker.record(in_time=False)
+    breaker.record(in_time=True)
+    breaker.record(in_time=False)
     assert [False] == states(1)
-    fuse.record(in_time=False)
+    breaker.record(in_time=False)
     assert [True, True] == states(2)
     now[0] += 1.1
     assert [False, True] == states(2)
-    fuse.record(in_time=True)
+    breaker.record(in_time=True)
     assert [False, False] == states(2)

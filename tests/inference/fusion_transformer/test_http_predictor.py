@@ -1,18 +1,18 @@
-"""What the fusion accepts as a predictor's response."""
+"""Responses of a predictor that the fusion accepts and refuses."""
 
 import numpy as np
 import pytest
 
 from inference.fusion_transformer.http_predictor import prediction_in
 from inference.oip.client import decode_response
-from inference.oip.rest_codec import write_v2
+from inference.oip.rest_codec import encode_v2
 from inference.oip.types import InferenceRequest, InferenceResponse
 from product_classifier.errors import ModelUnavailable
 
 
 def opinion(values: np.ndarray) -> np.ndarray:
-    answer = InferenceResponse({"probabilities": values.astype(np.float32)}, "r-1", "v-1")
-    body, size = write_v2("m", InferenceRequest(len(values), {}, binary_outputs=True), answer)
+    response = InferenceResponse({"probabilities": values.astype(np.float32)}, "r-1", "v-1")
+    body, size = encode_v2("m", InferenceRequest(len(values), {}, binary_outputs=True), response)
     return prediction_in("m", decode_response(body, str(size)), 1, 2).probabilities
 
 
@@ -31,7 +31,7 @@ def test_probabilities_of_another_shape_or_not_finite_make_the_predictor_unavail
 
 
 def test_a_response_without_probabilities_makes_the_predictor_unavailable() -> None:
-    body, _ = write_v2("m", InferenceRequest(1, {}), InferenceResponse({"code": np.array([10])}, "r-1", "v-1"))
+    body, _ = encode_v2("m", InferenceRequest(1, {}), InferenceResponse({"code": np.array([10])}, "r-1", "v-1"))
 
     with pytest.raises(ModelUnavailable, match="no 'probabilities'"):
         prediction_in("m", decode_response(body), 1, 2)

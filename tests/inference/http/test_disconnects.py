@@ -1,4 +1,4 @@
-"""A caller who hangs up ends the work done for them, and nothing else."""
+"""A client that disconnects cancels its handler and nothing else."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,33 +8,34 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from inference.http.disconnects import DisconnectProtocol, cancel_on_disconnect
+from inference.compat.uvicorn import HttpProtocol
+from inference.http.disconnects import cancel_on_disconnect
 from inference.http.problems import ClientDisconnected
 
 
-class Slow:
-    """Works until told to stop, and remembers how it ended."""
+class SlowApp:
+    """An application that runs until it is released or cancelled, and records which."""
 
     def __init__(self) -> None:
-        self.begun, self.over, self.release = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self.ended = ""
+        self.started, self.finished, self.release = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.outcome = ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             with cancel_on_disconnect(scope):
-                self.begun.set()
+                self.started.set()
                 await self.release.wait()
-            self.ended = "answered"
+            self.outcome = "responded"
         except ClientDisconnected:
-            self.ended = "gone"
-        self.over.set()
+            self.outcome = "cancelled"
+        self.finished.set()
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
 
 
 @asynccontextmanager
-async def serving(app: Slow) -> AsyncIterator[int]:
-    config = uvicorn.Config(app, port=0, http=DisconnectProtocol, lifespan="off", log_config=None)
+async def serving(app: SlowApp) -> AsyncIterator[int]:
+    config = uvicorn.Config(app, port=0, http=HttpProtocol, lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server._serve())
     while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
@@ -45,24 +46,24 @@ async def serving(app: Slow) -> AsyncIterator[int]:
 
 
 @pytest.mark.parametrize("stays", [True, False])
-async def test_work_ends_when_its_caller_hangs_up(stays: bool) -> None:
-    app = Slow()
+async def test_a_handler_is_cancelled_when_its_client_disconnects(stays: bool) -> None:
+    app = SlowApp()
     async with serving(app) as port, asyncio.timeout(20):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        await app.begun.wait()
+        await app.started.wait()
         if stays:
             app.release.set()
             await reader.readuntil(b"\r\n\r\n")
         else:
             writer.close()
-        await app.over.wait()
+        await app.finished.wait()
         writer.close()
 
-    assert ("answered" if stays else "gone") == app.ended
+    assert ("responded" if stays else "cancelled") == app.outcome
 
 
-async def test_cancelling_for_another_reason_stays_a_cancellation() -> None:
+async def test_another_cancellation_is_not_reported_as_a_disconnect() -> None:
     async def work() -> None:
         with cancel_on_disconnect({}):
             await asyncio.sleep(10)

@@ -1,4 +1,4 @@
-"""The client our services ask each other with: what it makes of good, bad and vanishing servers."""
+"""HttpClient against servers that respond, fail and disconnect."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,19 +10,19 @@ from inference.http import http_client
 from inference.http.http_client import HttpClient, TransportError
 
 GOOD = b"HTTP/1.1 200 OK\r\nX-Kind: good\r\nContent-Length: 2\r\n\r\nok"
-Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-class Served:
-    """A server that answers as a script says, one entry per request; None hangs up, as a NUL at the end does."""
+class ScriptedServer:
+    """A server with one scripted response per request; it disconnects at None and after a final NUL."""
 
     def __init__(self, *script: bytes | None) -> None:
         self.script = list(script)
         self.connections = 0
         self.seen: list[bytes] = []
-        self.hung_up = asyncio.Event()
+        self.disconnected = asyncio.Event()
 
-    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
@@ -35,14 +35,14 @@ class Served:
                 if reply.endswith(b"\0"):
                     break
         except asyncio.IncompleteReadError:
-            self.hung_up.set()
+            self.disconnected.set()
         writer.close()
 
 
 @asynccontextmanager
-async def client_of(served: Served, connections: int = 4, keep_s: float = 60) -> AsyncIterator[HttpClient]:
-    server = await asyncio.start_server(served.answer, "127.0.0.1", 0)
-    client = HttpClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", connections, keep_s)
+async def client_of(scripted: ScriptedServer, connections: int = 4, idle_s: float = 60) -> AsyncIterator[HttpClient]:
+    server = await asyncio.start_server(scripted.handle, "127.0.0.1", 0)
+    client = HttpClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", connections, idle_s)
     try:
         yield client
     finally:
@@ -50,27 +50,27 @@ async def client_of(served: Served, connections: int = 4, keep_s: float = 60) ->
         server.close()
 
 
-async def ask(client: HttpClient, body: bytes = b"") -> http_client.Reply:
+async def send(client: HttpClient, body: bytes = b"") -> http_client.HttpResponse:
     return await client.request("POST", "/x", {"X-Request-Id": "id-1"}, body)
 
 
-async def test_a_question_arrives_whole_and_so_does_its_answer() -> None:
-    served = Served()
-    async with client_of(served) as client:
-        reply = await ask(client, b"body")
+async def test_a_request_and_its_response_are_transferred_whole() -> None:
+    scripted = ScriptedServer()
+    async with client_of(scripted) as client:
+        reply = await send(client, b"body")
 
     assert (200, "good", None, b"ok") == (reply.status, reply.header("X-Kind"), reply.header("Other"), reply.body)
-    assert served.seen[0].startswith(b"POST /x HTTP/1.1\r\nHost: 127.0.0.1:")
-    assert served.seen[0].endswith(b"Content-Length: 4\r\nX-Request-Id: id-1\r\n\r\nbody")
+    assert scripted.seen[0].startswith(b"POST /x HTTP/1.1\r\nHost: 127.0.0.1:")
+    assert scripted.seen[0].endswith(b"Content-Length: 4\r\nX-Request-Id: id-1\r\n\r\nbody")
 
 
-async def test_a_connection_is_kept_for_the_next_question() -> None:
-    served = Served()
-    async with client_of(served) as client:
+async def test_a_connection_is_reused() -> None:
+    scripted = ScriptedServer()
+    async with client_of(scripted) as client:
         for _ in range(3):
-            await ask(client)
+            await send(client)
 
-    assert 1 == served.connections
+    assert 1 == scripted.connections
 
 
 @pytest.mark.parametrize(
@@ -81,79 +81,79 @@ async def test_a_connection_is_kept_for_the_next_question() -> None:
     ],
     ids=["chunked", "closing"],
 )
-async def test_other_forms_of_an_answer_are_read(reply: bytes) -> None:
-    async with client_of(Served(reply)) as client:
-        assert [b"ok", b"ok"] == [(await ask(client)).body for _ in range(2)]
+async def test_chunked_and_closing_responses_are_read(reply: bytes) -> None:
+    async with client_of(ScriptedServer(reply)) as client:
+        assert [b"ok", b"ok"] == [(await send(client)).body for _ in range(2)]
 
 
-async def test_a_kept_connection_the_server_closed_is_replaced_once() -> None:
-    served = Served(GOOD, None, GOOD)
-    async with client_of(served) as client:
-        assert [200, 200] == [(await ask(client)).status for _ in range(2)]
+async def test_an_idle_connection_that_the_server_closed_is_replaced_once() -> None:
+    scripted = ScriptedServer(GOOD, None, GOOD)
+    async with client_of(scripted) as client:
+        assert [200, 200] == [(await send(client)).status for _ in range(2)]
 
-    assert 2 == served.connections
+    assert 2 == scripted.connections
 
 
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
         ((None,), "closed"),
-        ((b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok\0",), "in the middle of an answer"),
-        ((b"no HTTP\r\n\r\n",), "not one HTTP answer"),
+        ((b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok\0",), "within a response"),
+        ((b"no HTTP\r\n\r\n",), "not one HTTP response"),
     ],
-    ids=["hangs up", "hangs up in the middle", "speaks nonsense"],
+    ids=["disconnects", "disconnects within a response", "not HTTP"],
 )
-async def test_a_server_that_does_not_answer_is_unreachable(script: tuple[bytes | None, ...], reason: str) -> None:
-    async with client_of(Served(*script)) as client:
+async def test_a_broken_connection_is_a_transport_error(script: tuple[bytes | None, ...], reason: str) -> None:
+    async with client_of(ScriptedServer(*script)) as client:
         with pytest.raises(TransportError, match=reason):
-            await ask(client)
+            await send(client)
 
-        assert 200 == (await ask(client)).status
+        assert 200 == (await send(client)).status
 
 
-async def test_nobody_listening_is_unreachable() -> None:
+async def test_a_refused_connection_is_a_transport_error() -> None:
     with pytest.raises(TransportError, match="ConnectionRefusedError"):
-        await ask(HttpClient("http://127.0.0.1:1", 1, 60))
+        await send(HttpClient("http://127.0.0.1:1", 1, 60))
 
 
-async def test_an_answer_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_client, "MAX_ANSWER", 3)
-    async with client_of(Served(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlong")) as client:
+async def test_a_response_over_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_client, "MAX_RESPONSE_BYTES", 3)
+    async with client_of(ScriptedServer(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlong")) as client:
         with pytest.raises(TransportError, match="more than 3 bytes"):
-            await ask(client)
+            await send(client)
 
 
-async def test_a_caller_who_gives_up_leaves_no_answer_to_the_next_one() -> None:
-    served = Served(b"")
-    async with client_of(served) as client:
+async def test_a_cancelled_request_does_not_leave_its_response_to_the_next_one() -> None:
+    scripted = ScriptedServer(b"")
+    async with client_of(scripted) as client:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await ask(client)
-        await asyncio.wait_for(served.hung_up.wait(), 5)
+                await send(client)
+        await asyncio.wait_for(scripted.disconnected.wait(), 5)
 
-        assert b"ok" == (await ask(client)).body
-    assert 2 == served.connections
-
-
-async def test_no_more_connections_are_opened_than_allowed() -> None:
-    served = Served()
-    async with client_of(served, connections=2) as client:
-        await asyncio.gather(*(ask(client) for _ in range(10)))
-
-    assert 2 >= served.connections
+        assert b"ok" == (await send(client)).body
+    assert 2 == scripted.connections
 
 
-async def test_a_connection_unused_for_long_is_not_trusted() -> None:
-    served = Served()
-    async with client_of(served, keep_s=0) as client:
-        await ask(client)
+async def test_connections_stay_within_the_limit() -> None:
+    scripted = ScriptedServer()
+    async with client_of(scripted, connections=2) as client:
+        await asyncio.gather(*(send(client) for _ in range(10)))
+
+    assert 2 >= scripted.connections
+
+
+async def test_an_expired_idle_connection_is_not_reused() -> None:
+    scripted = ScriptedServer()
+    async with client_of(scripted, idle_s=0) as client:
+        await send(client)
         await asyncio.sleep(0.01)
-        await ask(client)
+        await send(client)
 
-    assert 2 == served.connections
+    assert 2 == scripted.connections
 
 
 @pytest.mark.parametrize("url", ["ftp://host", "http://", "host:80"])
-def test_an_address_that_is_none_is_refused(url: str) -> None:
+def test_an_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="is not an http"):
         HttpClient(url, 1, 1)

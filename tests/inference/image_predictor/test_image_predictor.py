@@ -42,7 +42,7 @@ def binary_request(photos: list[bytes], **parameters: object) -> tuple[bytes, di
     return head + tail, {"Inference-Header-Content-Length": str(len(head))}
 
 
-def test_v2_json_takes_base64(server: RunningServer, expected: np.ndarray) -> None:
+def test_v2_json_accepts_base64(server: RunningServer, expected: np.ndarray) -> None:
     tensor = {"name": "image", "shape": [3], "datatype": "BYTES", "data": [coded(one) for one in PHOTOS]}
 
     (output,) = httpx.post(server.infer, json={"inputs": [tensor]}).json()["outputs"]
@@ -50,7 +50,7 @@ def test_v2_json_takes_base64(server: RunningServer, expected: np.ndarray) -> No
     np.testing.assert_allclose(np.reshape(output["data"], (3, 27)), expected, atol=1e-5)
 
 
-def test_v2_binary_takes_photos_as_they_are(server: RunningServer, expected: np.ndarray) -> None:
+def test_v2_binary_accepts_encoded_photos(server: RunningServer, expected: np.ndarray) -> None:
     body, headers = binary_request(PHOTOS)
 
     (output,) = httpx.post(server.infer, content=body, headers=headers).json()["outputs"]
@@ -58,7 +58,7 @@ def test_v2_binary_takes_photos_as_they_are(server: RunningServer, expected: np.
     np.testing.assert_allclose(np.reshape(output["data"], (3, 27)), expected, atol=1e-5)
 
 
-def test_v2_binary_answers_in_bytes_when_asked(server: RunningServer, expected: np.ndarray) -> None:
+def test_v2_responds_with_binary_tensors_on_request(server: RunningServer, expected: np.ndarray) -> None:
     body, headers = binary_request(PHOTOS, binary_data_output=True)
 
     reply = httpx.post(server.infer, content=body, headers=headers)
@@ -74,7 +74,7 @@ def test_v2_binary_answers_in_bytes_when_asked(server: RunningServer, expected: 
     [lambda b64: {"image": {"b64": b64}}, lambda b64: {"b64": b64}, lambda b64: {"image": b64}, lambda b64: b64],
     ids=["object", "bare object", "string by name", "bare string"],
 )
-def test_v1_takes_every_usual_form(server: RunningServer, expected: np.ndarray, wrap: object) -> None:
+def test_v1_accepts_every_usual_form(server: RunningServer, expected: np.ndarray, wrap: object) -> None:
     assert callable(wrap)
 
     reply = httpx.post(server.predict, json={"instances": [wrap(coded(PHOTOS[0]))]}).json()
@@ -99,7 +99,7 @@ def test_metadata_names_the_photo(server: RunningServer) -> None:
     ],
     ids=["empty", "svg", "gif", "truncated", "broken png"],
 )
-def test_what_is_not_a_photo_is_refused_with_its_row(server: RunningServer, data: bytes, reason: str) -> None:
+def test_an_invalid_photo_is_refused_with_its_row(server: RunningServer, data: bytes, reason: str) -> None:
     body, headers = binary_request([PHOTOS[0], data])
 
     reply = httpx.post(server.infer, content=body, headers=headers)

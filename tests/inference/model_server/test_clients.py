@@ -37,7 +37,7 @@ def columns(server: RunningServer) -> Mapping[str, list[bytes]]:
 
 @pytest.fixture
 def expected(server: RunningServer, columns: Mapping[str, list[bytes]]) -> np.ndarray:
-    """What a plain V2 JSON request is answered."""
+    """The response to a plain V2 JSON request."""
     inputs = [
         {
             "name": name,
@@ -160,8 +160,8 @@ def test_triton_grpc(server: RunningServer, columns: Mapping[str, list[bytes]], 
     done = subprocess.run(command, input=json.dumps(inputs), capture_output=True, text=True, check=False)
 
     assert (0, "") == (done.returncode, done.stderr)
-    said = json.loads(done.stdout)
-    np.testing.assert_allclose(said["probabilities"], expected, atol=1e-5)
-    assert ([True, True, True], "abc", ["probabilities"]) == (said["ready"], said["id"], said["outputs"])
-    assert set(columns) == {one["name"] for one in said["metadata"]["inputs"]}
-    assert "codes=10,40,50," in said["metadata"]["platform"]
+    result = json.loads(done.stdout)
+    np.testing.assert_allclose(result["probabilities"], expected, atol=1e-5)
+    assert ([True, True, True], "abc", ["probabilities"]) == (result["ready"], result["id"], result["outputs"])
+    assert set(columns) == {one["name"] for one in result["metadata"]["inputs"]}
+    assert "codes=10,40,50," in result["metadata"]["platform"]

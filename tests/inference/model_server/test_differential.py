@@ -20,7 +20,7 @@ from inference.model_server.grpc_server import Servicer
 from inference.model_server.model import HostedModels
 from inference.model_server.rest import RestApp
 from inference.text_predictor.model import make
-from tests.support.sdk_twin import Heard, Twin, ask, doors
+from tests.support.sdk_twin import Response, Twin, front_ends, post
 from tests.support.tiny_release import make_release
 
 from kserve import ModelRepository  # isort: skip
@@ -49,17 +49,17 @@ WORDS = [
 
 @dataclass(frozen=True)
 class Pair:
-    """Our doors and the SDK's, the same model behind both."""
+    """This package's REST and gRPC front ends and the SDK's, with the same model."""
 
     ours: ASGIApp
     sdk: ASGIApp
-    our_calls: Servicer
-    sdk_calls: InferenceServicer
+    our_servicer: Servicer
+    sdk_servicer: InferenceServicer
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _quiet() -> Iterator[None]:
-    """No log line for each of thousands of requests."""
+    """Disable the log line of each request."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     logging.disable(logging.ERROR)
@@ -75,9 +75,9 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     models = ModelRepository()
     models.update(model)
     plane = DataPlane(model_registry=models)
-    application, calls = doors(Twin(NAME, model.releases.current.model))
+    application, servicer = front_ends(Twin(NAME, model.releases.current.model))
     hosted = HostedModels([model])
-    yield Pair(RestApp(hosted, plane, application, 2**20), application, Servicer(hosted, plane), calls)
+    yield Pair(RestApp(hosted, plane, application, 2**20), application, Servicer(hosted, plane), servicer)
     model.workers.close()
 
 
@@ -122,13 +122,13 @@ PATHS = {"v1": f"/v1/models/{NAME}:predict", "v2": f"/v2/models/{NAME}/infer"}
 DRAW: dict[str, Callable[[random.Random], Body]] = {"v1": draw_v1, "v2": draw_v2}
 
 
-async def both(pair: Pair, path: str, body: bytes, **headers: str) -> tuple[Heard, Heard]:
+async def both(pair: Pair, path: str, body: bytes, **headers: str) -> tuple[Response, Response]:
     given = {name.replace("_", "-"): value for name, value in ({"Content_Type": "application/json"} | headers).items()}
-    return await ask(pair.ours, path, body, given), await ask(pair.sdk, path, body, given)
+    return await post(pair.ours, path, body, given), await post(pair.sdk, path, body, given)
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_v1_answers_are_the_same(pair: Pair, seed: int) -> None:
+async def test_v1_responses_are_the_same(pair: Pair, seed: int) -> None:
     rng = random.Random(f"v1/{seed}")
     for _ in range(ROUNDS):
         body = orjson.dumps(draw_v1(rng))
@@ -140,50 +140,50 @@ async def test_v1_answers_are_the_same(pair: Pair, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_v2_answers_are_the_same(pair: Pair, seed: int) -> None:
+async def test_v2_responses_are_the_same(pair: Pair, seed: int) -> None:
     rng = random.Random(f"v2/{seed}")
     for _ in range(ROUNDS):
-        asked = draw_v2(rng)
+        request = draw_v2(rng)
 
-        ours, sdk = await both(pair, PATHS["v2"], orjson.dumps(asked))
+        ours, sdk = await both(pair, PATHS["v2"], orjson.dumps(request))
 
-        assert (200, 200) == (ours.status, sdk.status), asked
-        assert_same(ours.json(), sdk.json(), asked)
+        assert (200, 200) == (ours.status, sdk.status), request
+        assert_same(ours.json(), sdk.json(), request)
 
 
-async def test_v2_texts_behind_the_json_are_the_same(pair: Pair) -> None:
+async def test_v2_responses_to_binary_tensors_are_the_same(pair: Pair) -> None:
     rng = random.Random("binary")
     for _ in range(ROUNDS):
-        asked = draw_v2(rng)
+        request = draw_v2(rng)
         tail = b""
-        for one in asked["inputs"]:
+        for one in request["inputs"]:
             packed = b"".join(struct.pack("<I", len(value.encode())) + value.encode() for value in one.pop("data"))
             one["parameters"] = {"binary_data_size": len(packed)}
             tail += packed
-        head = orjson.dumps(asked)
+        head = orjson.dumps(request)
 
-        about = {"Content_Type": "application/octet-stream", "Inference_Header_Content_Length": str(len(head))}
-        ours, sdk = await both(pair, PATHS["v2"], head + tail, **about)
+        headers = {"Content_Type": "application/octet-stream", "Inference_Header_Content_Length": str(len(head))}
+        ours, sdk = await both(pair, PATHS["v2"], head + tail, **headers)
 
-        assert (200, 200) == (ours.status, sdk.status), asked
-        assert_same(ours.json(), sdk.json(), asked)
+        assert (200, 200) == (ours.status, sdk.status), request
+        assert_same(ours.json(), sdk.json(), request)
 
 
-def assert_same(ours: Body, sdk: Body, asked: Body) -> None:
+def assert_same(ours: Body, sdk: Body, request: Body) -> None:
     (our_output,), (sdk_output,) = ours["outputs"], sdk["outputs"]
     for field in ("name", "datatype", "shape"):
         assert sdk_output[field] == our_output[field]
-    np.testing.assert_allclose(our_output["data"], sdk_output["data"], atol=1e-6, err_msg=str(asked))
+    np.testing.assert_allclose(our_output["data"], sdk_output["data"], atol=1e-6, err_msg=str(request))
     assert sdk["model_name"] == ours["model_name"]
-    if "id" in asked:
-        assert asked["id"] == ours["id"] == sdk["id"]
+    if "id" in request:
+        assert request["id"] == ours["id"] == sdk["id"]
 
 
 Break = Callable[[Body], Any]
 
 
 def change(*path: str | int, to: object) -> Break:
-    """Put a value at a place."""
+    """Return a change that sets the value at a path."""
 
     def broken(body: Body) -> Body:
         place: Any = body
@@ -196,7 +196,7 @@ def change(*path: str | int, to: object) -> Break:
 
 
 def drop(*path: str | int) -> Break:
-    """Take the value of a place away."""
+    """Return a change that deletes the value at a path."""
 
     def broken(body: Body) -> Body:
         place: Any = body
@@ -229,7 +229,7 @@ REFUSED: dict[str, list[Break]] = {
         *(change("parameters", to=value) for value in ("x", 7)),
     ],
 }
-"""Changes that neither side takes."""
+"""Changes that neither server accepts."""
 
 STRICTER: dict[str, list[Break]] = {
     "v1": [
@@ -243,11 +243,11 @@ STRICTER: dict[str, list[Break]] = {
         change("outputs", to=[{"name": "price"}]),
     ],
 }
-"""Changes of which the SDK makes what it can, and we say what is wrong: the answer would be to another question."""
+"""Changes that the SDK accepts by guessing or ignoring, and this server refuses."""
 
 
 @pytest.mark.parametrize("protocol", ["v1", "v2"])
-async def test_what_the_sdk_refuses_we_refuse_and_as_the_callers_fault(pair: Pair, protocol: str) -> None:
+async def test_a_request_that_the_sdk_refuses_gets_a_400(pair: Pair, protocol: str) -> None:
     rng = random.Random(f"refused/{protocol}")
     for number, broken in enumerate(REFUSED[protocol] * 6):
         body = orjson.dumps(broken(copy.deepcopy(DRAW[protocol](rng))))
@@ -260,7 +260,7 @@ async def test_what_the_sdk_refuses_we_refuse_and_as_the_callers_fault(pair: Pai
 
 
 @pytest.mark.parametrize("protocol", ["v1", "v2"])
-async def test_what_we_refuse_and_the_sdk_does_not_is_listed(pair: Pair, protocol: str) -> None:
+async def test_only_listed_requests_are_refused_here_and_accepted_by_the_sdk(pair: Pair, protocol: str) -> None:
     rng = random.Random(f"stricter/{protocol}")
     for number, broken in enumerate(STRICTER[protocol] * 6):
         body = orjson.dumps(broken(copy.deepcopy(DRAW[protocol](rng))))
@@ -271,7 +271,7 @@ async def test_what_we_refuse_and_the_sdk_does_not_is_listed(pair: Pair, protoco
 
 
 @pytest.mark.parametrize("protocol", ["v1", "v2"])
-async def test_bytes_that_are_no_json_object_are_refused_by_both(pair: Pair, protocol: str) -> None:
+async def test_a_body_that_is_no_json_object_is_refused_by_both(pair: Pair, protocol: str) -> None:
     rng = random.Random(f"bytes/{protocol}")
     for _ in range(60):
         good = orjson.dumps(DRAW[protocol](rng))
@@ -284,18 +284,18 @@ async def test_bytes_that_are_no_json_object_are_refused_by_both(pair: Pair, pro
 
 
 @pytest.mark.parametrize("path", ["/v1/models/other:predict", "/v2/models/other/infer"])
-async def test_a_model_that_is_not_here_is_not_found_by_both(pair: Pair, path: str) -> None:
+async def test_an_unknown_model_is_not_found_by_both(pair: Pair, path: str) -> None:
     body = orjson.dumps(DRAW[path[1:3]](random.Random(0)))
 
-    assert [404, 404] == [heard.status for heard in await both(pair, path, body)]
+    assert [404, 404] == [response.status for response in await both(pair, path, body)]
 
 
-class Refused(Exception):
-    """A call was ended with a status."""
+class Aborted(Exception):
+    """A call was aborted with a status."""
 
 
-class Call:
-    """What a gRPC service is told of a call."""
+class FakeContext:
+    """The context of a gRPC call."""
 
     def __init__(self) -> None:
         self.code: grpc.StatusCode | None = None
@@ -305,7 +305,7 @@ class Call:
 
     async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: object = ()) -> None:
         self.code = code
-        raise Refused(details)
+        raise Aborted(details)
 
     def set_code(self, code: grpc.StatusCode) -> None:
         self.code = code
@@ -315,16 +315,16 @@ class Call:
 
 
 async def call(servicer: InferenceServicer, message: Any) -> tuple[Any, grpc.StatusCode | None]:
-    about = Call()
+    context = FakeContext()
     try:
-        return await servicer.ModelInfer(message, about), about.code
-    except Exception:  # noqa: BLE001 - whatever ends a call refuses it
-        return None, about.code or grpc.StatusCode.UNKNOWN
+        return await servicer.ModelInfer(message, context), context.code
+    except Exception:  # noqa: BLE001 - any exception ends a call
+        return None, context.code or grpc.StatusCode.UNKNOWN
 
 
-def message_of(asked: Body, *, packed: bool) -> Any:
-    message = pb.ModelInferRequest(model_name=NAME, id=asked.get("id", ""))
-    for one in asked["inputs"]:
+def message_of(request: Body, *, packed: bool) -> Any:
+    message = pb.ModelInferRequest(model_name=NAME, id=request.get("id", ""))
+    for one in request["inputs"]:
         values = [value.encode() for value in one["data"]]
         added = message.inputs.add(name=one["name"], datatype="BYTES", shape=one["shape"])
         if packed:
@@ -335,12 +335,12 @@ def message_of(asked: Body, *, packed: bool) -> Any:
 
 
 @pytest.mark.parametrize("packed", [True, False], ids=["raw", "contents"])
-async def test_grpc_answers_are_the_same(pair: Pair, packed: bool) -> None:
+async def test_grpc_responses_are_the_same(pair: Pair, packed: bool) -> None:
     rng = random.Random(f"grpc/{packed}")
     for _ in range(ROUNDS):
         message = message_of(draw_v2(rng), packed=packed)
 
-        (ours, _), (sdk, _) = await call(pair.our_calls, message), await call(pair.sdk_calls, message)
+        (ours, _), (sdk, _) = await call(pair.our_servicer, message), await call(pair.sdk_servicer, message)
 
         assert (ours.model_name, message.id or ours.id) == (sdk.model_name, (message.id and sdk.id) or ours.id)
         assert list(sdk.outputs[0].shape) == list(ours.outputs[0].shape)
@@ -348,7 +348,7 @@ async def test_grpc_answers_are_the_same(pair: Pair, packed: bool) -> None:
         np.testing.assert_allclose(actual, expected, atol=1e-6)
 
 
-async def test_grpc_refuses_what_the_sdk_refuses(pair: Pair) -> None:
+async def test_a_grpc_call_that_the_sdk_refuses_is_refused(pair: Pair) -> None:
     rng = random.Random("grpc/refused")
     for number in range(120):
         message = message_of(draw_v2(rng), packed=True)
@@ -361,7 +361,7 @@ async def test_grpc_refuses_what_the_sdk_refuses(pair: Pair) -> None:
                 del message.inputs[:]
                 del message.raw_input_contents[:]
 
-        (ours, code), (sdk, _) = await call(pair.our_calls, message), await call(pair.sdk_calls, message)
+        (ours, code), (sdk, _) = await call(pair.our_servicer, message), await call(pair.sdk_servicer, message)
 
         assert ours is sdk is None
         assert code in {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND}

@@ -1,4 +1,4 @@
-"""Another release is put into service while the three servers answer."""
+"""Releases are promoted, refused and awaited while model servers run."""
 
 import asyncio
 import base64
@@ -17,7 +17,7 @@ from tests.support.model_servers import MODULES, RunningServer, launch, served, 
 from tests.support.tiny_release import make_release, photo
 
 PHOTO = photo(7)
-QUESTION = {
+REQUEST = {
     "inputs": [
         {"name": "designation", "shape": [1], "datatype": "BYTES", "data": ["Livre"]},
         {"name": "image", "shape": [1], "datatype": "BYTES", "data": [base64.b64encode(PHOTO).decode()]},
@@ -27,7 +27,7 @@ QUESTION = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, releases: tuple[Release, Release]) -> Path:
-    """A folder of both releases, with the first in service."""
+    """A folder of both releases; the first is current."""
     folder = tmp_path_factory.mktemp("pointed")
     for release in releases:
         shutil.copytree(release.path, folder / release.id)
@@ -46,14 +46,14 @@ def point(folder: Path, name: str) -> None:
     (folder / "champion.new").rename(folder / "champion")
 
 
-def in_service(server: RunningServer) -> dict[str, str]:
+def properties_of(server: RunningServer) -> dict[str, str]:
     properties: dict[str, str] = httpx.get(f"{server.url}/v2/models/{server.name}").json()["properties"]
     return properties
 
 
 def wait_for(servers: dict[str, RunningServer], key: str, value: str) -> None:
     until = time.monotonic() + 30
-    while any(value not in in_service(server).get(key, "") for server in servers.values()):
+    while any(value not in properties_of(server).get(key, "") for server in servers.values()):
         assert time.monotonic() < until
         time.sleep(0.02)
 
@@ -64,49 +64,49 @@ def fused(release: Release) -> np.ndarray:
     return fusion.combine(text.probabilities(["Livre"], [""]), image.probabilities([PHOTO]), both, both)
 
 
-async def test_no_answer_fails_or_mixes_releases_while_three_servers_switch(
+async def test_no_response_fails_or_mixes_releases_while_three_servers_switch(
     pointed: dict[str, RunningServer], folder: Path, releases: tuple[Release, Release]
 ) -> None:
     expected = {release.id: fused(release) for release in releases}
-    answers: list[tuple[str, list[float]]] = []
+    responses: list[tuple[str, list[float]]] = []
 
-    async def keep_asking(client: httpx.AsyncClient, until: asyncio.Event) -> None:
+    async def send_requests(client: httpx.AsyncClient, until: asyncio.Event) -> None:
         while not until.is_set():
-            reply = (await client.post(pointed["fusion-transformer"].infer, json=QUESTION)).json()
+            reply = (await client.post(pointed["fusion-transformer"].infer, json=REQUEST)).json()
             assert reply["parameters"]["degraded"] is False
-            answers.append((reply["parameters"]["release"], reply["outputs"][0]["data"]))
+            responses.append((reply["parameters"]["release"], reply["outputs"][0]["data"]))
 
     done = asyncio.Event()
     async with httpx.AsyncClient(timeout=30) as client:
-        asking = [asyncio.create_task(keep_asking(client, done)) for _ in range(4)]
+        senders = [asyncio.create_task(send_requests(client, done)) for _ in range(4)]
         for release in (releases[1], releases[0], releases[1]):
             point(folder, release.id)
             await asyncio.to_thread(wait_for, pointed, "release", release.id)
         done.set()
-        await asyncio.gather(*asking)
+        await asyncio.gather(*senders)
 
-    assert {release.id for release in releases} == {name for name, _ in answers}
-    for name, probabilities in answers:
+    assert {release.id for release in releases} == {name for name, _ in responses}
+    for name, probabilities in responses:
         np.testing.assert_allclose(probabilities, expected[name][0], atol=1e-5)
 
 
-def test_the_release_before_can_still_be_asked_for(
+def test_the_previous_release_can_be_requested_by_name(
     pointed: dict[str, RunningServer], folder: Path, releases: tuple[Release, Release]
 ) -> None:
     point(folder, releases[0].id)
     wait_for(pointed, "release", releases[0].id)
     point(folder, releases[1].id)
     wait_for(pointed, "release", releases[1].id)
-    asked = [QUESTION | {"parameters": {"release": name}} for name in (releases[0].id, "r-unknown")]
+    requests = [REQUEST | {"parameters": {"release": name}} for name in (releases[0].id, "r-unknown")]
 
-    old, unknown = (httpx.post(pointed["fusion-transformer"].infer, json=body) for body in asked)
+    old, unknown = (httpx.post(pointed["fusion-transformer"].infer, json=body) for body in requests)
 
     assert releases[0].id == old.json()["parameters"]["release"]
     np.testing.assert_allclose(old.json()["outputs"][0]["data"], fused(releases[0])[0], atol=1e-5)
     assert (404, "release_not_loaded") == (unknown.status_code, unknown.json()["kind"])
 
 
-def test_a_damaged_release_is_refused_by_all_and_the_old_one_keeps_serving(
+def test_a_damaged_release_is_refused_and_the_current_one_stays(
     pointed: dict[str, RunningServer], folder: Path, releases: tuple[Release, Release]
 ) -> None:
     point(folder, releases[1].id)
@@ -121,7 +121,7 @@ def test_a_damaged_release_is_refused_by_all_and_the_old_one_keeps_serving(
     wait_for(pointed, "refused", "weights.npz: sha256 is")
 
     for server in pointed.values():
-        assert releases[1].id == in_service(server)["release"]
+        assert releases[1].id == properties_of(server)["release"]
         assert f'model_release_refused{{model_name="{server.name}"}} 1.0' in httpx.get(f"{server.url}/metrics").text
         assert 1 == server.logged().count('"event":"release_refused"')
     point(folder, releases[1].id)
@@ -129,20 +129,20 @@ def test_a_damaged_release_is_refused_by_all_and_the_old_one_keeps_serving(
 
 
 @pytest.mark.parametrize("name", ["../../etc", "", "r-20990101T000000-00000000"])
-def test_a_pointer_to_nothing_is_refused(
+def test_a_pointer_to_no_release_is_refused(
     pointed: dict[str, RunningServer], folder: Path, releases: tuple[Release, Release], name: str
 ) -> None:
     text = {"text-predictor": pointed["text-predictor"]}
-    before = in_service(pointed["text-predictor"])["release"]
+    before = properties_of(pointed["text-predictor"])["release"]
 
     point(folder, name)
     wait_for(text, "refused", name.rsplit("/", 1)[-1] or "champion")
 
-    assert before == in_service(pointed["text-predictor"])["release"]
+    assert before == properties_of(pointed["text-predictor"])["release"]
     point(folder, before)
 
 
-def test_a_server_without_a_usable_bundle_ends_with_one_clear_line(
+def test_a_server_with_a_damaged_bundle_exits_with_one_log_line(
     releases: tuple[Release, Release], tmp_path: Path
 ) -> None:
     damaged = tmp_path / releases[0].id
@@ -157,7 +157,7 @@ def test_a_server_without_a_usable_bundle_ends_with_one_clear_line(
     assert "model.onnx: has 14 bytes, the manifest says" in line
 
 
-def test_a_port_in_use_is_said_in_one_line(
+def test_a_port_in_use_is_reported_in_one_log_line(
     servers: dict[str, RunningServer], releases: tuple[Release, Release], tmp_path: Path
 ) -> None:
     taken = servers["text-predictor"].http
@@ -172,12 +172,12 @@ def test_a_port_in_use_is_said_in_one_line(
     assert (1, 1) == (len(http.logged().splitlines()), len(grpc.logged().splitlines()))
 
 
-def test_a_bundle_alone_is_served_and_a_request_in_flight_is_answered_before_the_end(
+def test_a_single_bundle_is_served_and_a_request_in_flight_completes_on_shutdown(
     releases: tuple[Release, Release], logs: Path
 ) -> None:
     with served(["image-predictor"], releases[0].path / "image", logs) as running:
         server = running["image-predictor"]
-        release = in_service(server)["release"]
+        release = properties_of(server)["release"]
         head = "POST /v2/models/image-predictor/infer HTTP/1.1\r\nHost: x\r\nContent-Length: "
         body = b'{"inputs":[{"name":"image","shape":[1],"datatype":"BYTES","data":["%s"]}]}' % base64.b64encode(PHOTO)
 
@@ -199,7 +199,7 @@ async def _send_in_two_halves(server: RunningServer, head: str, body: bytes) -> 
     return reply.split()[1].decode()
 
 
-def test_of_several_releases_in_a_container_one_is_current_and_the_others_are_answered_for(
+def test_all_releases_in_a_container_are_served_by_name(
     releases: tuple[Release, Release], tmp_path: Path, logs: Path
 ) -> None:
     champion, challenger = releases
@@ -208,17 +208,17 @@ def test_of_several_releases_in_a_container_one_is_current_and_the_others_are_an
     (tmp_path / "models" / "r-damaged").mkdir()
     with served(["text-predictor"], tmp_path / "models", logs, "--release", challenger.id) as running:
         server = running["text-predictor"]
-        asked = [{}, {"parameters": {"release": champion.id}}, {"parameters": {"release": "r-damaged"}}]
-        question = {"inputs": QUESTION["inputs"][:1]}
-        replies = [httpx.post(server.infer, json=question | wanted) for wanted in asked]
+        selections = [{}, {"parameters": {"release": champion.id}}, {"parameters": {"release": "r-damaged"}}]
+        request = {"inputs": REQUEST["inputs"][:1]}
+        replies = [httpx.post(server.infer, json=request | selection) for selection in selections]
 
         assert [challenger.id, champion.id] == [reply.json()["parameters"]["release"] for reply in replies[:2]]
         assert (404, "release_not_loaded") == (replies[2].status_code, replies[2].json()["kind"])
         assert f'release="{champion.id}",state="held"' in httpx.get(f"{server.url}/metrics").text
-        assert '"event":"release_beside_refused","release":"r-damaged"' in server.logged()
+        assert '"event":"other_release_refused","release":"r-damaged"' in server.logged()
 
 
-def test_a_container_whose_current_release_is_missing_ends_with_one_clear_line(
+def test_a_container_without_its_current_release_exits_with_one_log_line(
     releases: tuple[Release, Release], tmp_path: Path
 ) -> None:
     shutil.copytree(releases[0].path / "text", tmp_path / "models" / releases[0].id.lower())
@@ -229,39 +229,44 @@ def test_a_container_whose_current_release_is_missing_ends_with_one_clear_line(
     assert "r-other: is not a folder" in server.logged()
 
 
-def test_a_server_without_a_release_waits_alive_and_serves_the_first_that_comes(
+def test_a_server_without_a_release_is_live_and_serves_the_first_one(
     releases: tuple[Release, Release], tmp_path: Path
 ) -> None:
     folder = tmp_path / "models"
     server = launch("text-predictor", folder, tmp_path / "log", "--wait_for_release")
     try:
-        wait_until_alive(server)
+        wait_until_live(server)
         ready = httpx.get(f"{server.url}/v2/health/ready")
-        asked = httpx.post(server.infer, json={"inputs": QUESTION["inputs"][:1]})
+        refused = httpx.post(server.infer, json={"inputs": REQUEST["inputs"][:1]})
         shutil.copytree(releases[0].path, folder / releases[0].id)
-        time.sleep(0.5)  # longer than it looks away: a release without a pointer is not in service yet
-        waits = httpx.get(f"{server.url}/v2/health/ready").status_code
+        time.sleep(0.5)  # longer than the polling period: a release without a pointer is not promoted
+        unready = httpx.get(f"{server.url}/v2/health/ready").status_code
         (folder / "champion").write_text(releases[0].id)
         wait_until_ready(server)
 
-        assert (503, 503, 503, "unavailable") == (ready.status_code, asked.status_code, waits, asked.json()["kind"])
-        assert "text-predictor has no release yet" in asked.json()["error"]
-        assert releases[0].id == in_service(server)["release"]
+        assert (503, 503, 503, "unavailable") == (
+            ready.status_code,
+            refused.status_code,
+            unready,
+            refused.json()["kind"],
+        )
+        assert "text-predictor has no release yet" in refused.json()["error"]
+        assert releases[0].id == properties_of(server)["release"]
     finally:
         server.process.kill()
         server.process.wait()
 
 
-def test_a_waiting_server_stops_when_told_to_and_says_when_its_port_is_taken(tmp_path: Path) -> None:
+def test_a_server_without_a_release_stops_on_sigterm_and_reports_a_port_in_use(tmp_path: Path) -> None:
     server = launch("text-predictor", tmp_path / "models", tmp_path / "log", "--wait_for_release")
-    wait_until_alive(server)
+    wait_until_live(server)
     other = launch("text-predictor", tmp_path / "models", tmp_path / "other", "--wait_for_release", http=server.http)
 
     assert (1, 0) == (other.process.wait(60), server.stop())
     assert f"cannot listen on 127.0.0.1:{server.http}" in other.logged()
 
 
-def wait_until_alive(server: RunningServer) -> None:
+def wait_until_live(server: RunningServer) -> None:
     until = time.monotonic() + 30
     while time.monotonic() < until:
         with contextlib.suppress(httpx.TransportError):

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.oip.client import HEADER_LENGTH, InvalidResponse, decode_error, decode_response, encode_request
-from inference.oip.rest_codec import read_v2, write_v2
+from inference.oip.rest_codec import decode_v2, encode_v2
 from inference.oip.types import InferenceRequest, InferenceResponse, InputTensor, OutputTensor, Signature
 
 SIGNATURE = Signature(
     (InputTensor("title"), InputTensor("photo", photo=True)), (OutputTensor("probabilities", "FP32"),)
 )
-ANSWER = InferenceResponse(
+RESPONSE = InferenceResponse(
     {"probabilities": np.array([[0.25, 0.75]], np.float32), "code": np.array([10], np.int64)},
     "r-1",
     "v-1",
@@ -30,7 +30,7 @@ def test_a_server_decodes_what_the_client_encodes(binary: bool, rows: list[tuple
     titles, photos = [row[0] for row in rows], [row[1] for row in rows]
 
     body, headers = encode_request({"title": titles, "photo": photos}, release="r-1", binary=binary)
-    request = read_v2(body, headers.get(HEADER_LENGTH), SIGNATURE)
+    request = decode_v2(body, headers.get(HEADER_LENGTH), SIGNATURE)
 
     assert (titles, photos) == (request.texts("title"), request.photos("photo"))
     assert ("r-1", binary) == (request.release, request.binary_outputs)
@@ -41,17 +41,17 @@ def test_a_server_decodes_what_the_client_encodes(binary: bool, rows: list[tuple
 def test_a_text_may_be_sent_as_bytes(binary: bool, rows: list[str]) -> None:
     body, headers = encode_request({"title": [row.encode() for row in rows]}, binary=binary)
 
-    assert rows == read_v2(body, headers.get(HEADER_LENGTH), SIGNATURE).texts("title")
+    assert rows == decode_v2(body, headers.get(HEADER_LENGTH), SIGNATURE).texts("title")
 
 
 @pytest.mark.parametrize("binary", [True, False])
 def test_the_client_decodes_what_a_server_encodes(binary: bool) -> None:
-    body, size = write_v2("m", InferenceRequest(1, {}, binary_outputs=binary), ANSWER)
+    body, size = encode_v2("m", InferenceRequest(1, {}, binary_outputs=binary), RESPONSE)
 
     response = decode_response(body, None if size is None else str(size))
 
-    assert ANSWER.outputs.keys() == response.outputs.keys()
-    for name, values in ANSWER.outputs.items():
+    assert RESPONSE.outputs.keys() == response.outputs.keys()
+    for name, values in RESPONSE.outputs.items():
         np.testing.assert_array_equal(values, response.outputs[name])
         assert values.dtype == response.outputs[name].dtype
     assert ({"release": "r-1", "degraded": False}, "v-1") == (response.parameters, response.model_version)
@@ -59,7 +59,7 @@ def test_the_client_decodes_what_a_server_encodes(binary: bool) -> None:
 
 @pytest.mark.parametrize("cut", [1, 8, 40])
 def test_a_truncated_response_is_refused(cut: int) -> None:
-    body, size = write_v2("m", InferenceRequest(1, {}, binary_outputs=True), ANSWER)
+    body, size = encode_v2("m", InferenceRequest(1, {}, binary_outputs=True), RESPONSE)
 
     with pytest.raises(InvalidResponse):
         decode_response(body[:-cut], str(size))

@@ -1,4 +1,4 @@
-"""Requests and answers without a server: codecs, the bounded workers, the flags."""
+"""Server codecs, worker pool, flags and error documents without a server."""
 
 import asyncio
 import struct
@@ -15,18 +15,18 @@ from hypothesis import strategies as st
 from inference.http.problems import InvalidTensor, Overloaded, oip_error, public_message
 from inference.model_server.flags import parse_flags
 from inference.model_server.workers import WorkerPool
-from inference.oip.rest_codec import read_v1, read_v2, unpack_bytes
+from inference.oip.rest_codec import decode_v1, decode_v2, unpack_bytes
 from inference.oip.types import InferenceResponse, InputTensor, OutputTensor, Signature
 from product_classifier.errors import InvalidInput
 
 SIGNATURE = Signature(
     (InputTensor("title"), InputTensor("photo", photo=True)), (OutputTensor("probabilities", "FP32"),)
 )
-ANSWER = InferenceResponse({"probabilities": np.array([[0.25, 0.75]], np.float32)}, "r-1", "v-1", {"degraded": False})
+RESPONSE = InferenceResponse({"probabilities": np.array([[0.25, 0.75]], np.float32)}, "r-1", "v-1", {"degraded": False})
 
 
 @given(st.lists(st.binary(max_size=40), max_size=8))
-def test_packed_bytes_come_back(elements: list[bytes]) -> None:
+def test_packed_bytes_are_unpacked_unchanged(elements: list[bytes]) -> None:
     packed = b"".join(struct.pack("<I", len(one)) + one for one in elements)
 
     assert elements == unpack_bytes(memoryview(packed), "photo")
@@ -69,31 +69,31 @@ documents = st.fixed_dictionaries(
 
 
 @given(documents)
-def test_any_json_is_read_or_refused(body: object) -> None:
+def test_any_json_is_decoded_or_refused(body: object) -> None:
     try:
         encoded = orjson.dumps(body)
     except TypeError:  # integers JSON has no room for
         return
-    for read in (lambda: read_v2(encoded, None, SIGNATURE), lambda: read_v1(encoded, SIGNATURE)):
+    for read in (lambda: decode_v2(encoded, None, SIGNATURE), lambda: decode_v1(encoded, SIGNATURE)):
         with suppress(InvalidInput):
             assert read().rows in {1, 2, 3}
 
 
-async def test_work_leaves_the_event_loop_free() -> None:
+async def test_work_does_not_block_the_event_loop() -> None:
     workers, release = WorkerPool(1, 4), threading.Event()
 
     work = asyncio.create_task(workers.run(release.wait, 10))
     await asyncio.sleep(0)
-    turns = 0
+    iterations = 0
     for _ in range(10):
         await asyncio.sleep(0)
-        turns += 1
+        iterations += 1
     release.set()
 
-    assert (10, True) == (turns, await work)
+    assert (10, True) == (iterations, await work)
 
 
-async def test_more_work_than_may_wait_is_told_to_come_back() -> None:
+async def test_work_is_refused_when_the_queue_is_full() -> None:
     workers, release = WorkerPool(1, 1), threading.Event()
     waiting = [asyncio.create_task(workers.run(release.wait, 10)) for _ in range(2)]
     await asyncio.sleep(0)
@@ -104,14 +104,14 @@ async def test_more_work_than_may_wait_is_told_to_come_back() -> None:
     await asyncio.gather(*waiting)
     await asyncio.sleep(0)
 
-    assert await workers.run(lambda: "room again") == "room again"
+    assert await workers.run(lambda: "accepted") == "accepted"
 
 
-async def test_work_whose_caller_left_still_counts_until_it_ends() -> None:
+async def test_cancelled_work_occupies_its_thread_until_it_ends() -> None:
     workers, release = WorkerPool(1, 0), threading.Event()
-    abandoned = asyncio.create_task(workers.run(release.wait, 10))
+    cancelled = asyncio.create_task(workers.run(release.wait, 10))
     await asyncio.sleep(0)
-    abandoned.cancel()
+    cancelled.cancel()
     await asyncio.sleep(0)
 
     with pytest.raises(Overloaded):
@@ -119,10 +119,10 @@ async def test_work_whose_caller_left_still_counts_until_it_ends() -> None:
     release.set()
 
 
-async def test_work_whose_caller_left_before_its_turn_is_not_begun() -> None:
-    workers, release, begun = WorkerPool(1, 1), threading.Event(), threading.Event()
+async def test_work_cancelled_in_the_queue_is_not_started() -> None:
+    workers, release, started = WorkerPool(1, 1), threading.Event(), threading.Event()
     running = asyncio.create_task(workers.run(release.wait, 10))
-    waiting = asyncio.create_task(workers.run(begun.set))
+    waiting = asyncio.create_task(workers.run(started.set))
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
@@ -130,25 +130,25 @@ async def test_work_whose_caller_left_before_its_turn_is_not_begun() -> None:
     release.set()
     await running
 
-    assert await workers.run(lambda: "room again") == "room again"
-    assert not begun.is_set()
+    assert await workers.run(lambda: "accepted") == "accepted"
+    assert not started.is_set()
 
 
-async def test_work_that_waited_too_long_is_told_to_come_back() -> None:
-    workers, release, begun = WorkerPool(1, 1, patience_s=0), threading.Event(), threading.Event()
+async def test_work_that_waited_too_long_is_refused() -> None:
+    workers, release, started = WorkerPool(1, 1, max_wait_s=0), threading.Event(), threading.Event()
     busy = asyncio.create_task(workers.run(release.wait, 10))
-    late = asyncio.create_task(workers.run(begun.set))
+    late = asyncio.create_task(workers.run(started.set))
     await asyncio.sleep(0.01)
     release.set()
 
     (outcome,) = await asyncio.gather(late, return_exceptions=True)
 
     assert isinstance(outcome, Overloaded)
-    assert not begun.is_set()
+    assert not started.is_set()
     await asyncio.gather(busy, return_exceptions=True)
 
 
-def test_flags_the_controller_appends_are_ignored() -> None:
+def test_flags_that_the_controller_appends_are_ignored() -> None:
     argv = ["--model_dir", "/m", "--workers", "3", "--predictor_host", "x", "--http_port", "9", "--unheard_of=1"]
 
     flags = parse_flags("text-predictor", argv)
@@ -156,7 +156,7 @@ def test_flags_the_controller_appends_are_ignored() -> None:
     assert ("/m", 9, "text-predictor") == (str(flags.model_dir), flags.http_port, flags.model_name)
 
 
-def test_an_error_nobody_expected_is_not_told() -> None:
+def test_the_message_of_an_unexpected_error_is_not_sent() -> None:
     status, document, _ = oip_error(RuntimeError("password=hunter2"), "id-1")
 
     assert (500, "error", "id-1") == (status, document["kind"], document["request_id"])
@@ -176,5 +176,5 @@ def test_an_error_nobody_expected_is_not_told() -> None:
     ],
     ids=str,
 )
-def test_values_are_shown_short_and_plain(value: object, expected: str) -> None:
+def test_a_quoted_value_is_short_and_ascii(value: object, expected: str) -> None:
     assert expected == public_message(value)

@@ -1,4 +1,4 @@
-"""Requests that come meanwhile are answered together, each with its own rows, and nobody is forgotten."""
+"""AdaptiveBatcher: requests that arrive while a batch runs form the next batch, each with its own rows."""
 
 import asyncio
 import threading
@@ -14,132 +14,132 @@ from inference.text_predictor.batching import MAX_BATCH_ROWS, AdaptiveBatcher
 from product_classifier.text.model import TextModel
 
 
-class Counting:
-    """Answers the length of every title, when it is let, and remembers what it was asked."""
+class LengthModel:
+    """A model that predicts the length of each title once it is released, and records its calls."""
 
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
-        self.let = threading.Event()
-        self.begun = threading.Event()
+        self.release = threading.Event()
+        self.started = threading.Event()
 
     def probabilities(self, titles: Sequence[str], bodies: Sequence[str]) -> Any:
         assert len(titles) == len(bodies)
         self.calls.append(list(titles))
-        self.begun.set()
-        assert self.let.wait(20)
+        self.started.set()
+        assert self.release.wait(20)
         if "bad" in titles:
             raise ValueError("bad")
         return np.array([[len(title)] for title in titles], np.float32)
 
 
-class Desk:
-    """A batcher of a counting model, and questions put to it."""
+class Batching:
+    """A batcher with a model, and requests to it."""
 
-    def __init__(self, waiting: int = 64, patience_s: float = 60.0) -> None:
-        self.model = Counting()
+    def __init__(self, max_waiting: int = 64, max_wait_s: float = 60.0) -> None:
+        self.model = LengthModel()
         self.workers = WorkerPool(2, 64)
-        self.batcher = AdaptiveBatcher(self.workers, waiting, patience_s)
+        self.batcher = AdaptiveBatcher(self.workers, max_waiting, max_wait_s)
 
-    def ask(self, *titles: str, model: Counting | None = None) -> "asyncio.Task[Any]":
-        asked = cast(TextModel, model or self.model)
-        return asyncio.create_task(self.batcher.ask(asked, titles, [""] * len(titles)))
+    def send(self, *titles: str, model: LengthModel | None = None) -> "asyncio.Task[Any]":
+        target = cast(TextModel, model or self.model)
+        return asyncio.create_task(self.batcher.predict(target, titles, [""] * len(titles)))
 
-    async def busy(self) -> "asyncio.Task[Any]":
-        """Have the model work on something, so that all that comes has to wait."""
-        first = self.ask("first")
-        await asyncio.to_thread(self.model.begun.wait, 20)
+    async def occupy(self) -> "asyncio.Task[Any]":
+        """Start a call of the model, so that every later request waits."""
+        first = self.send("first")
+        await asyncio.to_thread(self.model.started.wait, 20)
         return first
 
 
-async def test_those_who_come_meanwhile_are_answered_together() -> None:
-    desk = Desk()
-    first = await desk.busy()
-    others = [desk.ask("a"), desk.ask("bb", "ccc"), desk.ask("dddd")]
+async def test_requests_that_arrive_while_a_batch_runs_form_the_next_batch() -> None:
+    batching = Batching()
+    first = await batching.occupy()
+    others = [batching.send("a"), batching.send("bb", "ccc"), batching.send("dddd")]
     await asyncio.sleep(0.01)
-    desk.model.let.set()
+    batching.model.release.set()
 
-    answers = [(await task).ravel().tolist() for task in [first, *others]]
+    results = [(await task).ravel().tolist() for task in [first, *others]]
 
-    assert [["first"], ["a", "bb", "ccc", "dddd"]] == desk.model.calls
-    assert [[5], [1], [2, 3], [4]] == answers
+    assert [["first"], ["a", "bb", "ccc", "dddd"]] == batching.model.calls
+    assert [[5], [1], [2, 3], [4]] == results
 
 
-async def test_one_call_is_not_endless() -> None:
-    desk = Desk()
-    first = await desk.busy()
-    others = [desk.ask("a", "b", "c") for _ in range(30)]
+async def test_a_batch_has_a_limited_number_of_rows() -> None:
+    batching = Batching()
+    first = await batching.occupy()
+    others = [batching.send("a", "b", "c") for _ in range(30)]
     await asyncio.sleep(0.01)
-    desk.model.let.set()
+    batching.model.release.set()
 
     await asyncio.gather(first, *others)
 
-    assert max(map(len, desk.model.calls)) <= MAX_BATCH_ROWS
-    assert sum(map(len, desk.model.calls)) == 1 + 90
+    assert max(map(len, batching.model.calls)) <= MAX_BATCH_ROWS
+    assert sum(map(len, batching.model.calls)) == 1 + 90
 
 
-async def test_two_models_are_asked_apart() -> None:
-    desk, other = Desk(), Counting()
-    other.let.set()
-    first = await desk.busy()
-    others = [desk.ask("a"), desk.ask("b", model=other), desk.ask("c")]
+async def test_a_batch_has_requests_of_one_model_only() -> None:
+    batching, other = Batching(), LengthModel()
+    other.release.set()
+    first = await batching.occupy()
+    others = [batching.send("a"), batching.send("b", model=other), batching.send("c")]
     await asyncio.sleep(0.01)
-    desk.model.let.set()
+    batching.model.release.set()
 
     await asyncio.gather(first, *others)
 
     assert [["b"]] == other.calls
-    assert [["first"], ["a"], ["c"]] == desk.model.calls
+    assert [["first"], ["a"], ["c"]] == batching.model.calls
 
 
-async def test_who_finds_no_place_is_told_at_once() -> None:
-    desk = Desk(waiting=2)
-    first = await desk.busy()
-    others = [desk.ask("a"), desk.ask("b")]
+async def test_a_request_is_refused_at_once_when_the_queue_is_full() -> None:
+    batching = Batching(max_waiting=2)
+    first = await batching.occupy()
+    others = [batching.send("a"), batching.send("b")]
     await asyncio.sleep(0.01)
 
-    with pytest.raises(Overloaded, match="2 requests wait"):
-        await desk.ask("c")
+    with pytest.raises(Overloaded, match="2 requests are waiting"):
+        await batching.send("c")
 
-    desk.model.let.set()
+    batching.model.release.set()
     await asyncio.gather(first, *others)
 
 
-async def test_who_waited_too_long_is_told_so_and_costs_nothing() -> None:
-    desk = Desk(patience_s=0.05)
-    first = await desk.busy()
-    late = desk.ask("late")
+async def test_a_request_that_waited_too_long_is_refused_without_a_prediction() -> None:
+    batching = Batching(max_wait_s=0.05)
+    first = await batching.occupy()
+    late = batching.send("late")
     await asyncio.sleep(0.2)
-    desk.model.let.set()
+    batching.model.release.set()
     await first
 
     with pytest.raises(Overloaded, match="no thread was free"):
         await late
-    assert [["first"]] == desk.model.calls
+    assert [["first"]] == batching.model.calls
 
 
-async def test_nobody_works_for_a_caller_who_has_gone() -> None:
-    desk = Desk()
-    first = await desk.busy()
-    gone, stays = desk.ask("gone"), desk.ask("stays")
+async def test_a_cancelled_request_is_not_predicted() -> None:
+    batching = Batching()
+    first = await batching.occupy()
+    cancelled, other = batching.send("cancelled"), batching.send("other")
     await asyncio.sleep(0.01)
-    gone.cancel()
+    cancelled.cancel()
     await asyncio.sleep(0.01)
-    desk.model.let.set()
+    batching.model.release.set()
 
-    await asyncio.gather(first, stays)
+    await asyncio.gather(first, other)
 
-    assert [["first"], ["stays"]] == desk.model.calls
+    assert [["first"], ["other"]] == batching.model.calls
 
 
-async def test_a_failure_reaches_everybody_in_the_call_and_nobody_after_it() -> None:
-    desk = Desk()
-    first = await desk.busy()
-    others = [desk.ask("a"), desk.ask("bad")]
+async def test_an_error_fails_the_requests_of_its_batch_and_no_later_one() -> None:
+    batching = Batching()
+    first = await batching.occupy()
+    others = [batching.send("a"), batching.send("bad")]
     await asyncio.sleep(0.01)
-    desk.model.let.set()
+    batching.model.release.set()
 
     results = await asyncio.gather(first, *others, return_exceptions=True)
-    after = await desk.ask("after")
+    after = await batching.send("after")
 
     assert [ValueError, ValueError] == [type(result) for result in results[1:]]
     assert [[5.0]] == after.tolist()

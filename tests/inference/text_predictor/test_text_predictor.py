@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from product_classifier.releases.release import Release, load_text
-from product_classifier.taxonomy import CODES
+from product_classifier.taxonomy import CHALLENGE
 from tests.support.model_servers import RunningServer
 
 TITLES = ["Livre de poche", "Console de jeux rétro", ""]
@@ -27,7 +27,7 @@ def tensor(name: str, data: list[str], **more: object) -> dict[str, object]:
     return {"name": name, "shape": [len(data)], "datatype": "BYTES", "data": data, **more}
 
 
-def test_v2_answers_what_the_bundle_answers(server: RunningServer, expected: np.ndarray) -> None:
+def test_v2_returns_the_probabilities_of_the_bundle(server: RunningServer, expected: np.ndarray) -> None:
     body = {"id": "7", "inputs": [tensor("designation", TITLES), tensor("description", BODIES)]}
 
     reply = httpx.post(server.infer, json=body).json()
@@ -43,7 +43,7 @@ def test_v2_answers_what_the_bundle_answers(server: RunningServer, expected: np.
     )
 
 
-def test_an_answer_names_release_and_version(server: RunningServer, releases: tuple[Release, Release]) -> None:
+def test_a_response_names_release_and_version(server: RunningServer, releases: tuple[Release, Release]) -> None:
     reply = httpx.post(server.infer, json={"inputs": [tensor("designation", ["a"])]}).json()
 
     assert (releases[0].id, releases[0].versions["text"]) == (reply["parameters"]["release"], reply["model_version"])
@@ -56,7 +56,7 @@ def test_description_may_be_left_out(server: RunningServer) -> None:
     assert httpx.post(server.infer, json=empty).json()["outputs"] == alone["outputs"]
 
 
-def test_text_may_come_as_base64_if_it_says_so(server: RunningServer) -> None:
+def test_base64_text_is_decoded_if_its_content_type_says_so(server: RunningServer) -> None:
     plain = httpx.post(server.infer, json={"inputs": [tensor("designation", ["Été"])]}).json()
     coded = tensor("designation", ["w4l0w6k="], parameters={"content_type": "base64"})
 
@@ -70,7 +70,7 @@ def test_data_may_be_nested(server: RunningServer) -> None:
     assert httpx.post(server.infer, json={"inputs": [nested]}).json()["outputs"] == flat["outputs"]
 
 
-def test_v1_takes_strings_and_objects(server: RunningServer, expected: np.ndarray) -> None:
+def test_v1_accepts_strings_and_objects(server: RunningServer, expected: np.ndarray) -> None:
     instances = [
         {"designation": TITLES[0], "description": BODIES[0]},
         TITLES[1],
@@ -97,12 +97,12 @@ def test_metadata_names_tensors_codes_version_and_release(
         (one["name"], one["datatype"], one["shape"]) for one in metadata["inputs"]
     ]
     assert [{"name": "probabilities", "datatype": "FP32", "shape": [-1, 27]}] == metadata["outputs"]
-    assert ",".join(map(str, CODES)) == metadata["properties"]["codes"]
+    assert ",".join(map(str, CHALLENGE.codes)) == metadata["properties"]["codes"]
     assert releases[0].id == metadata["properties"]["release"]
     assert [releases[0].versions["text"]] == metadata["versions"]
 
 
-def test_a_version_can_be_asked_for(server: RunningServer, releases: tuple[Release, Release]) -> None:
+def test_a_version_can_be_requested(server: RunningServer, releases: tuple[Release, Release]) -> None:
     version = releases[0].versions["text"]
     body = {"inputs": [tensor("designation", ["a"])]}
     base = f"{server.url}/v2/models/text-predictor/versions"
@@ -116,11 +116,11 @@ def test_a_version_can_be_asked_for(server: RunningServer, releases: tuple[Relea
 @pytest.mark.parametrize(
     "path", ["/", "/v2", "/v2/health/live", "/v2/health/ready", "/v2/models", "/v1/models", "/metrics"]
 )
-def test_routes_of_the_sdk_answer(server: RunningServer, path: str) -> None:
+def test_the_routes_of_the_sdk_respond(server: RunningServer, path: str) -> None:
     assert httpx.get(server.url + path).status_code == 200
 
 
-def test_models_cannot_be_unloaded_by_a_caller(server: RunningServer) -> None:
+def test_a_client_cannot_unload_a_model(server: RunningServer) -> None:
     reply = httpx.post(f"{server.url}/v2/repository/models/text-predictor/unload")
 
     assert (404, 200) == (reply.status_code, httpx.get(f"{server.url}/v2/models/text-predictor/ready").status_code)
@@ -137,7 +137,7 @@ def test_outcomes_are_counted(server: RunningServer, releases: tuple[Release, Re
     assert f'model_release_info{{model_name="text-predictor",release="{releases[0].id}",state="current"' in metrics
 
 
-def test_a_request_is_one_line_with_its_id_and_without_its_text(server: RunningServer) -> None:
+def test_a_request_is_logged_in_one_line_with_its_id_and_without_its_text(server: RunningServer) -> None:
     headers = {"X-Request-Id": "an-id-of-mine"}
     reply = httpx.post(server.infer, json={"inputs": [tensor("designation", ["très secret"])]}, headers=headers)
 
