@@ -104,7 +104,7 @@ def _revision() -> str:
 
 
 def _make_release(folder: Path, parts: Path) -> None:
-    from components.train_text.linear import calibrate, fit  # noqa: PLC0415 - needs scikit-learn, only here
+    from components.train_text.linear_training import calibrate, fit  # noqa: PLC0415 - needs scikit-learn, only here
     from product_classifier.bundles import bundle  # noqa: PLC0415
     from product_classifier.fusion.fit import fit_fusion  # noqa: PLC0415
     from product_classifier.images.model import ImageModel  # noqa: PLC0415

@@ -31,7 +31,7 @@ from components.prepare_catalogue import step as prepare_catalogue
 from components.shared.predictions import predict
 from components.split_catalogue import step as split_catalogue
 from components.train_image import step as train_image
-from components.train_text import linear
+from components.train_text import linear_training as linear
 from components.train_text import step as train_text
 from product_classifier.catalogue.splits import SPLITS, text_key
 from product_classifier.evaluation.metrics import score, weighted_f1

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from benchmarks.environments import CACHE
 from benchmarks.materials import SEED
 from components.train_image.network import PixelNetwork, export, small_network
-from components.train_image.photos import read_photos
-from components.train_image.training import train_network
+from components.train_image.optimization import train_network
+from components.train_image.photo_array import read_photos
 from product_classifier.catalogue.sample.offers import offer
 from product_classifier.catalogue.sample.photos import photo
 from product_classifier.images import decoding

@@ -3,6 +3,7 @@
 import json
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import yaml
 
 from pipelines.settings import PARAMS, PipelineSettings
 from product_classifier.errors import ProductClassifierError
+from product_classifier.evaluation.gate import GateLimits
 
 SECTIONS = {
     "prepare_catalogue": "",
@@ -42,6 +44,18 @@ def read_params(path: Path = PARAMS) -> dict[str, Any]:
 def read_section(step: str, path: Path = PARAMS) -> dict[str, Any]:
     """Return the section of one step as it stands in params.yaml."""
     return dict(_read_yaml(path).get(step) or {})
+
+
+def gate_limits(path: Path = PARAMS) -> GateLimits:
+    """Return the limits of the gate from the section `compare`.
+
+    Raises:
+        ParameterError: If one is missing.
+    """
+    section, names = read_section("compare", path), [one.name for one in fields(GateLimits)]
+    if missing := [name for name in names if name not in section]:
+        raise ParameterError(f"{path}: compare.{missing[0]} is missing; add it")
+    return GateLimits(**{name: section[name] for name in names})
 
 
 def read_overrides(pairs: Sequence[str]) -> dict[str, Any]:

@@ -7,11 +7,12 @@ from rich.table import Column, Table
 
 from components.shared.rollout import retention
 from components.shared.rollout.kserve_rollout import KServeRollout
-from components.shared.rollout.releases import NoRelease, kept_releases, roll_back
+from components.shared.rollout.releases import NoRelease, roll_back, stored_releases
 from components.shared.rollout.rollout import open_rollout
-from components.shared.rollout.smoke import Smoke
+from components.shared.rollout.smoke import SmokeTest
 from components.shared.rollout.switch import Switch
 from components.shared.tracking import Tracking
+from pipelines.parameters import gate_limits
 from pipelines.settings import PipelineSettings
 from product_classifier.errors import ObjectNotFound, ProductClassifierError, RolloutFailed
 from product_classifier.store import ObjectStore, open_store
@@ -26,7 +27,7 @@ def list_releases(settings: PipelineSettings, console: Console) -> None:
     store = open_store(settings.store)
     identity = [Column(name, no_wrap=True) for name in ("release", "created")]  # a wrapped id cannot be copied
     table = Table(*identity, "F1", "corrections", "state", box=None, padding=(0, 1, 0, 0))
-    for kept in kept_releases(store, open_rollout(settings.rollout, store)):
+    for kept in stored_releases(store, open_rollout(settings.rollout, store)):
         count = "?" if kept.corrections is None else str(kept.corrections)
         score = "–" if kept.weighted_f1 is None else f"{kept.weighted_f1:.4f}"
         table.add_row(kept.release, kept.created[:16], score, count, kept.state)
@@ -53,7 +54,8 @@ def roll_back_release(settings: PipelineSettings, release: str, console: Console
         RollbackFailed: If the release fails its checks or its rollout.
     """
     store = open_store(settings.store)
-    switch = Switch(store, open_rollout(settings.rollout, store), Smoke(settings.service_url))
+    smoke = SmokeTest(settings.service_url, gate_limits())
+    switch = Switch(store, open_rollout(settings.rollout, store), smoke)
     switched = roll_back(switch, release)
     if not switched.done:
         raise RollbackFailed("; ".join(switched.reasons))
@@ -75,7 +77,7 @@ def start_canary(settings: PipelineSettings, release: str, share: float, *, shad
     if not store.exists(f"models/{release}/release.json"):
         raise ObjectNotFound(f"release {release!r} was never published; `python -m pipelines releases` lists all")
     rollout = _open_kserve_rollout(settings, store)
-    rollout.challenge(release, share=share, shadow=shadow)
+    rollout.start_challenger(release, share=share, shadow=shadow)
     effect = "gets a copy of each request for comparison" if shadow else f"responds to {share:.0%} of the requests"
     return f"{release} {effect}; the champion is {rollout.current()}"
 
@@ -83,7 +85,7 @@ def start_canary(settings: PipelineSettings, release: str, share: float, *, shad
 def stop_canary(settings: PipelineSettings) -> str:
     """Route all traffic to the champion again; return a message."""
     rollout = _open_kserve_rollout(settings, open_store(settings.store))
-    rollout.end_challenge()
+    rollout.stop_challenger()
     return f"the champion {rollout.current()} responds to all requests"
 
 

@@ -1,4 +1,4 @@
-"""The data stages as a stranger runs them: in a clone, with nothing but what git has."""
+"""The data stages in a fresh clone, with nothing but tracked files."""
 
 import inspect
 import os
@@ -27,7 +27,7 @@ PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 
 
 class Clone:
-    """A copy of the files git has or would have, in a git repository of its own."""
+    """A copy of the tracked files in a separate git repository."""
 
     def __init__(self, folder: Path, products: int) -> None:
         self.folder = folder
@@ -55,7 +55,7 @@ class Clone:
         return done.stdout
 
     def lose(self) -> None:
-        """Remove everything that DVC could bring back."""
+        """Delete everything that DVC can restore."""
         for folder in ("data", ".dvc/cache"):
             shutil.rmtree(self.folder / folder)
 
@@ -70,7 +70,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A MinIO, or what stands in for it where there is none, with a bucket and the keys in the environment."""
+    """Start MinIO, or moto without a MinIO binary, with a bucket and credentials in the environment."""
     binary = minio_binary()
     with minio_server(binary) if binary else moto_server() as url:
         Minio(urlsplit(url).netloc, MINIO_USER, MINIO_PASSWORD, secure=False).make_bucket("dvc")

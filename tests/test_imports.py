@@ -68,7 +68,7 @@ PIPELINES = {
     "training": {"task_configuration"},
     "compile": {"training"},
     "prepare_data": {"parameters", "settings"},
-    "release_commands": {"settings"},
+    "release_commands": {"parameters", "settings"},
     "local": {"compat", "compile", "parameters"},
     "kubeflow": {"compat", "compile", "parameters", "settings"},
     "retrain": {"compat", "compile", "kubeflow", "parameters", "settings", "task_configuration"},

@@ -17,7 +17,7 @@ from benchmarks.machine import ALL, pinned
 from benchmarks.outcome import Check, Outcome
 from benchmarks.processes import tree_cpu_s
 from benchmarks.timing import ms_per_item
-from components.train_text.linear import fit
+from components.train_text.linear_training import fit
 from product_classifier.evaluation.metrics import weighted_f1
 from product_classifier.taxonomy import CHALLENGE
 from product_classifier.text.features import TextFeatures

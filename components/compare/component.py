@@ -1,3 +1,5 @@
+"""Kubeflow Pipelines component of the step compare."""
+
 from kfp import dsl
 
 from components.shared import step_image
@@ -23,7 +25,7 @@ def compare(
     metrics: dsl.Output[dsl.Metrics],
     report: dsl.Output[dsl.HTML],
 ) -> bool:
-    """Compare the new release with the champion on the hold-out; return whether it may replace the champion.
+    """Compare the release with the champion on the hold-out; return whether it may replace it.
 
     Args:
         release: Id of the new release, as published.

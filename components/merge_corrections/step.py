@@ -50,7 +50,7 @@ def run(
     Raises:
         InvalidInput: If the snapshot is not what was frozen.
     """
-    corrections = _read_corrections(open_store(store), snapshot) if snapshot else Corrections((), ())
+    corrections = _read_corrections(open_store(store), snapshot) if snapshot else SnapshotRows((), ())
     sides = {"train": train, "validation": validation, "test": test, "unseen": unseen}
     for path in (merged, report):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,14 +76,14 @@ def run(
 
 
 @dataclass(frozen=True, slots=True)
-class Corrections:
+class SnapshotRows:
     """The usable corrections of a snapshot as rows of `COLUMNS`, and the others with the reason."""
 
     rows: tuple[tuple[object, ...], ...]
     skipped: tuple[dict[str, str], ...]
 
 
-def _read_corrections(store: ObjectStore, snapshot: str) -> Corrections:
+def _read_corrections(store: ObjectStore, snapshot: str) -> SnapshotRows:
     """Read the corrections of a snapshot, oldest first, with their photos."""
     items = sorted(read_snapshot(store, snapshot).corrections, key=lambda item: (item.since, item.feedback_id))
     rows, skipped = [], []
@@ -94,7 +94,7 @@ def _read_corrections(store: ObjectStore, snapshot: str) -> Corrections:
                 skipped.append({"feedback_id": item.feedback_id, "reason": problem})
             else:
                 rows.append(_row(item, photo))
-    return Corrections(tuple(rows), tuple(skipped))
+    return SnapshotRows(tuple(rows), tuple(skipped))
 
 
 def _read_photo(store: ObjectStore, item: SnapshotItem) -> tuple[bytes | None, str]:

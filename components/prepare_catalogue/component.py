@@ -1,3 +1,5 @@
+"""Kubeflow Pipelines component of the step prepare_catalogue."""
+
 from kfp import dsl
 
 from components.shared import step_image

@@ -1,1 +1,1 @@
-"""Put a release into service, or say why not."""
+"""Deploy a release that passed the gate."""

@@ -1,3 +1,5 @@
+"""Kubeflow Pipelines component of the step promote."""
+
 from kfp import dsl
 
 from components.shared import step_image
@@ -18,20 +20,20 @@ def promote(
     run_id: str,
     verdict: dsl.Output[dsl.Artifact],
 ) -> bool:
-    """Put the release into service if the gate lets it pass; return whether it is.
+    """Deploy the release if it passed the gate, and record the outcome; return whether it is deployed.
 
     Args:
         release: Id of a published release.
-        decision: What the gate decided about it, and all it was told.
+        decision: Decision of the gate, and what it is based on.
         report: The comparison as a page.
-        store: Where it was published: file:///folder or s3://bucket.
-        tracking_uri: Where MLflow is; the alias champion is moved there.
+        store: URL of the object store with the releases: file:///folder or s3://bucket.
+        tracking_uri: URI of MLflow, where the alias champion is set.
         experiment: Name of the MLflow experiment.
-        rollout: Where releases are put into service: file:///folder or kserve://namespace.
-        service: Base URL of the fusion's server for the smoke test; empty: there is none to ask.
-        smoke_deadline_s: How long the servers may take to answer with the release.
-        releases_kept: How many of the newest releases stay in the store with those in use; 0: all.
-        run_id: The run whose verdict this is; empty for a training by hand.
+        rollout: URL of the deployment: file:///folder or kserve://namespace.
+        service: Base URL of the fusion's server for the smoke test; empty to skip it.
+        smoke_deadline_s: Seconds until all servers must serve the release.
+        releases_kept: Number of the newest releases that stay in the store besides those in use; 0 keeps all.
+        run_id: Run of the trigger; empty for a training that no trigger claimed.
     """
     from pathlib import Path
 

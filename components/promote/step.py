@@ -1,4 +1,4 @@
-"""Do what the gate decided about a release: put it into service, or leave the champion where it is."""
+"""Deploy a release that passed the gate, and record the outcome."""
 
 import json
 import sys
@@ -9,8 +9,8 @@ from typing import Any
 from components.shared.rollout.history import Promotion, find, record
 from components.shared.rollout.retention import prune
 from components.shared.rollout.rollout import Rollout, open_rollout
-from components.shared.rollout.smoke import Smoke
-from components.shared.rollout.switch import Switch, Switched
+from components.shared.rollout.smoke import SmokeTest
+from components.shared.rollout.switch import Switch, SwitchResult
 from components.shared.tracking import Tracking
 from product_classifier.errors import ProductClassifierError, RunSuperseded
 from product_classifier.evaluation.gate import GateLimits
@@ -32,32 +32,36 @@ def run(
     smoke_deadline_s: float = 180.0,
     releases_kept: int = 20,
 ) -> bool:
-    """Promote the release if the gate lets it pass; write the verdict (JSON) and return whether it is in service now.
+    """Deploy the release if it passed the gate; write `verdict` (JSON), return whether it is deployed.
 
-    Safe to repeat: how a promotion ended is kept, and an attempt after that says the same again.
+    Idempotent: the first outcome of a release is stored and returned by later calls.
 
     Args:
         release: Id of a published release.
-        decision: What `compare` decided about it.
-        report: The page `compare` made of it.
-        store: Where releases are published: file:///folder or s3://bucket.
-        tracking_uri: Where MLflow is; the alias champion is moved there.
-        rollout: Where releases are put into service: file:///folder or kserve://namespace.
-        verdict: What became of it.
-        service: Base URL of the fusion's server; empty: there is none to ask.
-        run_id: The run this belongs to; empty for a training by hand.
+        decision: Decision that `compare` wrote.
+        report: Page that `compare` wrote.
+        store: URL of the object store with the releases: file:///folder or s3://bucket.
+        tracking_uri: URI of MLflow, where the alias champion is set.
+        rollout: URL of the deployment: file:///folder or kserve://namespace.
+        verdict: Outcome of the promotion.
+        service: Base URL of the fusion's server for the smoke test; empty to skip it.
+        run_id: Run of the trigger; empty for a training that no trigger claimed.
         experiment: Name of the MLflow experiment.
-        smoke_deadline_s: How long the servers may take to answer with the release.
-        releases_kept: After a promotion older releases than the newest so many are deleted, unless somebody needs
-            them; 0 keeps all.
+        smoke_deadline_s: Seconds until all servers must serve the release.
+        releases_kept: Number of the newest releases that stay in the store besides those in use; 0 keeps all.
+
+    Raises:
+        RunSuperseded: If the run is over.
+        BundleRefused: If the release is invalid.
+        RolloutFailed: If it could not be rolled out; the champion is deployed.
     """
     objects = open_store(store)
     found = json.loads(decision.read_text(encoding="utf-8"))
     ended = find(objects, release)
     if ended is None:
-        smoke = Smoke(service, GateLimits(**found["limits"]), smoke_deadline_s)
+        smoke = SmokeTest(service, GateLimits(**found["limits"]), smoke_deadline_s)
         switch = Switch(objects, open_rollout(rollout, objects), smoke)
-        promotion = _promotion(found, _carry_out(found, switch, run_id))
+        promotion = _promotion(found, _apply(found, switch, run_id))
         ended = record(objects, promotion, report.read_bytes())
     verdict.parent.mkdir(parents=True, exist_ok=True)
     verdict.write_text(ended.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -72,34 +76,34 @@ def run(
 
 
 def _prune(objects: ObjectStore, rollout: str, tracking: Tracking, keep: int) -> None:
-    """Delete old releases; the promotion stands whether or not that works."""
+    """Delete old releases; a failure is printed and does not undo the promotion."""
     try:
         prune(objects, open_rollout(rollout, objects), tracking.aliased(), keep, datetime.now(UTC))
     except ProductClassifierError as error:
-        sys.stderr.write(f"old releases are still there: {error}\n")
+        sys.stderr.write(f"old releases were not deleted: {error}\n")
 
 
-def _carry_out(found: dict[str, Any], switch: Switch, run_id: str) -> Switched:
+def _apply(found: dict[str, Any], switch: Switch, run_id: str) -> SwitchResult:
     reasons = tuple(found["reasons"])
     if not found["promote"]:
-        return Switched(done=False, reasons=reasons)
-    if trouble := _overtaken(switch.rollout, found):
-        return Switched(done=False, reasons=(trouble,))
+        return SwitchResult(done=False, reasons=reasons)
+    if problem := _champion_changed(switch.rollout, found):
+        return SwitchResult(done=False, reasons=(problem,))
     if run_id and is_run_finished(RunStore(switch.store), run_id):
-        raise RunSuperseded(f"run {run_id!r} is over; {found['release']} stays out of service")
-    switched = switch.put_into_service(found["release"], found["champion"])
-    return Switched(switched.done, switched.reasons or reasons)
+        raise RunSuperseded(f"run {run_id!r} is over; {found['release']} is not deployed")
+    switched = switch.deploy(found["release"], found["champion"])
+    return SwitchResult(switched.done, switched.reasons or reasons)
 
 
-def _overtaken(rollout: Rollout, found: dict[str, Any]) -> str:
-    """Return why the comparison is no longer about the release in service."""
+def _champion_changed(rollout: Rollout, found: dict[str, Any]) -> str:
+    """Return why the comparison is outdated; "" if it is not."""
     now = rollout.current()
     if now in {found["champion"], found["release"]}:
         return ""
-    return f"the champion changed from {found['champion']} to {now} while this release was being judged"
+    return f"the champion changed from {found['champion']} to {now} during the comparison"
 
 
-def _promotion(found: dict[str, Any], switched: Switched) -> Promotion:
+def _promotion(found: dict[str, Any], switched: SwitchResult) -> Promotion:
     return Promotion(
         release=found["release"],
         champion=found["champion"],

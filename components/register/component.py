@@ -1,3 +1,5 @@
+"""Kubeflow Pipelines component of the step register."""
+
 from kfp import dsl
 
 from components.shared import step_image

@@ -16,7 +16,7 @@ from product_classifier.store import open_store
 
 
 def cache_key(store: str, cache_buster: str = "") -> str:
-    """Return a digest of the code, of the newest failed run without a recorded reason, and of `cache_buster`.
+    """Return a digest of the code, the newest unexplained failed run, and `cache_buster`.
 
     A run that failed without a recorded reason may have used cached artifacts that no longer exist, so results cached
     until then are not used again.

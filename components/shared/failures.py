@@ -38,7 +38,7 @@ def record_step_failure(step: str, store: str, run_id: str = "") -> Iterator[Non
 
 @contextmanager
 def record_run_failure(run_id: str, store: str) -> Iterator[None]:
-    """Write why a whole local run ended if none of its steps did, for example because it was killed; reraise."""
+    """Write why a local run ended if none of its steps did, for example when killed; reraise."""
     try:
         yield
     except (Exception, SystemExit, KeyboardInterrupt) as error:

@@ -1,11 +1,11 @@
-"""The Kubernetes API as far as this product needs it: a few kinds of objects of one namespace, as plain dictionaries.
+"""Client of the Kubernetes API for a few kinds of objects of one namespace, as dictionaries.
 
 ClusterError
-├── NotThere        no object of this name
-├── Conflict        somebody else changed or made it first
-├── Refused         not allowed
-│   └── Invalid     not an object of this kind
-└── Unreachable     no answer, or "not now", for longer than we try again
+├── NotFound        there is no object of this name
+├── Conflict        the object was changed or created by another client
+├── Refused         the account lacks the permission
+│   └── Invalid     the object is malformed
+└── Unreachable     no response, 429 or 5xx, for longer than the retries last
 """
 
 import json
@@ -20,41 +20,41 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_rand
 
 from product_classifier.errors import ProductClassifierError
 
-PATIENCE_S = 60.0
-"""How long an API server may be away; one that restarts takes seconds."""
-CALL_S = 10.0
+RETRY_S = 60.0
+"""Seconds that an unavailable API server is retried; a restart takes seconds."""
+CALL_TIMEOUT_S = 10.0
 
 T = TypeVar("T")
 Object = dict[str, Any]
 
 
 class ClusterError(ProductClassifierError):
-    """The Kubernetes API did not do what was asked."""
+    """A call of the Kubernetes API failed."""
 
 
-class NotThere(ClusterError):
-    """No object of this kind has this name."""
+class NotFound(ClusterError):
+    """There is no object of this kind and name."""
 
 
 class Conflict(ClusterError):
-    """The object exists already, or was changed since it was read."""
+    """The object exists already, or has changed since it was read."""
 
 
 class Refused(ClusterError):
-    """This account may not do it."""
+    """The account lacks the permission."""
 
 
 class Invalid(Refused):
-    """The object is not one the API accepts; asking again changes nothing."""
+    """The object is malformed; a retry does not help."""
 
 
 class Unreachable(ClusterError):
-    """The API server does not answer, or asks to come back later."""
+    """The API server does not respond, or responds with 429 or 5xx."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of object, as the API's paths name it."""
+    """A kind of object by its parts of the API's paths."""
 
     group: str
     version: str
@@ -67,20 +67,20 @@ LEASE = Kind("coordination.k8s.io", "v1", "leases")
 JOB = Kind("batch", "v1", "jobs")
 CRON_JOB = Kind("batch", "v1", "cronjobs")
 
-STATUSES = {400: Invalid, 404: NotThere, 409: Conflict, 422: Invalid, 429: Unreachable}
-_patient = retry(
+STATUSES = {400: Invalid, 404: NotFound, 409: Conflict, 422: Invalid, 429: Unreachable}
+_retried = retry(
     retry=retry_if_exception_type(Unreachable),
-    stop=stop_after_delay(PATIENCE_S),
+    stop=stop_after_delay(RETRY_S),
     wait=wait_random_exponential(multiplier=0.2, max=5),
     reraise=True,
 )
 
 
 class ClusterApi:
-    """Objects of one namespace. Every method may raise a `ClusterError`; a short outage is waited out."""
+    """Objects of one namespace; methods retry short outages and raise a `ClusterError`."""
 
     def __init__(self, namespace: str, client: kubernetes.client.ApiClient | None = None) -> None:
-        """Without a client, as the pod's service account, or as kubectl would."""
+        """Without a client, use the pod's service account or the kubeconfig."""
         self.namespace = namespace
         client = client or _connect()
         self._objects = kubernetes.client.CustomObjectsApi(client)
@@ -91,37 +91,37 @@ class ClusterApi:
         return self._call(f"{kind.plural}/{name}", self._objects.get_namespaced_custom_object, kind, name)
 
     def patch(self, kind: Kind, name: str, changes: Object) -> Object:
-        """Merge changes into an object; with metadata.resourceVersion among them, only into that version of it."""
+        """Merge changes into an object, only into its version `metadata.resourceVersion` if given."""
         return self._call(f"{kind.plural}/{name}", self._objects.patch_namespaced_custom_object, kind, name, changes)
 
     def replace(self, kind: Kind, name: str, content: Object) -> Object:
-        """Write an object over the version of it that was read."""
+        """Replace the version of an object that was read."""
         return self._call(f"{kind.plural}/{name}", self._objects.replace_namespaced_custom_object, kind, name, content)
 
     def create(self, kind: Kind, content: Object) -> Object:
-        """Make an object."""
+        """Create an object."""
         name = content["metadata"]["name"]
         return self._call(f"{kind.plural}/{name}", self._objects.create_namespaced_custom_object, kind, content)
 
     def delete(self, kind: Kind, name: str) -> None:
-        """Remove an object and then, in the background, what it owns."""
+        """Delete an object, and what it owns in the background."""
         call = self._objects.delete_namespaced_custom_object
         self._call(f"{kind.plural}/{name}", call, kind, name, propagation_policy="Background")
 
-    @_patient
+    @_retried
     def pods(self, selector: str) -> list[Object]:
-        """Return the pods with these labels, those that are ending included."""
+        """Return the pods with these labels, including terminating ones."""
         with _translated(f"pods with {selector}"):
             reply = self._core.list_namespaced_pod(
-                self.namespace, label_selector=selector, _request_timeout=CALL_S, _preload_content=False
+                self.namespace, label_selector=selector, _request_timeout=CALL_TIMEOUT_S, _preload_content=False
             )
             return cast(list[Object], _json(reply)["items"])
 
-    @_patient
+    @_retried
     def _call(self, what: str, call: Callable[..., Any], kind: Kind, *rest: Any, **options: Any) -> Object:
         place = (kind.group, kind.version, self.namespace, kind.plural)
         with _translated(f"{what} in {self.namespace}"):
-            return cast(Object, call(*place, *rest, **options, _request_timeout=CALL_S))
+            return cast(Object, call(*place, *rest, **options, _request_timeout=CALL_TIMEOUT_S))
 
 
 def _connect() -> kubernetes.client.ApiClient:
@@ -130,7 +130,7 @@ def _connect() -> kubernetes.client.ApiClient:
         kubernetes.config.load_incluster_config(client_configuration=configuration)
     except kubernetes.config.ConfigException:
         _as_kubectl(configuration)
-    configuration.retries = False  # we try again ourselves, and longer
+    configuration.retries = False  # retried here, for longer
     return kubernetes.client.ApiClient(configuration)
 
 
@@ -138,7 +138,7 @@ def _as_kubectl(configuration: kubernetes.client.Configuration) -> None:
     try:
         kubernetes.config.load_kube_config(client_configuration=configuration)
     except kubernetes.config.ConfigException as error:
-        raise Refused(f"there is neither a service account nor a kubeconfig here: {error}") from error
+        raise Refused(f"Kubernetes: no service account and no kubeconfig; set KUBECONFIG: {error}") from error
 
 
 def _json(reply: Any) -> Object:
@@ -151,13 +151,13 @@ def _translated(what: str) -> Iterator[None]:
         yield
     except kubernetes.client.ApiException as error:
         kind = STATUSES.get(error.status, Unreachable if error.status >= 500 else Refused)
-        raise kind(f"{what}: the Kubernetes API answers {error.status} {error.reason}: {_message(error)}") from error
+        raise kind(f"{what}: the Kubernetes API responds {error.status} {error.reason}: {_message(error)}") from error
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         raise Unreachable(f"{what}: {type(error).__name__}: {error!s:.200}") from error
 
 
 def _message(error: kubernetes.client.ApiException) -> str:
-    """Return what the API says is wrong; its body is a Status object."""
+    """Return the message of the Status object in the response body."""
     try:
         return str(json.loads(error.body or "{}").get("message", ""))[:300]
     except (ValueError, AttributeError):

@@ -8,7 +8,7 @@ _INTERVAL_S = 2.0
 
 
 def on_stderr() -> Callable[[str, int, int], None]:
-    """Return a callback (activity, done, total) that prints changes of activity, ends, and every two seconds."""
+    """Return a callback (activity, done, total) that prints a new activity, its end, and every 2 s."""
     last_activity, last_s = "", 0.0
 
     def report(activity: str, done: int, total: int) -> None:

@@ -1,4 +1,4 @@
-"""Register the models of a release in MLflow: one run per training, one nested run per model, three versions."""
+"""Register the models of a release in MLflow: a run, a nested run and a version per model."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass

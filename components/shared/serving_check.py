@@ -72,7 +72,7 @@ def _known_products(text: Mapping[str, Any], image: Mapping[str, Any]) -> list[K
 
 
 def ms_per_product(models: Sequence[ReleaseModels], products: Sequence[KnownProduct]) -> list[float]:
-    """Return the latency of each release: interleaved rounds, of which the fastest counts, as load only adds time."""
+    """Return the latency of each release: the fastest of interleaved rounds, as load only adds time."""
     rounds = [[_seconds(one, products) for one in models] for _ in range(ROUNDS)]
     return [1000 * best / max(len(products), 1) for best in map(min, zip(*rounds, strict=True))]
 

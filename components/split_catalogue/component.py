@@ -1,3 +1,5 @@
+"""Kubeflow Pipelines component of the step split_catalogue."""
+
 from kfp import dsl
 
 from components.shared import step_image

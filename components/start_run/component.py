@@ -1,3 +1,5 @@
+"""Kubeflow Pipelines component of the step start_run."""
+
 from typing import NamedTuple
 
 from kfp import dsl
@@ -12,7 +14,7 @@ def start_run(
     run_id: str,
     cache_buster: str,
 ) -> NamedTuple("RunInputs", [("raw_revision", str), ("cache_key", str)]):  # type: ignore[valid-type]
-    """Take ownership of the run; return what the results of the other steps depend on besides their inputs.
+    """Take ownership of the run; return the revision of the raw files and the key of cached results.
 
     Args:
         store: URL of the object store: file:///folder or s3://bucket.

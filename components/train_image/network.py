@@ -11,7 +11,7 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class PixelNetwork(nn.Module):
-    """An image classifier of `transformers` with the normalization of pixels and the calibration in its graph."""
+    """An image classifier of `transformers` with pixel normalization and calibration in its graph."""
 
     mean: torch.Tensor
     std: torch.Tensor

@@ -26,7 +26,7 @@ def run(
     encoder: str = "",
     seed: int = 27,
 ) -> float:
-    """Write the sealed bundle `model`; return its weighted F1 on the validation products that have a photo.
+    """Write the sealed bundle `model`; return its weighted F1 on validation products with a photo.
 
     Args:
         train: Products to train on (parquet).
@@ -49,8 +49,8 @@ def run(
     import torch
 
     from components.train_image import network as networks
-    from components.train_image.photos import read_photos
-    from components.train_image.training import compute_logits, train_network
+    from components.train_image.optimization import compute_logits, train_network
+    from components.train_image.photo_array import read_photos
 
     torch.manual_seed(seed)
     codes = taxonomy.codes

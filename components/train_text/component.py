@@ -1,3 +1,5 @@
+"""Kubeflow Pipelines component of the step train_text."""
+
 from kfp import dsl
 
 from components.shared import step_image

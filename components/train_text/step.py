@@ -29,7 +29,7 @@ def run(
     learning_rate: float = 3e-5,
     seed: int = 27,
 ) -> float:
-    """Write the sealed bundle `model`; return its weighted F1 on the validation products that have text.
+    """Write the sealed bundle `model`; return its weighted F1 on validation products with text.
 
     Args:
         train: Products to train on (parquet).
@@ -54,12 +54,12 @@ def run(
     model.mkdir(parents=True, exist_ok=True)
     trained: TextModel
     if encoder:
-        from components.train_text.encoder import Schedule, fit_encoder
+        from components.train_text.encoder_training import Schedule, fit_encoder
 
         schedule = Schedule(epochs, budget_s, learning_rate, seed)
         trained = fit_encoder(encoder, (texts, labels), (held_out, held_out_labels), codes, model, schedule)
     else:
-        from components.train_text.linear import calibrate, fit
+        from components.train_text.linear_training import calibrate, fit
 
         fitted = fit(texts, labels, codes, TextFeatures(buckets), C, seed)
         trained = calibrate(fitted, held_out, held_out_labels)

@@ -17,7 +17,7 @@ from components.shared.kubernetes_api import (
     ClusterError,
     Conflict,
     Invalid,
-    NotThere,
+    NotFound,
     Object,
 )
 from pipelines.parameters import run_options
@@ -41,7 +41,7 @@ class JobLauncher:
         with _translated_errors(run_id):
             try:
                 job = self._api.get(JOB, run_id)
-            except NotThere:
+            except NotFound:
                 return None
         ended = (ENDED.get(condition["type"]) for condition in _conditions(job) if condition["status"] == "True")
         return next(filter(None, ended), Execution.ACTIVE)

@@ -24,7 +24,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
 
 @pytest.fixture(scope="module")
 def releases(stage: Stage) -> dict[int, str]:
-    """One release that is always right about the products of `test`, and one that is not."""
+    """One release that predicts every product of `test` correctly, and one that does not."""
     return {seed: stage.publish(seed) for seed in (RIGHT, WRONG)}
 
 
@@ -67,7 +67,7 @@ def test_a_better_release_passes_with_both_scores(stage: Stage, releases: dict[i
     assert PRODUCTS == sum(one["items"] for one in found["before"]["by_category"].values())
 
 
-def test_a_worse_release_is_refused_by_score_and_categories(stage: Stage, releases: dict[int, str], test: Path) -> None:
+def test_a_worse_release_is_rejected(stage: Stage, releases: dict[int, str], test: Path) -> None:
     found = compare(stage, test, releases[WRONG], releases[RIGHT])
 
     assert not found["promote"]
@@ -75,13 +75,13 @@ def test_a_worse_release_is_refused_by_score_and_categories(stage: Stage, releas
     assert any("collapses" in reason for reason in found["reasons"])
 
 
-def test_a_tie_is_refused(stage: Stage, releases: dict[int, str], test: Path) -> None:
+def test_a_tie_is_rejected(stage: Stage, releases: dict[int, str], test: Path) -> None:
     found = compare(stage, test, releases[RIGHT], releases[RIGHT])
 
     assert (False, 0.0) == (found["promote"], found["confidence"])
 
 
-def test_a_champion_the_store_has_lost_has_no_successor(stage: Stage, releases: dict[int, str], test: Path) -> None:
+def test_no_release_replaces_a_lost_champion(stage: Stage, releases: dict[int, str], test: Path) -> None:
     lost = stage.publish(3)
     stage.rollout.switch(lost)
     stage.store.delete(f"models/{lost}/release.json")
@@ -92,21 +92,19 @@ def test_a_champion_the_store_has_lost_has_no_successor(stage: Stage, releases: 
     assert "cannot be judged" in found["reasons"][0]
 
 
-def test_a_release_nobody_published_is_named(stage: Stage, test: Path) -> None:
+def test_an_unpublished_release_is_named(stage: Stage, test: Path) -> None:
     with pytest.raises(ObjectNotFound, match="r-20200101T000000-00000000"):
         compare(stage, test, "r-20200101T000000-00000000", None)
 
 
-def test_a_release_ten_times_slower_is_refused(stage: Stage, releases: dict[int, str], test: Path) -> None:
+def test_a_release_ten_times_slower_is_rejected(stage: Stage, releases: dict[int, str], test: Path) -> None:
     found = compare(stage, test, stage.publish(RIGHT, slow_release), releases[WRONG], slow_ms=1.0)
 
     assert (False, 1) == (found["promote"], len(found["reasons"]))
     assert "times as long" in found["reasons"][0]
 
 
-def test_a_release_whose_answers_are_no_numbers_is_refused_before_it_is_compared(
-    stage: Stage, releases: dict[int, str], test: Path
-) -> None:
+def test_a_damaged_release_is_refused_before_the_comparison(stage: Stage, releases: dict[int, str], test: Path) -> None:
     release = stage.publish(20)
     stage.tamper(release, "text/weights.npz", lambda data: data[:-1] + b"x")
 

@@ -8,7 +8,7 @@ def test_a_sample_is_made_once(tmp_path: Path) -> None:
     assert [True, False] == ["made now" in step.run(tmp_path / "raw", 30, 1) for _ in range(2)]
 
 
-def test_the_challenges_files_are_left_alone(raw: RawFolder) -> None:
+def test_files_of_the_challenge_are_left_unchanged(raw: RawFolder) -> None:
     raw.add("Un titre")
     before = (raw.write() / raw.products).read_bytes()
 

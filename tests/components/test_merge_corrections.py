@@ -10,7 +10,7 @@ import pytest
 
 from components.merge_corrections import step
 from components.split_catalogue import step as split_catalogue
-from components.train_image.photos import read_photos
+from components.train_image.photo_array import read_photos
 from product_classifier.catalogue.splits import SPLITS
 from product_classifier.errors import InvalidInput
 from product_classifier.feedback.records import ProductContent, image_key

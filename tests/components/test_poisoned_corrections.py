@@ -28,7 +28,7 @@ CODES = CHALLENGE.codes
 WRONG = CODES[0]
 
 
-def say(store: ObjectStore, user: str, title: str, code: int, number: int) -> Correction:
+def submit(store: ObjectStore, user: str, title: str, code: int, number: int) -> Correction:
     created = START + timedelta(seconds=number)
     correction = Correction(
         feedback_id=new_id(created),
@@ -49,7 +49,7 @@ def review(store: ObjectStore, correction: Correction, decision: str) -> None:
     store.put(made.key, made.to_json(), only_if_absent=True)
 
 
-def believed(store: ObjectStore) -> tuple[Label, ...]:
+def trusted(store: ObjectStore) -> tuple[Label, ...]:
     book = FeedbackIndex(store)
     book.refresh()
     assert {} == book.damaged
@@ -57,64 +57,64 @@ def believed(store: ObjectStore) -> tuple[Label, ...]:
 
 
 def honest(store: ObjectStore) -> dict[str, int]:
-    """Two people agree on three products; return what is believed of them."""
+    """Two users agree on three products; return the trusted categories."""
     truth = {f"un produit honnête {number}": CODES[5 + number] for number in range(3)}
     for number, (title, code) in enumerate(truth.items()):
-        say(store, "ann", title, code, number)
-        say(store, "bob", title, code, number)
+        submit(store, "ann", title, code, number)
+        submit(store, "bob", title, code, number)
     return truth
 
 
 Campaign = Callable[[ObjectStore, list[str]], object]
 CAMPAIGNS: dict[str, Campaign] = {
     "one wrong label for every product": lambda store, known: [
-        say(store, "eve", title, WRONG, 100 + n) for n, title in enumerate(known * 20)
+        submit(store, "eve", title, WRONG, 100 + n) for n, title in enumerate(known * 20)
     ],
     "thousands of products nobody knows": lambda store, _: [
-        say(store, "eve", f"faux produit {n}", WRONG, 100 + n) for n in range(2000)
+        submit(store, "eve", f"faux produit {n}", WRONG, 100 + n) for n in range(2000)
     ],
     "the same product again and again": lambda store, known: [
-        say(store, "eve", known[0], WRONG, 100 + n) for n in range(500)
+        submit(store, "eve", known[0], WRONG, 100 + n) for n in range(500)
     ],
     "a label that changes each time": lambda store, known: [
-        say(store, "eve", known[n % 3], CODES[n % len(CODES)], 100 + n) for n in range(500)
+        submit(store, "eve", known[n % 3], CODES[n % len(CODES)], 100 + n) for n in range(500)
     ],
     "titles written otherwise": lambda store, known: [
-        say(store, "eve", variant, WRONG, 100 + n)
+        submit(store, "eve", variant, WRONG, 100 + n)
         for n, variant in enumerate([known[0].upper(), f" {known[0]} ", known[0].replace(" ", "  "), known[0]])
     ],
-    "before anybody else": lambda store, known: [say(store, "eve", title, WRONG, -100) for title in known],
-    "dated into the future": lambda store, known: [say(store, "eve", title, WRONG, 10**8) for title in known],
+    "before anybody else": lambda store, known: [submit(store, "eve", title, WRONG, -100) for title in known],
+    "dated into the future": lambda store, known: [submit(store, "eve", title, WRONG, 10**8) for title in known],
     "votes in turn with the truth": lambda store, known: [
-        say(store, "eve", known[0], code, 100 + n) for n, code in enumerate([WRONG, CODES[5]] * 50)
+        submit(store, "eve", known[0], code, 100 + n) for n, code in enumerate([WRONG, CODES[5]] * 50)
     ],
     "what a reviewer rejected, again": lambda store, known: [
-        review(store, say(store, "eve", title, WRONG, 100), "rejected") or say(store, "eve", title, WRONG, 200)
+        review(store, submit(store, "eve", title, WRONG, 100), "rejected") or submit(store, "eve", title, WRONG, 200)
         for title in known
     ],
     "one label per category": lambda store, known: [
-        say(store, "eve", title, code, 100 + n) for n, code in enumerate(CODES) for title in known
+        submit(store, "eve", title, code, 100 + n) for n, code in enumerate(CODES) for title in known
     ],
     "new products in every category": lambda store, _: [
-        say(store, "eve", f"appât {code} {n}", code, 100 + n) for code in CODES for n in range(10)
+        submit(store, "eve", f"appât {code} {n}", code, 100 + n) for code in CODES for n in range(10)
     ],
 }
 
 
 @pytest.mark.parametrize("name", CAMPAIGNS)
-def test_one_user_changes_nothing_that_is_believed(name: str) -> None:
+def test_one_user_changes_no_trusted_correction(name: str) -> None:
     store = FakeStore()
     truth = honest(store)
 
     CAMPAIGNS[name](store, list(truth))
 
-    assert truth == {label.product.designation: label.code for label in believed(store)}
+    assert truth == {label.product.designation: label.code for label in trusted(store)}
 
 
-def test_two_users_who_collude_are_believed_and_stopped_by_the_gate(
+def test_corrections_of_two_colluding_users_are_trusted_and_the_gate_rejects_the_release(
     tmp_path: Path, release_dir: Path, splits_dir: Path
 ) -> None:
-    """They agree on one category for most products to learn from; what is learned of that is worse, and stays out."""
+    """They agree on one wrong category for most products to train on."""
     store = open_store(f"file://{tmp_path}/store", create=True)
     champion = open_release(release_dir)
     publish(store, champion)
@@ -123,8 +123,8 @@ def test_two_users_who_collude_are_believed_and_stopped_by_the_gate(
     for number, title in enumerate(train["designation"][train["designation"] != ""].drop_duplicates()):
         if number % 4:
             for user in ("eve", "mallory"):
-                say(store, user, title, WRONG, number)
-    labels = believed(store)
+                submit(store, user, title, WRONG, number)
+    labels = trusted(store)
 
     train.head(0).to_parquet(tmp_path / "empty.parquet")  # the titles of these splits repeat, which is no leak here
     merge_corrections.run(

@@ -1,4 +1,4 @@
-"""What happens to the release in service while another one is promoted, with real servers behind it."""
+"""Promotion and rollback with real model servers."""
 
 import json
 import pickle
@@ -15,8 +15,8 @@ import pytest
 
 from components.promote import step
 from components.shared.rollout import releases
-from components.shared.rollout.rollout import KEPT, LocalRollout, open_rollout
-from components.shared.rollout.smoke import Smoke
+from components.shared.rollout.rollout import KEPT_ON_DISK, LocalRollout, open_rollout
+from components.shared.rollout.smoke import SmokeTest
 from components.shared.rollout.switch import Switch
 from components.shared.tracking import TrackingUnavailable
 from product_classifier.bundles import bundle
@@ -33,7 +33,7 @@ from product_classifier.releases.release import Release, open_release
 from product_classifier.retraining import RunStore, request_run
 from product_classifier.taxonomy import CHALLENGE
 from tests.support.model_servers import served
-from tests.support.promotions import FakeTracking, Stage, slow_release
+from tests.support.promotions import LIMITS, FakeTracking, Stage, slow_release
 from tests.support.tiny_release import make_release
 
 CHAMPION = 1
@@ -53,7 +53,7 @@ def stage(tmp_path: Path, tracking: FakeTracking) -> Stage:
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """Three servers that follow the pointer; the champion is in service before and after every test."""
+    """Three model servers; the champion is deployed before and after every test."""
     stage = Stage(tmp_path_factory.mktemp("live"))
     stage.rollout.switch(stage.publish(CHAMPION))
     logs = stage.root / "logs"
@@ -65,21 +65,21 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 def switch(stage: Stage, **limits: Any) -> Switch:
-    return Switch(stage.store, stage.rollout, Smoke(stage.service, GateLimits(**limits), deadline_s=20))
+    return Switch(stage.store, stage.rollout, SmokeTest(stage.service, GateLimits(**(LIMITS | limits)), deadline_s=20))
 
 
-def answering(stage: Stage) -> str:
+def serving(stage: Stage) -> str:
     from components.shared.serving_check import ReleaseModels
 
-    smoke = Smoke(stage.service)
+    smoke = SmokeTest(stage.service, GateLimits(**LIMITS))
     products = ReleaseModels(stage.root / "releases" / str(stage.rollout.current())).known_products
-    replies = [smoke._ask(product) for product in products]
+    replies = [smoke.predict(product) for product in products]
     (release,) = {reply.release for reply in replies}
     assert not any(reply.degraded for reply in replies)
     return release
 
 
-def test_what_the_gate_refuses_stays_out(stage: Stage, tracking: FakeTracking) -> None:
+def test_a_release_that_fails_the_gate_is_not_deployed(stage: Stage, tracking: FakeTracking) -> None:
     champion, worse = stage.publish(1), stage.publish(2)
     stage.rollout.switch(champion)
 
@@ -90,7 +90,7 @@ def test_what_the_gate_refuses_stays_out(stage: Stage, tracking: FakeTracking) -
     assert kept == stage.verdict(worse)
 
 
-def test_what_the_gate_lets_pass_is_put_into_service_and_crowned(stage: Stage, tracking: FakeTracking) -> None:
+def test_a_release_that_passes_the_gate_is_deployed_and_gets_the_alias(stage: Stage, tracking: FakeTracking) -> None:
     release = stage.publish(1)
 
     assert [True, True] == [stage.promote(release, None) for _ in range(2)]
@@ -102,7 +102,7 @@ OLD = "r-20200101T000000-00000000"
 
 
 @pytest.mark.parametrize(("kept", "stays"), [(0, True), (1, False)])
-def test_a_promotion_deletes_old_releases_where_it_is_told_to(
+def test_a_promotion_deletes_old_releases_if_configured(
     stage: Stage, tracking: FakeTracking, kept: int, stays: bool
 ) -> None:
     stage.store.put(f"models/{OLD}/release.json", b"{}")
@@ -112,7 +112,7 @@ def test_a_promotion_deletes_old_releases_where_it_is_told_to(
     assert (True, stays) == tuple(stage.store.exists(f"models/{one}/release.json") for one in (release, OLD))
 
 
-def test_a_promotion_stands_where_old_releases_cannot_be_deleted(
+def test_a_promotion_stands_if_old_releases_cannot_be_deleted(
     stage: Stage, tracking: FakeTracking, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def away() -> set[str]:
@@ -123,7 +123,7 @@ def test_a_promotion_stands_where_old_releases_cannot_be_deleted(
 
     assert stage.promote(stage.publish(1), None, releases_kept=1)
     assert stage.store.exists(f"models/{OLD}/release.json")
-    assert "old releases are still there: MLflow is away\n" == capsys.readouterr().err
+    assert "old releases were not deleted: MLflow is away\n" == capsys.readouterr().err
 
 
 def test_a_run_gets_its_verdict_with_reasons_and_scores(stage: Stage) -> None:
@@ -138,7 +138,7 @@ def test_a_run_gets_its_verdict_with_reasons_and_scores(stage: Stage) -> None:
     assert 0.8 == verdict.metrics["after"]["weighted_f1"]
 
 
-def test_a_run_that_is_over_changes_nothing_any_more(stage: Stage) -> None:
+def test_a_finished_run_deploys_nothing(stage: Stage) -> None:
     run_store, release = RunStore(stage.store), stage.publish(1)
     run_id = request_run(run_store, (), "ada", datetime.now(UTC)).run_id
     run_store.finish(1, run_id, "failed", "killed", datetime.now(UTC))
@@ -148,7 +148,7 @@ def test_a_run_that_is_over_changes_nothing_any_more(stage: Stage) -> None:
     assert stage.rollout.current() is None
 
 
-def test_a_comparison_with_a_champion_of_the_past_promotes_nothing(stage: Stage) -> None:
+def test_an_outdated_comparison_promotes_nothing(stage: Stage) -> None:
     old, current, new = (stage.publish(seed) for seed in (1, 2, 3))
     stage.rollout.switch(current)
 
@@ -157,7 +157,7 @@ def test_a_comparison_with_a_champion_of_the_past_promotes_nothing(stage: Stage)
     assert current == stage.rollout.current()
 
 
-def test_a_registry_that_is_away_delays_the_alias_only(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_mlflow_outage_delays_only_the_alias(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(uri: str, experiment: str) -> FakeTracking:
         raise TrackingUnavailable("MLflow is away")
 
@@ -170,8 +170,8 @@ def test_a_registry_that_is_away_delays_the_alias_only(stage: Stage, monkeypatch
     assert (True, [release]) == (stage.promote(release, None), tracking.champions)
 
 
-def test_old_releases_are_removed_and_never_the_one_in_service_or_the_one_before(stage: Stage) -> None:
-    made = [stage.publish(seed) for seed in range(KEPT + 2)]
+def test_old_folders_are_deleted_but_never_the_deployed_release_or_the_one_before(stage: Stage) -> None:
+    made = [stage.publish(seed) for seed in range(KEPT_ON_DISK + 2)]
     for release in made:
         stage.rollout.switch(release)
     oldest, newest = min(made), max(made)
@@ -179,12 +179,12 @@ def test_old_releases_are_removed_and_never_the_one_in_service_or_the_one_before
 
     kept = {path.name for path in (stage.root / "releases").glob("r-*")}
     assert {oldest, made[-1]} <= kept
-    assert KEPT == len(kept)
+    assert KEPT_ON_DISK == len(kept)
     assert (oldest, True) == (stage.rollout.current(), newest in kept)
 
 
 @pytest.mark.parametrize("url", ["releases", "http://localhost/x", "file:x", ""])
-def test_a_rollout_that_is_neither_folder_nor_cluster_is_refused(stage: Stage, url: str) -> None:
+def test_a_rollout_url_of_another_kind_is_rejected(stage: Stage, url: str) -> None:
     with pytest.raises(ValueError, match="file:///folder"):
         open_rollout(url, stage.store)
 
@@ -207,7 +207,7 @@ TAMPERED: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "flipped bit of a setting": ("fusion/bundle.json", flipped),
     "wrong hash": ("release.json", changed("files", {"text/bundle.json": {"sha256": "0" * 64, "size": 1}})),
     "wrong classes": ("text/bundle.json", changed("codes", [10, 40])),
-    "another release's name": ("image/bundle.json", changed("release", "r-20200101T000000-00000000")),
+    "name of another release": ("image/bundle.json", changed("release", "r-20200101T000000-00000000")),
     "pickle for weights": ("text/weights.npz", lambda _: pickle.dumps([1.0])),
     "zip of something else": ("text/weights.npz", lambda _: zipped("evil.py", b"import os")),
     "no release.json any more": ("release.json", lambda _: b"{}"),
@@ -222,18 +222,18 @@ def zipped(name: str, content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("name", TAMPERED)
-def test_a_release_changed_in_the_store_is_refused_and_the_old_one_answers(live: Stage, name: str) -> None:
+def test_a_release_altered_in_the_store_is_refused_and_the_old_one_serves(live: Stage, name: str) -> None:
     champion = str(live.rollout.current())
     release = live.publish(100 + list(TAMPERED).index(name))
     live.tamper(release, *TAMPERED[name])
 
     with pytest.raises(BundleRefused):
         live.promote(release, champion)
-    assert (champion, champion) == (live.rollout.current(), answering(live))
+    assert (champion, champion) == (live.rollout.current(), serving(live))
 
 
-def unsound(folder: Path, seed: int) -> Release:
-    """A release sealed as it should be whose text model knows no numbers."""
+def nan_release(folder: Path, seed: int) -> Release:
+    """Make a release with valid hashes and a text model with NaN weights."""
     from tests.support.tiny_release import text_model
 
     made = make_release(folder, seed)
@@ -256,49 +256,49 @@ def test_a_release_of_nan_weights_is_refused(live: Stage) -> None:
     champion = str(live.rollout.current())
 
     with pytest.raises(BundleRefused, match="not finite"):
-        live.promote(live.publish(200, unsound), champion)
-    assert (champion, champion) == (live.rollout.current(), answering(live))
+        live.promote(live.publish(200, nan_release), champion)
+    assert (champion, champion) == (live.rollout.current(), serving(live))
 
 
-def test_a_release_nobody_published_is_named(live: Stage) -> None:
+def test_an_unpublished_release_is_named(live: Stage) -> None:
     with pytest.raises(ObjectNotFound, match="r-20200101T000000-00000000"):
-        switch(live).put_into_service("r-20200101T000000-00000000", live.rollout.current())
+        switch(live).deploy("r-20200101T000000-00000000", live.rollout.current())
 
 
-def test_a_slow_release_is_taken_back(live: Stage) -> None:
+def test_a_slow_release_is_rolled_back(live: Stage) -> None:
     champion, release = live.rollout.current(), live.publish(201, partial(slow_release, detour=600))
 
-    switched = switch(live, slow_ms=2.0, max_slowdown=2.0).put_into_service(release, champion)
+    switched = switch(live, slow_ms=2.0, max_slowdown=2.0).deploy(release, champion)
 
     assert not switched.done
     assert "instead of" in switched.reasons[0]
-    assert f"{champion} is back in service" == switched.reasons[1]
+    assert f"{champion} is deployed again" == switched.reasons[1]
     assert champion == live.rollout.current()
 
 
-def test_servers_that_do_not_follow_are_given_up_on_and_the_old_release_is_back(live: Stage) -> None:
+def test_servers_that_do_not_switch_lead_to_a_rollback(live: Stage) -> None:
     champion, elsewhere = live.rollout.current(), LocalRollout(live.root / "elsewhere", live.store)
     elsewhere.switch(str(champion))
-    smoke = Smoke(live.service, deadline_s=0.5)
+    smoke = SmokeTest(live.service, GateLimits(**LIMITS), deadline_s=0.5)
 
-    switched = Switch(live.store, elsewhere, smoke).put_into_service(live.publish(202), champion)
+    switched = Switch(live.store, elsewhere, smoke).deploy(live.publish(202), champion)
 
     assert not switched.done
-    assert f"the servers still answer with {champion}" in switched.reasons[0]
+    assert f"the servers still respond with {champion}" in switched.reasons[0]
     assert champion == elsewhere.current()
 
 
-def test_a_server_that_is_not_there_fails_the_smoke_test(live: Stage) -> None:
+def test_an_absent_server_fails_the_smoke_test(live: Stage) -> None:
     champion = live.rollout.current()
-    smoke = Smoke("http://127.0.0.1:9", deadline_s=0.5)
+    smoke = SmokeTest("http://127.0.0.1:9", GateLimits(**LIMITS), deadline_s=0.5)
 
-    switched = Switch(live.store, live.rollout, smoke).put_into_service(live.publish(203), champion)
+    switched = Switch(live.store, live.rollout, smoke).deploy(live.publish(203), champion)
 
     assert (False, champion) == (switched.done, live.rollout.current())
-    assert "does not answer" in switched.reasons[0]
+    assert "does not respond" in switched.reasons[0]
 
 
-def test_a_rollout_that_fails_half_way_is_undone(live: Stage) -> None:
+def test_a_partial_rollout_is_undone(live: Stage) -> None:
     class Half(LocalRollout):
         def switch(self, release_id: str) -> None:
             super().switch(release_id)
@@ -309,23 +309,23 @@ def test_a_rollout_that_fails_half_way_is_undone(live: Stage) -> None:
     half = Half(live.root / "releases", live.store)
 
     with pytest.raises(RolloutFailed, match="did not come up"):
-        Switch(live.store, half, Smoke("")).put_into_service(live.publish(204), champion)
+        Switch(live.store, half, SmokeTest("", GateLimits(**LIMITS))).deploy(live.publish(204), champion)
     assert champion == live.rollout.current()
 
 
-def test_a_good_release_takes_over_and_a_person_can_go_back(live: Stage, tracking: FakeTracking) -> None:
+def test_a_good_release_is_deployed_and_can_be_rolled_back(live: Stage, tracking: FakeTracking) -> None:
     champion, release = str(live.rollout.current()), live.publish(205)
 
     assert live.promote(release, champion)
-    assert release == answering(live)
-    states = {kept.release: kept.state for kept in releases.kept_releases(live.store, live.rollout)}
+    assert release == serving(live)
+    states = {kept.release: kept.state for kept in releases.stored_releases(live.store, live.rollout)}
     assert ("in service", "not judged") == (states[release], states[champion])
 
     back = releases.roll_back(switch(live))
 
-    assert (True, champion) == (back.done, answering(live))
+    assert (True, champion) == (back.done, serving(live))
     assert [release] == tracking.champions
-    with pytest.raises(releases.NoRelease, match="nothing is known"):
+    with pytest.raises(releases.NoRelease, match="no release is known"):
         releases.roll_back(switch(live))
     with pytest.raises(releases.NoRelease, match="already"):
         releases.roll_back(switch(live), champion)

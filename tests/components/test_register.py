@@ -7,6 +7,7 @@ from mlflow.artifacts import download_artifacts
 
 from components.register import step
 from components.shared import published_releases
+from components.shared.hold_out import hold_out_digest
 from components.shared.tracking import MODELS, TrackingUnavailable
 from product_classifier.bundles.bundle import verify
 from product_classifier.errors import BundleRefused, ObjectExists
@@ -47,7 +48,7 @@ def test_every_file_is_in_the_store_under_the_release(place: Place, release: str
     assert files == set(open_store(place.store).list("models/"))
 
 
-def test_the_release_names_its_runs_and_what_it_was_judged_on(place: Place, release: str) -> None:
+def test_the_release_names_its_runs_and_its_hold_out(place: Place, release: str) -> None:
     manifest = json.loads(open_store(place.store).get(f"models/{release}/release.json"))
 
     assert {"training", *MODELS} == set(manifest["mlflow_runs"])
@@ -124,17 +125,17 @@ def test_a_published_file_is_never_replaced(place: Place, release: str) -> None:
         publish(store, found)
 
 
-def test_the_test_set_is_named_by_its_products_not_by_where_they_lie(tmp_path: Path) -> None:
+def test_the_digest_of_the_hold_out_depends_on_its_products_only(tmp_path: Path) -> None:
     names = {}
     for name, titles, line in [("a", "xy", 2), ("b", "xy", 99), ("c", "xz", 2)]:
         write_products(tmp_path / name, titles, line)
-        names[name] = step.test_set(tmp_path / name)
+        names[name] = hold_out_digest(tmp_path / name)
 
     assert (True, False) == (names["a"] == names["b"], names["a"] == names["c"])
 
 
 @pytest.mark.parametrize(("url", "keys"), [("s3://shop", ["splits/unseen.parquet"]), ("file:///shop", [])])
-def test_a_simulation_in_a_cluster_finds_the_unseen_side_in_the_store(
+def test_unseen_products_are_published_to_a_bucket_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, keys: list[str]
 ) -> None:
     store = FakeStore()

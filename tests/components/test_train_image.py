@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from components.train_image import step
-from components.train_image.photos import read_photos
+from components.train_image.photo_array import read_photos
 from product_classifier.errors import CatalogueError
 from product_classifier.releases.release import load_image
 from product_classifier.taxonomy import CHALLENGE

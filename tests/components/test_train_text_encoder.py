@@ -1,4 +1,4 @@
-"""The text model with a pretrained encoder: a tiny, untrained one saved to disk in the format of a download."""
+"""The text model with a pretrained encoder: a tiny one, saved in the format of a download."""
 
 import json
 import shutil

@@ -341,13 +341,13 @@ def _damaged(product: Product, folder: Path) -> str:
 def test_a_canary_answers_a_share_and_always_for_the_same_products(product: Product) -> None:
     champion = product.current
     challenger = next(one for one in reversed(product.published()) if one != champion and one > "r-2001")
-    product.rollout.challenge(challenger, share=0.5)
+    product.rollout.start_challenger(challenger, share=0.5)
     try:
         with asking(product) as asked:
             until(lambda: {champion, challenger} == set(asked.releases), 60, "an answer of each")
             until(lambda: len(asked.answers) > 100, 120)
     finally:
-        product.rollout.end_challenge()
+        product.rollout.stop_challenger()
 
     by_product: dict[int, set[str]] = {}
     for number, answer in asked.answers:

@@ -91,13 +91,13 @@ def is_consistent(release: str) -> bool:
 
 def test_a_shadow_is_asked_about_every_product_and_answers_none(product: Product, others: tuple[str, str]) -> None:
     champion, challenger = product.current, others[0]
-    product.rollout.challenge(challenger, shadow=True)
+    product.rollout.start_challenger(challenger, shadow=True)
     try:
         with asking(product) as asked:
             until(lambda: len(asked.answers) > 50, 120)
         compared = [one for pod in pods("fusion-transformer") for one in compared_by(pod, challenger)]
     finally:
-        product.rollout.end_challenge()
+        product.rollout.stop_challenger()
 
     assert ({champion}, [], []) == (set(asked.releases), asked.failures, mixed(product, asked))
     assert {"same"} == {category for category, rows in compared if rows}

@@ -14,7 +14,7 @@ from pipelines.parameters import cast_arguments, read_params
 
 ROOT = Path(__file__).parents[2]
 BEFORE_THE_PIPELINE = {"make_sample"}
-"""Steps that only prepare data on a laptop."""
+"""Steps that only prepare local data."""
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def documents(package: Path) -> list[Any]:
     return list(yaml.safe_load_all(package.read_text()))
 
 
-def test_the_file_names_nothing_of_this_machine(package: Path) -> None:
+def test_the_package_names_nothing_of_this_machine(package: Path) -> None:
     text = package.read_text()
 
     assert not re.search(r"https?://|/home/|/root|/work|/tmp|/Users|127\.0\.0\.1|localhost|sqlite:|\.run/", text)
@@ -41,7 +41,7 @@ def test_every_step_of_the_components_is_a_task_of_the_same_name(documents: list
     assert set(steps()) - BEFORE_THE_PIPELINE == tasks
 
 
-def test_every_task_runs_in_our_image_and_installs_nothing(documents: list[Any]) -> None:
+def test_every_task_runs_in_the_trainer_image_and_installs_nothing(documents: list[Any]) -> None:
     containers = [one["container"] for one in documents[0]["deploymentSpec"]["executors"].values()]
 
     assert {"product-classifier/trainer:dev"} == {container["image"] for container in containers}
@@ -71,39 +71,39 @@ EFFECTS = {"start-run", "register", "compare", "promote"}
 """Tasks that own the run, read what is in service, or write outside their outputs."""
 
 
-def test_tasks_that_only_compute_are_answered_from_a_cache_and_no_other(documents: list[Any]) -> None:
+def test_only_tasks_without_side_effects_are_cached(documents: list[Any]) -> None:
     tasks = documents[0]["root"]["dag"]["tasks"]
 
     cached = {name for name, task in tasks.items() if task["cachingOptions"].get("enableCache")}
     assert tasks.keys() - EFFECTS == cached
 
 
-def test_nothing_a_cached_task_is_given_tells_one_run_from_another(documents: list[Any]) -> None:
-    """An artifact is told apart by the execution that made it, a value by what it is."""
+def test_inputs_of_cached_tasks_are_equal_for_equal_runs(documents: list[Any]) -> None:
+    """The identity of an artifact is the execution that made it; that of a value is its content."""
     tasks = documents[0]["root"]["dag"]["tasks"]
-    given: dict[str, set[str]] = {"artifacts": set(), "values": set(), "parameters": set(), "constants": set()}
+    found: dict[str, set[str]] = {"artifacts": set(), "values": set(), "parameters": set(), "constants": set()}
     for name in tasks.keys() - EFFECTS:
         inputs = tasks[name]["inputs"]
-        given["artifacts"] |= {one["taskOutputArtifact"]["producerTask"] for one in _each(inputs, "artifacts")}
+        found["artifacts"] |= {one["taskOutputArtifact"]["producerTask"] for one in _each(inputs, "artifacts")}
         for one in _each(inputs, "parameters"):
             if "taskOutputParameter" in one:
-                given["values"].add(one["taskOutputParameter"]["outputParameterKey"])
+                found["values"].add(one["taskOutputParameter"]["outputParameterKey"])
             elif "componentInputParameter" in one:
-                given["parameters"].add(one["componentInputParameter"])
+                found["parameters"].add(one["componentInputParameter"])
             else:
-                given["constants"].add(str(one))
+                found["constants"].add(str(one))
 
-    assert set() == given["artifacts"] & EFFECTS
-    assert {"raw_revision", "cache_key"} == given["values"]
-    assert set() == given["parameters"] & {"run_id", "cache_buster", "git_commit", "service", "rollout"}
-    assert set() == given["constants"]
+    assert set() == found["artifacts"] & EFFECTS
+    assert {"raw_revision", "cache_key"} == found["values"]
+    assert set() == found["parameters"] & {"run_id", "cache_buster", "git_commit", "service", "rollout"}
+    assert set() == found["constants"]
 
 
 def _each(inputs: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     return list(inputs.get(kind, {}).values())
 
 
-def test_every_task_learns_which_execution_it_belongs_to(documents: list[Any]) -> None:
+def test_every_task_gets_the_id_of_its_execution(documents: list[Any]) -> None:
     executors = documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
 
     found = [one["fieldPathAsEnv"] for one in executors.values()]

@@ -21,7 +21,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKubernetes]:
     store.put(f"models/{SECOND}/release.json", b"{}")
     with fake_kubernetes() as cluster:
         cluster.add_services()
-        rollout = KServeRollout(ClusterApi("shop", cluster.client()), "s3://shop/models", look_every_s=0.02)
+        rollout = KServeRollout(ClusterApi("shop", cluster.client()), "s3://shop/models", poll_interval_s=0.02)
         rollout.switch(FIRST)
         monkeypatch.setattr(release_commands, "open_store", lambda _: store)
         monkeypatch.setattr(release_commands, "open_rollout", lambda *_: rollout)
@@ -44,11 +44,11 @@ def test_a_published_release_is_a_canary_until_it_is_stopped(
 ) -> None:
     assert 0 == __main__.main(["canary", SECOND, *options])
     assert f"{SECOND} {effect}; the champion is {FIRST}\n" == capsys.readouterr().out
-    assert annotations == cluster.placement(FUSION).challenge
+    assert annotations == cluster.placement(FUSION).challenger
 
     assert 0 == __main__.main(["canary", "--stop"])
     assert f"the champion {FIRST} responds to all requests\n" == capsys.readouterr().out
-    assert {} == cluster.placement(FUSION).challenge
+    assert {} == cluster.placement(FUSION).challenger
 
 
 def test_an_unpublished_release_is_refused(cluster: FakeKubernetes, capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,7 +66,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return Trained(folder, done.stdout)
 
 
-def test_a_person_sees_every_step_the_scores_and_the_release(trained: Trained) -> None:
+def test_the_output_names_every_step_the_scores_and_the_release(trained: Trained) -> None:
     steps = [
         "start-run",
         "prepare-catalogue",
@@ -164,9 +164,7 @@ def correct_everything(store: ObjectStore, folder: Path) -> int:
     return len(products)
 
 
-def test_corrections_lead_to_a_better_release_in_service_and_a_person_can_go_back(
-    tmp_path: Path, trained: Trained
-) -> None:
+def test_corrections_lead_to_a_better_release_that_can_be_rolled_back(tmp_path: Path, trained: Trained) -> None:
     shutil.copytree(trained.folder, tmp_path, dirs_exist_ok=True, symlinks=True)
     state, before = tmp_path / ".run", trained.champion
     store = open_store(f"file://{state}/store/product-classifier")

@@ -23,6 +23,15 @@ from product_classifier.store import open_store
 from product_classifier.taxonomy import CHALLENGE
 from tests.support.tiny_release import SIZE, make_release
 
+LIMITS: dict[str, Any] = {
+    "min_gain": 0.002,
+    "confidence": 0.9,
+    "min_items": 10,
+    "max_drop": 0.25,
+    "max_slowdown": 3.0,
+    "slow_ms": 50.0,
+}
+
 
 @dataclass
 class FakeTracking:
@@ -86,7 +95,7 @@ class Stage:
             "after": {"weighted_f1": 0.8},
             "confidence": 0.9,
             "test_set": "t",
-            "limits": asdict(GateLimits(**limits)),
+            "limits": asdict(GateLimits(**(LIMITS | limits))),
         }
         path.write_text(json.dumps(found))
         return path

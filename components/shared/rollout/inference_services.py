@@ -1,33 +1,33 @@
-"""The three InferenceServices: told what to serve, and watched until every pod does."""
+"""Set the releases of the three InferenceServices, and read the state of their pods."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from components.shared.kubernetes_api import DEPLOYMENT, INFERENCE_SERVICE, ClusterApi, Conflict, NotThere, Object
+from components.shared.kubernetes_api import DEPLOYMENT, INFERENCE_SERVICE, ClusterApi, Conflict, NotFound, Object
 from components.shared.rollout.placement import Placement, read
 from product_classifier.errors import RolloutFailed
 
 KINDS = {"text-predictor": "text", "image-predictor": "image", "fusion-transformer": "fusion"}
-"""Name of an InferenceService to the bundle of a release that it serves."""
+"""Name of an InferenceService to the kind of bundle it serves."""
 
-OVER = frozenset({"Succeeded", "Failed"})
-"""Phases of a pod that is only kept to be read about, such as an evicted one."""
+FINISHED_PHASES = frozenset({"Succeeded", "Failed"})
+"""Phases of pods that no longer run, such as evicted ones."""
 
-REFUSED = 78
-"""Exit status of a server whose bundle was refused: starting it again changes nothing."""
+EXIT_REFUSED = 78
+"""Exit status of a server whose bundle is invalid; a restart does not help."""
 
 
 class InferenceServices:
-    """Those of one namespace, which serve releases found below `models`."""
+    """InferenceServices of one namespace that serve the releases below `models`."""
 
     def __init__(self, api: ClusterApi, models: str) -> None:
         self._api = api
         self._models = models
 
     def placement(self, name: str) -> Placement:
-        """Return what an InferenceService is told to serve."""
+        """Return the releases that are set for an InferenceService."""
         return read(self._predictor(self._api.get(INFERENCE_SERVICE, name)).get("annotations"))
 
     @retry(
@@ -37,38 +37,41 @@ class InferenceServices:
         reraise=True,
     )
     def place(self, name: str, wanted: Placement, instead_of: Placement) -> None:
-        """Tell an InferenceService what to serve; `RolloutFailed` when somebody else has told it something meanwhile.
+        """Set the releases of an InferenceService.
 
-        The controller writes into the object all the time, so a conflict only means to look again.
+        The controller writes the object often, so a conflict is retried.
+
+        Raises:
+            RolloutFailed: If another client has changed the releases in between.
         """
         service = self._api.get(INFERENCE_SERVICE, name)
         found = read(self._predictor(service).get("annotations"))
         if found == wanted:
             return
         if found != instead_of:
-            raise RolloutFailed(f"{name} was given {found.current!r} by somebody else meanwhile")
+            raise RolloutFailed(f"{name}: was set to {found.current!r} by another client; start the promotion again")
         changes = {
             "metadata": {"resourceVersion": service["metadata"]["resourceVersion"]},
             "spec": {"predictor": wanted.fields(self._models, KINDS[name])},
         }
         self._api.patch(INFERENCE_SERVICE, name, changes)
 
-    def missing(self, name: str, wanted: Placement) -> str:
-        """Say what is missing until every pod serves what is wanted and none serves anything else; "" when nothing is.
+    def pending(self, name: str, wanted: Placement) -> str:
+        """Return what is missing until all pods serve `wanted` and no others; "" once nothing is.
 
-        KServe's `status.observedGeneration` is that of the Deployment, and Ready stays True from before, so it is the
-        Deployment's own template that tells whether the change has arrived.
+        KServe's `status.observedGeneration` is that of the Deployment, and Ready stays True during a change, so only
+        the template of the Deployment shows whether the change has arrived.
 
         Raises:
-            RolloutFailed: If it will never be so.
+            RolloutFailed: If a server refuses the release.
         """
         try:
             deployment = self._api.get(DEPLOYMENT, f"{name}-predictor")
-        except NotThere:
-            return f"{name} has no Deployment yet"
+        except NotFound:
+            return f"{name}: has no Deployment"
         if _template(deployment) != wanted:
-            said = _message(self._api.get(INFERENCE_SERVICE, name))
-            return f"KServe has not taken over the change of {name}{f' ({said})' if said else ''}"
+            message = _message(self._api.get(INFERENCE_SERVICE, name))
+            return f"{name}: KServe has not applied the change{f' ({message})' if message else ''}"
         pods = self.pods(name)
         old = [pod for pod in pods if _of(pod) != wanted]
         new = [pod for pod in pods if _of(pod) == wanted and "deletionTimestamp" not in pod["metadata"]]
@@ -77,24 +80,24 @@ class InferenceServices:
         expected = (deployment.get("spec") or {}).get("replicas", 1)
         ready = sum(map(_is_ready, new))
         if ready < expected or _behind(deployment):
-            return "; ".join([f"{ready} of {expected} new pods of {name} are ready", *_troubles(new)])
+            return "; ".join([f"{name}: {ready} of {expected} new pods are ready", *_problems(new)])
         if old:
-            return f"{len(old)} old pods of {name} are still there"
+            return f"{name}: {len(old)} old pods remain"
         if not _is_ready(self._api.get(INFERENCE_SERVICE, name)):
-            return f"{name} is not Ready"
+            return f"{name}: is not Ready"
         return ""
 
     def pods(self, name: str) -> list[Object]:
-        """Return the pods of an InferenceService, those that are ending included."""
+        """Return the pods of an InferenceService, including terminating ones."""
         found = self._api.pods(f"serving.kserve.io/inferenceservice={name}")
-        return [pod for pod in found if (pod.get("status") or {}).get("phase") not in OVER]
+        return [pod for pod in found if (pod.get("status") or {}).get("phase") not in FINISHED_PHASES]
 
-    def in_pods(self, name: str) -> list[str]:
-        """Return the current releases of the pods that answer for an InferenceService."""
+    def serving(self, name: str) -> list[str]:
+        """Return the current releases of the ready pods of an InferenceService."""
         return [_of(pod).current for pod in self.pods(name) if _is_ready(pod) and _of(pod).current]
 
     def held(self, name: str) -> set[str]:
-        """Return the releases that pods of an InferenceService hold, or bring when they start."""
+        """Return the releases that pods of an InferenceService hold or download on start."""
         places = [self.placement(name), *map(_of, self.pods(name))]
         return {release for place in places for release in (place.current, *place.held) if release}
 
@@ -127,7 +130,7 @@ def _message(service: Object) -> str:
 
 
 def _states(pod: Object) -> Iterator[tuple[str, Object]]:
-    """Yield each container of a pod with how it is, or last ended."""
+    """Yield each container of a pod with its present and its last state."""
     status = pod.get("status") or {}
     for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
         for when in ("state", "lastState"):
@@ -137,24 +140,24 @@ def _states(pod: Object) -> Iterator[tuple[str, Object]]:
 
 def _raise_if_refused(pod: Object) -> None:
     for container, detail in _states(pod):
-        if detail.get("exitCode") == REFUSED:
-            said = _one_line(detail.get("message", ""))
-            raise RolloutFailed(f"{pod['metadata']['name']}: {container} refuses the release: {said or 'see its log'}")
+        if detail.get("exitCode") == EXIT_REFUSED:
+            message = _one_line(detail.get("message", "")) or "see its log"
+            raise RolloutFailed(f"{pod['metadata']['name']}: {container} refuses the release: {message}")
 
 
-def _troubles(pods: list[Object]) -> Iterator[str]:
-    """Yield why pods are not ready, as Kubernetes says it."""
+def _problems(pods: list[Object]) -> Iterator[str]:
+    """Yield why pods are not ready, as reported by Kubernetes."""
     for pod in pods:
         name = pod["metadata"]["name"]
         for container, detail in _states(pod):
             if detail.get("exitCode") or detail.get("reason") not in {None, "PodInitializing", "Completed"}:
-                words = (detail.get("reason"), _one_line(detail.get("message", "")))
-                yield f"{name}: {container}: {' '.join(filter(None, words))}"
+                parts = (detail.get("reason"), _one_line(detail.get("message", "")))
+                yield f"{name}: {container}: {' '.join(filter(None, parts))}"
         for condition in (pod.get("status") or {}).get("conditions") or []:
             if condition["type"] == "PodScheduled" and condition["status"] == "False":
                 yield f"{name}: {condition.get('message', 'cannot be scheduled')[:300]}"
 
 
-def _one_line(said: object) -> str:
-    """Return the end of what a container said, where the reason is."""
-    return " ".join(str(said).split())[-300:]
+def _one_line(message: object) -> str:
+    """Return the end of a container's message, which has the reason."""
+    return " ".join(str(message).split())[-300:]

@@ -1,11 +1,10 @@
-"""Releases on a cluster: three InferenceServices that go from one release to the next without a failed request.
+"""Deploy releases on three InferenceServices without a failed request.
 
-1. Both predictors get the new release beside the one in service, and every pod of theirs is replaced. Whoever asks
-   them for either is answered.
-2. The fusion gets the new release: from here on it is the one in service. Fusion pods that still answer with the old
-   one find it at both predictors.
+1. Both predictors get the new release beside the deployed one; all their pods are replaced and serve both.
+2. The fusion gets the new release, which is the deployed one from then on. Old fusion pods still find their release at
+   both predictors.
 
-Whatever goes wrong on the way, all three are put back.
+After a failure all three are restored.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,9 +12,9 @@ from contextlib import contextmanager
 
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from components.shared.kubernetes_api import ClusterApi, ClusterError, NotThere
+from components.shared.kubernetes_api import ClusterApi, ClusterError, NotFound
 from components.shared.rollout.inference_services import InferenceServices
-from components.shared.rollout.lease import Turn
+from components.shared.rollout.lease import PromotionLease
 from components.shared.rollout.placement import CANARY, SHADOW, SHARE, Placement
 from product_classifier.errors import ObjectNotFound, RolloutFailed
 
@@ -25,7 +24,7 @@ Places = dict[str, Placement]
 
 
 class KServeRollout:
-    """The releases of one namespace; see `Rollout`."""
+    """Deployment of the releases of one namespace; implements `Rollout`."""
 
     def __init__(
         self,
@@ -34,114 +33,118 @@ class KServeRollout:
         *,
         is_published: Callable[[str], bool] = lambda _: True,
         deadline_s: float = 300.0,
-        look_every_s: float = 1.0,
+        poll_interval_s: float = 1.0,
     ) -> None:
-        """`models` is where releases are published: s3://bucket/models. The deadline is that of each phase."""
+        """Use releases below `models`, s3://bucket/models; the deadline applies to each of the two phases."""
         self._is_published = is_published
         self._api = api
         self._services = InferenceServices(api, models)
         self._deadline_s = deadline_s
-        self._look_every_s = look_every_s
+        self._poll_interval_s = poll_interval_s
 
     def current(self) -> str | None:
-        """Return the release the fusion is told to serve."""
+        """Return the release that is set for the fusion."""
         try:
             return self._services.placement(FUSION).current or None
-        except NotThere:
+        except NotFound:
             return None
 
     def switch(self, release_id: str) -> None:
-        """Put a release into service on all three, or on none."""
-        with self._turn() as turn:
+        """Deploy a release on all three InferenceServices, or on none."""
+        with self._lease() as lease:
             before = self._placements()
             champion = before[FUSION].current
             self._check(before, release_id)
-            held = tuple(dict.fromkeys(filter(None, [release_id, champion, *self._services.in_pods(FUSION)])))
+            held = tuple(dict.fromkeys(filter(None, [release_id, champion, *self._services.serving(FUSION)])))
             if release_id == champion and all(release_id in place.held for place in before.values()):
-                held = before[FUSION].held  # nothing to do but see that it is so
-            self._move(turn, before, {name: Placement(release_id, held) for name in (*PREDICTORS, FUSION)})
+                held = before[FUSION].held  # only verify
+            self._move(lease, before, {name: Placement(release_id, held) for name in (*PREDICTORS, FUSION)})
 
-    def challenge(self, release_id: str, *, share: float = 0.0, shadow: bool = False) -> None:
-        """Let a release answer a share of the traffic, or only be asked too, beside the one in service."""
+    def start_challenger(self, release_id: str, *, share: float = 0.0, shadow: bool = False) -> None:
+        """Route a share of the traffic, or copies of all of it, to a release beside the deployed one."""
         about = {SHADOW: release_id} if shadow else {CANARY: release_id, SHARE: f"{share:g}"}
-        with self._turn() as turn:
+        with self._lease() as lease:
             before = self._placements()
             champion = before[FUSION].current
             if not champion or champion == release_id:
-                raise RolloutFailed(f"{release_id} cannot challenge {champion or 'nothing'}")
+                raise RolloutFailed(
+                    f"{release_id}: cannot challenge {champion or 'an empty deployment'}; name another release"
+                )
             self._check(before, release_id)
-            held = tuple(dict.fromkeys([champion, release_id, *self._services.in_pods(FUSION)]))
+            held = tuple(dict.fromkeys([champion, release_id, *self._services.serving(FUSION)]))
             after = {name: Placement(champion, held) for name in PREDICTORS}
-            self._move(turn, before, {**after, FUSION: Placement(champion, held, about)})
+            self._move(lease, before, {**after, FUSION: Placement(champion, held, about)})
 
-    def end_challenge(self) -> None:
-        """Let the release in service answer alone; the predictors hold the other until the next switch."""
-        with self._turn() as turn:
+    def stop_challenger(self) -> None:
+        """Route all traffic to the deployed release; the predictors hold the other until the next switch."""
+        with self._lease() as lease:
             before = self._placements()
             found = before[FUSION]
-            self._move(turn, before, {**before, FUSION: Placement(found.current, (found.current,))})
+            self._move(lease, before, {**before, FUSION: Placement(found.current, (found.current,))})
 
     def in_use(self) -> frozenset[str]:
+        """Return the releases that pods hold or download on start."""
         try:
             return frozenset[str]().union(*(self._services.held(name) for name in (*PREDICTORS, FUSION)))
-        except NotThere:
+        except NotFound:
             return frozenset()
 
     @contextmanager
-    def alone(self) -> Iterator[Callable[[], object]]:
-        with self._turn() as turn:
-            yield turn.renew
+    def exclusive(self) -> Iterator[Callable[[], object]]:
+        """Hold the promotion lease; yield the function that renews it."""
+        with self._lease() as lease:
+            yield lease.renew
 
     def _check(self, before: Places, release_id: str) -> None:
-        """Raise `ObjectNotFound` for a release that pods would have to bring and cannot: it may have been deleted."""
+        """Raise `ObjectNotFound` for a release that pods neither hold nor can download."""
         if all(release_id in place.held for place in before.values()) or self._is_published(release_id):
             return
-        raise ObjectNotFound(f"release {release_id!r} was never published, or has been deleted")
+        raise ObjectNotFound(f"release {release_id!r}: was never published or has been deleted")
 
     def _placements(self) -> Places:
         return {name: self._services.placement(name) for name in (*PREDICTORS, FUSION)}
 
-    def _turn(self) -> Turn:
-        return Turn(self._api, 2 * self._deadline_s, self._look_every_s)
+    def _lease(self) -> PromotionLease:
+        return PromotionLease(self._api, 2 * self._deadline_s, self._poll_interval_s)
 
-    def _move(self, turn: Turn, before: Places, after: Places) -> None:
+    def _move(self, lease: PromotionLease, before: Places, after: Places) -> None:
         try:
             for names in (PREDICTORS, (FUSION,)):
                 self._place(names, before, after)
-                self._wait(turn, names, after)
+                self._wait(lease, names, after)
         except (RolloutFailed, ClusterError) as error:
-            self._put_back(turn, before, after, error)
-            raise RolloutFailed(f"{after[FUSION].current} is not in service: {error}") from error
+            self._restore(lease, before, after, error)
+            raise RolloutFailed(f"{after[FUSION].current}: is not deployed: {error}") from error
 
-    def _put_back(self, turn: Turn, before: Places, after: Places, reason: Exception) -> None:
-        """Undo in the opposite order, and see that what served before serves again."""
+    def _restore(self, lease: PromotionLease, before: Places, after: Places, reason: Exception) -> None:
+        """Restore the releases in the opposite order, and wait until they are served."""
         try:
             for names in ((FUSION,), PREDICTORS):
                 self._place(names, after, before)
-                self._wait(turn, [name for name in names if before[name].current], before)
+                self._wait(lease, [name for name in names if before[name].current], before)
         except (RolloutFailed, ClusterError) as error:
-            raise RolloutFailed(f"{reason}; and what was in service could not be put back: {error}") from error
+            raise RolloutFailed(f"{reason}; and the previous state could not be restored: {error}") from error
 
     def _place(self, names: Sequence[str], before: Places, after: Places) -> None:
         for name in names:
             self._services.place(name, after[name], instead_of=before[name])
 
-    def _wait(self, turn: Turn, names: Sequence[str], wanted: Places) -> None:
-        """Return when all are rolled out; `RolloutFailed` says what did not come up in time."""
+    def _wait(self, lease: PromotionLease, names: Sequence[str], wanted: Places) -> None:
+        """Return once all are rolled out; raise `RolloutFailed` with what is missing at the deadline."""
 
-        def look() -> str:
-            turn.renew()
-            return "; ".join(filter(None, (self._services.missing(name, wanted[name]) for name in names)))
+        def pending() -> str:
+            lease.renew()
+            return "; ".join(filter(None, (self._services.pending(name, wanted[name]) for name in names)))
 
-        looks = Retrying(
-            retry=retry_if_result(bool), stop=stop_after_delay(self._deadline_s), wait=wait_fixed(self._look_every_s)
+        polling = Retrying(
+            retry=retry_if_result(bool), stop=stop_after_delay(self._deadline_s), wait=wait_fixed(self._poll_interval_s)
         )
         try:
-            looks(look)
+            polling(pending)
         except RetryError as error:
             raise RolloutFailed(f"{error.last_attempt.result()} after {self._deadline_s:.0f} s") from error
 
 
 def open_kserve(namespace: str, models: str, is_published: Callable[[str], bool]) -> KServeRollout:
-    """Return the rollout of a namespace, as the pod's service account or as kubectl would."""
+    """Return the deployment of a namespace, with the credentials of the pod or of kubectl."""
     return KServeRollout(ClusterApi(namespace), models, is_published=is_published)

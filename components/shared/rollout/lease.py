@@ -1,4 +1,4 @@
-"""One promoter at a time: a Lease that its holder renews while it works."""
+"""The Lease that lets one promotion of a namespace run at a time; its holder renews it."""
 
 import os
 import socket
@@ -9,71 +9,75 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
-from components.shared.kubernetes_api import LEASE, ClusterApi, ClusterError, Conflict, NotThere
+from components.shared.kubernetes_api import LEASE, ClusterApi, ClusterError, Conflict, NotFound
 from product_classifier.errors import RolloutFailed
 
 NAME = "promotion"
-ENDS_AFTER_S = 30
-"""A holder that has not renewed for so long is dead, by the clock of whoever watches it."""
+DURATION_S = 30
+"""A lease that was not renewed for this time, measured by the observer's clock, has expired."""
 
 
-class Turn:
-    """Holds the lease of a namespace within a `with` block."""
+class PromotionLease:
+    """Hold the lease of a namespace within a `with` block; wait for it while another holder renews it."""
 
-    def __init__(self, api: ClusterApi, patience_s: float, look_every_s: float) -> None:
+    def __init__(self, api: ClusterApi, timeout_s: float, poll_interval_s: float) -> None:
         self._api = api
-        self._patience_s = patience_s
-        self._look_every_s = look_every_s
-        self._me = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._timeout_s = timeout_s
+        self._poll_interval_s = poll_interval_s
+        self._identity = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._renewed = 0.0
 
     def __enter__(self) -> Self:
-        until = time.monotonic() + self._patience_s
+        until = time.monotonic() + self._timeout_s
         seen, since = None, time.monotonic()
-        while (other := self._take(expired=time.monotonic() - since > ENDS_AFTER_S)) is not None:
+        while (other := self._acquire(expired=time.monotonic() - since > DURATION_S)) is not None:
             if other != seen:
                 seen, since = other, time.monotonic()
             if time.monotonic() > until:
-                raise RolloutFailed(f"{other[0]} has been promoting in {self._api.namespace} for too long")
-            time.sleep(self._look_every_s)
+                raise RolloutFailed(
+                    f"lease {NAME!r} in {self._api.namespace}: held by {other[0]} for too long; wait for that promotion"
+                )
+            time.sleep(self._poll_interval_s)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        with suppress(ClusterError):  # else it ends by itself
+        with suppress(ClusterError):  # it expires otherwise
             lease = self._read()
-            if lease is not None and _holder(lease)[0] == self._me:
+            if lease is not None and _holder(lease)[0] == self._identity:
                 self._write(lease, holder="")
 
     def renew(self) -> None:
-        """Keep the lease; `RolloutFailed` when somebody else has taken it."""
-        if time.monotonic() - self._renewed < ENDS_AFTER_S / 5:
+        """Renew the lease when it is due; raise `RolloutFailed` if another holder has it."""
+        if time.monotonic() - self._renewed < DURATION_S / 5:
             return
-        if (other := self._take(expired=False)) is not None:
-            raise RolloutFailed(f"{other[0]} has taken over promoting in {self._api.namespace}")
+        if (other := self._acquire(expired=False)) is not None:
+            raise RolloutFailed(
+                f"lease {NAME!r} in {self._api.namespace}: taken by {other[0]}; start the promotion again"
+            )
 
-    def _take(self, *, expired: bool) -> tuple[str, str] | None:
-        """Take or keep the lease; return who has it, and since when, if that is somebody else."""
+    def _acquire(self, *, expired: bool) -> tuple[str, str] | None:
+        """Acquire or renew the lease; return another holder and its renewal time if there is one."""
         lease = self._read()
         holder = _holder(lease) if lease is not None else ("", "")
-        if holder[0] not in {"", self._me} and not expired:
+        if holder[0] not in {"", self._identity} and not expired:
             return holder
         try:
-            self._write(lease, holder=self._me)
+            self._write(lease, holder=self._identity)
         except Conflict:
-            return ("somebody", "just now")
+            return ("another promotion", "now")
         self._renewed = time.monotonic()
         return None
 
     def _read(self) -> dict[str, Any] | None:
         try:
             return self._api.get(LEASE, NAME)
-        except NotThere:
+        except NotFound:
             return None
 
     def _write(self, lease: dict[str, Any] | None, *, holder: str) -> None:
-        """Write the lease; `Conflict` when it is not as it was read."""
+        """Write the lease; raise `Conflict` if it has changed since it was read."""
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        spec = {"holderIdentity": holder, "leaseDurationSeconds": ENDS_AFTER_S, "renewTime": now}
+        spec = {"holderIdentity": holder, "leaseDurationSeconds": DURATION_S, "renewTime": now}
         if lease is None:
             about = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": NAME}}
             self._api.create(LEASE, {**about, "spec": spec})

@@ -1,8 +1,7 @@
-"""What an InferenceService is told to serve, as fields of it that no manifest holds: applying one never undoes them.
+"""Releases of an InferenceService, in fields that no manifest sets and no manifest resets.
 
-KServe's storage initializer brings each release in `storageUris` to a folder of the pod, and the pod's own
-annotations tell the server which of them is current (RELEASE in its environment is one of them). KServe makes a
-volume's name of a mount path, so that is in small letters.
+KServe's storage initializer downloads each release in `storageUris` to a folder of the pod. The pod's annotations name
+the current one. KServe derives volume names from mount paths, so mount paths are lowercase.
 """
 
 from collections.abc import Mapping
@@ -20,24 +19,24 @@ FOLDER = "/mnt/models"
 
 @dataclass(frozen=True)
 class Placement:
-    """The current release of a server and all it holds; nothing is held before the first release."""
+    """The current release of a server and all it holds; both are empty before the first release."""
 
     current: str = ""
     held: tuple[str, ...] = ()
-    challenge: Mapping[str, str] = field(default_factory=dict)
-    """Canary and shadow, by annotation."""
+    challenger: Mapping[str, str] = field(default_factory=dict)
+    """Canary and shadow by annotation."""
 
     def fields(self, models: str, kind: str) -> dict[str, Any]:
-        """Return the changes to an InferenceService's predictor; None removes a field."""
+        """Return the patch of an InferenceService's predictor; None removes a field."""
         annotations: dict[str, str | None] = dict.fromkeys((RELEASE, HELD, CANARY, SHARE, SHADOW))
         if self.current:
-            annotations |= {RELEASE: self.current, HELD: ",".join(self.held), **self.challenge}
+            annotations |= {RELEASE: self.current, HELD: ",".join(self.held), **self.challenger}
         uris = [{"uri": f"{models}/{one}/{kind}", "mountPath": f"{FOLDER}/{one.lower()}"} for one in self.held]
         return {"annotations": annotations, "storageUris": uris or None}
 
 
 def read(annotations: Mapping[str, str] | None) -> Placement:
-    """Read the annotations of a predictor, of its Deployment's template or of a pod."""
+    """Parse the annotations of a predictor, of its Deployment's template or of a pod."""
     found = annotations or {}
-    challenge = {name: found[name] for name in (CANARY, SHARE, SHADOW) if name in found}
-    return Placement(found.get(RELEASE, ""), tuple(filter(None, found.get(HELD, "").split(","))), challenge)
+    challenger = {name: found[name] for name in (CANARY, SHARE, SHADOW) if name in found}
+    return Placement(found.get(RELEASE, ""), tuple(filter(None, found.get(HELD, "").split(","))), challenger)

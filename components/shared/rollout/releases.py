@@ -1,4 +1,4 @@
-"""What a person sees of the releases that are kept, and how one of them comes back."""
+"""List the published releases, and roll back to one of them."""
 
 import json
 from collections.abc import Iterator
@@ -8,34 +8,35 @@ from datetime import UTC, datetime
 from components.shared.published_releases import MANIFEST
 from components.shared.rollout import history
 from components.shared.rollout.rollout import Rollout
-from components.shared.rollout.switch import Switch, Switched
+from components.shared.rollout.switch import Switch, SwitchResult
 from product_classifier.errors import InvalidInput, ObjectNotFound, ProductClassifierError
 from product_classifier.retraining import read_snapshot
 from product_classifier.store import ObjectStore
 
 ROLLBACKS = "reports/rollbacks/"
-"""Each a record of its time, with the releases before and after."""
+"""Prefix of the records of rollbacks, each with the releases before and after."""
 
 
 class NoRelease(ProductClassifierError):
-    """There is no release to go back to; the message says why."""
+    """There is no release to roll back to; the message has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredRelease:
     """A published release."""
 
     release: str
     created: str
     weighted_f1: float | None
-    """As it was judged when it was made; None when it was not."""
+    """Weighted F1 on the hold-out when it was trained; None if unknown."""
     corrections: int | None
-    """How many it was trained with; None when nobody can tell any more."""
+    """Number of corrections it was trained with; None if the snapshot is lost."""
     state: str
+    """`in service`, `was in service`, `refused` or `not judged`."""
 
 
-def kept_releases(store: ObjectStore, rollout: Rollout) -> Iterator[Kept]:
-    """Yield the releases of the store, newest first; a damaged one is left out, for it cannot serve."""
+def stored_releases(store: ObjectStore, rollout: Rollout) -> Iterator[StoredRelease]:
+    """Yield the releases of the store, newest first, without those whose manifest is damaged."""
     current = rollout.current()
     names = (key.split("/")[1] for key in store.list("models/") if key.count("/") == 2 and key.endswith(MANIFEST))
     for release in sorted(names, reverse=True):
@@ -45,30 +46,30 @@ def kept_releases(store: ObjectStore, rollout: Rollout) -> Iterator[Kept]:
             count = _corrections(store, values.get("corrections"))
         except (ValueError, KeyError, TypeError, AttributeError, ObjectNotFound):
             continue
-        yield Kept(release, created, scores.get("weighted_f1"), count, _state(store, release, current))
+        yield StoredRelease(release, created, scores.get("weighted_f1"), count, _state(store, release, current))
 
 
-def roll_back(switch: Switch, release: str = "") -> Switched:
-    """Put a kept release into service again, the one before the current by default.
+def roll_back(switch: Switch, release: str = "") -> SwitchResult:
+    """Deploy a published release again, by default the one before the current, and record it.
 
     Raises:
-        NoRelease: If it is in service already, or there was none before.
+        NoRelease: If it is deployed already, or no release before it is known.
     """
     current = switch.rollout.current()
     chosen = release or _before(switch.store, current)
     if chosen == current:
-        raise NoRelease(f"{chosen} is in service already")
-    switched = switch.put_into_service(chosen, current)
+        raise NoRelease(f"{chosen}: is deployed already; name another release")
+    switched = switch.deploy(chosen, current)
     now = datetime.now(UTC)
     record = {"from": current, "to": chosen, "done": switched.done, "reasons": switched.reasons, "at": now.isoformat()}
     switch.store.put(f"{ROLLBACKS}{now:%Y%m%dT%H%M%S%f}.json", json.dumps(record).encode())
-    return Switched(switched.done, switched.reasons or (f"{chosen} is in service instead of {current}",))
+    return SwitchResult(switched.done, switched.reasons or (f"{chosen} is deployed instead of {current}",))
 
 
 def _before(store: ObjectStore, current: str | None) -> str:
     promotion = history.find(store, current) if current else None
     if promotion is None or promotion.champion is None:
-        raise NoRelease(f"nothing is known to have been in service before {current or 'this'}: name a release")
+        raise NoRelease(f"{current or 'champion'}: no release is known to have been deployed before; name a release")
     return promotion.champion
 
 

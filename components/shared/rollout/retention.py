@@ -1,7 +1,7 @@
-"""Which published releases are kept, and the end of the others.
+"""Delete published releases that are no longer needed.
 
-Kept are those that servers hold or that somebody may want back at once, whatever is still being judged, and the newest
-ones. A release ends as it began, the other way round: without its `release.json` it was never published.
+Kept are the releases that servers hold, those a rollback may need, those whose promotion has not ended, and the newest.
+`release.json` is deleted first, so that an interrupted deletion leaves an unpublished release.
 """
 
 import json
@@ -17,40 +17,39 @@ from product_classifier.errors import InvalidInput
 from product_classifier.store import ObjectStore
 
 UNDECIDED_S = 24 * 3600
-"""How long a release may take from its id to the end of its promotion; one that took longer has no run any more."""
+"""Longest time from the id of a release to the end of its promotion; after that its run is over."""
 
 _ID = re.compile(r"r-(\d{8}T\d{6})-[0-9a-f]{8}")
 
 
 def prune(store: ObjectStore, rollout: Rollout, named: Collection[str], keep: int, now: datetime) -> list[str]:
-    """Delete releases that nobody needs; return their ids.
+    """Delete the releases that are not needed; return their ids.
 
-    No release goes into service meanwhile, so what is found in use stays what is in use. Interrupted, it is finished
-    by the next one.
+    The promotion lock is held, so the releases in use do not change. The next call completes an interrupted one.
 
     Args:
-        store: Where releases are published.
-        rollout: Where one of them is in service.
-        named: Those that have a name elsewhere, as the champion has in MLflow.
-        keep: How many of the newest stay in any case.
-        now: The time.
+        store: Store of the releases.
+        rollout: Deployment of one of them.
+        named: Releases with an alias in MLflow, which are kept.
+        keep: Number of the newest releases that are kept.
+        now: Current time.
     """
-    gone = []
-    with rollout.alone() as still_alone:
-        needed = {*rollout.in_use(), *named, *_wanted_back(store, rollout.current())}
+    deleted = []
+    with rollout.exclusive() as renew_lease:
+        needed = {*rollout.in_use(), *named, *_rollback_targets(store, rollout.current())}
         published, rest = _found(store)
         needed |= set(sorted(published)[len(published) - min(keep, len(published)) :])
         for release in sorted((published | rest) - needed):
             if _is_undecided(store, release, now):
                 continue
-            still_alone()
+            renew_lease()
             _delete(store, release)
-            gone.append(release)
-    return gone
+            deleted.append(release)
+    return deleted
 
 
 def _found(store: ObjectStore) -> tuple[set[str], set[str]]:
-    """Return the releases that are published, and those of which there are only pieces."""
+    """Return the published releases, and those with some files only."""
     published, touched = set(), set()
     for key in store.list("models/"):
         name, _, file = key.removeprefix("models/").partition("/")
@@ -61,8 +60,8 @@ def _found(store: ObjectStore) -> tuple[set[str], set[str]]:
     return published, touched - published
 
 
-def _wanted_back(store: ObjectStore, current: str | None) -> Iterator[str]:
-    """Yield what a rollback may bring back: the release before the current one, and both of the last rollback."""
+def _rollback_targets(store: ObjectStore, current: str | None) -> Iterator[str]:
+    """Yield the release before the current one, and both releases of the last rollback."""
     promotion = history.find(store, current) if current else None
     if promotion is not None and promotion.champion:
         yield promotion.champion
@@ -72,7 +71,9 @@ def _wanted_back(store: ObjectStore, current: str | None) -> Iterator[str]:
             record = json.loads(store.get(last))
             yield from filter(None, (record["from"], record["to"]))
         except (ValueError, KeyError, TypeError) as error:
-            raise InvalidInput(f"object {last!r} does not say what was rolled back; nothing is deleted") from error
+            raise InvalidInput(
+                f"object {last!r}: is no record of a rollback, so nothing is deleted; repair it"
+            ) from error
 
 
 def _is_undecided(store: ObjectStore, release: str, now: datetime) -> bool:

@@ -1,4 +1,4 @@
-"""Where a release is put into service. On a laptop that is a file which names the release the servers read."""
+"""Deployment of one release: a folder on one machine, or InferenceServices on a cluster."""
 
 import os
 import shutil
@@ -13,38 +13,38 @@ from product_classifier.errors import BundleRefused
 from product_classifier.releases.release import open_release
 from product_classifier.store import ObjectStore
 
-KEPT = 5
-"""Releases that stay on disk; the one in service and the one before it are always among them."""
+KEPT_ON_DISK = 5
+"""Number of releases in the folder, always with the deployed one and the one before it."""
 
 
 class Rollout(Protocol):
-    """The one release in service, and the switch to another. It does not judge: the gate and the smoke test do."""
+    """The deployed release and the switch to another; the gate and the smoke test are elsewhere."""
 
     def current(self) -> str | None:
-        """Return the id of the release in service; None when there is none that could serve."""
+        """Return the id of the deployed release; None if there is no valid one."""
 
     def switch(self, release_id: str) -> None:
-        """Put a published release into service; returns when it is rolled out, raises when it cannot be."""
+        """Deploy a published release; return once it is rolled out, raise if it cannot be."""
 
     def in_use(self) -> frozenset[str]:
-        """Return the releases that servers may ask the store for at any moment."""
+        """Return the releases that servers may download at any time."""
 
-    def alone(self) -> AbstractContextManager[Callable[[], object]]:
-        """Let nothing be put into service within the block, which calls what it is given before each thing it does."""
+    def exclusive(self) -> AbstractContextManager[Callable[[], object]]:
+        """Hold the promotion lock; the block calls the yielded function before each deletion to renew it."""
 
 
 def open_rollout(url: str, store: ObjectStore) -> Rollout:
-    """Open `file:///folder`, where releases are kept beside the pointer `champion`, or `kserve://namespace`."""
+    """Open `file:///folder` with releases and a file `champion`, or `kserve://namespace`."""
     parts = urlsplit(url)
     if parts.scheme == "file" and parts.path.startswith("/"):
         return LocalRollout(Path(unquote(parts.path)), store)
     if parts.scheme == "kserve" and parts.netloc and parts.path in {"", "/"}:
         return _on_cluster(parts.netloc, store)
-    raise ValueError(f"a rollout is file:///folder or kserve://namespace, not {url[:80]!r}")
+    raise ValueError(f"rollout: is {url[:80]!r}; use file:///folder or kserve://namespace")
 
 
 class LocalRollout:
-    """Releases in one folder, and a pointer that is replaced in one piece."""
+    """Releases in one folder, and a file with the id of the deployed one that is replaced atomically."""
 
     def __init__(self, folder: Path, store: ObjectStore) -> None:
         self._folder = folder
@@ -78,24 +78,24 @@ class LocalRollout:
     def in_use(self) -> frozenset[str]:
         return frozenset(filter(None, [self.current()]))
 
-    def alone(self) -> AbstractContextManager[Callable[[], object]]:
-        """Hold nothing up: a switch brings the whole release to its folder before anything moves, or fails."""
+    def exclusive(self) -> AbstractContextManager[Callable[[], object]]:
+        """Lock nothing: a switch downloads the whole release before it changes the pointer."""
         return nullcontext(lambda: None)
 
     def _prune(self, *in_use: str) -> None:
-        """Remove the oldest releases; the store has them all, and a switch to one brings it back."""
+        """Delete the oldest releases; the store has them all."""
         others = sorted(path for path in self._folder.glob("r-*") if path.name not in in_use)
-        for old in others[: max(len(others) + len(in_use) - KEPT, 0)]:
+        for old in others[: max(len(others) + len(in_use) - KEPT_ON_DISK, 0)]:
             shutil.rmtree(old, ignore_errors=True)
 
 
 def _on_cluster(namespace: str, store: ObjectStore) -> Rollout:
-    from components.shared.rollout.kserve_rollout import open_kserve  # noqa: PLC0415 - only a cluster needs its client
+    from components.shared.rollout.kserve_rollout import open_kserve  # noqa: PLC0415 - imports the Kubernetes client, which only a cluster needs
     from product_classifier.store.s3 import S3Store  # noqa: PLC0415
 
     if not isinstance(store, S3Store):
-        raise ValueError(  # noqa: TRY004 - it is the address that is wrong
-            f"KServe reads releases from a bucket: kserve://{namespace} needs a store s3://bucket"
+        raise ValueError(  # noqa: TRY004 - the URL is wrong, not a type
+            f"rollout: kserve://{namespace} needs a store that pods can read; use STORE_URL=s3://bucket"
         )
     return open_kserve(
         namespace, f"s3://{store.bucket}/models", lambda release: store.exists(f"models/{release}/{MANIFEST}")

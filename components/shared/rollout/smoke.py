@@ -1,7 +1,7 @@
-"""Ask the servers about known products, as anybody would, and compare with what the release itself answers."""
+"""Smoke test of the model servers: compare their predictions with those of the release itself."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import monotonic, perf_counter, sleep
 from urllib.error import URLError
 from urllib.request import Request, urlopen
@@ -17,90 +17,96 @@ from product_classifier.evaluation.gate import GateLimits, exceeds_latency_limit
 MODEL = "fusion-transformer"
 TIMEOUT_S = 10.0
 ROUNDS = 3
-"""How often in a row every product must be answered well: behind one address there may be several servers."""
-LOOK_EVERY_S = 0.25
+"""Consecutive rounds that must pass: one address may balance over several servers."""
+POLL_INTERVAL_S = 0.25
 TOLERANCE = 0.02
-"""How far a probability may be from the one computed here, on another processor."""
+"""Largest difference of a probability from the one computed here, on another CPU."""
 
 
-class SmokeFailed(ProductClassifierError):
-    """The servers do not answer with a release as they should; the message says what they do instead."""
+class SmokeTestFailed(ProductClassifierError):
+    """The servers do not serve a release correctly; the message has the last problem."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """One answer of the fusion."""
+class FusionResponse:
+    """One response of the fusion."""
 
     release: str
     degraded: bool
     probabilities: NDArray[np.float64]
-    took_s: float
+    latency_s: float
 
 
 @dataclass(frozen=True)
-class Smoke:
-    """The servers behind `service`, the base URL of the fusion."""
+class SmokeTest:
+    """Smoke test of the fusion's servers at the base URL `service`."""
 
     service: str
-    limits: GateLimits = field(default_factory=GateLimits)
+    limits: GateLimits
     deadline_s: float = 180.0
 
     def ms_per_product(self, products: Sequence[KnownProduct]) -> float | None:
-        """Time the release in service; None when nothing answers."""
+        """Measure the latency of the deployed release; return None if a request fails."""
         try:
-            return min(_ms([self._ask(product) for product in products]) for _ in range(ROUNDS))
-        except SmokeFailed:
+            return min(_ms([self.predict(product) for product in products]) for _ in range(ROUNDS))
+        except SmokeTestFailed:
             return None
 
-    def try_out(self, release: str, models: ReleaseModels, before_ms: float | None) -> None:
-        """Return when the servers answer with `release` as its models do here, and as fast as the one before it.
+    def verify_serving(self, release: str, models: ReleaseModels, before_ms: float | None) -> None:
+        """Return once the servers predict as the models of `release` do, within the latency limit.
 
-        Servers take a while to switch, so an older release, an incomplete answer or none is waited for; a wrong or
-        slow answer of the release itself is not.
+        Until the deadline, responses of another release, degraded responses and failed requests are retried. A wrong
+        prediction or a high latency of the release itself fails at once.
+
+        Args:
+            release: Id of the release.
+            models: Models of the release in this process.
+            before_ms: Latency of the release deployed before; None for no limit.
 
         Raises:
-            SmokeFailed: Saying what was wrong at last.
+            SmokeTestFailed: With the last problem.
         """
         products, expected = models.known_products, models.predict_each(models.known_products)
-        until, rounds, trouble = monotonic() + self.deadline_s, list[float](), ""
+        deadline, rounds, problem = monotonic() + self.deadline_s, list[float](), ""
         while len(rounds) < ROUNDS:
-            if monotonic() > until:
-                raise SmokeFailed(f"smoke test: after {self.deadline_s:.0f} s {trouble}")
+            if monotonic() > deadline:
+                raise SmokeTestFailed(f"smoke test: after {self.deadline_s:.0f} s {problem}; see the servers' logs")
             try:
-                replies = [self._ask(product) for product in products]
-            except SmokeFailed as error:
-                trouble = str(error)
+                responses = [self.predict(product) for product in products]
+            except SmokeTestFailed as error:
+                problem = str(error)
             else:
-                trouble = _not_yet(release, replies)
-            if trouble:
+                problem = _incomplete(release, responses)
+            if problem:
                 rounds.clear()
-                sleep(LOOK_EVERY_S)
+                sleep(POLL_INTERVAL_S)
                 continue
-            _check_answers(replies, expected)
-            rounds.append(_ms(replies))
+            _check_predictions(responses, expected)
+            rounds.append(_ms(responses))
         if before_ms is not None and exceeds_latency_limit(min(rounds), before_ms, self.limits):
-            raise SmokeFailed(f"smoke test: an answer takes {min(rounds):.0f} ms instead of {before_ms:.0f}")
+            raise SmokeTestFailed(f"smoke test: a prediction takes {min(rounds):.0f} ms instead of {before_ms:.0f}")
 
-    def _ask(self, product: KnownProduct) -> Reply:
-        request = Request(  # noqa: S310 - our own service
+    def predict(self, product: KnownProduct) -> FusionResponse:
+        """Send one product to the fusion; raise `SmokeTestFailed` if the request fails."""
+        request = Request(  # noqa: S310 - the scheme is set by the deployment
             f"{self.service.rstrip('/')}/v2/models/{MODEL}/infer",
             *encode_request(_columns(product), binary=False),
         )
-        began = perf_counter()
+        started_s = perf_counter()
         try:
-            with urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310 - our own service
-                response = decode_response(answer.read(), answer.headers[HEADER_LENGTH])
-            took_s = perf_counter() - began
-            return Reply(
+            with urlopen(request, timeout=TIMEOUT_S) as reply:  # noqa: S310 - likewise
+                response = decode_response(reply.read(), reply.headers[HEADER_LENGTH])
+            latency_s = perf_counter() - started_s
+            return FusionResponse(
                 str(response.parameters["release"]),
                 bool(response.parameters["degraded"]),
                 response.outputs["probabilities"].ravel().astype(np.float64),
-                took_s,
+                latency_s,
             )
         except (URLError, OSError) as error:
-            raise SmokeFailed(f"{self.service} does not answer: {error}") from error
+            raise SmokeTestFailed(f"{self.service}: does not respond: {error}") from error
         except (InvalidResponse, KeyError) as error:
-            raise SmokeFailed(f"{self.service} does not respond with probabilities of a release: {error}") from error
+            raise SmokeTestFailed(f"{self.service}: does not respond with probabilities: {error}") from error
 
 
 def _columns(product: KnownProduct) -> dict[str, list[str] | list[bytes]]:
@@ -111,22 +117,23 @@ def _columns(product: KnownProduct) -> dict[str, list[str] | list[bytes]]:
     }
 
 
-def _not_yet(release: str, replies: Sequence[Reply]) -> str:
-    """Return why these are not complete answers of the release."""
-    others = sorted({reply.release for reply in replies} - {release})
+def _incomplete(release: str, responses: Sequence[FusionResponse]) -> str:
+    """Return why these are not complete responses of the release; "" if they are."""
+    others = sorted({response.release for response in responses} - {release})
     if others:
-        return f"the servers still answer with {', '.join(others)}"
-    return "the servers answer without one of the models" if any(reply.degraded for reply in replies) else ""
+        return f"the servers still respond with {', '.join(others)}"
+    return "the responses are degraded" if any(response.degraded for response in responses) else ""
 
 
-def _check_answers(replies: Sequence[Reply], expected: Sequence[NDArray[np.floating]]) -> None:
-    for number, (reply, right) in enumerate(zip(replies, expected, strict=True)):
-        if reply.probabilities.shape != right.shape:
-            raise SmokeFailed(f"smoke test: known product {number} gets {reply.probabilities.size} probabilities")
-        distance = float(np.abs(reply.probabilities - right).max())
+def _check_predictions(responses: Sequence[FusionResponse], expected: Sequence[NDArray[np.floating]]) -> None:
+    for number, (response, correct) in enumerate(zip(responses, expected, strict=True)):
+        if response.probabilities.shape != correct.shape:
+            size = response.probabilities.size
+            raise SmokeTestFailed(f"smoke test: known product {number} has {size} probabilities, not {correct.size}")
+        distance = float(np.abs(response.probabilities - correct).max())
         if not distance <= TOLERANCE:
-            raise SmokeFailed(f"smoke test: the answer to known product {number} is off by {distance:.3f}")
+            raise SmokeTestFailed(f"smoke test: the prediction for known product {number} is off by {distance:.3f}")
 
 
-def _ms(replies: Sequence[Reply]) -> float:
-    return 1000 * sum(reply.took_s for reply in replies) / max(len(replies), 1)
+def _ms(responses: Sequence[FusionResponse]) -> float:
+    return 1000 * sum(response.latency_s for response in responses) / max(len(responses), 1)

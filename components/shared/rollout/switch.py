@@ -1,4 +1,4 @@
-"""Put one release in place of another: tried out before, tried out after, and undone if it does not hold."""
+"""Deploy one release in place of another, with checks before and after, and undo it if a check fails."""
 
 import tempfile
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from pathlib import Path
 
 from components.shared.published_releases import fetch_release
 from components.shared.rollout.rollout import Rollout
-from components.shared.rollout.smoke import Smoke, SmokeFailed
+from components.shared.rollout.smoke import SmokeTest, SmokeTestFailed
 from components.shared.serving_check import ReleaseModels
 from product_classifier.errors import BundleRefused, ObjectNotFound, ProductClassifierError, RolloutFailed
 from product_classifier.store import ObjectStore
 
 
 @dataclass(frozen=True, slots=True)
-class Switched:
-    """Whether a release is in service now, and what happened on the way."""
+class SwitchResult:
+    """Whether a release is deployed now, and why not."""
 
     done: bool
     reasons: tuple[str, ...] = ()
@@ -22,21 +22,21 @@ class Switched:
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """Where releases come from, where they go, and who is asked whether they serve; without a server nobody is."""
+    """Deployment of releases of one store; the smoke test is skipped if its `service` is empty."""
 
     store: ObjectStore
     rollout: Rollout
-    smoke: Smoke
+    smoke: SmokeTest
 
-    def put_into_service(self, release: str, before: str | None) -> Switched:
-        """Switch from `before`, the release in service, to `release`; on a failed smoke test switch back.
+    def deploy(self, release: str, before: str | None) -> SwitchResult:
+        """Switch from `before`, the deployed release, to `release`; switch back if the smoke test fails.
 
-        Safe to repeat: a release that is in service already is tried out again.
+        Idempotent: a release that is deployed already is tested again.
 
         Raises:
-            BundleRefused: If the release is not what it says; nothing has moved.
-            ObjectNotFound: If it was never published; nothing has moved.
-            RolloutFailed: If it could not be rolled out; what served before still does.
+            BundleRefused: If the release is invalid; nothing has changed.
+            ObjectNotFound: If it was never published; nothing has changed.
+            RolloutFailed: If it could not be rolled out; `before` is deployed.
         """
         with tempfile.TemporaryDirectory() as folder:
             models = ReleaseModels(fetch_release(self.store, release, Path(folder)).path)
@@ -44,30 +44,30 @@ class Switch:
         before_ms = None
         if self.smoke.service and before and before != release and self.rollout.current() == before:
             before_ms = self.smoke.ms_per_product(models.known_products)
-        self._move(release, before)
+        self._roll_out(release, before)
         if not self.smoke.service:
-            return Switched(done=True)
+            return SwitchResult(done=True)
         try:
-            self.smoke.try_out(release, models, before_ms)
-        except SmokeFailed as error:
-            return self._go_back(str(error), release, before)
-        return Switched(done=True)
+            self.smoke.verify_serving(release, models, before_ms)
+        except SmokeTestFailed as error:
+            return self._roll_back(str(error), release, before)
+        return SwitchResult(done=True)
 
-    def _move(self, release: str, before: str | None) -> None:
+    def _roll_out(self, release: str, before: str | None) -> None:
         try:
             self.rollout.switch(release)
         except (BundleRefused, ObjectNotFound):
-            raise  # nothing has moved
+            raise  # nothing has changed
         except ProductClassifierError as error:
             if before and self.rollout.current() != before:
                 self.rollout.switch(before)
-            raise RolloutFailed(f"{release} could not be rolled out: {error}") from error
+            raise RolloutFailed(f"{release}: could not be rolled out: {error}") from error
 
-    def _go_back(self, reason: str, release: str, before: str | None) -> Switched:
+    def _roll_back(self, reason: str, release: str, before: str | None) -> SwitchResult:
         if before is None or before == release:
-            return Switched(done=False, reasons=(reason, "there is no other release to go back to"))
+            return SwitchResult(done=False, reasons=(reason, "there is no other release to roll back to"))
         try:
             self.rollout.switch(before)
         except ProductClassifierError as error:
-            raise RolloutFailed(f"{reason}; and {before} could not be put back: {error}") from error
-        return Switched(done=False, reasons=(reason, f"{before} is back in service"))
+            raise RolloutFailed(f"{reason}; and {before} could not be rolled back to: {error}") from error
+        return SwitchResult(done=False, reasons=(reason, f"{before} is deployed again"))

@@ -1,4 +1,4 @@
-"""Releases that were published while MLflow was away are registered later, by the command a person would type."""
+"""A release that was published during an MLflow outage is registered later by command."""
 
 import os
 import subprocess
@@ -35,7 +35,7 @@ def champion(place: Place) -> str:
 
 @pytest.fixture
 def release(place: Place, champion: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A release that was published while MLflow was away."""
+    """A release that was published during an MLflow outage."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     before = published(place)
     with pytest.raises(TrackingUnavailable):
@@ -56,7 +56,7 @@ def runs_by_model(client: MlflowClient, release: str) -> dict[str, list[str]]:
     }
 
 
-def test_the_releases_with_an_alias_are_known_and_the_command_keeps_them(
+def test_the_command_keeps_releases_with_an_alias(
     place: Place, champion: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STORE_URL", place.store)
@@ -68,7 +68,7 @@ def test_the_releases_with_an_alias_are_known_and_the_command_keeps_them(
     assert {champion} == Tracking(place.tracking_uri, "product-classifier").aliased()
     assert [0, 0] == [main(["releases", "--prune", "0"]) for _ in range(2)]
 
-    assert f"{old} is deleted\nevery release is needed\n" == capsys.readouterr().out
+    assert f"deleted {old}\nnothing to delete: every release is needed\n" == capsys.readouterr().out
     assert champion in published(place) - {old}
 
 
@@ -76,7 +76,7 @@ def test_the_command_registers_what_is_missing_and_moves_no_alias(place: Place, 
     command = [sys.executable, "-m", "pipelines", "register", release]
     environment = os.environ | {"STORE_URL": place.store, "MLFLOW_TRACKING_URI": place.tracking_uri}
 
-    said = [
+    outputs = [
         subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout.strip()
         for _ in range(2)
     ]
@@ -84,8 +84,8 @@ def test_the_command_registers_what_is_missing_and_moves_no_alias(place: Place, 
     client = MlflowClient(place.tracking_uri)
     assert [
         f"release {release}: registered text-predictor, image-predictor, fusion-transformer",
-        f"release {release}: MLflow has all its models already",
-    ] == said
+        f"release {release}: all its models are registered already",
+    ] == outputs
     assert [1, 1, 1] == [len(runs) for runs in runs_by_model(client, release).values()]
     (text,) = runs_by_model(client, release)["text-predictor"]
     assert 0.8 == client.get_run(text).data.metrics["weighted_f1"]
@@ -93,7 +93,7 @@ def test_the_command_registers_what_is_missing_and_moves_no_alias(place: Place, 
     assert {champion} == {version.tags["release"] for version in champions}
 
 
-def test_an_attempt_that_ended_half_way_is_completed_with_the_same_runs(place: Place, release: str) -> None:
+def test_an_interrupted_registration_is_completed_with_the_same_runs(place: Place, release: str) -> None:
     client = MlflowClient(place.tracking_uri)
     backfill_registry(release, place.store, place.tracking_uri)
     before = runs_by_model(client, release)
@@ -104,7 +104,7 @@ def test_an_attempt_that_ended_half_way_is_completed_with_the_same_runs(place: P
     assert before == runs_by_model(client, release)
 
 
-def test_runs_the_release_names_are_used_where_mlflow_has_them(place: Place, champion: str) -> None:
+def test_the_runs_that_the_release_names_are_reused(place: Place, champion: str) -> None:
     client = MlflowClient(place.tracking_uri)
     before = runs_by_model(client, champion)
     (image,) = client.search_model_versions(f"name='image-predictor' and tags.release='{champion}'")

@@ -1,4 +1,4 @@
-"""When Kubeflow Pipelines may answer from what it remembers, and when not."""
+"""Changes that invalidate cached results of Kubeflow Pipelines."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,13 +16,13 @@ NOW = datetime(2030, 1, 1, tzinfo=UTC)
 Store = str
 
 
-def ended(store: Store, outcome: str, reason: str = "") -> None:
-    """Let a run end; `reason` is what one of its steps wrote."""
+def finish_run(store: Store, outcome: str, reason: str = "") -> None:
+    """Finish a run; `reason` is what one of its steps recorded."""
     run_store = RunStore(open_store(store, create=True))
     claim = request_run(run_store, (), "ada", NOW)
     if reason:
         write_reason("train_text", claim.run_id, store, reason)
-    run_store.finish(claim.generation, claim.run_id, outcome, "it ended", NOW)  # type: ignore[arg-type]
+    run_store.finish(claim.generation, claim.run_id, outcome, "done", NOW)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -31,37 +31,37 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.mark.parametrize(
-    ("happens", "remembered"),
+    ("happens", "unchanged"),
     [
         pytest.param(lambda _: None, True, id="nothing"),
-        pytest.param(lambda store: ended(store, "succeeded"), True, id="a run succeeds"),
-        pytest.param(lambda store: ended(store, "failed", "MLflow was away"), True, id="a run fails and says why"),
-        pytest.param(lambda store: ended(store, "failed"), False, id="a run fails without a word"),
+        pytest.param(lambda store: finish_run(store, "succeeded"), True, id="a run succeeds"),
+        pytest.param(lambda store: finish_run(store, "failed", "MLflow failed"), True, id="a run fails with a reason"),
+        pytest.param(lambda store: finish_run(store, "failed"), False, id="a run fails without a reason"),
     ],
 )
-def test_only_a_run_that_failed_without_a_word_makes_what_is_remembered_doubtful(
-    store: Store, happens: Callable[[Store], None], remembered: bool
+def test_only_a_failed_run_without_a_reason_changes_the_key(
+    store: Store, happens: Callable[[Store], None], unchanged: bool
 ) -> None:
     before = cache_key(store)
     happens(store)
 
-    assert remembered is (before == cache_key(store))
+    assert unchanged is (before == cache_key(store))
 
 
-def test_what_came_before_stays_doubtful_when_later_runs_succeed(store: Store) -> None:
-    ended(store, "failed")
-    doubted = cache_key(store)
-    ended(store, "succeeded")
-    ended(store, "failed", "MLflow was away")
+def test_the_key_stays_changed_when_later_runs_succeed(store: Store) -> None:
+    finish_run(store, "failed")
+    changed = cache_key(store)
+    finish_run(store, "succeeded")
+    finish_run(store, "failed", "MLflow failed")
 
-    assert doubted == cache_key(store)
-
-
-def test_a_person_can_ask_for_a_fresh_start(store: Store) -> None:
-    assert 3 == len({cache_key(store, fresh) for fresh in ("", "1", "2")})
+    assert changed == cache_key(store)
 
 
-def test_other_code_is_another_recipe(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_cache_buster_gives_another_key(store: Store) -> None:
+    assert 3 == len({cache_key(store, buster) for buster in ("", "1", "2")})
+
+
+def test_other_code_gives_another_key(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "components"
     package.mkdir()
     monkeypatch.setattr(module.components, "__path__", [str(package)])

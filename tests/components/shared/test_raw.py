@@ -31,11 +31,11 @@ def bucket(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.mark.parametrize("location", ["data/raw", "/data/raw", "file:///data/my%20raw"])
-def test_a_folder_is_used_where_it_lies(location: str) -> None:
+def test_a_folder_is_used_in_place(location: str) -> None:
     assert Path(location.removeprefix("file://").replace("%20", " ")) == fetch(location)
 
 
-def test_a_prefix_is_copied_and_nothing_beside_it(bucket: str) -> None:
+def test_a_prefix_is_downloaded_without_similar_prefixes(bucket: str) -> None:
     folder = fetch(f"{bucket}/2026")
 
     assert {"X_train.csv": b"x", "images/a.jpg": b"photo"} == {
@@ -50,7 +50,7 @@ def test_a_second_step_finds_the_copy_at_the_same_path(bucket: str, monkeypatch:
     assert folder == fetch(f"{bucket}/2026")
 
 
-def test_a_copy_that_was_interrupted_is_not_taken_for_complete(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_download_is_not_used(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("S3_ATTEMPTS", "1")
     with monkeypatch.context() as away:
         away.setattr("product_classifier.store.s3.S3Store.get", _away)
@@ -65,7 +65,7 @@ def test_an_empty_prefix_is_named(bucket: str) -> None:
         fetch(f"{bucket}/2019")
 
 
-def test_the_revision_of_a_bucket_follows_the_content_and_nothing_beside_it(bucket: str) -> None:
+def test_the_revision_of_a_prefix_depends_on_its_objects_only(bucket: str) -> None:
     where, store = f"{bucket}/2026", open_store(bucket)
     names = [revision(where)]
     store.put("2026-other/X_train.csv", b"another")
@@ -79,7 +79,7 @@ def test_the_revision_of_a_bucket_follows_the_content_and_nothing_beside_it(buck
     assert (names[0], 3) == (names[1], len(set(names)))
 
 
-def test_the_revision_of_a_folder_follows_its_files(tmp_path: Path) -> None:
+def test_the_revision_of_a_folder_depends_on_its_files(tmp_path: Path) -> None:
     (tmp_path / "X_train.csv").write_text("x")
     names = [revision(str(tmp_path)), revision(tmp_path.as_uri())]
     (tmp_path / "X_train.csv").write_text("xy")
@@ -91,7 +91,7 @@ def test_the_revision_of_a_folder_follows_its_files(tmp_path: Path) -> None:
     assert (names[0], 3) == (names[1], len(set(names)))
 
 
-def test_files_that_change_under_a_run_stop_it(bucket: str) -> None:
+def test_files_that_change_during_a_run_stop_it(bucket: str) -> None:
     where = f"{bucket}/2026"
     begun = revision(where)
     assert fetch(where, begun).is_dir()

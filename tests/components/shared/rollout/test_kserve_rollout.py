@@ -28,7 +28,7 @@ def cluster() -> Iterator[FakeKubernetes]:
 
 
 def rollout(cluster: FakeKubernetes, deadline_s: float = 5.0) -> KServeRollout:
-    return KServeRollout(ClusterApi("shop", cluster.client()), MODELS, deadline_s=deadline_s, look_every_s=0.02)
+    return KServeRollout(ClusterApi("shop", cluster.client()), MODELS, deadline_s=deadline_s, poll_interval_s=0.02)
 
 
 def placements(cluster: FakeKubernetes) -> dict[str, Placement]:
@@ -55,7 +55,7 @@ def test_a_namespace_without_services_has_no_release_in_service() -> None:
         assert rollout(empty).current() is None
 
 
-def test_no_fusion_pod_ever_asks_a_predictor_for_what_it_does_not_hold(cluster: FakeKubernetes) -> None:
+def test_predictors_always_hold_the_release_of_every_fusion_pod(cluster: FakeKubernetes) -> None:
     promoter = rollout(cluster)
     for release in (FIRST, SECOND, THIRD, SECOND):
         promoter.switch(release)
@@ -124,7 +124,7 @@ def test_an_api_server_that_restarts_is_waited_for(cluster: FakeKubernetes) -> N
     assert {SECOND} == serving(cluster)
 
 
-def test_an_account_that_may_not_promote_is_told_so_at_once(cluster: FakeKubernetes) -> None:
+def test_a_missing_permission_fails_at_once(cluster: FakeKubernetes) -> None:
     cluster.forbidden = {"leases"}
 
     with pytest.raises(Refused, match=r"leases/promotion in shop: .* 403 Forbidden: leases is forbidden"):
@@ -152,7 +152,7 @@ def test_a_promoter_that_died_is_succeeded_and_what_it_left_half_done_is_finishe
     monkeypatch.setattr(lease, "ENDS_AFTER_S", 0.3)
     rollout(cluster).switch(FIRST)
     dead = rollout(cluster)
-    with dead._turn() as held:
+    with dead._lease() as held:
         for name in PREDICTORS:
             dead._services.place(name, Placement(SECOND, (SECOND, FIRST)), instead_of=Placement(FIRST, (FIRST,)))
         monkeypatch.setattr(held, "_me", "somebody who will not give it back")
@@ -178,28 +178,28 @@ def test_a_fusion_pod_that_still_answers_with_an_older_release_keeps_it_at_the_p
     assert ({THIRD}, []) == (serving(cluster), cluster.mixed)
 
 
-def test_a_challenger_gets_a_share_beside_the_champion_until_it_ends(cluster: FakeKubernetes) -> None:
+def test_a_canary_gets_its_share_until_it_is_stopped(cluster: FakeKubernetes) -> None:
     promoter = rollout(cluster)
     promoter.switch(FIRST)
 
-    promoter.challenge(SECOND, share=0.1)
+    promoter.start_challenger(SECOND, share=0.1)
     during = cluster.placement(FUSION)
-    promoter.end_challenge()
+    promoter.stop_challenger()
 
     assert Placement(FIRST, (FIRST, SECOND), {CANARY: SECOND, SHARE: "0.1"}) == during
     assert Placement(FIRST, (FIRST,)) == cluster.placement(FUSION)
     assert ({FIRST}, []) == (serving(cluster), cluster.mixed)
 
 
-def test_a_shadow_is_asked_too_and_ends_with_the_next_switch(cluster: FakeKubernetes) -> None:
+def test_a_shadow_gets_copies_and_ends_with_the_next_switch(cluster: FakeKubernetes) -> None:
     promoter = rollout(cluster)
     promoter.switch(FIRST)
 
-    promoter.challenge(SECOND, shadow=True)
+    promoter.start_challenger(SECOND, shadow=True)
     during = cluster.placement(FUSION)
     promoter.switch(SECOND)
 
-    assert {SHADOW: SECOND} == during.challenge
+    assert {SHADOW: SECOND} == during.challenger
     assert Placement(SECOND, (SECOND, FIRST)) == cluster.placement(FUSION)
 
 
@@ -209,7 +209,7 @@ def test_a_release_challenges_neither_nothing_nor_itself(cluster: FakeKubernetes
         rollout(cluster).switch(champion)
 
     with pytest.raises(RolloutFailed, match=f"{SECOND} cannot challenge {champion or 'nothing'}"):
-        rollout(cluster).challenge(SECOND, share=0.5)
+        rollout(cluster).start_challenger(SECOND, share=0.5)
 
 
 def test_a_cluster_reads_releases_from_a_bucket_only() -> None:

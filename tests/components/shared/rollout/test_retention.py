@@ -1,4 +1,4 @@
-"""Which releases end, and that nothing anybody needs ever does."""
+"""Which releases are deleted, and which never are."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -24,10 +24,10 @@ NOW = datetime(2030, 2, 1, tzinfo=UTC)
 
 @dataclass
 class FakeRollout:
-    """Servers that hold what they are told to."""
+    """A deployment that holds the releases it was switched to."""
 
     holds: tuple[str, ...] = ()
-    alone_now: bool = False
+    exclusive_now: bool = False
 
     def current(self) -> str | None:
         return self.holds[0] if self.holds else None
@@ -36,14 +36,14 @@ class FakeRollout:
         self.holds = (release_id, *self.holds)
 
     def in_use(self) -> frozenset[str]:
-        assert self.alone_now
+        assert self.exclusive_now
         return frozenset(self.holds)
 
     @contextmanager
-    def alone(self) -> Iterator[Callable[[], object]]:
-        self.alone_now = True
+    def exclusive(self) -> Iterator[Callable[[], object]]:
+        self.exclusive_now = True
         yield lambda: None
-        self.alone_now = False
+        self.exclusive_now = False
 
 
 def published(*releases: str) -> FakeStore:
@@ -80,7 +80,7 @@ def releases(store: FakeStore) -> list[str]:
         pytest.param((), set(), 0, [], id="nothing that anybody needs"),
     ],
 )
-def test_what_somebody_needs_stays(holds: tuple[str, ...], named: set[str], keep: int, stays: list[str]) -> None:
+def test_needed_releases_are_kept(holds: tuple[str, ...], named: set[str], keep: int, stays: list[str]) -> None:
     store = published(A, B, C, D, E)
     ended(store, B, A)
 
@@ -100,7 +100,7 @@ def test_both_releases_of_the_last_rollback_stay() -> None:
 
 
 @pytest.mark.parametrize("content", [b"{", b"{}", b"[]"])
-def test_nothing_is_deleted_when_nobody_can_tell_what_may_be_wanted_back(content: bytes) -> None:
+def test_nothing_is_deleted_if_the_last_rollback_is_unreadable(content: bytes) -> None:
     store = published(A, E)
     store.put("reports/rollbacks/20300111T000000.json", content)
 
@@ -118,7 +118,7 @@ def test_nothing_is_deleted_when_nobody_can_tell_what_may_be_wanted_back(content
         pytest.param(30, False, False, id="its run is long over"),
     ],
 )
-def test_a_release_that_is_still_being_judged_stays(age_h: int, decided: bool, stays: bool) -> None:
+def test_a_release_whose_promotion_has_not_ended_is_kept(age_h: int, decided: bool, stays: bool) -> None:
     store = published(E)
     if decided:
         ended(store, E, None, promoted=False)
@@ -129,7 +129,7 @@ def test_a_release_that_is_still_being_judged_stays(age_h: int, decided: bool, s
     assert ([E] if stays else []) == releases(store)
 
 
-def test_pieces_of_a_release_that_was_being_published_go_when_nobody_can_be_at_it_any_more() -> None:
+def test_files_of_an_interrupted_publication_are_deleted_once_its_run_is_over() -> None:
     store = published(B)
     store.put(f"models/{A}/text/bundle.json", b"{}")
     store.put("models/somebody-elses/model.bin", b"")
@@ -171,15 +171,15 @@ def rollout(cluster: FakeKubernetes, store: FakeStore) -> KServeRollout:
         return store.exists(f"models/{release}/release.json")
 
     api = ClusterApi("shop", cluster.client())
-    return KServeRollout(api, "s3://shop/models", is_published=is_published, deadline_s=5.0, look_every_s=0.02)
+    return KServeRollout(api, "s3://shop/models", is_published=is_published, deadline_s=5.0, poll_interval_s=0.02)
 
 
-def test_on_a_cluster_whatever_a_pod_may_have_to_bring_stays(cluster: FakeKubernetes) -> None:
+def test_releases_that_pods_may_download_are_kept(cluster: FakeKubernetes) -> None:
     store = published(A, B, C, D, E)
     promoter = rollout(cluster, store)
     promoter.switch(A)
     promoter.switch(B)
-    promoter.challenge(D, shadow=True)
+    promoter.start_challenger(D, shadow=True)
     half = promoter._services
     for name in PREDICTORS:  # a promoter that died between its phases
         half.place(name, Placement(C, (C, B)), instead_of=half.placement(name))
@@ -196,19 +196,19 @@ def test_a_switch_to_a_release_that_was_deleted_meanwhile_moves_nothing(cluster:
     prune(store, promoter, set(), 0, NOW)
     before = {name: cluster.placement(name) for name in PREDICTORS}
 
-    for move in (promoter.switch, promoter.challenge):
-        with pytest.raises(ObjectNotFound, match=f"{B}' was never published, or has been deleted"):
+    for move in (promoter.switch, promoter.challenger):
+        with pytest.raises(ObjectNotFound, match=f"{B}': was never published or has been deleted"):
             move(B)
 
     assert before == {name: cluster.placement(name) for name in PREDICTORS}
     assert A == promoter.current()
 
 
-def test_nothing_is_deleted_while_somebody_promotes(cluster: FakeKubernetes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_deleted_during_a_promotion(cluster: FakeKubernetes, monkeypatch: pytest.MonkeyPatch) -> None:
     store = published(A, B)
     promoter, other = rollout(cluster, store), rollout(cluster, store)
     promoter.switch(A)
-    with other.alone():
+    with other.exclusive():
         monkeypatch.setattr(promoter, "_deadline_s", 0.1)
         with pytest.raises(RolloutFailed, match="has been promoting in shop for too long"):
             prune(store, promoter, set(), 0, NOW)

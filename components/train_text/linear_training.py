@@ -1,4 +1,4 @@
-"""Fit the hashed linear text model: one binary linear support vector machine per category, in parallel."""
+"""Fit the hashed linear text model: one binary linear SVM per category, in parallel."""
 
 from collections.abc import Sequence
 from dataclasses import replace

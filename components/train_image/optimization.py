@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from components.shared import progress
 from components.train_image.network import PixelNetwork
-from components.train_image.photos import Photos, augment
+from components.train_image.photo_array import Photos, augment
 
 _BATCH = 32
 _WARM_UP = 0.15
