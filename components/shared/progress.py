@@ -1,4 +1,4 @@
-"""Progress of a step on standard error, plain text in a terminal and in a log file."""
+"""Progress of a step on standard error, for a terminal and for a log file."""
 
 import sys
 import time

@@ -57,7 +57,7 @@ class Schedule:
 def fit_encoder(
     encoder: str, train: Texts, validation: Texts, codes: tuple[int, ...], folder: Path, schedule: Schedule
 ) -> TextEncoder:
-    """Train on texts without markup, calibrate on held-out ones, and write the files to `folder`.
+    """Train on texts and columns of `codes`, calibrate on held-out ones, write files to `folder`.
 
     Raises:
         CatalogueError: If there is no text to train on.

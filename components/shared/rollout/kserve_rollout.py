@@ -67,9 +67,7 @@ class KServeRollout:
             before = self._placements()
             champion = before[FUSION].current
             if not champion or champion == release_id:
-                raise RolloutFailed(
-                    f"{release_id}: cannot challenge {champion or 'an empty deployment'}; name another release"
-                )
+                raise RolloutFailed(f"{release_id}: cannot challenge {champion or 'nothing'}; name another release")
             self._check(before, release_id)
             held = tuple(dict.fromkeys([champion, release_id, *self._services.serving(FUSION)]))
             after = {name: Placement(champion, held) for name in PREDICTORS}
