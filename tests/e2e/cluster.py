@@ -1,4 +1,4 @@
-"""The deployed product, from outside: kubectl, forwarded ports, the accounts and the object store."""
+"""Access to the deployed product: kubectl, forwarded ports, accounts and object store."""
 
 import base64
 import json
@@ -27,27 +27,27 @@ MODELS = ("text-predictor", "image-predictor", "fusion-transformer")
 Object = dict[str, Any]
 
 
-def kubectl(*words: str, given: str | None = None, namespace: str = NAMESPACE) -> str:
-    """Ask the current context; what kubectl says when it fails is the test's failure."""
-    command = ["kubectl", "--namespace", namespace, *words]
-    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{' '.join(words)}: {done.stderr.strip()}"
+def kubectl(*arguments: str, stdin: str | None = None, namespace: str = NAMESPACE) -> str:
+    """Run kubectl in the current context; fail the test with its error output."""
+    command = ["kubectl", "--namespace", namespace, *arguments]
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(arguments)}: {done.stderr.strip()}"
     return done.stdout
 
 
-def get(*words: str, namespace: str = NAMESPACE) -> Object:
-    found = kubectl("get", *words, "--ignore-not-found", "--output=json", namespace=namespace)
+def get(*arguments: str, namespace: str = NAMESPACE) -> Object:
+    found = kubectl("get", *arguments, "--ignore-not-found", "--output=json", namespace=namespace)
     return json.loads(found) if found.strip() else {}
 
 
-def listed(*words: str, namespace: str = NAMESPACE) -> list[Object]:
-    found: list[Object] = get(*words, namespace=namespace).get("items", [])
+def listed(*arguments: str, namespace: str = NAMESPACE) -> list[Object]:
+    found: list[Object] = get(*arguments, namespace=namespace).get("items", [])
     return found
 
 
 @contextmanager
 def forwarded(target: str, port: int) -> Iterator[str]:
-    """Forward a free port of this machine to a pod or to one pod of a service; yields host and port."""
+    """Forward a free local port to a pod or to one pod of a Service; yield host and port."""
     command = ["kubectl", "--namespace", NAMESPACE, "port-forward", target, f":{port}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
@@ -65,17 +65,17 @@ def secret(name: str) -> dict[str, str]:
 
 
 def until(condition: Callable[[], Any], seconds: float, about: str = "") -> Any:
-    """Return what the condition gives as soon as it is true."""
+    """Poll a condition; return its first true result, or fail the test after a timeout."""
     end = time.monotonic() + seconds
     while not (found := condition()):
-        assert time.monotonic() < end, f"{about or 'it'} did not happen within {seconds:.0f} s"
+        assert time.monotonic() < end, f"{about or 'the condition'} did not happen within {seconds:.0f} s"
         time.sleep(1)
     return found
 
 
 @dataclass
 class Product:
-    """The product as a person with a browser, a terminal and kubectl sees it."""
+    """The deployed product: gateway, object store, rollout, and its releases as local models."""
 
     url: str
     store: ObjectStore
@@ -95,7 +95,7 @@ class Product:
     @property
     def current(self) -> str:
         found = self.rollout.current()
-        assert found, "no release is in service"
+        assert found, "there is no champion"
         return found
 
     def client(self, role: str) -> httpx.Client:
@@ -120,7 +120,7 @@ class Product:
 
 @contextmanager
 def object_store() -> Iterator[StoreSettings]:
-    """Open the way to the deployed object store."""
+    """Forward a port to the deployed object store; yield its settings."""
     keys = secret("object-store")
     with forwarded("service/object-store", 9000) as address:
         yield StoreSettings(
@@ -132,14 +132,14 @@ def object_store() -> Iterator[StoreSettings]:
 
 @contextmanager
 def bucket(name: str) -> Iterator[ObjectStore]:
-    """Make a bucket beside the product's own."""
+    """Create a separate bucket."""
     with object_store() as settings:
         yield open_store(f"s3://{name}", settings, create=True)
 
 
 @contextmanager
 def product() -> Iterator[Product]:
-    """Open the ways to the deployed product."""
+    """Forward ports to the gateway and the object store."""
     with (
         forwarded("service/auth-proxy", 80) as gateway,
         object_store() as settings,
@@ -149,7 +149,7 @@ def product() -> Iterator[Product]:
 
 
 def pods(name: str) -> list[Object]:
-    """Return the pods of an InferenceService that are not ending."""
+    """Return the pods of an InferenceService that are not being deleted."""
     found = listed("pods", f"--selector=serving.kserve.io/inferenceservice={name}")
     return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
@@ -162,7 +162,10 @@ def is_ready(thing: Object) -> bool:
 def start_job(
     template: str, name: str, *, args: list[str] | None = None, command: list[str] | None = None, **environment: str
 ) -> None:
-    """Make a Job of a suspended CronJob, with other words or settings; with another command it is nobody we know."""
+    """Create a Job from a suspended CronJob, with other arguments or environment variables.
+
+    With another `command` the pod gets the label `stranger`, which no network policy allows.
+    """
     job = json.loads(kubectl("create", "job", name, f"--from=cronjob/{template}", "--dry-run=client", "--output=json"))
     container = job["spec"]["template"]["spec"]["containers"][0]
     if command is not None:
@@ -170,13 +173,13 @@ def start_job(
         job["spec"]["template"]["metadata"]["labels"] = {"app.kubernetes.io/name": "stranger"}
     elif args is not None:
         container["args"] = args
-    kept = [one for one in container.get("env", []) if one["name"] not in environment]
-    container["env"] = kept + [{"name": key, "value": value} for key, value in environment.items()]
-    kubectl("apply", "--filename=-", given=json.dumps(job))
+    others = [one for one in container.get("env", []) if one["name"] not in environment]
+    container["env"] = others + [{"name": key, "value": value} for key, value in environment.items()]
+    kubectl("apply", "--filename=-", stdin=json.dumps(job))
 
 
 def finish_job(name: str, seconds: float) -> str:
-    """Wait for a Job and return its log; a Job that failed is the test's failure."""
+    """Wait for a Job and return its log; fail the test if the Job failed."""
 
     def over() -> str:
         conditions = get("job", name).get("status", {}).get("conditions", [])

@@ -1,3 +1,5 @@
+"""Fixtures of the cluster tests."""
+
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +10,7 @@ import pytest
 from pipelines.kubeflow.submit import connect
 from tests.e2e import cluster
 from tests.e2e.cluster import Product, get, until
-from tests.e2e.kubeflow import NAMESPACE, SERVICE, answers, lasting, trigger_environment
+from tests.e2e.kubeflow import NAMESPACE, SERVICE, forwarded_api, is_reachable, trigger_environment
 
 
 @pytest.fixture(scope="session")
@@ -33,8 +35,8 @@ def admin(product: Product) -> Iterator[httpx.Client]:
 def api() -> Iterator[str]:
     if not get(SERVICE, namespace=NAMESPACE):
         pytest.skip("there is no service/ml-pipeline in namespace kubeflow")
-    with lasting() as url:
-        until(lambda: answers(url), 60, f"an answer of {SERVICE}")
+    with forwarded_api() as url:
+        until(lambda: is_reachable(url), 60, f"a response of {SERVICE}")
         yield url
 
 
@@ -45,5 +47,5 @@ def client(api: str) -> Any:
 
 @pytest.fixture(scope="session")
 def image() -> str:
-    """The image a step runs in: the one named by the environment, else the one the deployed trigger knows."""
+    """The image of the steps: TRAINER_IMAGE of the environment, else that of the deployed trigger."""
     return os.environ.get("TRAINER_IMAGE") or trigger_environment()["TRAINER_IMAGE"]

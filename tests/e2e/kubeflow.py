@@ -1,4 +1,4 @@
-"""A way to the API of Kubeflow Pipelines in the current context, which outlives the pods behind it."""
+"""A port forward to the API of Kubeflow Pipelines that reconnects when its pod is replaced."""
 
 import socket
 import subprocess
@@ -19,8 +19,8 @@ ENDPOINT = f"http://ml-pipeline.{NAMESPACE}.svc.cluster.local:{PORT}"
 
 
 @contextmanager
-def lasting() -> Iterator[str]:
-    """Yield the API's address on this machine, always the same: a connection that breaks is made again."""
+def forwarded_api() -> Iterator[str]:
+    """Yield the local URL of the API; a broken forward is restarted on the same port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -52,7 +52,7 @@ class _Forward:
             self._process.terminate()
 
 
-def answers(url: str) -> bool:
+def is_reachable(url: str) -> bool:
     try:
         connect(url, "kubeflow")
     except LauncherUnavailable:
@@ -63,21 +63,21 @@ def answers(url: str) -> bool:
 def trigger_environment() -> dict[str, str]:
     deployment: Object = get("deployment/retrain-trigger")
     if not deployment:
-        pytest.skip("the product is not deployed: its trigger says where everything is")
+        pytest.skip("deployment/retrain-trigger is not deployed; the tests read addresses from it")
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     return {one["name"]: one["value"] for one in container["env"] if "value" in one}
 
 
 def executors(run_id: str) -> dict[str, str]:
-    """Return the phase of each step's own pod, "Skipped" where the step was answered from the cache."""
+    """Return the phase of each step's executor; "Skipped" if the step was taken from the cache."""
     found = listed("workflows.argoproj.io", f"--selector=pipeline/runid={run_id}", namespace=NAMESPACE)
     nodes = found[0].get("status", {}).get("nodes", {}).values() if found else ()
-    ours = [node for node in nodes if node["displayName"] == "executor"]
-    return {node["name"].split(".")[-2]: node["phase"] for node in ours}
+    executors_of_run = [node for node in nodes if node["displayName"] == "executor"]
+    return {node["name"].split(".")[-2]: node["phase"] for node in executors_of_run}
 
 
 def attempts(run_id: str) -> list[str]:
-    """Return the phase of each pod that did, or should have done, the work of a step."""
+    """Return the phase of each executor pod."""
     (found,) = listed("workflows.argoproj.io", f"--selector=pipeline/runid={run_id}", namespace=NAMESPACE)
     nodes = [node for node in found["status"]["nodes"].values() if node["displayName"].startswith("executor(")]
     return [node["phase"] for node in nodes if node["type"] == "Pod"]

@@ -34,12 +34,12 @@ CACHED = BEFORE_CORRECTIONS | {"merge-corrections", "train-text", "train-image",
 NOT_CACHED = {"start-run", "register", "compare", "promote"}
 UNSEEN = "splits/unseen.parquet"
 NEVER = {"gate_min_gain": 2.0}
-"""A gate that no release passes: what serves stays, whatever the runs of these tests give."""
+"""A gate that no release passes, so that the runs of these tests promote nothing."""
 
 
 @dataclass
 class Runs:
-    """Trainings on a small sample of their own, judged against the release in service."""
+    """Pipeline runs on a small sample, evaluated against the champion."""
 
     client: Any
     store: ObjectStore
@@ -69,14 +69,14 @@ class Runs:
         assert "SUCCEEDED" == self.client.wait_for_run_completion(run, 600).state, executors(run)
         return executors(run)
 
-    def until_known(self, run: str, step: str) -> dict[str, str]:
-        """Wait until it is known whether a step is done or skipped, and stop the run."""
+    def run_until(self, run: str, step: str) -> dict[str, str]:
+        """Wait until a step has started or is skipped, stop the run and return the phases."""
         until(lambda: executors(run).get(step) in {"Running", "Succeeded", "Skipped"}, 240, f"step {step}")
         found = executors(run)
         self.client.terminate_run(run)
         return found
 
-    def judged(self) -> set[str]:
+    def decided(self) -> set[str]:
         """Return the releases whose promotion has ended."""
         keys = self.store.list(history.PREFIX)
         return {Path(key).stem for key in keys if key.endswith(".json")}
@@ -91,11 +91,11 @@ def runs(client: Any, image: str, product: Product, tmp_path_factory: pytest.Tem
             if path.is_file():
                 product.store.put(f"{raw}/{path.relative_to(folder).as_posix()}", path.read_bytes())
     package = tmp_path_factory.mktemp("package") / "training.yaml"
-    # In a process of its own: steps take the name of their image when they are imported, and here they may be already.
+    # In a separate process: the name of the image is read when a step is imported, which may have happened here.
     command = [sys.executable, "-m", "pipelines", "compile", "--output", str(package)]
     subprocess.run(command, check=True, env=os.environ | {"TRAINER_IMAGE": image})
     runs, before = Runs(client, product.store, package, raw), set(product.published())
-    unseen = product.store.get(UNSEEN)  # what is simulated and corrected is always the newest training's
+    unseen = product.store.get(UNSEEN)  # each training replaces it
     yield runs
     product.store.put(UNSEEN, unseen)
     for release in set(product.published()) - before:
@@ -109,10 +109,10 @@ def of_phase(found: dict[str, str], phase: str) -> set[str]:
     return {step for step, is_phase in found.items() if is_phase == phase}
 
 
-def test_the_same_data_and_corrections_are_computed_once_and_judged_each_time(runs: Runs, product: Product) -> None:
-    champion, before = product.current, runs.judged()
+def test_the_same_data_and_corrections_are_computed_once_and_evaluated_each_time(runs: Runs, product: Product) -> None:
+    champion, before = product.current, runs.decided()
     first = runs.finish(runs.start())
-    between = runs.judged()
+    between = runs.decided()
     again = runs.start()
     second = runs.finish(again)
 
@@ -120,7 +120,7 @@ def test_the_same_data_and_corrections_are_computed_once_and_judged_each_time(ru
     assert (CACHED, NOT_CACHED) == (of_phase(second, "Skipped"), of_phase(second, "Succeeded"))
     states = [task.state for task in runs.client.get_run(again).run_details.task_details]
     assert len(CACHED) == states.count("SKIPPED")
-    (one,), (other,) = between - before, runs.judged() - between
+    (one,), (other,) = between - before, runs.decided() - between
     assert one != other
     for release in (one, other):
         ended = history.find(product.store, release)
@@ -132,16 +132,16 @@ def test_the_same_data_and_corrections_are_computed_once_and_judged_each_time(ru
 def test_new_corrections_rerun_what_follows_the_split_and_new_raw_files_rerun_everything(runs: Runs) -> None:
     subject = ProductContent(designation=f"un produit corrige {uuid.uuid4().hex[:8]}")
     label = Label(product_key(subject), subject, 40, "f0", datetime.now(UTC), "trusted")
-    corrected = runs.until_known(runs.start(snapshot=write_snapshot(runs.store, [label])), "merge-corrections")
+    corrected = runs.run_until(runs.start(snapshot=write_snapshot(runs.store, [label])), "merge-corrections")
     runs.store.put(f"{runs.raw}/readme.txt", b"another file")
-    changed = runs.until_known(runs.start(), "prepare-catalogue")
+    changed = runs.run_until(runs.start(), "prepare-catalogue")
 
     assert BEFORE_CORRECTIONS == of_phase(corrected, "Skipped")
     assert set() == of_phase(changed, "Skipped")
 
 
 def test_a_step_that_fails_finds_the_run_it_belongs_to(client: Any, runs: Runs, product: Product) -> None:
-    """In a bucket of its own, so that no trigger follows the run."""
+    """In a separate bucket, so that no trigger manages the run."""
     bucket = f"end-to-end-{uuid.uuid4().hex[:8]}"
     with cluster.bucket(bucket) as store:
         run_store = RunStore(store)

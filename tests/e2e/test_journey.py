@@ -1,6 +1,6 @@
-"""The whole way on a real cluster, in the order a person would go it.
+"""Tests of the whole loop on a real cluster, in this order.
 
-Runs against the current context after `make deploy`: predict, correct, retrain, promote, roll back, refuse, challenge.
+They run against the current context after `make deploy`: predict, correct, retrain, promote, roll back, reject, canary.
 """
 
 import base64
@@ -25,17 +25,17 @@ from product_classifier.bundles import bundle
 from product_classifier.errors import RolloutFailed
 from product_classifier.taxonomy import CODES
 from tests.e2e import cluster
-from tests.e2e.asking import asking, body, mixed
 from tests.e2e.cluster import MODELS, Product, forwarded, get, is_ready, kubectl, listed, pods, until
+from tests.e2e.request_loop import body, inconsistent, request_loop
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
 TRITON_GRPC = Path(__file__).parents[1] / "support" / "triton_grpc.py"
 RUN_S = 1200
-"""How long a whole run may take on a busy laptop."""
+"""Time limit of a whole run on a busy laptop."""
 
 
-def once(name: str) -> str:
-    """Return a name for a Job that no earlier test run has used."""
+def unique(name: str) -> str:
+    """Return a unique name for a Job."""
     return f"{name}-{uuid.uuid4().hex[:6]}"
 
 
@@ -49,7 +49,7 @@ def test_everything_is_ready_and_serves_a_published_release(product: Product) ->
     assert product.current in product.published()
 
 
-def test_every_pod_of_the_models_names_the_release_in_service(product: Product) -> None:
+def test_every_pod_of_the_models_names_the_champion(product: Product) -> None:
     named = {
         pod["metadata"]["annotations"]["product-classifier/release"]
         for name in MODELS
@@ -61,19 +61,19 @@ def test_every_pod_of_the_models_names_the_release_in_service(product: Product) 
 
 
 @pytest.mark.parametrize("modalities", [("text", "image"), ("text",), ("image",)], ids="+".join)
-def test_a_person_gets_an_answer_of_the_release_in_service(
+def test_a_prediction_is_that_of_the_champion(
     product: Product, user: httpx.Client, modalities: tuple[str, ...]
 ) -> None:
     models = product.model(product.current)
     known = next(one for one in models.known_products if (bool(one.designation), bool(one.photo)) == _has(modalities))
 
-    answer = user.post("/predict", json=body(known)).raise_for_status().json()
+    prediction = user.post("/predict", json=body(known)).raise_for_status().json()
 
     expected = models.answer(known)
-    assert (product.current, False) == (answer["release"], answer["degraded"])
-    assert set(modalities) == {name for name, said in answer["modalities"].items() if said}
-    assert CODES[int(expected.argmax())] == answer["category"]["code"]
-    assert answer["confidence"] == pytest.approx(float(expected.max()), abs=0.02)
+    assert (product.current, False) == (prediction["release"], prediction["degraded"])
+    assert set(modalities) == {name for name, candidate in prediction["modalities"].items() if candidate}
+    assert CODES[int(expected.argmax())] == prediction["category"]["code"]
+    assert prediction["confidence"] == pytest.approx(float(expected.max()), abs=0.02)
 
 
 def _has(modalities: tuple[str, ...]) -> tuple[bool, bool]:
@@ -94,12 +94,12 @@ def _has(modalities: tuple[str, ...]) -> tuple[bool, bool]:
         ("admin", "GET", "/users", 200),
     ],
 )
-def test_a_role_may_do_what_it_may(product: Product, role: str, method: str, path: str, status: int) -> None:
+def test_each_role_has_its_permissions(product: Product, role: str, method: str, path: str, status: int) -> None:
     with product.client(role) if role else httpx.Client(base_url=product.url) as client:
         assert status == client.request(method, path, json={} if method == "POST" else None).status_code
 
 
-def test_a_token_that_is_none_is_refused_from_inside_the_cluster_too() -> None:
+def test_an_invalid_token_is_rejected_inside_the_cluster() -> None:
     code = """
 import urllib.request, urllib.error
 for token in ("", "Bearer x", "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJkZW1vLWFkbWluIn0."):
@@ -109,15 +109,15 @@ for token in ("", "Bearer x", "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJkZW1vLWFkbW
     except urllib.error.HTTPError as error:
         print(error.code)
 """
-    name = once("stranger")
+    name = unique("stranger")
     cluster.start_job("simulation", name, command=["python", "-c", code])
 
     assert ["401", "401", "401"] == cluster.finish_job(name, 180).split()
 
 
-def test_a_stranger_cannot_reach_a_predictor_where_policies_hold() -> None:
+def test_an_unrelated_pod_cannot_reach_a_predictor_if_policies_are_enforced() -> None:
     if not listed("networkpolicies"):
-        pytest.skip("no NetworkPolicy is deployed: manifests/components/network-policies adds them")
+        pytest.skip("no NetworkPolicy is deployed; manifests/components/network-policies has them")
     code = """
 import urllib.request
 try:
@@ -126,7 +126,7 @@ try:
 except OSError:
     print("refused")
 """
-    name = once("stranger")
+    name = unique("stranger")
     cluster.start_job("simulation", name, command=["python", "-c", code])
 
     if cluster.finish_job(name, 180).strip() == "reached":
@@ -152,7 +152,7 @@ def columns(product: Product, name: str) -> dict[str, list[bytes]]:
 
 
 @pytest.mark.parametrize("name", MODELS)
-async def test_public_clients_agree_about_an_inference_service(product: Product, name: str) -> None:
+async def test_public_clients_get_the_same_probabilities_over_v1_v2_and_grpc(product: Product, name: str) -> None:
     values = columns(product, name)
     pod = next(pod["metadata"]["name"] for pod in pods(name) if is_ready(pod))
     with forwarded(f"pod/{pod}", 8080) as http, forwarded(f"pod/{pod}", 8081) as grpc:
@@ -191,14 +191,14 @@ def _v2(address: str, name: str, values: dict[str, list[bytes]]) -> tuple[np.nda
 
 
 def _grpc(address: str, name: str, values: dict[str, list[bytes]]) -> np.ndarray:
-    """Ask in a process of its own: Triton's messages and KServe's have the same names."""
-    asked = json.dumps({column: [base64.b64encode(row).decode() for row in rows] for column, rows in values.items()})
+    """Send the request in a separate process: messages of Triton and KServe have the same names."""
+    request = json.dumps({column: [base64.b64encode(row).decode() for row in rows] for column, rows in values.items()})
     command = [sys.executable, str(TRITON_GRPC), address, name]
-    done = subprocess.run(command, input=asked, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, input=request, capture_output=True, text=True, check=True)
     return np.array(json.loads(done.stdout)["probabilities"])
 
 
-def test_the_gateway_passes_v2_through(product: Product, user: httpx.Client) -> None:
+def test_the_gateway_forwards_v2_requests(product: Product, user: httpx.Client) -> None:
     tensor = {"name": "designation", "shape": [1], "datatype": "BYTES", "data": ["Piscine gonflable"]}
 
     reply = user.post("/v2/models/text-predictor/infer", json={"inputs": [tensor]}).raise_for_status().json()
@@ -208,62 +208,62 @@ def test_the_gateway_passes_v2_through(product: Product, user: httpx.Client) -> 
 
 def test_one_of_two_predictor_pods_killed_under_load_fails_no_request(product: Product) -> None:
     victim = pods("text-predictor")[0]["metadata"]["name"]
-    with asking(product) as asked:
-        until(lambda: len(asked.answers) > 20, 60)
+    with request_loop(product) as log:
+        until(lambda: len(log.responses) > 20, 60)
         kubectl("delete", "pod", victim, "--grace-period=0", "--force")
-        before = len(asked.answers)
-        until(lambda: len(asked.answers) > before + 40, 60)
+        before = len(log.responses)
+        until(lambda: len(log.responses) > before + 40, 60)
         until(lambda: sum(map(is_ready, pods("text-predictor"))) == 2, 180, "two ready pods")
 
-    assert [] == asked.failures
-    assert [] == mixed(product, asked)
+    assert [] == log.failures
+    assert [] == inconsistent(product, log)
 
 
-def test_without_any_image_predictor_answers_are_degraded_and_become_whole_again(product: Product) -> None:
-    with asking(product) as asked:
-        until(lambda: asked.answers, 60)
+def test_predictions_are_degraded_without_image_predictor_and_recover(product: Product) -> None:
+    with request_loop(product) as log:
+        until(lambda: log.responses, 60)
         names = [pod["metadata"]["name"] for pod in pods("image-predictor")]
         kubectl("delete", "pod", *names, "--grace-period=0", "--force")
-        until(lambda: asked.degraded, 60, "a degraded answer")
+        until(lambda: log.degraded, 60, "a degraded prediction")
         until(lambda: sum(map(is_ready, pods("image-predictor"))) == 2, 180, "two ready pods")
-        whole = len(asked.answers)
-        until(lambda: not any(answer["degraded"] for _, answer in asked.answers[whole + 20 :][-10:]), 60)
-        until(lambda: len(asked.answers) > whole + 30, 60)
+        whole = len(log.responses)
+        until(lambda: not any(answer["degraded"] for _, answer in log.responses[whole + 20 :][-10:]), 60)
+        until(lambda: len(log.responses) > whole + 30, 60)
 
-    with_words = [answer for number, answer in asked.answers if _has_words(product, number)]
+    with_words = [answer for number, answer in log.responses if _has_words(product, number)]
     assert with_words
-    assert {False} == {answer["degraded"] for _, answer in asked.answers[-10:]}
-    assert [one for one in asked.failures if not one.startswith("503")] == []
+    assert {False} == {answer["degraded"] for _, answer in log.responses[-10:]}
+    assert [one for one in log.failures if not one.startswith("503")] == []
 
 
 def _has_words(product: Product, number: int) -> bool:
     return bool(product.model(product.current).known_products[number].designation)
 
 
-def test_corrections_start_one_run_whose_verdict_is_kept_and_no_answer_fails_or_mixes_releases(
+def test_corrections_start_one_run_with_a_verdict_and_no_prediction_fails_or_mixes_releases(
     product: Product, admin: httpx.Client
 ) -> None:
     before, known = product.current, {run["run_id"] for run in _runs(admin)}
-    with asking(product, pause_s=0.2) as asked:
+    with request_loop(product, pause_s=0.2) as log:
         sent = _correct(product, admin.get("/retrain").json()["progress"]["needed"])
-        if known:  # a run before this one cools down, and that is not what this is about
+        if known:  # the cool-down of an earlier run would delay this one
             admin.post("/retrain")
         (run_id,) = until(lambda: {run["run_id"] for run in _runs(admin)} - known, 120, "a run")
-        run = until(lambda: _over(admin, run_id), RUN_S, f"the end of {run_id}")
+        run = until(lambda: _finished(admin, run_id), RUN_S, f"the end of {run_id}")
 
     assert ("succeeded", True) == (run["state"], bool(run["verdict"]["reasons"])), run
     assert run["corrections"] >= len(sent)
     assert {*sent} <= set(product.store.list("feedback/"))
     assert run["verdict"]["release"] in product.published()
     assert (run["verdict"]["release"] if run["verdict"]["promoted"] else before) == product.current
-    assert [] == asked.failures
-    assert [] == mixed(product, asked)
-    assert {before, product.current} == set(asked.releases)
+    assert [] == log.failures
+    assert [] == inconsistent(product, log)
+    assert {before, product.current} == set(log.releases)
 
 
-def test_the_run_is_one_of_kubeflow_pipelines_where_that_is_there(admin: httpx.Client) -> None:
+def test_the_run_is_one_of_kubeflow_pipelines_if_it_is_installed(admin: httpx.Client) -> None:
     if not get("service", "ml-pipeline", namespace="kubeflow"):
-        pytest.skip("there is no service/ml-pipeline in namespace kubeflow: runs are Jobs here")
+        pytest.skip("there is no service/ml-pipeline in namespace kubeflow; runs are Jobs")
     runs = listed("workflows.argoproj.io", namespace="kubeflow")
 
     names = {one["metadata"].get("annotations", {}).get("pipelines.kubeflow.org/run_name", "") for one in runs}
@@ -275,13 +275,13 @@ def _runs(admin: httpx.Client) -> list[dict[str, Any]]:
     return found
 
 
-def _over(admin: httpx.Client, run_id: str) -> dict[str, Any] | None:
+def _finished(admin: httpx.Client, run_id: str) -> dict[str, Any] | None:
     run: dict[str, Any] = admin.get(f"/retrain/{run_id}").raise_for_status().json()
     return run if run["state"] in {"succeeded", "failed"} else None
 
 
 def _correct(product: Product, count: int) -> list[str]:
-    """Let a reviewer say what unseen products really are, none of which an earlier test run has corrected."""
+    """Correct unseen products as a reviewer; a unique lot number makes them new in every test run."""
     unseen = pd.read_parquet(io.BytesIO(product.store.get("splits/unseen.parquet")))
     texts = unseen[unseen["designation"].str.strip() != ""].drop_duplicates("designation").head(count)
     assert count == len(texts), f"only {len(texts)} unseen products have words"
@@ -295,34 +295,34 @@ def _correct(product: Product, count: int) -> list[str]:
     return [next(key for key in found if one in key) for one in keys]
 
 
-def test_a_rollback_by_command_brings_another_release_and_no_answer_fails_or_mixes_releases(product: Product) -> None:
-    before, name = product.current, once("rollback")
+def test_a_rollback_serves_another_release_and_no_prediction_fails_or_mixes_releases(product: Product) -> None:
+    before, name = product.current, unique("rollback")
     other = next(release for release in reversed(product.published()) if release != before)
-    with asking(product) as asked:
+    with request_loop(product) as log:
         cluster.start_job("training", name, args=["pipelines", "rollback", other])
         cluster.finish_job(name, RUN_S)
-        until(lambda: asked.answers[-1][1]["release"] == other, 60, f"an answer of {other}")
+        until(lambda: log.responses[-1][1]["release"] == other, 60, f"a response of {other}")
 
     assert other == product.current
-    assert {before, other} == set(asked.releases)
-    assert [] == asked.failures
-    assert [] == mixed(product, asked)
+    assert {before, other} == set(log.releases)
+    assert [] == log.failures
+    assert [] == inconsistent(product, log)
 
 
-def test_a_release_that_servers_refuse_leaves_the_old_one_in_service(product: Product, tmp_path: Path) -> None:
+def test_a_release_that_servers_reject_does_not_replace_the_champion(product: Product, tmp_path: Path) -> None:
     before = product.current
     bad = _damaged(product, tmp_path)
-    with asking(product) as asked, pytest.raises(RolloutFailed) as failure:
+    with request_loop(product) as log, pytest.raises(RolloutFailed) as failure:
         product.rollout.switch(bad)
 
     assert "refuses the release" in str(failure.value)
     assert before == product.current
-    assert ({before}, []) == (set(asked.releases), asked.failures)
+    assert ({before}, []) == (set(log.releases), log.failures)
     assert all(is_ready(get("inferenceservice", name)) for name in MODELS)
 
 
 def _damaged(product: Product, folder: Path) -> str:
-    """Publish a release whose text model does not answer its own self-test as sealed."""
+    """Publish a release whose text model fails its self-check."""
     product.model(product.current)
     release = f"r-20000101T000000-{uuid.uuid4().hex[:8]}"
     shutil.copytree(product.folder / product.current, folder / release)
@@ -338,27 +338,27 @@ def _damaged(product: Product, folder: Path) -> str:
     return release
 
 
-def test_a_canary_answers_a_share_and_always_for_the_same_products(product: Product) -> None:
+def test_a_canary_serves_a_share_and_always_the_same_products(product: Product) -> None:
     champion = product.current
     challenger = next(one for one in reversed(product.published()) if one != champion and one > "r-2001")
     product.rollout.start_challenger(challenger, share=0.5)
     try:
-        with asking(product) as asked:
-            until(lambda: {champion, challenger} == set(asked.releases), 60, "an answer of each")
-            until(lambda: len(asked.answers) > 100, 120)
+        with request_loop(product) as log:
+            until(lambda: {champion, challenger} == set(log.releases), 60, "a response of each")
+            until(lambda: len(log.responses) > 100, 120)
     finally:
         product.rollout.stop_challenger()
 
     by_product: dict[int, set[str]] = {}
-    for number, answer in asked.answers:
+    for number, answer in log.responses:
         by_product.setdefault(number, set()).add(answer["release"])
     assert {1} == {len(releases) for releases in by_product.values()}
-    assert ([], []) == (asked.failures, mixed(product, asked))
+    assert ([], []) == (log.failures, inconsistent(product, log))
     assert CANARY not in get("inferenceservice", "fusion-transformer")["spec"]["predictor"]["annotations"]
 
 
 def test_a_simulation_loses_nothing_while_gateway_and_feedback_service_restart(product: Product) -> None:
-    name, known = once("simulation"), set(product.store.list("reports/simulation/"))
+    name, known = unique("simulation"), set(product.store.list("reports/simulation/"))
     cluster.start_job("simulation", name, N="150", RATE="5", CORRECT="0.2")
     for one in ("statefulset/auth-proxy", "statefulset/feedback-service"):
         kubectl("rollout", "restart", one)

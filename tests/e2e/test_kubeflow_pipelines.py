@@ -1,4 +1,4 @@
-"""Runs on a real Kubeflow Pipelines: what its API promises nowhere, and the trigger relies on."""
+"""Tests of undocumented behavior of a real Kubeflow Pipelines that the trigger relies on."""
 
 import json
 import os
@@ -30,7 +30,7 @@ SNAPSHOT = "0" * 64
 
 
 def work(run_id: str, snapshot: str, seconds: int, failures: int) -> str:
-    """Take some time; fail as often as told."""
+    """Sleep, then fail as long as the retry index is below `failures`."""
     import os
     import time
 
@@ -42,7 +42,7 @@ def work(run_id: str, snapshot: str, seconds: int, failures: int) -> str:
 
 @pytest.fixture(scope="module")
 def package(image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One step, placed as those of the training are that may be answered from the cache; a run's name is its own."""
+    """A pipeline of one step with the resources of a cached step of the training."""
     step = dsl.component(work, base_image=image, install_kfp_package=False)
 
     @dsl.pipeline(name="end-to-end")
@@ -67,7 +67,7 @@ def owners() -> dict[str, str]:
 
 @pytest.fixture
 def launch(api: str, package: Path, owners: dict[str, str]) -> Iterator[Callable[..., KfpLauncher]]:
-    """Make launchers as two triggers have them: each with its own connection."""
+    """Create launchers with separate connections, as two triggers have them."""
     started: list[tuple[KfpLauncher, str]] = []
 
     def make(**numbers: Any) -> KfpLauncher:
@@ -84,7 +84,7 @@ def launch(api: str, package: Path, owners: dict[str, str]) -> Iterator[Callable
 
 
 def ends(launcher: KfpLauncher, run_id: str, seconds: float = 300) -> Execution | None:
-    """Wait for the end of a run, however often the API is away in between."""
+    """Wait for the end of a run, ignoring outages of the API."""
 
     def is_over() -> bool:
         try:
@@ -96,11 +96,11 @@ def ends(launcher: KfpLauncher, run_id: str, seconds: float = 300) -> Execution 
     return launcher.find(run_id)
 
 
-def test_a_run_that_nobody_started_is_not_found(launch: Callable[..., KfpLauncher], run_id: str) -> None:
+def test_a_run_that_was_not_started_is_not_found(launch: Callable[..., KfpLauncher], run_id: str) -> None:
     assert launch().find(run_id) is None
 
 
-def test_a_run_is_found_at_once_by_any_trigger_and_tries_a_failing_step_again(
+def test_a_run_is_found_at_once_by_any_trigger_and_retries_a_failing_step(
     launch: Callable[..., KfpLauncher], run_id: str
 ) -> None:
     launch(failures=1).start(run_id, SNAPSHOT)
@@ -119,7 +119,7 @@ def test_a_run_that_is_stopped_has_failed(launch: Callable[..., KfpLauncher], ru
     assert ends(launcher, run_id) is Execution.FAILED
 
 
-def test_of_two_executions_the_one_that_took_the_run_counts(
+def test_of_two_executions_the_one_that_acquired_the_run_counts(
     launch: Callable[..., KfpLauncher], owners: dict[str, str], client: Any, run_id: str
 ) -> None:
     quick, slow = launch(seconds=0), launch(seconds=600)
@@ -128,26 +128,28 @@ def test_of_two_executions_the_one_that_took_the_run_counts(
     (first,) = executions(client, run_id)
     slow.start(run_id, SNAPSHOT)
 
-    assert slow.find(run_id) is Execution.ACTIVE  # nobody has taken it: the one that works may still do so
+    assert slow.find(run_id) is Execution.ACTIVE  # neither has acquired it, so the active one may still do so
     owners[run_id] = first
     assert slow.find(run_id) is Execution.SUCCEEDED
 
 
-def test_parameters_the_pipeline_does_not_have_are_refused_by_the_api(
+def test_unknown_parameters_are_rejected_by_the_api(
     launch: Callable[..., KfpLauncher], client: Any, package: Path
 ) -> None:
     import kfp_server_api
 
     experiment = client.create_experiment(EXPERIMENT).experiment_id
-    with pytest.raises(kfp_server_api.ApiException) as refused:
+    with pytest.raises(kfp_server_api.ApiException) as error_info:
         client.run_pipeline(experiment, "wrong", pipeline_package_path=str(package), params={"season": "winter"})
     with pytest.raises(LaunchRefused, match="season"):
         launch(season="winter").start("wrong", SNAPSHOT)
 
-    assert 400 == refused.value.status
+    assert 400 == error_info.value.status
 
 
-def test_a_run_outlives_a_restart_of_the_api(launch: Callable[..., KfpLauncher], client: Any, run_id: str) -> None:
+def test_a_run_continues_after_a_restart_of_the_api(
+    launch: Callable[..., KfpLauncher], client: Any, run_id: str
+) -> None:
     launcher = launch(seconds=20)
     launcher.start(run_id, SNAPSHOT)
     kubectl("delete", "pod", "--selector", "app=ml-pipeline", "--wait=false", namespace=NAMESPACE)
@@ -164,7 +166,7 @@ def test_the_same_package_is_one_version_of_its_pipeline(client: Any, package: P
     assert first == again
 
 
-def test_a_recurring_run_looks_for_corrections(client: Any, api: str, image: str) -> None:
+def test_a_recurring_run_reconciles(client: Any, api: str, image: str) -> None:
     known = trigger_environment()
     given = {
         "TRAINER_IMAGE": image,
@@ -178,17 +180,17 @@ def test_a_recurring_run_looks_for_corrections(client: Any, api: str, image: str
     }
     command = [sys.executable, "-m", "pipelines", "schedule", "--host", api, "--cron", "*/10 * * * * *"]
     done = subprocess.run(command, env=os.environ | given, check=True, capture_output=True, text=True)
-    recurring = json.loads(done.stdout.splitlines()[-1])["recurring_run_id"]  # the client of kfp prints too
-    try:  # a run goes with the recurring run it belongs to, so that stays until the end
-        until(lambda: looks(client, recurring), 60, "a recurring run")
-        ended = client.wait_for_run_completion(looks(client, recurring)[0].run_id, 300)
+    recurring = json.loads(done.stdout.splitlines()[-1])["recurring_run_id"]  # the client of kfp prints other lines
+    try:  # deleting the recurring run would delete its runs
+        until(lambda: runs_of_recurring(client, recurring), 60, "a recurring run")
+        ended = client.wait_for_run_completion(runs_of_recurring(client, recurring)[0].run_id, 300)
     finally:
         client.delete_recurring_run(recurring)
 
     assert "SUCCEEDED" == ended.state
 
 
-def test_a_step_whose_image_is_missing_ends_its_run_when_its_time_is_up_and_is_not_tried_again(
+def test_a_step_whose_image_is_missing_fails_its_run_at_the_timeout_without_retries(
     client: Any, tmp_path: Path
 ) -> None:
     step = dsl.component(work, base_image="product-classifier/trainer:never-built", install_kfp_package=False)
@@ -213,6 +215,6 @@ def executions(client: Any, run_id: str) -> list[str]:
     ]
 
 
-def looks(client: Any, recurring: str) -> list[Any]:
+def runs_of_recurring(client: Any, recurring: str) -> list[Any]:
     listed = client.list_runs(page_size=100, sort_by="created_at desc").runs or []
     return [run for run in listed if run.recurring_run_id == recurring]

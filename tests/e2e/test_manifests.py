@@ -1,4 +1,4 @@
-"""A real API server takes every overlay, and every component on top of one."""
+"""Tests that a real API server accepts every overlay and component."""
 
 import pytest
 import yaml
@@ -8,26 +8,28 @@ from tests.manifests.test_overlays import CASES, overlay
 from tests.support.rendering import Object
 
 pytestmark = pytest.mark.cluster
-ELSEWHERE = "default"
-"""A namespace where none of our objects is, so that all of them are new."""
+OTHER_NAMESPACE = "default"
+"""A namespace without objects of the product, so that all of them are new."""
 
 
 @pytest.fixture(scope="module")
 def served() -> set[str]:
-    """Return the kinds that this cluster knows."""
+    """Return the kinds that this cluster serves."""
     return {line.split()[-1] for line in kubectl("api-resources", "--no-headers").splitlines()}
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_api_takes_everything(case: str, served: set[str]) -> None:
-    objects = [elsewhere(one) for one in overlay(*CASES[case]) if one["kind"] != "Namespace"]
+def test_the_api_server_accepts_every_object(case: str, served: set[str]) -> None:
+    objects = [moved(one) for one in overlay(*CASES[case]) if one["kind"] != "Namespace"]
     unknown = {one["kind"] for one in objects} - served
     if unknown:
         pytest.skip(f"this cluster does not serve {', '.join(sorted(unknown))}")
-    said = kubectl("apply", "--dry-run=server", "-f", "-", given=yaml.safe_dump_all(objects), namespace=ELSEWHERE)
+    output = kubectl(
+        "apply", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump_all(objects), namespace=OTHER_NAMESPACE
+    )
 
-    assert len(objects) == len(said.splitlines())
+    assert len(objects) == len(output.splitlines())
 
 
-def elsewhere(one: Object) -> Object:
-    return one | {"metadata": one["metadata"] | {"namespace": ELSEWHERE}}
+def moved(one: Object) -> Object:
+    return one | {"metadata": one["metadata"] | {"namespace": OTHER_NAMESPACE}}

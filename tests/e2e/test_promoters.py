@@ -1,4 +1,4 @@
-"""Promoters that compete or die, and a shadow beside the release in service, on a real cluster and under load."""
+"""Tests of concurrent and killed promotions, and of a shadow, on a real cluster under load."""
 
 import signal
 import subprocess
@@ -17,8 +17,8 @@ from components.shared.published_releases import MANIFEST, fetch_release, publis
 from components.shared.rollout.placement import RELEASE, SHADOW
 from product_classifier.releases.release import write_release
 from tests.e2e import cluster
-from tests.e2e.asking import asking, mixed
 from tests.e2e.cluster import MODELS, NAMESPACE, STORE, Object, Product, forwarded, get, is_ready, pods, until
+from tests.e2e.request_loop import inconsistent, request_loop
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 ROLLED_OUT_S = 300
@@ -32,16 +32,16 @@ KServeRollout(ClusterApi("{NAMESPACE}"), "{STORE}/models").switch(sys.argv[1])
 
 @pytest.fixture(scope="module")
 def product() -> Iterator[Product]:
-    """The product by a way of its own: tests before these restart the gateway, and with it goes the way they share."""
+    """The product with a new port forward: earlier tests restart the gateway, which ends the shared one."""
     with cluster.product() as product:
         yield product
 
 
 @pytest.fixture(scope="module")
 def others(product: Product) -> Iterator[tuple[str, str]]:
-    """Two sound releases that are not in service: what serves, published again under other names."""
+    """Two valid releases that are not served: copies of the champion with other ids."""
     champion = product.current
-    names = tuple(_again(product) for _ in range(2))
+    names = tuple(_copy(product) for _ in range(2))
     yield names[0], names[1]
     product.rollout.switch(champion)
     for name in names:
@@ -49,9 +49,9 @@ def others(product: Product) -> Iterator[tuple[str, str]]:
             product.store.delete(key)
 
 
-def _again(product: Product) -> str:
-    """Publish the release in service under another name."""
-    time.sleep(1)  # the name is that of a second
+def _copy(product: Product) -> str:
+    """Publish the champion with another id."""
+    time.sleep(1)  # an id has a resolution of one second
     with tempfile.TemporaryDirectory() as folder:
         now = fetch_release(product.store, product.current, Path(folder))
         bundles = (now.path / kind for kind in ("text", "image", "fusion"))
@@ -62,7 +62,7 @@ def _again(product: Product) -> str:
 
 @contextmanager
 def promoter(release: str) -> Iterator["subprocess.Popen[str]"]:
-    """Put a release into service in a process of its own."""
+    """Promote a release in a separate process."""
     command = [sys.executable, "-c", PROMOTER, release]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -72,78 +72,78 @@ def promoter(release: str) -> Iterator["subprocess.Popen[str]"]:
                 process.kill()
 
 
-def told(name: str) -> str:
-    """Return the release an InferenceService is told to serve."""
+def configured(name: str) -> str:
+    """Return the release in the annotations of an InferenceService."""
     annotations = get("inferenceservice", name)["spec"]["predictor"].get("annotations", {})
     return str(annotations.get(RELEASE, ""))
 
 
 def served() -> set[str]:
-    """Return the releases that running pods of the three models are told to serve."""
+    """Return the releases in the annotations of running pods of the three models."""
     running = [pod for name in MODELS for pod in pods(name) if pod["status"]["phase"] == "Running"]
     return {pod["metadata"]["annotations"][RELEASE] for pod in running}
 
 
 def is_consistent(release: str) -> bool:
-    everything = {*map(told, MODELS), *served()}
+    everything = {*map(configured, MODELS), *served()}
     return {release} == everything and all(is_ready(get("inferenceservice", name)) for name in MODELS)
 
 
-def test_a_shadow_is_asked_about_every_product_and_answers_none(product: Product, others: tuple[str, str]) -> None:
+def test_a_shadow_gets_every_product_and_no_response_comes_from_it(product: Product, others: tuple[str, str]) -> None:
     champion, challenger = product.current, others[0]
     product.rollout.start_challenger(challenger, shadow=True)
     try:
-        with asking(product) as asked:
-            until(lambda: len(asked.answers) > 50, 120)
+        with request_loop(product) as log:
+            until(lambda: len(log.responses) > 50, 120)
         compared = [one for pod in pods("fusion-transformer") for one in compared_by(pod, challenger)]
     finally:
         product.rollout.stop_challenger()
 
-    assert ({champion}, [], []) == (set(asked.releases), asked.failures, mixed(product, asked))
+    assert ({champion}, [], []) == (set(log.releases), log.failures, inconsistent(product, log))
     assert {"same"} == {category for category, rows in compared if rows}
     assert SHADOW not in get("inferenceservice", "fusion-transformer")["spec"]["predictor"]["annotations"]
 
 
-def test_two_promoters_at_once_take_turns_and_no_answer_fails_or_mixes_releases(
+def test_concurrent_promotions_are_serialized_and_no_prediction_fails_or_mixes_releases(
     product: Product, others: tuple[str, str]
 ) -> None:
     before = product.current
-    with asking(product) as asked, promoter(others[0]) as one, promoter(others[1]) as other:
+    with request_loop(product) as log, promoter(others[0]) as one, promoter(others[1]) as other:
         said = [process.communicate(timeout=2 * ROLLED_OUT_S)[1] for process in (one, other)]
 
     assert [0, 0] == [one.returncode, other.returncode], said
     assert product.current in others
     assert is_consistent(product.current)
-    assert [] == asked.failures
-    assert [] == mixed(product, asked)
-    assert set(asked.releases) <= {before, *others}
+    assert [] == log.failures
+    assert [] == inconsistent(product, log)
+    assert set(log.releases) <= {before, *others}
 
 
-def test_a_promoter_killed_between_its_phases_leaves_what_served_and_the_next_one_brings_its_own_release(
+def test_after_a_promotion_killed_between_its_phases_the_champion_serves_and_the_next_promotion_succeeds(
     product: Product, others: tuple[str, str]
 ) -> None:
     before = product.current
     (after,) = set(others) - {before}
-    with asking(product) as asked:
+    with request_loop(product) as log:
         with promoter(after) as dying:
-            until(lambda: after == told("text-predictor") == told("image-predictor"), 60, "the first phase")
+            until(lambda: after == configured("text-predictor") == configured("image-predictor"), 60, "the first phase")
             dying.send_signal(signal.SIGKILL)
-        half_done = (told("fusion-transformer"), told("text-predictor"))
-        answered = len(asked.answers)
-        until(lambda: len(asked.answers) > answered + 40, 120)
-        during = {answer["release"] for _, answer in asked.answers[answered:]}
+        half_done = (configured("fusion-transformer"), configured("text-predictor"))
+        answered = len(log.responses)
+        until(lambda: len(log.responses) > answered + 40, 120)
+        during = {answer["release"] for _, answer in log.responses[answered:]}
         with promoter(after) as again:
             said = again.communicate(timeout=ROLLED_OUT_S)[1]
 
     assert ((before, after), {before}) == (half_done, during)
     assert 0 == again.returncode, said
     assert is_consistent(after)
-    assert [] == asked.failures
-    assert [] == mixed(product, asked)
+    assert [] == log.failures
+    assert [] == inconsistent(product, log)
 
 
 def compared_by(pod: Object, release: str) -> Iterator[tuple[str, float]]:
-    """Yield whether a fusion pod's shadow named the same category, and of how many products."""
+    """Yield the label `category` and value of a fusion pod's shadow counters."""
     with forwarded(f"pod/{pod['metadata']['name']}", 8080) as address:
         text = httpx.get(f"http://{address}/metrics", timeout=30).raise_for_status().text
     for family in text_string_to_metric_families(text):

@@ -1,4 +1,4 @@
-"""A client that asks all the time, and knows what each release has to answer."""
+"""Send predictions continuously and compare each response with the models of its release."""
 
 import base64
 import threading
@@ -16,24 +16,24 @@ from product_classifier.taxonomy import CODES
 from tests.e2e.cluster import Product
 
 TOLERANCE = 0.02
-"""How far a probability may be from the one computed here, on another processor."""
+"""Largest difference of a probability from the one computed here, on another processor."""
 
 
 @dataclass
-class Asked:
-    """What came back."""
+class RequestLog:
+    """Responses and failures of a request loop."""
 
-    answers: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
-    """Which of the known products, and the answer to it."""
+    responses: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    """Number of the known product, and the response."""
     failures: list[str] = field(default_factory=list)
 
     @property
     def releases(self) -> Counter[str]:
-        return Counter(answer["release"] for _, answer in self.answers)
+        return Counter(response["release"] for _, response in self.responses)
 
     @property
     def degraded(self) -> int:
-        return sum(answer["degraded"] for _, answer in self.answers)
+        return sum(response["degraded"] for _, response in self.responses)
 
 
 def body(known: KnownProduct) -> dict[str, str]:
@@ -42,44 +42,44 @@ def body(known: KnownProduct) -> dict[str, str]:
 
 
 @contextmanager
-def asking(product: Product, *, pause_s: float = 0.05) -> Iterator[Asked]:
-    """Ask about known products, one after the other, until the block ends."""
+def request_loop(product: Product, *, pause_s: float = 0.05) -> Iterator[RequestLog]:
+    """Send the known products, one after the other, until the end of the block."""
     known = product.model(product.current).known_products
-    asked, done = Asked(), threading.Event()
+    log, done = RequestLog(), threading.Event()
 
-    def ask() -> None:
+    def send() -> None:
         with product.client("user") as client:
             number = 0
             while not done.wait(pause_s):
                 number = (number + 1) % len(known)
                 try:
-                    reply = client.post("/predict", json=body(known[number]))
+                    response = client.post("/predict", json=body(known[number]))
                 except httpx.HTTPError as error:
-                    asked.failures.append(f"{type(error).__name__}: {error}")
+                    log.failures.append(f"{type(error).__name__}: {error}")
                     continue
-                if reply.status_code == 200:
-                    asked.answers.append((number, reply.json()))
+                if response.status_code == 200:
+                    log.responses.append((number, response.json()))
                 else:
-                    asked.failures.append(f"{reply.status_code}: {reply.text[:200]}")
+                    log.failures.append(f"{response.status_code}: {response.text[:200]}")
 
-    thread = threading.Thread(target=ask)
+    thread = threading.Thread(target=send)
     thread.start()
     try:
-        yield asked
+        yield log
     finally:
         done.set()
         thread.join()
 
 
-def mixed(product: Product, asked: Asked) -> list[str]:
-    """Return the answers that are not what the models of the release they name say together."""
+def inconsistent(product: Product, log: RequestLog) -> list[str]:
+    """Return the responses that differ from the probabilities of the release they name."""
     known = product.model(product.current).known_products
     expected = {
         release: [dict(zip(CODES, one, strict=True)) for one in product.model(release).predict_each(known)]
-        for release in asked.releases
+        for release in log.releases
     }
     wrong = []
-    for number, answer in asked.answers:
+    for number, answer in log.responses:
         right = expected[answer["release"]][number]
         distance = max(abs(one["probability"] - float(right[one["code"]])) for one in answer["top"])
         if not answer["degraded"] and not np.less_equal(distance, TOLERANCE):
