@@ -79,9 +79,9 @@ def inconsistent(product: Product, log: RequestLog) -> list[str]:
         for release in log.releases
     }
     wrong = []
-    for number, answer in log.responses:
-        right = expected[answer["release"]][number]
-        distance = max(abs(one["probability"] - float(right[one["code"]])) for one in answer["top"])
-        if not answer["degraded"] and not np.less_equal(distance, TOLERANCE):
-            wrong.append(f"product {number} by {answer['release']} is off by {distance:.3f}")
+    for number, response in log.responses:
+        right = expected[response["release"]][number]
+        distance = max(abs(one["probability"] - float(right[one["code"]])) for one in response["top"])
+        if not response["degraded"] and not np.less_equal(distance, TOLERANCE):
+            wrong.append(f"product {number} by {response['release']} is off by {distance:.3f}")
     return wrong

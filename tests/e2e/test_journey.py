@@ -69,7 +69,7 @@ def test_a_prediction_is_that_of_the_champion(
 
     prediction = user.post("/predict", json=body(known)).raise_for_status().json()
 
-    expected = models.answer(known)
+    expected = models.predict(known)
     assert (product.current, False) == (prediction["release"], prediction["degraded"])
     assert set(modalities) == {name for name, candidate in prediction["modalities"].items() if candidate}
     assert CODES[int(expected.argmax())] == prediction["category"]["code"]
@@ -227,12 +227,12 @@ def test_predictions_are_degraded_without_image_predictor_and_recover(product: P
         until(lambda: log.degraded, 60, "a degraded prediction")
         until(lambda: sum(map(is_ready, pods("image-predictor"))) == 2, 180, "two ready pods")
         whole = len(log.responses)
-        until(lambda: not any(answer["degraded"] for _, answer in log.responses[whole + 20 :][-10:]), 60)
+        until(lambda: not any(response["degraded"] for _, response in log.responses[whole + 20 :][-10:]), 60)
         until(lambda: len(log.responses) > whole + 30, 60)
 
-    with_words = [answer for number, answer in log.responses if _has_words(product, number)]
+    with_words = [response for number, response in log.responses if _has_words(product, number)]
     assert with_words
-    assert {False} == {answer["degraded"] for _, answer in log.responses[-10:]}
+    assert {False} == {response["degraded"] for _, response in log.responses[-10:]}
     assert [one for one in log.failures if not one.startswith("503")] == []
 
 
@@ -350,8 +350,8 @@ def test_a_canary_serves_a_share_and_always_the_same_products(product: Product) 
         product.rollout.stop_challenger()
 
     by_product: dict[int, set[str]] = {}
-    for number, answer in log.responses:
-        by_product.setdefault(number, set()).add(answer["release"])
+    for number, response in log.responses:
+        by_product.setdefault(number, set()).add(response["release"])
     assert {1} == {len(releases) for releases in by_product.values()}
     assert ([], []) == (log.failures, inconsistent(product, log))
     assert CANARY not in get("inferenceservice", "fusion-transformer")["spec"]["predictor"]["annotations"]

@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from tests.e2e.cluster import kubectl
-from tests.manifests.test_overlays import CASES, overlay
-from tests.support.rendering import Object
+from tests.manifests.test_overlays import CASES
+from tests.support.rendering import Object, overlay
 
 pytestmark = pytest.mark.cluster
 OTHER_NAMESPACE = "default"

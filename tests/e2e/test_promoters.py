@@ -129,9 +129,9 @@ def test_after_a_promotion_killed_between_its_phases_the_champion_serves_and_the
             until(lambda: after == configured("text-predictor") == configured("image-predictor"), 60, "the first phase")
             dying.send_signal(signal.SIGKILL)
         half_done = (configured("fusion-transformer"), configured("text-predictor"))
-        answered = len(log.responses)
-        until(lambda: len(log.responses) > answered + 40, 120)
-        during = {answer["release"] for _, answer in log.responses[answered:]}
+        received = len(log.responses)
+        until(lambda: len(log.responses) > received + 40, 120)
+        during = {response["release"] for _, response in log.responses[received:]}
         with promoter(after) as again:
             said = again.communicate(timeout=ROLLED_OUT_S)[1]
 
