@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks import materials
 from benchmarks.load import Load
 from benchmarks.processes import Server, start, stopping
-from operations.local.services import services
+from operations.local.service_table import services
 from operations.local.settings import Settings
 
 MODELS = ("text-predictor", "image-predictor", "fusion-transformer", "collocated")

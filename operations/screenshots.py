@@ -1,4 +1,4 @@
-"""Write docs/images/*.png from a finished demonstration: `make demo`, then `python -m operations.screenshots`.
+"""Write docs/images/*.png from the result of `make demo`: `python -m operations.screenshots`.
 
 Needs Chromium on the path (`apt-get install chromium`). The pictures show data of the sample catalogue only.
 """
@@ -13,7 +13,7 @@ import pandas as pd
 
 from operations.demo.processes import ProcessRunner, find_free_port
 from operations.demo.settings import Settings
-from operations.local.services import HOST
+from operations.local.service_table import HOST
 from product_classifier.errors import ProductClassifierError
 from product_classifier.settings_help import settings_parser
 
@@ -28,11 +28,11 @@ VERDICT_SIZE: "ViewportSize" = {"width": 900, "height": 900}
 
 
 class ScreenshotFailed(ProductClassifierError):
-    """A picture cannot be made; the message says what is missing."""
+    """A screenshot cannot be written; the message names what is missing."""
 
 
 def main() -> int:
-    """Write both pictures; return the exit status."""
+    """Write both screenshots; return the exit status."""
     settings_parser("python -m operations.screenshots", __doc__, Settings).parse_args()
     try:
         write_screenshots(Settings())
@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def write_screenshots(settings: Settings) -> None:
-    """Serve the demonstration's releases, classify a product in the console, and picture it and the newest verdict."""
+    """Serve the releases of the demo; capture a prediction in the console and the newest verdict."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - a development dependency
 
     verdict = newest_verdict(settings)

@@ -1,4 +1,4 @@
-"""Fixtures every test may ask for."""
+"""Fixtures and settings of all tests."""
 
 import signal
 
@@ -6,9 +6,9 @@ from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.support.fixtures_data", "tests.support.fixtures_models"]
 
-# How long an example takes says how busy the machine is, nothing about the code.
+# The duration of an example depends on the load of the machine, so Hypothesis must not limit it.
 settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any-machine")
 
-# A shell that starts the tests in the background lets them ignore Ctrl-C, and with them every process they start.
+# A shell that starts the tests in the background makes them, and every process they start, ignore SIGINT.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from tests.support.fixtures_models import draw_photo
-from tests.support.predictions import predict
-from tests.support.run_of_make import MakeRun
+from tests.support.gateway_client import predict
+from tests.support.make_run import MakeRun
 from tests.support.servers import free_ports
 from tests.support.tiny_release import make_release
 from tests.test_readme import SHELL
@@ -47,8 +47,8 @@ def test_it_says_where_it_is_and_who_may_use_it(run: MakeRun) -> None:
     assert {"demo-user": "user", "demo-reviewer": "reviewer", "demo-admin": "admin"} == {
         name: account["role"] for name, account in accounts.items()
     }
-    assert run.url in run.said
-    assert all(account["password"] in run.said for account in accounts.values())
+    assert run.url in run.output
+    assert all(account["password"] in run.output for account in accounts.values())
 
 
 def test_its_secrets_are_its_owners_alone(run: MakeRun) -> None:
@@ -121,7 +121,7 @@ def test_a_model_server_that_is_killed_comes_back(run: MakeRun) -> None:
 def test_every_line_names_its_service(run: MakeRun) -> None:
     predict(run, designation="Piscine gonflable")
     names = "local|text-predictor|image-predictor|fusion-transformer|feedback-service|retrain-trigger|auth-proxy"
-    lines = [line for line in run.said.partition("Ready after")[0].splitlines() if line]
+    lines = [line for line in run.output.partition("Ready after")[0].splitlines() if line]
 
     assert [] == [line for line in lines if not re.match(rf"[\d:.]+ \w+ +({names}) ", line)]
 
@@ -129,7 +129,7 @@ def test_every_line_names_its_service(run: MakeRun) -> None:
 def test_ctrl_c_stops_everything_with_status_0(run: MakeRun) -> None:
     run.press_ctrl_c()
 
-    assert 0 == run.wait(), run.said
+    assert 0 == run.wait(), run.output
     assert [] == processes("inference.", run)
 
 

@@ -1,4 +1,4 @@
-"""Everything that version 0.1 wrote is still read and served: releases, records, journals, users, keys, settings.
+"""Tests that releases, records, journals, users, keys and settings of version 0.1 are read and served.
 
 The state in `tests/fixtures/version_0_1` was written by the code of that version (commit 465d588) with its `make.py`.
 """
@@ -26,7 +26,7 @@ from pipelines.compile import compile_training, declared_parameters
 from pipelines.parameters import cast_arguments, read_params, replace_former_names
 from product_classifier.releases import release as releases
 from product_classifier.taxonomy import CHALLENGE
-from tests.support.run_of_make import REPOSITORY, MakeRun
+from tests.support.make_run import REPOSITORY, MakeRun
 from tests.support.servers import free_ports
 
 FIXTURE = Path(__file__).parent / "fixtures/version_0_1"
@@ -69,7 +69,7 @@ EXPECTED = read_expected()
 
 
 def restore(folder: Path) -> Path:
-    """Copy the state folder; the releases in service are copies of those in the store, as version 0.1 made them."""
+    """Copy the state folder; the releases of the rollout are copies of those in the store."""
     state = folder / "state"
     shutil.copytree(FIXTURE / "state", state)
     for release in (EXPECTED["before"], EXPECTED["champion"]):

@@ -17,7 +17,7 @@ from operations.demo.processes import DemoStepFailed, ProcessRunner, find_free_p
 from operations.demo.results import DemoResult
 from operations.demo.run_monitor import RunMonitor
 from operations.demo.settings import Settings
-from operations.local.services import HOST
+from operations.local.service_table import HOST
 from product_classifier.catalogue.sample import seasonal_ids
 from product_classifier.taxonomy import CHALLENGE
 

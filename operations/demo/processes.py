@@ -12,7 +12,7 @@ from pathlib import Path
 from operations.demo.settings import EXCLUDED_VARIABLES
 from operations.local.preflight import ResourceInUse, check_ports
 from operations.local.readiness import wait_until_ready
-from operations.local.services import services
+from operations.local.service_table import services
 from operations.local.settings import Settings as LocalSettings
 from product_classifier.errors import ProductClassifierError
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from operations.local.services import HOST, Service
+from operations.local.service_table import HOST, Service
 from product_classifier.errors import ProductClassifierError
 
 

@@ -7,7 +7,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from operations.local.services import HOST
+from operations.local.service_table import HOST
 from operations.local.settings import Settings
 from product_classifier.observability import get_logger
 

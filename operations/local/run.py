@@ -11,7 +11,7 @@ from operations.local.output import OutputMultiplexer
 from operations.local.preflight import check_ports, lock_state_dir
 from operations.local.preparation import PreparationFailed, TrainingProcess, create_accounts, first_training
 from operations.local.readiness import announce, wait_until_ready
-from operations.local.services import Service, services
+from operations.local.service_table import Service, services
 from operations.local.settings import Settings
 from operations.local.supervisor import ServiceSupervisor
 from product_classifier.errors import ProductClassifierError

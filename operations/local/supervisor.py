@@ -16,7 +16,7 @@ from supervisor.states import SupervisorStates
 from supervisor.supervisord import Supervisor
 
 from operations.local.output import OutputMultiplexer
-from operations.local.services import Service
+from operations.local.service_table import Service
 from product_classifier.observability import get_logger
 
 SUPERVISORD = """\

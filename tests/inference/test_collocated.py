@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from operations.local.services import services
+from operations.local.service_table import services
 from operations.local.settings import Settings
 from product_classifier.releases.release import Release
 from tests.support.model_servers import MODULES, RunningServer, served

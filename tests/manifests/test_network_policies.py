@@ -1,4 +1,4 @@
-"""Who may reach whom: the policies, worked out as a network that enforces them would."""
+"""Tests of the network policies, evaluated as a network that enforces them does."""
 
 from collections.abc import Iterator
 
@@ -6,75 +6,80 @@ import pytest
 
 from tests.support.rendering import OVERLAYS, Object, overlay
 
-HERE, KUBEFLOW, ELSEWHERE = "product-classifier", "kubeflow", "default"
+OWN_NAMESPACE, KUBEFLOW, OTHER_NAMESPACE = "product-classifier", "kubeflow", "default"
 MODEL_SERVERS = {"text-predictor", "image-predictor", "fusion-transformer"}
 Pod = tuple[str, str]
 """Namespace and app.kubernetes.io/name."""
 
 
-def here(name: str) -> Pod:
-    return HERE, name
+def own(name: str) -> Pod:
+    return OWN_NAMESPACE, name
 
 
-STRANGER, RUN, PROMETHEUS, OUTSIDE = (ELSEWHERE, "curl"), (KUBEFLOW, "step"), ("monitoring", "prometheus"), ("", "")
+OTHER_POD, RUN, PROMETHEUS, EXTERNAL = (
+    (OTHER_NAMESPACE, "curl"),
+    (KUBEFLOW, "step"),
+    ("monitoring", "prometheus"),
+    ("", ""),
+)
 DNS = ("kube-system", "kube-dns")
 
-NEEDED = [
-    (OUTSIDE, here("auth-proxy"), 8080),
-    (STRANGER, here("auth-proxy"), 8080),
-    (here("unknown"), here("auth-proxy"), 8080),
-    (here("auth-proxy"), here("text-predictor"), 8080),
-    (here("auth-proxy"), here("image-predictor"), 8080),
-    (here("auth-proxy"), here("fusion-transformer"), 8080),
-    (here("auth-proxy"), here("feedback-service"), 8082),
-    (here("auth-proxy"), here("object-store"), 9000),
-    (here("auth-proxy"), OUTSIDE, 443),  # an external issuer
-    (here("fusion-transformer"), here("text-predictor"), 8080),
-    (here("fusion-transformer"), here("image-predictor"), 8080),
-    (here("feedback-service"), here("object-store"), 9000),
-    (here("feedback-service"), here("retrain-trigger"), 8083),
-    (here("object-store"), here("retrain-trigger"), 8083),
-    (here("retrain-trigger"), here("object-store"), 9000),
-    (here("retrain-trigger"), (KUBEFLOW, "ml-pipeline"), 8888),
-    (here("retrain-trigger"), OUTSIDE, 6443),  # the Kubernetes API, where runs are Jobs
-    (here("mlflow"), here("object-store"), 9000),
-    (here("bucket"), here("object-store"), 9000),
-    (here("simulation"), here("auth-proxy"), 8080),
-    (here("simulation"), here("object-store"), 9000),
-    (RUN, here("object-store"), 9000),
-    (RUN, here("mlflow"), 5000),
-    (RUN, here("fusion-transformer"), 8080),
-    (PROMETHEUS, here("auth-proxy"), 8081),
-    (PROMETHEUS, here("text-predictor"), 8080),
-    *((here(server), here("object-store"), 9000) for server in sorted(MODEL_SERVERS)),
-    *((here(job), here(service), port) for job in ("bootstrap", "training") for service, port in (
+ALLOWED = [
+    (EXTERNAL, own("auth-proxy"), 8080),
+    (OTHER_POD, own("auth-proxy"), 8080),
+    (own("unknown"), own("auth-proxy"), 8080),
+    (own("auth-proxy"), own("text-predictor"), 8080),
+    (own("auth-proxy"), own("image-predictor"), 8080),
+    (own("auth-proxy"), own("fusion-transformer"), 8080),
+    (own("auth-proxy"), own("feedback-service"), 8082),
+    (own("auth-proxy"), own("object-store"), 9000),
+    (own("auth-proxy"), EXTERNAL, 443),  # an external issuer
+    (own("fusion-transformer"), own("text-predictor"), 8080),
+    (own("fusion-transformer"), own("image-predictor"), 8080),
+    (own("feedback-service"), own("object-store"), 9000),
+    (own("feedback-service"), own("retrain-trigger"), 8083),
+    (own("object-store"), own("retrain-trigger"), 8083),
+    (own("retrain-trigger"), own("object-store"), 9000),
+    (own("retrain-trigger"), (KUBEFLOW, "ml-pipeline"), 8888),
+    (own("retrain-trigger"), EXTERNAL, 6443),  # the Kubernetes API, where runs are Jobs
+    (own("mlflow"), own("object-store"), 9000),
+    (own("bucket"), own("object-store"), 9000),
+    (own("simulation"), own("auth-proxy"), 8080),
+    (own("simulation"), own("object-store"), 9000),
+    (RUN, own("object-store"), 9000),
+    (RUN, own("mlflow"), 5000),
+    (RUN, own("fusion-transformer"), 8080),
+    (PROMETHEUS, own("auth-proxy"), 8081),
+    (PROMETHEUS, own("text-predictor"), 8080),
+    *((own(server), own("object-store"), 9000) for server in sorted(MODEL_SERVERS)),
+    *((own(job), own(service), port) for job in ("bootstrap", "training") for service, port in (
         ("object-store", 9000), ("mlflow", 5000), ("fusion-transformer", 8080),
     )),
-    *((here(job), OUTSIDE, 6443) for job in ("bootstrap", "training")),
-    (here("bootstrap"), (KUBEFLOW, "ml-pipeline"), 8888),
-    *((here(name), DNS, 53) for name in ("auth-proxy", "text-predictor", "training", "unknown")),
+    *((own(job), EXTERNAL, 6443) for job in ("bootstrap", "training")),
+    (own("bootstrap"), (KUBEFLOW, "ml-pipeline"), 8888),
+    *((own(name), DNS, 53) for name in ("auth-proxy", "text-predictor", "training", "unknown")),
 ]  # fmt: skip
 
 FORBIDDEN = [
-    *((STRANGER, here(name), 8080) for name in sorted(MODEL_SERVERS)),
-    (STRANGER, here("text-predictor"), 8081),
-    (STRANGER, here("feedback-service"), 8082),
-    (STRANGER, here("retrain-trigger"), 8083),
-    (STRANGER, here("object-store"), 9000),
-    (STRANGER, here("mlflow"), 5000),
-    (STRANGER, here("auth-proxy"), 8081),
-    (here("unknown"), here("text-predictor"), 8080),
-    (here("unknown"), OUTSIDE, 443),
-    (here("simulation"), here("fusion-transformer"), 8080),
-    (here("simulation"), here("feedback-service"), 8082),
-    (here("feedback-service"), here("text-predictor"), 8080),
-    (here("text-predictor"), here("image-predictor"), 8080),
-    (here("text-predictor"), OUTSIDE, 443),
-    (here("auth-proxy"), here("mlflow"), 5000),
-    (here("auth-proxy"), here("retrain-trigger"), 8083),
-    (RUN, here("text-predictor"), 8080),
-    (RUN, here("feedback-service"), 8082),
-    (here("feedback-service"), OUTSIDE, 443),
+    *((OTHER_POD, own(name), 8080) for name in sorted(MODEL_SERVERS)),
+    (OTHER_POD, own("text-predictor"), 8081),
+    (OTHER_POD, own("feedback-service"), 8082),
+    (OTHER_POD, own("retrain-trigger"), 8083),
+    (OTHER_POD, own("object-store"), 9000),
+    (OTHER_POD, own("mlflow"), 5000),
+    (OTHER_POD, own("auth-proxy"), 8081),
+    (own("unknown"), own("text-predictor"), 8080),
+    (own("unknown"), EXTERNAL, 443),
+    (own("simulation"), own("fusion-transformer"), 8080),
+    (own("simulation"), own("feedback-service"), 8082),
+    (own("feedback-service"), own("text-predictor"), 8080),
+    (own("text-predictor"), own("image-predictor"), 8080),
+    (own("text-predictor"), EXTERNAL, 443),
+    (own("auth-proxy"), own("mlflow"), 5000),
+    (own("auth-proxy"), own("retrain-trigger"), 8083),
+    (RUN, own("text-predictor"), 8080),
+    (RUN, own("feedback-service"), 8082),
+    (own("feedback-service"), EXTERNAL, 443),
 ]
 
 
@@ -83,30 +88,30 @@ def policies(request: pytest.FixtureRequest) -> list[Object]:
     return [one["spec"] for one in overlay(request.param) if one["kind"] == "NetworkPolicy"]
 
 
-@pytest.mark.parametrize(("source", "target", "port"), NEEDED)
-def test_what_has_to_be_reached_is(policies: list[Object], source: Pod, target: Pod, port: int) -> None:
-    assert allowed(policies, source, target, port)
+@pytest.mark.parametrize(("source", "target", "port"), ALLOWED)
+def test_required_connections_are_allowed(policies: list[Object], source: Pod, target: Pod, port: int) -> None:
+    assert is_allowed(policies, source, target, port)
 
 
 @pytest.mark.parametrize(("source", "target", "port"), FORBIDDEN)
-def test_what_has_no_business_is_kept_out(policies: list[Object], source: Pod, target: Pod, port: int) -> None:
-    assert not allowed(policies, source, target, port)
+def test_other_connections_are_denied(policies: list[Object], source: Pod, target: Pod, port: int) -> None:
+    assert not is_allowed(policies, source, target, port)
 
 
-def allowed(policies: list[Object], source: Pod, target: Pod, port: int) -> bool:
+def is_allowed(policies: list[Object], source: Pod, target: Pod, port: int) -> bool:
     return _passes(policies, source, target, port, "Egress", "to") and _passes(
         policies, target, source, port, "Ingress", "from"
     )
 
 
 def _passes(policies: list[Object], pod: Pod, peer: Pod, port: int, direction: str, peers: str) -> bool:
-    """Tell whether a pod's own policies let it talk; one that none selects may do anything."""
-    mine = [one for one in policies if direction in one["policyTypes"] and _is_selected(one["podSelector"], pod)]
-    if pod[0] != HERE or not mine:
+    """Return whether the policies that select a pod allow the connection; without one, everything is allowed."""
+    selecting = [one for one in policies if direction in one["policyTypes"] and _is_selected(one["podSelector"], pod)]
+    if pod[0] != OWN_NAMESPACE or not selecting:
         return True
     return any(
         _has_port(rule, port) and _has_peer(rule.get(peers), peer)
-        for policy in mine
+        for policy in selecting
         for rule in policy.get(direction.lower(), [])
     )
 
@@ -120,12 +125,12 @@ def _has_peer(peers: list[Object] | None, pod: Pod) -> bool:
 
 
 def _is_peer(peer: Object, pod: Pod) -> bool:
-    namespaces = peer.get("namespaceSelector", {}).get("matchLabels", {"kubernetes.io/metadata.name": HERE})
+    namespaces = peer.get("namespaceSelector", {}).get("matchLabels", {"kubernetes.io/metadata.name": OWN_NAMESPACE})
     return namespaces["kubernetes.io/metadata.name"] == pod[0] and _matches(peer.get("podSelector", {}), pod)
 
 
 def _is_selected(selector: Object, pod: Pod) -> bool:
-    return pod[0] == HERE and _matches(selector, pod)
+    return pod[0] == OWN_NAMESPACE and _matches(selector, pod)
 
 
 def _matches(selector: Object, pod: Pod) -> bool:

@@ -1,4 +1,4 @@
-"""Every overlay renders, and what it renders agrees with the code: names of images, of settings, of services."""
+"""Tests that every overlay renders, and that images, settings, ports and Services agree with the code."""
 
 import re
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from components.shared.step_image import TRAINER
@@ -17,14 +18,15 @@ from operations.cluster.images import IMAGES, PREFIX
 from operations.cluster.secrets import create_secrets
 from pipelines.retrain.settings import TriggerSettings
 from pipelines.settings import PipelineSettings
+from product_classifier import settings_help
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.store import StoreSettings
 from tests.support.fake_cluster import FakeCluster
 from tests.support.rendering import MANIFESTS, OVERLAYS, Object, containers, overlay, pods
 
 REPOSITORY = MANIFESTS.parent
-NOT_SERVED = {"local", "cluster", "collocated"}
-"""Folders of inference/ that are commands of a person, or another way to run services, not services of a cluster."""
+NOT_DEPLOYED = {"collocated"}
+"""Services that are not deployed to a cluster."""
 
 SETTINGS: dict[str, tuple[type[BaseSettings], ...]] = {
     "auth-proxy": (AuthProxy, StoreSettings),
@@ -39,32 +41,31 @@ SETTINGS: dict[str, tuple[type[BaseSettings], ...]] = {
     "image-predictor": (),
     "fusion-transformer": (FusionTransformer,),
 }
-READ_ELSEWHERE = {
+OTHER_VARIABLES = {
     "LOG_FORMAT", "LOG_LEVEL", "TMPDIR",
     "OMP_NUM_THREADS",
     "POD_NAME",  # for subPathExpr
     "RELEASE",  # model_server/flags.py
     "TRAINER_IMAGE",  # components/shared/step_image.py
-    "KF_PIPELINES_SA_TOKEN_PATH",  # kfp
 }  # fmt: skip
-OTHERS_IMAGES = {"quay.io/minio/minio", "kserve/storage-initializer", "ghcr.io/chrislusf/seaweedfs"}
-OF_OTHERS = {"minio", "mlflow", "seaweedfs", "storage-initializer"}
-"""Containers whose programs are not ours."""
+THIRD_PARTY_IMAGES = {"quay.io/minio/minio", "kserve/storage-initializer", "ghcr.io/chrislusf/seaweedfs"}
+THIRD_PARTY_CONTAINERS = {"minio", "mlflow", "seaweedfs", "storage-initializer"}
+"""Containers that run programs of other projects."""
 
 
 COMPONENTS = sorted(path.name for path in (MANIFESTS / "components").iterdir())
-IN_KIND = (MANIFESTS / "overlays/kind/kustomization.yaml").read_text(encoding="utf-8")
-ADDED = [name for name in COMPONENTS if f"components/{name}" not in IN_KIND]
-CASES = {name: (name, "") for name in OVERLAYS} | {f"kind with {name}": ("kind", name) for name in ADDED}
+KIND_OVERLAY = (MANIFESTS / "overlays/kind/kustomization.yaml").read_text(encoding="utf-8")
+OPTIONAL = [name for name in COMPONENTS if f"components/{name}" not in KIND_OVERLAY]
+CASES = {name: (name, "") for name in OVERLAYS} | {f"kind with {name}": ("kind", name) for name in OPTIONAL}
 
 
 @pytest.fixture(params=CASES)
 def objects(request: pytest.FixtureRequest) -> tuple[Object, ...]:
-    """Every overlay, and every component on top of one: what a deployment may choose."""
+    """The objects of every overlay, and of the kind overlay with each optional component."""
     return overlay(*CASES[request.param])
 
 
-def test_every_image_is_one_we_build_or_pinned(objects: tuple[Object, ...]) -> None:
+def test_every_image_is_built_here_or_pinned(objects: tuple[Object, ...]) -> None:
     ours = {f"{PREFIX}/{image.name}" for image in IMAGES}
     for where, pod in pods(objects):
         for container in containers(pod):
@@ -72,33 +73,33 @@ def test_every_image_is_one_we_build_or_pinned(objects: tuple[Object, ...]) -> N
             assert re.search(r":[\w.-]+$|@sha256:[0-9a-f]{64}$", image), f"{where}: {image} has no tag"
             assert not image.endswith(":latest"), f"{where}: {image}"
             name = re.sub(r"(:[\w.-]+)?(@sha256:\w+)?$", "", image)
-            assert any(name.endswith(one) for one in ours) or name in OTHERS_IMAGES, f"{where}: {image}"
+            assert any(name.endswith(one) for one in ours) or name in THIRD_PARTY_IMAGES, f"{where}: {image}"
 
 
-def test_the_image_of_the_steps_is_one_we_build() -> None:
+def test_the_image_of_the_steps_is_built_here() -> None:
     assert TRAINER.rpartition(":")[0] in {f"{PREFIX}/{image.name}" for image in IMAGES}
 
 
-def test_a_pipeline_compiled_in_the_cluster_names_the_image_that_is_deployed(objects: tuple[Object, ...]) -> None:
+def test_a_pipeline_compiled_in_the_cluster_uses_the_deployed_image(objects: tuple[Object, ...]) -> None:
     pods_by_name = dict(pods(objects))
     deployed = pods_by_name["Job/bootstrap"]["containers"][0]["image"]
 
-    told = [
+    images = [
         variable["value"]
         for pod in pods_by_name.values()
         for container in containers(pod)
         for variable in container.get("env", [])
         if variable["name"] == "TRAINER_IMAGE"
     ]
-    assert [deployed] * len(told) == told
-    assert told
+    assert [deployed] * len(images) == images
+    assert images
 
 
 @pytest.mark.parametrize(
     "service", sorted(path.parent.name for path in (REPOSITORY / "inference").glob("*/__main__.py"))
 )
-def test_every_service_has_a_folder_of_manifests_and_an_image(service: str) -> None:
-    if service in NOT_SERVED:
+def test_every_service_has_manifests_and_an_image(service: str) -> None:
+    if service in NOT_DEPLOYED:
         return
     name = service.replace("_", "-")
 
@@ -110,17 +111,72 @@ def test_every_variable_is_a_setting_of_its_service(objects: tuple[Object, ...])
     maps = {one["metadata"]["name"]: one["data"] for one in objects if one["kind"] == "ConfigMap"}
     for where, pod in pods(objects):
         for container in containers(pod):
-            if container["name"] in OF_OTHERS:
+            if container["name"] in THIRD_PARTY_CONTAINERS:
                 continue
-            known = READ_ELSEWHERE | set(_variables(SETTINGS[_service(where, container)]))
+            known = OTHER_VARIABLES | set(_variables(SETTINGS[_service(where, container)]))
             given = {variable["name"] for variable in container.get("env", [])}
             for source in container.get("envFrom", []):
                 given |= set(maps[source["configMapRef"]["name"]])
             assert set() == given - known, f"{where}: {container['name']}"
 
 
-def test_what_is_said_twice_is_said_alike(objects: tuple[Object, ...]) -> None:
-    """A Service's address in a variable is that of a Service that is there."""
+def test_no_variable_repeats_the_default_of_its_setting(objects: tuple[Object, ...]) -> None:
+    """A default is defined once, in the settings class; a manifest contains only what differs."""
+    maps = {one["metadata"]["name"]: one["data"] for one in objects if one["kind"] == "ConfigMap"}
+    for where, pod in pods(objects):
+        for container in containers(pod):
+            if container["name"] in THIRD_PARTY_CONTAINERS:
+                continue
+            defaults = {
+                name: variable.default
+                for settings in SETTINGS[_service(where, container)]
+                for variable in settings_help.variables(settings)
+                for name in variable.names
+            }
+            values = {one["name"]: str(one["value"]) for one in container.get("env", []) if "value" in one}
+            for source in container.get("envFrom", []):
+                values |= maps[source["configMapRef"]["name"]]
+            assert set() == values.items() & defaults.items(), f"{where}: {container['name']}"
+
+
+def test_jobs_take_the_numbers_of_the_steps_from_params_yaml(objects: tuple[Object, ...]) -> None:
+    for where, pod in pods(objects):
+        for container in containers(pod):
+            assert "--set" not in container.get("args", []), where
+
+
+def test_a_training_job_may_run_as_long_as_the_trigger_allows(objects: tuple[Object, ...]) -> None:
+    (training,) = [one for one in objects if (one["kind"], one["metadata"]["name"]) == ("CronJob", "training")]
+
+    assert RetrainSettings().run_timeout_s == training["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"]
+
+
+@pytest.mark.parametrize(
+    ("service", "ports"),
+    [
+        ("auth-proxy", {"http": AuthProxy.model_fields["port"], "metrics": AuthProxy.model_fields["metrics_port"]}),
+        ("feedback-service", {"http": FeedbackService.model_fields["port"]}),
+        ("retrain-trigger", {"http": TriggerSettings.model_fields["port"]}),
+    ],
+)
+def test_the_ports_of_a_container_are_the_defaults_of_its_settings(
+    objects: tuple[Object, ...], service: str, ports: dict[str, FieldInfo]
+) -> None:
+    (container,) = next(pod for where, pod in pods(objects) if where.endswith(f"/{service}"))["containers"]
+
+    assert {name: field.default for name, field in ports.items()} == {
+        port["name"]: port["containerPort"] for port in container["ports"]
+    }
+
+
+def test_the_token_of_kubeflow_pipelines_is_mounted_where_the_trigger_reads_it(objects: tuple[Object, ...]) -> None:
+    (container,) = next(pod for where, pod in pods(objects) if where == "Deployment/retrain-trigger")["containers"]
+    mounted = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+
+    assert str(PipelineSettings.model_fields["pipelines_token"].default) == f"{mounted['pipelines-token']}/token"
+
+
+def test_every_address_is_that_of_a_service(objects: tuple[Object, ...]) -> None:
     services = {one["metadata"]["name"] for one in objects if one["kind"] == "Service"}
     services |= {f"{one['metadata']['name']}-predictor" for one in objects if one["kind"] == "InferenceService"}
     for where, pod in pods(objects):
@@ -130,16 +186,16 @@ def test_what_is_said_twice_is_said_alike(objects: tuple[Object, ...]) -> None:
                     assert host in services, f"{where}: {variable['name']}={variable['value']}"
 
 
-def test_whatever_a_pod_refers_to_is_there_or_made_by_a_deployment(objects: tuple[Object, ...]) -> None:
+def test_every_object_a_pod_refers_to_exists_or_is_created_by_make_deploy(objects: tuple[Object, ...]) -> None:
     cluster = FakeCluster()
     create_secrets(cluster, "http://object-store:9000")
-    there = {(one["kind"], one["metadata"]["name"]) for one in objects}
-    there |= {("Secret", name) for kind, _, name in cluster.objects if kind == "secrets"}
+    existing = {(one["kind"], one["metadata"]["name"]) for one in objects}
+    existing |= {("Secret", name) for kind, _, name in cluster.objects if kind == "secrets"}
     for where, pod in pods(objects):
-        assert set() == set(_referred(pod)) - there, where
+        assert set() == set(_references(pod)) - existing, where
 
 
-def test_every_pod_is_confined_as_restricted_asks(objects: tuple[Object, ...]) -> None:
+def test_every_pod_satisfies_pod_security_restricted(objects: tuple[Object, ...]) -> None:
     for where, pod in pods(objects):
         of_pod = pod.get("securityContext", pod["containers"][0]["securityContext"])
         assert of_pod["runAsNonRoot"] is True, where
@@ -155,7 +211,7 @@ def test_every_pod_is_confined_as_restricted_asks(objects: tuple[Object, ...]) -
         assert "hostPath" not in volumes, where
 
 
-def test_every_container_says_what_it_takes(objects: tuple[Object, ...]) -> None:
+def test_every_container_has_requests_and_a_memory_limit(objects: tuple[Object, ...]) -> None:
     for where, pod in pods(objects):
         for container in containers(pod):
             resources = container["resources"]
@@ -163,7 +219,7 @@ def test_every_container_says_what_it_takes(objects: tuple[Object, ...]) -> None
             assert "memory" in resources["limits"], where
 
 
-def test_whoever_answers_is_probed_and_ends_gently(objects: tuple[Object, ...]) -> None:
+def test_every_server_has_probes(objects: tuple[Object, ...]) -> None:
     for one in objects:
         if one["kind"] not in {"Deployment", "StatefulSet", "InferenceService"}:
             continue
@@ -172,15 +228,15 @@ def test_whoever_answers_is_probed_and_ends_gently(objects: tuple[Object, ...]) 
         assert {"readinessProbe", "livenessProbe", "startupProbe"} <= set(container), where
 
 
-def test_the_last_words_of_a_container_are_kept_in_its_status(objects: tuple[Object, ...]) -> None:
-    """A promotion that fails quotes them, and so does `kubectl describe`."""
+def test_the_end_of_a_containers_log_is_its_termination_message(objects: tuple[Object, ...]) -> None:
+    """A failed promotion quotes it, and `kubectl describe` prints it."""
     for where, pod in pods(objects):
         for container in containers(pod):
-            if container["name"] not in OF_OTHERS:
+            if container["name"] not in THIRD_PARTY_CONTAINERS:
                 assert container["terminationMessagePolicy"] == "FallbackToLogsOnError", f"{where}: {container['name']}"
 
 
-def test_whoever_has_replicas_keeps_one_and_says_so(objects: tuple[Object, ...]) -> None:
+def test_replicated_workloads_have_a_disruption_budget_and_spread(objects: tuple[Object, ...]) -> None:
     budgets = {one["metadata"]["name"] for one in objects if one["kind"] == "PodDisruptionBudget"}
     several = {
         one["metadata"]["name"]
@@ -196,7 +252,7 @@ def test_whoever_has_replicas_keeps_one_and_says_so(objects: tuple[Object, ...])
             assert pod.get("topologySpreadConstraints") or pod.get("affinity"), one["metadata"]["name"]
 
 
-def test_an_inference_service_is_local_standard_and_leaves_its_release_to_promotion(
+def test_an_inference_service_is_cluster_local_standard_and_names_no_release(
     objects: tuple[Object, ...],
 ) -> None:
     services = [one for one in objects if one["kind"] == "InferenceService"]
@@ -209,7 +265,7 @@ def test_an_inference_service_is_local_standard_and_leaves_its_release_to_promot
         assert "STORAGE_URI" not in str(one)
 
 
-def test_only_the_runner_of_pipelines_may_change_what_is_served(objects: tuple[Object, ...]) -> None:
+def test_only_pipeline_runner_may_change_inference_services(objects: tuple[Object, ...]) -> None:
     roles = {
         one["metadata"]["name"]
         for one in objects
@@ -228,7 +284,7 @@ def test_only_the_runner_of_pipelines_may_change_what_is_served(objects: tuple[O
     assert not [one for one in objects if one["kind"].startswith("ClusterRole")]
 
 
-def test_everything_is_labelled_and_in_the_namespace(objects: tuple[Object, ...]) -> None:
+def test_every_object_is_labeled_and_in_the_namespace(objects: tuple[Object, ...]) -> None:
     for one in objects:
         assert one["metadata"]["labels"]["app.kubernetes.io/part-of"] == "product-classifier"
         if one["kind"] != "Namespace":
@@ -245,7 +301,7 @@ def files() -> Iterator[Path]:
     yield from MANIFESTS.rglob("*.yaml")
 
 
-def test_no_secret_and_no_moving_tag_is_committed() -> None:
+def test_no_secret_and_no_latest_tag_is_committed() -> None:
     for path in files():
         text = path.read_text(encoding="utf-8")
         kinds = [one.get("kind") for one in yaml.safe_load_all(text) if isinstance(one, dict)]
@@ -253,7 +309,7 @@ def test_no_secret_and_no_moving_tag_is_committed() -> None:
         assert ":latest" not in text, path
 
 
-def test_images_are_named_without_a_tag_and_resolved_once() -> None:
+def test_images_have_a_tag_in_overlays_only() -> None:
     for path in (*(MANIFESTS / "base").rglob("*.yaml"), *(MANIFESTS / "components").rglob("*.yaml")):
         for image in re.findall(r"^\s*(?:- )?image: (\S+)", path.read_text(encoding="utf-8"), re.MULTILINE):
             assert ":" not in image, f"{path}: {image}"
@@ -263,7 +319,7 @@ def _service(where: str, container: Object) -> str:
     return where.partition("/")[2] if container["name"] == "kserve-container" else str(container["name"])
 
 
-def _referred(pod: Object) -> Iterator[tuple[str, str]]:
+def _references(pod: Object) -> Iterator[tuple[str, str]]:
     if "serviceAccountName" in pod:
         yield "ServiceAccount", pod["serviceAccountName"]
     if "storageContainerName" in pod:

@@ -1,6 +1,6 @@
-"""What is applied fits the schemas of the API: Kubernetes' own, and that of KServe's InferenceService (make_schema.py).
+"""Tests that all objects are valid for the API schemas of Kubernetes and KServe (make_schema.py).
 
-Where nothing can render overlays, the files of base/ are looked at as they are.
+Without kubectl or kustomize, only the files of base/ are validated, as they are.
 """
 
 import json
@@ -16,7 +16,7 @@ from tests.manifests.make_schema import SCHEMA
 from tests.support.rendering import MANIFESTS, OVERLAYS, Object, overlay
 
 OLDEST, NEWEST = "1.32", "1.35"
-"""The first Kubernetes we promise to run on, and the one in platform/kind.yaml."""
+"""The oldest supported version of Kubernetes, and the version in platform/kind.yaml."""
 WITHOUT_SCHEMA = {"ClusterStorageContainer"}
 BASE = sorted(
     path for path in (MANIFESTS / "base").rglob("*.yaml") if path.name not in {"kustomization.yaml", "names.yaml"}
@@ -28,8 +28,8 @@ def inference_service() -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
 
 
-def complaint(one: Object, version: str) -> str:
-    """Return what the API would say about an object; nothing when it fits."""
+def validation_error(one: Object, version: str) -> str:
+    """Return the validation error of an object; an empty string if it is valid."""
     if one["kind"] in WITHOUT_SCHEMA:
         return ""
     if one["kind"] == "InferenceService":
@@ -46,41 +46,41 @@ def names(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", BASE, ids=names)
-def test_every_file_of_the_base_fits_the_schema(path: Path) -> None:
+def test_every_file_of_the_base_is_valid(path: Path) -> None:
     objects = [one for one in yaml.safe_load_all(path.read_text(encoding="utf-8")) if one]
 
     assert objects
-    assert [] == [said for one in objects if (said := complaint(one, NEWEST))]
+    assert [] == [error for one in objects if (error := validation_error(one, NEWEST))]
 
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
 @pytest.mark.parametrize("name", OVERLAYS)
-def test_every_overlay_fits_the_schema(name: str, version: str) -> None:
-    wrong = {one["metadata"]["name"]: said for one in overlay(name) if (said := complaint(one, version))}
+def test_every_overlay_is_valid(name: str, version: str) -> None:
+    errors = {one["metadata"]["name"]: error for one in overlay(name) if (error := validation_error(one, version))}
 
-    assert {} == wrong
+    assert {} == errors
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"replica": 2}, "replica"),
         ({"replicas": "two"}, "two"),
         ({"minReadySeconds": 1, "paused": "no"}, "no"),
     ],
 )
-def test_a_slip_is_found(change: Object, said: str) -> None:
+def test_an_invalid_field_is_found(change: Object, message: str) -> None:
     deployment = yaml.safe_load((MANIFESTS / "base/mlflow/deployment.yaml").read_text(encoding="utf-8"))
     deployment["spec"] |= change
 
-    assert said in complaint(deployment, NEWEST)
+    assert message in validation_error(deployment, NEWEST)
 
 
-def test_a_slip_in_an_inference_service_is_found() -> None:
+def test_an_unknown_field_of_an_inference_service_is_found() -> None:
     service = yaml.safe_load((MANIFESTS / "base/text-predictor/inferenceservice.yaml").read_text(encoding="utf-8"))
     service["spec"]["predictor"]["containers"][0]["imagePulPolicy"] = "Always"
     service["spec"]["predictor"]["minReplica"] = 1
 
-    said = complaint(service, NEWEST)
-    assert "imagePulPolicy" in said
-    assert "minReplica" in said
+    error = validation_error(service, NEWEST)
+    assert "imagePulPolicy" in error
+    assert "minReplica" in error

@@ -1,4 +1,4 @@
-"""Bundles that are sealed like real ones and hold next to nothing."""
+"""Valid bundles without a model, and the arguments of `register`."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from product_classifier.taxonomy import CHALLENGE
 
 
 def sealed_bundles(folder: Path, mark: str = "") -> list[Path]:
-    """Return a text, an image and a fusion bundle; `mark` makes their content differ from others'."""
+    """Return a text, an image and a fusion bundle whose content depends on `mark`."""
     for kind in KINDS:
         (folder / kind).mkdir(parents=True)
         (folder / kind / "model.json").write_text(json.dumps({"mark": mark}))
@@ -24,7 +24,7 @@ def sealed_bundles(folder: Path, mark: str = "") -> list[Path]:
 
 @dataclass(frozen=True)
 class Place:
-    """Everything a training leaves behind, below one folder."""
+    """The outputs of trainings, store, registry and rollout below one folder."""
 
     root: Path
 
@@ -41,7 +41,7 @@ class Place:
         return f"file://{self.root}/releases"
 
     def trained(self, name: str, weighted_f1: float, products: str = "a") -> Mapping[str, Any]:
-        """Pretend that a training ended, and return the arguments of `register`."""
+        """Write the outputs of a training; return the arguments of `register`."""
         folder = self.root / name
         text, image, fusion = sealed_bundles(folder, name)
         scores = {"weighted_f1": weighted_f1, "macro_f1": weighted_f1, "items": 3}

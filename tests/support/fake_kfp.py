@@ -1,4 +1,4 @@
-"""The part of the Kubeflow Pipelines API that a trigger uses, over HTTP: names are not unique, replies get lost."""
+"""A fake of the Kubeflow Pipelines API over HTTP: run names are not unique, responses can be lost."""
 
 import json
 import threading
@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 @dataclass
 class FakeKfp:
-    """What the API knows; `fail` answers every call with this status, `lose` drops replies to creations."""
+    """State of the API; `fail` is the status of every response, `lose` counts lost responses."""
 
     runs: list[dict[str, Any]] = field(default_factory=list)
     experiments: list[dict[str, Any]] = field(default_factory=list)
@@ -58,13 +58,13 @@ def fake_kfp() -> Iterator[FakeKfp]:
                 return
             url = urlsplit(self.path)
             if url.path.endswith("/experiments"):
-                self._answer(200, {"experiments": api.named(api.experiments, url.query)})
+                self._respond(200, {"experiments": api.named(api.experiments, url.query)})
             elif url.path.endswith("/runs"):
-                self._answer(200, {"runs": api.named(api.runs, url.query)})
+                self._respond(200, {"runs": api.named(api.runs, url.query)})
             elif url.path.endswith("/healthz"):
-                self._answer(200, {"multi_user": False})
+                self._respond(200, {"multi_user": False})
             else:
-                self._answer(404, {})
+                self._respond(404, {})
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"] or 0)) or b"{}")
@@ -73,29 +73,29 @@ def fake_kfp() -> Iterator[FakeKfp]:
             if self.path.endswith(":terminate"):
                 name = self.path.rpartition("/")[2].removesuffix(":terminate")
                 next(run for run in api.runs if run["run_id"] == name)["state"] = "CANCELING"
-                self._answer(200, {})
+                self._respond(200, {})
             elif self.path.endswith("/experiments"):
                 api.experiments.append({"experiment_id": "e-1", "display_name": body["display_name"]})
-                self._answer(200, api.experiments[-1])
+                self._respond(200, api.experiments[-1])
             else:
-                status, reply = api.create(body)
+                status, response = api.create(body)
                 if api.lose:
                     api.lose -= 1
                     self.close_connection = True
                     return
-                self._answer(status, reply)
+                self._respond(status, response)
 
         def log_message(self, *_: object) -> None:
-            """Stay silent."""
+            """Log nothing."""
 
         def _failed(self) -> bool:
             api.tokens.append(self.headers.get("authorization", ""))
             if api.fail:
-                self._answer(api.fail, {"error": "not now"})
+                self._respond(api.fail, {"error": "injected failure"})
             return bool(api.fail)
 
-        def _answer(self, status: int, reply: dict[str, Any]) -> None:
-            data = json.dumps(reply).encode()
+        def _respond(self, status: int, response: dict[str, Any]) -> None:
+            data = json.dumps(response).encode()
             self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(data)))

@@ -1,4 +1,4 @@
-"""`kfp.Client` without an API behind it, for what is given to it."""
+"""A fake of `kfp.Client` that records its arguments."""
 
 import json
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ import kfp_server_api
 
 @dataclass
 class FakeClient:
-    """What `kfp.Client` keeps: pipelines, their versions, runs and recurring runs."""
+    """Pipelines, their versions, runs and recurring runs."""
 
     versions: dict[str, list[str]] = field(default_factory=dict)
     runs: list[dict[str, Any]] = field(default_factory=list)
@@ -46,7 +46,7 @@ class FakeClient:
         self.recurring.append({"id": f"recurring-{len(self.recurring)}", "name": name, **options})
         return SimpleNamespace(recurring_run_id=self.recurring[-1]["id"])
 
-    def list_recurring_runs(self, filter: str, **_: Any) -> Any:  # noqa: A002 - as kfp calls it
+    def list_recurring_runs(self, filter: str, **_: Any) -> Any:  # noqa: A002 - the name of the parameter in kfp
         wanted = [one["stringValue"] for one in json.loads(filter)["predicates"]]
         found = [SimpleNamespace(recurring_run_id=one["id"]) for one in self.recurring if one["name"] in wanted]
         return SimpleNamespace(recurring_runs=found or None)

@@ -1,7 +1,7 @@
-"""A Kubernetes API over HTTP with KServe behind it: objects have versions, and pods come and go one after the other.
+"""A fake Kubernetes API over HTTP with KServe's controllers; a rollout replaces pods one by one.
 
-What is checked all the time is what nobody may ever see: a fusion pod that answers with a release which a predictor's
-pod does not hold.
+`FakeKubernetes.mixed` records every violation of the invariant: each ready predictor pod holds the release of each ready
+fusion pod.
 """
 
 import copy
@@ -28,23 +28,23 @@ Object = dict[str, Any]
 
 @dataclass
 class FakeKubernetes:
-    """What the cluster knows, and how it misbehaves."""
+    """Objects and pods of the cluster, and the failures to inject."""
 
     url: str = ""
     objects: dict[tuple[str, str], Object] = field(default_factory=dict)
     pods: dict[str, Object] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
-    """Releases whose bundle a server refuses."""
+    """Releases whose bundle a server rejects."""
     stuck: set[str] = field(default_factory=set)
-    """Releases whose pods never get ready."""
+    """Releases whose pods never become ready."""
     sleeping: bool = False
-    """Whether the controller of KServe does nothing."""
+    """Whether the controller of KServe is stopped."""
     away: int = 0
-    """How many requests are answered with 503 from now on."""
+    """How many of the next requests get status 503."""
     forbidden: set[str] = field(default_factory=set)
-    """Plurals this account may not touch."""
+    """Plural names of resources that are forbidden for this account."""
     invalid: set[str] = field(default_factory=set)
-    """Plurals of which no new object is accepted."""
+    """Plural names of resources whose new objects are rejected."""
     mixed: list[str] = field(default_factory=list)
     requests: Counter[str] = field(default_factory=Counter)
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -61,7 +61,7 @@ class FakeKubernetes:
             self._touch(self.objects[plural, name])
 
     def add_services(self) -> None:
-        """Apply the manifests: servers that wait for their first release."""
+        """Add the InferenceServices of the manifests, which wait for their first release."""
         for name in KINDS:
             self.add("inferenceservices", name, spec={"predictor": {"containers": []}})
 
@@ -74,11 +74,11 @@ class FakeKubernetes:
         return found or []
 
     def serving(self, name: str) -> set[str]:
-        """Return the releases that the ready pods of a service answer with."""
+        """Return the releases that the ready pods of a service serve."""
         with self.lock:
             return {read(pod["metadata"]["annotations"]).current for pod in self._pods_of(name) if _is_ready(pod)}
 
-    # What the controllers and the kubelet do ------------------------------------------------------------------------
+    # Controllers and kubelet --------------------------------------------------------------------------------------
 
     def tick(self) -> None:
         with self.lock:
@@ -101,7 +101,7 @@ class FakeKubernetes:
             deployment["metadata"]["generation"] += 1
         ready = any(map(_is_ready, self._pods_of(name)))
         service["status"] = {"conditions": [{"type": "Ready", "status": str(ready)}]}
-        self._touch(service)  # the status is written all the time
+        self._touch(service)  # controllers update the status continuously
 
     def _roll(self, name: str) -> None:
         deployment = self.objects.get(("deployments", f"{name}-predictor"))
@@ -148,13 +148,13 @@ class FakeKubernetes:
             status["conditions"] = [{"type": "Ready", "status": "True"}]
 
     def _compare(self) -> None:
-        asking = [pod for pod in self._pods_of("fusion-transformer") if _is_ready(pod)]
-        for pod in asking:
+        fusion_pods = [pod for pod in self._pods_of("fusion-transformer") if _is_ready(pod)]
+        for pod in fusion_pods:
             release = read(pod["metadata"]["annotations"]).current
             for name in ("text-predictor", "image-predictor"):
-                answering = [read(one["metadata"]["annotations"]) for one in self._pods_of(name) if _is_ready(one)]
-                if not answering or any(release not in one.held for one in answering):
-                    self.mixed.append(f"{pod['metadata']['name']} asks {name} for {release}")
+                placements = [read(one["metadata"]["annotations"]) for one in self._pods_of(name) if _is_ready(one)]
+                if not placements or any(release not in one.held for one in placements):
+                    self.mixed.append(f"{pod['metadata']['name']} calls {name} for {release}")
 
     def _pods_of(self, name: str) -> list[Object]:
         label = "serving.kserve.io/inferenceservice"
@@ -164,9 +164,9 @@ class FakeKubernetes:
         self._count += 1
         thing["metadata"]["resourceVersion"] = str(self._count)
 
-    # What the API answers -------------------------------------------------------------------------------------------
+    # API server -----------------------------------------------------------------------------------------------------
 
-    def answer(self, method: str, path: str, body: Object) -> tuple[int, Object]:
+    def respond(self, method: str, path: str, body: Object) -> tuple[int, Object]:
         url = urlsplit(path)
         parts = url.path.strip("/").split("/")
         with self.lock:
@@ -218,7 +218,7 @@ class FakeKubernetes:
 
 
 def merge(thing: Any, changes: Any) -> Any:
-    """Merge as RFC 7396 says: null removes, lists are replaced whole."""
+    """Apply a JSON merge patch (RFC 7396): null deletes, lists are replaced."""
     if not isinstance(changes, dict):
         return changes
     merged = dict(thing) if isinstance(thing, dict) else {}
@@ -232,13 +232,13 @@ def merge(thing: Any, changes: Any) -> Any:
 
 def _is_ready(pod: Object) -> bool:
     conditions = pod["status"].get("conditions", [])
-    gone = "deletionTimestamp" in pod["metadata"]
-    return not gone and any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    is_deleted = "deletionTimestamp" in pod["metadata"]
+    return not is_deleted and any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
 @contextmanager
 def fake_kubernetes() -> Iterator[FakeKubernetes]:
-    """Serve the API on a free port and let the controllers work."""
+    """Serve the API on a free port and run the controllers in a thread."""
     cluster = FakeKubernetes()
 
     class Handler(BaseHTTPRequestHandler):
@@ -247,9 +247,9 @@ def fake_kubernetes() -> Iterator[FakeKubernetes]:
 
         def _serve(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"] or 0)) or b"{}")
-            status, reply = cluster.answer(self.command, self.path, body)
+            status, response = cluster.respond(self.command, self.path, body)
             with cluster.lock:
-                data = json.dumps(reply).encode()
+                data = json.dumps(response).encode()
             self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(data)))
@@ -259,17 +259,20 @@ def fake_kubernetes() -> Iterator[FakeKubernetes]:
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815
 
         def log_message(self, *_: object) -> None:
-            """Stay silent."""
+            """Log nothing."""
 
     stopped = threading.Event()
 
-    def work() -> None:
+    def run_controllers() -> None:
         while not stopped.wait(TICK_S):
             cluster.tick()
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
-        threads = [threading.Thread(target=server.serve_forever, args=(0.02,)), threading.Thread(target=work)]
+        threads = [
+            threading.Thread(target=server.serve_forever, args=(0.02,)),
+            threading.Thread(target=run_controllers),
+        ]
         cluster.url = f"http://127.0.0.1:{server.server_port}"
         for thread in threads:
             thread.start()

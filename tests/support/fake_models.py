@@ -1,4 +1,4 @@
-"""The services behind the gateway, small but real: they speak HTTP, remember what they were asked, and can fail."""
+"""Fakes of the services behind the gateway: HTTP servers that record requests and can fail."""
 
 import asyncio
 import contextlib
@@ -25,8 +25,8 @@ HEADER_LENGTH = "inference-header-content-length"
 
 
 @dataclass
-class Seen:
-    """One request as it arrived."""
+class RecordedRequest:
+    """A request as it was received."""
 
     method: str
     path: str
@@ -36,10 +36,10 @@ class Seen:
 
 
 class FakeModels:
-    """All three models in one server. A category is a hash; a photo with `broken` in it is refused."""
+    """All three models in one server; a category is a hash, a photo that contains `broken` is rejected."""
 
     def __init__(self) -> None:
-        self.seen: list[Seen] = []
+        self.seen: list[RecordedRequest] = []
         self.silent: set[str] = set()
         self.away = False
         self.delay_s = 0.0
@@ -56,19 +56,19 @@ class FakeModels:
             ]
         )
 
-    async def _note(self, request: Request) -> bytes:
+    async def _record(self, request: Request) -> bytes:
         body = await request.body()
         url = request.url
-        self.seen.append(Seen(request.method, url.path, url.query, dict(request.headers), body))
+        self.seen.append(RecordedRequest(request.method, url.path, url.query, dict(request.headers), body))
         await asyncio.sleep(self.delay_s)
         return body
 
     async def _ready(self, request: Request) -> Response:
-        await self._note(request)
+        await self._record(request)
         return JSONResponse({"ready": not self.away}, 503 if self.away else 200)
 
     async def _echo(self, request: Request) -> Response:
-        body = await self._note(request)
+        body = await self._record(request)
         if request.url.path.endswith("/infer") and self.strict:
             return self._as_v2_client(body, request)
         if request.url.path.endswith(":predict") and self.strict and not _is_valid(PredictRequest, body):
@@ -82,20 +82,20 @@ class FakeModels:
         return StreamingResponse(chunks(), media_type="application/json", headers={"X-Backend": "internal"})
 
     async def _infer(self, request: Request) -> Response:
-        body = await self._note(request)
+        body = await self._record(request)
         if self.away or self.status:
             return JSONResponse({"error": "Traceback: down"}, self.status or 503)
         if request.path_params["model"] != "fusion-transformer" or HEADER_LENGTH not in request.headers:
             return self._as_v2_client(body, request)
         try:
-            columns = _columns(body, int(request.headers[HEADER_LENGTH]))
+            columns = _decode_columns(body, int(request.headers[HEADER_LENGTH]))
         except (ValueError, KeyError, TypeError, struct.error):
             return JSONResponse({"error": "no inputs"}, 400)
         for row, photo in enumerate(columns["image"]):
             if b"broken" in photo:
                 reason = "the JPEG ends early"
                 return JSONResponse({"error": reason, "input": "image", "row": row, "reason": reason}, 400)
-        return self._answer(columns)
+        return self._respond(columns)
 
     def _as_v2_client(self, body: bytes, request: Request) -> Response:
         length = request.headers.get(HEADER_LENGTH)
@@ -104,13 +104,13 @@ class FakeModels:
             return JSONResponse({"error": "no inputs"}, 400)
         return JSONResponse({"model_name": request.path_params["model"], "outputs": []})
 
-    def _answer(self, columns: dict[str, list[bytes]]) -> Response:
+    def _respond(self, columns: dict[str, list[bytes]]) -> Response:
         texts = [a + b for a, b in zip(columns["designation"], columns["description"], strict=True)]
         text, image = _distributions(texts), _distributions(columns["image"])
-        asked = {"text": any(texts), "image": any(columns["image"])}
-        answered = [name for name in asked if asked[name] and name not in self.silent]
+        requested = {"text": any(texts), "image": any(columns["image"])}
+        responding = [name for name in requested if requested[name] and name not in self.silent]
         parts = {"text": text, "image": image}
-        fused = sum((np.nan_to_num(parts[name]) for name in answered), np.zeros_like(text)) + 1e-6
+        fused = sum((np.nan_to_num(parts[name]) for name in responding), np.zeros_like(text)) + 1e-6
         fused = (fused / fused.sum(axis=1, keepdims=True)).astype(np.float32)
         outputs = {
             "probabilities": fused,
@@ -118,34 +118,36 @@ class FakeModels:
             "text_probabilities": text,
             "image_probabilities": image,
         }
-        degraded = any(asked[name] for name in self.silent)
-        about = {"degraded": degraded, "modalities": ",".join(answered), "release": "r-20260101T000000-0000aaaa"}
+        degraded = any(requested[name] for name in self.silent)
+        about = {"degraded": degraded, "modalities": ",".join(responding), "release": "r-20260101T000000-0000aaaa"}
         return _binary(outputs, about)
 
 
 class FakeFeedback:
-    """A feedback service that answers what it was told, by path."""
+    """A feedback service that returns the responses of `responses`, by path."""
 
     def __init__(self) -> None:
-        self.seen: list[Seen] = []
+        self.seen: list[RecordedRequest] = []
         self.status = 0
-        self.told: dict[str, Any] = {}
+        self.responses: dict[str, Any] = {}
 
     def app(self) -> Starlette:
-        return Starlette(routes=[Route("/{rest:path}", self._answer, methods=["GET", "POST"])])
+        return Starlette(routes=[Route("/{rest:path}", self._respond, methods=["GET", "POST"])])
 
-    async def _answer(self, request: Request) -> Response:
+    async def _respond(self, request: Request) -> Response:
         body = await request.body()
-        self.seen.append(Seen(request.method, request.url.path, request.url.query, dict(request.headers), body))
+        self.seen.append(
+            RecordedRequest(request.method, request.url.path, request.url.query, dict(request.headers), body)
+        )
         if self.status:
             return Response("Traceback (most recent call last)", self.status)
         status = {"/feedback": 201, "/retrain": 202}.get(request.url.path, 200) if request.method == "POST" else 200
-        return JSONResponse(self.told.get(request.url.path, {"path": request.url.path}), status)
+        return JSONResponse(self.responses.get(request.url.path, {"path": request.url.path}), status)
 
 
 @contextlib.contextmanager
 def served(app: Any, **options: Any) -> Iterator[str]:
-    """Serve an ASGI application from a thread on a free port of this machine; yields its address."""
+    """Serve an ASGI application from a thread on a free port; yield its URL."""
     settings = {"log_level": "critical", "log_config": None, "ws": "none", "lifespan": "off", **options}
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, **settings))
     with running(server) as port:
@@ -154,7 +156,7 @@ def served(app: Any, **options: Any) -> Iterator[str]:
 
 @contextlib.contextmanager
 def running(server: uvicorn.Server, **options: Any) -> Iterator[int]:
-    """Run a uvicorn server in a thread until the block ends; yields its port."""
+    """Run a uvicorn server in a thread until the end of the block; yield its port."""
     thread = threading.Thread(target=server.run, kwargs=options, daemon=True)
     thread.start()
     while not server.started:
@@ -183,17 +185,17 @@ def _required_members(request: Request) -> dict[str, object]:
     return {"name": request.url.path.split("/")[3]} if request.url.path.startswith("/v2/models/") else {}
 
 
-def _columns(body: bytes, header_length: int) -> dict[str, list[bytes]]:
+def _decode_columns(body: bytes, header_length: int) -> dict[str, list[bytes]]:
     tail = body[header_length:]
     columns = {}
     for tensor in orjson.loads(body[:header_length])["inputs"]:
         size = tensor["parameters"]["binary_data_size"]
-        columns[tensor["name"]] = _unpacked(tail[:size])
+        columns[tensor["name"]] = _unpack(tail[:size])
         tail = tail[size:]
     return columns
 
 
-def _unpacked(packed: bytes) -> list[bytes]:
+def _unpack(packed: bytes) -> list[bytes]:
     values = []
     while packed:
         (size,) = struct.unpack_from("<I", packed)

@@ -1,4 +1,4 @@
-"""Collaborators with behaviour, held in memory."""
+"""Fakes with behavior, held in memory."""
 
 import hashlib
 import threading
@@ -9,7 +9,7 @@ from product_classifier.store import ObjectInfo, validate_key, validate_prefix
 
 
 class FakeStore:
-    """An `ObjectStore` in a dictionary; passes the same contract tests as the real ones. `away` makes an outage."""
+    """An `ObjectStore` in a dictionary that passes the contract tests; `away` simulates an outage."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
@@ -17,14 +17,14 @@ class FakeStore:
         self._lock = threading.Lock()
 
     def put(self, key: str, data: bytes, *, only_if_absent: bool = False) -> None:
-        self._answer(validate_key(key))
+        self._check_available(validate_key(key))
         with self._lock:
             if only_if_absent and key in self.objects:
                 raise ObjectExists(key)
             self.objects[key] = data
 
     def replace_if(self, key: str, data: bytes, etag: str) -> ObjectInfo:
-        self._answer(validate_key(key))
+        self._check_available(validate_key(key))
         with self._lock:
             if key not in self.objects:
                 raise ObjectNotFound(key)
@@ -34,7 +34,7 @@ class FakeStore:
         return _info(data)
 
     def get(self, key: str) -> bytes:
-        self._answer(validate_key(key))
+        self._check_available(validate_key(key))
         try:
             return self.objects[key]
         except KeyError as error:
@@ -44,20 +44,20 @@ class FakeStore:
         return _info(self.get(key))
 
     def exists(self, key: str) -> bool:
-        self._answer(validate_key(key))
+        self._check_available(validate_key(key))
         return key in self.objects
 
     def list(self, prefix: str = "") -> Iterator[str]:
-        self._answer(validate_prefix(prefix))
+        self._check_available(validate_prefix(prefix))
         return iter(sorted((key for key in self.objects if key.startswith(prefix)), key=str.encode))
 
     def delete(self, key: str) -> None:
-        self._answer(validate_key(key))
+        self._check_available(validate_key(key))
         self.objects.pop(key, None)
 
-    def _answer(self, key: str) -> None:
+    def _check_available(self, key: str) -> None:
         if self.away:
-            raise StoreUnavailable(f"the store is away ({key!r})")
+            raise StoreUnavailable(f"the store is unavailable ({key!r})")
 
 
 def _info(data: bytes) -> ObjectInfo:

@@ -1,4 +1,4 @@
-"""A small sample catalogue and its splits, made once per session; and raw folders written by hand."""
+"""Fixtures: a small sample catalogue with its splits, once per session, and raw folders."""
 
 import csv
 import os
@@ -22,7 +22,7 @@ PRODUCTS = 600
 
 @pytest.fixture(scope="session")
 def sample_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample catalogue with 600 products, in the challenge's layout; not to be changed."""
+    """The sample catalogue with 600 products, in the layout of the challenge; read-only."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     with FileLock(shared / "sample.lock"):
@@ -32,7 +32,7 @@ def sample_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def splits(sample_raw: Path) -> Path:
-    """A folder with train, validation, test and unseen.parquet of the sample catalogue; not to be changed."""
+    """A folder with train, validation, test and unseen.parquet of the sample catalogue; read-only."""
     folder = sample_raw.parent / "splits"
     with FileLock(sample_raw.parent / "splits.lock"):
         if not (folder / "report.json").exists():
@@ -45,7 +45,7 @@ def splits(sample_raw: Path) -> Path:
 
 @dataclass
 class RawFolder:
-    """A raw folder written row by row, with whatever is wrong in it."""
+    """A raw folder that is written row by row, with any defects."""
 
     folder: Path
     products: str = "X_train_update.csv"
@@ -57,7 +57,7 @@ class RawFolder:
     _codes: list[tuple[object, object]] = field(default_factory=list)
 
     def add(self, designation: str = "", description: str = "", code: object = 10, photo: bytes | None = None) -> int:
-        """Add a product like any other; return its line."""
+        """Add a valid product; return its line number."""
         number = len(self._rows)
         self.row(number, designation, description, 1000 + number, 2000 + number)
         self._codes.append((number, code))
@@ -66,18 +66,18 @@ class RawFolder:
         return number + 2
 
     def row(self, *fields: object) -> None:
-        """Add a row of products as it is, without a label."""
+        """Add a row to the products without a label."""
         self._rows.append(fields)
 
     def label(self, row: object, code: object) -> None:
-        """Add a row of labels as it is."""
+        """Add a row to the labels."""
         self._codes.append((row, code))
 
     def photo(self, name: str, data: bytes) -> None:
-        """Put a photo where photos lie."""
-        place = self.folder / self.photos
-        place.mkdir(parents=True, exist_ok=True)
-        (place / name).write_bytes(data)
+        """Write a photo to the folder of photos."""
+        folder = self.folder / self.photos
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
 
     def write(self) -> Path:
         """Write the two CSV files; return the folder."""
@@ -91,12 +91,12 @@ class RawFolder:
 
 @pytest.fixture
 def raw(tmp_path: Path) -> RawFolder:
-    """An empty raw folder to write into."""
+    """An empty raw folder."""
     return RawFolder(tmp_path / "raw")
 
 
 def jpeg(shade: int = 128) -> bytes:
-    """A photo of nothing but a shade; equal shades are equal photos."""
+    """Return a photo of one shade of gray; equal shades give equal bytes."""
     done, encoded = cv2.imencode(".jpg", np.full((40, 40, 3), shade, np.uint8))
     assert done
     return encoded.tobytes()

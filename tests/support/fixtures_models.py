@@ -1,7 +1,4 @@
-"""A small release, trained for real once per session on products made up here.
-
-Registered by `pytest_plugins` in conftest.py; ask for `release_dir`, a release folder like any other.
-"""
+"""Fixtures: a small release, trained once per session on generated products."""
 
 import os
 from collections.abc import Iterator
@@ -22,7 +19,7 @@ _PER_CATEGORY = 8
 
 @pytest.fixture(scope="session")
 def release_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sealed release whose text model knows the categories' names and whose image model has looked at stripes."""
+    """A release trained on the labels of the categories and on photos of stripes."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     folder = shared / "models"
@@ -34,12 +31,12 @@ def release_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def splits_dir(release_dir: Path) -> Path:
-    """The splits `release_dir` was trained on: train, validation and test.parquet; photos are relative to it."""
+    """The splits of `release_dir` in Parquet files; photo paths are relative to this folder."""
     return release_dir.parent
 
 
 def draw_photo(index: int, seed: int = 0, side: int = 48) -> bytes:
-    """Return a JPEG of stripes whose direction, width and colour tell the category."""
+    """Return a JPEG of stripes whose direction, width and color depend on the category."""
     rng = np.random.default_rng(1000 * index + seed)
     rows, columns = np.mgrid[0:side, 0:side]
     angle = index * np.pi / len(CHALLENGE)
@@ -50,7 +47,7 @@ def draw_photo(index: int, seed: int = 0, side: int = 48) -> bytes:
 
 
 def make_split(folder: Path, name: str, per_category: int, seed: int) -> Path:
-    """Write `name`.parquet in the shape the steps read, some products without photo, description or words."""
+    """Write `name`.parquet; some products have no photo, description or designation."""
     rows = list(_products(folder, name, per_category, seed))
     pd.DataFrame(rows).to_parquet(folder / f"{name}.parquet")
     return folder / f"{name}.parquet"
@@ -92,7 +89,7 @@ def _train(folder: Path) -> None:
     train_text.run(train, validation, text, CHALLENGE, buckets=2**13)
     train_image.run(
         train, validation, folder, image, CHALLENGE, size=32, epochs=8, budget_s=600
-    )  # by steps, not by the clock of a busy machine
+    )  # limited by epochs, so that the load of the machine does not matter
     fit_fusion.run(validation, folder, text, image, fusion)
     metrics = {"fusion": {"weighted_f1": 0.5}, "test_set": "made-up"}
     write_release(folder / "release", text, image, fusion, ReleaseMeta("made-up", metrics=metrics))

@@ -1,4 +1,4 @@
-"""Model servers as processes, on ports of their own."""
+"""Run model servers in separate processes on free ports."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ COLLOCATED = {"collocated": "collocated"}
 
 @dataclass
 class RunningServer:
-    """One model server and where it answers."""
+    """A model server process and its ports."""
 
     name: str
     http: int
@@ -56,7 +56,7 @@ class RunningServer:
 def launch(
     name: str, model_dir: Path, log: Path, *options: str, environment: Mapping[str, str] | None = None, http: int = 0
 ) -> RunningServer:
-    """Start a model server and do not wait for it."""
+    """Start a model server without waiting until it is ready."""
     http, grpc = http or free_port(), free_port()
     command = [
         sys.executable,
@@ -79,13 +79,15 @@ def launch(
 def served(
     names: list[str], model_dir: Path, logs: Path, *options: str, environment: Mapping[str, str] | None = None
 ) -> Iterator[dict[str, RunningServer]]:
-    """Run model servers; a fusion among them asks the others."""
+    """Run model servers; a fusion transformer among them calls the others."""
     running: dict[str, RunningServer] = {}
     try:
-        for name in sorted(names, reverse=True):  # the fusion last: it must know where the others are
+        for name in sorted(
+            names, reverse=True
+        ):  # the fusion transformer last, because it needs the ports of the others
             given = dict(environment or {})
             if name == "fusion-transformer":
-                given = {"FUSION_TEXT_URL": nowhere(), "FUSION_IMAGE_URL": nowhere()} | given
+                given = {"FUSION_TEXT_URL": unused_url(), "FUSION_IMAGE_URL": unused_url()} | given
                 given |= {f"FUSION_{one.split('-')[0].upper()}_URL": running[one].url for one in running}
             log = logs / f"{name}-{len(list(logs.iterdir()))}.log"
             running[name] = launch(name, model_dir, log, *options, environment=given)
@@ -107,9 +109,9 @@ def wait_until_ready(server: RunningServer, seconds: float = 60) -> None:
                 return
         except httpx.TransportError:
             time.sleep(0.05)
-    raise RuntimeError(f"{server.name} did not get ready:\n{server.logged()}")
+    raise RuntimeError(f"{server.name} did not become ready:\n{server.logged()}")
 
 
-def nowhere() -> str:
-    """An address where nobody answers."""
+def unused_url() -> str:
+    """Return a URL with a port on which nothing listens."""
     return f"http://127.0.0.1:{free_port()}"

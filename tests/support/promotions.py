@@ -1,4 +1,4 @@
-"""Releases of made-up weights, published, judged and promoted below one folder."""
+"""Publish, evaluate and promote releases with random weights below one folder."""
 
 import json
 import shutil
@@ -35,7 +35,7 @@ LIMITS: dict[str, Any] = {
 
 @dataclass
 class FakeTracking:
-    """MLflow as far as a promotion needs it: it crowns what it was told of."""
+    """A fake of the registry that records the champion alias."""
 
     known: set[str] = field(default_factory=set)
     champions: list[str] = field(default_factory=list)
@@ -52,7 +52,7 @@ class FakeTracking:
 
 @dataclass
 class Stage:
-    """A store, a folder of releases in service, and what is done with them."""
+    """An object store and a local rollout, with the operations of a promotion."""
 
     root: Path
     service: str = ""
@@ -70,7 +70,7 @@ class Stage:
         return f"file://{self.root}/releases"
 
     def publish(self, seed: int, make: Callable[[Path, int], Any] = make_release) -> str:
-        """Make a release and put it into the store."""
+        """Create a release and publish it to the store."""
         folder = self.root / f"made-{seed}"
         folder.mkdir(parents=True)
         release = make(folder, seed)
@@ -84,7 +84,7 @@ class Stage:
         self.store.put(key, change(self.store.get(key)))
 
     def decide(self, release: str, champion: str | None, *, promote: bool = True, **limits: Any) -> Path:
-        """Write what the gate might have decided."""
+        """Write a decision of the gate."""
         path = self.root / f"{release}.decision.json"
         found = {
             "release": release,
@@ -101,7 +101,7 @@ class Stage:
         return path
 
     def promote(self, release: str, champion: str | None, **given: Any) -> bool:
-        """Run the step on what `decide` writes, or on the decision given."""
+        """Run the step on a decision, by default the one `decide` writes."""
         page = self.root / "report.html"
         page.write_text("<html></html>")
         decision = given.pop("decision", None) or self.decide(release, champion)
@@ -115,7 +115,7 @@ class Stage:
 
 
 def slow_release(folder: Path, seed: int, detour: int = 150) -> Release:
-    """The release of the same seed, of which the image model multiplies by one so often before the same answer."""
+    """Return a release whose image model is slowed down by multiplications with the identity."""
     made = make_release(folder, seed)
     graph = made.path / "image" / "model.onnx"
     model = onnx.load(graph)

@@ -1,4 +1,4 @@
-"""Render overlays as `kubectl apply -k` would, and walk through what comes out."""
+"""Render overlays like `kubectl apply -k` and iterate over their pods."""
 
 import os
 import shutil
@@ -19,39 +19,39 @@ Object = dict[str, Any]
 
 @cache
 def overlay(name: str, component: str = "") -> tuple[Object, ...]:
-    """Return the objects of an overlay, a component added; skip where neither kubectl nor kustomize is installed."""
+    """Return the objects of an overlay with a component added; skip the test without kubectl or kustomize."""
     command = _renderer()
     if command is None:
-        pytest.skip("neither kubectl nor kustomize is installed, so nothing can render the overlays")
+        pytest.skip("neither kubectl nor kustomize is installed")
     with TemporaryDirectory() as scratch:
-        content = {"resources": [_from(scratch, MANIFESTS / "overlays" / name)]}
+        content = {"resources": [_relative(scratch, MANIFESTS / "overlays" / name)]}
         if component:
-            content["components"] = [_from(scratch, MANIFESTS / "components" / component)]
+            content["components"] = [_relative(scratch, MANIFESTS / "components" / component)]
         (Path(scratch) / "kustomization.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
         done = subprocess.run([*command, scratch], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return tuple(one for one in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader) if one)
 
 
-def _from(folder: str, path: Path) -> str:
-    """Kustomize takes no absolute paths."""
+def _relative(folder: str, path: Path) -> str:
+    """Return a relative path; kustomize does not accept absolute ones."""
     return os.path.relpath(path, os.path.realpath(folder))
 
 
 def pods(objects: tuple[Object, ...]) -> Iterator[tuple[str, Object]]:
-    """Yield every pod that the objects lead to, with a name for a person."""
+    """Yield kind and name of each object that has a pod template, and the specification of the pod."""
     for one in objects:
-        where = f"{one['kind']}/{one['metadata']['name']}"
+        name = f"{one['kind']}/{one['metadata']['name']}"
         spec = one.get("spec", {})
         match one["kind"]:
             case "Deployment" | "StatefulSet" | "Job":
-                yield where, spec["template"]["spec"]
+                yield name, spec["template"]["spec"]
             case "CronJob":
-                yield where, spec["jobTemplate"]["spec"]["template"]["spec"]
+                yield name, spec["jobTemplate"]["spec"]["template"]["spec"]
             case "InferenceService":
-                yield where, spec["predictor"]
+                yield name, spec["predictor"]
             case "ClusterStorageContainer":
-                yield where, {"containers": [spec["container"]]}
+                yield name, {"containers": [spec["container"]]}
 
 
 def containers(pod: Object) -> list[Object]:

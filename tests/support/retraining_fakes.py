@@ -1,4 +1,4 @@
-"""A pipeline API with behaviour, a clock to turn, and people who correct."""
+"""Fakes of launcher and clock, simulated crashes, and corrections in a store."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from product_classifier.taxonomy import CODES
 
 
 class FakeClock:
-    """Stands still until it is turned."""
+    """A clock that changes only when `pass_` or `jump` is called."""
 
     def __init__(self) -> None:
         self.wall = datetime(2030, 1, 1, tzinfo=UTC)
@@ -37,7 +37,7 @@ class FakeClock:
 
 @dataclass
 class FakeRun:
-    """One execution; its id is the launcher's own."""
+    """One execution of a run."""
 
     execution: str
     run_id: str
@@ -48,7 +48,7 @@ class FakeRun:
 
 @dataclass
 class FakeLauncher:
-    """Like the KFP API: two starts of one name are two executions, and a reply may be lost."""
+    """A launcher like KFP: two starts of one name are two executions, a response may be lost."""
 
     store: ObjectStore
     clock: FakeClock
@@ -58,7 +58,7 @@ class FakeLauncher:
     refuse: bool = False
 
     def find(self, run_id: str) -> Execution | None:
-        self._answer()
+        self._check_available()
         named = [run for run in self.runs if run.run_id == run_id]
         owner = RunStore(self.store).owner(run_id)
         if owner is not None:
@@ -67,28 +67,28 @@ class FakeLauncher:
         return next((run.state for run in [*active, *named]), None)
 
     def start(self, run_id: str, snapshot: str) -> None:
-        self._answer()
+        self._check_available()
         if self.refuse:
             raise LaunchRefused("no such parameter")
         self.runs.append(FakeRun(f"x{len(self.runs)}", run_id, snapshot))
         if self.lose_replies:
             self.lose_replies -= 1
-            raise LauncherUnavailable("the reply was lost")
+            raise LauncherUnavailable("the response was lost")
 
     def stop(self, run_id: str) -> None:
-        self._answer()
+        self._check_available()
         for run in self.runs:
             if run.run_id == run_id:
                 run.state = Execution.FAILED
 
     def begin(self) -> None:
-        """Let every execution do its first step."""
+        """Run the first step of every execution."""
         for run in self.active():
             if not acquire_run(RunStore(self.store), run.run_id, run.execution, self.clock.now()):
                 run.superseded, run.state = True, Execution.SUCCEEDED
 
     def finish(self, *, promoted: bool = True, killed: bool = False) -> None:
-        """Let every execution come to its end."""
+        """Finish every execution."""
         self.begin()
         for run in self.active():
             if killed:
@@ -104,17 +104,17 @@ class FakeLauncher:
     def effective(self) -> list[FakeRun]:
         return [run for run in self.runs if not run.superseded]
 
-    def _answer(self) -> None:
+    def _check_available(self) -> None:
         if self.away:
             raise LauncherUnavailable("connection refused")
 
 
 class Crash(BaseException):
-    """The process died here."""
+    """A simulated crash of the process."""
 
 
 class Dying:
-    """Stands before a store or a launcher; dies before or after its n-th call and never answers again."""
+    """A proxy of a store or launcher that crashes before or after its n-th call."""
 
     def __init__(self, inner: object, countdown: "Countdown") -> None:
         self._inner = inner
@@ -134,7 +134,7 @@ class Dying:
 
 
 class Countdown:
-    """Dies at the n-th tick; 0 never."""
+    """Raises `Crash` at the n-th tick; 0 means never."""
 
     def __init__(self, at: int = 0) -> None:
         self.at = at
@@ -169,7 +169,7 @@ def identifier_day(identifier: str) -> str:
 
 @contextmanager
 def dying() -> Iterator[None]:
-    """Survive the death of the process inside."""
+    """Suppress a simulated crash in the block."""
     try:
         yield
     except Crash:

@@ -1,4 +1,4 @@
-"""Object store servers for tests, and a way to interrupt them."""
+"""Object store servers for tests, a faulty proxy for them, and free ports."""
 
 import http.client
 import os
@@ -26,20 +26,20 @@ Interruption = Literal["refuse", "lose the reply", "cut the reply", "hang"]
 
 
 def s3_settings(endpoint: str, **changes: Any) -> StoreSettings:
-    """Settings that fit every server of this module."""
+    """Return settings for a server of this module."""
     fixed: dict[str, Any] = {"aws_access_key_id": MINIO_USER, "aws_secret_access_key": MINIO_PASSWORD}
     return StoreSettings(**{"s3_endpoint": endpoint, **fixed, **changes})
 
 
 def minio_binary() -> str | None:
-    """A MinIO server on PATH, named by MINIO_BINARY, or in the cache of a one-node cluster."""
+    """Return the path of a MinIO server: on PATH, MINIO_BINARY, or in the cache of a one-node cluster."""
     cached = Path.home() / ".cache/one-node-cluster/bin/minio"
     return shutil.which("minio") or os.environ.get("MINIO_BINARY") or (str(cached) if cached.exists() else None)
 
 
 @contextmanager
 def moto_server() -> Iterator[str]:
-    """A moto S3 server in a process of its own, as its URL."""
+    """Run a moto S3 server in a separate process; yield its URL."""
     port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     with _served(command, port, "/moto-api/") as url:
@@ -48,7 +48,7 @@ def moto_server() -> Iterator[str]:
 
 @contextmanager
 def minio_server(binary: str) -> Iterator[str]:
-    """A real MinIO on an empty folder, as its URL."""
+    """Run a real MinIO on an empty folder; yield its URL."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         command = [binary, "server", "--quiet", "--address", f"127.0.0.1:{port}", folder]
@@ -59,50 +59,52 @@ def minio_server(binary: str) -> Iterator[str]:
 
 @contextmanager
 def interrupted(target: str, interruptions: list[Interruption], methods: str = "PUT") -> Iterator[str]:
-    """A proxy before `target` that treats the first requests of these methods as told, then forwards all."""
-    waiting = list(interruptions)
+    """Run a proxy that injects a fault into each of the first requests; yield its URL."""
+    pending = list(interruptions)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def relay(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            fate = waiting.pop(0) if waiting and self.command in methods.split() else None
-            if fate == "refuse":
-                self._answer(503, {"Content-Type": "text/plain"}, b"slow down")
+            fault = pending.pop(0) if pending and self.command in methods.split() else None
+            if fault == "refuse":
+                self._respond(503, {"Content-Type": "text/plain"}, b"slow down")
                 return
-            if fate == "hang":
+            if fault == "hang":
                 time.sleep(2)
                 self.close_connection = True
                 return
             status, headers, content = self._forward(body)
-            if fate == "lose the reply":
+            if fault == "lose the reply":
                 self.close_connection = True
                 return
-            self._answer(status, headers, content, cut=fate == "cut the reply")
+            self._respond(status, headers, content, cut=fault == "cut the reply")
 
         def _forward(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
             connection = http.client.HTTPConnection(str(urlsplit(target).netloc), timeout=10)
             connection.request(self.command, self.path, body, dict(self.headers))
-            reply = connection.getresponse()
-            return reply.status, dict(reply.getheaders()), reply.read()
+            response = connection.getresponse()
+            return response.status, dict(response.getheaders()), response.read()
 
-        def _answer(self, status: int, headers: dict[str, str], content: bytes, *, cut: bool = False) -> None:
+        def _respond(self, status: int, headers: dict[str, str], content: bytes, *, cut: bool = False) -> None:
             self.send_response(status)
-            kept = {key: value for key, value in headers.items() if key.lower() not in {"connection", "date", "server"}}
+            forwarded = {
+                key: value for key, value in headers.items() if key.lower() not in {"connection", "date", "server"}
+            }
             if self.command != "HEAD":
-                kept = {key: value for key, value in kept.items() if key.lower() != "transfer-encoding"}
-                kept["Content-Length"] = str(len(content))
-            for key, value in kept.items():
+                forwarded = {key: value for key, value in forwarded.items() if key.lower() != "transfer-encoding"}
+                forwarded["Content-Length"] = str(len(content))
+            for key, value in forwarded.items():
                 self.send_header(key, value)
             self.end_headers()
             self.wfile.write(content[: len(content) // 2] if cut else content)
             self.close_connection = self.close_connection or cut
 
-        do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = relay  # noqa: N815 - the names http.server looks for
+        do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = relay  # noqa: N815 - names of http.server
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -114,18 +116,18 @@ def interrupted(target: str, interruptions: list[Interruption], methods: str = "
 
 
 def free_port() -> int:
-    """A port nobody listens on."""
+    """Return a port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def free_ports(count: int = 17) -> int:
-    """The first of so many neighbouring ports nobody listens on, below those the system hands out."""
+    """Return the first of `count` consecutive free ports below the ephemeral range."""
     for first in random.sample(range(10_000, 32_000, count), 200):
         if all(_is_free(first + offset) for offset in range(count)):
             return first
-    raise RuntimeError(f"no {count} neighbouring ports are free")
+    raise RuntimeError(f"no {count} consecutive ports are free")
 
 
 def _is_free(port: int) -> bool:
@@ -162,4 +164,4 @@ def _wait_for(port: int, health: str, process: subprocess.Popen[bytes]) -> None:
         finally:
             connection.close()
         time.sleep(0.1)
-    raise RuntimeError(f"{process.args!r} did not come up")
+    raise RuntimeError(f"{process.args!r} did not start")

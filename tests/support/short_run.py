@@ -1,8 +1,8 @@
-"""A run whose releases are made already: the real first step and the real last two, in seconds.
+"""A pipeline run without training: the real first step and the real last two steps.
 
     python -m tests.support.short_run ROOT RELEASE RUN_ID
 
-Run as the trigger's launcher runs the whole training.
+The trigger's launcher can start it instead of the whole training.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""A pipeline of two steps: the first gives, the second takes or fails in a chosen way."""
+"""A pipeline of two steps, of which the second can fail in a chosen way."""
 
 from kfp import dsl
 

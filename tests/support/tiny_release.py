@@ -1,4 +1,4 @@
-"""A release that is real in every respect but its quality: small weights drawn from a seed."""
+"""Create valid releases with small random weights."""
 
 import io
 from pathlib import Path
@@ -51,7 +51,7 @@ def unfitted_fusion(codes: Codes) -> FusionModel:
 
 
 def text_model(seed: int) -> HashedLinear:
-    """Weights from a seed: the answers mean nothing, but differ between texts and seeds."""
+    """Return a model with random weights; probabilities differ between texts and seeds."""
     rng = np.random.default_rng(seed)
     table = rng.normal(0, 3, (BUCKETS, len(CODES))).astype(np.float32)
     bias = rng.normal(0, 1, len(CODES)).astype(np.float32)
@@ -60,7 +60,7 @@ def text_model(seed: int) -> HashedLinear:
 
 
 def write_graph(path: Path, seed: int) -> None:
-    """One linear layer over all pixels."""
+    """Write an ONNX graph of one linear layer over all pixels."""
     rng = np.random.default_rng(seed)
     weights = rng.normal(0, 0.2, (SIZE * SIZE * 3, len(CODES))).astype(np.float32)
     constants = {"weights": weights, "scale": np.float32(255), "flat": np.array([0, -1], np.int64)}
@@ -82,7 +82,7 @@ def write_graph(path: Path, seed: int) -> None:
 
 
 def photo(hue: int = 0, kind: str = "JPEG", side: int = 40) -> bytes:
-    """A small picture of its own."""
+    """Return a small photo that depends on `hue`."""
     rows, columns = np.mgrid[0:side, 0:side]
     drawn = np.stack([(rows * 6 + hue) % 256, (columns * 6) % 256, np.full_like(rows, hue % 256)], 2).astype(np.uint8)
     out = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Triton's gRPC client in a process of its own: it and KServe's register the same protocol messages.
+"""Triton's gRPC client in a separate process, because it and KServe register the same messages.
 
 python triton_grpc.py ADDRESS MODEL < inputs.json > outputs.json
 """

@@ -130,7 +130,7 @@ def gateway(shared: Gateway) -> Iterator[Gateway]:
     shared.models.away = False
     shared.models.delay_s = 0.0
     shared.models.status = shared.feedback.status = 0
-    shared.feedback.told = {}
+    shared.feedback.responses = {}
     shared.store.away = False
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from operations.local.preflight import ResourceInUse, check_ports, lock_state_dir
-from operations.local.services import Service, services
+from operations.local.service_table import Service, services
 from operations.local.settings import Settings
 from tests.support.servers import free_port
 

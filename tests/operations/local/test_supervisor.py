@@ -19,7 +19,7 @@ RUNNER = """
 import json, sys, threading
 from pathlib import Path
 from operations.local.output import OutputMultiplexer
-from operations.local.services import Service
+from operations.local.service_table import Service
 from operations.local import supervisor
 from product_classifier.observability import configure_logging
 

@@ -1,4 +1,4 @@
-"""`make run` on a terminal, as a person sees it."""
+"""Run `make run` on a pseudo-terminal."""
 
 import os
 import pty
@@ -15,29 +15,34 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 class MakeRun:
-    """A `make run` in this checkout and environment, with its own state folder and port."""
+    """A `make run` in this checkout and environment, with a separate state folder and port."""
 
     def __init__(self, state_dir: Path, port: int, *, target: str = "run", **variables: str) -> None:
         self.state_dir = state_dir
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
-        self.said = ""
+        self.output = ""
         self._ended = False
         self._status: int | None = None
-        given = {"PORT": str(port), "STATE_DIR": str(state_dir), "PY": sys.executable, "INSTALLED": ""} | variables
+        assignments = {
+            "PORT": str(port),
+            "STATE_DIR": str(state_dir),
+            "PY": sys.executable,
+            "INSTALLED": "",
+        } | variables
         make = shutil.which("make") or "make"
         self._child, self._terminal = pty.fork()
         if self._child == 0:
             os.chdir(REPOSITORY)
-            os.execv(make, ["make", "--no-print-directory", target, *(f"{k}={v}" for k, v in given.items())])
-        self._more = threading.Condition()
-        threading.Thread(target=self._listen, daemon=True).start()
+            os.execv(make, ["make", "--no-print-directory", target, *(f"{k}={v}" for k, v in assignments.items())])
+        self._changed = threading.Condition()
+        threading.Thread(target=self._read, daemon=True).start()
 
     def wait_for(self, pattern: str, within_s: float = 120) -> re.Match[str]:
-        with self._more:
-            self._more.wait_for(lambda: re.search(pattern, self.said) or self._ended, within_s)
-        found = re.search(pattern, self.said)
-        assert found, f"{pattern!r} not in:\n{self.said}"
+        with self._changed:
+            self._changed.wait_for(lambda: re.search(pattern, self.output) or self._ended, within_s)
+        found = re.search(pattern, self.output)
+        assert found, f"{pattern!r} not in:\n{self.output}"
         return found
 
     def press_ctrl_c(self) -> None:
@@ -54,18 +59,18 @@ class MakeRun:
         if self._status is not None:
             return self._status
         os.kill(self._child, signal.SIGKILL)
-        raise AssertionError(f"still running:\n{self.said[-5000:]}")
+        raise AssertionError(f"still running:\n{self.output[-5000:]}")
 
-    def _listen(self) -> None:
+    def _read(self) -> None:
         while True:
             try:
                 select.select([self._terminal], [], [])
                 data = os.read(self._terminal, 65536)
             except OSError:
                 data = b""
-            with self._more:
-                self.said += data.decode(errors="replace").replace("\r\n", "\n")
+            with self._changed:
+                self.output += data.decode(errors="replace").replace("\r\n", "\n")
                 self._ended = not data
-                self._more.notify_all()
+                self._changed.notify_all()
             if not data:
                 return
