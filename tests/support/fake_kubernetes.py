@@ -1,6 +1,6 @@
 """A fake Kubernetes API over HTTP with KServe's controllers; a rollout replaces pods one by one.
 
-`FakeKubernetes.mixed` records every violation of the invariant: each ready predictor pod holds the release of each ready
+`FakeKubernetes.mixed` records violations of the invariant: each ready predictor pod holds the release of each ready
 fusion pod.
 """
 
