@@ -57,7 +57,7 @@ class DurableWriter:
         self._stopped = threading.Event()
         self._unavailable = False
         self._replayer = (
-            JournalReplayer(journal, place or (lambda entry: write_once(store, entry))) if journal else None
+            JournalReplayer(journal, place or (lambda entry: write_once(store, entry))) if journal is not None else None
         )
         self.on_replayed: Callable[[], None] = lambda: None
         if journal is not None and index_pending:

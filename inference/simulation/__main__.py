@@ -25,10 +25,10 @@ INTERRUPTED = 130
 
 def main(argv: Sequence[str]) -> int:
     """Run a simulation; return 0 if it ran to its end and some requests were answered."""
-    given = {name: value for name, value in vars(_parser().parse_args(argv)).items() if value is not None}
+    options = {name: value for name, value in vars(_parser().parse_args(argv)).items() if value is not None}
     console = Console(soft_wrap=True)
     try:
-        settings = Settings(**given)
+        settings = Settings(**options)
         done = simulate(settings, CHALLENGE, console)
         page = report.write(done, settings.reports_dir, settings.store_url)
     except ValidationError as error:

@@ -61,14 +61,14 @@ class OfflineModels:
 
     def _image_probabilities(self, photos: Sequence[bytes]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Return probabilities [n, classes] and which photos are usable; one by one if the batch has an invalid one."""
-        given = [row for row, photo in enumerate(photos) if photo]
+        present = [row for row, photo in enumerate(photos) if photo]
         found = np.full((len(photos), len(self._codes)), 1 / len(self._codes), np.float32)
         usable = np.zeros(len(photos), np.bool_)
         try:
-            found[given] = self._image.probabilities([photos[row] for row in given])
-            usable[given] = True
+            found[present] = self._image.probabilities([photos[row] for row in present])
+            usable[present] = True
         except InvalidImage:
-            for row in given:
+            for row in present:
                 usable[row] = self._predict_photo(photos[row], found[row])
         return found, usable
 

@@ -180,5 +180,5 @@ except RetrainActive as error:
         admin.stdin.flush()
     results = sorted(admin.communicate(timeout=30)[0].split() for admin in admins)
 
-    assert ["accepted", "refused", "refused"] == [words[0] for words in results]
-    assert 1 == len({words[1] for words in results})
+    assert ["accepted", "refused", "refused"] == [outcome for outcome, _ in results]
+    assert 1 == len({run_id for _, run_id in results})

@@ -96,10 +96,10 @@ def test_after_a_failure_only_the_entries_that_are_missing_are_placed_again(tmp_
     replayer = JournalReplayer(journal_of(tmp_path, ENTRIES), place)
     with pytest.raises(StoreUnavailable):
         replayer.replay()
-    kept, stored = list(tmp_path.iterdir()), set(store.objects)
+    segments, stored = list(tmp_path.iterdir()), set(store.objects)
     fail.clear()
     attempts.clear()
     replayer.replay()
 
-    assert (1, 3) == (len(kept), len(store.objects))
+    assert (1, 3) == (len(segments), len(store.objects))
     assert not stored & set(attempts)

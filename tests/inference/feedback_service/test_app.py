@@ -115,7 +115,7 @@ def test_an_unknown_prediction_is_404_and_nothing_is_stored(harness: FeedbackHar
         ({"product": {"designation": "x"}}, 422, "code"),
         ({"code": RIGHT}, 422, "prediction_id"),
         ({"code": RIGHT, "prediction_id": "nope"}, 422, "nope"),
-        ({"code": RIGHT, "prediction_id": "../../etc/passwd"}, 422, "id of ours"),
+        ({"code": RIGHT, "prediction_id": "../../etc/passwd"}, 422, "../../etc/passwd"),
         ({"code": RIGHT, "product": {}}, 422, "designation"),
         ({"code": RIGHT, "product": {"designation": ""}}, 422, "designation"),
         ({"code": RIGHT, "product": {"designation": "x", "price": 3}}, 422, "price"),
@@ -210,11 +210,11 @@ def test_every_route_requires_its_role(harness: FeedbackHarness, route: tuple[st
 
 
 def test_a_review_changes_the_state_and_the_first_decision_stands(harness: FeedbackHarness) -> None:
-    given = harness.submit(product_correction()).json()["feedback_id"]
+    identifier = harness.submit(product_correction()).json()["feedback_id"]
     statuses = [
-        harness.review(given).status_code,
-        harness.review(given, user="rolf").status_code,
-        harness.review(given, "reject").status_code,
+        harness.review(identifier).status_code,
+        harness.review(identifier, user="rolf").status_code,
+        harness.review(identifier, "reject").status_code,
     ]
     (item,) = harness.list().json()["items"]
 
@@ -229,20 +229,20 @@ def test_a_review_of_an_unknown_correction_is_404(harness: FeedbackHarness, iden
 
 def test_a_review_is_read_after_a_restart(store: FakeStore) -> None:
     with FeedbackHarness(store, None) as harness:
-        given = harness.submit(product_correction()).json()["feedback_id"]
+        identifier = harness.submit(product_correction()).json()["feedback_id"]
     with FeedbackHarness(store, None) as harness:
-        assert harness.review(given, "reject").status_code == 200
+        assert harness.review(identifier, "reject").status_code == 200
     with FeedbackHarness(store, None) as harness:
         assert [item["state"] for item in harness.list().json()["items"]] == ["rejected"]
 
 
 def test_corrections_are_listed_in_pages_newest_first_and_filtered_by_state(harness: FeedbackHarness) -> None:
-    given = []
+    identifiers = []
     for number in range(7):
         harness.clock.time += timedelta(minutes=1)
-        given.append(harness.submit(product_correction(f"produit {number}")).json()["feedback_id"])
-    harness.review(given[2])
-    harness.review(given[4], "reject")
+        identifiers.append(harness.submit(product_correction(f"produit {number}")).json()["feedback_id"])
+    harness.review(identifiers[2])
+    harness.review(identifiers[4], "reject")
     seen, cursor = [], None
     while True:
         page = harness.list(limit=3, **({"cursor": cursor} if cursor else {})).json()
@@ -251,8 +251,8 @@ def test_corrections_are_listed_in_pages_newest_first_and_filtered_by_state(harn
         if cursor is None:
             break
 
-    assert seen == given[::-1]
-    assert [item["feedback_id"] for item in harness.list(state="rejected").json()["items"]] == [given[4]]
+    assert seen == identifiers[::-1]
+    assert [item["feedback_id"] for item in harness.list(state="rejected").json()["items"]] == [identifiers[4]]
     assert harness.list(state="pending").json()["total"] == 5
 
 
@@ -283,11 +283,11 @@ def test_an_unknown_run_is_404(harness: FeedbackHarness) -> None:
 
 
 def test_damaged_objects_do_not_stop_the_list(harness: FeedbackHarness, store: FakeStore) -> None:
-    given = harness.submit(product_correction()).json()["feedback_id"]
+    identifier = harness.submit(product_correction()).json()["feedback_id"]
     store.objects["feedback/dt=2030-05-05/garbage.json"] = b"\x00"
     store.objects["feedback/readme.txt"] = b"hello"
 
-    assert [item["feedback_id"] for item in harness.list().json()["items"]] == [given]
+    assert [item["feedback_id"] for item in harness.list().json()["items"]] == [identifier]
 
 
 def test_a_correction_with_a_code_outside_the_taxonomy_is_listed_with_its_code(

@@ -134,7 +134,7 @@ def test_a_full_journal_answers_503(store: FakeStore, tmp_path: Path) -> None:
 def test_a_journal_left_by_an_earlier_process_is_replayed(store: FakeStore, tmp_path: Path) -> None:
     store.away = True
     with FeedbackHarness(store, tmp_path) as harness:
-        given = harness.submit(product_correction(), key="k-1").json()
+        first = harness.submit(product_correction(), key="k-1").json()
     with FeedbackHarness(store, tmp_path) as harness:
         again, other = (
             harness.submit(product_correction(), key="k-1"),
@@ -143,7 +143,7 @@ def test_a_journal_left_by_an_earlier_process_is_replayed(store: FakeStore, tmp_
         store.away = False
 
         assert harness.wait_until_replayed()
-    assert (again.status_code, again.json(), other.status_code) == (200, given, 409)
+    assert (again.status_code, again.json(), other.status_code) == (200, first, 409)
     assert len(correction_keys(store)) == 1
     assert list(tmp_path.iterdir()) == []
 

@@ -15,8 +15,8 @@ RITA, ADA = UserAccount("rita", "reviewer", "p"), UserAccount("ada", "admin", "p
 
 
 def make_product(number: int, code: int = CHALLENGE.codes[0], **changes: Any) -> UnseenProduct:
-    given = {"description": "", "photo": "", "image_sha256": "", "half": "a", **changes}
-    return UnseenProduct(product_id=number, designation=f"Chemise {number}", code=code, **given)
+    values = {"description": "", "photo": "", "image_sha256": "", "half": "a", **changes}
+    return UnseenProduct(product_id=number, designation=f"Chemise {number}", code=code, **values)
 
 
 class SimulatedClock:

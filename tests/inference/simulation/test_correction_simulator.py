@@ -34,8 +34,8 @@ class DirectGateway:
         self, user: UserAccount, method: str, path: str, body: object = None, headers: Any = None
     ) -> Any:
         self.requests.append((user.name, path.rpartition("/")[2]))
-        given = self.harness.headers(user.name, user.role) | (headers or {})
-        response = self.harness.client.request(method, path, json=body, headers=given)
+        sent_headers = self.harness.headers(user.name, user.role) | (headers or {})
+        response = self.harness.client.request(method, path, json=body, headers=sent_headers)
         self.after_request()
         if response.status_code >= 300:
             raise GatewayRefused(f"{method} {path}", GatewayResponse(response.status_code, response.json(), None))

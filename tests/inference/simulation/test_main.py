@@ -30,9 +30,9 @@ class Environment:
     data: Path
 
     def simulate(self, **options: object) -> int:
-        given = {"url": self.gateway.url, "accounts": self.folder / "accounts.json", "data_dir": self.data}
-        given |= {"reports_dir": self.folder / "reports", "rate": 1000, "n": 60} | options
-        return main([f"--{name.replace('_', '-')}={value}" for name, value in given.items()])
+        values = {"url": self.gateway.url, "accounts": self.folder / "accounts.json", "data_dir": self.data}
+        values |= {"reports_dir": self.folder / "reports", "rate": 1000, "n": 60} | options
+        return main([f"--{name.replace('_', '-')}={value}" for name, value in values.items()])
 
     def report(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(max((self.folder / "reports/simulation").glob("*.json")).read_text())

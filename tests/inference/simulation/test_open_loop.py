@@ -110,10 +110,10 @@ def test_a_long_outage_of_the_gateway_ends_the_replay_and_a_short_one_does_not(
 ) -> None:
     async def predict(product: UnseenProduct) -> PredictedCategory:
         if product.product_id in range(*away):
-            raise GatewayUnreachable("http://gone cannot be reached")
+            raise GatewayUnreachable("http://down cannot be reached")
         return PREDICTION
 
     outcomes, replay = replayed(SimulatedClock(), predict, [number * 0.53 for number in range(100)])
 
     assert sent == len(outcomes)
-    assert (sent < 100) is ("http://gone" in replay.abort_reason)
+    assert (sent < 100) is ("http://down" in replay.abort_reason)

@@ -117,9 +117,9 @@ def test_missing_data_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     for where in (str(tmp_path), "s3://bucket/data"):
         with pytest.raises(CatalogueError, match=f"splits/unseen.parquet: missing in '{where}'"):
             UnseenCatalogue(where, CHALLENGE).products()
-    row = (1, "Chemise", "", "raw/images/gone.jpg", 10, "0" * 64)
+    row = (1, "Chemise", "", "raw/images/missing.jpg", 10, "0" * 64)
     incomplete = UnseenCatalogue(table(tmp_path, row), CHALLENGE)
-    with pytest.raises(CatalogueError, match=r"photo 'raw/images/gone\.jpg': missing"):
+    with pytest.raises(CatalogueError, match=r"photo 'raw/images/missing\.jpg': missing"):
         incomplete.photos(incomplete.products())
 
 
