@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.environments import CACHE
 from product_classifier.catalogue.sample.offers import offer, season_start
-from product_classifier.catalogue.sample.photos import photo
+from product_classifier.catalogue.sample.photo_generator import photo
 
 if TYPE_CHECKING:
     from components.train_image.network import PixelNetwork

@@ -34,8 +34,8 @@ from components.train_image import step as train_image
 from components.train_text import linear_training as linear
 from components.train_text import step as train_text
 from product_classifier.catalogue.splits import SPLITS, text_key
-from product_classifier.evaluation.metrics import score, weighted_f1
 from product_classifier.evaluation.resampling import bootstrap_gains
+from product_classifier.evaluation.scores import score, weighted_f1
 from product_classifier.probabilities import softmax
 from product_classifier.releases.release import load_fusion
 from product_classifier.taxonomy import CHALLENGE

@@ -1,6 +1,7 @@
 """Who may import whom. The direction is what keeps training and serving apart, and images small."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -80,6 +81,30 @@ LIGHT = {"kfp", "components", "typing"}
 """All that a face may import at module level."""
 
 
+DOMAIN_IMPORTS = {
+    "taxonomy": {"errors"},
+    "errors": set(),
+    "limits": set(),
+    "observability": set(),
+    "probabilities": set(),
+    "settings_help": set(),
+    "compat": set(),
+    "store": {"compat"},
+    "bundles": set(),
+    "evaluation": set(),
+    "text": {"bundles"},
+    "images": {"bundles"},
+    "fusion": {"bundles", "evaluation"},
+    "feedback": {"store"},
+    "catalogue": {"text", "images"},
+    "releases": {"bundles", "text", "images", "fusion"},
+    "retraining": {"feedback", "store"},
+}
+"""Folder or module of the domain, and the others it may import besides those of `DOMAIN_BASE`."""
+
+DOMAIN_BASE = {"taxonomy", "errors", "limits", "observability", "probabilities"}
+
+
 def modules(package: str) -> list[Path]:
     return sorted(PACKAGES[package].rglob("*.py"))
 
@@ -114,6 +139,44 @@ def top_level(path: Path) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     statements = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     return {name for node in statements for name in imported(node)}
+
+
+def domain_imports(folder: str) -> set[str]:
+    """Return the folders and modules of the domain that one of them imports, inside functions too."""
+    root = PACKAGES["product_classifier"]
+    paths = [root / f"{folder}.py"] if (root / f"{folder}.py").is_file() else sorted((root / folder).rglob("*.py"))
+    found = set()
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module == "product_classifier":
+                names = [f"product_classifier.{alias.name}" for alias in node.names]
+            found |= {name.split(".")[1] for name in names if name.startswith("product_classifier.")}
+    return found - {folder}
+
+
+def test_every_folder_of_the_domain_has_its_imports_declared() -> None:
+    root = PACKAGES["product_classifier"]
+    names = {path.stem for path in root.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+
+    assert set(DOMAIN_IMPORTS) == names - {"__init__"}
+
+
+@pytest.mark.parametrize("folder", DOMAIN_IMPORTS)
+def test_a_folder_of_the_domain_imports_only_what_is_declared(folder: str) -> None:
+    base = DOMAIN_BASE if folder not in DOMAIN_BASE else set()
+
+    assert domain_imports(folder) <= DOMAIN_IMPORTS[folder] | base
+
+
+def test_the_declared_imports_of_the_domain_have_no_cycle() -> None:
+    graph = {
+        folder: names | (DOMAIN_BASE - {folder} if folder not in DOMAIN_BASE else set())
+        for folder, names in DOMAIN_IMPORTS.items()
+    }
+
+    assert set(DOMAIN_IMPORTS) == set(graphlib.TopologicalSorter(graph).static_order())
 
 
 @pytest.mark.parametrize("package", PACKAGES)

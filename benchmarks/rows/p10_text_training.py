@@ -18,7 +18,7 @@ from benchmarks.outcome import Check, Outcome
 from benchmarks.processes import tree_cpu_s
 from benchmarks.timing import ms_per_item
 from components.train_text.linear_training import fit
-from product_classifier.evaluation.metrics import weighted_f1
+from product_classifier.evaluation.scores import weighted_f1
 from product_classifier.taxonomy import CHALLENGE
 from product_classifier.text.features import TextFeatures
 from product_classifier.text.normalization import normalize

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from product_classifier.evaluation.gate import GateDecision
-from product_classifier.evaluation.metrics import CategoryScores, Scores
+from product_classifier.evaluation.scores import CategoryScores, Scores
 from product_classifier.taxonomy import Taxonomy
 
 _PAGE = Path(__file__).with_name("report.html")

@@ -23,8 +23,8 @@ from product_classifier.evaluation.gate import (
     UnreadableChampion,
     decide,
 )
-from product_classifier.evaluation.metrics import per_category, score
 from product_classifier.evaluation.resampling import bootstrap_gains
+from product_classifier.evaluation.scores import per_category, score
 from product_classifier.releases.release import load_fusion
 from product_classifier.store import ObjectStore, open_store
 from product_classifier.taxonomy import Taxonomy
@@ -67,7 +67,7 @@ def run(
         release: Id of the new release, as published.
         test: The frozen hold-out (parquet).
         raw: Folder of the raw files, which `image_path` is relative to.
-        decision: Decision of the gate, and what it is based on.
+        decision: GateDecision of the gate, and what it is based on.
         report: The comparison as a page.
         store: URL of the object store with the releases: file:///folder or s3://bucket.
         rollout: URL of the deployment that serves the champion: file:///folder or kserve://namespace.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.shared.predictions import Predictions
-from product_classifier.evaluation.metrics import CategoryScores, Scores
+from product_classifier.evaluation.scores import CategoryScores, Scores
 from product_classifier.taxonomy import Category, Taxonomy
 
 _PAGE = Path(__file__).with_name("report.html")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from components.evaluate.report import Evaluation, render
 from components.shared.predictions import Predictions, predict
 from product_classifier.errors import CatalogueError
-from product_classifier.evaluation.metrics import Scores, confusion, per_category, score
+from product_classifier.evaluation.scores import Scores, confusion, per_category, score
 from product_classifier.releases.release import load_fusion
 from product_classifier.taxonomy import Taxonomy
 

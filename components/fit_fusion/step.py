@@ -4,7 +4,7 @@ from pathlib import Path
 
 from components.shared.predictions import predict
 from product_classifier.bundles import bundle
-from product_classifier.evaluation.metrics import weighted_f1
+from product_classifier.evaluation.scores import weighted_f1
 from product_classifier.fusion.fit import fit_fusion
 from product_classifier.releases import self_check
 

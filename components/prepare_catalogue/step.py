@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from components.shared import progress
-from product_classifier.catalogue.products import (
+from product_classifier.catalogue.catalogue_reader import (
     check_reject_share,
     data_revision,
     read_catalogue,

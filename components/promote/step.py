@@ -38,7 +38,7 @@ def run(
 
     Args:
         release: Id of a published release.
-        decision: Decision that `compare` wrote.
+        decision: GateDecision that `compare` wrote.
         report: Page that `compare` wrote.
         store: URL of the object store with the releases: file:///folder or s3://bucket.
         tracking_uri: URI of MLflow, where the alias champion is set.

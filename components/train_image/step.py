@@ -6,7 +6,7 @@ from pathlib import Path
 
 from product_classifier.bundles import bundle
 from product_classifier.errors import CatalogueError
-from product_classifier.evaluation.metrics import weighted_f1
+from product_classifier.evaluation.scores import weighted_f1
 from product_classifier.fusion.calibration import fit_logit_scale
 from product_classifier.images.model import ImageModel
 from product_classifier.releases import self_check

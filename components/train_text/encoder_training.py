@@ -16,7 +16,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from components.shared import progress
 from product_classifier.errors import CatalogueError
 from product_classifier.fusion.calibration import class_prior, fit_logit_scale
-from product_classifier.text.encoder import TextEncoder, open_tokenizer
+from product_classifier.text.text_encoder import TextEncoder, open_tokenizer
 
 Labels = NDArray[np.int64]
 Texts = tuple[Sequence[str], Labels]

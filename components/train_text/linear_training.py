@@ -12,7 +12,7 @@ from sklearn.svm import LinearSVC
 from product_classifier.errors import CatalogueError
 from product_classifier.fusion.calibration import class_prior, fit_margin_calibration
 from product_classifier.text.features import TextFeatures
-from product_classifier.text.linear import HashedLinear
+from product_classifier.text.hashed_linear import HashedLinear
 
 Labels = NDArray[np.int64]
 _FEW = 5000

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from product_classifier.bundles import bundle
-from product_classifier.evaluation.metrics import weighted_f1
+from product_classifier.evaluation.scores import weighted_f1
 from product_classifier.releases import self_check
 from product_classifier.taxonomy import Taxonomy
 from product_classifier.text.features import TextFeatures

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.simulation.open_loop import RequestOutcome
-from product_classifier.evaluation.metrics import Scores, confusion, per_category, score, weighted_f1_of_counts
+from product_classifier.evaluation.scores import Scores, confusion, per_category, score, weighted_f1_of_counts
 from product_classifier.taxonomy import Taxonomy
 
 PERCENTILES = (50, 95, 99)

@@ -1,121 +1,118 @@
-"""What can go wrong, as a tree.
+"""The tree of errors that the product raises deliberately.
 
 ProductClassifierError
-├── InvalidInput                a caller sent something we cannot use
-│   ├── InvalidProduct          neither text nor photo, or text that is not text
-│   ├── InvalidImage            not a JPEG or PNG we accept
-│   └── UnknownCategory         a code that is not one of the 27
-├── CatalogueError              the raw data as a whole cannot be used
-├── BundleRefused               a model on disk is not what its manifest says
-├── ModelUnavailable            a model server does not answer in time
+├── InvalidInput              a request or a record is not acceptable
+│   ├── InvalidProduct        a product has neither text nor photo, or text that is not valid Unicode
+│   ├── InvalidImage          a photo is not an accepted JPEG or PNG
+│   └── UnknownCategory       a category code is not in the taxonomy
+├── CatalogueError            the raw data cannot be used
+├── BundleRefused             a bundle or release does not match its manifest
+├── ModelUnavailable          a model server did not respond in time
 ├── StoreError
-│   ├── ObjectNotFound
-│   ├── ObjectExists            a write-once object is already there
-│   ├── ObjectChanged           a conditional replace lost the race
-│   ├── InvalidKey              a key that would leave the bucket
-│   └── StoreUnavailable        the store is away, slow, full or answers nonsense
-├── NotDurable                  nothing durable could take a record; nothing may be acknowledged
-├── LauncherUnavailable         the pipeline API does not answer; whether a run was started is unknown
-├── LaunchRefused               a run can never be started as it was asked for
-├── RolloutFailed               a release could not be put into service; what served before still does
-├── UnknownPrediction           feedback for a prediction nobody made
-├── UnknownFeedback             a review of a correction nobody gave
-├── FeedbackConflict            the same key with another body, or a review that contradicts an earlier one
-├── RetrainActive               a run was asked for while one is active
-└── RunSuperseded               this execution is not the run it was started for
+│   ├── ObjectNotFound        no object has the key
+│   ├── ObjectExists          a write-once object exists
+│   ├── InvalidKey            a key is empty, absolute or leaves the bucket
+│   └── StoreUnavailable      the store cannot be reached, is full or returns invalid data
+├── NotDurable                neither store nor journal accepted a record; it must not be acknowledged
+├── LauncherUnavailable       the pipeline API did not respond; a run may or may not have started
+├── LaunchRefused             the pipeline API rejected a run; retrying does not help
+├── RolloutFailed             a release could not be deployed; the previous one still serves
+├── UnknownPrediction         feedback refers to a prediction that does not exist
+├── UnknownFeedback           a review refers to a correction that does not exist
+├── FeedbackConflict          an idempotency key was used for another body, or a review contradicts an earlier one
+├── RetrainActive             a run was requested while another is active
+└── RunSuperseded             another execution owns the run, or the run is finished
+
+Messages read `<where>: <what is wrong>; <what to do>` and quote the offending value.
 """
 
 
 class ProductClassifierError(Exception):
-    """Root of everything this product raises on purpose."""
+    """Base class of the errors of this product."""
 
 
 class InvalidInput(ProductClassifierError):
-    """A caller sent something that cannot be used; the message names it."""
+    """A request or a record is not acceptable."""
 
 
 class InvalidProduct(InvalidInput):
-    """A product has neither text nor photo, or its text is not usable text."""
+    """A product has neither text nor photo, or text that is not valid Unicode."""
 
 
 class InvalidImage(InvalidInput):
-    """A photo is not a JPEG or PNG within the limits."""
+    """A photo is not an accepted JPEG or PNG."""
 
 
 class UnknownCategory(InvalidInput):
-    """A category code is not one of the catalogue's."""
+    """A category code is not in the taxonomy."""
 
 
 class CatalogueError(ProductClassifierError):
-    """The raw data as a whole cannot be used."""
+    """The raw data cannot be used."""
 
 
 class BundleRefused(ProductClassifierError):
-    """A bundle or release is not what its manifest says; nothing of it was put into service."""
+    """A bundle or release does not match its manifest."""
 
 
 class ModelUnavailable(ProductClassifierError):
-    """A model server did not answer in time."""
+    """A model server did not respond in time."""
 
 
 class StoreError(ProductClassifierError):
-    """The object store could not do what was asked."""
+    """An operation of the object store failed."""
 
 
 class ObjectNotFound(StoreError):
-    """No object has this key."""
+    """No object has the key."""
 
 
 class ObjectExists(StoreError):
-    """A write-once object is already there."""
-
-
-class ObjectChanged(StoreError):
-    """Somebody else replaced the object first."""
+    """A write-once object exists."""
 
 
 class InvalidKey(StoreError):
-    """A key is empty, absolute or would leave the bucket."""
+    """A key is empty, absolute or leaves the bucket."""
 
 
 class StoreUnavailable(StoreError):
-    """The store is away, slow, full or answers nonsense."""
-
-
-class UnknownPrediction(ProductClassifierError):
-    """Feedback names a prediction that was never made."""
+    """The store cannot be reached, is full or returns invalid data."""
 
 
 class NotDurable(ProductClassifierError):
-    """Nothing durable could take a record, so it must not be acknowledged."""
+    """Neither store nor journal accepted a record; it must not be acknowledged."""
 
 
 class LauncherUnavailable(ProductClassifierError):
-    """The pipeline API did not answer; a run that was being started may or may not exist."""
+    """The pipeline API did not respond; a run may or may not have started."""
 
 
 class LaunchRefused(ProductClassifierError):
-    """The pipeline API refused a run; asking again would not help."""
+    """The pipeline API rejected a run; retrying does not help."""
 
 
 class RolloutFailed(ProductClassifierError):
-    """A release could not be put into service; the message says what did not come up."""
+    """A release could not be deployed; the previous one still serves."""
+
+
+class UnknownPrediction(ProductClassifierError):
+    """Feedback refers to a prediction that does not exist."""
 
 
 class UnknownFeedback(ProductClassifierError):
-    """A review names a correction that nobody gave."""
+    """A review refers to a correction that does not exist."""
 
 
 class FeedbackConflict(ProductClassifierError):
-    """A key was used before for another body, or a review contradicts an earlier one."""
+    """An idempotency key was used for another body, or a review contradicts an earlier one."""
 
 
 class RunSuperseded(ProductClassifierError):
-    """Another execution is the run, or the run is over; this one must change nothing."""
+    """Another execution owns the run, or the run is finished."""
 
 
 class RetrainActive(ProductClassifierError):
-    """A run was asked for while `run_id` is active."""
+    """A run was requested while `run_id` is active."""
 
     def __init__(self, run_id: str) -> None:
         super().__init__(f"run {run_id!r} is active")

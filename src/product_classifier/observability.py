@@ -1,7 +1,7 @@
-"""One line per event: what every service logs, and under which request id.
+"""Structured logging: one line per event, with service name and request id.
 
-`LOG_FORMAT=json` writes JSON, anything else `key=value` for people; `LOG_LEVEL` is the usual name. Bodies, photos,
-tokens and passwords are never logged: callers pass names, counts and reasons.
+`LOG_FORMAT=json` selects JSON, anything else `key=value` pairs; `LOG_LEVEL` is a level name of `logging`. Bodies,
+photos, tokens and passwords are redacted.
 """
 
 import logging
@@ -18,18 +18,25 @@ import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
-"""The id of the request being answered, in every line logged meanwhile."""
+"""Id of the current request, added to every event of its task."""
 
-_GIVEN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _SECRETS = frozenset({"authorization", "cookie", "password", "secret", "token", "image", "payload", "body"})
-_LONGEST_VALUE = 300
+_MAX_VALUE_CHARACTERS = 300
 _AMBIGUOUS = re.compile('[ "=]')
 
 
 def configure_logging(
     service: str, *, json: bool | None = None, level: str | None = None, to: TextIO | None = None
 ) -> None:
-    """Send this process's events, and those of its libraries, to standard error, one line each."""
+    """Configure logging of this process and its libraries.
+
+    Args:
+        service: Name of the service, in every event.
+        json: Whether to write JSON; by default as `LOG_FORMAT`.
+        level: Name of the lowest level; by default `LOG_LEVEL`, else info.
+        to: Stream; by default standard error.
+    """
     as_json = os.environ.get("LOG_FORMAT", "").lower() == "json" if json is None else json
     threshold = logging.getLevelNamesMapping().get((level or os.environ.get("LOG_LEVEL", "info")).upper(), logging.INFO)
     structlog.configure(
@@ -39,30 +46,33 @@ def configure_logging(
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _name_service(service),
             _one_line_exception,
-            _harmless,
+            _redact,
             _render_json if as_json else _render_pairs,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.WriteLoggerFactory(to or cast(TextIO, _StandardError())),
         cache_logger_on_first_use=to is None,
     )
-    _adopt_libraries(threshold)
+    _configure_libraries(threshold)
 
 
 def get_logger() -> FilteringBoundLogger:
-    """Return the logger: an event's name first, then its fields (`log.info("model_loaded", version=...)`)."""
+    """Return the logger; its methods take an event name and fields: `log.info("model_loaded", version=…)`."""
     return cast(FilteringBoundLogger, structlog.get_logger())
 
 
 def set_request_id(given: str | None) -> str:
-    """Take the caller's request id if it is a plain short word, else make one; it holds for this task."""
-    chosen = given if given and _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+    """Set the request id of the current task and return it.
+
+    An id of 1 to 64 letters, digits and `._:-` is used as given; otherwise a new one is generated.
+    """
+    chosen = given if given and _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
     request_id.set(chosen)
     return chosen
 
 
 class _StandardError:
-    """Standard error as it is when something is written: a logger is made once, and its stream may be replaced."""
+    """Looks `sys.stderr` up at each write, because loggers are cached and the stream may be replaced."""
 
     def write(self, text: str) -> int:
         return sys.stderr.write(text)
@@ -71,8 +81,8 @@ class _StandardError:
         sys.stderr.flush()
 
 
-class _ToEvents(logging.Handler):
-    """Turns a library's record into an event of ours."""
+class _EventHandler(logging.Handler):
+    """Logs the records of libraries as events."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -82,10 +92,10 @@ class _ToEvents(logging.Handler):
             self.handleError(record)
 
 
-def _adopt_libraries(threshold: int) -> None:
-    """One handler at the root; the chatty ones speak up only when something is wrong."""
+def _configure_libraries(threshold: int) -> None:
+    """Route the loggers of libraries to the root handler; noisy ones log warnings and errors only."""
     root = logging.getLogger()
-    root.handlers[:] = [_ToEvents()]
+    root.handlers[:] = [_EventHandler()]
     root.setLevel(max(threshold, logging.INFO))
     for name in (
         "kserve",
@@ -116,7 +126,7 @@ def _name_service(service: str) -> structlog.typing.Processor:
 
 
 def _one_line_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """`error` and where it was raised, innermost last, instead of a traceback over many lines."""
+    """Replace a traceback by the fields `error` and `at`, the innermost six frames."""
     info = event.pop("exc_info", None)
     error = sys.exc_info()[1] if info is True else info[1] if isinstance(info, tuple) else info
     if isinstance(error, BaseException):
@@ -126,21 +136,21 @@ def _one_line_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDic
     return event
 
 
-def _harmless(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """No secrets, no payloads by accident, no line breaks: a caller's text cannot forge a line."""
+def _redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Redact secrets and payloads, and escape unprintable characters, so that input cannot forge a line."""
     for key, value in event.items():
         if key.lower() in _SECRETS:
             event[key] = "[hidden]"
         elif isinstance(value, str):
-            if len(value) > _LONGEST_VALUE or not value.isprintable():
-                event[key] = _plain(value)
+            if len(value) > _MAX_VALUE_CHARACTERS or not value.isprintable():
+                event[key] = _escape(value)
         elif isinstance(value, (bytes, bytearray, memoryview)):
             event[key] = f"[{len(value)} bytes]"
     return event
 
 
-def _plain(value: str) -> str:
-    short = value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}…"
+def _escape(value: str) -> str:
+    short = value if len(value) <= _MAX_VALUE_CHARACTERS else f"{value[:_MAX_VALUE_CHARACTERS]}…"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in short)
 
 

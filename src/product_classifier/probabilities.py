@@ -17,7 +17,7 @@ def softmax(logits: Floats) -> Floats:
 
 
 def softplus_logits(margins: Floats) -> Floats:
-    """Return logits log(log(1 + e^margin)) of support vector margins; the order of the categories is the same.
+    """Return logits log(log(1 + e^margin)) of support vector margins; a monotonic function.
 
     Softplus grows linearly above the margin and decays exponentially below it. A support vector machine does not
     optimize how far beyond its margin a text lies, so large positive margins carry little evidence.

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import quality
-from product_classifier.evaluation.metrics import score
+from product_classifier.evaluation.scores import score
 
 
 def test_expected_error_equals_the_mean_ece_of_calibrated_probabilities() -> None:

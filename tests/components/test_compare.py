@@ -89,7 +89,7 @@ def test_no_release_replaces_a_lost_champion(stage: Stage, releases: dict[int, s
     found = compare(stage, test, releases[RIGHT], lost)
 
     assert (False, lost) == (found["promote"], found["champion"])
-    assert "cannot be judged" in found["reasons"][0]
+    assert "cannot be evaluated" in found["reasons"][0]
 
 
 def test_an_unpublished_release_is_named(stage: Stage, test: Path) -> None:

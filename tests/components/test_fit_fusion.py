@@ -2,7 +2,7 @@ from pathlib import Path
 
 from components.fit_fusion import step
 from components.shared.predictions import predict
-from product_classifier.evaluation.metrics import weighted_f1
+from product_classifier.evaluation.scores import weighted_f1
 from product_classifier.releases.release import load_fusion
 
 

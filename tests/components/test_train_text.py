@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 
 from components.train_text import step
-from product_classifier.evaluation.metrics import weighted_f1
+from product_classifier.evaluation.scores import weighted_f1
 from product_classifier.releases.release import load_text
 from product_classifier.taxonomy import CHALLENGE
 

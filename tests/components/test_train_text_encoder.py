@@ -19,9 +19,9 @@ from product_classifier.bundles import bundle
 from product_classifier.errors import BundleRefused
 from product_classifier.releases.release import load_text
 from product_classifier.taxonomy import CHALLENGE
-from product_classifier.text.encoder import TextEncoder
 from product_classifier.text.loading import load_text_model
 from product_classifier.text.normalization import strip_markup
+from product_classifier.text.text_encoder import TextEncoder
 
 
 @pytest.fixture(scope="module")

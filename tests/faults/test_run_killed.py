@@ -118,7 +118,7 @@ def test_a_run_whose_processes_are_killed_fails_and_the_champion_stays(scenario:
     scenario.reconcile_until(scenario.is_closed)
 
     view = scenario.view()
-    assert ("failed", "its processes ended without a verdict") == (view.state, view.reason)
+    assert ("failed", "the execution ended without a verdict") == (view.state, view.reason)
     assert scenario.champion == scenario.stage.rollout.current()
 
 

@@ -4,7 +4,7 @@ import hashlib
 import threading
 from collections.abc import Iterator
 
-from product_classifier.errors import ObjectChanged, ObjectExists, ObjectNotFound, StoreUnavailable
+from product_classifier.errors import ObjectExists, ObjectNotFound, StoreUnavailable
 from product_classifier.store import ObjectInfo, validate_key, validate_prefix
 
 
@@ -22,16 +22,6 @@ class FakeStore:
             if only_if_absent and key in self.objects:
                 raise ObjectExists(key)
             self.objects[key] = data
-
-    def replace_if(self, key: str, data: bytes, etag: str) -> ObjectInfo:
-        self._check_available(validate_key(key))
-        with self._lock:
-            if key not in self.objects:
-                raise ObjectNotFound(key)
-            if _info(self.objects[key]).etag != etag:
-                raise ObjectChanged(key)
-            self.objects[key] = data
-        return _info(data)
 
     def get(self, key: str) -> bytes:
         self._check_available(validate_key(key))

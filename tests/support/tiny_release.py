@@ -16,7 +16,7 @@ from product_classifier.releases import self_check
 from product_classifier.releases.release import Release, ReleaseMeta, write_release
 from product_classifier.taxonomy import CHALLENGE, Codes
 from product_classifier.text.features import TextFeatures
-from product_classifier.text.linear import HashedLinear
+from product_classifier.text.hashed_linear import HashedLinear
 
 CODES = CHALLENGE.codes
 BUCKETS = 2**12

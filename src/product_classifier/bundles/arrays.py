@@ -22,7 +22,7 @@ def write_arrays(path: Path, **arrays: NDArray[Any]) -> None:
 
 
 def read_arrays(path: Path, dtypes: Mapping[str, str]) -> dict[str, NDArray[Any]]:
-    """Read an .npz archive that holds exactly the arrays named in `dtypes`, with these dtypes and finite values.
+    """Read an .npz archive of exactly the arrays in `dtypes`, with these dtypes and finite values.
 
     Raises:
         BundleRefused: If the file is unreadable or holds anything else.

@@ -93,7 +93,7 @@ def write_manifest(
 
 
 def verify(folder: Path, codes: Codes | None = None) -> BundleInfo:
-    """Check a folder against its manifest: listing, names, sizes, hashes, category codes and ONNX structure.
+    """Check a folder against its manifest: names, sizes, hashes, category codes, ONNX structure.
 
     Args:
         folder: Folder of the bundle.

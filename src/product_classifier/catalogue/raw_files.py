@@ -64,7 +64,7 @@ def find_files(folder: Path) -> RawFiles:
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> Iterator[RawRow]:
-    """Yield the rows of a CSV file; a malformed row is yielded with its problem and does not affect the next one.
+    """Yield the rows of a CSV file, malformed rows with their problem.
 
     The row number is in the field `INDEX`; without such a column rows are counted from 0.
 

@@ -101,8 +101,9 @@ def content_keys(designation: str, description: str, image_sha256: str = "") -> 
 
 
 def text_key(designation: str, description: str) -> str:
-    """Return a key that ignores markup, accents, case, punctuation, spaces and reference numbers; empty without words.
+    """Return the content key of a text; empty without words.
 
+    The key ignores markup, accents, case, punctuation, spaces and reference numbers.
     With three or more words the designation alone makes the key, so the same offer with another description is a near
     duplicate; a shorter one ("Puzzle") is too common and is combined with the description.
     """

@@ -1,7 +1,4 @@
-"""Decide whether a newly trained release may take the champion's place.
-
-Pure: scores in, verdict out. Whoever calls it says what it has measured, and does what it is told.
-"""
+"""Decide whether a challenger release replaces the champion. Pure functions of scores; no I/O."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -10,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class CategoryF1:
-    """How well a release knows one category: F1, and the items that was measured on."""
+    """F1 of one category, and the number of test products it was measured on."""
 
     f1: float
     items: int
@@ -18,18 +15,18 @@ class CategoryF1:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseScores:
-    """A release as the gate sees it, judged on the frozen test set."""
+    """Scores of a release on the frozen test set."""
 
     release: str
     weighted_f1: float
     categories: Mapping[int, CategoryF1]
-    """By code; a release that tells other categories apart is no successor."""
+    """By category code. A challenger with other codes than the champion is rejected."""
     ms_per_product: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadableChampion:
-    """The release in service, of which the store has no copy that could be judged."""
+    """A deployed champion whose copy in the store cannot be evaluated."""
 
     release: str
     reason: str
@@ -37,25 +34,25 @@ class UnreadableChampion:
 
 @dataclass(frozen=True, slots=True)
 class GateLimits:
-    """What a challenger must reach, and what it must not do."""
+    """Thresholds of the gate."""
 
     min_gain: float = 0.002
-    """How much higher its weighted F1 must be."""
+    """Smallest gain in weighted F1."""
     confidence: float = 0.9
-    """In which share of the resamples it must be higher at all."""
+    """Smallest share of bootstrap resamples in which the challenger has the higher weighted F1; 0 to 1."""
     min_items: int = 10
-    """Items of a category below which its F1 is chance."""
+    """Test products below which the F1 of a category is not compared."""
     max_drop: float = 0.25
-    """By how much the F1 of such a category may fall."""
+    """Largest drop in the F1 of a category."""
     max_slowdown: float = 3.0
-    """How many times as long an answer may take."""
+    """Largest ratio of the latency to that of the champion."""
     slow_ms: float = 50.0
-    """An answer within this time is fast enough, whatever the champion's takes."""
+    """Latency in milliseconds per product that is accepted whatever the champion's is."""
 
 
 @dataclass(frozen=True, slots=True)
 class GateDecision:
-    """What the gate says, and why: all reasons against a release, or the one for it."""
+    """Decision of the gate, with all reasons to reject or the one reason to promote."""
 
     promote: bool
     reasons: tuple[str, ...]
@@ -67,63 +64,67 @@ def decide(
     confidence: float = 0.0,
     limits: GateLimits | None = None,
 ) -> GateDecision:
-    """Let the first release pass, and every one that is better than the champion by a margin and nowhere far worse.
+    """Promote the first release, and any that beats the champion by a margin without a collapsed category.
 
-    `confidence` is the share of resamples in which the challenger does better than the champion.
+    Args:
+        challenger: Scores of the new release.
+        champion: Scores of the deployed release; None if there is none.
+        confidence: Share of bootstrap resamples in which the challenger has the higher weighted F1; 0 to 1.
+        limits: Thresholds.
     """
-    against = tuple(_against(challenger, champion, confidence, limits or GateLimits()))
-    return GateDecision(not against, against or (_in_favour(challenger, champion, confidence),))
+    objections = tuple(_objections(challenger, champion, confidence, limits or GateLimits()))
+    return GateDecision(not objections, objections or (_reason_to_promote(challenger, champion, confidence),))
 
 
 def exceeds_latency_limit(new_ms: float, old_ms: float, limits: GateLimits) -> bool:
-    """Tell whether answers take so much longer that a release must not serve."""
+    """Return whether a latency in milliseconds exceeds both limits; True for NaN."""
     return not (new_ms <= limits.slow_ms or new_ms <= limits.max_slowdown * old_ms)
 
 
-def _against(
+def _objections(
     new: ReleaseScores, old: ReleaseScores | UnreadableChampion | None, confidence: float, limits: GateLimits
 ) -> Iterator[str]:
     if not _is_score(new.weighted_f1):
-        yield f"{new.release} has weighted F1 {new.weighted_f1}, which is no score"
+        yield f"{new.release} has weighted F1 {new.weighted_f1}, which is not a score from 0 to 1"
         return
     if isinstance(old, UnreadableChampion):
-        yield f"the champion {old.release} cannot be judged, so nothing can be better: {old.reason}"
+        yield f"the champion {old.release} cannot be evaluated, so no challenger can be compared: {old.reason}"
         return
     if old is None:
         return
     if new.categories.keys() != old.categories.keys():
-        yield f"{new.release} tells {len(new.categories)} categories apart, the champion {len(old.categories)} others"
+        yield f"{new.release} has {len(new.categories)} codes, the champion {len(old.categories)} different ones"
         return
-    yield from _no_better(new, old, confidence, limits)
-    yield from _collapses(new, old, limits)
+    yield from _check_gain(new, old, confidence, limits)
+    yield from _check_categories(new, old, limits)
     if exceeds_latency_limit(new.ms_per_product, old.ms_per_product, limits):
         yield (
-            f"an answer takes {new.ms_per_product:.0f} ms instead of {old.ms_per_product:.0f}, more than "
+            f"a prediction takes {new.ms_per_product:.0f} ms instead of {old.ms_per_product:.0f}, more than "
             f"{limits.max_slowdown:g} times as long"
         )
 
 
-def _no_better(new: ReleaseScores, old: ReleaseScores, confidence: float, limits: GateLimits) -> Iterator[str]:
+def _check_gain(new: ReleaseScores, old: ReleaseScores, confidence: float, limits: GateLimits) -> Iterator[str]:
     gain = new.weighted_f1 - old.weighted_f1
     if not _is_score(old.weighted_f1):
-        yield f"the champion {old.release} has weighted F1 {old.weighted_f1}, which is no score"
+        yield f"the champion {old.release} has weighted F1 {old.weighted_f1}, which is not a score from 0 to 1"
     elif not gain >= limits.min_gain:
-        yield f"{_compared(new, old)}: {gain:+.4f}, at least {limits.min_gain:+.4f} is asked for"
+        yield f"{_compared(new, old)}: {gain:+.4f}, at least {limits.min_gain:+.4f} is required"
     elif not confidence >= limits.confidence:
         yield (
-            f"{_compared(new, old)}, but it is better in {confidence:.1%} of the resamples only, "
-            f"{limits.confidence:.1%} are asked for"
+            f"{_compared(new, old)}, but better in only {confidence:.1%} of the resamples, "
+            f"{limits.confidence:.1%} are required"
         )
 
 
-def _collapses(new: ReleaseScores, old: ReleaseScores, limits: GateLimits) -> Iterator[str]:
+def _check_categories(new: ReleaseScores, old: ReleaseScores, limits: GateLimits) -> Iterator[str]:
     for code, before in old.categories.items():
         after = new.categories[code]
         if before.items >= limits.min_items and not before.f1 - after.f1 <= limits.max_drop:
             yield f"category {code} collapses: F1 {after.f1:.2f} instead of {before.f1:.2f} on {before.items} products"
 
 
-def _in_favour(new: ReleaseScores, old: ReleaseScores | UnreadableChampion | None, confidence: float) -> str:
+def _reason_to_promote(new: ReleaseScores, old: ReleaseScores | UnreadableChampion | None, confidence: float) -> str:
     if not isinstance(old, ReleaseScores):
         return "there is no champion yet"
     gain = new.weighted_f1 - old.weighted_f1

@@ -1,7 +1,7 @@
-"""How sure it is that one classifier is better than another, from the one test set there is.
+"""Paired bootstrap of the difference in weighted F1 between two classifiers.
 
-Both are judged on the same resamples of the items (a paired bootstrap), so what makes items easy or hard for both
-cancels out and a small difference can be told from luck.
+Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap".
+Both classifiers are evaluated on the same resamples of the test set, so variation that affects both cancels out.
 """
 
 import numpy as np
@@ -9,33 +9,42 @@ from numpy.typing import NDArray
 
 Positions = NDArray[np.integer]
 _BLOCK = 200
-"""Resamples at a time: their weights are a matrix of so many rows and a column per item."""
+"""Resamples per iteration; bounds the weight matrix `[resamples, n]`."""
 
 
 def bootstrap_gains(
     champion: Positions, challenger: Positions, labels: Positions, classes: int, resamples: int = 2000, seed: int = 27
 ) -> NDArray[np.float64]:
-    """Return by how much the challenger's weighted F1 is higher in each resample; answers and labels are `[n]`."""
-    random = np.random.default_rng(seed)
+    """Return the gain in weighted F1 of the challenger over the champion in each resample `[resamples]`.
+
+    Args:
+        champion: Predicted positions `[n]`.
+        challenger: Predicted positions `[n]`.
+        labels: True positions `[n]`.
+        classes: Number of categories.
+        resamples: Number of bootstrap resamples.
+        seed: Seed of the resampling.
+    """
+    rng = np.random.default_rng(seed)
     items = len(labels)
-    found = []
+    gains = []
     for at in range(0, resamples, _BLOCK):
         count = min(_BLOCK, resamples - at)
-        weights = random.multinomial(items, np.full(items, 1 / items), count).astype(np.float64)
+        weights = rng.multinomial(items, np.full(items, 1 / items), count).astype(np.float64)
         actual = weights @ _one_hot(labels, classes)
-        found.append(_f1(weights, challenger, labels, actual) - _f1(weights, champion, labels, actual))
-    return np.concatenate(found)
+        gains.append(_f1(weights, challenger, labels, actual) - _f1(weights, champion, labels, actual))
+    return np.concatenate(gains)
 
 
 def _f1(
-    weights: NDArray[np.float64], answers: Positions, labels: Positions, actual: NDArray[np.float64]
+    weights: NDArray[np.float64], predictions: Positions, labels: Positions, actual: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the weighted F1 of each resample `[resamples]`."""
-    answered = _one_hot(answers, actual.shape[1])
-    hits = weights @ (answered * (answers == labels)[:, None])
-    f1 = 2 * hits / np.maximum(actual + weights @ answered, 1)
-    found: NDArray[np.float64] = (f1 * actual).sum(axis=1) / actual.sum(axis=1)
-    return found
+    """Return the weighted F1 in each resample `[resamples]`."""
+    predicted = _one_hot(predictions, actual.shape[1])
+    hits = weights @ (predicted * (predictions == labels)[:, None])
+    f1 = 2 * hits / np.maximum(actual + weights @ predicted, 1)
+    weighted: NDArray[np.float64] = (f1 * actual).sum(axis=1) / actual.sum(axis=1)
+    return weighted
 
 
 def _one_hot(positions: Positions, classes: int) -> NDArray[np.float64]:

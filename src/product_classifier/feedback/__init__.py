@@ -1,1 +1,1 @@
-"""Prediction and correction records, and which corrections are trusted."""
+"""Records of predictions, corrections and reviews, and which corrections are trusted."""

@@ -1,10 +1,11 @@
-"""Every correction and review in the store, read once: they never change.
+"""An index of the corrections and reviews in the object store.
 
-    book = FeedbackIndex(store)
-    book.refresh()
-    labels = book.labels()
+    index = FeedbackIndex(store)
+    index.refresh()
+    labels = index.labels()
 
-An object that is damaged is reported in `damaged` with its reason and skipped; it never stops the others.
+The objects are immutable, so each is read once. An object that cannot be parsed is recorded in `damaged` with the
+reason and skipped.
 """
 
 import threading
@@ -22,54 +23,60 @@ from product_classifier.feedback.records import (
 )
 from product_classifier.feedback.trust import Label, State, states, trusted_labels
 from product_classifier.store import ObjectStore
+from product_classifier.store.object_keys import FEEDBACK_PREFIX
 
-PREFIX = "feedback/"
 REVIEW_SUFFIX = ".review.json"
-FEW = 32
-AT_ONCE = 8
-"""Objects read at the same time, when many are new: each costs a round trip."""
+
+_MIN_PARALLEL = 32
+_READERS = 8
+"""Threads that read objects when at least `_MIN_PARALLEL` are new; each read costs a round trip."""
 
 
 class FeedbackIndex:
-    """What the store holds under `feedback/`, kept in memory; safe for any number of threads."""
+    """The corrections and reviews under `feedback/`, held in memory. Thread-safe."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
         self._lock = threading.Lock()
         self._corrections: dict[str, Correction] = {}
         self._reviews: dict[str, Review] = {}
-        self._unresolved: set[str] = set()
+        self._without_product: set[str] = set()
         self._read: set[str] = set()
         self.damaged: dict[str, str] = {}
+        """Reasons by key of the objects that cannot be parsed."""
 
     def refresh(self) -> None:
-        """Read what is new; raises `StoreUnavailable` when the store is away."""
-        new = [key for key in self._store.list(PREFIX) if key not in self._read]
-        if len(new) < FEW:
+        """Read the objects added since the last call.
+
+        Raises:
+            StoreUnavailable: If the store cannot be reached; what was read before the error stays indexed.
+        """
+        new = [key for key in self._store.list(FEEDBACK_PREFIX) if key not in self._read]
+        if len(new) < _MIN_PARALLEL:
             for key in new:
-                self._take(key)
+                self._read_object(key)
         else:
-            with ThreadPoolExecutor(AT_ONCE, "read") as pool:
-                list(pool.map(self._take, new))
-        for feedback_id in tuple(self._unresolved):
-            self._resolve(feedback_id)
+            with ThreadPoolExecutor(_READERS, "read") as pool:
+                list(pool.map(self._read_object, new))
+        for feedback_id in tuple(self._without_product):
+            self._resolve_product(feedback_id)
 
     def add(self, record: Correction | Review) -> None:
-        """Take a record that was just made durable, without waiting for the next refresh."""
+        """Index a record that the caller has just stored, before the next refresh."""
         with self._lock:
             if isinstance(record, Review):
                 self._reviews.setdefault(record.feedback_id, record)
                 return
             self._corrections.setdefault(record.feedback_id, record)
             if record.product is None:
-                self._unresolved.add(record.feedback_id)
+                self._without_product.add(record.feedback_id)
 
     def get(self, feedback_id: str) -> Correction | None:
-        """Return a correction."""
+        """Return a correction, or None if it is not indexed."""
         return self._corrections.get(feedback_id)
 
     def review(self, feedback_id: str) -> Review | None:
-        """Return the review of a correction."""
+        """Return the review of a correction, or None without one."""
         return self._reviews.get(feedback_id)
 
     def corrections(self) -> list[Correction]:
@@ -78,18 +85,18 @@ class FeedbackIndex:
             return list(self._corrections.values())
 
     def labels(self) -> tuple[Label, ...]:
-        """Return what the corrections that count say, one label per product."""
-        return trusted_labels(self.corrections(), self._reviews_now())
+        """Return the labels of trusted corrections, at most one per product."""
+        return trusted_labels(self.corrections(), self._copy_reviews())
 
     def states(self) -> Mapping[str, State]:
-        """Return the state of every correction."""
-        return states(self.corrections(), self._reviews_now())
+        """Return the state of every correction by feedback id."""
+        return states(self.corrections(), self._copy_reviews())
 
-    def _reviews_now(self) -> dict[str, Review]:
+    def _copy_reviews(self) -> dict[str, Review]:
         with self._lock:
             return dict(self._reviews)
 
-    def _take(self, key: str) -> None:
+    def _read_object(self, key: str) -> None:
         try:
             data = self._store.get(key)
         except ObjectNotFound:
@@ -100,8 +107,8 @@ class FeedbackIndex:
             self.damaged[key] = str(error)
         self._read.add(key)
 
-    def _resolve(self, feedback_id: str) -> None:
-        """Look up the product of a correction that was taken while the store was away."""
+    def _resolve_product(self, feedback_id: str) -> None:
+        """Read the product of a correction that was accepted while the store was unavailable."""
         correction = self._corrections[feedback_id]
         try:
             product = read_prediction(self._store, str(correction.prediction_id)).product
@@ -109,11 +116,17 @@ class FeedbackIndex:
             return
         with self._lock:
             self._corrections[feedback_id] = correction.model_copy(update={"product": product})
-            self._unresolved.discard(feedback_id)
+            self._without_product.discard(feedback_id)
 
 
 def read_prediction(store: ObjectStore, prediction_id: str) -> PredictionRecord:
-    """Read what was answered; `ObjectNotFound` when nothing was, `InvalidInput` when the object is damaged."""
+    """Read the record of a prediction.
+
+    Raises:
+        ObjectNotFound: If there is no such prediction.
+        InvalidInput: If the id is malformed or the object cannot be parsed.
+        StoreUnavailable: If the store cannot be reached.
+    """
     key = prediction_key(prediction_id)
     data = store.get(key)
     try:
@@ -131,6 +144,5 @@ def _parse(key: str, data: bytes) -> Correction | Review:
         record = Correction.from_json(data, key)
         expected = correction_key(record.feedback_id)
     if key != expected:
-        msg = f"object {key!r} says it is {expected!r}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"object {key!r}: its feedback_id belongs to key {expected!r}")
     return record

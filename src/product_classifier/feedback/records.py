@@ -1,7 +1,7 @@
-"""What is kept of every answer and every correction, and under which key.
+"""Stored records of predictions, corrections and reviews, and their keys.
 
-An id is a UUID of version 7: it sorts by time, and the day in an object's key is read from it, so an id alone finds
-its object.
+Ids are UUIDs of version 7 (RFC 9562). They sort by time, and the day in an object's key is derived from the id, so an
+id is enough to find its object.
 """
 
 import os
@@ -17,7 +17,7 @@ from product_classifier.limits import COMMENT_CHARACTERS
 
 UUID_VERSION = 7
 YEAR_10000_MS = 253_402_300_800_000
-"""The first moment no `datetime` can hold."""
+"""Milliseconds since the epoch at which `datetime` overflows."""
 
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -46,7 +46,7 @@ Identifier = Annotated[str, AfterValidator(_time_ordered)]
 
 
 class Record(BaseModel):
-    """An object that is written once."""
+    """An immutable object in the store."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,45 +56,49 @@ class Record(BaseModel):
 
     @classmethod
     def from_json(cls, data: bytes, key: str) -> Self:
-        """Read what was stored; a damaged object is reported with its key, not half used."""
+        """Parse a stored object.
+
+        Raises:
+            StoreUnavailable: If the content is malformed; the message has the key and the first invalid field.
+        """
         try:
             return cls.model_validate_json(data)
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
-            place = ".".join(map(str, first["loc"])) or "the whole object"
-            raise StoreUnavailable(f"object {key!r} is not a {cls.__name__}: {place}: {first['msg']}") from error
+            field = ".".join(map(str, first["loc"])) or "the whole object"
+            raise StoreUnavailable(f"object {key!r} is not a {cls.__name__}: {field}: {first['msg']}") from error
 
 
 class CategoryProbability(Record):
-    """One category with its probability."""
+    """A category and its probability."""
 
     code: int
     probability: Probability
 
 
 class Modalities(Record):
-    """What each model said on its own; None where it was not asked or did not answer."""
+    """The top category of each model; None if the model was not called or did not respond."""
 
     text: CategoryProbability | None = None
     image: CategoryProbability | None = None
 
 
 class ProductContent(Record):
-    """A product as it was sent; the photo by the hash of its bytes, see `image_key`."""
+    """A product as it was sent; the photo is stored under the hash of its bytes, see `image_key`."""
 
     designation: Text = ""
     description: Text = ""
     image_sha256: Sha256 | None = None
 
     @model_validator(mode="after")
-    def _something_to_look_at(self) -> Self:
+    def _not_empty(self) -> Self:
         if not (self.designation or self.description or self.image_sha256):
             raise ValueError("a product has a designation, a description or an image")
         return self
 
 
 class PredictionRecord(Record):
-    """What was asked and answered."""
+    """A prediction: request and response."""
 
     prediction_id: Identifier
     created: AwareDatetime
@@ -109,12 +113,12 @@ class PredictionRecord(Record):
 
     @property
     def key(self) -> str:
-        """Where it is kept."""
+        """Key of the object."""
         return prediction_key(self.prediction_id)
 
 
 class Correction(Record):
-    """What a person says the category is, of a prediction or of a product they describe."""
+    """A category submitted by a user for a prediction or for a product."""
 
     feedback_id: Identifier
     created: AwareDatetime
@@ -128,21 +132,21 @@ class Correction(Record):
     comment: Text = Field(default="", max_length=COMMENT_CHARACTERS)
 
     @model_validator(mode="after")
-    def _about_something(self) -> Self:
-        """Taken while the store was away, a correction knows its prediction only."""
+    def _has_subject(self) -> Self:
+        """Check that there is a prediction or a product; without the store only the prediction id is known."""
         if self.prediction_id is None and self.product is None:
-            msg = "a correction names a prediction or holds a product"
+            msg = "a correction has a prediction_id or a product"
             raise ValueError(msg)
         return self
 
     @property
     def key(self) -> str:
-        """Where it is kept."""
+        """Key of the object."""
         return correction_key(self.feedback_id)
 
 
 class Review(Record):
-    """What a reviewer decided about a correction; the first decision stands."""
+    """A reviewer's decision about a correction; the first one is final."""
 
     feedback_id: Identifier
     created: AwareDatetime
@@ -152,32 +156,32 @@ class Review(Record):
 
     @property
     def key(self) -> str:
-        """Where it is kept: beside its correction."""
+        """Key of the object, next to its correction."""
         return review_key(self.feedback_id)
 
 
 def prediction_key(prediction_id: str) -> str:
-    """Return the key of a prediction record; `InvalidInput` when no id looks like that."""
+    """Return the key of a prediction record; raise `InvalidInput` for a malformed id."""
     return f"predictions/dt={day_of(prediction_id)}/{prediction_id}.json"
 
 
 def correction_key(feedback_id: str) -> str:
-    """Return the key of a correction."""
+    """Return the key of a correction; raise `InvalidInput` for a malformed id."""
     return f"feedback/dt={day_of(feedback_id)}/{feedback_id}.json"
 
 
 def review_key(feedback_id: str) -> str:
-    """Return the key of the review beside a correction."""
+    """Return the key of the review of a correction; raise `InvalidInput` for a malformed id."""
     return f"feedback/dt={day_of(feedback_id)}/{feedback_id}.review.json"
 
 
 def image_key(sha256: str) -> str:
-    """Return the key of a photo."""
+    """Return the key of a photo with this SHA-256."""
     return f"images/{sha256}"
 
 
 def new_id(now: datetime | None = None) -> str:
-    """Make an id that sorts after those made in earlier milliseconds (UUID version 7, RFC 9562)."""
+    """Return a UUID of version 7 (RFC 9562); it sorts after the ids of earlier milliseconds."""
     milliseconds = int((now.timestamp() if now else time.time()) * 1000)
     bits = milliseconds << 80 | int.from_bytes(os.urandom(10))
     bits = bits & ~(0xF << 76) | UUID_VERSION << 76
@@ -186,12 +190,12 @@ def new_id(now: datetime | None = None) -> str:
 
 
 def created_at(identifier: str) -> datetime:
-    """Return the moment an id was made."""
+    """Return the creation time of an id; raise `InvalidInput` for a malformed one."""
     return datetime.fromtimestamp((_parsed(identifier).int >> 80) / 1000, tz=UTC)
 
 
 def day_of(identifier: str) -> str:
-    """Return the day (UTC) an id was made, as in the keys."""
+    """Return the creation day (UTC) of an id as in the keys, YYYY-MM-DD."""
     return created_at(identifier).date().isoformat()
 
 
@@ -202,4 +206,4 @@ def _parsed(identifier: str) -> uuid.UUID:
             return parsed
     except ValueError:
         pass
-    raise InvalidInput(f"{identifier[:60]!r} is not an id of ours")
+    raise InvalidInput(f"{identifier[:60]!r} is not a UUID of version 7 in canonical form")

@@ -1,8 +1,8 @@
-"""Which corrections count, decided from all corrections and reviews at once.
+"""The rule that decides which corrections are trusted, applied to all corrections and reviews at once.
 
-A correction counts when a reviewer or an admin gave it, when a reviewer approved it, or when two different users say
-the same of a product. What a reviewer rejected never counts. Of several labels for a product the newest trustworthy
-one wins; a product gives at most one label, and a user has one vote on it: the newest.
+A correction is trusted if a reviewer or an admin submitted it, if a reviewer approved it, or if two different users
+submitted the same category for the product. A rejected correction is never trusted. Each user has one vote per
+product, the newest. Each product has at most one label, that of the newest trusted correction.
 
     labels = trusted_labels(corrections, reviews)
 """
@@ -24,7 +24,7 @@ State = Literal["pending", "trusted", "approved", "agreed", "rejected"]
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What is believed of a product; `feedback_id` is the correction that made it so."""
+    """The trusted category of a product, and the correction it comes from."""
 
     product_key: str
     product: ProductContent
@@ -35,13 +35,13 @@ class Label:
 
     @property
     def fingerprint(self) -> str:
-        """Same product and same code, whoever said it: nothing new to learn."""
+        """Identity of product and category. Labels with equal fingerprints add nothing to train on."""
         return f"{self.product_key}:{self.code}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class _Statement:
-    """Something that made a code trustworthy, at a moment."""
+class _Evidence:
+    """A reason to trust a category, and when it arose."""
 
     since: datetime
     feedback_id: str
@@ -49,22 +49,30 @@ class _Statement:
     reason: State
 
 
-Said = TypeVar("Said", _Statement, Correction)
+Coded = TypeVar("Coded", _Evidence, Correction)
 
 
 def product_key(product: ProductContent) -> str:
-    """Return what identifies a product: the same words, case and spacing apart, and the same photo."""
-    words = [" ".join(unicodedata.normalize("NFKC", text).casefold().split()) for text in _texts(product)]
-    return hashlib.sha256(json.dumps([*words, product.image_sha256]).encode()).hexdigest()
+    """Return a hash of a product's text, ignoring case and spacing, and of its photo."""
+    texts = [
+        " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+        for text in (product.designation, product.description)
+    ]
+    return hashlib.sha256(json.dumps([*texts, product.image_sha256]).encode()).hexdigest()
 
 
 def trusted_labels(corrections: Iterable[Correction], reviews: Mapping[str, Review]) -> tuple[Label, ...]:
-    """Return one label per product of which something trustworthy was said, ordered by the id of its correction."""
+    """Return the label of every product with a trusted correction, sorted by feedback id.
+
+    Args:
+        corrections: All corrections; those without a product are ignored.
+        reviews: Reviews by feedback id.
+    """
     labels = []
     for key, group in _by_product(corrections).items():
-        statements = sorted(_statements(group, reviews))
-        if statements:
-            first = _start_of_last_run(statements)
+        evidence = sorted(_evidence(group, reviews))
+        if evidence:
+            first = _start_of_last_run(evidence)
             product = next(correction.product for correction in group if correction.feedback_id == first.feedback_id)
             assert product is not None  # noqa: S101 - _by_product drops the others
             labels.append(Label(key, product, first.code, first.feedback_id, first.since, first.reason))
@@ -72,19 +80,15 @@ def trusted_labels(corrections: Iterable[Correction], reviews: Mapping[str, Revi
 
 
 def states(corrections: Iterable[Correction], reviews: Mapping[str, Review]) -> dict[str, State]:
-    """Return the state of every correction, by its id."""
+    """Return the state of every correction by feedback id; `reviews` are by feedback id."""
     everything = list(corrections)
     found = {correction.feedback_id: _own_state(correction, reviews) for correction in everything}
     for group in _by_product(everything).values():
-        agreed = {statement.code for statement in _agreements(group, reviews)}
+        agreed = {evidence.code for evidence in _agreements(group, reviews)}
         for correction in group:
             if found[correction.feedback_id] == "pending" and correction.code in agreed:
                 found[correction.feedback_id] = "agreed"
     return found
-
-
-def _texts(product: ProductContent) -> tuple[str, str]:
-    return product.designation, product.description
 
 
 def _by_product(corrections: Iterable[Correction]) -> dict[str, list[Correction]]:
@@ -96,46 +100,47 @@ def _by_product(corrections: Iterable[Correction]) -> dict[str, list[Correction]
 
 
 def _own_state(correction: Correction, reviews: Mapping[str, Review]) -> State:
+    """Return the state of a correction without those of other users."""
     review = reviews.get(correction.feedback_id)
     if review is not None:
         return review.decision
     return "pending" if correction.role == "user" else "trusted"
 
 
-def _statements(group: list[Correction], reviews: Mapping[str, Review]) -> list[_Statement]:
-    statements = _agreements(group, reviews)
+def _evidence(group: list[Correction], reviews: Mapping[str, Review]) -> list[_Evidence]:
+    evidence = _agreements(group, reviews)
     for correction in group:
         state = _own_state(correction, reviews)
         if state == "trusted":
-            statements.append(_Statement(correction.created, correction.feedback_id, correction.code, state))
+            evidence.append(_Evidence(correction.created, correction.feedback_id, correction.code, state))
         elif state == "approved":
             since = correction.created if correction.role != "user" else reviews[correction.feedback_id].created
-            statements.append(_Statement(since, correction.feedback_id, correction.code, state))
-    return statements
+            evidence.append(_Evidence(since, correction.feedback_id, correction.code, state))
+    return evidence
 
 
-def _agreements(group: list[Correction], reviews: Mapping[str, Review]) -> list[_Statement]:
-    """Return one statement per code that enough users vote for now, dated by the vote that completed it."""
-    said: dict[str, list[Correction]] = defaultdict(list)
+def _agreements(group: list[Correction], reviews: Mapping[str, Review]) -> list[_Evidence]:
+    """Return one piece of evidence per code with enough current votes, dated by the vote that completed it."""
+    by_user: dict[str, list[Correction]] = defaultdict(list)
     for correction in group:
         if _own_state(correction, reviews) != "rejected":
-            said[correction.user].append(correction)
+            by_user[correction.user].append(correction)
     votes: dict[int, list[Correction]] = defaultdict(list)
-    for own in said.values():
+    for own in by_user.values():
         vote = _start_of_last_run(own)
         votes[vote.code].append(vote)
     deciding = (sorted(agreeing, key=_order)[AGREEING_USERS - 1 : AGREEING_USERS] for agreeing in votes.values())
-    return [_Statement(vote.created, vote.feedback_id, vote.code, "agreed") for found in deciding for vote in found]
+    return [_Evidence(vote.created, vote.feedback_id, vote.code, "agreed") for found in deciding for vote in found]
 
 
 def _order(correction: Correction) -> tuple[datetime, str]:
     return correction.created, correction.feedback_id
 
 
-def _start_of_last_run(said: list[Said]) -> Said:
-    """Return the first of the entries at the end that say the same: repeating oneself is not news."""
-    first = said[-1]
-    for entry in reversed(said):
+def _start_of_last_run(entries: list[Coded]) -> Coded:
+    """Return the first of the consecutive entries at the end with equal codes, so that repetition changes nothing."""
+    first = entries[-1]
+    for entry in reversed(entries):
         if entry.code != first.code:
             break
         first = entry

@@ -18,10 +18,10 @@ _MAX_UNIFORM_MIXTURE = 0.3
 def fit_logit_scale(
     logits: AnyFloats, labels: NDArray[np.integer], lowest: float = 0.05, highest: float = 50.0
 ) -> float:
-    """Return the factor on `logits` `[n, classes]` that maximizes the likelihood of `labels` `[n]`; 1 without labels.
+    """Return the factor on `logits` `[n, classes]` that maximizes the likelihood of `labels` `[n]`.
 
-    The inverse of the temperature of Guo et al. 2017, "On Calibration of Modern Neural Networks". The loss is convex
-    in the factor, so golden-section search finds the optimum.
+    The factor is 1 without labels. It is the inverse of the temperature of Guo et al. 2017, "On Calibration of Modern
+    Neural Networks". The loss is convex in the factor, so golden-section search finds the optimum.
     """
     if not len(labels):
         return 1.0
@@ -36,7 +36,7 @@ def fit_logit_scale(
 
 
 def fit_margin_calibration(margins: AnyFloats, labels: NDArray[np.integer]) -> tuple[float, float]:
-    """Return factor and offset of `margins` `[n, classes]` for which `softplus_logits` fit `labels` `[n]` best.
+    """Return factor and offset of `margins` `[n, classes]` whose `softplus_logits` fit `labels` `[n]`.
 
     Maximum a posteriori: with few labels both parameters stay near the values typical for titles and descriptions.
     Without labels the prior means are returned.

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from product_classifier.evaluation.metrics import weighted_f1
+from product_classifier.evaluation.scores import weighted_f1
 from product_classifier.fusion.calibration import fit_uniform_mixture, log_loss
 from product_classifier.fusion.model import Flags, FusionModel, log_probabilities
 from product_classifier.probabilities import Floats

@@ -1,1 +1,1 @@
-"""Photos: what their headers declare, decoding and the image model."""
+"""Photos: header validation, decoding and the image model."""

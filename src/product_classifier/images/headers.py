@@ -1,4 +1,4 @@
-"""What a photo says about itself, read from its structure before a pixel is decoded."""
+"""Validate the structure of a photo before it is decoded."""
 
 import re
 import struct
@@ -6,13 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from product_classifier.errors import InvalidImage
-
-MAX_BYTES = 8 * 2**20
-MAX_SIDE = 4096
-MAX_PIXELS = 16_000_000
-MAX_SCANS = 32
-"""A progressive JPEG of libjpeg has 10 scans; hundreds of empty ones are a way to burn a processor."""
-MAX_SEGMENTS = 4096
+from product_classifier.limits import PHOTO_BYTES, PHOTO_PIXELS, PHOTO_SCANS, PHOTO_SEGMENTS, PHOTO_SIDE_PIXELS
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -32,7 +26,7 @@ _OTHER_FORMATS: tuple[tuple[bytes, str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
-    """Format, size in pixels before rotation, channels, and the EXIF orientation (1 = upright)."""
+    """Format, size in pixels before rotation, number of channels and EXIF orientation (1 is upright)."""
 
     format: str
     width: int
@@ -42,20 +36,20 @@ class ImageInfo:
 
 
 def read_header(data: bytes) -> ImageInfo:
-    """Check the whole structure of a photo, markers to the last one, without decoding it.
+    """Check all markers or chunks of a photo without decoding it.
 
     Raises:
         InvalidImage: If it is not a complete still JPEG or PNG within the limits.
     """
     if not data:
         raise InvalidImage("the image is empty (0 bytes)")
-    if len(data) > MAX_BYTES:
-        raise InvalidImage(f"the image has {len(data)} bytes, more than {MAX_BYTES}")
+    if len(data) > PHOTO_BYTES:
+        raise InvalidImage(f"the image has {len(data)} bytes, more than {PHOTO_BYTES}")
     if data.startswith(b"\xff\xd8\xff"):
         return _read_jpeg(data)
     if data.startswith(_PNG_SIGNATURE):
         return _read_png(data)
-    raise InvalidImage(f"{_name_format(data)} is not accepted: send a JPEG or a PNG")
+    raise InvalidImage(f"{_name_format(data)} is not accepted; send a JPEG or a PNG")
 
 
 def _name_format(data: bytes) -> str:
@@ -74,10 +68,10 @@ def _name_format(data: bytes) -> str:
 
 def _check_size(width: int, height: int) -> None:
     if width < 1 or height < 1:
-        raise InvalidImage(f"the image is {width}x{height} pixels: it has no area")
-    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+        raise InvalidImage(f"the image is {width}x{height} pixels, which has no area")
+    if max(width, height) > PHOTO_SIDE_PIXELS or width * height > PHOTO_PIXELS:
         raise InvalidImage(
-            f"the image is {width}x{height} pixels, more than {MAX_SIDE} on a side or {MAX_PIXELS} in all"
+            f"the image is {width}x{height} pixels, more than {PHOTO_SIDE_PIXELS} on a side or {PHOTO_PIXELS} in all"
         )
 
 
@@ -85,7 +79,7 @@ def _read_jpeg(data: bytes) -> ImageInfo:
     info, scans, orientation = None, 0, 1
     for marker, segment in _jpeg_segments(data):
         if marker in _UNSUPPORTED_FRAMES:
-            raise InvalidImage(f"the JPEG is of a rare kind (frame type {marker:#04x}) that is not accepted")
+            raise InvalidImage(f"the JPEG has frame type {marker:#04x}; send a baseline or progressive JPEG")
         if marker in _FRAMES:
             if info is not None:
                 raise InvalidImage("the JPEG has more than one frame")
@@ -95,26 +89,26 @@ def _read_jpeg(data: bytes) -> ImageInfo:
         elif marker == 0xDA:
             scans += 1
     if info is None or not scans:
-        raise InvalidImage("the JPEG has no picture in it")
-    if scans > MAX_SCANS:
-        raise InvalidImage(f"the JPEG has {scans} scans, more than {MAX_SCANS}")
+        raise InvalidImage("the JPEG has no image data")
+    if scans > PHOTO_SCANS:
+        raise InvalidImage(f"the JPEG has {scans} scans, more than {PHOTO_SCANS}")
     return ImageInfo("JPEG", info.width, info.height, info.channels, orientation)
 
 
 def _read_frame(segment: bytes) -> ImageInfo:
     if len(segment) < 6:
-        raise InvalidImage("the JPEG's frame header is cut short")
+        raise InvalidImage("the frame header of the JPEG is truncated")
     bits, height, width, channels = struct.unpack_from(">BHHB", segment)
     _check_size(width, height)
     if bits != 8 or channels not in (1, 3, 4):
-        raise InvalidImage(f"the JPEG has {channels} channels of {bits} bits: only 1, 3 or 4 of 8 are accepted")
+        raise InvalidImage(f"the JPEG has {channels} channels of {bits} bits; send 1, 3 or 4 channels of 8 bits")
     return ImageInfo("JPEG", width, height, channels)
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield marker and payload of each segment, to the end of the image, which must be the end of the data."""
+    """Yield marker and payload of each segment; the image must end where the data ends."""
     at, end = 2, len(data)
-    for _ in range(MAX_SEGMENTS):
+    for _ in range(PHOTO_SEGMENTS):
         while at < end and data[at] == 0xFF and data[at + 1 : at + 2] == b"\xff":
             at += 1
         if at + 2 > end or data[at] != 0xFF:
@@ -122,7 +116,7 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
         marker = data[at + 1]
         at += 2
         if marker == 0xD9:
-            _refuse_rest(data[at:], "JPEG")
+            _check_trailing(data[at:], "JPEG")
             return
         if at + 2 > end:
             raise InvalidImage("the JPEG is truncated")
@@ -136,21 +130,21 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
             if found is None:
                 raise InvalidImage("the JPEG is truncated")
             at = found.start()
-    raise InvalidImage(f"the JPEG has more than {MAX_SEGMENTS} segments")
+    raise InvalidImage(f"the JPEG has more than {PHOTO_SEGMENTS} segments")
 
 
-def _refuse_rest(rest: bytes, kind: str) -> None:
-    """Allow padding and the extra pictures phones append; refuse anything else, such as an archive."""
+def _check_trailing(rest: bytes, kind: str) -> None:
+    """Accept padding and the additional JPEG images that phones append; refuse other data, such as archives."""
     rest = rest.strip(b"\x00\r\n ")
     if kind == "JPEG" and rest.startswith(b"\xff\xd8\xff"):
         for _ in _jpeg_segments(rest):
             pass
     elif rest:
-        raise InvalidImage(f"{len(rest)} bytes follow the end of the {kind}: only the image is accepted")
+        raise InvalidImage(f"{len(rest)} bytes follow the end of the {kind}; send the image alone")
 
 
 def _orientation(tiff: bytes) -> int:
-    """Return the EXIF orientation, 1 where it is absent or nonsense."""
+    """Return the EXIF orientation; 1 if it is absent or invalid."""
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
     if order is None or len(tiff) < 8:
         return 1
@@ -161,7 +155,7 @@ def _orientation(tiff: bytes) -> int:
             tag, kind, _, value = struct.unpack_from(order + "HHIH", tiff, first + 2 + 12 * index)
             if tag == 0x0112 and kind == 3:
                 return value if 1 <= value <= 8 else 1
-    except struct.error:  # EXIF is advice: a photo with broken advice is shown as it lies
+    except struct.error:  # invalid EXIF does not make a photo invalid
         return 1
     return 1
 
@@ -170,7 +164,7 @@ def _read_png(data: bytes) -> ImageInfo:
     info, orientation, pixels = None, 1, False
     for kind, payload in _png_chunks(data):
         if kind == b"acTL":
-            raise InvalidImage("an animated PNG is not accepted: send a still image")
+            raise InvalidImage("an animated PNG is not accepted; send a still image")
         if info is None:
             if kind != b"IHDR" or len(payload) != 13:
                 raise InvalidImage("the PNG does not begin with its header")
@@ -181,19 +175,19 @@ def _read_png(data: bytes) -> ImageInfo:
             orientation = _orientation(payload)
         pixels = pixels or kind == b"IDAT"
     if info is None or not pixels:
-        raise InvalidImage("the PNG has no picture in it")
+        raise InvalidImage("the PNG has no image data")
     return ImageInfo("PNG", info.width, info.height, info.channels, orientation)
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     at, end = len(_PNG_SIGNATURE), len(data)
-    for _ in range(MAX_SEGMENTS):
+    for _ in range(PHOTO_SEGMENTS):
         length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
         if at + 12 + length > end:
             raise InvalidImage("the PNG is truncated")
         if kind == b"IEND":
-            _refuse_rest(data[at + 12 + length :], "PNG")
+            _check_trailing(data[at + 12 + length :], "PNG")
             return
         yield kind, data[at + 8 : at + 8 + length]
         at += 12 + length
-    raise InvalidImage(f"the PNG has more than {MAX_SEGMENTS} chunks")
+    raise InvalidImage(f"the PNG has more than {PHOTO_SEGMENTS} chunks")

@@ -111,7 +111,7 @@ def write_release(folder: Path, text_dir: Path, image_dir: Path, fusion_dir: Pat
 
 
 def open_release(folder: Path, codes: Codes | None = None) -> Release:
-    """Check every file of a release against its manifests, and that its bundles have the same category codes.
+    """Check a release against its manifests, and that its bundles have the same category codes.
 
     Args:
         folder: Folder of the release.
@@ -152,14 +152,14 @@ def load_text(folder: Path, codes: Codes | None = None) -> tuple[TextModel, Bund
 
 
 def load_image(folder: Path, codes: Codes | None = None) -> "tuple[ImageModel, BundleInfo]":
-    """Verify and load the image model of a bundle or of a release, and repeat its self-check; see `load_text`."""
+    """Verify and load an image model and repeat its self-check, see `load_text`."""
     from product_classifier.images.model import ImageModel  # noqa: PLC0415 - only image servers decode photos
 
     return _load(folder, "image", codes, ImageModel.load, self_check.check_image)
 
 
 def load_fusion(folder: Path, codes: Codes | None = None) -> tuple[FusionModel, BundleInfo]:
-    """Verify and load the fusion model of a bundle or of a release, and repeat its self-check; see `load_text`."""
+    """Verify and load a fusion model and repeat its self-check, see `load_text`."""
     return _load(folder, "fusion", codes, FusionModel.load, self_check.check_fusion)
 
 

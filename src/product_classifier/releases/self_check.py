@@ -49,7 +49,7 @@ def record_image(model: "ImageModel") -> dict[str, Any]:
 
 
 def record_fusion(model: FusionModel) -> dict[str, Any]:
-    """Return random inputs with both modalities, text alone and image alone, and the probabilities of the model."""
+    """Return random inputs with both modalities and with each alone, and the fused probabilities."""
     rng = np.random.default_rng(27)
     text, image = (rng.dirichlet(np.full(len(model.codes), 0.3), 3).astype(np.float32) for _ in range(2))
     flags = {"has_text": [True, True, False], "has_image": [True, False, True]}

@@ -1,18 +1,18 @@
-"""When to learn again, exactly once.
+"""Start each retraining run exactly once.
 
-Everything is decided from the object store, so any number of triggers may run and each may die at any moment:
+All state is in the object store, so any number of triggers may run, and each may crash at any time:
 
-    retrain/claims/<n>.json            run n and its corrections; whoever creates it decides, everybody follows
-    retrain/starts/<run>/<k>.json      who may start run n, k-th attempt
-    retrain/runs/<run>/owner.json      which execution of the pipeline is run n; any other ends as superseded
-    retrain/runs/<run>/verdict.json    what the run decided and why, written by the run
-    retrain/runs/<run>/failures/<step>.json  why the run ended without a verdict, if it did
-    retrain/watermark/<n>.json         run n is over; the newest successful one is the watermark
+    retrain/claims/<n>.json                  claim of run n: its id and its snapshot of corrections
+    retrain/starts/<run>/<k>.json            lease of the trigger that may start the run, attempt k
+    retrain/runs/<run>/owner.json            pipeline execution that owns the run; any other is superseded
+    retrain/runs/<run>/verdict.json          verdict of the gate with its reasons, written by the run
+    retrain/runs/<run>/failures/<step>.json  reason why a step failed
+    retrain/watermark/<n>.json               result of run n; the newest successful one is the watermark
 
-All of them are written once (`only_if_absent`), none is changed.
+All objects are written once (`only_if_absent`) and never changed.
 """
 
-from product_classifier.retraining.run_records import Cause, Claim, Failure, Owner, RunResult, Verdict
+from product_classifier.retraining.run_records import Cause, Claim, Failure, Owner, RunCompletion, Verdict
 from product_classifier.retraining.run_store import RunStore
 from product_classifier.retraining.runs import (
     RunView,
@@ -31,7 +31,7 @@ __all__ = [
     "Claim",
     "Failure",
     "Owner",
-    "RunResult",
+    "RunCompletion",
     "RunStore",
     "RunView",
     "Snapshot",

@@ -1,6 +1,6 @@
-"""What a bucket notification says: as MinIO sends it, as RustFS sends it, and as S3 sends it.
+"""Parse bucket notifications of S3, MinIO and RustFS.
 
-Notifications only wake the trigger, which then looks for itself; one that is lost or forged costs at most a look.
+A notification only makes the trigger reconcile earlier; a lost or forged one is harmless.
 """
 
 from collections.abc import Iterator
@@ -10,20 +10,24 @@ from urllib.parse import unquote_plus
 import orjson
 
 from product_classifier.errors import InvalidInput
+from product_classifier.store.object_keys import FEEDBACK_PREFIX
 
-WATCHED = "feedback/"
 CREATED = "ObjectCreated:"
 
 
 def has_feedback_event(body: bytes) -> bool:
-    """Tell whether a correction or review was written; `InvalidInput` when this is no notification."""
+    """Return whether a notification reports a new correction or review.
+
+    Raises:
+        InvalidInput: If the body is not a JSON object.
+    """
     try:
         message = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise InvalidInput(f"the notification is not JSON: {error}") from error
     if not isinstance(message, dict):
         raise InvalidInput("the notification is not a JSON object")
-    return any(key.startswith(WATCHED) for key in _created_keys(message))
+    return any(key.startswith(FEEDBACK_PREFIX) for key in _created_keys(message))
 
 
 def _created_keys(message: dict[str, Any]) -> Iterator[str]:

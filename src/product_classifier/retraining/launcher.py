@@ -1,11 +1,11 @@
-"""How runs are started, wherever they run."""
+"""The interface to the pipeline runner."""
 
 from enum import StrEnum
 from typing import Protocol
 
 
 class Execution(StrEnum):
-    """How far the launcher's own execution of a run is."""
+    """State of the pipeline execution of a run."""
 
     ACTIVE = "active"
     SUCCEEDED = "succeeded"
@@ -13,19 +13,24 @@ class Execution(StrEnum):
 
 
 class Launcher(Protocol):
-    """Starts a pipeline under a name. Any method may raise `LauncherUnavailable`: then nothing is known."""
+    """Starts pipeline executions.
+
+    Any method raises `LauncherUnavailable` if the outcome of the call is unknown.
+    """
 
     def find(self, run_id: str) -> Execution | None:
-        """Return the state of the execution of this name, None when there is none.
+        """Return the state of the execution of a run, or None if there is none.
 
-        Where several have the name, that of the run's owner counts, or one that is still active.
+        If several executions have the run id, the state is that of the owner, else that of an active one.
         """
 
     def start(self, run_id: str, snapshot: str) -> None:
-        """StartLease an execution; `LaunchRefused` when it can never be started.
+        """Start an execution.
 
-        After `LauncherUnavailable` it may have been started all the same: look it up before starting again.
+        Raises:
+            LaunchRefused: If retrying cannot succeed.
+            LauncherUnavailable: If the execution may have been started; call `find` before starting it again.
         """
 
     def stop(self, run_id: str) -> None:
-        """End an execution that takes too long."""
+        """Stop the execution of a run."""

@@ -1,4 +1,4 @@
-"""The write-once objects of retraining and their keys."""
+"""Immutable records of retraining runs, and their keys."""
 
 import hashlib
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ STARTS = "retrain/starts/"
 
 
 class Claim(Record):
-    """Run number `generation`: decided, whether or not it has started."""
+    """Claim of run number `generation`, started or not."""
 
     generation: int = Field(ge=1)
     run_id: RunId
@@ -27,26 +27,26 @@ class Claim(Record):
     requested_by: str
     snapshot: Sha256
     corrections: int = Field(ge=0)
-    """How many labels are beyond the watermark."""
+    """Number of labels that no successful run has used."""
     created: AwareDatetime
 
 
 class StartLease(Record):
-    """Who may start the run; another takes over when this one has not done it for the length of a lease."""
+    """The trigger that may start a run until its lease expires, see `RetrainSettings.lease_s`."""
 
     trigger: str
     created: AwareDatetime
 
 
 class Owner(Record):
-    """The one execution of the pipeline that is this run."""
+    """The pipeline execution that owns a run."""
 
     execution: str
     created: AwareDatetime
 
 
 class Verdict(Record):
-    """What a run decided about its challenger."""
+    """Verdict of a run about its challenger release."""
 
     run_id: RunId
     promoted: bool
@@ -58,11 +58,11 @@ class Verdict(Record):
 
 
 class Failure(Record):
-    """Why a step of a run ended without doing its work."""
+    """Reason why a step of a run failed."""
 
     run_id: RunId
     step: str | None = Field(pattern=r"^[a-z_]+$")
-    """None when it was the run as a whole."""
+    """Name of the step; None if the run as a whole failed."""
     reason: str
     created: AwareDatetime
 
@@ -70,8 +70,8 @@ class Failure(Record):
         return f"step {self.step!r} failed: {self.reason}" if self.step else self.reason
 
 
-class RunResult(Record):
-    """Run number `generation` is over; after a success its snapshot is learned."""
+class RunCompletion(Record):
+    """Result of run number `generation`. After a success its snapshot is the watermark."""
 
     generation: int = Field(ge=1)
     run_id: RunId
@@ -81,23 +81,23 @@ class RunResult(Record):
 
 
 def make_run_id(generation: int, feedback_ids: Iterable[str]) -> str:
-    """Name a run by its number and by the corrections beyond the watermark: the same wherever it is computed."""
+    """Return the id of a run, derived from its number and the ids of its new corrections."""
     text = "\n".join([str(generation), *sorted(feedback_ids)])
     return f"retrain-{generation:06}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def claim_key(generation: int) -> str:
-    """Return the key of a claim."""
+    """Return the key of a claim by run number."""
     return f"{CLAIMS}{generation:06}.json"
 
 
 def result_key(generation: int) -> str:
-    """Return the key of a closing."""
+    """Return the key of a run result."""
     return f"{WATERMARK}{generation:06}.json"
 
 
 def start_lease_key(run_id: str, attempt: int) -> str:
-    """Return the key of the k-th right to start a run."""
+    """Return the key of the start lease of an attempt."""
     return f"{STARTS}{run_id}/{attempt:04}.json"
 
 
@@ -112,10 +112,10 @@ def verdict_key(run_id: str) -> str:
 
 
 def failures_prefix(run_id: str) -> str:
-    """Return the prefix of what a run's steps failed of."""
+    """Return the prefix of the failures of a run."""
     return f"{RUNS}{run_id}/failures/"
 
 
 def manifest_key(sha256: str) -> str:
-    """Return the key of a frozen snapshot."""
+    """Return the key of a snapshot."""
     return f"datasets/{sha256}/manifest.json"

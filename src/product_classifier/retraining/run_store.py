@@ -1,4 +1,4 @@
-"""What the store says about runs."""
+"""The records of retraining runs in the object store."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -16,7 +16,7 @@ from product_classifier.retraining.run_records import (
     Failure,
     Outcome,
     Owner,
-    RunResult,
+    RunCompletion,
     StartLease,
     Verdict,
     claim_key,
@@ -34,59 +34,64 @@ R = TypeVar("R", bound=Record)
 
 
 class RunStore:
-    """Reads and writes the objects below `retrain/`; remembers those it has read, for they never change."""
+    """Reads and writes the objects under `retrain/`. Objects are immutable, so each is read once."""
 
     def __init__(self, store: ObjectStore) -> None:
         self.store = store
         self.damaged: dict[str, str] = {}
-        self._seen: dict[str, Record] = {}
+        """Reasons by key or run id of the objects that cannot be parsed."""
+        self._cache: dict[str, Record] = {}
 
     def latest(self) -> int:
-        """Return the number of the newest claim, 0 when there was none."""
+        """Return the number of the newest claim, 0 without one."""
         return max(self._numbers(CLAIMS), default=0)
 
     def claim(self, generation: int) -> Claim | None:
-        """Return a claim; None when there is none or it is damaged."""
+        """Return a claim; None if it is missing or cannot be parsed."""
         return self._read(claim_key(generation), Claim)
 
-    def result(self, generation: int) -> RunResult | None:
-        """Return how a run ended; None while it has not."""
-        return self._read(result_key(generation), RunResult)
+    def result(self, generation: int) -> RunCompletion | None:
+        """Return the result of a run; None if it is missing or cannot be parsed."""
+        return self._read(result_key(generation), RunCompletion)
 
     def is_finished(self, generation: int) -> bool:
-        """Tell whether a run is over, even if what is written about it is damaged."""
+        """Return whether a run has a result, readable or not."""
         return self.result(generation) is not None or self.store.exists(result_key(generation))
 
-    def results(self) -> Iterator[RunResult]:
-        """Yield how runs ended, newest first."""
+    def results(self) -> Iterator[RunCompletion]:
+        """Yield the readable results, newest first."""
         for number in sorted(self._numbers(WATERMARK), reverse=True):
-            closing = self.result(number)
-            if closing is not None:
-                yield closing
+            result = self.result(number)
+            if result is not None:
+                yield result
 
     def trained_fingerprints(self) -> frozenset[str]:
-        """Return the fingerprints of the labels in the newest snapshot that a run learned: the watermark."""
-        for closing in self.results():
-            claim = self.claim(closing.generation) if closing.outcome == "succeeded" else None
+        """Return the label fingerprints of the watermark, the snapshot of the newest successful run."""
+        for result in self.results():
+            claim = self.claim(result.generation) if result.outcome == "succeeded" else None
             if claim is None:
                 continue
             try:
                 snapshot = read_snapshot(self.store, claim.snapshot)
             except (InvalidInput, ObjectNotFound) as error:
-                self.damaged[claim.run_id] = str(error)  # an older watermark only means to learn some labels again
+                self.damaged[claim.run_id] = str(error)  # an older watermark only repeats some labels
                 continue
             return frozenset(item.fingerprint for item in snapshot.corrections)
         return frozenset()
 
     def new_labels(self, labels: tuple[Label, ...]) -> list[Label]:
-        """Return the labels that no successful run has learned."""
-        learned = self.trained_fingerprints()
-        return [label for label in labels if label.fingerprint not in learned]
+        """Return the labels that are not in the watermark."""
+        trained = self.trained_fingerprints()
+        return [label for label in labels if label.fingerprint not in trained]
 
     def claim_run(
         self, generation: int, labels: tuple[Label, ...], *, cause: Cause, requested_by: str, now: datetime
     ) -> Claim:
-        """Freeze the labels and claim run number `generation`; `ObjectExists` when somebody else did."""
+        """Write a snapshot of the labels and claim run number `generation`.
+
+        Raises:
+            ObjectExists: If the run is already claimed.
+        """
         new = self.new_labels(labels)
         claim = Claim(
             generation=generation,
@@ -100,41 +105,41 @@ class RunStore:
         self.store.put(claim_key(generation), claim.to_json(), only_if_absent=True)
         return claim
 
-    def finish(self, generation: int, run_id: str, outcome: Outcome, reason: str, now: datetime) -> RunResult:
-        """Write how a run ended; whoever writes first is right."""
-        closing = RunResult(generation=generation, run_id=run_id, outcome=outcome, reason=reason, created=now)
+    def finish(self, generation: int, run_id: str, outcome: Outcome, reason: str, now: datetime) -> RunCompletion:
+        """Write the result of a run unless it has one; return the result that is stored."""
+        result = RunCompletion(generation=generation, run_id=run_id, outcome=outcome, reason=reason, created=now)
         try:
-            self.store.put(result_key(generation), closing.to_json(), only_if_absent=True)
+            self.store.put(result_key(generation), result.to_json(), only_if_absent=True)
         except ObjectExists:
-            return self.result(generation) or closing
-        return closing
+            return self.result(generation) or result
+        return result
 
     def owner(self, run_id: str) -> Owner | None:
-        """Return which execution is the run; None before its first step."""
+        """Return the owner of a run; None before its first step."""
         return self._read(owner_key(run_id), Owner)
 
     def verdict(self, run_id: str) -> Verdict | None:
-        """Return what the run decided, None before it did."""
+        """Return the verdict of a run, or None without one."""
         return self._read(verdict_key(run_id), Verdict)
 
     def failure(self, run_id: str) -> Failure | None:
-        """Return the newest reason why a step of the run failed; a later attempt may have succeeded all the same."""
+        """Return the newest failure of a run, or None. A later attempt of the step may have succeeded."""
         found = (self._read(key, Failure) for key in self.store.list(failures_prefix(run_id)))
         return max((one for one in found if one is not None), key=lambda one: one.created, default=None)
 
     def latest_start_lease(self, run_id: str) -> tuple[int, StartLease | None]:
-        """Return the newest right to start a run and its number; 0 when nobody has asked."""
+        """Return number and content of the newest start lease of a run; (0, None) without one."""
         attempt = max(self._numbers(f"{STARTS}{run_id}/"), default=0)
         return attempt, self._read(start_lease_key(run_id, attempt), StartLease) if attempt else None
 
     def acquire_start_lease(self, run_id: str, attempt: int, trigger: str, now: datetime) -> bool:
-        """Ask for the right to start a run; False when another trigger has it."""
+        """Acquire the start lease of an attempt; return whether this trigger holds it."""
         start = StartLease(trigger=trigger, created=now)
         try:
             self.store.put(start_lease_key(run_id, attempt), start.to_json(), only_if_absent=True)
         except ObjectExists:
-            mine = self._read(start_lease_key(run_id, attempt), StartLease)
-            return mine is not None and mine.trigger == trigger
+            held = self._read(start_lease_key(run_id, attempt), StartLease)
+            return held is not None and held.trigger == trigger
         return True
 
     def _numbers(self, prefix: str) -> list[int]:
@@ -142,7 +147,7 @@ class RunStore:
         return [int(name) for name in names if name.isdigit()]
 
     def _read(self, key: str, kind: type[R]) -> R | None:
-        found = self._seen.get(key)
+        found = self._cache.get(key)
         if isinstance(found, kind):
             return found
         try:
@@ -154,5 +159,5 @@ class RunStore:
         except StoreUnavailable as error:
             self.damaged[key] = str(error)
             return None
-        self._seen[key] = record
+        self._cache[key] = record
         return record

@@ -1,4 +1,4 @@
-"""What the pipeline, the feedback service and people do with runs."""
+"""Operations on runs for the pipeline and the feedback service."""
 
 from contextlib import suppress
 from datetime import datetime
@@ -11,7 +11,7 @@ from product_classifier.retraining.run_records import (
     Claim,
     Failure,
     Owner,
-    RunResult,
+    RunCompletion,
     Verdict,
     failures_prefix,
     owner_key,
@@ -23,7 +23,7 @@ RunState = Literal["waiting", "running", "succeeded", "failed"]
 
 
 class RunView(Record):
-    """A run as people see it."""
+    """A run with its state, as returned by the API."""
 
     run_id: str
     state: RunState
@@ -39,7 +39,11 @@ class RunView(Record):
 
 
 def request_run(run_store: RunStore, labels: tuple[Label, ...], requested_by: str, now: datetime) -> Claim:
-    """Claim a run by hand, whatever threshold and cool-down say; `RetrainActive` while one is not over."""
+    """Claim a run regardless of threshold and cooldown.
+
+    Raises:
+        RetrainActive: If a run is active.
+    """
     latest = run_store.latest()
     if latest and not run_store.is_finished(latest):
         raise RetrainActive(_run_id(run_store, latest))
@@ -56,9 +60,10 @@ def list_runs(run_store: RunStore) -> list[RunView]:
 
 
 def acquire_run(run_store: RunStore, run_id: str, execution: str, now: datetime) -> bool:
-    """Make this execution the run, first of all steps; False when another is, or the run is over: then do nothing.
+    """Make a pipeline execution the owner of a run; return whether it is.
 
-    A retried step of the same execution gets True again.
+    An execution that gets False must stop without side effects: another one owns the run, or the run is finished. Calls
+    are idempotent.
     """
     claim = next((claim for claim in _claims(run_store) if claim.run_id == run_id), None)
     if claim is None or run_store.is_finished(claim.generation):
@@ -73,27 +78,27 @@ def acquire_run(run_store: RunStore, run_id: str, execution: str, now: datetime)
 
 
 def run_of_execution(run_store: RunStore, execution: str) -> str | None:
-    """Return the run that this execution has taken; None when it is none, or was one that others have followed."""
+    """Return the id of the newest run if this execution owns it, else None."""
     claim = run_store.claim(run_store.latest())
     owner = run_store.owner(claim.run_id) if claim else None
     return claim.run_id if claim and owner and owner.execution == execution else None
 
 
 def write_verdict(run_store: RunStore, verdict: Verdict) -> None:
-    """Keep what a run decided; the first verdict stands."""
+    """Store the verdict of a run unless it has one."""
     with suppress(ObjectExists):
         run_store.store.put(verdict_key(verdict.run_id), verdict.to_json(), only_if_absent=True)
 
 
 def write_failure(run_store: RunStore, failure: Failure) -> None:
-    """Keep why a step of a run failed; of several attempts of one step the first."""
+    """Store the failure of a step unless an earlier attempt of the step has stored one."""
     with suppress(ObjectExists):
         key = f"{failures_prefix(failure.run_id)}{failure.step or 'run'}.json"
         run_store.store.put(key, failure.to_json(), only_if_absent=True)
 
 
 def is_run_finished(run_store: RunStore, run_id: str) -> bool:
-    """Tell whether a run was closed, so that an execution which still lives must change nothing any more."""
+    """Return whether a run has a result. Executions of a finished run must stop without side effects."""
     return any(claim.run_id == run_id and run_store.is_finished(claim.generation) for claim in _claims(run_store))
 
 
@@ -125,7 +130,7 @@ def _view(run_store: RunStore, claim: Claim) -> RunView:
     )
 
 
-def _state(owner: Owner | None, closing: RunResult | None) -> RunState:
+def _state(owner: Owner | None, closing: RunCompletion | None) -> RunState:
     if closing is not None:
         return closing.outcome
     return "waiting" if owner is None else "running"

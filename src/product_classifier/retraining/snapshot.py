@@ -1,4 +1,4 @@
-"""The corrections a run learns from, frozen: the same set gives the same bytes and the same name."""
+"""Immutable snapshots of trusted corrections; equal sets have equal bytes and one key."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -13,7 +13,7 @@ from product_classifier.store import ObjectStore, content_addressed
 
 
 class SnapshotItem(Record):
-    """One product with the category that is believed of it."""
+    """A product with its trusted category."""
 
     feedback_id: str
     product_key: str
@@ -24,7 +24,7 @@ class SnapshotItem(Record):
 
     @property
     def fingerprint(self) -> str:
-        """As `Label.fingerprint`."""
+        """Identity of product and category, see `Label.fingerprint`."""
         return f"{self.product_key}:{self.code}"
 
 
@@ -36,13 +36,18 @@ class Snapshot(Record):
 
 
 def write_snapshot(store: ObjectStore, labels: Iterable[Label]) -> str:
-    """Write the snapshot if it is not there yet; return its hash."""
+    """Write a snapshot unless it exists; return its SHA-256."""
     items = tuple(_item(label) for label in sorted(labels, key=lambda label: label.product_key))
     return content_addressed.write(store, manifest_key, Snapshot(corrections=items).to_json())
 
 
 def read_snapshot(store: ObjectStore, sha256: str) -> Snapshot:
-    """Read a snapshot; `InvalidInput` when its bytes are not those that were frozen."""
+    """Read a snapshot.
+
+    Raises:
+        InvalidInput: If the content does not match the hash or cannot be parsed.
+        ObjectNotFound: If there is no such snapshot.
+    """
     key = manifest_key(sha256)
     data = content_addressed.read(store, key, sha256)
     try:

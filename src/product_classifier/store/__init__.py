@@ -1,10 +1,9 @@
-"""Objects by key, in a folder or in any S3 store, behind one interface.
+"""Object stores: one interface for a local folder and for S3.
 
     store = open_store("file:///srv/product-classifier")
     store.put("images/…", photo, only_if_absent=True)
 
-Nothing but this interface is used by the services, so a laptop's folder and a cluster's MinIO behave alike; one
-suite of contract tests runs against every implementation.
+Services use this interface only. The same contract tests run against every implementation.
 """
 
 from collections.abc import Iterator
@@ -21,26 +20,24 @@ __all__ = ["ObjectInfo", "ObjectStore", "StoreSettings", "open_store", "validate
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """What is known of an object without reading it; `etag` changes whenever the content does."""
+    """Entity tag and size of an object; `etag` changes whenever the content does."""
 
     etag: str
     size: int
 
 
 class ObjectStore(Protocol):
-    """A flat map from keys to bytes. Every method may raise `InvalidKey` or `StoreUnavailable`.
+    """A map from keys to bytes. Every method may raise `InvalidKey` or `StoreUnavailable`.
 
-    When a write returns, it is durable and every later read anywhere sees it. Safe for any number of threads and
-    processes at once.
+    A write is durable when it returns, and every later read sees it (strong read-after-write consistency). Thread-safe
+    and process-safe.
     """
 
     def put(self, key: str, data: bytes, *, only_if_absent: bool = False) -> None:
-        """Write an object; with `only_if_absent` exactly one writer wins and the others get `ObjectExists`."""
+        """Write an object.
 
-    def replace_if(self, key: str, data: bytes, etag: str) -> ObjectInfo:
-        """Replace an object that still has `etag`; else `ObjectChanged`, or `ObjectNotFound` when it is gone.
-
-        Read it as `head` then `get`: a change between the two is then found by the replace.
+        Raises:
+            ObjectExists: With `only_if_absent`, if there is one. Of concurrent writers exactly one succeeds.
         """
 
     def get(self, key: str) -> bytes:
@@ -50,27 +47,32 @@ class ObjectStore(Protocol):
         """Return etag and size, or raise `ObjectNotFound`."""
 
     def exists(self, key: str) -> bool:
-        """Tell whether an object has this key."""
+        """Return whether an object has this key."""
 
     def list(self, prefix: str = "") -> Iterator[str]:
-        """Yield the keys that start with `prefix`, in the order of their UTF-8 bytes."""
+        """Yield the keys that start with `prefix`, sorted by their UTF-8 bytes."""
 
     def delete(self, key: str) -> None:
-        """Remove an object; a missing one is fine."""
+        """Delete an object if it exists."""
 
 
 def open_store(url: str, settings: StoreSettings | None = None, *, create: bool = False) -> ObjectStore:
-    """Open `file:///folder` or `s3://bucket`; `create` makes the folder or bucket when it is missing."""
+    """Open the store `file:///folder` or `s3://bucket`; `create` creates a missing folder or bucket.
+
+    Raises:
+        ValueError: If the URL is neither.
+        StoreUnavailable: If the folder is missing, or the bucket cannot be created.
+    """
     parts = urlsplit(url)
     if parts.scheme == "file" and parts.netloc in {"", "localhost"} and parts.path.startswith("/"):
-        from product_classifier.store.file import FileStore  # noqa: PLC0415 - only the store in use is loaded
+        from product_classifier.store.file import FileStore  # noqa: PLC0415 - imports only the store in use
 
         return FileStore(Path(unquote(parts.path)), create=create)
     if parts.scheme == "s3" and parts.netloc and parts.path in {"", "/"}:
-        from product_classifier.store.s3 import S3Store  # noqa: PLC0415 - only the store in use is loaded
+        from product_classifier.store.s3 import S3Store  # noqa: PLC0415 - imports only the store in use
 
         store = S3Store(parts.netloc, settings or StoreSettings())
         if create:
             store.create_bucket()
         return store
-    raise ValueError(f"a store is file:///folder or s3://bucket, not {url[:80]!r}")
+    raise ValueError(f"store URL is {url[:80]!r}; use file:///folder or s3://bucket")

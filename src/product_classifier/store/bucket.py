@@ -1,9 +1,9 @@
-"""Make the buckets of a deployment, and have the first one tell the trigger of new corrections.
+"""Create the buckets of a deployment and send notifications of new corrections to the retrain trigger.
 
     python -m product_classifier.store.bucket s3://one s3://two --events=arn:minio:sqs::RETRAIN:webhook
 
-Waits for a store that is still starting; what is done already is left alone. A store that knows no notifications is
-fine: the trigger looks by itself, and is only woken by them.
+Idempotent; waits for a store that is starting. A store without bucket notifications is supported, because the trigger
+also polls.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from product_classifier.errors import ProductClassifierError, StoreUnavailable
 from product_classifier.observability import configure_logging, get_logger
-from product_classifier.retraining.events import WATCHED
+from product_classifier.store.object_keys import FEEDBACK_PREFIX
 from product_classifier.store.s3 import S3Store
 from product_classifier.store.settings import StoreSettings
 
@@ -26,16 +26,16 @@ log = get_logger()
 
 
 def main(argv: Sequence[str]) -> int:
-    """Do it once; 1 and a line when the store does not answer in time."""
+    """Create the buckets; return 0, or 1 after an error on standard error."""
     options = _parse(argv)
     configure_logging("bucket")
     try:
         stores = [S3Store(name, StoreSettings()) for name in options.buckets]
         for name, store in zip(options.buckets, stores, strict=True):
             _create(store, time.monotonic() + options.wait_s)
-            log.info("bucket_is_there", bucket=name)
+            log.info("bucket_created", bucket=name)
         if options.events:
-            _ask_for_events(stores[0], options.events)
+            _configure_events(stores[0], options.events)
     except (ProductClassifierError, ValidationError) as error:
         sys.stderr.write(f"bucket: {error}\n")
         return 1
@@ -49,23 +49,23 @@ def _create(store: S3Store, until: float) -> None:
         except StoreUnavailable as error:
             if time.monotonic() > until:
                 raise
-            log.info("waiting", reason=str(error))
+            log.info("store_unavailable", reason=str(error))
         time.sleep(PAUSE_S)
 
 
-def _ask_for_events(store: S3Store, target: str) -> None:
+def _configure_events(store: S3Store, target: str) -> None:
     try:
-        store.notify(target, WATCHED)
-        log.info("events_are_sent", target=target, prefix=WATCHED)
+        store.notify(target, FEEDBACK_PREFIX)
+        log.info("events_configured", target=target, prefix=FEEDBACK_PREFIX)
     except StoreUnavailable as error:
-        log.warning("no_events", reason=str(error))
+        log.warning("events_unsupported", reason=str(error))
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m product_classifier.store.bucket", description=__doc__)
     parser.add_argument("buckets", nargs="+", type=_bucket, metavar="s3://BUCKET")
-    parser.add_argument("--events", default="", metavar="ARN", help="where the first bucket sends its events")
-    parser.add_argument("--wait-s", type=float, default=0.0, help="how long the store may take to start")
+    parser.add_argument("--events", default="", metavar="ARN", help="target of the notifications of the first bucket")
+    parser.add_argument("--wait-s", type=float, default=0.0, help="seconds to wait for the store to start")
     return parser.parse_args(argv)
 
 

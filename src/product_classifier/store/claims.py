@@ -1,11 +1,10 @@
-"""One writer per key on an S3 store that has no conditional writes.
+"""Mutual exclusion of writers by key, for S3 stores without conditional writes.
 
-Write a claim, then look for other claims. Two writers that overlap cannot both miss each other, because each writes
-before it looks and S3 lists what was written: whoever sees another claim takes its own back, waits a random moment
-and tries again, so at most one goes on. A writer that dies leaves its claim behind, which ends by itself.
+A writer writes a claim object, then lists the claims of the key. Listing is consistent, so of two concurrent writers at
+least one sees the other's claim. A writer that sees another claim deletes its own and retries after a random delay.
+Claims of crashed writers expire.
 
-What it rests on: clocks that differ by less than `CLAIM_ENDS_AFTER_S`, and no writer that sleeps that long between
-its claim and its write. Stores with conditional writes need none of this.
+Assumptions: clocks differ by less than `CLAIM_EXPIRES_S`, and no writer is suspended that long between claim and write.
 """
 
 import hashlib
@@ -19,54 +18,58 @@ from typing import Protocol
 from product_classifier.errors import StoreUnavailable
 from product_classifier.store.object_keys import RESERVED
 
-CLAIM_ENDS_AFTER_S = 300.0
-"""Longer than a writer can take: a few requests, each with its time limit and its attempts."""
+CLAIM_EXPIRES_S = 300.0
+"""Exceeds the duration of a write: a few requests, each with timeout and retries."""
 
-GIVE_UP_AFTER_S = 30.0
+TIMEOUT_S = 30.0
 
 
-class Board(Protocol):
-    """Where claims are pinned."""
+class ClaimStore(Protocol):
+    """Storage of claim objects."""
 
-    def pin(self, key: str) -> None:
+    def write_claim(self, key: str) -> None:
         """Write an empty object."""
 
-    def pinned(self, prefix: str) -> Sequence[str]:
-        """List keys, the ones just written included."""
+    def list_claims(self, prefix: str) -> Sequence[str]:
+        """Return the keys with this prefix; consistent with completed writes."""
 
-    def unpin(self, key: str) -> None:
-        """Remove an object."""
+    def delete_claim(self, key: str) -> None:
+        """Delete an object if it exists."""
 
 
 @contextmanager
-def claimed(board: Board, key: str) -> Iterator[None]:
-    """Hold the only claim on a key."""
+def exclusive_claim(claims: ClaimStore, key: str) -> Iterator[None]:
+    """Hold the only claim on a key during the block.
+
+    Raises:
+        StoreUnavailable: If other writers hold the key for `TIMEOUT_S`.
+    """
     folder = f"{RESERVED}/claims/{hashlib.sha256(key.encode()).hexdigest()}/"
-    mine = _claim(board, folder, key)
+    own = _claim(claims, folder, key)
     try:
         yield
     finally:
-        board.unpin(mine)
+        claims.delete_claim(own)
 
 
-def _claim(board: Board, folder: str, key: str) -> str:
-    until = time.monotonic() + GIVE_UP_AFTER_S
+def _claim(claims: ClaimStore, folder: str, key: str) -> str:
+    until = time.monotonic() + TIMEOUT_S
     while time.monotonic() < until:
-        mine = f"{folder}{time.time():.3f}-{uuid.uuid4().hex}"
-        board.pin(mine)
-        if not _others(board, folder, mine):
-            return mine
-        board.unpin(mine)
-        time.sleep(random.uniform(0.02, 0.3))  # noqa: S311 - spreads writers, guards nothing
-    raise StoreUnavailable(f"{key!r} is being written by others")
+        own = f"{folder}{time.time():.3f}-{uuid.uuid4().hex}"
+        claims.write_claim(own)
+        if not _others(claims, folder, own):
+            return own
+        claims.delete_claim(own)
+        time.sleep(random.uniform(0.02, 0.3))  # noqa: S311 - jitter, not security
+    raise StoreUnavailable(f"{key!r}: other writers held the claim for {TIMEOUT_S:g} s; retry later")
 
 
-def _others(board: Board, folder: str, mine: str) -> bool:
+def _others(claims: ClaimStore, folder: str, own: str) -> bool:
     found = False
-    for claim in board.pinned(folder):
+    for claim in claims.list_claims(folder):
         made_s = float(claim.removeprefix(folder).partition("-")[0])
-        if time.time() - made_s > CLAIM_ENDS_AFTER_S:
-            board.unpin(claim)
-        elif claim != mine:
+        if time.time() - made_s > CLAIM_EXPIRES_S:
+            claims.delete_claim(claim)
+        elif claim != own:
             found = True
     return found

@@ -1,4 +1,4 @@
-"""Objects that are named after the hash of what they hold: the same content has the same name, whoever writes it."""
+"""Content-addressed objects: the key contains the SHA-256 of the content."""
 
 import hashlib
 from collections.abc import Callable
@@ -8,20 +8,25 @@ from product_classifier.store import ObjectStore
 
 
 def write(store: ObjectStore, key_of: Callable[[str], str], content: bytes) -> str:
-    """Write an object if it is not there yet, under the key of its hash; return the hash (SHA-256, hexadecimal)."""
+    """Write content under the key of its hash unless it exists; return the hash (SHA-256, hexadecimal)."""
     sha256 = hashlib.sha256(content).hexdigest()
     key = key_of(sha256)
     try:
         store.put(key, content, only_if_absent=True)
     except ObjectExists:
-        if store.get(key) != content:  # damaged in place: its name says what it must be
+        if store.get(key) != content:  # the stored object is damaged
             store.put(key, content)
     return sha256
 
 
 def read(store: ObjectStore, key: str, sha256: str) -> bytes:
-    """Return the content of an object; `InvalidInput` when it is not what was kept under this hash."""
+    """Return the content of an object.
+
+    Raises:
+        InvalidInput: If the content has another hash.
+        ObjectNotFound: If there is no such object.
+    """
     content = store.get(key)
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise InvalidInput(f"object {key!r} was changed: its content has another hash")
+        raise InvalidInput(f"object {key!r}: content does not have the hash {sha256[:12]}…; the object is damaged")
     return content

@@ -1,11 +1,11 @@
-"""Objects as files in one folder: the store of a laptop.
+"""An object store in a folder of a local file system.
 
-Why each step is there:
-- an object is written to a temporary file, synced, then renamed or linked into place, so a reader sees all of it or
-  nothing, and a full disk or a crash leaves the old content;
-- the folder is synced too, else a power cut may lose the name of a file whose content is safe;
-- `only_if_absent` is a hard link: the file system lets exactly one of any number of processes create the name;
-- `replace_if`, `put` and `delete` of a key exclude each other by a lock the kernel drops when its process dies.
+Durability and atomicity:
+- An object is written to a temporary file, synced, then renamed or linked into place, so readers see all of it or
+  nothing, and a full disk or a crash leaves the old content.
+- The folder is synced as well; otherwise a power failure can lose the name of a synced file.
+- `only_if_absent` creates a hard link, which fails for all but one of any number of processes.
+- `put` and `delete` of a key exclude each other with `flock`, which the kernel releases when a process dies.
 """
 
 import errno
@@ -18,24 +18,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from product_classifier.errors import InvalidKey, ObjectChanged, ObjectExists, ObjectNotFound, StoreUnavailable
+from product_classifier.errors import InvalidKey, ObjectExists, ObjectNotFound, StoreUnavailable
 from product_classifier.store import ObjectInfo
 from product_classifier.store.object_keys import RESERVED, validate_key, validate_prefix
 
-ABANDONED_AFTER_S = 3600
-"""An unfinished write older than this belongs to a process that died."""
-
-NEEDS_THE_OBJECT = frozenset({"reading", "replacing", "deleting"})
+STALE_WRITE_S = 3600
+"""Seconds after which an unfinished write is deleted; its process has died."""
 
 LOCKS = 64
-"""Keys share this many lock files, so that they do not pile up."""
+"""Number of lock files; keys are hashed to them."""
+
+_OBJECT_REQUIRED = frozenset({"reading", "deleting"})
 
 
 class FileStore:
     """An `ObjectStore` in a folder of a POSIX file system."""
 
     def __init__(self, root: Path, *, create: bool = False) -> None:
-        """Open the folder and drop what dead writers left."""
+        """Open the folder and delete unfinished writes of crashed processes.
+
+        Raises:
+            StoreUnavailable: If the folder is missing and `create` is false, or cannot be used.
+        """
         self._root = root
         self._unfinished = root / RESERVED / "unfinished"
         self._locks = root / RESERVED / "locks"
@@ -44,26 +48,16 @@ class FileStore:
                 raise StoreUnavailable(f"store folder {str(root)!r} does not exist")
             self._unfinished.mkdir(parents=True, exist_ok=True)
             self._locks.mkdir(parents=True, exist_ok=True)
-            self._drop_abandoned()
+            self._delete_stale_writes()
 
     def put(self, key: str, data: bytes, *, only_if_absent: bool = False) -> None:
         """Write an object durably."""
         path = self._path(key)
         with _translated("writing", key):
-            if only_if_absent and os.path.isfile(path):  # noqa: PTH113 - on the path of every prediction
-                raise ObjectExists(f"object {key!r} is already there")
+            if only_if_absent and os.path.isfile(path):  # noqa: PTH113 - faster than pathlib on the request path
+                raise ObjectExists(f"object {key!r} already exists")
             with self._written(data) as new:
                 self._place(new, path, key, only_if_absent=only_if_absent)
-
-    def replace_if(self, key: str, data: bytes, etag: str) -> ObjectInfo:
-        """Replace an object that nobody changed since `etag` was read."""
-        path = self._path(key)
-        with _translated("replacing", key), self._written(data) as new, self._locked(key):
-            if self.head(key).etag != etag:
-                raise ObjectChanged(f"object {key!r} was changed by somebody else")
-            new.replace(path)
-            _sync(path.parent)
-        return ObjectInfo(hashlib.sha256(data).hexdigest(), len(data))
 
     def get(self, key: str) -> bytes:
         """Return the content."""
@@ -79,20 +73,20 @@ class FileStore:
             return ObjectInfo(etag, file.tell())
 
     def exists(self, key: str) -> bool:
-        """Tell whether an object has this key."""
+        """Return whether an object has this key."""
         path = self._path(key)
         with _translated("reading", key):
             return path.is_file()
 
     def list(self, prefix: str = "") -> Iterator[str]:
-        """Yield keys in order; an object written meanwhile may or may not appear."""
+        """Yield the keys in order; an object written during the iteration may be missing."""
         validate_prefix(prefix)
         with _translated("listing", prefix):
             folder = self._root / prefix.rpartition("/")[0]
             yield from (key for key in sorted(self._walk(folder), key=str.encode) if key.startswith(prefix))
 
     def delete(self, key: str) -> None:
-        """Remove an object if it is there."""
+        """Delete an object if it exists."""
         path = self._path(key)
         try:
             with _translated("deleting", key), self._locked(key):
@@ -105,7 +99,7 @@ class FileStore:
         return self._root / validate_key(key)
 
     def _walk(self, folder: Path) -> Iterator[str]:
-        for parent, folders, names in os.walk(folder, onerror=_raise_unless_gone):
+        for parent, folders, names in os.walk(folder, onerror=_raise_unless_deleted):
             if Path(parent) == self._root and RESERVED in folders:
                 folders.remove(RESERVED)
             for name in names:
@@ -114,7 +108,7 @@ class FileStore:
     @contextmanager
     def _written(self, data: bytes) -> Iterator[Path]:
         if not self._unfinished.is_dir():
-            raise StoreUnavailable(f"store folder {str(self._root)!r} is gone")
+            raise StoreUnavailable(f"store folder {str(self._root)!r} no longer exists")
         new = self._unfinished / uuid.uuid4().hex
         try:
             with new.open("xb") as file:
@@ -134,7 +128,7 @@ class FileStore:
 
     def _place(self, new: Path, path: Path, key: str, *, only_if_absent: bool) -> None:
         folder = path.parent
-        if not os.path.isdir(folder):  # noqa: PTH112 - on the path of every prediction
+        if not os.path.isdir(folder):  # noqa: PTH112 - faster than pathlib on the request path
             self._make_folder(folder)
         if only_if_absent:
             _link(new, path, key)
@@ -144,19 +138,19 @@ class FileStore:
         _sync(folder)
 
     def _make_folder(self, folder: Path) -> None:
-        """Create a folder and sync the parent of each new level, else a power cut could take a whole new day."""
+        """Create a folder and sync the parent of each new level, so that a power failure loses none of them."""
         missing = [level for level in (folder, *folder.parents) if not level.exists()]
         for level in reversed(missing):
             level.mkdir(exist_ok=True)
             _sync(level.parent)
 
-    def _drop_abandoned(self) -> None:
+    def _delete_stale_writes(self) -> None:
         for path in self._unfinished.iterdir():
             try:
-                if time.time() - path.stat().st_mtime > ABANDONED_AFTER_S:
+                if time.time() - path.stat().st_mtime > STALE_WRITE_S:
                     path.unlink()
             except FileNotFoundError:
-                continue  # its writer finished meanwhile
+                continue  # the writer has just finished
 
 
 def _link(new: Path, path: Path, key: str) -> None:
@@ -165,7 +159,7 @@ def _link(new: Path, path: Path, key: str) -> None:
     except FileExistsError as error:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "Is a directory") from error
-        raise ObjectExists(f"object {key!r} is already there") from error
+        raise ObjectExists(f"object {key!r} already exists") from error
 
 
 def _sync(folder: Path) -> None:
@@ -176,21 +170,21 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _raise_unless_gone(error: OSError) -> None:
+def _raise_unless_deleted(error: OSError) -> None:
     if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
         raise error
 
 
 @contextmanager
 def _translated(doing: str, key: str) -> Iterator[None]:
-    """Say what the operating system refused in the store's words."""
+    """Translate errors of the operating system to errors of the store."""
     try:
         yield
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError, FileExistsError) as error:
-        if doing in NEEDS_THE_OBJECT:
+        if doing in _OBJECT_REQUIRED:
             raise ObjectNotFound(f"no object {key!r}") from error
         if isinstance(error, FileNotFoundError):
-            raise StoreUnavailable(f"{doing} {key[:80]!r}: the store's folder is gone") from error
-        raise InvalidKey(f"key {key[:80]!r} is also the folder of other keys, or lies below another object") from error
+            raise StoreUnavailable(f"{doing} {key[:80]!r}: the folder of the store no longer exists") from error
+        raise InvalidKey(f"key {key[:80]!r} is a folder of other keys, or one of its folders is an object") from error
     except OSError as error:
         raise StoreUnavailable(f"{doing} {key[:80]!r}: {error.strerror or type(error).__name__}") from error

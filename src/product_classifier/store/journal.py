@@ -1,12 +1,12 @@
-"""A journal on local disk: records stay here while the object store is away.
+"""A write-ahead journal on local disk for objects that the object store cannot take now.
 
-A record is durable when `append` returns. A segment file is frames, one after the other:
+A record is durable when `append` returns. A segment file is a sequence of frames:
 
     mark | length of the payload | CRC-32 of that length | CRC-32 of the payload | payload: key length, key, data
 
-The mark is random and part of the file's name, so that no photo can hold bytes that look like a frame. Reading looks
-for the next good frame after a bad one: one flipped byte costs one record and is reported with its place. A file is
-never appended to again after a failed write or a restart: what the disk holds there is unknown.
+The mark is random and part of the file name, so that the content of a record cannot imitate a frame. After a damaged
+frame the reader continues at the next valid one: one corrupted byte loses one record, which is reported with its
+offset. No segment is appended to after a failed write or a restart, because its content on disk is unknown.
 """
 
 import os
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from product_classifier.errors import NotDurable
+from product_classifier.limits import JOURNAL_SEGMENT_BYTES
 
 MARK_BYTES = 8
 HEADER = struct.Struct("<III")
@@ -28,13 +29,11 @@ KEY_LENGTH = struct.Struct("<H")
 NAME = re.compile(r"[0-9]{8}-[0-9a-f]{16}")
 SUFFIX = ".journal"
 DAMAGED_SUFFIX = ".damaged"
-SEGMENT_BYTES = 16 << 20
-"""A segment is read whole when it is drained, so it stays small."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One object that waits for the store."""
+    """One object to be written to the store."""
 
     key: str
     data: bytes
@@ -42,55 +41,61 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class DamagedRange:
-    """Bytes of a segment that are no record: `torn` when a crash cut the last write short, else `flipped`."""
+    """Bytes of a segment that are not a valid record: `torn` at an interrupted last write, else `corrupt`."""
 
     segment: str
     offset: int
     length: int
-    kind: Literal["torn", "flipped"]
+    kind: Literal["torn", "corrupt"]
 
 
 class Disk(Protocol):
-    """The four calls a journal makes to keep bytes; tests put a failing disk here."""
+    """The system calls of a journal; tests inject failures here."""
 
     def create(self, path: Path) -> int:
-        """Create a file for writing; it must not exist."""
+        """Create a file for writing; raise `FileExistsError` if it exists."""
 
     def write(self, descriptor: int, data: bytes) -> int:
-        """Write some of the data, return how much."""
+        """Write some of the data; return the number of bytes written."""
 
     def sync(self, descriptor: int) -> None:
-        """Return when everything written is on the disk."""
+        """Return once everything written is on disk."""
 
     def remove(self, path: Path) -> None:
-        """Remove a file."""
+        """Delete a file."""
 
 
 class OsDisk:
-    """The operating system's own calls."""
+    """The system calls of the operating system."""
 
     def create(self, path: Path) -> int:
-        """Create a file readable by its owner only."""
+        """Create a file that only its owner can read."""
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
     def write(self, descriptor: int, data: bytes) -> int:
-        """Write some of the data."""
+        """Write some of the data; return the number of bytes written."""
         return os.write(descriptor, data)
 
     def sync(self, descriptor: int) -> None:
-        """Wait for the disk."""
+        """Call fsync."""
         os.fsync(descriptor)
 
     def remove(self, path: Path) -> None:
-        """Remove a file; one that is gone is fine."""
+        """Delete a file if it exists."""
         path.unlink(missing_ok=True)
 
 
 class Journal:
-    """Segments of records in one folder; safe for any number of threads of one process."""
+    """Segments of records in one folder. Thread-safe; one process per folder."""
 
     def __init__(self, folder: Path, *, max_bytes: int, disk: Disk | None = None) -> None:
-        """Open the folder; what an earlier process left there is kept and will be drained."""
+        """Open or create the folder; segments of earlier processes are kept for replay.
+
+        Args:
+            folder: Folder of the segments.
+            max_bytes: Size of all segments beyond which records are refused.
+            disk: System calls.
+        """
         self._folder = folder
         self._max_bytes = max_bytes
         self._disk = disk or OsDisk()
@@ -102,32 +107,36 @@ class Journal:
         self._bytes = sum(path.stat().st_size for path in paths)
 
     def append(self, entries: Sequence[Entry]) -> None:
-        """Make the entries durable, all of them, or raise `NotDurable`."""
+        """Write the entries and sync them to disk.
+
+        Raises:
+            NotDurable: If the journal is full or the disk fails; the entries may be stored in part.
+        """
         with self._lock:
             if self._bytes + sum(len(entry.data) for entry in entries) > self._max_bytes:
-                msg = f"journal is full: {self._bytes} of {self._max_bytes} bytes wait for the store"
+                msg = f"journal is full: {self._bytes} of {self._max_bytes} bytes are in use"
                 raise NotDurable(msg)
             try:
                 self._write(entries)
             except OSError as error:
-                self._close()  # the next record starts a new file: after a failed sync this one proves nothing
-                msg = f"journal {str(self._folder)!r} cannot keep a record: {error.strerror or error!r}"
+                self._close()  # after a failed fsync the state of the segment is unknown
+                msg = f"journal {str(self._folder)!r} cannot store a record: {error.strerror or error!r}"
                 raise NotDurable(msg) from error
 
     def check(self) -> None:
-        """Raise `NotDurable` when the next record would probably be refused."""
+        """Raise `NotDurable` if the journal is full or its folder is not writable."""
         if self._bytes >= self._max_bytes or not os.access(self._folder, os.W_OK):
             msg = f"journal {str(self._folder)!r} is full or not writable"
             raise NotDurable(msg)
 
     def rotate(self) -> list[Path]:
-        """Close the segment being written; return all segments, oldest first."""
+        """Close the active segment; return all segments, oldest first."""
         with self._lock:
             self._close()
             return self._paths(SUFFIX)
 
     def discard(self, segment: Path, *, damaged: bool) -> None:
-        """Remove a segment whose records are all in the store; set one with damage aside for a person to look at."""
+        """Delete a replayed segment; a damaged one is renamed to `*.damaged` and kept for inspection."""
         with self._lock:
             size = segment.stat().st_size
             if damaged:
@@ -139,11 +148,11 @@ class Journal:
 
     @property
     def size(self) -> int:
-        """Bytes on disk, damaged segments included."""
+        """Bytes on disk, those of damaged segments included."""
         return self._bytes
 
     def close(self) -> None:
-        """Close the segment being written; its records stay."""
+        """Close the active segment; its records stay on disk."""
         with self._lock:
             self._close()
 
@@ -156,7 +165,7 @@ class Journal:
             segment.size += written
             rest = rest[written:]
         self._disk.sync(segment.descriptor)
-        if segment.size >= SEGMENT_BYTES:
+        if segment.size >= JOURNAL_SEGMENT_BYTES:
             self._close()
 
     def _open_segment(self) -> "_Segment":
@@ -193,14 +202,14 @@ class _Segment:
 
 
 def frame(entry: Entry, mark: bytes) -> bytes:
-    """Return an entry as it stands in a segment."""
+    """Return the frame of an entry."""
     key = entry.key.encode()
     payload = KEY_LENGTH.pack(len(key)) + key + entry.data
     return mark + HEADER.pack(len(payload), _checksum(len(payload)), zlib.crc32(payload)) + payload
 
 
 def read_segment(path: Path) -> Iterator[Entry | DamagedRange]:
-    """Yield the records of a segment in order, and what lies between them where it is no record."""
+    """Yield the records of a segment in order, and the damaged ranges between them."""
     mark = bytes.fromhex(path.stem.split("-")[1])
     data = path.read_bytes()
     position = 0
@@ -210,32 +219,32 @@ def read_segment(path: Path) -> Iterator[Entry | DamagedRange]:
             entry, position = found
             yield entry
             continue
-        after = _next_good(data, position + 1, mark)
-        yield DamagedRange(path.name, position, after - position, found if after == len(data) else "flipped")
+        after = _next_valid(data, position + 1, mark)
+        yield DamagedRange(path.name, position, after - position, found if after == len(data) else "corrupt")
         position = after
 
 
-def _entry_at(data: bytes, start: int, mark: bytes) -> tuple[Entry, int] | Literal["torn", "flipped"]:
-    """Return the entry and its end; `torn` when the file ends inside what is so far a good frame."""
+def _entry_at(data: bytes, start: int, mark: bytes) -> tuple[Entry, int] | Literal["torn", "corrupt"]:
+    """Return the entry and its end, `torn` if the data ends within an otherwise valid frame, else `corrupt`."""
     begin = start + len(mark) + HEADER.size
     if not mark.startswith(data[start : start + len(mark)]):
-        return "flipped"
+        return "corrupt"
     if begin > len(data):
         return "torn"
     length, length_checksum, checksum = HEADER.unpack_from(data, begin - HEADER.size)
     if _checksum(length) != length_checksum:
-        return "flipped"
+        return "corrupt"
     payload = data[begin : begin + length]
     if len(payload) < length:
         return "torn"
     if zlib.crc32(payload) != checksum:
-        return "flipped"
+        return "corrupt"
     (size,) = KEY_LENGTH.unpack_from(payload)
     body = KEY_LENGTH.size + size
     return Entry(payload[KEY_LENGTH.size : body].decode(), payload[body:]), begin + length
 
 
-def _next_good(data: bytes, position: int, mark: bytes) -> int:
+def _next_valid(data: bytes, position: int, mark: bytes) -> int:
     while (position := data.find(mark, position)) >= 0:
         if isinstance(_entry_at(data, position, mark), tuple):
             return position

@@ -1,19 +1,17 @@
-"""Which keys are allowed: those that mean the same object in a folder and in every S3 store."""
+"""Prefixes and validation of keys; a valid key denotes one object in a folder and in any S3 store."""
 
 from product_classifier.errors import InvalidKey
+from product_classifier.limits import KEY_BYTES, KEY_SEGMENT_BYTES
 
-MAX_KEY_BYTES = 1024
-"""S3's own limit."""
-
-MAX_SEGMENT_BYTES = 255
-"""What file systems allow for one name."""
+FEEDBACK_PREFIX = "feedback/"
+"""Prefix of corrections and reviews."""
 
 RESERVED = ".store"
-"""First segment of what the stores themselves keep (claims, locks, unfinished writes); never listed."""
+"""First segment of internal objects of a store (claims, locks, unfinished writes), which are never listed."""
 
 
 def validate_key(key: str) -> str:
-    """Return the key, or raise `InvalidKey` saying what is wrong with it."""
+    """Return the key; raise `InvalidKey` if it is not valid."""
     if not key:
         raise _invalid(key, "is empty")
     _check(key, key.split("/"))
@@ -21,14 +19,14 @@ def validate_key(key: str) -> str:
 
 
 def validate_prefix(prefix: str) -> str:
-    """Return the start of a key; unlike a key it may be empty, end with a slash or inside a name."""
+    """Return the prefix; raise `InvalidKey` if it is not valid. It may be empty or end with a slash."""
     if prefix:
         _check(prefix, prefix.removesuffix("/").split("/"))
     return prefix
 
 
 def is_reserved(key: str) -> bool:
-    """Tell whether the store itself owns this key."""
+    """Return whether a key is internal to the store."""
     return key.split("/", 1)[0] == RESERVED
 
 
@@ -37,16 +35,16 @@ def _check(key: str, segments: list[str]) -> None:
         size = len(key.encode())
     except UnicodeEncodeError as error:
         raise _invalid(key, "is not valid Unicode") from error
-    if size > MAX_KEY_BYTES:
-        raise _invalid(key, f"has {size} bytes, more than {MAX_KEY_BYTES}")
+    if size > KEY_BYTES:
+        raise _invalid(key, f"has {size} bytes, more than {KEY_BYTES}")
     if "\\" in key or any(ord(character) < ord(" ") or character in "\x7f\ufffe\uffff" for character in key):
-        raise _invalid(key, "holds a backslash or a control character")
+        raise _invalid(key, "contains a backslash or a control character")
     if any(segment in {"", ".", ".."} for segment in segments):
-        raise _invalid(key, "holds an empty, '.' or '..' segment")
-    if any(len(segment.encode()) > MAX_SEGMENT_BYTES for segment in segments):
-        raise _invalid(key, f"holds a segment of more than {MAX_SEGMENT_BYTES} bytes")
+        raise _invalid(key, "contains an empty, '.' or '..' segment")
+    if any(len(segment.encode()) > KEY_SEGMENT_BYTES for segment in segments):
+        raise _invalid(key, f"contains a segment of more than {KEY_SEGMENT_BYTES} bytes")
     if segments[0] == RESERVED:
-        raise _invalid(key, f"starts with {RESERVED!r}, which the store keeps for itself")
+        raise _invalid(key, f"starts with {RESERVED!r}, which is reserved")
 
 
 def _invalid(key: str, reason: str) -> InvalidKey:

@@ -1,4 +1,4 @@
-"""How an S3 store is reached; read from the environment once, by whoever opens it."""
+"""Settings of the S3 store."""
 
 from typing import Self
 from urllib.parse import urlsplit
@@ -8,18 +8,18 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class StoreSettings(BaseSettings):
-    """What the deployment decides; the field's name in capitals is the variable. Unused by a `file://` store."""
+    """Endpoint, credentials, timeouts and attempts of an S3 store; a `file://` store uses none of them."""
 
     model_config = SettingsConfigDict(frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
 
     s3_endpoint: str = "https://s3.amazonaws.com"
-    """Address of the S3 service, `http://minio:9000` for example."""
+    """URL of the S3 service, for example `http://minio:9000`."""
 
     s3_region: str = "us-east-1"
-    """Region the requests are signed for."""
+    """Region for which requests are signed."""
 
     s3_ca_bundle: str | None = None
-    """File of certificate authorities to trust instead of the public ones."""
+    """File of certificate authorities that replaces the public ones."""
 
     s3_connect_timeout_s: float = Field(default=3.0, gt=0, le=60)
     """Seconds to open a connection to the S3 service."""
@@ -28,7 +28,7 @@ class StoreSettings(BaseSettings):
     """Seconds to wait for the next bytes of a response of the S3 service."""
 
     s3_attempts: int = Field(default=3, ge=1, le=10)
-    """How often one operation is tried before the store counts as unavailable."""
+    """Attempts per operation before the store is reported unavailable."""
 
     aws_access_key_id: str | None = None
     """Access key of the S3 service; anonymous requests without it."""

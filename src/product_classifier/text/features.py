@@ -36,7 +36,7 @@ Keys = NDArray[Any]
 
 @dataclass(frozen=True)
 class TextFeatures:
-    """Settings of the hashed counts: buckets, lengths of character n-grams, and whether pairs of words are counted.
+    """Settings of the hashed counts: buckets, lengths of character n-grams, pairs of words.
 
     Character n-grams lie within words, as with `analyzer="char_wb"` of scikit-learn.
     """
@@ -54,7 +54,7 @@ class TextFeatures:
 
     @cached_property
     def views(self) -> NDArray[np.int64]:
-        """Bucket offsets of the views and the end of the last one: half, a quarter and a quarter of the buckets."""
+        """Bucket offsets of the views and their end: half, a quarter and a quarter of the buckets."""
         return np.array([0, self.buckets // 2, 3 * self.buckets // 4, self.buckets])
 
     def to_json(self) -> dict[str, Any]:

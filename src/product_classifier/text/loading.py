@@ -4,7 +4,7 @@ from pathlib import Path
 
 from product_classifier.bundles.arrays import read_json
 from product_classifier.errors import BundleRefused
-from product_classifier.text.linear import HashedLinear
+from product_classifier.text.hashed_linear import HashedLinear
 from product_classifier.text.model import TextModel
 
 
@@ -19,7 +19,7 @@ def load_text_model(folder: Path) -> TextModel:
         case HashedLinear.TYPE:
             return HashedLinear.read(folder, settings)
         case "encoder":
-            from product_classifier.text.encoder import TextEncoder  # noqa: PLC0415 - requires ONNX Runtime
+            from product_classifier.text.text_encoder import TextEncoder  # noqa: PLC0415 - requires ONNX Runtime
 
             return TextEncoder.read(folder, settings)
         case other:

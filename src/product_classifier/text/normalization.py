@@ -17,9 +17,9 @@ _NOT_WORD = re.compile(r"[\W_]+")
 
 
 def normalize(designation: str | None, description: str | None) -> str:
-    """Return lower-case words without accents, markup and punctuation, the fields separated by a line break.
+    """Return lower-case words without accents, markup and punctuation.
 
-    Text without a letter or digit returns the empty string.
+    A line break separates designation and description. Text without a letter or digit returns the empty string.
     """
     title = _normalize_field(designation or "", DESIGNATION_CHARACTERS_READ)
     body = _normalize_field(description or "", DESCRIPTION_CHARACTERS_READ)
@@ -27,7 +27,10 @@ def normalize(designation: str | None, description: str | None) -> str:
 
 
 def strip_markup(designation: str | None, description: str | None) -> str:
-    """Return the text without markup, accents and capitals preserved, for encoders; empty if it has no words."""
+    """Return the text without markup, for encoders; empty if it has no words.
+
+    Accents, capitals and punctuation are preserved; a line break separates designation and description.
+    """
     if not has_words(designation, description):
         return ""
     fields = (

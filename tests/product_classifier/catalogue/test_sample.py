@@ -8,7 +8,7 @@ import pytest
 
 from product_classifier.catalogue.sample import make_sample, seasonal_ids
 from product_classifier.catalogue.sample.offers import offer, season_start
-from product_classifier.catalogue.sample.photos import DRAWINGS, photo
+from product_classifier.catalogue.sample.photo_generator import DRAWINGS, photo
 from product_classifier.catalogue.sample.texts import NEIGHBOURHOOD_OF
 from product_classifier.catalogue.sample.words import VOCABULARIES
 from product_classifier.errors import CatalogueError

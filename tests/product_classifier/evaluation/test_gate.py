@@ -30,8 +30,8 @@ def new(weighted_f1: float, categories: dict[int, CategoryF1] | None = None, ms:
         pytest.param(new(0.80), OLD, 0.0, False, "+0.0000, at least +0.0100", id="tie"),
         pytest.param(new(0.805), OLD, 0.99, False, "+0.0050, at least", id="better by less than the margin"),
         pytest.param(new(0.79), OLD, 0.1, False, "-0.0100, at least", id="worse"),
-        pytest.param(new(0.82), OLD, 0.8, False, "in 80.0% of the resamples only", id="may be luck"),
-        pytest.param(new(0.82), OLD, math.nan, False, "in nan% of the resamples", id="confidence is NaN"),
+        pytest.param(new(0.82), OLD, 0.8, False, "in only 80.0% of the resamples", id="may be luck"),
+        pytest.param(new(0.82), OLD, math.nan, False, "in only nan% of the resamples", id="confidence is NaN"),
         pytest.param(
             new(0.82, {10: CategoryF1(1.0, 20), 40: CategoryF1(0.59, 20)}),
             OLD,
@@ -64,9 +64,7 @@ def new(weighted_f1: float, categories: dict[int, CategoryF1] | None = None, ms:
             "+0.0200",
             id="a category with too few items",
         ),
-        pytest.param(
-            new(0.9, {10: CategoryF1(0.9, 20)}), OLD, 1.0, False, "tells 1 categories apart", id="wrong classes"
-        ),
+        pytest.param(new(0.9, {10: CategoryF1(0.9, 20)}), OLD, 1.0, False, "has 1 codes", id="wrong classes"),
         pytest.param(
             new(0.9),
             UnreadableChampion("r-old", "text: is lost"),
@@ -83,11 +81,11 @@ def new(weighted_f1: float, categories: dict[int, CategoryF1] | None = None, ms:
             "r-old has weighted F1 nan",
             id="champion is NaN",
         ),
-        pytest.param(new(math.nan), None, 0.0, False, "nan, which is no score", id="NaN without a champion"),
-        pytest.param(new(math.nan), OLD, 1.0, False, "nan, which is no score", id="NaN against a champion"),
-        pytest.param(new(math.inf), OLD, 1.0, False, "which is no score", id="infinite"),
-        pytest.param(new(1.5), OLD, 1.0, False, "which is no score", id="above one"),
-        pytest.param(new(-0.1), None, 0.0, False, "which is no score", id="below zero"),
+        pytest.param(new(math.nan), None, 0.0, False, "nan, which is not a score", id="NaN without a champion"),
+        pytest.param(new(math.nan), OLD, 1.0, False, "nan, which is not a score", id="NaN against a champion"),
+        pytest.param(new(math.inf), OLD, 1.0, False, "which is not a score", id="infinite"),
+        pytest.param(new(1.5), OLD, 1.0, False, "which is not a score", id="above one"),
+        pytest.param(new(-0.1), None, 0.0, False, "which is not a score", id="below zero"),
         pytest.param(new(0.9, ms=200.0), OLD, 1.0, False, "takes 200 ms instead of 20", id="ten times slower"),
         pytest.param(new(0.9, ms=math.nan), OLD, 1.0, False, "takes nan ms", id="time is NaN"),
         pytest.param(new(0.9, ms=49.0), OLD, 1.0, True, "+0.1000", id="slower and fast enough"),

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from product_classifier.evaluation.metrics import weighted_f1
 from product_classifier.evaluation.resampling import bootstrap_gains
+from product_classifier.evaluation.scores import weighted_f1
 
 CLASSES = 4
 

@@ -124,5 +124,5 @@ def test_ids_are_distinct_and_sort_by_time() -> None:
     ["", "x", "../../etc", "01a20826-9624-4e16-97ec-4c44b60b9d55", AN_ID.upper(), f"{{{AN_ID}}}", "é" * 1000],
 )
 def test_what_is_not_an_id_is_refused(identifier: str) -> None:
-    with pytest.raises(InvalidInput, match="is not an id of ours"):
+    with pytest.raises(InvalidInput, match="is not a UUID of version 7"):
         prediction_key(identifier)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from product_classifier.evaluation.metrics import calibration_error
+from product_classifier.evaluation.scores import calibration_error
 from product_classifier.fusion.calibration import fit_logit_scale, fit_margin_calibration
 from product_classifier.probabilities import softmax, softplus_logits
 

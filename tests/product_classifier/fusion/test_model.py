@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from product_classifier.errors import BundleRefused
-from product_classifier.evaluation.metrics import score, weighted_f1
+from product_classifier.evaluation.scores import score, weighted_f1
 from product_classifier.fusion.fit import fit_fusion
 from product_classifier.fusion.model import FusionModel
 from product_classifier.taxonomy import CHALLENGE

@@ -13,14 +13,14 @@ from product_classifier.images import decoding
 from product_classifier.images.headers import read_header
 
 
-def drawn(width: int = 60, height: int = 40) -> np.ndarray:
+def pattern(width: int = 60, height: int = 40) -> np.ndarray:
     rows, columns = np.mgrid[0:height, 0:width]
     return np.stack([columns * 255 // width, rows * 255 // height, (rows + columns) % 256], axis=2).astype(np.uint8)
 
 
 def encoded(kind: str, image: Image.Image | None = None, **options: object) -> bytes:
     target = io.BytesIO()
-    (image or Image.fromarray(drawn())).save(target, kind, **options)
+    (image or Image.fromarray(pattern())).save(target, kind, **options)
     return target.getvalue()
 
 
@@ -42,7 +42,7 @@ def jpeg_with_size(width: int, height: int) -> bytes:
 
 
 SECOND_FRAME = b"\xff\xc0\x00\x0b\x08\x00\x08\x00\x08\x01\x01\x11\x00"
-UPSIDE_DOWN = Image.fromarray(drawn()[::-1])
+UPSIDE_DOWN = Image.fromarray(pattern()[::-1])
 TEXT_BOMB = png_chunk(b"zTXt", b"a\x00\x00" + zlib.compress(b"x" * 70_000_000))
 
 REFUSED = {
@@ -51,7 +51,7 @@ REFUSED = {
     "only a JPEG's first bytes": (b"\xff\xd8\xff", "JPEG"),
     "JPEG cut in its pixels": (encoded("JPEG")[:-40], "truncated"),
     "JPEG cut in its header": (encoded("JPEG")[:60], "truncated"),
-    "JPEG without pixels": (b"\xff\xd8\xff\xd9", "no picture"),
+    "JPEG without pixels": (b"\xff\xd8\xff\xd9", "no image data"),
     "JPEG with garbage for pixels": (
         encoded("JPEG")[: encoded("JPEG").index(b"\xff\xda") + 14] + b"\x01\xff\xd9",
         "cannot be decoded",
@@ -62,8 +62,8 @@ REFUSED = {
     "JPEG without height": (jpeg_with_size(10, 0), "no area"),
     "JPEG with a second frame": (encoded("JPEG").replace(b"\xff\xda", SECOND_FRAME + b"\xff\xda", 1), "one frame"),
     "JPEG of 12 bits": (encoded("JPEG").replace(b"\xff\xc0\x00\x11\x08", b"\xff\xc1\x00\x11\x0c"), "12 bits"),
-    "lossless JPEG": (encoded("JPEG").replace(b"\xff\xc0", b"\xff\xc3", 1), "rare kind"),
-    "arithmetic JPEG": (encoded("JPEG").replace(b"\xff\xc0", b"\xff\xc9", 1), "rare kind"),
+    "lossless JPEG": (encoded("JPEG").replace(b"\xff\xc0", b"\xff\xc3", 1), "frame type"),
+    "arithmetic JPEG": (encoded("JPEG").replace(b"\xff\xc0", b"\xff\xc9", 1), "frame type"),
     "JPEG with endless segments": (b"\xff\xd8" + b"\xff\xe1\x00\x02" * 5000 + b"\xff\xd9", "segments"),
     "JPEG that is also a ZIP": (encoded("JPEG") + b"PK\x03\x04" + b"x" * 30, "follow the end"),
     "JPEG that is also a page": (encoded("JPEG") + b"<script>alert(1)</script>", "follow the end"),
@@ -75,7 +75,7 @@ REFUSED = {
     "PNG with few pixels": (png_of(50, 50), "cannot be decoded"),
     "PNG of 10 gigapixels": (png_of(100_000, 100_000), "100000x100000"),
     "PNG without area": (png_of(0, 10), "no area"),
-    "PNG without header": (b"\x89PNG\r\n\x1a\n" + png_chunk(b"IEND", b"") + b"", "no picture"),
+    "PNG without header": (b"\x89PNG\r\n\x1a\n" + png_chunk(b"IEND", b"") + b"", "no image data"),
     "PNG that begins with its pixels": (
         b"\x89PNG\r\n\x1a\n" + png_chunk(b"IDAT", b"") * 2 + png_chunk(b"IEND", b""),
         "begin with its header",
@@ -98,14 +98,14 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("data", "reason"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_is_not_a_still_jpeg_or_png_is_refused_with_its_reason(data: bytes, reason: str) -> None:
+def test_anything_but_a_still_jpeg_or_png_is_refused_with_its_reason(data: bytes, reason: str) -> None:
     with pytest.raises(InvalidImage, match=reason) as refusal:
         decoding.decode(data, 32)
 
     assert len(str(refusal.value)) < 200
 
 
-def test_the_header_alone_refuses_by_structure() -> None:
+def test_the_header_check_alone_refuses_invalid_structure() -> None:
     by_structure = [data for data, reason in REFUSED.values() if not reason.startswith("cannot be")]
     accepted = []
     for data in by_structure:
@@ -130,7 +130,7 @@ def test_exif_orientation_is_applied(kind: str, orientation: int) -> None:
 
 
 @pytest.mark.parametrize("exif", [b"Exif\x00\x00", b"Exif\x00\x00II*\x00\xff\xff\xff\xff", b"Exif\x00\x00XX"])
-def test_broken_exif_leaves_the_photo_as_it_lies(exif: bytes) -> None:
+def test_invalid_exif_is_ignored(exif: bytes) -> None:
     plain = encoded("JPEG")
     data = plain[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + plain[2:]
 
@@ -138,15 +138,15 @@ def test_broken_exif_leaves_the_photo_as_it_lies(exif: bytes) -> None:
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
-def test_every_kind_of_png_becomes_its_colours(mode: str) -> None:
-    grey = np.full((20, 20), 200, np.uint8)
-    image = Image.fromarray(grey.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(grey).convert(mode)
+def test_every_png_mode_is_decoded(mode: str) -> None:
+    gray = np.full((20, 20), 200, np.uint8)
+    image = Image.fromarray(gray.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(gray).convert(mode)
 
     expected = 200 if mode != "1" else decoding.decode(encoded("PNG", image), 20)[0, 0, 0]
     assert {expected} == set(decoding.decode(encoded("PNG", image), 20).ravel()) or mode == "1"
 
 
-def test_sixteen_bit_colour_is_scaled_not_clipped() -> None:
+def test_sixteen_bit_color_is_scaled_not_clipped() -> None:
     row = b"\x00" + struct.pack(">HHH", 0x8000, 0x4000, 0xFFFF) * 4
     header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 4, 16, 2, 0, 0, 0))
     data = b"\x89PNG\r\n\x1a\n" + header + png_chunk(b"IDAT", zlib.compress(row * 4)) + png_chunk(b"IEND", b"")
@@ -154,7 +154,7 @@ def test_sixteen_bit_colour_is_scaled_not_clipped() -> None:
     assert [0x80, 0x40, 0xFF] == decoding.decode(data, 4)[0, 0].tolist()
 
 
-def test_transparency_lies_on_white() -> None:
+def test_transparency_is_composited_on_white() -> None:
     glass = np.zeros((10, 10, 4), np.uint8)
     glass[:, 5:, 3] = 128
 
@@ -162,14 +162,14 @@ def test_transparency_lies_on_white() -> None:
     assert ([255] * 3, [127] * 3) == (pixels[0, 0].tolist(), pixels[0, 9].tolist())
 
 
-def test_a_palette_with_a_transparent_colour_lies_on_white() -> None:
+def test_a_transparent_palette_color_is_composited_on_white() -> None:
     image = Image.new("P", (8, 8), 0)
     image.putpalette([10, 20, 30, 40, 50, 60])
 
     assert [255] * 3 == decoding.decode(encoded("PNG", image, transparency=0), 8)[0, 0].tolist()
 
 
-def test_a_cmyk_jpeg_has_its_colours() -> None:
+def test_a_cmyk_jpeg_is_converted_to_rgb() -> None:
     image = Image.new("CMYK", (40, 40), (0, 255, 255, 0))
 
     red, green, blue = decoding.decode(encoded("JPEG", image), 20)[10, 10].tolist()
@@ -182,13 +182,13 @@ def test_all_common_jpegs_are_decoded(options: dict[str, int]) -> None:
     assert (48, 48, 3) == decoding.decode(encoded("JPEG", **options), 48).shape
 
 
-def test_a_grey_jpeg_has_three_equal_channels() -> None:
-    pixels = decoding.decode(encoded("JPEG", Image.fromarray(drawn()).convert("L")), 32)
+def test_a_gray_jpeg_has_three_equal_channels() -> None:
+    pixels = decoding.decode(encoded("JPEG", Image.fromarray(pattern()).convert("L")), 32)
 
     assert np.array_equal(pixels[..., 0], pixels[..., 2])
 
 
-def test_padding_and_a_second_phone_picture_may_follow() -> None:
+def test_padding_and_an_appended_jpeg_are_accepted() -> None:
     plain = encoded("JPEG")
 
     for data in (plain + b"\x00\x00\n", plain + plain):
@@ -196,7 +196,7 @@ def test_padding_and_a_second_phone_picture_may_follow() -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 300), (300, 1), (4000, 2), (33, 77), (500, 500)])
-def test_any_shape_fits_the_square_on_white(width: int, height: int) -> None:
+def test_any_aspect_ratio_is_padded_with_white(width: int, height: int) -> None:
     pixels = decoding.decode(simplejpeg.encode_jpeg(np.zeros((height, width, 3), np.uint8)), 64)
 
     dark = pixels[..., 0] < 128
@@ -205,14 +205,14 @@ def test_any_shape_fits_the_square_on_white(width: int, height: int) -> None:
     assert dark.all() == (width == height)
 
 
-def test_the_scaled_decode_looks_like_the_full_one() -> None:
-    data = encoded("JPEG", Image.fromarray(drawn(500, 500)), quality=95)
+def test_scaled_decoding_approximates_full_decoding() -> None:
+    data = encoded("JPEG", Image.fromarray(pattern(500, 500)), quality=95)
     full = np.asarray(Image.open(io.BytesIO(data)).convert("RGB").resize((64, 64), Image.Resampling.BOX))
 
     assert np.abs(full.astype(int) - decoding.decode(data, 64)).mean() < 3
 
 
-def test_the_header_tells_format_and_size() -> None:
+def test_the_header_contains_format_and_size() -> None:
     found = read_header(encoded("PNG")), read_header(encoded("JPEG"))
 
     assert [("PNG", 60, 40), ("JPEG", 60, 40)] == [(info.format, info.width, info.height) for info in found]

@@ -16,7 +16,7 @@ FIRST, SECOND, THIRD = (Entry(f"feedback/{number}.json", b"%d" % number * 20) fo
 
 
 class FailingDisk(OsDisk):
-    """A disk that fails one call of one kind, after doing half of a write."""
+    """A disk on which the n-th call of one kind fails; a failing write stores half of its data."""
 
     def __init__(self, operation: str, at: int, code: int) -> None:
         self._operation, self._at, self._code = operation, at, code
@@ -46,7 +46,7 @@ class FailingDisk(OsDisk):
 
 
 class SlowDisk(OsDisk):
-    """A disk that takes a few bytes at a time."""
+    """A disk that writes at most 7 bytes per call."""
 
     def write(self, descriptor: int, data: bytes) -> int:
         return super().write(descriptor, data[:7])
@@ -60,21 +60,21 @@ def content(journal: Journal) -> list[Entry | DamagedRange]:
     return [found for segment in journal.rotate() for found in read_segment(segment)]
 
 
-def test_a_record_is_there_after_the_process_is_gone(tmp_path: Path) -> None:
+def test_records_survive_the_process(tmp_path: Path) -> None:
     open_journal(tmp_path).append([FIRST])
     open_journal(tmp_path).append([SECOND, THIRD])
 
     assert content(open_journal(tmp_path)) == [FIRST, SECOND, THIRD]
 
 
-def test_a_write_that_takes_a_few_bytes_at_a_time_is_finished(tmp_path: Path) -> None:
+def test_partial_writes_are_completed(tmp_path: Path) -> None:
     journal = open_journal(tmp_path, SlowDisk())
     journal.append([FIRST, SECOND])
 
     assert content(journal) == [FIRST, SECOND]
 
 
-def test_a_discarded_segment_is_gone_and_its_room_is_free(tmp_path: Path) -> None:
+def test_a_discarded_segment_frees_its_space(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     journal.append([FIRST])
     for segment in journal.rotate():
@@ -83,7 +83,7 @@ def test_a_discarded_segment_is_gone_and_its_room_is_free(tmp_path: Path) -> Non
     assert (content(open_journal(tmp_path)), journal.size) == ([], 0)
 
 
-def test_a_segment_with_damage_is_set_aside_and_not_drained_again(tmp_path: Path) -> None:
+def test_a_damaged_segment_is_kept_but_not_replayed_again(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     journal.append([FIRST])
     for segment in journal.rotate():
@@ -92,7 +92,7 @@ def test_a_segment_with_damage_is_set_aside_and_not_drained_again(tmp_path: Path
     assert (journal.rotate(), len(list(tmp_path.glob("*.damaged")))) == ([], 1)
 
 
-def test_a_full_journal_refuses_and_keeps_what_it_has(tmp_path: Path) -> None:
+def test_a_full_journal_refuses_records_and_preserves_the_others(tmp_path: Path) -> None:
     journal = open_journal(tmp_path, max_bytes=100)
     journal.append([FIRST])
 
@@ -104,11 +104,9 @@ def test_a_full_journal_refuses_and_keeps_what_it_has(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("operation", ["create", "write", "sync"])
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
-def test_a_failing_disk_refuses_the_record_and_loses_none_that_was_kept(
-    tmp_path: Path, operation: str, code: int
-) -> None:
+def test_a_failing_disk_refuses_one_record_and_loses_none(tmp_path: Path, operation: str, code: int) -> None:
     refused = 0
-    kept: list[Entry] = []
+    accepted: list[Entry] = []
     journal = open_journal(tmp_path, FailingDisk(operation, at=1 if operation == "create" else 3, code=code))
     for entry in (FIRST, SECOND, THIRD, FIRST):
         try:
@@ -116,12 +114,12 @@ def test_a_failing_disk_refuses_the_record_and_loses_none_that_was_kept(
         except NotDurable:
             refused += 1
         else:
-            kept.append(entry)
+            accepted.append(entry)
 
     found = [entry for entry in content(open_journal(tmp_path)) if isinstance(entry, Entry)]
     assert refused == 1
-    assert [entry for entry in found if entry in kept] == found or operation == "sync"
-    assert all(entry in found for entry in kept)
+    assert [entry for entry in found if entry in accepted] == found or operation == "sync"
+    assert all(entry in found for entry in accepted)
 
 
 def damage_by_truncating(data: bytes, place: int) -> bytes:
@@ -137,13 +135,13 @@ def damage_by_zeroing(data: bytes, place: int) -> bytes:
 
 
 @pytest.mark.parametrize("damage", [damage_by_truncating, damage_by_flipping, damage_by_zeroing])
-def test_every_damaged_byte_is_reported_and_costs_only_its_own_record(
+def test_every_damaged_byte_is_reported_and_loses_only_its_record(
     tmp_path: Path, damage: Callable[[bytes, int], bytes]
 ) -> None:
     frames = [frame(entry, MARK) for entry in (FIRST, SECOND, THIRD)]
     data = b"".join(frames)
     path = tmp_path / NAME
-    silent = []
+    unreported = []
     for place in range(len(data)):
         path.write_bytes(damage(data, place))
         found = list(read_segment(path))
@@ -155,12 +153,12 @@ def test_every_damaged_byte_is_reported_and_costs_only_its_own_record(
         survivors = expected if damage is damage_by_flipping else expected[:hit]
         cut_between = damage is damage_by_truncating and whole_frames
         if survivors != entries or (not damages and not cut_between):
-            silent.append((place, found))
+            unreported.append((place, found))
 
-    assert silent == []
+    assert unreported == []
 
 
-def test_a_cut_tail_is_told_from_a_flipped_one(tmp_path: Path) -> None:
+def test_a_torn_tail_is_distinguished_from_corruption(tmp_path: Path) -> None:
     data = frame(FIRST, MARK) + frame(SECOND, MARK)
     path = tmp_path / NAME
     kinds = []
@@ -172,10 +170,10 @@ def test_a_cut_tail_is_told_from_a_flipped_one(tmp_path: Path) -> None:
         path.write_bytes(bad)
         kinds += [found.kind for found in read_segment(path) if isinstance(found, DamagedRange)]
 
-    assert kinds == ["torn", "flipped", "flipped"]
+    assert kinds == ["torn", "corrupt", "corrupt"]
 
 
-def test_a_photo_that_holds_a_frame_of_another_segment_is_only_a_photo(tmp_path: Path) -> None:
+def test_content_cannot_imitate_a_frame(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     journal.append([Entry("images/a", frame(FIRST, MARK))])
     (segment,) = journal.rotate()
@@ -186,7 +184,7 @@ def test_a_photo_that_holds_a_frame_of_another_segment_is_only_a_photo(tmp_path:
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.text(min_size=1, max_size=20), st.binary(max_size=200)), max_size=10))
-def test_what_goes_in_comes_out(tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, bytes]]) -> None:
+def test_entries_round_trip(tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, bytes]]) -> None:
     entries = [Entry(key, data) for key, data in pairs]
     path = tmp_path_factory.mktemp("journal") / NAME
     path.write_bytes(b"".join(frame(entry, MARK) for entry in entries))

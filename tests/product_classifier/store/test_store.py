@@ -1,4 +1,4 @@
-"""One contract for every object store: a folder, memory, moto, and a real MinIO where its binary is found."""
+"""Contract tests of the object stores: folder, memory, moto, and MinIO if its binary is installed."""
 
 import os
 import shutil
@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from pydantic import ValidationError
 
-from product_classifier.errors import InvalidKey, ObjectChanged, ObjectExists, ObjectNotFound, StoreUnavailable
+from product_classifier.errors import InvalidKey, ObjectExists, ObjectNotFound, StoreUnavailable
 from product_classifier.store import ObjectStore, StoreSettings, open_store
-from product_classifier.store.claims import claimed
+from product_classifier.store.claims import exclusive_claim
 from product_classifier.store.file import FileStore
 from product_classifier.store.object_keys import RESERVED
 from product_classifier.store.s3 import S3Store
@@ -70,7 +70,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     return store
 
 
-def test_what_was_put_is_got(store: ObjectStore) -> None:
+def test_an_object_is_read_as_it_was_written(store: ObjectStore) -> None:
     content = bytes(range(256)) * 5000
     store.put("images/x", content)
 
@@ -79,20 +79,20 @@ def test_what_was_put_is_got(store: ObjectStore) -> None:
     assert store.exists("images/x")
 
 
-def test_an_empty_object_is_an_object(store: ObjectStore) -> None:
+def test_an_empty_object_exists(store: ObjectStore) -> None:
     store.put("empty", b"")
 
     assert (b"", 0, True) == (store.get("empty"), store.head("empty").size, store.exists("empty"))
 
 
-def test_a_missing_object_is_named(store: ObjectStore) -> None:
-    for operation in (store.get, store.head, lambda key: store.replace_if(key, b"", "etag")):
+def test_a_missing_object_is_not_found(store: ObjectStore) -> None:
+    for operation in (store.get, store.head):
         with pytest.raises(ObjectNotFound, match="no/such"):
             operation("no/such")
     assert not store.exists("no/such")
 
 
-def test_a_later_put_wins_and_changes_the_etag(store: ObjectStore) -> None:
+def test_a_later_put_replaces_the_object_and_its_etag(store: ObjectStore) -> None:
     store.put("a", b"1")
     first = store.head("a").etag
     store.put("a", b"2")
@@ -123,36 +123,7 @@ def test_exactly_one_of_many_writers_creates_an_object(store: ObjectStore) -> No
     assert [int(store.get("claim"))] == winners
 
 
-def test_a_replace_needs_the_current_etag(store: ObjectStore) -> None:
-    store.put("state", b"1")
-    old = store.head("state").etag
-    new = store.replace_if("state", b"2", old)
-
-    assert new == store.head("state")
-    with pytest.raises(ObjectChanged, match="state"):
-        store.replace_if("state", b"3", old)
-    assert b"2" == store.get("state")
-
-
-def test_no_increment_is_lost_between_many_writers(store: ObjectStore) -> None:
-    store.put("counter", b"0")
-
-    def increment(_: int) -> None:
-        while True:
-            seen = store.head("counter")
-            try:
-                store.replace_if("counter", str(int(store.get("counter")) + 1).encode(), seen.etag)
-            except ObjectChanged:
-                continue
-            return
-
-    with ThreadPoolExecutor(3) as pool:
-        list(pool.map(increment, range(6)))
-
-    assert b"6" == store.get("counter")
-
-
-def test_a_deleted_object_is_gone_and_deleting_it_again_is_fine(store: ObjectStore) -> None:
+def test_deletion_is_idempotent(store: ObjectStore) -> None:
     store.put("a", b"")
     store.delete("a")
     store.delete("a")
@@ -161,7 +132,7 @@ def test_a_deleted_object_is_gone_and_deleting_it_again_is_fine(store: ObjectSto
     store.put("a", b"again", only_if_absent=True)
 
 
-def test_keys_are_listed_by_prefix_in_byte_order_without_the_stores_own(store: ObjectStore) -> None:
+def test_keys_are_listed_by_prefix_in_byte_order_without_reserved_ones(store: ObjectStore) -> None:
     keys = ["b/2", "b/10", "a", "b.txt", "b/é", "b/z", "c/d/e"]
     for key in keys:
         store.put(key, b"", only_if_absent=True)
@@ -173,7 +144,7 @@ def test_keys_are_listed_by_prefix_in_byte_order_without_the_stores_own(store: O
 
 
 @pytest.mark.parametrize("key", GOOD_KEYS, ids=lambda key: ascii(key[:20]))
-def test_a_key_may_hold_what_s3_and_file_systems_allow(store: ObjectStore, key: str) -> None:
+def test_a_key_may_contain_what_s3_and_file_systems_allow(store: ObjectStore, key: str) -> None:
     store.put(key, b"x", only_if_absent=True)
 
     assert [key] == list(store.list())
@@ -185,7 +156,6 @@ def test_a_key_that_would_leave_the_bucket_or_differ_between_stores_is_refused(s
     operations: list[Callable[[], object]] = [
         lambda: store.put(key, b""),
         lambda: store.put(key, b"", only_if_absent=True),
-        lambda: store.replace_if(key, b"", "etag"),
         lambda: store.get(key),
         lambda: store.head(key),
         lambda: store.exists(key),
@@ -197,12 +167,12 @@ def test_a_key_that_would_leave_the_bucket_or_differ_between_stores_is_refused(s
 
 
 @pytest.mark.parametrize("prefix", ["../", "/", "a/../", "\x00", f"{RESERVED}/"])
-def test_a_prefix_cannot_leave_the_bucket_either(store: ObjectStore, prefix: str) -> None:
+def test_a_prefix_cannot_leave_the_bucket(store: ObjectStore, prefix: str) -> None:
     with pytest.raises(InvalidKey):
         list(store.list(prefix))
 
 
-def test_more_keys_than_a_page_holds_are_all_listed(moto: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_listing_continues_after_the_first_page(moto: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("product_classifier.store.s3.PAGE", 3)
     store = open_store(f"s3://test-{uuid.uuid4().hex}", s3_settings(moto), create=True)
     keys = [f"k{number}" for number in range(7)]
@@ -212,7 +182,7 @@ def test_more_keys_than_a_page_holds_are_all_listed(moto: str, monkeypatch: pyte
     assert keys == list(store.list())
 
 
-def test_a_scan_of_a_bucket_says_of_each_key_what_head_does(moto: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scan_returns_the_info_of_each_key(moto: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("product_classifier.store.s3.PAGE", 3)
     store = open_store(f"s3://test-{uuid.uuid4().hex}", s3_settings(moto), create=True)
     assert isinstance(store, S3Store)
@@ -225,32 +195,32 @@ def test_a_scan_of_a_bucket_says_of_each_key_what_head_does(moto: str, monkeypat
 @pytest.mark.parametrize(
     "url", ["", "store", "file://host/folder", "file:relative", "s3://", "s3://bucket/folder", "http://x/y", "s4://b"]
 )
-def test_an_address_that_is_no_store_is_refused(url: str) -> None:
+def test_a_url_that_is_not_a_store_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"file:///folder or s3://bucket"):
         open_store(url)
 
 
-def test_credentials_do_not_belong_into_the_endpoint() -> None:
+def test_credentials_in_the_endpoint_are_refused() -> None:
     with pytest.raises(ValidationError, match="must not hold credentials") as caught:
         StoreSettings(s3_endpoint="http://me:hunter2@minio:9000")
     assert "hunter2" not in str(caught.value)
 
 
-# What only the folder has
+# Folder only
 
 
-def test_a_missing_folder_is_unavailable_unless_it_is_to_be_created(tmp_path: Path) -> None:
+def test_a_missing_folder_is_unavailable_unless_created(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="does not exist"):
         open_store(f"file://{tmp_path}/none")
 
 
-def test_two_stores_on_one_folder_are_the_same_store(tmp_path: Path) -> None:
+def test_two_stores_on_one_folder_share_objects(tmp_path: Path) -> None:
     open_store(f"file://{tmp_path}").put("a", b"1")
 
     assert b"1" == open_store(f"file://{tmp_path}").get("a")
 
 
-def test_one_of_several_processes_creates_an_object(tmp_path: Path) -> None:
+def test_exactly_one_of_several_processes_creates_an_object(tmp_path: Path) -> None:
     program = """
 import sys
 from product_classifier.errors import ObjectExists
@@ -267,9 +237,9 @@ for number in range(40):
         subprocess.Popen([sys.executable, "-c", program, f"file://{tmp_path}", name], stdout=subprocess.PIPE, text=True)
         for name in "abc"
     ]
-    won = [process.communicate(timeout=60)[0].split() for process in processes]
+    created = [process.communicate(timeout=60)[0].split() for process in processes]
 
-    assert sorted(map(str, range(40))) == sorted(number for numbers in won for number in numbers)
+    assert sorted(map(str, range(40))) == sorted(number for numbers in created for number in numbers)
 
 
 def test_a_full_disk_is_reported_and_leaves_the_old_content(tmp_path: Path) -> None:
@@ -288,16 +258,16 @@ try:
 except StoreUnavailable as error:
     print(error)
 """
-    said = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True
     ).stdout
 
-    assert "'a': File too large" in said
+    assert "'a': File too large" in output
     assert b"old" == store.get("a")
     assert [] == list((tmp_path / RESERVED / "unfinished").iterdir())
 
 
-def test_what_a_dead_writer_left_is_removed_when_it_is_old(tmp_path: Path) -> None:
+def test_stale_unfinished_writes_are_deleted(tmp_path: Path) -> None:
     FileStore(tmp_path)
     unfinished = tmp_path / RESERVED / "unfinished"
     (unfinished / "fresh").write_bytes(b"")
@@ -320,7 +290,7 @@ def test_a_key_below_another_object_is_refused_in_a_folder(tmp_path: Path) -> No
                 store.put(key, b"", only_if_absent=only_if_absent)
 
 
-def test_a_folder_that_disappears_is_an_outage(tmp_path: Path) -> None:
+def test_a_deleted_folder_makes_the_store_unavailable(tmp_path: Path) -> None:
     store = FileStore(tmp_path / "store", create=True)
     shutil.rmtree(tmp_path / "store")
 
@@ -328,10 +298,10 @@ def test_a_folder_that_disappears_is_an_outage(tmp_path: Path) -> None:
         store.put("a", b"")
 
 
-# What only S3 has
+# S3 only
 
 
-def test_a_store_that_is_away_is_unavailable_and_its_keys_stay_secret() -> None:
+def test_an_unreachable_store_is_reported_without_credentials() -> None:
     store = open_store("s3://bucket", s3_settings("http://127.0.0.1:1", s3_attempts=1))
 
     for operation in (lambda: store.put("a", b""), lambda: store.get("a"), lambda: list(store.list())):
@@ -341,7 +311,7 @@ def test_a_store_that_is_away_is_unavailable_and_its_keys_stay_secret() -> None:
         assert "sesame" not in str(caught.value)
 
 
-def test_wrong_credentials_are_refused_at_once_and_not_repeated_in_the_message(minio: str) -> None:
+def test_wrong_credentials_are_reported_without_quoting_them(minio: str) -> None:
     wrong = StoreSettings(s3_endpoint=minio, aws_access_key_id="stranger", aws_secret_access_key="guess-guess")
     with pytest.raises(StoreUnavailable, match="InvalidAccessKeyId") as caught:
         open_store("s3://bucket", wrong).put("a", b"")
@@ -356,7 +326,7 @@ def test_a_missing_bucket_is_named(moto: str) -> None:
 
 @pytest.mark.parametrize("interruption", ["refuse", "lose the reply"])
 @pytest.mark.parametrize("only_if_absent", [False, True])
-def test_a_write_that_fails_in_passing_is_repeated(moto: str, interruption: str, *, only_if_absent: bool) -> None:
+def test_a_write_is_retried_after_a_transient_failure(moto: str, interruption: str, *, only_if_absent: bool) -> None:
     bucket = f"s3://test-{uuid.uuid4().hex}"
     direct = open_store(bucket, s3_settings(moto), create=True)
     with interrupted(moto, [interruption]) as endpoint:
@@ -367,20 +337,7 @@ def test_a_write_that_fails_in_passing_is_repeated(moto: str, interruption: str,
     assert b"mine" == direct.get("a")
 
 
-def test_a_repeated_replace_recognises_its_own_first_attempt(moto: str) -> None:
-    bucket = f"s3://test-{uuid.uuid4().hex}"
-    direct = open_store(bucket, s3_settings(moto), create=True)
-    direct.put("a", b"1")
-    with interrupted(moto, ["lose the reply"]) as endpoint:
-        store = open_store(bucket, s3_settings(endpoint))
-        store.__dict__["_is_conditional"] = True
-
-        assert direct.head("a") != store.replace_if("a", b"2", direct.head("a").etag)
-
-    assert b"2" == direct.get("a")
-
-
-def test_a_cut_reply_is_read_again(moto: str) -> None:
+def test_a_truncated_response_is_retried(moto: str) -> None:
     bucket = f"s3://test-{uuid.uuid4().hex}"
     open_store(bucket, s3_settings(moto), create=True).put("a", b"x" * 10_000)
     with interrupted(moto, ["cut the reply"], "GET") as endpoint:
@@ -388,40 +345,40 @@ def test_a_cut_reply_is_read_again(moto: str) -> None:
 
 
 @pytest.mark.parametrize("interruption", ["refuse", "hang"])
-def test_attempts_and_waiting_are_bounded(moto: str, interruption: str) -> None:
+def test_attempts_are_bounded(moto: str, interruption: str) -> None:
     with interrupted(moto, [interruption] * 9) as endpoint:
         store = open_store("s3://bucket", s3_settings(endpoint, s3_attempts=2, s3_read_timeout_s=0.2))
         with pytest.raises(StoreUnavailable, match=r"\(2 attempts\)"):
             store.put("a", b"")
 
 
-def test_conditions_are_found_out_by_trying(moto: str, minio: str) -> None:
+def test_support_for_conditions_is_detected(moto: str, minio: str) -> None:
     for server in (moto, minio):
         store = open_store(f"s3://test-{uuid.uuid4().hex}", s3_settings(server), create=True)
 
         assert isinstance(store, S3Store)
         assert store._is_conditional
-        assert () == store.pinned("")
+        assert () == store.list_claims("")
 
 
-def test_a_claim_of_a_writer_that_died_ends(moto: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_claim_of_a_crashed_writer_expires(moto: str, monkeypatch: pytest.MonkeyPatch) -> None:
     store = open_store(f"s3://test-{uuid.uuid4().hex}", s3_settings(moto), create=True)
     assert isinstance(store, S3Store)
-    left_behind = claimed(store, "a")
-    left_behind.__enter__()
-    monkeypatch.setattr("product_classifier.store.claims.GIVE_UP_AFTER_S", 0.5)
+    abandoned = exclusive_claim(store, "a")
+    abandoned.__enter__()
+    monkeypatch.setattr("product_classifier.store.claims.TIMEOUT_S", 0.5)
 
-    with pytest.raises(StoreUnavailable, match="'a' is being written by others"), claimed(store, "a"):
+    with pytest.raises(StoreUnavailable, match="'a': other writers held the claim"), exclusive_claim(store, "a"):
         pass
-    monkeypatch.setattr("product_classifier.store.claims.CLAIM_ENDS_AFTER_S", 0.1)
-    with claimed(store, "a"):
+    monkeypatch.setattr("product_classifier.store.claims.CLAIM_EXPIRES_S", 0.1)
+    with exclusive_claim(store, "a"):
         pass
 
-    assert () == store.pinned(RESERVED)
+    assert () == store.list_claims(RESERVED)
 
 
 class FolderAgainstDictionary(RuleBasedStateMachine):
-    """Whatever is done in whatever order, a folder and a dictionary agree."""
+    """A folder and a dictionary agree after any sequence of operations."""
 
     keys = st.sampled_from(["a", "b/c", "b/d", "é/ü", "b.x"])
     contents = st.binary(max_size=3)
@@ -440,12 +397,6 @@ class FolderAgainstDictionary(RuleBasedStateMachine):
         assert outcome(self.model.put, key, data, only_if_absent=only_if_absent) == outcome(
             self.real.put, key, data, only_if_absent=only_if_absent
         )
-
-    @rule(key=keys, seen=keys, data=contents)
-    def replace(self, key: str, seen: str, data: bytes) -> None:
-        etag = self.real.head(seen).etag if self.real.exists(seen) else "none"
-
-        assert outcome(self.model.replace_if, key, data, etag) == outcome(self.real.replace_if, key, data, etag)
 
     @rule(key=keys)
     def delete(self, key: str) -> None:
@@ -468,5 +419,5 @@ test_a_folder_behaves_like_a_dictionary = FolderAgainstDictionary.TestCase
 def outcome(operation: Callable[..., object], *arguments: object, **options: object) -> object:
     try:
         return operation(*arguments, **options)
-    except (ObjectExists, ObjectChanged, ObjectNotFound) as error:
+    except (ObjectExists, ObjectNotFound) as error:
         return type(error)

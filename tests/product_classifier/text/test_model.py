@@ -9,7 +9,7 @@ from product_classifier.probabilities import softmax
 from product_classifier.releases.release import load_text
 from product_classifier.taxonomy import CHALLENGE
 from product_classifier.text.features import TextFeatures
-from product_classifier.text.linear import HashedLinear
+from product_classifier.text.hashed_linear import HashedLinear
 from product_classifier.text.loading import load_text_model
 from product_classifier.text.model import TextModel
 from product_classifier.text.normalization import normalize

@@ -5,6 +5,6 @@ misleading, descriptions, photos and titles are missing, labels are wrong, offer
 title leaves open the photo mostly decides, and the other way round, so both together beat either alone.
 """
 
-from product_classifier.catalogue.sample.writer import is_sample, make_sample, seasonal_ids
+from product_classifier.catalogue.sample.sample_writer import is_sample, make_sample, seasonal_ids
 
 __all__ = ["is_sample", "make_sample", "seasonal_ids"]

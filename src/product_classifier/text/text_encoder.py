@@ -25,7 +25,7 @@ _GRAPH, _TOKENIZER = "model.onnx", "tokenizer.json"
 
 @dataclass(frozen=True)
 class TextEncoder(TextModel):
-    """An ONNX graph from token ids and attention mask `[n, tokens]` to calibrated probabilities `[n, classes]`."""
+    """An ONNX graph from token ids and attention mask `[n, tokens]` to probabilities `[n, classes]`."""
 
     TYPE: ClassVar[str] = "encoder"
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from product_classifier.catalogue.products import (
+from product_classifier.catalogue.catalogue_reader import (
     COLUMNS,
     RejectedRow,
     check_reject_share,

@@ -12,7 +12,7 @@ import numpy as np
 
 from product_classifier.catalogue.raw_files import is_challenge
 from product_classifier.catalogue.sample.offers import Offer, offer, season_start
-from product_classifier.catalogue.sample.photos import PACKAGING, PACKAGING_IN_SEASON, photo
+from product_classifier.catalogue.sample.photo_generator import PACKAGING, PACKAGING_IN_SEASON, photo
 from product_classifier.errors import CatalogueError
 
 MARKER: Final = "SAMPLE.json"

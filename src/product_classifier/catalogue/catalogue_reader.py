@@ -105,7 +105,7 @@ def read_catalogue(
 
 
 def check_reject_share(rejects: Sequence[RejectedRow], products: int, allowed: float) -> None:
-    """Raise `CatalogueError` if there are no products or the share of rejected rows exceeds `allowed` (0 to 1)."""
+    """Raise `CatalogueError` without products, or if the share of rejects exceeds `allowed` (0 to 1)."""
     rows = products + len(rejects)
     if products and len(rejects) <= allowed * rows:
         return

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
-from product_classifier.evaluation.metrics import confusion, coverage, per_category, score, weighted_f1
+from product_classifier.evaluation.scores import confusion, coverage, per_category, score, weighted_f1
 
 CLASSES = 6
 ITEMS = st.lists(st.tuples(st.integers(0, CLASSES - 1), st.integers(0, CLASSES - 1)), min_size=1, max_size=60)

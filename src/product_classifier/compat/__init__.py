@@ -1,0 +1,1 @@
+"""The only modules that use internals of third-party libraries."""
