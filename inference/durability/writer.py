@@ -152,11 +152,13 @@ class DurableWriter:
             try:
                 self.recover()
             except (StoreError, OSError) as error:
-                log.info("replay_postponed", reason=str(error), pending=self.pending_count, next_attempt_s=pause_s)
+                log.info(
+                    "replay_postponed", reason=str(error), journal_bytes=self._journal_bytes, next_attempt_s=pause_s
+                )
                 self._stopped.wait(pause_s)
                 pause_s = min(pause_s * 2, self._max_pause_s)
             except Exception:
-                log.exception("replay_failed", pending=self.pending_count)  # a defect must not end this thread
+                log.exception("replay_failed", journal_bytes=self._journal_bytes)  # a defect must not end this thread
                 self._stopped.wait(self._max_pause_s)
             else:
                 pause_s = FIRST_PAUSE_S
@@ -169,6 +171,10 @@ class DurableWriter:
         self._wake.set()
         if self._journal is not None:
             self._journal.close()
+
+    @property
+    def _journal_bytes(self) -> int:
+        return 0 if self._journal is None else self._journal.size
 
     def _write(self, entries: Sequence[Entry], record: Entry | None) -> Destination:
         if not self._unavailable:
