@@ -78,7 +78,7 @@ PIPELINES = {
 """The folders and modules of pipelines that each of them may import; only `__main__` imports all of them."""
 
 LIGHT = {"kfp", "components", "typing"}
-"""All that a face may import at module level."""
+"""All that a module may import at module level."""
 
 
 DOMAIN_IMPORTS = {
@@ -274,24 +274,24 @@ def test_the_client_codec_imports_no_server() -> None:
     assert top_level(client) <= {"base64", "collections", "dataclasses", "typing", "numpy", "orjson", "inference"}
 
 
-def test_only_faces_import_kfp_among_the_components() -> None:
+def test_only_component_modules_import_kfp() -> None:
     users = {path.name for path in modules("components") if "kfp" in top_level(path)}
 
     assert {"component.py"} == users
 
 
 @pytest.mark.parametrize(
-    "face", sorted(PACKAGES["components"].glob("*/component.py")), ids=lambda path: path.parent.name
+    "module", sorted(PACKAGES["components"].glob("*/component.py")), ids=lambda path: path.parent.name
 )
-def test_a_face_is_light_at_module_level_and_says_what_it_takes(face: Path) -> None:
-    tree = ast.parse(face.read_text(encoding="utf-8"))
+def test_a_component_module_imports_little_and_has_a_docstring(module: Path) -> None:
+    tree = ast.parse(module.read_text(encoding="utf-8"))
     (function,) = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
 
-    assert top_level(face) <= LIGHT
+    assert top_level(module) <= LIGHT
     assert "annotations" not in {
         alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
     }
-    assert face.parent.name == function.name
+    assert module.parent.name == function.name
     assert ast.get_docstring(function)
 
 
