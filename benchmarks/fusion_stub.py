@@ -10,7 +10,7 @@ import uvloop
 from starlette.types import Receive, Scope, Send
 
 from inference.oip.rest_codec import encode_v2
-from inference.oip.types import InferenceRequest, InferenceResponse
+from inference.oip.types import ModelRequest, ModelResponse
 from product_classifier.taxonomy import CHALLENGE
 
 
@@ -24,8 +24,8 @@ def reply() -> tuple[bytes, bytes]:
         "image_probabilities": probabilities,
     }
     parameters: dict[str, bool | int | str] = {"degraded": False, "modalities": "text,image"}
-    answer = InferenceResponse(outputs, "r-20260101T000000-00000000", "fusion-1", parameters)
-    body, size = encode_v2("fusion-transformer", InferenceRequest(1, {}, id="1", binary_outputs=True), answer)
+    answer = ModelResponse(outputs, "r-20260101T000000-00000000", "fusion-1", parameters)
+    body, size = encode_v2("fusion-transformer", ModelRequest(1, {}, id="1", binary_outputs=True), answer)
     return body, b"%d" % (size or 0)
 
 

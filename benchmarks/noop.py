@@ -22,14 +22,14 @@ def make(flags: Flags) -> "list[ProductModel[None]]":
     from inference.model_server.loaded_releases import LoadedRelease, LoadedReleases  # noqa: PLC0415
     from inference.model_server.model import ProductModel  # noqa: PLC0415 - the SDK is imported after the flags are parsed
     from inference.model_server.workers import WorkerPool  # noqa: PLC0415
-    from inference.oip.types import InferenceRequest, InferenceResponse, Signature  # noqa: PLC0415
+    from inference.oip.types import ModelRequest, ModelResponse, Signature  # noqa: PLC0415
     from inference.text_predictor.model import INPUTS as TEXTS  # noqa: PLC0415
     from inference.text_predictor.model import OUTPUTS  # noqa: PLC0415
 
     class Noop(ProductModel[None]):
-        async def infer(self, request: InferenceRequest, loaded: LoadedRelease[None]) -> InferenceResponse:
+        async def infer(self, request: ModelRequest, loaded: LoadedRelease[None]) -> ModelResponse:
             probabilities = await self.workers.run(lambda rows: np.repeat(ANSWER, rows, axis=0), request.rows)
-            return InferenceResponse({"probabilities": probabilities}, loaded.release, loaded.version)
+            return ModelResponse({"probabilities": probabilities}, loaded.release, loaded.version)
 
     def load(folder: Path) -> tuple[None, BundleInfo]:
         return None, verify(folder)

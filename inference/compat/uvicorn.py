@@ -3,9 +3,8 @@
 - `HttpProtocol` extends `HttpToolsProtocol`, uvicorn's HTTP/1.1 protocol, which is no public interface. ASGI reports a
   disconnect only to an application that calls `receive`; the protocol knows it at once, so that a handler is cancelled
   when its client disconnects. It also responds to requests that the parser refuses, for which uvicorn sends plain text.
-- `SingleWriteTransport`: uvicorn writes the head of a response and its body with one system call each, and the first
-  wakes a client that cannot use it yet (rows P1, P2 and P4 of `make bench`).
-- `EmbeddedServer` leaves signals to the process, which stops REST and gRPC together, and reports when it listens.
+- `EmbeddedServer` overrides `startup` and `capture_signals`: the process handles signals, because REST and gRPC stop
+  together, and logs its start once the port listens.
 """
 
 import asyncio
@@ -13,7 +12,6 @@ import contextlib
 import http
 import socket
 from collections.abc import Iterator
-from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -22,39 +20,8 @@ ON_DISCONNECT = "product_classifier.on_disconnect"
 """Key of an ASGI scope: a function that `HttpProtocol` calls when the connection of the request ends."""
 
 
-class SingleWriteTransport:
-    """A transport that joins the writes of one iteration of the event loop; everything else is delegated."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._loop = asyncio.get_running_loop()
-        self._parts: list[bytes] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        """Write in the next iteration of the event loop, in the order of the calls."""
-        if not self._parts:
-            self._loop.call_soon(self._flush)
-        self._parts.append(data)
-
-    def close(self) -> None:
-        """Write what is buffered, then close the transport."""
-        self._flush()
-        self._transport.close()
-
-    def _flush(self) -> None:
-        if parts := self._parts:
-            self._parts = []
-            self._transport.writelines(parts)
-
-
 class HttpProtocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1 protocol; calls `scope[ON_DISCONNECT]` when the connection ends."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(cast("asyncio.Transport", SingleWriteTransport(transport)))
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -82,7 +49,7 @@ class HttpProtocol(HttpToolsProtocol):
 
 
 class EmbeddedServer(uvicorn.Server):
-    """A uvicorn server in an event loop that handles signals itself; `listening` is set once it accepts connections."""
+    """A uvicorn server that leaves signals alone and sets `listening` once it accepts connections."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)

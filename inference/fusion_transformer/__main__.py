@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from inference.fusion_transformer.settings import Settings
 from inference.model_server import Flags, serve
+from product_classifier.taxonomy import CHALLENGE
 
 if TYPE_CHECKING:
     from inference.fusion_transformer.transformer import FusionTransformer
@@ -18,7 +19,7 @@ def main() -> int:
 def _make(flags: Flags) -> "list[FusionTransformer]":
     from inference.fusion_transformer.transformer import make  # noqa: PLC0415 - the SDK is imported after the flags are parsed
 
-    return [make(flags)]
+    return [make(flags, CHALLENGE.codes)]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A challenger beside the champion: as a canary it serves a share of the products, as a shadow it is only compared.
+"""A challenger beside the champion: a canary serves a share of the products, a shadow is compared.
 
 The content of a product decides whether the canary serves it: one product always gets the same release, and each
 challenger gets other products. A request with several products is served by one release.
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from inference.model_server.server_metrics import FUSION_ANSWERS, SHADOW_ROWS, count_fusion
-from inference.oip.types import InferenceRequest, InferenceResponse
+from inference.oip.types import ModelRequest, ModelResponse
 from product_classifier.observability import get_logger
 
-Predict = Callable[[], Awaitable[InferenceResponse]]
+Predict = Callable[[], Awaitable[ModelResponse]]
 log = get_logger()
 
 
@@ -27,20 +27,20 @@ class Canary:
     release: str = ""
     share: float = 0.0
 
-    def serves(self, request: InferenceRequest) -> bool:
+    def serves(self, request: ModelRequest) -> bool:
         """Return whether this request belongs to the canary's share."""
         return bool(self.release) and _position(request, self.release) < self.share
 
 
 class Shadow:
-    """Predicts products after the response was computed; skips some when `max_running` comparisons are in progress."""
+    """Compares a release with the champion after the response, in at most `max_running` tasks at once."""
 
     def __init__(self, release: str, max_running: int) -> None:
         self.release = release
         self._max_running = max_running
         self._running: set[asyncio.Task[None]] = set()
 
-    def compare(self, response: InferenceResponse, predict: Predict) -> None:
+    def compare(self, response: ModelResponse, predict: Predict) -> None:
         """Compare the categories that `predict` returns with those of a response, in a background task."""
         if not self.release:
             return
@@ -57,7 +57,7 @@ class Shadow:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    async def _compare(self, response: InferenceResponse, predict: Predict) -> None:
+    async def _compare(self, response: ModelResponse, predict: Predict) -> None:
         other = await complete_or_none(predict, self.release, "shadow")
         if other is None:
             return
@@ -66,7 +66,7 @@ class Shadow:
         SHADOW_ROWS.labels(self.release, "other").inc(len(other.outputs["code"]) - same)
 
 
-async def counted(predict: Predict, release: str, role: str) -> InferenceResponse:
+async def counted(predict: Predict, release: str, role: str) -> ModelResponse:
     """Predict, and count the outcome for the release in its role."""
     start, outcome = time.perf_counter(), "failed"
     try:
@@ -77,7 +77,7 @@ async def counted(predict: Predict, release: str, role: str) -> InferenceRespons
     return response
 
 
-async def complete_or_none(predict: Predict, release: str, role: str) -> InferenceResponse | None:
+async def complete_or_none(predict: Predict, release: str, role: str) -> ModelResponse | None:
     """Return a challenger's response; None if it fails or is degraded."""
     try:
         response = await counted(predict, release, role)
@@ -87,7 +87,7 @@ async def complete_or_none(predict: Predict, release: str, role: str) -> Inferen
     return None if response.parameters.get("degraded") else response
 
 
-def _position(request: InferenceRequest, salt: str) -> float:
+def _position(request: ModelRequest, salt: str) -> float:
     """Return a uniform number in [0, 1) from the content of the products and the salt."""
     digest = hashlib.blake2b(salt.encode(), digest_size=8)
     for name, column in sorted(request.columns.items()):

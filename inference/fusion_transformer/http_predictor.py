@@ -34,7 +34,7 @@ _OK = 200
 
 
 class CircuitBreaker:
-    """Skips a predictor for `reset_s` after `limit` missed deadlines in a row, so that not every request waits."""
+    """Skips a predictor for `reset_s` seconds after `limit` missed deadlines in a row."""
 
     def __init__(self, limit: int = 3, reset_s: float = 2.0) -> None:
         self._limit, self._reset_s = limit, reset_s
@@ -42,7 +42,7 @@ class CircuitBreaker:
         self._open_until = 0.0
 
     def is_open(self) -> bool:
-        """Return whether to skip the predictor; after `reset_s`, False for one request per `reset_s` (half-open)."""
+        """Return whether to skip the predictor; after `reset_s`, one request per `reset_s` is admitted."""
         if self._missed < self._limit:
             return False
         if (now := time.monotonic()) < self._open_until:

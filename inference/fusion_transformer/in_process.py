@@ -1,4 +1,4 @@
-"""Client of a predictor in the same process, with the errors of one in a process of its own."""
+"""Client of a predictor in the same process, with the same errors as over HTTP."""
 
 import asyncio
 from collections.abc import Mapping

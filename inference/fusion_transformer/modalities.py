@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from inference.fusion_transformer.predictor_client import IMAGE, TEXT, Columns
 from inference.http.problems import InvalidTensor
-from inference.oip.types import InferenceRequest
+from inference.oip.types import ModelRequest
 from product_classifier.errors import InvalidProduct
 
 Rows = NDArray[np.bool_]
@@ -18,7 +18,7 @@ Rows = NDArray[np.bool_]
 class ProductRows:
     """A request, and by modality which of its rows have it."""
 
-    request: InferenceRequest
+    request: ModelRequest
     has: dict[str, Rows]
 
     def columns(self, modality: str) -> Columns:
@@ -29,7 +29,7 @@ class ProductRows:
         return {name: list(compress(self.request.texts(name), rows)) for name in ("designation", "description")}
 
 
-def modality_rows(request: InferenceRequest) -> dict[str, Rows]:
+def modality_rows(request: ModelRequest) -> dict[str, Rows]:
     """Return by modality which rows have it; raise InvalidProduct for a row that has none."""
     titles, bodies = request.texts("designation"), request.texts("description")
     text = [bool(title.strip() or body.strip()) for title, body in zip(titles, bodies, strict=True)]
@@ -41,7 +41,7 @@ def modality_rows(request: InferenceRequest) -> dict[str, Rows]:
 
 
 def at_request_row(error: BaseException, rows: Rows) -> BaseException:
-    """Return a predictor's error with the row of the request: the predictor saw only the rows of its modality."""
+    """Return a predictor's error with the row of the request; a predictor counts the rows it received."""
     if isinstance(error, InvalidTensor) and error.row is not None and error.row < rows.sum():
         return InvalidTensor(error.reason, tensor=error.tensor, row=int(np.flatnonzero(rows)[error.row]))
     return error

@@ -34,7 +34,7 @@ class PredictorClient(abc.ABC):
         self._outcomes = {outcome: HOPS.labels(model, outcome) for outcome in ("ok", "refused", "unavailable")}
 
     async def predict(self, columns: Columns, classes: int, release: str) -> Prediction:
-        """Return the prediction for some rows, by the named release or, if `release` is empty, the current one.
+        """Return the prediction of some rows by a release; an empty `release` means the current one.
 
         Raises:
             InvalidTensor: If the predictor refuses a row; `row` counts within `columns`.

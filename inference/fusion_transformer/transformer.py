@@ -1,4 +1,4 @@
-"""The fusion as a KServe transformer: request both predictors concurrently and combine their probabilities.
+"""The fusion as a KServe transformer: call both predictors and combine their probabilities.
 
 A product has text, a photo or both; each predictor receives only the rows that have its modality. If a predictor is
 down or slow the response is computed without it and marked `degraded`; the request fails if a row has no other one.
@@ -12,6 +12,7 @@ A challenger may be loaded as well: see `challenger`.
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from inference.model_server.loaded_releases import LoadedRelease, LoadedReleases
 from inference.model_server.model import ProductModel
 from inference.model_server.server_metrics import DEGRADED
 from inference.model_server.workers import WorkerPool
-from inference.oip.types import InferenceRequest, InferenceResponse, InputTensor, OutputTensor, Signature
+from inference.oip.types import InputTensor, ModelRequest, ModelResponse, OutputTensor, Signature
 from product_classifier.errors import ModelUnavailable
 from product_classifier.fusion.model import FusionModel
 from product_classifier.limits import DESIGNATION_CHARACTERS
@@ -54,9 +55,13 @@ Clients = Mapping[str, PredictorClient]
 """By modality."""
 
 
-def make(flags: Flags, connect: Connect | None = None) -> "FusionTransformer":
-    """Return the fusion with its bundle loaded; by default it calls the predictors over HTTP. They need not be up."""
-    releases = LoadedReleases(flags.model_dir, release.load_fusion, flags.release)
+def make(flags: Flags, codes: tuple[int, ...] | None = None, connect: Connect | None = None) -> "FusionTransformer":
+    """Return the fusion with its bundle loaded; predictors are called over HTTP without `connect`.
+
+    Raises:
+        BundleRefused: If the bundle is invalid, or `codes` is given and not its category codes.
+    """
+    releases = LoadedReleases(flags.model_dir, partial(release.load_fusion, codes=codes), flags.release)
     signature = Signature(INPUTS, OUTPUTS, flags.max_rows)
     workers = WorkerPool(1, flags.max_waiting, flags.max_wait_s)
     return FusionTransformer(flags.model_name, signature, releases, workers, Settings(), connect)
@@ -64,7 +69,7 @@ def make(flags: Flags, connect: Connect | None = None) -> "FusionTransformer":
 
 @dataclass
 class ModalityPredictions:
-    """By modality, the probabilities of every row of a request, and the error of a predictor that is unavailable."""
+    """By modality, the probabilities of every row, and the error of an unavailable predictor."""
 
     probabilities: dict[str, NDArray[np.float32]]
     predicted: dict[str, Rows]
@@ -110,13 +115,13 @@ class FusionTransformer(ProductModel[FusionModel]):
             for client in clients.values():
                 client.close()
 
-    async def infer(self, request: InferenceRequest, loaded: LoadedRelease[FusionModel]) -> InferenceResponse:
+    async def infer(self, request: ModelRequest, loaded: LoadedRelease[FusionModel]) -> ModelResponse:
         response = await self._infer(request, loaded)
         for modality in filter(None, str(response.parameters.get("unavailable", "")).split(",")):
             DEGRADED.labels(modality).inc()
         return response
 
-    async def _infer(self, request: InferenceRequest, loaded: LoadedRelease[FusionModel]) -> InferenceResponse:
+    async def _infer(self, request: ModelRequest, loaded: LoadedRelease[FusionModel]) -> ModelResponse:
         products = ProductRows(request, modality_rows(request))
         if request.release or request.version:
             return await counted(lambda: self._infer_with_one_of(products, [loaded]), loaded.release, "named")
@@ -133,7 +138,7 @@ class FusionTransformer(ProductModel[FusionModel]):
 
     async def _infer_with_one_of(
         self, products: ProductRows, candidates: Sequence[LoadedRelease[FusionModel]]
-    ) -> InferenceResponse:
+    ) -> ModelResponse:
         """Infer with the first release that all predictors have; after a pause, try the current one once more."""
         clients = self._clients["champion"]
         for candidate in candidates:
@@ -145,7 +150,7 @@ class FusionTransformer(ProductModel[FusionModel]):
         current = self.releases.select(products.request.release, products.request.version)
         return _combine(await _predict_all(products, current, clients, last_attempt=True), current)
 
-    async def _infer_with_challenger(self, products: ProductRows, release: str) -> InferenceResponse:
+    async def _infer_with_challenger(self, products: ProductRows, release: str) -> ModelResponse:
         loaded = self.releases.select(release)
         return _combine(await _predict_all(products, loaded, self._clients["challenger"]), loaded)
 
@@ -195,7 +200,7 @@ async def _predict(
     return prediction
 
 
-def _combine(predictions: ModalityPredictions, loaded: LoadedRelease[FusionModel]) -> InferenceResponse:
+def _combine(predictions: ModalityPredictions, loaded: LoadedRelease[FusionModel]) -> ModelResponse:
     has_text, has_image = predictions.predicted[TEXT], predictions.predicted[IMAGE]
     if predictions.unavailable and (missing := np.flatnonzero(~(has_text | has_image)).tolist()):
         raise RowsUnavailable(missing, "; ".join(str(error) for error in predictions.unavailable.values()))
@@ -209,4 +214,4 @@ def _combine(predictions: ModalityPredictions, loaded: LoadedRelease[FusionModel
     if predictions.unavailable:
         parameters["unavailable"] = ",".join(predictions.unavailable)
     outputs = {"probabilities": fused, "code": codes, "text_probabilities": text, "image_probabilities": image}
-    return InferenceResponse(outputs, loaded.release, loaded.version, parameters)
+    return ModelResponse(outputs, loaded.release, loaded.version, parameters)

@@ -4,6 +4,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from inference.model_server import Flags, serve
+from product_classifier.taxonomy import CHALLENGE
 
 if TYPE_CHECKING:
     from inference.image_predictor.model import ImagePredictor
@@ -17,7 +18,7 @@ def main() -> int:
 def _make(flags: Flags) -> "list[ImagePredictor]":
     from inference.image_predictor.model import make  # noqa: PLC0415 - the SDK is imported after the flags are parsed
 
-    return [make(flags)]
+    return [make(flags, CHALLENGE.codes)]
 
 
 if __name__ == "__main__":

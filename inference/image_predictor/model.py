@@ -1,6 +1,7 @@
 """The image model as a KServe predictor: encoded photos to probabilities."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from inference.model_server.flags import Flags
 from inference.model_server.loaded_releases import LoadedRelease, LoadedReleases
 from inference.model_server.model import ProductModel
 from inference.model_server.workers import WorkerPool
-from inference.oip.types import InferenceRequest, InferenceResponse, InputTensor, OutputTensor, Signature
+from inference.oip.types import InputTensor, ModelRequest, ModelResponse, OutputTensor, Signature
 from product_classifier.errors import InvalidImage
 from product_classifier.images import decoding
 from product_classifier.images.model import ImageModel
@@ -21,9 +22,13 @@ INPUTS = (InputTensor("image", photo=True, required=True),)
 OUTPUTS = (OutputTensor("probabilities", "FP32"),)
 
 
-def make(flags: Flags) -> "ImagePredictor":
-    """Return the predictor with its bundle loaded; raise BundleRefused if the bundle is invalid."""
-    releases = LoadedReleases(flags.model_dir, release.load_image, flags.release)
+def make(flags: Flags, codes: tuple[int, ...] | None = None) -> "ImagePredictor":
+    """Return the predictor with its bundle loaded.
+
+    Raises:
+        BundleRefused: If the bundle is invalid, or `codes` is given and not its category codes.
+    """
+    releases = LoadedReleases(flags.model_dir, partial(release.load_image, codes=codes), flags.release)
     signature = Signature(INPUTS, OUTPUTS, flags.max_rows)
     return ImagePredictor(
         flags.model_name, signature, releases, WorkerPool(flags.threads, flags.max_waiting, flags.max_wait_s)
@@ -33,9 +38,9 @@ def make(flags: Flags) -> "ImagePredictor":
 class ImagePredictor(ProductModel[ImageModel]):
     """Predicts one row of probabilities per photo, decoded as in training."""
 
-    async def infer(self, request: InferenceRequest, loaded: LoadedRelease[ImageModel]) -> InferenceResponse:
+    async def infer(self, request: ModelRequest, loaded: LoadedRelease[ImageModel]) -> ModelResponse:
         probabilities = await self.workers.run(_classify, loaded.model, request.photos("image"))
-        return InferenceResponse({"probabilities": probabilities}, loaded.release, loaded.version)
+        return ModelResponse({"probabilities": probabilities}, loaded.release, loaded.version)
 
 
 def _classify(model: ImageModel, photos: Sequence[bytes]) -> NDArray[Any]:

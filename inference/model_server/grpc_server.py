@@ -14,7 +14,7 @@ from kserve.protocol.grpc.servicer import InferenceServicer
 from inference.http.problems import detail_of, status_of
 from inference.model_server.model import HostedModels, RequestObserver
 from inference.oip import grpc_codec
-from inference.oip.types import InferenceRequest, InferenceResponse
+from inference.oip.types import ModelRequest, ModelResponse
 from product_classifier.observability import get_logger, set_request_id
 
 P = ParamSpec("P")
@@ -54,7 +54,7 @@ class Servicer(InferenceServicer):
     async def ModelInfer(self, message: Any, context: Any) -> Any:  # noqa: ARG002, N802
         model = self._models[message.model_name]
 
-        async def read() -> InferenceRequest:
+        async def read() -> ModelRequest:
             return grpc_codec.decode(message, model.signature)
 
         request, response = await RequestObserver(model, "grpc").observe(read, partial(self._infer, model.name))
@@ -86,7 +86,7 @@ class Servicer(InferenceServicer):
 
     RepositoryModelUnload = RepositoryModelLoad
 
-    async def _infer(self, name: str, request: InferenceRequest) -> InferenceResponse:
+    async def _infer(self, name: str, request: ModelRequest) -> ModelResponse:
         response, _ = await self._dataplane.infer(name, request)
         return response  # type: ignore[no-any-return]  # what our model's predict returned
 

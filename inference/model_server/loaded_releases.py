@@ -48,7 +48,7 @@ class LoadedRelease(Generic[M]):
 
 
 class LoadedReleases(Generic[M]):
-    """The current release of a model and those held beside it; replaced as a whole, so readers need no lock."""
+    """The current release of a model and others in memory; reads need no lock."""
 
     def __init__(self, model_dir: Path, load: Load[M], release: str = "") -> None:
         self._model_dir = model_dir

@@ -13,7 +13,7 @@ from inference.http.problems import INTERNAL, UnknownModel, public_message, stat
 from inference.model_server.loaded_releases import LoadedRelease, LoadedReleases
 from inference.model_server.server_metrics import count_request
 from inference.model_server.workers import WorkerPool
-from inference.oip.types import InferenceRequest, InferenceResponse, Signature
+from inference.oip.types import ModelRequest, ModelResponse, Signature
 from product_classifier.observability import get_logger
 
 log = get_logger()
@@ -32,7 +32,7 @@ class ProductModel(Model, Generic[M]):
         self._predict_seconds = predict_timer(name)
 
     @abc.abstractmethod
-    async def infer(self, request: InferenceRequest, loaded: LoadedRelease[M]) -> InferenceResponse:
+    async def infer(self, request: ModelRequest, loaded: LoadedRelease[M]) -> ModelResponse:
         """Return the predictions of one loaded release."""
 
     async def open(self) -> None:
@@ -43,15 +43,15 @@ class ProductModel(Model, Generic[M]):
 
     async def __call__(
         self,
-        body: InferenceRequest,
+        body: ModelRequest,
         headers: dict[str, str] | None = None,
         verb: InferenceVerb = InferenceVerb.PREDICT,  # noqa: ARG002 - the SDK's signature
-    ) -> tuple[InferenceResponse, dict[str, str]]:
+    ) -> tuple[ModelResponse, dict[str, str]]:
         """Predict, in place of the SDK's preprocess, predict and postprocess, of which two would be empty."""
         with self._predict_seconds.time():
             return await self.predict(body, headers), {}
 
-    async def predict(self, payload: InferenceRequest, headers: dict[str, str] | None = None) -> InferenceResponse:  # noqa: ARG002
+    async def predict(self, payload: ModelRequest, headers: dict[str, str] | None = None) -> ModelResponse:  # noqa: ARG002
         """Return the predictions of the requested release.
 
         Raises:
@@ -60,7 +60,7 @@ class ProductModel(Model, Generic[M]):
         """
         return await self.infer(payload, self.releases.select(payload.release, payload.version))
 
-    def validate(self, payload: InferenceRequest) -> InferenceRequest:
+    def validate(self, payload: ModelRequest) -> ModelRequest:
         """Return the request, which its codec has checked; the SDK's check accepts only its own types."""
         return payload
 
@@ -128,9 +128,9 @@ class RequestObserver:
 
     async def observe(
         self,
-        read: Callable[[], Awaitable[InferenceRequest]],
-        infer: Callable[[InferenceRequest], Awaitable[InferenceResponse]],
-    ) -> tuple[InferenceRequest, InferenceResponse]:
+        read: Callable[[], Awaitable[ModelRequest]],
+        infer: Callable[[ModelRequest], Awaitable[ModelResponse]],
+    ) -> tuple[ModelRequest, ModelResponse]:
         """Read the request and infer; the time to read it is measured only if that fails."""
         rows = 0
         try:

@@ -18,7 +18,7 @@ from inference.http.disconnects import cancel_on_disconnect
 from inference.http.problems import UnknownModel, UnsupportedBody, oip_error, public_message
 from inference.model_server.model import HostedModels, ProductModel, RequestObserver
 from inference.oip import rest_codec
-from inference.oip.types import InferenceRequest, InferenceResponse
+from inference.oip.types import ModelRequest, ModelResponse
 from product_classifier.observability import get_logger, set_request_id
 
 V1_PREDICT = re.compile(r"/v1/models/([^/:]+):predict")
@@ -89,7 +89,7 @@ class RestApp:
         size = headers.get(HEADER_LENGTH)
         length = None if size is None else size.decode("latin-1")
 
-        async def read() -> InferenceRequest:
+        async def read() -> ModelRequest:
             return rest_codec.decode_v2(await self._body(scope, headers, receive), length, model.signature, version)
 
         request, response = await RequestObserver(model, "v2-binary" if size else "v2").observe(
@@ -103,13 +103,13 @@ class RestApp:
     async def _v1(
         self, model: ProductModel[Any], scope: Scope, headers: dict[bytes, bytes], receive: Receive
     ) -> Response:
-        async def read() -> InferenceRequest:
+        async def read() -> ModelRequest:
             return rest_codec.decode_v1(await self._body(scope, headers, receive), model.signature)
 
         _, response = await RequestObserver(model, "v1").observe(read, partial(self._infer, model.name, scope))
         return 200, rest_codec.encode_v1(response), [(b"content-type", b"application/json")]
 
-    async def _infer(self, name: str, scope: Scope, request: InferenceRequest) -> InferenceResponse:
+    async def _infer(self, name: str, scope: Scope, request: ModelRequest) -> ModelResponse:
         with cancel_on_disconnect(scope):
             response, _ = await self._dataplane.infer(name, request)
         return response  # type: ignore[no-any-return]  # what our model's predict returned

@@ -1,18 +1,21 @@
-"""Server codec of V2 over gRPC: decode ModelInferRequest, encode ModelInferResponse."""
+"""Server codec of V2 over gRPC.
+
+Requests are decoded here, because the SDK's `InferRequest.from_grpc` neither checks shapes and datatypes nor names the
+row of an invalid element. Responses are encoded by the SDK.
+"""
 
 import uuid
 from typing import Any
 
-from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
+from kserve import InferOutput, InferResponse
 
 from inference.http.problems import InvalidTensor
 from inference.oip.rest_codec import unpack_bytes
 from inference.oip.tensors import NUMPY_TYPES
 from inference.oip.types import (
-    InferenceRequest,
-    InferenceResponse,
-    Parameter,
-    RequestedOutput,
+    ModelRequest,
+    ModelResponse,
+    OutputSelection,
     Signature,
     check_datatype,
     check_shape,
@@ -22,7 +25,7 @@ from product_classifier.errors import InvalidInput
 from product_classifier.observability import request_id
 
 
-def decode(message: Any, signature: Signature) -> InferenceRequest:
+def decode(message: Any, signature: Signature) -> ModelRequest:
     """Decode a ModelInferRequest with its tensors in `raw_input_contents` or in `contents`."""
     packed = message.raw_input_contents
     if packed and len(packed) != len(message.inputs):
@@ -46,28 +49,18 @@ def decode(message: Any, signature: Signature) -> InferenceRequest:
         id=message.id,
         release=message.parameters["release"].string_param if "release" in message.parameters else "",
         version=message.model_version,
-        outputs=tuple(RequestedOutput(output.name) for output in message.outputs),
+        outputs=tuple(OutputSelection(output.name) for output in message.outputs),
     )
 
 
-def encode(model: str, request: InferenceRequest, response: InferenceResponse) -> Any:
+def encode(model: str, request: ModelRequest, response: ModelResponse) -> Any:
     """Return a ModelInferResponse with its tensors in `raw_output_contents`."""
-    message = pb.ModelInferResponse(
-        model_name=model, model_version=response.version, id=request.id or request_id.get() or uuid.uuid4().hex
-    )
-    for key, value in response.all_parameters().items():
-        _set(message.parameters[key], value)
+    outputs = []
     for name, values, _ in response.requested_outputs(request):
         datatype = "INT64" if values.dtype.kind == "i" else "FP32"
-        message.outputs.add(name=name, datatype=datatype, shape=values.shape)
-        message.raw_output_contents.append(values.astype(NUMPY_TYPES[datatype], copy=False).tobytes())
-    return message
-
-
-def _set(parameter: Any, value: Parameter) -> None:
-    if isinstance(value, bool):
-        parameter.bool_param = value
-    elif isinstance(value, int):
-        parameter.int64_param = value
-    else:
-        parameter.string_param = value
+        output = InferOutput(name, list(values.shape), datatype)
+        output.set_data_from_numpy(values.astype(NUMPY_TYPES[datatype], copy=False))
+        outputs.append(output)
+    response_id = request.id or request_id.get() or uuid.uuid4().hex
+    parameters = response.all_parameters()
+    return InferResponse(response_id, model, outputs, response.version, parameters=parameters).to_grpc()

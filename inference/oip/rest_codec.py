@@ -9,9 +9,9 @@ import orjson
 from inference.http.problems import InvalidTensor, public_message
 from inference.oip.tensors import ELEMENT_LENGTH, NUMPY_TYPES
 from inference.oip.types import (
-    InferenceRequest,
-    InferenceResponse,
-    RequestedOutput,
+    ModelRequest,
+    ModelResponse,
+    OutputSelection,
     Signature,
     check_datatype,
     check_shape,
@@ -22,7 +22,7 @@ from product_classifier.errors import InvalidInput
 from product_classifier.observability import request_id
 
 
-def decode_v2(body: bytes, header_length: str | None, signature: Signature, version: str = "") -> InferenceRequest:
+def decode_v2(body: bytes, header_length: str | None, signature: Signature, version: str = "") -> ModelRequest:
     """Decode a V2 request: JSON, or JSON of `header_length` bytes followed by binary tensors."""
     size = _header_size(header_length, len(body))
     document = _object(body[:size])
@@ -51,7 +51,7 @@ def decode_v2(body: bytes, header_length: str | None, signature: Signature, vers
     )
 
 
-def encode_v2(model: str, request: InferenceRequest, response: InferenceResponse) -> tuple[bytes, int | None]:
+def encode_v2(model: str, request: ModelRequest, response: ModelResponse) -> tuple[bytes, int | None]:
     """Encode a V2 response; also return the size of its JSON if binary tensors follow it."""
     outputs, tail = [], []
     for name, values, binary in response.requested_outputs(request):
@@ -75,7 +75,7 @@ def encode_v2(model: str, request: InferenceRequest, response: InferenceResponse
     return (b"".join([head, *tail]), len(head)) if tail else (head, None)
 
 
-def decode_v1(body: bytes, signature: Signature) -> InferenceRequest:
+def decode_v1(body: bytes, signature: Signature) -> ModelRequest:
     """Decode a V1 request; its instances are objects by input name, or values of the required input."""
     document = _object(body)
     instances = document.get("instances")
@@ -92,7 +92,7 @@ def decode_v1(body: bytes, signature: Signature) -> InferenceRequest:
     return validate_request(signature, raw, release=_short_text(parameters.get("release"), "parameter 'release'"))
 
 
-def encode_v1(response: InferenceResponse) -> bytes:
+def encode_v1(response: ModelResponse) -> bytes:
     """Encode a V1 response; its predictions are rows of the only output, or objects by output name."""
     columns = {name: values.tolist() for name, values in response.outputs.items()}
     rows = list(next(iter(columns.values())))
@@ -186,7 +186,7 @@ def _v1_value(value: object, name: str, row: int, signature: Signature) -> str |
     return value
 
 
-def _requested_outputs(outputs: object, *, binary: bool) -> tuple[RequestedOutput, ...]:
+def _requested_outputs(outputs: object, *, binary: bool) -> tuple[OutputSelection, ...]:
     if outputs is None:
         return ()
     if not isinstance(outputs, list):
@@ -196,7 +196,7 @@ def _requested_outputs(outputs: object, *, binary: bool) -> tuple[RequestedOutpu
         fields = _mapping(output, "an output in 'outputs'")
         parameters = _mapping(fields.get("parameters"), "the parameters of an output")
         chosen = parameters.get("binary_data", binary) is True
-        requested.append(RequestedOutput(_short_text(fields.get("name"), "an output's name"), chosen))
+        requested.append(OutputSelection(_short_text(fields.get("name"), "an output's name"), chosen))
     return tuple(requested)
 
 

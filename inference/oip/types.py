@@ -1,7 +1,7 @@
 """Requests and responses of the models, independent of the protocol: one row per product.
 
-Each codec (V1 JSON, V2 JSON with or without binary tensors, gRPC) decodes and checks an `InferenceRequest` and encodes
-an `InferenceResponse`.
+Each codec (V1 JSON, V2 JSON with or without binary tensors, gRPC) decodes and checks an `ModelRequest` and encodes
+an `ModelResponse`.
 """
 
 import base64
@@ -69,7 +69,7 @@ Column = list[str] | list[bytes]
 
 
 @dataclass(frozen=True)
-class RequestedOutput:
+class OutputSelection:
     """An output that a request names, and whether as a binary tensor."""
 
     name: str
@@ -77,7 +77,7 @@ class RequestedOutput:
 
 
 @dataclass(frozen=True)
-class InferenceRequest:
+class ModelRequest:
     """A checked request about `rows` products; `release` and `version` are empty for the current ones."""
 
     rows: int
@@ -85,7 +85,7 @@ class InferenceRequest:
     id: str = ""
     release: str = ""
     version: str = ""
-    outputs: tuple[RequestedOutput, ...] = ()
+    outputs: tuple[OutputSelection, ...] = ()
     binary_outputs: bool = False
 
     def texts(self, name: str) -> list[str]:
@@ -99,7 +99,7 @@ class InferenceRequest:
 
 
 @dataclass(frozen=True)
-class InferenceResponse:
+class ModelResponse:
     """The outputs of a model, and the release and bundle version that computed them."""
 
     outputs: Mapping[str, Array]
@@ -111,16 +111,14 @@ class InferenceResponse:
         """Return the response parameters, the release among them."""
         return {"release": self.release, **self.parameters}
 
-    def requested_outputs(self, request: InferenceRequest) -> list[tuple[str, Array, bool]]:
+    def requested_outputs(self, request: ModelRequest) -> list[tuple[str, Array, bool]]:
         """Return the outputs to encode: name, values, and whether as a binary tensor."""
         if not request.outputs:
             return [(name, values, request.binary_outputs) for name, values in self.outputs.items()]
         return [(requested.name, self.outputs[requested.name], requested.binary) for requested in request.outputs]
 
 
-def validate_request(
-    signature: Signature, raw: Mapping[str, Sequence[str | bytes]], **settings: Any
-) -> InferenceRequest:
+def validate_request(signature: Signature, raw: Mapping[str, Sequence[str | bytes]], **settings: Any) -> ModelRequest:
     """Return a request if every element of its columns is valid and the columns have equal lengths.
 
     Raises:
@@ -136,7 +134,7 @@ def validate_request(
     columns = {name: _column(signature.input(name), values) for name, values in raw.items()}
     for requested in settings.get("outputs", ()):
         signature.output(requested.name)
-    return InferenceRequest(rows, columns, **settings)
+    return ModelRequest(rows, columns, **settings)
 
 
 def check_rows(signature: Signature, raw: Mapping[str, Sequence[str | bytes]]) -> int:

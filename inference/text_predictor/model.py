@@ -1,10 +1,12 @@
 """The text model as a KServe predictor: titles and descriptions to probabilities."""
 
+from functools import partial
+
 from inference.model_server.flags import Flags
 from inference.model_server.loaded_releases import LoadedRelease, LoadedReleases
 from inference.model_server.model import ProductModel
 from inference.model_server.workers import WorkerPool
-from inference.oip.types import InferenceRequest, InferenceResponse, InputTensor, OutputTensor, Signature
+from inference.oip.types import InputTensor, ModelRequest, ModelResponse, OutputTensor, Signature
 from inference.text_predictor.batching import AdaptiveBatcher
 from product_classifier.limits import DESIGNATION_CHARACTERS
 from product_classifier.releases import release
@@ -16,9 +18,13 @@ MAX_BATCHED_ROWS = 4
 """Rows of a request that may be batched with others; a larger one runs on a thread alone, so it delays no other."""
 
 
-def make(flags: Flags) -> "TextPredictor":
-    """Return the predictor with its bundle loaded; raise BundleRefused if the bundle is invalid."""
-    releases = LoadedReleases(flags.model_dir, release.load_text, flags.release)
+def make(flags: Flags, codes: tuple[int, ...] | None = None) -> "TextPredictor":
+    """Return the predictor with its bundle loaded.
+
+    Raises:
+        BundleRefused: If the bundle is invalid, or `codes` is given and not its category codes.
+    """
+    releases = LoadedReleases(flags.model_dir, partial(release.load_text, codes=codes), flags.release)
     signature = Signature(INPUTS, OUTPUTS, flags.max_rows)
     workers = WorkerPool(flags.threads, flags.max_waiting, flags.max_wait_s)
     batcher = AdaptiveBatcher(workers, flags.max_waiting, flags.max_wait_s)
@@ -39,10 +45,10 @@ class TextPredictor(ProductModel[TextModel]):
         super().__init__(name, signature, releases, workers)
         self._batcher = batcher
 
-    async def infer(self, request: InferenceRequest, loaded: LoadedRelease[TextModel]) -> InferenceResponse:
+    async def infer(self, request: ModelRequest, loaded: LoadedRelease[TextModel]) -> ModelResponse:
         titles, bodies = request.texts("designation"), request.texts("description")
         if request.rows <= MAX_BATCHED_ROWS:
             probabilities = await self._batcher.predict(loaded.model, titles, bodies)
         else:
             probabilities = await self.workers.run(loaded.model.probabilities, titles, bodies)
-        return InferenceResponse({"probabilities": probabilities}, loaded.release, loaded.version)
+        return ModelResponse({"probabilities": probabilities}, loaded.release, loaded.version)

@@ -1,6 +1,5 @@
-"""uvicorn has the internals that inference/compat/uvicorn.py uses, and writes are joined without losing any."""
+"""uvicorn has the internals that inference/compat/uvicorn.py uses."""
 
-import asyncio
 from importlib.metadata import version
 from typing import Any
 
@@ -8,64 +7,6 @@ import pytest
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
-
-from inference.compat.uvicorn import SingleWriteTransport
-
-
-class RecordingTransport(asyncio.Transport):
-    """A transport that records each call of `writelines`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: list[bytes] = []
-        self.closed = False
-
-    def writelines(self, list_of_data: object) -> None:
-        self.calls.append(b"".join(list_of_data))  # type: ignore[call-overload]
-
-    def close(self) -> None:
-        self.closed = True
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-
-async def test_head_and_body_are_one_write() -> None:
-    inner = RecordingTransport()
-    transport = SingleWriteTransport(inner)
-
-    transport.write(b"HTTP/1.1 200 OK\r\n\r\n")
-    transport.write(b"body")
-    before = list(inner.calls)
-    await asyncio.sleep(0)
-
-    assert before == []
-    assert [b"HTTP/1.1 200 OK\r\n\r\nbody"] == inner.calls
-
-
-async def test_writes_of_later_iterations_are_separate() -> None:
-    inner = RecordingTransport()
-    transport = SingleWriteTransport(inner)
-
-    for chunk in (b"one", b"two"):
-        transport.write(chunk)
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-
-    assert [b"one", b"two"] == inner.calls
-
-
-async def test_close_writes_what_is_buffered() -> None:
-    inner = RecordingTransport()
-    transport = SingleWriteTransport(inner)
-
-    transport.write(b"last bytes")
-    transport.close()
-    await asyncio.sleep(0)
-
-    assert [b"last bytes"] == inner.calls
-    assert inner.closed
-    assert transport.is_closing()
 
 
 def missing(owner: str, name: str, effect: str) -> str:
@@ -100,7 +41,7 @@ async def protocol() -> HttpToolsProtocol:
         ("on_headers_complete", "the gateway accepts ambiguous requests"),
         ("on_header", "the gateway accepts trailers"),
         ("on_body", "the gateway cannot limit what follows a response"),
-        ("connection_made", "responses are written in several system calls"),
+        ("connection_made", "the gateway cannot limit the time of headers"),
         ("connection_lost", "handlers are not cancelled when a client disconnects"),
         ("data_received", "the gateway cannot limit the size of headers"),
     ],

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from inference.fusion_transformer.challenger import Canary, Shadow, complete_or_none
-from inference.oip.types import InferenceRequest, InferenceResponse
+from inference.oip.types import ModelRequest, ModelResponse
 from product_classifier.errors import ModelUnavailable
 from product_classifier.releases.release import Release
 from tests.support.model_servers import RunningServer, served
@@ -22,8 +22,8 @@ from tests.support.tiny_release import photo
 PHOTO = photo(7)
 
 
-def request(title: str, picture: bytes = b"") -> InferenceRequest:
-    return InferenceRequest(1, {"designation": [title], "description": [""], "image": [picture]})
+def request(title: str, picture: bytes = b"") -> ModelRequest:
+    return ModelRequest(1, {"designation": [title], "description": [""], "image": [picture]})
 
 
 @pytest.mark.parametrize(("share", "fewest", "most"), [(0.0, 0, 0), (0.1, 60, 140), (0.5, 430, 570), (1.0, 1000, 1000)])
@@ -43,7 +43,7 @@ def test_a_product_is_always_served_by_the_same_release() -> None:
 
 def test_the_boundary_between_texts_is_part_of_the_content() -> None:
     canary = Canary("r-2", 0.5)
-    joined = [InferenceRequest(1, {"designation": ["a" * n], "description": ["a" * (40 - n)]}) for n in range(41)]
+    joined = [ModelRequest(1, {"designation": ["a" * n], "description": ["a" * (40 - n)]}) for n in range(41)]
 
     assert {True, False} == {canary.serves(one) for one in joined}
 
@@ -52,8 +52,8 @@ def test_without_a_challenger_no_product_is_served_by_it() -> None:
     assert not Canary("", 1.0).serves(request("Livre"))
 
 
-def response(codes: list[int], release: str = "r-2", *, degraded: bool = False) -> InferenceResponse:
-    return InferenceResponse({"code": np.array(codes)}, release, "v", {"degraded": degraded})
+def response(codes: list[int], release: str = "r-2", *, degraded: bool = False) -> ModelResponse:
+    return ModelResponse({"code": np.array(codes)}, release, "v", {"degraded": degraded})
 
 
 def counted(name: str, **labels: str) -> float:
@@ -61,7 +61,7 @@ def counted(name: str, **labels: str) -> float:
 
 
 async def test_a_shadow_is_compared_row_by_row() -> None:
-    async def predict() -> InferenceResponse:
+    async def predict() -> ModelResponse:
         return response([10, 40, 60], "r-row")
 
     shadow = Shadow("r-row", 4)
@@ -73,7 +73,7 @@ async def test_a_shadow_is_compared_row_by_row() -> None:
 
 
 async def test_a_slow_shadow_skips_products_and_is_cancelled_with_the_server() -> None:
-    async def never() -> InferenceResponse:
+    async def never() -> ModelResponse:
         await asyncio.sleep(60)
         raise AssertionError
 
@@ -94,7 +94,7 @@ async def test_a_slow_shadow_skips_products_and_is_cancelled_with_the_server() -
 async def test_a_challenger_that_fails_or_is_degraded_gives_no_response(
     error: Exception | None, degraded: bool, outcome: str
 ) -> None:
-    async def predict() -> InferenceResponse:
+    async def predict() -> ModelResponse:
         if error:
             raise error
         return response([10], "r-bad", degraded=degraded)

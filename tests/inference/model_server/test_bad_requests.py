@@ -93,7 +93,7 @@ def test_an_invalid_v2_body_is_refused(text: RunningServer, case: str) -> None:
     refused(httpx.post(text.infer, content=body), *words)
 
 
-def test_invalid_members_beside_the_tensors_are_refused(text: RunningServer) -> None:
+def test_other_invalid_members_are_refused(text: RunningServer) -> None:
     def send(**more: object) -> httpx.Response:
         return httpx.post(text.infer, json={"inputs": [GOOD]} | more)
 

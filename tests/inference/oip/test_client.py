@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from inference.oip.client import HEADER_LENGTH, InvalidResponse, decode_error, decode_response, encode_request
 from inference.oip.rest_codec import decode_v2, encode_v2
-from inference.oip.types import InferenceRequest, InferenceResponse, InputTensor, OutputTensor, Signature
+from inference.oip.types import InputTensor, ModelRequest, ModelResponse, OutputTensor, Signature
 
 SIGNATURE = Signature(
     (InputTensor("title"), InputTensor("photo", photo=True)), (OutputTensor("probabilities", "FP32"),)
 )
-RESPONSE = InferenceResponse(
+RESPONSE = ModelResponse(
     {"probabilities": np.array([[0.25, 0.75]], np.float32), "code": np.array([10], np.int64)},
     "r-1",
     "v-1",
@@ -46,7 +46,7 @@ def test_a_text_may_be_sent_as_bytes(binary: bool, rows: list[str]) -> None:
 
 @pytest.mark.parametrize("binary", [True, False])
 def test_the_client_decodes_what_a_server_encodes(binary: bool) -> None:
-    body, size = encode_v2("m", InferenceRequest(1, {}, binary_outputs=binary), RESPONSE)
+    body, size = encode_v2("m", ModelRequest(1, {}, binary_outputs=binary), RESPONSE)
 
     response = decode_response(body, None if size is None else str(size))
 
@@ -59,7 +59,7 @@ def test_the_client_decodes_what_a_server_encodes(binary: bool) -> None:
 
 @pytest.mark.parametrize("cut", [1, 8, 40])
 def test_a_truncated_response_is_refused(cut: int) -> None:
-    body, size = encode_v2("m", InferenceRequest(1, {}, binary_outputs=True), RESPONSE)
+    body, size = encode_v2("m", ModelRequest(1, {}, binary_outputs=True), RESPONSE)
 
     with pytest.raises(InvalidResponse):
         decode_response(body[:-cut], str(size))

@@ -16,13 +16,13 @@ from inference.http.problems import InvalidTensor, Overloaded, oip_error, public
 from inference.model_server.flags import parse_flags
 from inference.model_server.workers import WorkerPool
 from inference.oip.rest_codec import decode_v1, decode_v2, unpack_bytes
-from inference.oip.types import InferenceResponse, InputTensor, OutputTensor, Signature
+from inference.oip.types import InputTensor, ModelResponse, OutputTensor, Signature
 from product_classifier.errors import InvalidInput
 
 SIGNATURE = Signature(
     (InputTensor("title"), InputTensor("photo", photo=True)), (OutputTensor("probabilities", "FP32"),)
 )
-RESPONSE = InferenceResponse({"probabilities": np.array([[0.25, 0.75]], np.float32)}, "r-1", "v-1", {"degraded": False})
+RESPONSE = ModelResponse({"probabilities": np.array([[0.25, 0.75]], np.float32)}, "r-1", "v-1", {"degraded": False})
 
 
 @given(st.lists(st.binary(max_size=40), max_size=8))

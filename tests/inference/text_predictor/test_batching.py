@@ -1,4 +1,4 @@
-"""AdaptiveBatcher: requests that arrive while a batch runs form the next batch, each with its own rows."""
+"""AdaptiveBatcher batches requests that arrive while a batch runs, and returns each its rows."""
 
 import asyncio
 import threading
