@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.simulation.open_loop import PredictedCategory
+from inference.simulation.open_loop import SimulatedPrediction
 from inference.simulation.unseen import UnseenProduct
 from product_classifier.errors import InvalidImage
 from product_classifier.releases.release import load_fusion, load_image, load_text, open_release
@@ -33,10 +33,10 @@ class OfflineModels:
         products: Sequence[UnseenProduct],
         photos: dict[str, bytes],
         report_progress: Callable[[int], None] = lambda _: None,
-    ) -> list[PredictedCategory | None]:
+    ) -> list[SimulatedPrediction | None]:
         """Predict each product, None for one without usable text and photo; batches run on all processors."""
         batches = [products[start : start + BATCH] for start in range(0, len(products), BATCH)]
-        predictions: list[PredictedCategory | None] = []
+        predictions: list[SimulatedPrediction | None] = []
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for batch in pool.map(lambda batch: self._predict_batch(batch, photos), batches):
                 predictions += batch
@@ -45,18 +45,18 @@ class OfflineModels:
 
     def _predict_batch(
         self, products: Sequence[UnseenProduct], photos: dict[str, bytes]
-    ) -> list[PredictedCategory | None]:
+    ) -> list[SimulatedPrediction | None]:
         designations = [product.designation for product in products]
         descriptions = [product.description for product in products]
         text = self._text.probabilities(designations, descriptions)
         has_text = np.array([bool(normalize(*texts)) for texts in zip(designations, descriptions, strict=True)])
         image, has_image = self._image_probabilities([photos.get(product.photo, b"") for product in products])
         usable = has_text | has_image
-        predictions: list[PredictedCategory | None] = [None] * len(products)
+        predictions: list[SimulatedPrediction | None] = [None] * len(products)
         fused = self._fusion.combine(text[usable], image[usable], has_text[usable], has_image[usable])
         for row, probabilities in zip(np.flatnonzero(usable), fused, strict=True):
             best = int(probabilities.argmax())
-            predictions[row] = PredictedCategory(self._codes[best], float(probabilities[best]), release=self._release)
+            predictions[row] = SimulatedPrediction(self._codes[best], float(probabilities[best]), release=self._release)
         return predictions
 
     def _image_probabilities(self, photos: Sequence[bytes]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

@@ -20,7 +20,7 @@ MAX_SILENCE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class PredictedCategory:
+class SimulatedPrediction:
     """The prediction of a product."""
 
     code: int
@@ -38,7 +38,7 @@ class RequestOutcome:
     planned_s: float
     sent_s: float
     done_s: float
-    prediction: PredictedCategory | None
+    prediction: SimulatedPrediction | None
     reason: str = ""
     """Why there is no prediction."""
 
@@ -52,8 +52,8 @@ class RequestFailed(ProductClassifierError):
     """A request was refused or failed; equal causes have equal messages, so that they can be counted."""
 
 
-Predict = Callable[[UnseenProduct], Awaitable[PredictedCategory]]
-OnPrediction = Callable[[UnseenProduct, PredictedCategory], Awaitable[None]]
+Predict = Callable[[UnseenProduct], Awaitable[SimulatedPrediction]]
+OnPrediction = Callable[[UnseenProduct, SimulatedPrediction], Awaitable[None]]
 OnOutcome = Callable[[RequestOutcome], None]
 
 

@@ -21,9 +21,9 @@ from inference.simulation.gateway_client import GatewayClient, connected
 from inference.simulation.open_loop import (
     OpenLoopReplay,
     Predict,
-    PredictedCategory,
     RequestFailed,
     RequestOutcome,
+    SimulatedPrediction,
     poisson_arrivals,
 )
 from inference.simulation.report import Simulation
@@ -60,7 +60,7 @@ async def _replay(
     ):
         simulator = CorrectionSimulator(gateway, users, share=settings.correct, seed=settings.seed, run=run)
 
-        async def on_prediction(product: UnseenProduct, prediction: PredictedCategory) -> None:
+        async def on_prediction(product: UnseenProduct, prediction: SimulatedPrediction) -> None:
             await simulator.correct_if_wrong(product, prediction.prediction_id, prediction.code)
 
         counts = simulator.counts if settings.correct else None
@@ -78,7 +78,7 @@ def _predictor(gateway: GatewayClient, users: SimulatedUsers, photos: dict[str, 
     """Return a function that sends `/predict` as each user in turn, without retries, which would distort latency."""
     turns = itertools.cycle(users.users)
 
-    async def predict(product: UnseenProduct) -> PredictedCategory:
+    async def predict(product: UnseenProduct) -> SimulatedPrediction:
         response = await gateway.request(next(turns), "POST", "/predict", _body(product, photos))
         if response.status != OK:
             raise RequestFailed(f"{response.status}: {response.detail}")
@@ -97,8 +97,8 @@ def _body(product: UnseenProduct, photos: dict[str, bytes]) -> dict[str, str]:
     return {name: value for name, value in body.items() if value}
 
 
-def _parse(body: Any, taxonomy: Taxonomy) -> PredictedCategory:
-    return PredictedCategory(
+def _parse(body: Any, taxonomy: Taxonomy) -> SimulatedPrediction:
+    return SimulatedPrediction(
         code=taxonomy[int(body["category"]["code"])].code,
         confidence=float(body["confidence"]),
         degraded=bool(body["degraded"]),

@@ -10,16 +10,16 @@ from inference.simulation.gateway_client import GatewayUnreachable
 from inference.simulation.open_loop import (
     OpenLoopReplay,
     Predict,
-    PredictedCategory,
     RequestFailed,
     RequestOutcome,
+    SimulatedPrediction,
     poisson_arrivals,
 )
 from inference.simulation.unseen import UnseenProduct
 from product_classifier.taxonomy import CHALLENGE
 from tests.inference.simulation.conftest import SimulatedClock, make_product
 
-PREDICTION = PredictedCategory(CHALLENGE.codes[0])
+PREDICTION = SimulatedPrediction(CHALLENGE.codes[0])
 
 
 def test_arrivals_are_a_poisson_process_of_the_rate() -> None:
@@ -39,7 +39,7 @@ def test_the_same_seed_gives_the_same_arrivals_and_another_gives_others() -> Non
 def replayed(
     clock: SimulatedClock, predict: Predict, at: Sequence[float], after_s: float = 0.0
 ) -> tuple[list[RequestOutcome], OpenLoopReplay]:
-    async def on_prediction(_product: UnseenProduct, _prediction: PredictedCategory) -> None:
+    async def on_prediction(_product: UnseenProduct, _prediction: SimulatedPrediction) -> None:
         await asyncio.sleep(after_s)
 
     replay = OpenLoopReplay(predict, on_prediction, lambda _: None)
@@ -48,7 +48,7 @@ def replayed(
 
 
 def test_a_late_response_delays_no_other_request() -> None:
-    async def slow(_: UnseenProduct) -> PredictedCategory:
+    async def slow(_: UnseenProduct) -> SimulatedPrediction:
         await asyncio.sleep(60)
         return PREDICTION
 
@@ -61,7 +61,7 @@ def test_a_late_response_delays_no_other_request() -> None:
 def test_handling_of_predictions_delays_no_request_and_is_completed() -> None:
     clock = SimulatedClock()
 
-    async def quick(_: UnseenProduct) -> PredictedCategory:
+    async def quick(_: UnseenProduct) -> SimulatedPrediction:
         return PREDICTION
 
     outcomes, _ = replayed(clock, quick, [1, 2, 3], after_s=100)
@@ -73,7 +73,7 @@ def test_handling_of_predictions_delays_no_request_and_is_completed() -> None:
 def test_latency_is_measured_from_the_planned_time_when_the_simulation_stalls() -> None:
     clock = SimulatedClock()
 
-    async def stalls_once(product: UnseenProduct) -> PredictedCategory:
+    async def stalls_once(product: UnseenProduct) -> SimulatedPrediction:
         if product.product_id == 0:
             clock.now += 5  # blocks the event loop
         await asyncio.sleep(0.5)
@@ -86,7 +86,7 @@ def test_latency_is_measured_from_the_planned_time_when_the_simulation_stalls() 
 
 
 def test_a_failed_request_has_its_reason() -> None:
-    async def busy(product: UnseenProduct) -> PredictedCategory:
+    async def busy(product: UnseenProduct) -> SimulatedPrediction:
         if product.product_id % 2:
             raise RequestFailed("503: too many requests at once")
         return PREDICTION
@@ -108,7 +108,7 @@ def test_a_failed_request_has_its_reason() -> None:
 def test_a_long_outage_of_the_gateway_ends_the_replay_and_a_short_one_does_not(
     away: tuple[int, int], sent: int
 ) -> None:
-    async def predict(product: UnseenProduct) -> PredictedCategory:
+    async def predict(product: UnseenProduct) -> SimulatedPrediction:
         if product.product_id in range(*away):
             raise GatewayUnreachable("http://down cannot be reached")
         return PREDICTION

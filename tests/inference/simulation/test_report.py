@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from inference.simulation.correction_simulator import CorrectionCounts
-from inference.simulation.open_loop import PredictedCategory, RequestOutcome
+from inference.simulation.open_loop import RequestOutcome, SimulatedPrediction
 from inference.simulation.report import Simulation, to_html, to_json, write
 from product_classifier.store import open_store
 from product_classifier.taxonomy import CHALLENGE
@@ -19,7 +19,7 @@ RELEASE = "r-20300101T000000-0badcafe"
 
 def outcome(number: int, predicted: int | None, duration_s: float = 0.1, **changes: object) -> RequestOutcome:
     prediction = (
-        None if predicted is None else PredictedCategory(predicted, confidence=0.8, release=RELEASE, **changes)  # type: ignore[arg-type]
+        None if predicted is None else SimulatedPrediction(predicted, confidence=0.8, release=RELEASE, **changes)  # type: ignore[arg-type]
     )
     reason = "" if prediction else "503: too many <requests> at once"
     return RequestOutcome(make_product(number, RIGHT), number, number + 0.01, number + duration_s, prediction, reason)

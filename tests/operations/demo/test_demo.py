@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from inference.simulation.correction_simulator import CorrectionCounts
 from inference.simulation.gateway_client import UserAccount
-from inference.simulation.open_loop import PredictedCategory, RequestOutcome
+from inference.simulation.open_loop import RequestOutcome, SimulatedPrediction
 from inference.simulation.report import Simulation
 from inference.simulation.unseen import UnseenProduct
 from operations.demo import loop as module
@@ -178,7 +178,7 @@ def replay(half: str, release: str, right: int, corrections: CorrectionCounts | 
             number,
             number,
             number + 0.02,
-            PredictedCategory(CHALLENGE.codes[0 if number < right else 1], release=release),
+            SimulatedPrediction(CHALLENGE.codes[0 if number < right else 1], release=release),
         )
         for number, product in enumerate(products)
     ]
