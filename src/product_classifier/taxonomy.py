@@ -87,8 +87,3 @@ CHALLENGE = Taxonomy(
     )
 )
 """The 27 categories of the Rakuten challenge, ascending by code."""
-
-CATEGORIES = CHALLENGE.categories
-CODES = CHALLENGE.codes
-BY_CODE = {category.code: category for category in CHALLENGE}
-index_of = CHALLENGE.index_of

@@ -148,7 +148,7 @@ def test_a_malformed_encoder_is_refused(
     values = json.loads((target / name).read_text())
     change(values)
     (target / name).write_text(json.dumps(values))
-    bundle.write_manifest(target, "text", None, info.self_test, info.codes)
+    bundle.write_manifest(target, "text", None, info.self_check, info.codes)
 
     with pytest.raises(BundleRefused, match=reason):
         load_text(target)

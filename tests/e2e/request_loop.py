@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 
 from components.shared.serving_check import KnownProduct
-from product_classifier.taxonomy import CODES
+from product_classifier.taxonomy import CHALLENGE
 from tests.e2e.cluster import Product
 
 TOLERANCE = 0.02
@@ -75,7 +75,7 @@ def inconsistent(product: Product, log: RequestLog) -> list[str]:
     """Return the responses that differ from the probabilities of the release they name."""
     known = product.model(product.current).known_products
     expected = {
-        release: [dict(zip(CODES, one, strict=True)) for one in product.model(release).predict_each(known)]
+        release: [dict(zip(CHALLENGE.codes, one, strict=True)) for one in product.model(release).predict_each(known)]
         for release in log.releases
     }
     wrong = []

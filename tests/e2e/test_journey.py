@@ -23,7 +23,7 @@ from tritonclient import http as triton
 from components.shared.rollout.placement import CANARY
 from product_classifier.bundles import bundle
 from product_classifier.errors import RolloutFailed
-from product_classifier.taxonomy import CODES
+from product_classifier.taxonomy import CHALLENGE
 from tests.e2e import cluster
 from tests.e2e.cluster import MODELS, Product, forwarded, get, is_ready, kubectl, listed, pods, until
 from tests.e2e.request_loop import body, inconsistent, request_loop
@@ -72,7 +72,7 @@ def test_a_prediction_is_that_of_the_champion(
     expected = models.predict(known)
     assert (product.current, False) == (prediction["release"], prediction["degraded"])
     assert set(modalities) == {name for name, candidate in prediction["modalities"].items() if candidate}
-    assert CODES[int(expected.argmax())] == prediction["category"]["code"]
+    assert CHALLENGE.codes[int(expected.argmax())] == prediction["category"]["code"]
     assert prediction["confidence"] == pytest.approx(float(expected.max()), abs=0.02)
 
 
@@ -163,7 +163,7 @@ async def test_public_clients_get_the_same_probabilities_over_v1_v2_and_grpc(pro
     assert product.current == release
     np.testing.assert_allclose(v1, v2, atol=1e-5)
     np.testing.assert_allclose(by_grpc, v2, atol=1e-5)
-    assert (len(next(iter(values.values()))), len(CODES)) == v2.shape
+    assert (len(next(iter(values.values()))), len(CHALLENGE.codes)) == v2.shape
 
 
 async def _v1(address: str, name: str, values: dict[str, list[bytes]]) -> np.ndarray:

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from inference.auth_proxy.predictions.oip_schemas import InferenceRequest, PredictRequest
-from product_classifier.taxonomy import CODES
+from product_classifier.taxonomy import CHALLENGE
 
 HEADER_LENGTH = "inference-header-content-length"
 
@@ -114,7 +114,7 @@ class FakeModels:
         fused = (fused / fused.sum(axis=1, keepdims=True)).astype(np.float32)
         outputs = {
             "probabilities": fused,
-            "code": np.array([CODES[i] for i in fused.argmax(axis=1)], np.int64),
+            "code": np.array([CHALLENGE.codes[i] for i in fused.argmax(axis=1)], np.int64),
             "text_probabilities": text,
             "image_probabilities": image,
         }
@@ -205,11 +205,11 @@ def _unpack(packed: bytes) -> list[bytes]:
 
 
 def _distributions(values: list[bytes]) -> np.ndarray:
-    rows = np.full((len(values), len(CODES)), np.nan, np.float32)
+    rows = np.full((len(values), len(CHALLENGE.codes)), np.nan, np.float32)
     for row, value in enumerate(values):
         if value:
-            rows[row] = 0.1 / (len(CODES) - 1)
-            rows[row, hashlib.sha256(value).digest()[0] % len(CODES)] = 0.9
+            rows[row] = 0.1 / (len(CHALLENGE.codes) - 1)
+            rows[row, hashlib.sha256(value).digest()[0] % len(CHALLENGE.codes)] = 0.9
     return rows
 
 

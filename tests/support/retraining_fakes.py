@@ -10,7 +10,7 @@ from product_classifier.feedback.records import Correction, ProductContent, Role
 from product_classifier.retraining import RunStore, Verdict, acquire_run, write_verdict
 from product_classifier.retraining.launcher import Execution
 from product_classifier.store import ObjectStore
-from product_classifier.taxonomy import CODES
+from product_classifier.taxonomy import CHALLENGE
 
 
 class FakeClock:
@@ -147,7 +147,7 @@ class Countdown:
 
 
 def correct(
-    store: ObjectStore, product: int, user: str = "rita", role: Role = "reviewer", code: int = CODES[0]
+    store: ObjectStore, product: int, user: str = "rita", role: Role = "reviewer", code: int = CHALLENGE.codes[0]
 ) -> Correction:
     correction = Correction(
         feedback_id=(identifier := new_id()),

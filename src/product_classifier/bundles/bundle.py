@@ -47,7 +47,7 @@ class BundleInfo:
     """Category codes in the order of the model's probabilities."""
     path: Path
     files: Mapping[str, FileEntry] = field(repr=False)
-    self_test: Mapping[str, Any] = field(repr=False)
+    self_check: Mapping[str, Any] = field(repr=False)
     """Recorded self-check, see `releases.self_check`."""
     release: str | None = None
     """Id of the release that contains this bundle, if any."""
@@ -57,7 +57,7 @@ def write_manifest(
     folder: Path,
     kind: Kind,
     version: str | None,
-    self_test: Mapping[str, Any],
+    self_check: Mapping[str, Any],
     codes: Codes,
     *,
     created: str | None = None,
@@ -69,7 +69,7 @@ def write_manifest(
         folder: Folder with the files of the model.
         kind: Kind of the model.
         version: Version of the bundle; by default derived from the hashes of its files.
-        self_test: Recorded self-check.
+        self_check: Recorded self-check.
         codes: Category codes in the order of the model's probabilities.
         created: ISO 8601 timestamp; by default the current time.
         release: Id of the release that contains the bundle.
@@ -85,7 +85,7 @@ def write_manifest(
         "created": created or datetime.now(UTC).isoformat(timespec="seconds"),
         "codes": list(codes),
         "release": release,
-        "self_test": dict(self_test),
+        "self_test": dict(self_check),
         "files": {name: {"sha256": entry.sha256, "size": entry.size} for name, entry in files.items()},
     }
     write_json(folder / MANIFEST, manifest)
@@ -202,7 +202,7 @@ def _read_manifest(folder: Path) -> BundleInfo:
     values = read_json(folder / MANIFEST)
     codes = read_codes(values, MANIFEST)
     match values:
-        case {"kind": kind, "version": str(version), "created": str(created), "self_test": dict(self_test)}:
+        case {"kind": kind, "version": str(version), "created": str(created), "self_test": dict(self_check)}:
             if kind not in KINDS:
                 raise BundleRefused(f"{MANIFEST}: kind is {kind!r:.40}, not one of {', '.join(KINDS)}")
             if not _NAME.fullmatch(version):
@@ -213,7 +213,7 @@ def _read_manifest(folder: Path) -> BundleInfo:
             files = read_entries(values.get("files"), MANIFEST)
             if any("/" in name for name in files):
                 raise BundleRefused(f"{MANIFEST}: files lie in sub-folders")
-            return BundleInfo(kind, version, created, codes, folder, files, self_test, release)
+            return BundleInfo(kind, version, created, codes, folder, files, self_check, release)
         case _:
             raise BundleRefused(f"{MANIFEST}: kind, version, created or self_test is missing or malformed")
 

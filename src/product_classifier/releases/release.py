@@ -92,7 +92,7 @@ def write_release(folder: Path, text_dir: Path, image_dir: Path, fusion_dir: Pat
     for kind, info in infos.items():
         shutil.copytree(info.path, folder / kind)
         bundle.write_manifest(
-            folder / kind, kind, info.version, info.self_test, info.codes, created=info.created, release=identifier
+            folder / kind, kind, info.version, info.self_check, info.codes, created=info.created, release=identifier
         )
     files = {name: bundle.file_entry(folder / name) for name in _list_files(folder)}
     values = {
@@ -175,7 +175,7 @@ def _load(
     info = _verify_kind(folder, kind, codes)
     model = load(folder)
     bundle.check_codes(model.codes, info.codes, "model.json")
-    check(model, info.self_test)
+    check(model, info.self_check)
     return model, info
 
 

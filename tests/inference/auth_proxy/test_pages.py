@@ -8,7 +8,7 @@ import pytest
 
 from inference.auth_proxy.health import Readiness
 from inference.auth_proxy.routing import MODELS
-from product_classifier.taxonomy import CATEGORIES
+from product_classifier.taxonomy import CHALLENGE
 from tests.inference.auth_proxy.conftest import Gateway
 
 CONSOLE = files("inference.auth_proxy") / "console"
@@ -130,7 +130,7 @@ def test_categories_have_both_labels(gateway: Gateway) -> None:
     with gateway.client() as client:
         found = client.get("/categories").json()
 
-    assert found == [{"code": c.code, "label_fr": c.label_fr, "label_en": c.label_en} for c in CATEGORIES]
+    assert found == [{"code": c.code, "label_fr": c.label_fr, "label_en": c.label_en} for c in CHALLENGE]
 
 
 def test_a_v2_client_finds_a_server_of_three_models(gateway: Gateway) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from product_classifier.feedback.records import PredictionRecord, image_key, prediction_key
 from product_classifier.limits import DESIGNATION_CHARACTERS, PHOTO_BODY_BYTES
-from product_classifier.taxonomy import BY_CODE
+from product_classifier.taxonomy import CHALLENGE
 from tests.inference.auth_proxy.conftest import Gateway, as_base64, make_photo
 
 
@@ -27,7 +27,7 @@ def test_a_title_is_answered_in_the_shape_of_the_contract(gateway: Gateway) -> N
     assert answer["modalities"]["text"] == {**answer["top"][0], "probability": pytest.approx(0.9)}
     assert answer["modalities"]["image"] is None
     assert (answer["degraded"], answer["release"]) == (False, "r-20260101T000000-0000aaaa")
-    assert answer["category"]["label"] == BY_CODE[answer["category"]["code"]].label_fr
+    assert answer["category"]["label"] == CHALLENGE[answer["category"]["code"]].label_fr
 
 
 def test_the_record_and_the_photo_are_stored_before_the_answer(gateway: Gateway, photo: bytes) -> None:

@@ -20,7 +20,7 @@ from product_classifier.taxonomy import CHALLENGE
 from tests.support.fixtures_data import RawFolder, jpeg
 
 
-def _told(rejects: list[RejectedRow]) -> list[tuple[str, int, str, str]]:
+def _calls(rejects: list[RejectedRow]) -> list[tuple[str, int, str, str]]:
     return [(reject.file, reject.line, reject.field, reject.reason) for reject in rejects]
 
 
@@ -41,7 +41,7 @@ def test_every_layout_is_read(raw: RawFolder, products: str, labels: str, photos
     assert list(COLUMNS) == list(frame.columns)
 
 
-def test_labels_belong_to_row_numbers_not_to_places(raw: RawFolder) -> None:
+def test_labels_are_joined_by_row_number(raw: RawFolder) -> None:
     raw.row(7, "Piscine tubulaire", "", 1, 1)
     raw.row(3, "Jeu de société", "", 2, 2)
     raw.label(3, 1281)
@@ -52,7 +52,7 @@ def test_labels_belong_to_row_numbers_not_to_places(raw: RawFolder) -> None:
     assert {1: 2583, 2: 1281} == dict(zip(frame["product_id"], frame["code"], strict=True))
 
 
-def test_missing_parts_are_fine_as_long_as_something_is_left(raw: RawFolder) -> None:
+def test_a_product_needs_only_text_or_photo(raw: RawFolder) -> None:
     raw.add("Titre seul")
     raw.add("", "Description seule")
     raw.add("", "", photo=jpeg())
@@ -65,7 +65,7 @@ def test_missing_parts_are_fine_as_long_as_something_is_left(raw: RawFolder) -> 
     assert [] == rejects
 
 
-def test_markup_stays_and_accents_are_mended(raw: RawFolder) -> None:
+def test_markup_is_preserved_and_mojibake_is_repaired(raw: RawFolder) -> None:
     raw.add("Caf&eacute; <b>moulu</b>", "PÃ¢te Ã  tartiner\x00")
 
     frame, _ = read_catalogue(raw.write(), CHALLENGE)
@@ -82,7 +82,7 @@ def test_rows_of_another_encoding_are_read(raw: RawFolder) -> None:
     assert ["Été à Orléans", "5 €"] == list(frame.loc[0, ["designation", "description"]])
 
 
-def test_a_text_may_span_lines_and_the_next_line_number_is_right(raw: RawFolder) -> None:
+def test_line_numbers_account_for_multiline_text(raw: RawFolder) -> None:
     raw.add("Un titre", "ligne une\nligne deux\nligne trois")
     raw.add("Un autre")
 
@@ -92,7 +92,7 @@ def test_a_text_may_span_lines_and_the_next_line_number_is_right(raw: RawFolder)
     assert "ligne une\nligne deux\nligne trois" == frame.loc[0, "description"]
 
 
-def test_numbers_a_spreadsheet_wrote_are_numbers(raw: RawFolder) -> None:
+def test_numbers_written_by_a_spreadsheet_are_parsed(raw: RawFolder) -> None:
     raw.row("0.0", "Console", "", "12.0", "13.0")
     raw.label("0.0", "60.0")
 
@@ -143,10 +143,10 @@ def test_each_malformed_row_is_rejected_with_its_line_and_reason(raw: RawFolder)
         (y, 5, "prdtypecode", "not a number"),
         (y, 11, "row number", "label without a product"),
         (y, 12, "row number", "row number given twice"),
-    ] == _told(rejects)
+    ] == _calls(rejects)
 
 
-def test_an_open_quote_costs_one_row(raw: RawFolder) -> None:
+def test_an_unclosed_quote_rejects_one_row(raw: RawFolder) -> None:
     for name in ("a", "b", "c", "d"):
         raw.add(f"Produit {name}")
     path = raw.write() / raw.products
@@ -155,11 +155,11 @@ def test_an_open_quote_costs_one_row(raw: RawFolder) -> None:
     frame, rejects = read_catalogue(raw.folder, CHALLENGE)
 
     assert ["Produit a", "Produit c", "Produit d"] == list(frame["designation"])
-    assert [(raw.products, 3, "row number")] == [told[:3] for told in _told(rejects)]
+    assert [(raw.products, 3, "row number")] == [calls[:3] for calls in _calls(rejects)]
 
 
 @given(st.binary(max_size=300), st.binary(max_size=60))
-def test_no_file_content_ends_in_anything_but_rejects(products: bytes, labels: bytes) -> None:
+def test_any_file_content_gives_products_or_rejects(products: bytes, labels: bytes) -> None:
     with TemporaryDirectory() as folder:
         Path(folder, "X_train.csv").write_bytes(b",designation,description,productid,imageid\n" + products)
         Path(folder, "Y_train.csv").write_bytes(b",prdtypecode\n" + labels)
@@ -169,7 +169,7 @@ def test_no_file_content_ends_in_anything_but_rejects(products: bytes, labels: b
     assert len(frame) + len(rejects) <= (products + labels).count(b"\n") + (products + labels).count(b"\r") + 2
 
 
-def test_a_rejected_value_is_shown_shortened(raw: RawFolder) -> None:
+def test_a_rejected_value_is_truncated(raw: RawFolder) -> None:
     raw.add("Un titre", code="9" * 5000)
 
     _, [reject] = read_catalogue(raw.write(), CHALLENGE)
@@ -179,19 +179,19 @@ def test_a_rejected_value_is_shown_shortened(raw: RawFolder) -> None:
 
 def test_progress_reaches_the_end(raw: RawFolder) -> None:
     raw.add("Un titre", photo=jpeg())
-    told: list[tuple[str, int, int]] = []
+    calls: list[tuple[str, int, int]] = []
 
-    read_catalogue(raw.write(), CHALLENGE, progress=lambda *step: told.append(step))
+    read_catalogue(raw.write(), CHALLENGE, progress=lambda *step: calls.append(step))
 
-    assert [("read products", 1, 1), ("check photos", 1, 1)] == told
+    assert [("read products", 1, 1), ("check photos", 1, 1)] == calls
 
 
-def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match=r"nowhere.*does not exist"):
         read_catalogue(tmp_path / "nowhere", CHALLENGE)
 
 
-def test_missing_files_say_what_was_found_instead(tmp_path: Path) -> None:
+def test_the_error_for_missing_files_lists_the_folder(tmp_path: Path) -> None:
     (tmp_path / "X_train.csv").write_text(",designation\n")
     (tmp_path / "notes.txt").touch()
 
@@ -199,7 +199,7 @@ def test_missing_files_say_what_was_found_instead(tmp_path: Path) -> None:
         read_catalogue(tmp_path, CHALLENGE)
 
 
-def test_missing_columns_say_which_are_there(raw: RawFolder) -> None:
+def test_the_error_for_missing_columns_lists_the_header(raw: RawFolder) -> None:
     raw.header = ("", "title", "description", "productid", "imageid")
     raw.add("Un titre")
 
@@ -225,12 +225,12 @@ def test_too_many_rejects_are_one_error(rejected: int, refused: bool) -> None:
         check_reject_share(rejects, 100 - rejected, 0.05)
 
 
-def test_nothing_usable_is_an_error_at_any_share() -> None:
+def test_a_catalogue_without_products_is_an_error_at_any_share() -> None:
     with pytest.raises(CatalogueError, match="no rows"):
         check_reject_share([], 0, 1.0)
 
 
-def test_the_revision_tells_contents_apart_and_places_not() -> None:
+def test_the_revision_depends_on_content_and_not_on_paths() -> None:
     row = {"product_id": 1, "code": 10, "designation": "a", "description": "", "image_sha256": "f", "image_path": "x"}
     frame = pd.DataFrame([row])
 

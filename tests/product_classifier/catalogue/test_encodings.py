@@ -7,7 +7,7 @@ from product_classifier.catalogue.encodings import decode_lines, repair
 FRENCH = "àâäçéèêëîïôöùûüÿœæÀÂÇÉÈÊÎÔÛŒ°«»€’…–"
 
 
-def test_lines_of_different_encodings_are_read_side_by_side() -> None:
+def test_lines_of_different_encodings_are_decoded() -> None:
     data = "été\n".encode() + "hiver à Orléans\n".encode("cp1252") + "prix: 5 €\n".encode("cp1252")
 
     assert list(decode_lines(data)) == ["été\n", "hiver à Orléans\n", "prix: 5 €\n"]
@@ -19,14 +19,14 @@ def test_a_byte_order_mark_is_not_part_of_the_text(encoding: str) -> None:
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_are_text_line_by_line(data: bytes) -> None:
+def test_any_bytes_are_decoded(data: bytes) -> None:
     assert len(list(decode_lines(data))) >= min(1, len(data.splitlines())) * (
         data[:2] not in (b"\xff\xfe", b"\xfe\xff")
     )
 
 
 @pytest.mark.parametrize("char", FRENCH)
-def test_accents_read_as_windows_1252_come_back(char: str) -> None:
+def test_mojibake_is_repaired(char: str) -> None:
     damaged = "".join(
         chr(b) if b in (0x81, 0x8D, 0x8F, 0x90, 0x9D) else bytes([b]).decode("cp1252") for b in char.encode()
     )
@@ -34,19 +34,19 @@ def test_accents_read_as_windows_1252_come_back(char: str) -> None:
     assert repair(f"a{damaged}b") == f"a{char}b"
 
 
-def test_accents_damaged_twice_come_back() -> None:
+def test_double_mojibake_is_repaired() -> None:
     assert repair("été".encode().decode("cp1252").encode().decode("cp1252")) == "été"
 
 
 @given(st.text(st.sampled_from(FRENCH.replace("Â", "").replace("â", "") + "abc 12"), max_size=60))
-def test_proper_french_stays_as_it_is(text: str) -> None:
+def test_correct_french_is_unchanged(text: str) -> None:
     assert repair(text) == text.strip()
 
 
 @pytest.mark.parametrize("text", ["CAFÉ» fermé", "PROGRÈS…", "GÂTEAU", "pâté", "São Paulo", "Ärzte"])
-def test_words_that_only_look_damaged_stay(text: str) -> None:
+def test_words_that_resemble_mojibake_are_unchanged(text: str) -> None:
     assert repair(text) == text
 
 
-def test_control_characters_are_dropped() -> None:
+def test_control_characters_are_removed() -> None:
     assert repair("a\x00b\x1f c\n\x7f") == "ab c"

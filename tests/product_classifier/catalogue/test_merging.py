@@ -32,47 +32,47 @@ def keys_of(frame: pd.DataFrame) -> list[tuple[str, ...]]:
 
 
 @given(products, products)
-def test_what_judges_the_models_is_never_learned(
-    rows: list[tuple[str, str, int]], said: list[tuple[str, str, int]]
+def test_corrections_of_held_out_products_are_never_merged(
+    rows: list[tuple[str, str, int]], given: list[tuple[str, str, int]]
 ) -> None:
     sides = catalogue(rows)
-    merged = merge(sides["train"], corrected(said), known_splits(sides))
+    merged = merge(sides["train"], corrected(given), known_splits(sides))
 
     learned = {key for keys in keys_of(merged.train) for key in keys}
     frozen = {key for side in ("validation", "test") for keys in keys_of(sides[side]) for key in keys}
     assert set() == learned & frozen
-    assert len(said) == sum(merged.counts().values())
+    assert len(given) == sum(merged.counts().values())
 
 
 @given(products, products)
-def test_every_other_correction_is_learned_once_with_its_newest_label(
-    rows: list[tuple[str, str, int]], said: list[tuple[str, str, int]]
+def test_every_other_correction_is_merged_once_with_its_newest_label(
+    rows: list[tuple[str, str, int]], given: list[tuple[str, str, int]]
 ) -> None:
     sides = catalogue(rows)
-    merged = merge(sides["train"], corrected(said), known_splits(sides))
+    merged = merge(sides["train"], corrected(given), known_splits(sides))
 
     keys = keys_of(merged.train)
-    opinions = [(set(content_keys(title, "", photo)), code) for title, photo, code in said]
+    opinions = [(set(content_keys(title, "", photo)), code) for title, photo, code in given]
     for row_keys, code, product_id in zip(keys, merged.train["code"], merged.train["product_id"], strict=True):
         about_it = [said_code for said_keys, said_code in opinions if said_keys <= set(row_keys)]
         assert about_it or product_id >= 0
         assert not about_it or about_it[-1] == code
-    for (said_keys, _), fate in zip(opinions, merged.outcomes, strict=True):
-        assert (fate == "held_out") != any(said_keys <= set(row_keys) for row_keys in keys)
+    for (said_keys, _), outcome in zip(opinions, merged.outcomes, strict=True):
+        assert (outcome == "held_out") != any(said_keys <= set(row_keys) for row_keys in keys)
     added = [row_keys for row_keys, number in zip(keys, merged.train["product_id"], strict=True) if number < 0]
     assert len(added) == len(set(added)) == merged.counts()["added"]
 
 
 @given(products, products)
-def test_products_that_nobody_corrected_stay_where_and_as_they_were(
-    rows: list[tuple[str, str, int]], said: list[tuple[str, str, int]]
+def test_products_without_a_correction_are_unchanged(
+    rows: list[tuple[str, str, int]], given: list[tuple[str, str, int]]
 ) -> None:
     sides = catalogue(rows)
     train = sides["train"]
-    merged = merge(train, corrected(said), known_splits(sides)).train
+    merged = merge(train, corrected(given), known_splits(sides)).train
 
     kept = merged[merged["product_id"] >= 0]
-    touched = {key for keys in keys_of(corrected(said)) for key in keys}
+    touched = {key for keys in keys_of(corrected(given)) for key in keys}
     alone = [not touched & set(keys) for keys in keys_of(train)]
     assert list(train["product_id"]) == list(kept["product_id"])
     assert list(train["code"][alone]) == list(kept["code"].reset_index(drop=True)[alone])
@@ -83,7 +83,7 @@ HELD = {content_keys(TITLES[5], "")[0]: "test", content_keys(TITLES[6], "")[0]: 
 
 
 @pytest.mark.parametrize(
-    ("title", "photo", "code", "fate"),
+    ("title", "photo", "code", "outcome"),
     [
         pytest.param(TRAINED, PHOTO, 40, "relabelled", id="a product to learn from"),
         pytest.param(TRAINED, "", 40, "relabelled", id="its title alone"),
@@ -96,19 +96,19 @@ HELD = {content_keys(TITLES[5], "")[0]: "test", content_keys(TITLES[6], "")[0]: 
         pytest.param(TITLES[9], "", 40, "added", id="a product nobody knows"),
     ],
 )
-def test_what_becomes_of_a_correction(title: str, photo: str, code: int, fate: str) -> None:
+def test_the_outcome_of_a_correction(title: str, photo: str, code: int, outcome: str) -> None:
     train = corrected([(TRAINED, PHOTO, 10)]).drop(columns="photo")
     held = HELD | dict.fromkeys(content_keys(TRAINED, "", PHOTO), "train")
 
     merged = merge(train, corrected([(title, photo, code)]), held)
 
-    assert (fate,) == merged.outcomes
-    assert {"relabelled": [40], "unchanged": [10], "held_out": [10], "added": [10, 40]}[fate] == list(
+    assert (outcome,) == merged.outcomes
+    assert {"relabelled": [40], "unchanged": [10], "held_out": [10], "added": [10, 40]}[outcome] == list(
         merged.train["code"]
     )
 
 
-def test_of_two_corrections_of_near_copies_the_later_is_believed() -> None:
+def test_of_two_corrections_of_near_duplicates_the_later_applies() -> None:
     merged = merge(corrected([]).drop(columns="photo"), corrected([(TRAINED, "", 10), (TRAINED.upper(), "", 40)]), {})
 
     assert (("added", "relabelled"), [40]) == (merged.outcomes, list(merged.train["code"]))

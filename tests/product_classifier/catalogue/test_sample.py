@@ -9,11 +9,11 @@ import pytest
 from product_classifier.catalogue.sample import make_sample, seasonal_ids
 from product_classifier.catalogue.sample.offers import offer, season_start
 from product_classifier.catalogue.sample.photo_generator import DRAWINGS, photo
-from product_classifier.catalogue.sample.texts import NEIGHBOURHOOD_OF
+from product_classifier.catalogue.sample.texts import GROUP_OF
 from product_classifier.catalogue.sample.words import VOCABULARIES
 from product_classifier.errors import CatalogueError
 from product_classifier.images import decoding
-from product_classifier.taxonomy import CODES
+from product_classifier.taxonomy import CHALLENGE
 
 SEASON_NAMES = tuple(name.casefold() for own in VOCABULARIES.values() for name in own.season)
 
@@ -25,28 +25,28 @@ def _digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def test_it_looks_like_the_challenge(sample_raw: Path) -> None:
+def test_the_sample_has_the_layout_of_the_challenge(sample_raw: Path) -> None:
     products = pd.read_csv(sample_raw / "X_train_update.csv", index_col=0)
     labels = pd.read_csv(sample_raw / "Y_train_CVw08PX.csv", index_col=0)
     unlabelled = pd.read_csv(sample_raw / "X_test_update.csv", index_col=0)
 
     assert ["designation", "description", "productid", "imageid"] == list(products.columns) == list(unlabelled.columns)
     assert list(products.index) == list(labels.index)
-    assert set(CODES) == set(labels["prdtypecode"])
+    assert set(CHALLENGE.codes) == set(labels["prdtypecode"])
     assert products["productid"].is_unique
     names = {f"image_{p.imageid}_product_{p.productid}.jpg" for p in products.itertuples()}
     assert {path.name for path in (sample_raw / "images" / "image_train").iterdir()} <= names
     assert set(unlabelled["productid"]).isdisjoint(products["productid"])
 
 
-def test_the_products_of_the_season_can_be_told_by_their_numbers(sample_raw: Path) -> None:
+def test_products_of_the_season_are_found_by_their_ids(sample_raw: Path) -> None:
     products = pd.read_csv(sample_raw / "X_train_update.csv", index_col=0)
     season = season_start(len(products))
 
     assert set(products["productid"].iloc[season:]) == seasonal_ids(sample_raw)
 
 
-def test_equal_seeds_make_equal_catalogues(tmp_path: Path) -> None:
+def test_equal_seeds_give_equal_catalogues(tmp_path: Path) -> None:
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         make_sample(tmp_path / name, 60, seed)
 
@@ -54,7 +54,7 @@ def test_equal_seeds_make_equal_catalogues(tmp_path: Path) -> None:
     assert _digest(tmp_path / "a") != _digest(tmp_path / "c")
 
 
-def test_it_has_the_flaws_of_a_real_catalogue() -> None:
+def test_the_sample_has_the_flaws_of_a_real_catalogue() -> None:
     offers = [offer(5, number, season_start(4000)) for number in range(4000)]
 
     shares = {
@@ -71,10 +71,10 @@ def test_it_has_the_flaws_of_a_real_catalogue() -> None:
     expected = {"no description": 0.35, "no photo": 0.05, "no title": 0.015, "wrong label": 0.035, "copy": 0.025}
     expected |= {"entities": 0.05, "markup": 0.23, "damaged accents": 0.01}
     assert expected == {name: pytest.approx(share, rel=0.4) for name, share in shares.items()}
-    assert all(made.label in NEIGHBOURHOOD_OF[made.code].codes for made in offers)
+    assert all(made.label in GROUP_OF[made.code].codes for made in offers)
 
 
-def test_the_new_season_is_met_after_training_only(splits: Path) -> None:
+def test_the_new_season_is_not_in_the_training_split(splits: Path) -> None:
     found = Counter[str]()
     for side in ("train", "validation", "test", "unseen"):
         titles = pd.read_parquet(splits / f"{side}.parquet")["designation"].str.casefold()
@@ -85,10 +85,10 @@ def test_the_new_season_is_met_after_training_only(splits: Path) -> None:
 
 
 def test_every_category_has_words_and_a_drawing() -> None:
-    assert set(CODES) == set(VOCABULARIES) == set(DRAWINGS) == set(NEIGHBOURHOOD_OF)
+    assert set(CHALLENGE.codes) == set(VOCABULARIES) == set(DRAWINGS) == set(GROUP_OF)
 
 
-@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("code", CHALLENGE.codes)
 def test_photos_differ_and_can_be_decoded(code: int) -> None:
     taken = [photo(np.random.default_rng([code, number]), code) for number in range(3)]
 
@@ -96,11 +96,11 @@ def test_photos_differ_and_can_be_decoded(code: int) -> None:
     assert all(decoding.decode(data).std() > 0 for data in taken)
 
 
-def test_the_same_catalogue_is_not_made_twice(tmp_path: Path) -> None:
+def test_a_complete_sample_is_not_written_again(tmp_path: Path) -> None:
     assert [True, False, True] == [make_sample(tmp_path, products, 1) for products in (30, 30, 31)]
 
 
-def test_an_interrupted_sample_is_made_again(tmp_path: Path) -> None:
+def test_an_interrupted_sample_is_written_again(tmp_path: Path) -> None:
     make_sample(tmp_path, 30, 1)
     whole = _digest(tmp_path)
     (tmp_path / "X_train_update.csv").unlink()
@@ -110,7 +110,7 @@ def test_an_interrupted_sample_is_made_again(tmp_path: Path) -> None:
     assert whole == _digest(tmp_path)
 
 
-def test_what_somebody_put_there_is_never_overwritten(tmp_path: Path) -> None:
+def test_other_files_are_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "X_train_update.csv").write_text("mine")
 
     with pytest.raises(CatalogueError, match=r"not empty.*X_train_update.csv"):
@@ -119,6 +119,6 @@ def test_what_somebody_put_there_is_never_overwritten(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("products", "seed"), [(26, 1), (-1, 1), (30, -1)])
-def test_a_sample_that_cannot_be_is_refused(tmp_path: Path, products: int, seed: int) -> None:
-    with pytest.raises(CatalogueError, match="27 products or more"):
+def test_invalid_arguments_are_refused(tmp_path: Path, products: int, seed: int) -> None:
+    with pytest.raises(CatalogueError, match="at least 27 products"):
         make_sample(tmp_path, products, seed)

@@ -41,7 +41,7 @@ def test_adding_rows_moves_no_product(old: list[tuple[str, str]], new: list[tupl
 
 
 @given(products)
-def test_no_near_copy_crosses(rows: list[tuple[str, str]]) -> None:
+def test_near_duplicates_share_a_split(rows: list[tuple[str, str]]) -> None:
     holders = defaultdict(set)
     for (title, photo), side in zip(rows, assign_splits(_frame(rows)), strict=True):
         if side != QUARANTINED:
@@ -66,7 +66,7 @@ def test_only_a_row_that_would_leak_is_quarantined(rows: list[tuple[str, str]]) 
 
 
 @given(products, st.randoms())
-def test_sides_given_before_are_kept_in_any_order(rows: list[tuple[str, str]], random: object) -> None:
+def test_known_splits_hold_in_any_order(rows: list[tuple[str, str]], random: object) -> None:
     frame = _frame(rows)
     frame["side"] = assign_splits(frame)
     known = known_splits({side: frame[frame["side"] == side] for side in SPLITS})
@@ -75,14 +75,14 @@ def test_sides_given_before_are_kept_in_any_order(rows: list[tuple[str, str]], r
     assert list(shuffled["side"]) == list(assign_splits(shuffled, known=known))
 
 
-def test_a_row_that_joins_two_sides_is_quarantined() -> None:
+def test_a_row_with_keys_of_two_splits_is_quarantined() -> None:
     sides = SplitAssigner(known={"text:a": "train", "photo:b": "test"})
 
     assert QUARANTINED == sides.place(["text:a", "photo:b"])
     assert ("train", "test") == (sides.place(["text:a"]), sides.place(["photo:b"]))
 
 
-def test_the_shares_are_kept() -> None:
+def test_the_splits_have_the_requested_shares() -> None:
     frame = _frame([(f"un titre assez long numéro {n}", "") for n in range(5000)])
 
     counts = Counter(assign_splits(frame))
@@ -91,7 +91,7 @@ def test_the_shares_are_kept() -> None:
     assert expected == {side: pytest.approx(counts[side] / 5000, abs=0.02) for side in SPLITS}
 
 
-def test_the_hash_is_the_same_for_ever() -> None:
+def test_the_hash_is_stable() -> None:
     titles = ["Piscine tubulaire ronde", "Roman policier poche", "Parure de lit bleue", "Magazine de mars 1987"]
 
     assert ["train", "test", "validation", "test"] == list(assign_splits(_frame([(title, "") for title in titles])))
@@ -110,7 +110,7 @@ def test_the_hash_is_the_same_for_ever() -> None:
         (("ﬁgurine n° ②", ""), ("Figurine N 2", "")),
     ],
 )
-def test_near_copies_have_one_key(one: tuple[str, str], other: tuple[str, str]) -> None:
+def test_near_duplicates_have_one_key(one: tuple[str, str], other: tuple[str, str]) -> None:
     assert text_key(*one) == text_key(*other)
 
 
@@ -127,19 +127,19 @@ def test_different_products_have_different_keys(one: tuple[str, str], other: tup
 
 
 @given(st.text(max_size=200), st.text(max_size=200))
-def test_any_text_has_a_key_or_no_word(designation: str, description: str) -> None:
+def test_every_text_with_a_word_has_a_key(designation: str, description: str) -> None:
     key = text_key(designation, description)
 
     assert key == "" or key.startswith("text:")
     assert key == text_key(f"  {designation}  ", f" {description} ")
 
 
-def test_a_product_of_nothing_has_no_side() -> None:
+def test_a_product_without_keys_is_an_error() -> None:
     with pytest.raises(CatalogueError, match="neither text nor photo"):
         SplitAssigner().place(content_keys("", "<br>", ""))
 
 
 @pytest.mark.parametrize("shares", [(0.5, 0.1, 0.1, 0.1), (1.2, -0.2, 0, 0), (0.7, 0.1, 0.1, 0.2)])
-def test_shares_that_are_no_parts_of_one_whole_are_refused(shares: tuple[float, float, float, float]) -> None:
+def test_shares_that_do_not_add_up_to_one_are_refused(shares: tuple[float, float, float, float]) -> None:
     with pytest.raises(CatalogueError, match="add up to 1"):
         SplitShares(*shares)

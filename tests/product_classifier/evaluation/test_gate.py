@@ -30,7 +30,7 @@ def new(weighted_f1: float, categories: dict[int, CategoryF1] | None = None, ms:
         pytest.param(new(0.80), OLD, 0.0, False, "+0.0000, at least +0.0100", id="tie"),
         pytest.param(new(0.805), OLD, 0.99, False, "+0.0050, at least", id="better by less than the margin"),
         pytest.param(new(0.79), OLD, 0.1, False, "-0.0100, at least", id="worse"),
-        pytest.param(new(0.82), OLD, 0.8, False, "in only 80.0% of the resamples", id="may be luck"),
+        pytest.param(new(0.82), OLD, 0.8, False, "in only 80.0% of the resamples", id="low confidence"),
         pytest.param(new(0.82), OLD, math.nan, False, "in only nan% of the resamples", id="confidence is NaN"),
         pytest.param(
             new(0.82, {10: CategoryF1(1.0, 20), 40: CategoryF1(0.59, 20)}),
@@ -91,7 +91,7 @@ def new(weighted_f1: float, categories: dict[int, CategoryF1] | None = None, ms:
         pytest.param(new(0.9, ms=49.0), OLD, 1.0, True, "+0.1000", id="slower and fast enough"),
     ],
 )
-def test_what_the_gate_decides(
+def test_the_decision_and_its_reason(
     challenger: ReleaseScores,
     champion: ReleaseScores | UnreadableChampion | None,
     confidence: float,
@@ -104,7 +104,7 @@ def test_what_the_gate_decides(
     assert reason in decision.reasons[0]
 
 
-def test_every_reason_against_a_release_is_given() -> None:
+def test_all_reasons_to_reject_are_listed() -> None:
     bad = new(0.7, {10: CategoryF1(0.1, 20), 40: CategoryF1(0.2, 20)}, ms=1000.0)
 
     reasons = decide(bad, OLD, 0.0, LIMITS).reasons
@@ -117,5 +117,5 @@ def test_every_reason_against_a_release_is_given() -> None:
     ("new_ms", "old_ms", "slow"),
     [(40, 1, False), (51, 17, False), (51, 16, True), (1000, 400, False), (math.inf, 1, True)],
 )
-def test_an_answer_is_too_slow_by_a_ratio_and_only_beyond_a_time(new_ms: float, old_ms: float, slow: bool) -> None:
+def test_the_latency_limit_is_a_ratio_and_a_minimum(new_ms: float, old_ms: float, slow: bool) -> None:
     assert slow == exceeds_latency_limit(new_ms, old_ms, LIMITS)

@@ -15,7 +15,7 @@ def certain(answers: np.ndarray) -> np.ndarray:
 
 
 @given(ITEMS)
-def test_scores_are_those_of_scikit_learn(items: list[tuple[int, int]]) -> None:
+def test_scores_equal_the_reference_implementation(items: list[tuple[int, int]]) -> None:
     labels, answers = np.array(items).T
     found = score(certain(answers), labels)
 
@@ -30,7 +30,7 @@ def test_scores_are_those_of_scikit_learn(items: list[tuple[int, int]]) -> None:
 
 
 @given(ITEMS)
-def test_confusion_and_categories_are_those_of_scikit_learn(items: list[tuple[int, int]]) -> None:
+def test_confusion_and_category_scores_equal_the_reference_implementation(items: list[tuple[int, int]]) -> None:
     labels, answers = np.array(items).T
     classes = list(range(CLASSES))
 
@@ -40,7 +40,7 @@ def test_confusion_and_categories_are_those_of_scikit_learn(items: list[tuple[in
     assert np.allclose(np.array(columns).T, np.array(found))
 
 
-def test_no_items_score_nothing() -> None:
+def test_scores_without_items_are_zero() -> None:
     found = score(np.zeros((0, CLASSES), np.float32), np.zeros(0, np.int64))
 
     assert (0.0, 0) == (found.weighted_f1, found.items)
@@ -56,13 +56,13 @@ def test_no_items_score_nothing() -> None:
         ([0.5] * 3 + [0.4], [True] * 3 + [False], 0.75),
     ],
 )
-def test_coverage_is_the_largest_share_that_is_precise_enough(
+def test_coverage_is_the_largest_share_with_the_precision(
     confidence: list[float], right: list[bool], expected: float
 ) -> None:
     assert expected == pytest.approx(coverage(np.array(confidence), np.array(right), 0.99))
 
 
-def test_a_model_that_knows_how_often_it_is_right_has_no_calibration_error() -> None:
+def test_a_calibrated_model_has_no_calibration_error() -> None:
     probabilities = np.tile(np.array([0.75, 0.25]), (400, 1))
     labels = np.array([0, 0, 0, 1] * 100)
 

@@ -6,7 +6,7 @@ from product_classifier.errors import StoreUnavailable
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import Correction, Modalities, PredictionRecord, ProductContent, Review, new_id
 from product_classifier.store import ObjectStore
-from product_classifier.taxonomy import CODES
+from product_classifier.taxonomy import CHALLENGE
 from tests.support.fakes import FakeStore
 from tests.support.retraining_fakes import correct
 
@@ -41,7 +41,7 @@ def test_each_object_is_read_once(many: int) -> None:
 
 
 @pytest.mark.parametrize("many", [5, 100])
-def test_a_read_that_fails_is_made_up_for_by_the_next_refresh(many: int) -> None:
+def test_a_failed_read_is_retried_by_the_next_refresh(many: int) -> None:
     store = Counting()
     for product in range(many):
         correct(store, product)
@@ -61,13 +61,13 @@ def blind(store: ObjectStore, prediction_id: str) -> Correction:
         user="rita",
         role="reviewer",
         prediction_id=prediction_id,
-        code=CODES[0],
+        code=CHALLENGE.codes[0],
     )
     store.put(correction.key, correction.to_json())
     return correction
 
 
-def test_a_correction_without_a_product_counts_when_its_prediction_turns_up() -> None:
+def test_a_correction_without_a_product_is_resolved_once_its_prediction_is_stored() -> None:
     store, prediction_id = FakeStore(), new_id()
     blind(store, prediction_id)
     book = FeedbackIndex(store)
@@ -78,7 +78,7 @@ def test_a_correction_without_a_product_counts_when_its_prediction_turns_up() ->
         created=datetime.now(UTC),
         user="ann",
         product=ProductContent(designation="Chemise"),
-        code=CODES[1],
+        code=CHALLENGE.codes[1],
         confidence=0.5,
         top=(),
         modalities=Modalities(),
@@ -91,7 +91,7 @@ def test_a_correction_without_a_product_counts_when_its_prediction_turns_up() ->
     assert (before, [label.product.designation for label in book.labels()]) == ((), ["Chemise"])
 
 
-def test_a_damaged_prediction_leaves_its_correction_without_effect() -> None:
+def test_a_correction_of_a_damaged_prediction_is_ignored() -> None:
     store, prediction_id = FakeStore(), new_id()
     blind(store, prediction_id)
     store.put(f"predictions/dt={datetime.now(UTC).date()}/{prediction_id}.json", b"{}")
@@ -101,7 +101,7 @@ def test_a_damaged_prediction_leaves_its_correction_without_effect() -> None:
     assert (book.labels(), len(book.corrections())) == ((), 1)
 
 
-def test_a_review_counts_wherever_it_is_seen_first() -> None:
+def test_a_review_may_be_read_before_its_correction() -> None:
     store = FakeStore()
     correction = correct(store, 1, user="ann", role="user")
     review = Review(feedback_id=correction.feedback_id, created=datetime.now(UTC), reviewer="r", decision="approved")

@@ -51,7 +51,7 @@ def test_a_prediction_is_stored_and_read_back() -> None:
     assert record == PredictionRecord.from_json(store.get(prediction_key(record.prediction_id)), record.key)
 
 
-def test_a_record_lies_under_the_day_of_its_id() -> None:
+def test_the_key_of_a_record_contains_the_day_of_its_id() -> None:
     identifier = new_id(NOON)
 
     assert f"predictions/dt=2026-11-23/{identifier}.json" == prediction_key(identifier)
@@ -60,7 +60,7 @@ def test_a_record_lies_under_the_day_of_its_id() -> None:
     assert f"images/{'a' * 64}" == image_key("a" * 64)
 
 
-def test_a_correction_and_its_review_lie_side_by_side() -> None:
+def test_a_correction_and_its_review_have_adjacent_keys() -> None:
     correction = Correction(
         feedback_id=new_id(NOON),
         created=NOON,
@@ -91,7 +91,7 @@ def test_a_correction_and_its_review_lie_side_by_side() -> None:
     ],
     ids=str,
 )
-def test_a_record_refuses_what_it_does_not_know(changes: dict[str, object]) -> None:
+def test_an_invalid_record_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         a_prediction(**changes)
 
@@ -108,7 +108,7 @@ def test_a_damaged_object_is_reported_with_its_key(data: bytes) -> None:
 
 
 @given(st.datetimes(datetime(1970, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)))  # noqa: DTZ001
-def test_an_id_knows_its_moment(moment: datetime) -> None:
+def test_an_id_contains_its_creation_time(moment: datetime) -> None:
     assert abs(created_at(new_id(moment)) - moment) <= timedelta(milliseconds=2)
 
 
@@ -123,6 +123,6 @@ def test_ids_are_distinct_and_sort_by_time() -> None:
     "identifier",
     ["", "x", "../../etc", "01a20826-9624-4e16-97ec-4c44b60b9d55", AN_ID.upper(), f"{{{AN_ID}}}", "é" * 1000],
 )
-def test_what_is_not_an_id_is_refused(identifier: str) -> None:
+def test_a_malformed_id_is_refused(identifier: str) -> None:
     with pytest.raises(InvalidInput, match="is not a UUID of version 7"):
         prediction_key(identifier)

@@ -154,7 +154,7 @@ def test_the_uniform_mixture_estimates_the_label_noise() -> None:
     assert model.uniform_mixture[0] == pytest.approx(0.1, abs=0.04)
 
 
-def test_an_old_model_file_without_doubts_has_no_uniform_mixture(tmp_path: Path) -> None:
+def test_a_model_file_of_the_first_releases_has_no_uniform_mixture(tmp_path: Path) -> None:
     model = random_model(5)
     model.save(tmp_path)
     saved = json.loads((tmp_path / "model.json").read_text())

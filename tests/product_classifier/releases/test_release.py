@@ -50,7 +50,7 @@ def foreign_bundle(folder: Path) -> None:
     """Replace the fusion bundle by a valid one of another release, with matching hashes."""
     info = bundle.verify(folder / "fusion")
     bundle.write_manifest(
-        folder / "fusion", "fusion", info.version, info.self_test, info.codes, release="r-20200101T000000-00000000"
+        folder / "fusion", "fusion", info.version, info.self_check, info.codes, release="r-20200101T000000-00000000"
     )
     entry = bundle.file_entry(folder / "fusion/bundle.json")
     edit(lambda m: m["files"].update({"fusion/bundle.json": {"sha256": entry.sha256, "size": entry.size}}))(folder)
@@ -60,7 +60,7 @@ def reordered_bundle(folder: Path) -> None:
     """Reverse the codes of the fusion bundle, with matching hashes."""
     info = bundle.verify(folder / "fusion")
     codes = info.codes[::-1]
-    bundle.write_manifest(folder / "fusion", "fusion", info.version, info.self_test, codes, release=info.release)
+    bundle.write_manifest(folder / "fusion", "fusion", info.version, info.self_check, codes, release=info.release)
     entry = bundle.file_entry(folder / "fusion/bundle.json")
     edit(lambda m: m["files"].update({"fusion/bundle.json": {"sha256": entry.sha256, "size": entry.size}}))(folder)
 
@@ -168,7 +168,7 @@ def test_a_release_predicts_as_the_trained_bundle_does(release_dir: Path, splits
 def test_bundles_with_different_codes_make_no_release(release_dir: Path, tmp_path: Path) -> None:
     copy = copy_of(release_dir, tmp_path)
     info = bundle.verify(copy / "image")
-    bundle.write_manifest(copy / "image", "image", None, info.self_test, info.codes[::-1])
+    bundle.write_manifest(copy / "image", "image", None, info.self_check, info.codes[::-1])
 
     with pytest.raises(BundleRefused, match=r"image/bundle\.json: codes are not the 27 expected codes in their order"):
         rewrite(copy, tmp_path / "again")

@@ -13,7 +13,7 @@ from product_classifier.retraining.launcher import Execution
 from product_classifier.retraining.run_records import claim_key, manifest_key, result_key
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
-from product_classifier.taxonomy import CODES
+from product_classifier.taxonomy import CHALLENGE
 from tests.support.fakes import FakeStore
 from tests.support.retraining_fakes import Countdown, Dying, FakeClock, FakeLauncher, correct, dying
 
@@ -36,7 +36,7 @@ class World:
         return Trigger(store, launcher, settings, self.clock)  # type: ignore[arg-type]
 
     def settle(self, *triggers: Trigger) -> list[str]:
-        """Let triggers look again and again, runs finish and time pass, until nothing more happens."""
+        """Reconcile, finish runs and advance the clock until nothing changes."""
         seen = []
         for _ in range(12):
             looking = triggers or (self.trigger(),)  # by default a new process each time
@@ -66,15 +66,15 @@ def test_enough_corrections_start_one_run_and_not_a_second(world: World) -> None
     assert [run.superseded for run in world.launcher.runs] == [False]
 
 
-def test_a_flood_of_one_user_starts_nothing(world: World) -> None:
+def test_many_corrections_of_one_user_start_nothing(world: World) -> None:
     for product in range(30):
         correct(world.store, product, user="mallory", role="user")
-        correct(world.store, product, user="mallory", role="user", code=CODES[1])
+        correct(world.store, product, user="mallory", role="user", code=CHALLENGE.codes[1])
 
     assert set(world.settle()) == {"waiting"}
 
 
-def test_corrections_that_come_while_a_run_is_active_make_the_next_one(world: World) -> None:
+def test_corrections_during_a_run_start_the_next_one(world: World) -> None:
     trigger = world.trigger()
     for product in range(3):
         correct(world.store, product)
@@ -117,7 +117,7 @@ def test_a_clock_that_jumps_neither_blocks_nor_doubles_runs(world: World, jump: 
     assert len(world.launcher.runs) == 2
 
 
-def test_a_refused_release_is_learned_too(world: World) -> None:
+def test_corrections_of_a_rejected_release_are_in_the_watermark(world: World) -> None:
     trigger = world.trigger()
     for product in range(3):
         correct(world.store, product)
@@ -129,7 +129,7 @@ def test_a_refused_release_is_learned_too(world: World) -> None:
     assert len(world.launcher.runs) == 1
 
 
-def test_a_run_that_dies_is_made_up_for_by_a_new_one_after_longer_and_longer_pauses(world: World) -> None:
+def test_a_failed_run_is_followed_by_another_after_a_doubled_cooldown(world: World) -> None:
     trigger = world.trigger()
     for product in range(3):
         correct(world.store, product)
@@ -159,7 +159,7 @@ def test_a_run_that_takes_too_long_is_stopped(world: World) -> None:
     assert (steps[4], world.launcher.runs[0].state) == ("closed", Execution.FAILED)
 
 
-def test_a_run_that_can_never_start_is_closed_with_its_reason(world: World) -> None:
+def test_a_run_that_cannot_start_is_finished_with_its_reason(world: World) -> None:
     world.launcher.refuse = True
     for product in range(3):
         correct(world.store, product)
@@ -169,7 +169,7 @@ def test_a_run_that_can_never_start_is_closed_with_its_reason(world: World) -> N
     assert "no such parameter" in trigger.reconcile().reason
 
 
-def test_a_run_whose_execution_was_deleted_has_failed_and_is_not_started_again(world: World) -> None:
+def test_a_run_whose_execution_was_deleted_fails_and_is_not_restarted(world: World) -> None:
     for product in range(3):
         correct(world.store, product)
     trigger = world.trigger()
@@ -183,7 +183,7 @@ def test_a_run_whose_execution_was_deleted_has_failed_and_is_not_started_again(w
     assert [run.run_id[:14] for run in world.launcher.runs] == ["retrain-000002"]
 
 
-def test_a_lost_reply_starts_no_second_run(world: World) -> None:
+def test_a_lost_response_starts_no_second_run(world: World) -> None:
     world.launcher.lose_replies = 1
     for product in range(3):
         correct(world.store, product)
@@ -192,7 +192,7 @@ def test_a_lost_reply_starts_no_second_run(world: World) -> None:
     assert len(world.launcher.runs) == 1
 
 
-def test_an_api_that_is_away_for_ten_minutes_gets_one_run_when_it_is_back(world: World) -> None:
+def test_an_outage_of_the_api_ends_with_one_run(world: World) -> None:
     for product in range(3):
         correct(world.store, product)
     triggers = [world.trigger() for _ in range(3)]
@@ -207,7 +207,7 @@ def test_an_api_that_is_away_for_ten_minutes_gets_one_run_when_it_is_back(world:
     assert len(world.launcher.runs) == 1
 
 
-def test_a_store_that_is_away_is_said_and_costs_nothing(world: World) -> None:
+def test_an_unavailable_store_is_reported_and_loses_nothing(world: World) -> None:
     for product in range(3):
         correct(world.store, product)
     trigger = world.trigger()
@@ -240,14 +240,14 @@ CRASH_POINTS = count_ticks(one_run)
 
 
 @pytest.mark.parametrize("at", range(1, CRASH_POINTS + 1))
-def test_a_trigger_that_dies_at_any_call_leaves_exactly_one_run(world: World, at: int) -> None:
+def test_a_trigger_that_crashes_at_any_call_leaves_exactly_one_run(world: World, at: int) -> None:
     one_run(world, Countdown(at))
     world.settle()
 
     assert [run.superseded for run in world.launcher.runs] == [False]
 
 
-def test_there_are_as_many_places_to_die_as_promised() -> None:
+def test_crashes_are_injected_at_the_expected_number_of_calls() -> None:
     assert CRASH_POINTS >= 15
 
 
@@ -288,7 +288,7 @@ class Turns:
 
 
 @pytest.mark.parametrize("triggers", [2, 3, 5])
-def test_triggers_at_once_that_may_die_start_exactly_one_run(triggers: int) -> None:
+def test_concurrent_triggers_that_may_crash_start_exactly_one_run(triggers: int) -> None:
     started = []
     for seed in range(SCHEDULES):
         world = World()
@@ -315,8 +315,8 @@ def test_triggers_at_once_that_may_die_start_exactly_one_run(triggers: int) -> N
     assert started == [1] * SCHEDULES
 
 
-def test_a_trigger_that_slept_too_long_makes_an_execution_that_gives_way(world: World) -> None:
-    """The pipeline API has no idempotency key: what a sleeper starts late must find out that it is not the run."""
+def test_an_execution_started_by_a_suspended_trigger_is_superseded(world: World) -> None:
+    """The pipeline API has no idempotency key, so an execution started late must detect that it owns no run."""
     for product in range(3):
         correct(world.store, product)
     world.trigger().reconcile()
@@ -329,7 +329,7 @@ def test_a_trigger_that_slept_too_long_makes_an_execution_that_gives_way(world: 
     assert [run.superseded for run in world.launcher.runs] == [False, True]
 
 
-def test_an_execution_may_take_its_run_twice_and_no_other_may(world: World) -> None:
+def test_only_the_owner_acquires_a_run_again(world: World) -> None:
     run_store, now = RunStore(world.store), world.clock.now()
     claim = request_run(run_store, (), "adam", now)
     taken = [acquire_run(run_store, claim.run_id, execution, now) for execution in ("a", "a", "b")]
@@ -339,7 +339,7 @@ def test_an_execution_may_take_its_run_twice_and_no_other_may(world: World) -> N
     assert not acquire_run(run_store, "retrain-000009-000000000000", "a", now)
 
 
-def test_of_two_admins_one_starts_the_run_and_the_other_hears_which(world: World) -> None:
+def test_of_two_admins_one_starts_the_run_and_the_other_gets_its_id(world: World) -> None:
     first, second = RunStore(world.store), RunStore(world.store)
     run = request_run(first, (), "adam", world.clock.now())
     with pytest.raises(RetrainActive) as refused:
@@ -352,7 +352,7 @@ def test_of_two_admins_one_starts_the_run_and_the_other_hears_which(world: World
     ]
 
 
-def test_a_damaged_claim_is_closed_and_the_next_run_makes_up_for_it(world: World) -> None:
+def test_a_damaged_claim_is_finished_and_followed_by_another_run(world: World) -> None:
     for product in range(3):
         correct(world.store, product)
     trigger = world.trigger()
@@ -363,7 +363,7 @@ def test_a_damaged_claim_is_closed_and_the_next_run_makes_up_for_it(world: World
     assert [run.run_id[:14] for run in world.launcher.effective()] == ["retrain-000002"]
 
 
-def test_a_damaged_watermark_means_to_learn_again_once(world: World) -> None:
+def test_a_damaged_watermark_causes_one_additional_run(world: World) -> None:
     for product in range(3):
         correct(world.store, product)
     world.settle()
@@ -374,7 +374,7 @@ def test_a_damaged_watermark_means_to_learn_again_once(world: World) -> None:
     assert len(world.launcher.runs) == 2
 
 
-def test_a_damaged_closing_still_says_that_the_run_is_over(world: World) -> None:
+def test_a_run_with_a_damaged_result_is_finished(world: World) -> None:
     correct(world.store, 0)
     request_run(RunStore(world.store), (), "adam", world.clock.now())
     world.settle()
@@ -400,7 +400,7 @@ def test_damaged_corrections_are_reported_and_skipped(world: World) -> None:
     assert trigger.feedback_index.damaged.keys() == damaged.keys()
 
 
-def test_a_snapshot_has_the_name_of_its_content_and_a_changed_one_is_found(world: World) -> None:
+def test_a_snapshot_is_named_by_its_content_and_damage_is_detected(world: World) -> None:
     for product in range(3):
         correct(world.store, product)
     world.settle()
@@ -411,7 +411,7 @@ def test_a_snapshot_has_the_name_of_its_content_and_a_changed_one_is_found(world
         read_snapshot(world.store, sha256)
 
 
-def test_a_label_learned_before_is_not_new_when_it_is_said_again(world: World) -> None:
+def test_a_trained_label_is_not_new_when_it_is_submitted_again(world: World) -> None:
     for product in range(3):
         correct(world.store, product)
     world.settle()

@@ -1,4 +1,4 @@
-"""The command that makes a deployment's buckets, against a real S3 server."""
+"""The command that creates the buckets of a deployment, against an S3 server."""
 
 import uuid
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def environment(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return server
 
 
-def test_buckets_are_made_and_making_them_again_is_fine(environment: str) -> None:
+def test_creating_buckets_is_idempotent(environment: str) -> None:
     names = [f"s3://test-{uuid.uuid4().hex}" for _ in range(2)]
 
     assert [0, 0] == [main(names), main(names)]
@@ -35,7 +35,7 @@ def test_buckets_are_made_and_making_them_again_is_fine(environment: str) -> Non
         open_store(name, s3_settings(environment)).put("key", b"value")
 
 
-def test_a_store_that_refuses_to_send_events_is_fine_too(environment: str) -> None:
+def test_a_store_without_notifications_is_supported(environment: str) -> None:
     bucket, target = f"test-{uuid.uuid4().hex}", "arn:minio:sqs::RETRAIN:webhook"
 
     assert 0 == main([f"s3://{bucket}", f"--events={target}"])
@@ -43,7 +43,7 @@ def test_a_store_that_refuses_to_send_events_is_fine_too(environment: str) -> No
         S3Store(bucket, s3_settings(environment)).notify(target, "feedback/")
 
 
-def test_a_store_that_never_starts_is_named(
+def test_the_error_names_a_store_that_does_not_start(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("S3_ENDPOINT", "http://127.0.0.1:9")
@@ -54,7 +54,7 @@ def test_a_store_that_never_starts_is_named(
 
 
 @pytest.mark.parametrize("name", ["product-classifier", "s3://", "s3://A", "s3://one/two", "file:///tmp"])
-def test_a_name_that_is_no_bucket_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_bucket_url_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main([name])
 

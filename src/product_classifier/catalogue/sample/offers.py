@@ -1,12 +1,11 @@
-"""The products of the sample, each a function of the seed and its number alone.
+"""The products of the sample, each a function of the seed and its number.
 
-So a catalogue of any size costs the same per product, and nothing has to be kept in memory.
+Time per product and memory do not depend on the size of the catalogue.
 
-The last products are those of the new season: new names, and one category (`SHIFTED`) that now calls its products what
-other categories are called. The side of a product is decided by the stable hash of its text, so a new title is written
-again and again until the hash puts it where the season belongs: most of it among the unseen products, where the
-simulation meets it and people correct it, and a part into the frozen test set, where the gate can see what was learned
-from the corrections. Nothing of it is in the training set.
+The last products are the new season, a simulated drift: new names, and one category (`SHIFTED`) whose products are
+named like those of other categories. The hash of its text determines the split of a product, so titles are redrawn
+until the hash selects the intended split: mostly `unseen`, where users of the simulation correct them, and partly
+`test`, where the gate measures the effect of the corrections. None are in `train`.
 """
 
 from dataclasses import dataclass, replace
@@ -14,12 +13,12 @@ from random import Random
 from typing import Final
 
 from product_classifier.catalogue.encodings import repair
-from product_classifier.catalogue.sample.texts import NEIGHBOURHOOD_OF, near_copy, write_offer
+from product_classifier.catalogue.sample.texts import GROUP_OF, near_duplicate, write_offer
 from product_classifier.catalogue.sample.words import SHIFTED, VOCABULARIES
 from product_classifier.catalogue.splits import split_of_key, text_key
 
 SEASON: Final = 0.06
-"""Share of the catalogue that is new this season."""
+"""Share of the catalogue in the new season."""
 SEASON_IN_TEST: Final = 0.2
 SHIFTED_IN_SEASON: Final = 0.25
 WRONG_LABEL: Final = 0.035
@@ -35,34 +34,34 @@ _TRIES: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A product as a seller entered it."""
+    """A product as entered by a seller."""
 
     code: int
-    """What it is."""
+    """True category."""
     label: int
-    """What somebody said it is; wrong now and then."""
+    """Labelled category, wrong for a share of `WRONG_LABEL`."""
     title: str
     description: str
     photo: int | None
-    """Number of the product whose photo it shows: its own, or that of the offer it copies."""
+    """Number of the product whose photo it has: its own, or that of the duplicated offer."""
     season: bool = False
     copy: bool = False
 
 
 def season_start(products: int) -> int:
-    """Return the number of the first product of the new season in a catalogue of a size."""
+    """Return the number of the first product of the new season."""
     return products - round(products * SEASON)
 
 
 def offer(seed: int, number: int, season_from: int) -> Offer:
-    """Return the offer with a number."""
-    random = Random(f"{seed}/{number}")  # noqa: S311 - repeatable, not secret
+    """Return the offer with this number."""
+    random = Random(f"{seed}/{number}")  # noqa: S311 - reproducible, not secret
     if number >= season_from:
         made = _seasonal(random, number)
     else:
         made = _copy(random, seed, number, season_from) or _ordinary(random, number)
     if random.random() < WRONG_LABEL:
-        made = replace(made, label=random.choice([c for c in NEIGHBOURHOOD_OF[made.code].codes if c != made.code]))
+        made = replace(made, label=random.choice([c for c in GROUP_OF[made.code].codes if c != made.code]))
     return made
 
 
@@ -77,16 +76,16 @@ def _ordinary(random: Random, number: int) -> Offer:
 
 def _seasonal(random: Random, number: int) -> Offer:
     code = SHIFTED if random.random() < SHIFTED_IN_SEASON else random.choice(_SEASONAL)
-    wanted = "test" if random.random() < SEASON_IN_TEST else "unseen"
+    split = "test" if random.random() < SEASON_IN_TEST else "unseen"
     for _ in range(_TRIES):
         title, description = write_offer(random, code, season=True)
-        if split_of_key(text_key(repair(title), repair(description))) == wanted:
+        if split_of_key(text_key(repair(title), repair(description))) == split:
             break
     return Offer(code, code, title, description, None if random.random() < NO_PHOTO else number, season=True)
 
 
 def _copy(random: Random, seed: int, number: int, season_from: int) -> Offer | None:
-    """Return an earlier product offered again: the same text, the same photo, or both."""
+    """Return a near duplicate of an earlier product with the same text, the same photo, or both."""
     if random.random() >= COPIES or not number:
         return None
     other = offer(seed, random.randrange(number), season_from)
@@ -94,5 +93,7 @@ def _copy(random: Random, seed: int, number: int, season_from: int) -> Offer | N
         return None
     code = other.code
     kind = random.randrange(3)
-    title, description = write_offer(random, code) if kind == 0 else (near_copy(random, other.title), other.description)
+    title, description = (
+        write_offer(random, code) if kind == 0 else (near_duplicate(random, other.title), other.description)
+    )
     return Offer(code, code, title, description, number if kind == 1 else other.photo, copy=True)

@@ -1,7 +1,7 @@
-"""Photos whose content tells the category: what is drawn, how it is built, never its colour alone.
+"""Generated photos whose shapes depend on the category; colors do not.
 
-Categories that share words are drawn from different families; categories of one family (`FAMILIES`) look alike and
-are told apart by a detail. So a photo helps where a title is vague, and the other way round.
+Categories that share words belong to different families (`FAMILIES`); the categories of one family look alike and
+differ in a detail. Text and photo therefore carry complementary information.
 """
 
 from collections.abc import Callable
@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from product_classifier.catalogue.sample import drawings
-from product_classifier.catalogue.sample.canvas import Canvas, Colour
+from product_classifier.catalogue.sample.canvas import Canvas, Color
 
 PACKAGING: Final = 0.25
-"""Share of photos that show a parcel and nothing of the product."""
+"""Share of photos that show only a parcel."""
 PACKAGING_IN_SEASON: Final = 0.75
-"""The same for products so new that nobody has photographed them yet."""
+"""The same for products of the new season."""
 
 Pixels = NDArray[np.uint8]
 
@@ -26,7 +26,7 @@ _TILE: Final = 512
 
 
 def photo(random: np.random.Generator, code: int, packaging: float = PACKAGING) -> bytes:
-    """Return a JPEG of a product of a category: another place, size, turn, background and light every time."""
+    """Return a JPEG of a product, with random position, size, rotation, background and brightness."""
     width, height = (int(side) for side in random.integers(96, 161, 2))
     pixels = _background(random, width, height)
     draw = drawings.parcel if random.random() < packaging else DRAWINGS[code]
@@ -60,23 +60,23 @@ def _background(random: np.random.Generator, width: int, height: int) -> Pixels:
 
 @cache
 def _grain() -> Pixels:
-    """Return one tile of coarse noise; drawing new noise for every photo would cost more than the photo."""
+    """Return a tile of coarse noise, shared by all photos to save time."""
     random = np.random.default_rng(0)
     coarse = random.integers(0, 60, (_TILE // 4, _TILE // 4, 3), dtype=np.uint8)
     return np.asarray(cv2.resize(coarse, (_TILE, _TILE), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def _clutter(random: np.random.Generator, pixels: Pixels) -> None:
-    """Lay a few small things and perhaps a seller's mark over the picture."""
+    """Draw small distracting shapes and sometimes a watermark."""
     height, width = pixels.shape[:2]
     for _ in range(int(random.integers(0, 4))):
         x, y = int(random.integers(0, width)), int(random.integers(0, height))
         size = int(random.integers(3, 14))
-        colour: Colour = tuple(int(part) for part in random.integers(0, 256, 3))
+        color: Color = tuple(int(part) for part in random.integers(0, 256, 3))
         if random.random() < 0.5:
-            cv2.circle(pixels, (x, y), size // 2 + 1, colour, -1, cv2.LINE_AA)
+            cv2.circle(pixels, (x, y), size // 2 + 1, color, -1, cv2.LINE_AA)
         else:
-            cv2.rectangle(pixels, (x, y), (x + size, y + size // 2 + 2), colour, -1)
+            cv2.rectangle(pixels, (x, y), (x + size, y + size // 2 + 2), color, -1)
     if random.random() < 0.1:
         cv2.putText(pixels, "NEW", (4, height - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (40, 40, 200), 1, cv2.LINE_AA)
 

@@ -1,4 +1,4 @@
-"""Write the sample catalogue as the challenge's files."""
+"""Write the sample catalogue in the layout of the challenge."""
 
 import csv
 import json
@@ -21,10 +21,10 @@ LABEL_FILE: Final = "Y_train_CVw08PX.csv"
 UNLABELLED_FILE: Final = "X_test_update.csv"
 
 _VERSION: Final = 1
-_FEWEST: Final = 27
-_TOLD: Final = 500
+_MIN_PRODUCTS: Final = 27
+_PROGRESS_INTERVAL: Final = 500
 _UNLABELLED: Final = 25
-"""One unlabelled product per so many labelled ones."""
+"""Labelled products per unlabelled one."""
 _HEADER: Final = ("", "designation", "description", "productid", "imageid")
 
 
@@ -32,21 +32,23 @@ def make_sample(
     folder: Path,
     products: int,
     seed: int,
-    progress: Callable[[str, int, int], None] = lambda _what, _done, _total: None,
+    progress: Callable[[str, int, int], None] = lambda _task, _done, _total: None,
 ) -> bool:
-    """Make the sample catalogue in a folder; return False if exactly this one is already there.
+    """Write the sample catalogue into a folder; return False if it is already complete there.
 
     Raises:
-        CatalogueError: If the folder holds something else, which is never overwritten.
+        CatalogueError: If the folder contains anything but a sample, or the arguments are out of range.
     """
-    if products < _FEWEST or seed < 0:
-        raise CatalogueError(f"a sample needs {_FEWEST} products or more and a seed from 0, not {products} and {seed}")
-    recipe = json.dumps({"version": _VERSION, "products": products, "seed": seed})
-    if is_sample(folder) and is_challenge(folder) and (folder / MARKER).read_text() == recipe:
+    if products < _MIN_PRODUCTS or seed < 0:
+        raise CatalogueError(
+            f"products is {products} and seed is {seed}; use at least {_MIN_PRODUCTS} products and a seed of at least 0"
+        )
+    parameters = json.dumps({"version": _VERSION, "products": products, "seed": seed})
+    if is_sample(folder) and is_challenge(folder) and (folder / MARKER).read_text() == parameters:
         return False
     _clear(folder)
-    (folder / MARKER).write_text(recipe)
-    # Nobody knows the category of these products, and none of them is of the new season.
+    (folder / MARKER).write_text(parameters)
+    # These products have no label, and none is of the new season.
     unlabelled = range(products, products + products // _UNLABELLED)
     _write_products(folder, UNLABELLED_FILE, "image_test", seed, _offers(seed, unlabelled, unlabelled.stop))
     labels: list[int] = []
@@ -54,28 +56,29 @@ def make_sample(
     def labelled() -> Iterator[tuple[int, Offer]]:
         for number, made in _offers(seed, range(products), season_start(products)):
             labels.append(made.label)
-            if number % _TOLD == 0 or number == products - 1:
+            if number % _PROGRESS_INTERVAL == 0 or number == products - 1:
                 progress("make sample", number + 1, products)
             yield number, made
 
     pending = f"{PRODUCT_FILE}.part"
     _write_products(folder, pending, "image_train", seed, labelled())
     _write_rows(folder / LABEL_FILE, ("", "prdtypecode"), enumerate(labels))
-    # Last, so that a sample that was interrupted is not taken for a complete one.
+    # Renamed last, so that an interrupted sample is not taken for a complete one.
     (folder / pending).rename(folder / PRODUCT_FILE)
     return True
 
 
 def is_sample(folder: Path) -> bool:
-    """Return whether what lies in a folder was made here."""
+    """Return whether a folder contains a sample catalogue."""
     return (folder / MARKER).is_file()
 
 
 def seasonal_ids(folder: Path) -> frozenset[int]:
-    """Return the numbers of the products of the new season in a sample made here."""
-    recipe = json.loads((folder / MARKER).read_text())
+    """Return the product ids of the new season of a sample catalogue."""
+    parameters = json.loads((folder / MARKER).read_text())
     return frozenset(
-        _ids(recipe["seed"], number)[0] for number in range(season_start(recipe["products"]), recipe["products"])
+        _ids(parameters["seed"], number)[0]
+        for number in range(season_start(parameters["products"]), parameters["products"])
     )
 
 
@@ -83,7 +86,9 @@ def _clear(folder: Path) -> None:
     found = sorted(entry.name for entry in folder.iterdir() if entry.name[0] != ".") if folder.exists() else []
     if found and not is_sample(folder):
         listed = ", ".join(found[:8])
-        raise CatalogueError(f"{str(folder)!r} is not empty and not a sample made before; it holds: {listed}")
+        raise CatalogueError(
+            f"{str(folder)!r} is not empty and is not a sample; it holds: {listed}; choose another folder"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     for name in (PRODUCT_FILE, LABEL_FILE, UNLABELLED_FILE):
         (folder / name).unlink(missing_ok=True)
@@ -118,6 +123,6 @@ def _write_rows(path: Path, header: Iterable[str], rows: Iterable[Iterable[objec
 
 
 def _ids(seed: int, number: int) -> tuple[int, int]:
-    """Return product and photo number: rising, because shops number their products as they come."""
+    """Return product id and image id, both ascending with the number."""
     random = Random(f"{seed}/{number}/ids")  # noqa: S311 - repeatable, not secret
     return 400_000_000 + number * 11 + random.randrange(11), 1_000_000_000 + number * 7 + random.randrange(7)

@@ -1,24 +1,24 @@
-"""Titles and descriptions as sellers type them, clear or vague."""
+"""Generated titles and descriptions."""
 
 import html
 from random import Random
 from typing import Final
 
 from product_classifier.catalogue.sample.words import (
-    COLOURS,
-    NEIGHBOURHOODS,
+    CATEGORY_GROUPS,
+    COLORS,
     SALES,
     SEASON_PHRASES,
     VOCABULARIES,
-    Neighbourhood,
+    CategoryGroup,
 )
 
-NEIGHBOURHOOD_OF: Final = {code: group for group in NEIGHBOURHOODS for code in group.codes}
+GROUP_OF: Final = {code: group for group in CATEGORY_GROUPS for code in group.codes}
 
 VAGUE: Final = 0.08
-"""Share of offers whose title only says what a whole neighbourhood says."""
+"""Share of titles with only the words that a group of categories shares."""
 MISLEADING: Final = 0.02
-"""Share of offers named after a neighbouring category."""
+"""Share of offers named after another category of the group."""
 NO_DESCRIPTION: Final = 0.35
 ENTITIES: Final = 0.05
 MOJIBAKE: Final = 0.01
@@ -26,22 +26,22 @@ MOJIBAKE: Final = 0.01
 
 def write_offer(random: Random, code: int, *, season: bool = False) -> tuple[str, str]:
     """Return title and description of a product of a category."""
-    group = NEIGHBOURHOOD_OF[code]
+    group = GROUP_OF[code]
     name, trait = _name(random, code, group, season=season)
     title = _title(random, name, trait, group)
     if random.random() < NO_DESCRIPTION:
-        return _worn(random, title), ""
-    return _worn(random, title), _worn(random, _description(random, title, trait, group, season=season))
+        return _damage(random, title), ""
+    return _damage(random, title), _damage(random, _description(random, title, trait, group, season=season))
 
 
-def near_copy(random: Random, title: str) -> str:
-    """Return a title as another seller types it: other case, punctuation and spaces, the same words."""
-    damaged = "&" in title or "Ã" in title  # another case would damage it beyond repair
+def near_duplicate(random: Random, title: str) -> str:
+    """Return a title with the same words, but other case, punctuation and spaces."""
+    damaged = "&" in title or "Ã" in title  # a change of case would make it irreparable
     typed = title if damaged else random.choice((title.upper(), title.lower(), title.title(), title))
     return random.choice((typed + " !", typed.replace(" - ", " / "), "  " + typed.replace(" ", "  "), f"{typed}."))
 
 
-def _name(random: Random, code: int, group: Neighbourhood, *, season: bool) -> tuple[str, str]:
+def _name(random: Random, code: int, group: CategoryGroup, *, season: bool) -> tuple[str, str]:
     own = VOCABULARIES[code]
     if season:
         return random.choice(own.season), random.choice(group.traits)
@@ -54,12 +54,12 @@ def _name(random: Random, code: int, group: Neighbourhood, *, season: bool) -> t
     return random.choice(own.nouns), random.choice(own.traits + group.traits)
 
 
-def _title(random: Random, name: str, trait: str, group: Neighbourhood) -> str:
+def _title(random: Random, name: str, trait: str, group: CategoryGroup) -> str:
     shared, brand = random.choice(group.nouns), random.choice(group.brands)
     parts = [part for part in (name, shared if not name or random.random() < 0.5 else "", brand) if part]
     random.shuffle(parts)
     separator = random.choice((" - ", " ", ", ", " "))
-    ending = random.choice(("", random.choice(COLOURS), random.choice(SALES), f"Réf {random.randrange(10**7, 10**8)}"))
+    ending = random.choice(("", random.choice(COLORS), random.choice(SALES), f"Réf {random.randrange(10**7, 10**8)}"))
     size = random.choice(
         ("", "", f"{random.randrange(1, 99)} x {random.randrange(1, 99)} cm", f"lot de {random.randrange(2, 20)}")
     )
@@ -68,7 +68,7 @@ def _title(random: Random, name: str, trait: str, group: Neighbourhood) -> str:
     return title.upper() if style < 0.08 else title.title() if style < 0.5 else title[:1].upper() + title[1:]
 
 
-def _description(random: Random, title: str, trait: str, group: Neighbourhood, *, season: bool) -> str:
+def _description(random: Random, title: str, trait: str, group: CategoryGroup, *, season: bool) -> str:
     sentences = random.sample(group.phrases, random.randrange(1, 3))
     if season:
         sentences.append(random.choice(SEASON_PHRASES))
@@ -76,15 +76,15 @@ def _description(random: Random, title: str, trait: str, group: Neighbourhood, *
         sentences.insert(0, f"{title}.")
     markup = random.random()
     if markup < 0.25:
-        listed = "".join(f"<li>{part}</li>" for part in (trait, random.choice(COLOURS)))
+        listed = "".join(f"<li>{part}</li>" for part in (trait, random.choice(COLORS)))
         return "<br />".join(html.escape(sentence) for sentence in sentences) + f"<ul>{listed}</ul>"
     if markup < 0.35:
         return "<p><strong>" + "</strong></p><p>".join(sentences) + "</p>"
     return " ".join(sentences)
 
 
-def _worn(random: Random, text: str) -> str:
-    """Damage a text the way exports do: entities for accents, UTF-8 read as Windows-1252."""
+def _damage(random: Random, text: str) -> str:
+    """Sometimes insert HTML entities or mojibake, as exports do."""
     chance = random.random()
     if chance < ENTITIES:
         return text.replace("&", "&amp;").replace("é", "&eacute;").replace("è", "&egrave;").replace("'", "&#39;")

@@ -1,6 +1,6 @@
-"""What the sample's offers are called: words of each category, words neighbours share, words of the new season.
+"""Vocabulary of the sample: words of each category, of groups of categories, and of the new season.
 
-Brands and titles are invented. Phrases are separated by bars to keep the table readable.
+Brands and titles are invented. Phrases are separated by bars.
 """
 
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ def _phrases(text: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbourhood:
-    """Categories whose offers are called alike, and the words they share."""
+class CategoryGroup:
+    """Categories with similar names, and the words they share."""
 
     codes: tuple[int, ...]
     nouns: tuple[str, ...]
@@ -29,13 +29,13 @@ class Vocabulary:
     nouns: tuple[str, ...]
     traits: tuple[str, ...]
     weight: float = 1.0
-    """How common the category is beside the others."""
+    """Relative frequency of the category."""
     season: tuple[str, ...] = field(default=())
-    """Names that appear with the new season only."""
+    """Names that occur in the new season only."""
 
 
-NEIGHBOURHOODS: Final = (
-    Neighbourhood(
+CATEGORY_GROUPS: Final = (
+    CategoryGroup(
         (10, 2280, 2403, 2705),
         _phrases("l'histoire de France | la cuisine de nos régions | le jardin au fil des saisons | Paris secret | "
                  "les trains d'autrefois | la mer et les marins | voyage en Bretagne | les grandes batailles"),
@@ -45,7 +45,7 @@ NEIGHBOURHOODS: Final = (
         _phrases("Quelques marques de lecture, envoi soigné. | Pages propres, couverture souple. | "
                  "Un regard passionnant sur notre époque. | Textes et photographies en couleurs."),
     ),
-    Neighbourhood(
+    CategoryGroup(
         (40, 50, 60, 2462, 2905),
         _phrases("Galaxy Riders 3 | Football Stars 2019 | Zelcar Racing | Légende du Dragon | Ninja Storm | "
                  "Farm Valley | Robot Arena | Pirates des Brumes"),
@@ -55,7 +55,7 @@ NEIGHBOURHOODS: Final = (
                  "Des heures de jeu en solo ou à plusieurs. | "
                  "Testé et fonctionnel."),
     ),
-    Neighbourhood(
+    CategoryGroup(
         (1140, 1160, 1180),
         _phrases("Dragon Noir | Chevalier de l'Ombre | Pikamon | Princesse Lyra | Capitaine Nova | Orc Berserker | "
                  "Maître Yodan | Reine des Glaces"),
@@ -64,7 +64,7 @@ NEIGHBOURHOODS: Final = (
         _phrases("Pièce idéale pour tout collectionneur. | Produit sous licence officielle. | "
                  "Expédié sous protection rigide."),
     ),
-    Neighbourhood(
+    CategoryGroup(
         (1280, 1281, 1300, 1301, 1302),
         _phrases("Super Racer | Les Petits Explorateurs | Safari Aventure | Dino World | Mission Espace | "
                  "Champions Junior | Happy Farm | Ludo Kids"),
@@ -74,7 +74,7 @@ NEIGHBOURHOODS: Final = (
         _phrases("Idéal pour développer la motricité. | Un cadeau qui plaira à toute la famille. | "
                  "Conforme aux normes européennes. | Facile à ranger."),
     ),
-    Neighbourhood(
+    CategoryGroup(
         (1320, 1560, 1920, 2060),
         _phrases("ensemble chambre | collection Cocoon | modèle Oslo | collection Étoile | modèle Nature | "
                  "gamme Scandinave | collection Douceur | modèle Vintage"),
@@ -84,7 +84,7 @@ NEIGHBOURHOODS: Final = (
         _phrases("Apporte une touche chaleureuse à votre intérieur. | Nettoyage facile avec un chiffon humide. | "
                  "Matière douce et résistante. | Existe en plusieurs coloris."),
     ),
-    Neighbourhood(
+    CategoryGroup(
         (2582, 2583, 2585),
         _phrases("kit complet Aquaverde | ensemble Riviera | kit extérieur Provence | modèle Azur | "
                  "ensemble Terrasse | "
@@ -94,7 +94,7 @@ NEIGHBOURHOODS: Final = (
         _phrases("Montage sans outil en 30 minutes. | Traité pour un usage extérieur. | Garantie 2 ans. | "
                  "Profitez de votre extérieur tout l'été."),
     ),
-    Neighbourhood(
+    CategoryGroup(
         (1940, 2220, 2522),
         _phrases("coffret découverte | lot économique | pack familial | assortiment gourmand | sachet recharge | "
                  "boîte de 24 | lot de 12 | format pro"),
@@ -217,8 +217,8 @@ VOCABULARIES: Final = {
 """By category code."""
 
 SHIFTED: Final = 2905
-"""The category whose wording has changed altogether with the new season."""
+"""Category whose vocabulary changes completely in the new season."""
 
 SEASON_PHRASES: Final = _phrases("Nouveauté de la saison. | Collection 2021. | Tendance du moment.")
-COLOURS: Final = _phrases("noir | blanc | rouge | bleu | vert | rose | gris | beige | multicolore")
+COLORS: Final = _phrases("noir | blanc | rouge | bleu | vert | rose | gris | beige | multicolore")
 SALES: Final = _phrases("livraison gratuite | neuf | promo | top qualité | port offert | dispo")
