@@ -147,6 +147,11 @@ def test_params_are_the_defaults_of_the_steps(step: str) -> None:
     assert PARAMS[step] == {name: parameters[name].default for name in PARAMS[step]}
 
 
+@pytest.mark.parametrize("step", ["train_text", "train_image", "compare"])
+def test_the_seed_is_the_default_of_the_steps(step: str) -> None:
+    assert PARAMS["seed"] == inspect.signature(import_module(f"components.{step}.step").run).parameters["seed"].default
+
+
 def test_telemetry_is_off_and_no_remote_is_prescribed() -> None:
     config = (ROOT / ".dvc" / "config").read_text()
 

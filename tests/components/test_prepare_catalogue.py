@@ -29,7 +29,10 @@ def test_catalogue_rejects_and_report_are_written(raw: RawFolder, tmp_path: Path
 
     revision = _run(raw.write(), tmp_path, 0.5)
 
-    assert 3 == len(pd.read_parquet(tmp_path / "out" / "catalogue.parquet"))
+    catalogue = pd.read_parquet(tmp_path / "out" / "catalogue.parquet")
+    assert 3 == len(catalogue)
+    assert {True} == {not path or (raw.folder / path).is_file() for path in catalogue["image_path"]}
+    assert not any(Path(path).is_absolute() for path in catalogue["image_path"])
     rejects = pd.read_csv(tmp_path / "out" / "rejects.csv")
     assert [["Y_train_CVw08PX.csv", 5, "prdtypecode", "'41'", "unknown category code"]] == rejects.to_numpy().tolist()
     assert {

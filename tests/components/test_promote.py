@@ -71,7 +71,7 @@ def switch(stage: Stage, **limits: Any) -> Switch:
 def serving(stage: Stage) -> str:
     from components.shared.serving_check import ReleaseModels
 
-    smoke = SmokeTest(stage.service, GateLimits(**LIMITS))
+    smoke = SmokeTest(stage.service, GateLimits(**LIMITS), deadline_s=20)
     products = ReleaseModels(stage.root / "releases" / str(stage.rollout.current())).known_products
     replies = [smoke.predict(product) for product in products]
     (release,) = {reply.release for reply in replies}
@@ -309,7 +309,7 @@ def test_a_partial_rollout_is_undone(live: Stage) -> None:
     half = Half(live.root / "releases", live.store)
 
     with pytest.raises(RolloutFailed, match="did not come up"):
-        Switch(live.store, half, SmokeTest("", GateLimits(**LIMITS))).deploy(live.publish(204), champion)
+        Switch(live.store, half, SmokeTest("", GateLimits(**LIMITS), deadline_s=20)).deploy(live.publish(204), champion)
     assert champion == live.rollout.current()
 
 

@@ -43,7 +43,7 @@ class SmokeTest:
 
     service: str
     limits: GateLimits
-    deadline_s: float = 180.0
+    deadline_s: float
 
     def ms_per_product(self, products: Sequence[KnownProduct]) -> float | None:
         """Measure the latency of the deployed release; return None if a request fails."""

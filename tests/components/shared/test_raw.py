@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from components.shared.raw import fetch, revision
+from components.shared.raw import fetch, photo_path, revision
 from product_classifier.errors import CatalogueError, StoreUnavailable
 from product_classifier.store import open_store
 from tests.support.servers import MINIO_PASSWORD, MINIO_USER, moto_server
@@ -33,6 +33,18 @@ def bucket(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.mark.parametrize("location", ["data/raw", "/data/raw", "file:///data/my%20raw"])
 def test_a_folder_is_used_in_place(location: str) -> None:
     assert Path(location.removeprefix("file://").replace("%20", " ")) == fetch(location)
+
+
+@pytest.mark.parametrize(
+    ("raw", "image_path", "expected"),
+    [
+        pytest.param("/data/raw", "images/a.jpg", "/data/raw/images/a.jpg", id="relative"),
+        pytest.param("/elsewhere", "/data/raw/images/a.jpg", "/data/raw/images/a.jpg", id="absolute"),
+        pytest.param("data/raw", "data/raw/images/a.jpg", "data/raw/images/a.jpg", id="begins with the raw folder"),
+    ],
+)
+def test_photos_of_present_and_of_older_datasets_are_found(raw: str, image_path: str, expected: str) -> None:
+    assert Path(expected) == photo_path(Path(raw), image_path)
 
 
 def test_a_prefix_is_downloaded_without_similar_prefixes(bucket: str) -> None:
