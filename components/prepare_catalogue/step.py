@@ -42,7 +42,6 @@ def run(
         CatalogueError: If too many rows are unusable, or there are none.
     """
     products, rejected = read_catalogue(raw, taxonomy, progress=progress.on_stderr(), jobs=jobs)
-    products["image_path"] = products["image_path"].str.removeprefix(f"{raw.as_posix()}/")
     for path in (catalogue, rejects, report):
         path.parent.mkdir(parents=True, exist_ok=True)
     rejects_table(rejected).to_csv(rejects, index=False)

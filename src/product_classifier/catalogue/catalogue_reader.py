@@ -33,7 +33,7 @@ class CatalogueRow(NamedTuple):
     designation: str
     description: str
     image_path: str
-    """Path of the photo, relative to the same folder as the raw folder; empty without a photo."""
+    """Path of the photo relative to the raw folder; empty without a photo."""
     code: int
     line: int
     """Line of the product in its raw file; the header is line 1."""
@@ -61,6 +61,7 @@ class RejectedRow:
 class _Reader:
     """State while the raw files are read."""
 
+    folder: Path
     files: RawFiles
     codes: Container[int]
     labels: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -95,7 +96,7 @@ def read_catalogue(
     Raises:
         CatalogueError: If a file or a column is missing.
     """
-    reader = _Reader(find_files(folder), codes)
+    reader = _Reader(folder, find_files(folder), codes)
     _read_labels(reader)
     products = _read_products(reader, progress)
     frame = pd.DataFrame(products, columns=list(COLUMNS))
@@ -191,7 +192,7 @@ def _parse_product(reader: _Reader, row: RawRow) -> CatalogueRow | RejectedRow:
     if photo is None and not has_words(designation, description):
         return _reject(path, row, "designation", "neither text nor photo")
     reader.ids_seen[product_id] = row.line
-    image_path = photo.as_posix() if photo else ""
+    image_path = photo.relative_to(reader.folder).as_posix() if photo else ""
     return CatalogueRow(product_id, designation, description, image_path, reader.labels[index][0], row.line, "")
 
 
@@ -203,7 +204,9 @@ def _check_photos(
     found: dict[str, tuple[str, str]] = {}
     # Threads suffice: reading, hashing and decoding release the global interpreter lock.
     with ThreadPoolExecutor(jobs) as pool:
-        for batch in pool.map(lambda batch: [(path, _check_photo(path, check)) for path in batch], batches):
+        for batch in pool.map(
+            lambda batch: [(path, _check_photo(reader.folder / path, check)) for path in batch], batches
+        ):
             found.update(batch)
             progress("check photos", len(found), len(paths))
     checked = [found.get(path, ("", "")) for path in frame["image_path"]]
@@ -218,10 +221,10 @@ def _check_photos(
     return frame[valid].reset_index(drop=True)
 
 
-def _check_photo(path: str, check: Callable[[bytes], object]) -> tuple[str, str]:
+def _check_photo(path: Path, check: Callable[[bytes], object]) -> tuple[str, str]:
     """Return the SHA-256 of a photo and an empty reason, or an empty hash and the reason it cannot be used."""
     try:
-        data = Path(path).read_bytes()
+        data = path.read_bytes()
         check(data)
     except InvalidImage as error:
         return "", f"undecodable photo: {error}"

@@ -36,17 +36,17 @@ class UnreadableChampion:
 class GateLimits:
     """Thresholds of the gate."""
 
-    min_gain: float = 0.002
+    min_gain: float
     """Smallest gain in weighted F1."""
-    confidence: float = 0.9
+    confidence: float
     """Smallest share of bootstrap resamples in which the challenger has the higher weighted F1; 0 to 1."""
-    min_items: int = 10
+    min_items: int
     """Test products below which the F1 of a category is not compared."""
-    max_drop: float = 0.25
+    max_drop: float
     """Largest drop in the F1 of a category."""
-    max_slowdown: float = 3.0
+    max_slowdown: float
     """Largest ratio of the latency to that of the champion."""
-    slow_ms: float = 50.0
+    slow_ms: float
     """Latency in milliseconds per product that is accepted whatever the champion's is."""
 
 
@@ -61,8 +61,8 @@ class GateDecision:
 def decide(
     challenger: ReleaseScores,
     champion: ReleaseScores | UnreadableChampion | None,
-    confidence: float = 0.0,
-    limits: GateLimits | None = None,
+    confidence: float,
+    limits: GateLimits,
 ) -> GateDecision:
     """Promote the first release, and any that beats the champion by a margin without a collapsed category.
 
@@ -72,7 +72,7 @@ def decide(
         confidence: Share of bootstrap resamples in which the challenger has the higher weighted F1; 0 to 1.
         limits: Thresholds.
     """
-    objections = tuple(_objections(challenger, champion, confidence, limits or GateLimits()))
+    objections = tuple(_objections(challenger, champion, confidence, limits))
     return GateDecision(not objections, objections or (_reason_to_promote(challenger, champion, confidence),))
 
 
