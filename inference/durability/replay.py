@@ -19,11 +19,11 @@ log = get_logger()
 class JournalReplayer:
     """Replays segments, oldest first; one thread at a time may call `replay`."""
 
-    def __init__(self, journal: Journal, place: Callable[[Entry], None]) -> None:
-        """Take the journal and `place`, which stores one entry or raises `StoreUnavailable`; it may be called again."""
+    def __init__(self, journal: Journal, store_entry: Callable[[Entry], None]) -> None:
+        """Take the journal and `store_entry`, which stores an entry or raises `StoreUnavailable`, also repeatedly."""
         self._journal = journal
-        self._place = place
-        self._placed: set[str] = set()
+        self._store_entry = store_entry
+        self._stored: set[str] = set()
         self.replayed = 0
         self.damages: list[DamagedRange] = []
 
@@ -40,35 +40,35 @@ class JournalReplayer:
         found = list(read_segment(segment))
         entries = [entry for entry in found if isinstance(entry, Entry)]
         damages = [damage for damage in found if isinstance(damage, DamagedRange)]
-        self._place_all(entries)
+        self._store_all(entries)
         for damage in damages:
             log.error("journal_damaged", segment=damage.segment, offset=damage.offset, kind=damage.kind)
         self._journal.discard(segment, damaged=bool(damages))
         self.damages += damages
         self.replayed += len(entries)
-        self._placed.clear()
+        self._stored.clear()
         log.info("journal_replayed", segment=segment.name, entries=len(entries))
         return [entry.key for entry in entries]
 
-    def _place_all(self, entries: list[Entry]) -> None:
-        """Place photos before the records that name them; entries placed by an earlier attempt are skipped."""
+    def _store_all(self, entries: list[Entry]) -> None:
+        """Store photos before the records that name them; skip entries that an earlier attempt stored."""
         failed = threading.Event()
 
-        def place(entry: Entry) -> None:
-            if entry.key in self._placed or failed.is_set():
+        def store_once(entry: Entry) -> None:
+            if entry.key in self._stored or failed.is_set():
                 return
             try:
-                self._place(entry)
+                self._store_entry(entry)
             except BaseException:
                 failed.set()
                 raise
-            self._placed.add(entry.key)
+            self._stored.add(entry.key)
 
         photos = [entry for entry in entries if entry.key.startswith(PHOTO_PREFIX)]
         records = [entry for entry in entries if not entry.key.startswith(PHOTO_PREFIX)]
         with ThreadPoolExecutor(CONCURRENT_WRITES, "journal-replay") as pool:
             for group in (photos, records):
-                list(pool.map(place, group))
+                list(pool.map(store_once, group))
 
 
 def write_once(store: ObjectStore, entry: Entry) -> None:

@@ -1,10 +1,10 @@
 """Durable writes: to the object store, or to the journal while the store is unavailable.
 
-    writer = DurableWriter(store, journal, place)
+    writer = DurableWriter(store, journal, store_entry)
     threading.Thread(target=writer.run).start()
     writer.write(entries)       # returns once they are durable
 
-`run` probes an unavailable store and replays the journal through `place` when the store responds again.
+`run` probes an unavailable store and replays the journal through `store_entry` when the store responds again.
 """
 
 import threading
@@ -31,7 +31,7 @@ class DurableWriter:
         self,
         store: ObjectStore,
         journal: Journal | None,
-        place: Callable[[Entry], None] | None = None,
+        store_entry: Callable[[Entry], None] | None = None,
         *,
         max_pause_s: float = 15.0,
         index_pending: bool = True,
@@ -41,7 +41,7 @@ class DurableWriter:
         Args:
             store: Where entries belong.
             journal: Where they wait while the store is unavailable; None raises `NotDurable` instead.
-            place: Stores one journaled entry; by default an existing object of the same key is left as it is.
+            store_entry: Stores one journaled entry; by default an existing object of the same key is left as it is.
             max_pause_s: Longest pause between two attempts to reach an unavailable store.
             index_pending: Hold journaled entries in memory so that `pending` finds them. Without it memory does not
                 grow with the journal.
@@ -57,7 +57,9 @@ class DurableWriter:
         self._stopped = threading.Event()
         self._unavailable = False
         self._replayer = (
-            JournalReplayer(journal, place or (lambda entry: write_once(store, entry))) if journal is not None else None
+            JournalReplayer(journal, store_entry or (lambda entry: write_once(store, entry)))
+            if journal is not None
+            else None
         )
         self.on_replayed: Callable[[], None] = lambda: None
         if journal is not None and index_pending:
@@ -76,7 +78,7 @@ class DurableWriter:
 
     @property
     def damages(self) -> Sequence[DamagedRange]:
-        """Damaged places found in replayed segments."""
+        """Damaged ranges found in replayed segments."""
         return self._replayer.damages if self._replayer else ()
 
     @property

@@ -67,7 +67,7 @@ def test_photos_are_stored_before_the_records_that_name_them(tmp_path: Path) -> 
     assert 4 == len(order)
 
 
-@pytest.mark.parametrize(("damage", "kind"), [(flip_a_byte, "flipped"), (tear, "torn")])
+@pytest.mark.parametrize(("damage", "kind"), [(flip_a_byte, "corrupt"), (tear, "torn")])
 def test_damage_costs_one_record_is_reported_and_its_segment_is_set_aside(
     tmp_path: Path, damage: object, kind: str
 ) -> None:
