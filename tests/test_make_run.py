@@ -1,4 +1,4 @@
-"""One `make run` from start to Ctrl-C, on a release of made-up weights."""
+"""Tests of one `make run` from start to Ctrl-C, on a release with random weights."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def run(state_dir: Path) -> Iterator[MakeRun]:
     run.wait()
 
 
-def test_it_says_where_it_is_and_who_may_use_it(run: MakeRun) -> None:
+def test_the_url_and_the_accounts_are_printed(run: MakeRun) -> None:
     accounts = json.loads((run.state_dir / "accounts.json").read_text())
 
     assert {"demo-user": "user", "demo-reviewer": "reviewer", "demo-admin": "admin"} == {
@@ -51,20 +51,20 @@ def test_it_says_where_it_is_and_who_may_use_it(run: MakeRun) -> None:
     assert all(account["password"] in run.output for account in accounts.values())
 
 
-def test_its_secrets_are_its_owners_alone(run: MakeRun) -> None:
+def test_accounts_and_users_are_readable_by_their_owner_only(run: MakeRun) -> None:
     for name in ("accounts.json", "users.sqlite"):
         assert 0 == stat.S_IMODE((run.state_dir / name).stat().st_mode) & 0o077, name
 
 
-def test_a_title_gets_a_category_and_a_record(run: MakeRun) -> None:
-    answer = predict(run, designation="Piscine gonflable")
-    [record] = (run.state_dir / "store/product-classifier/predictions").rglob(f"{answer['prediction_id']}.json")
+def test_a_prediction_has_a_category_and_a_record(run: MakeRun) -> None:
+    prediction = predict(run, designation="Piscine gonflable")
+    [record] = (run.state_dir / "store/product-classifier/predictions").rglob(f"{prediction['prediction_id']}.json")
 
-    assert answer["category"]["code"] == json.loads(record.read_text())["code"]
-    assert not answer["degraded"]
+    assert prediction["category"]["code"] == json.loads(record.read_text())["code"]
+    assert not prediction["degraded"]
 
 
-def test_the_readmes_prediction_works(run: MakeRun, tmp_path: Path) -> None:
+def test_the_prediction_of_the_readme_works(run: MakeRun, tmp_path: Path) -> None:
     block = next(block for block in SHELL if "/predict" in block).replace("127.0.0.1:8080", f"127.0.0.1:{run.port}")
     photos = tmp_path / "data/raw/images/image_train"
     photos.mkdir(parents=True)
@@ -72,22 +72,22 @@ def test_the_readmes_prediction_works(run: MakeRun, tmp_path: Path) -> None:
     (tmp_path / ".run").symlink_to(run.state_dir)
     (tmp_path / ".venv/bin").mkdir(parents=True)
     (tmp_path / ".venv/bin/python").symlink_to(sys.executable)
-    said = subprocess.run(["sh", "-euc", block], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    output = subprocess.run(["sh", "-euc", block], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
 
-    answer = json.loads(said)
-    assert 5 == len(answer["top"])
-    assert answer["modalities"]["text"]
-    assert answer["modalities"]["image"]
+    prediction = json.loads(output)
+    assert 5 == len(prediction["top"])
+    assert prediction["modalities"]["text"]
+    assert prediction["modalities"]["image"]
 
 
-def test_a_second_run_in_the_same_folder_is_refused(run: MakeRun) -> None:
+def test_a_second_run_in_the_same_state_folder_is_rejected(run: MakeRun) -> None:
     second = MakeRun(run.state_dir, free_ports())
     second.wait_for(rf"error: .* is in use by another run \(process \d+, port {run.port}\)")
 
     assert 0 != second.wait()
 
 
-def test_a_port_in_use_is_named_before_anything_starts(run: MakeRun, tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_before_anything_starts(run: MakeRun, tmp_path: Path) -> None:
     second = MakeRun(tmp_path, run.port)
     second.wait_for(rf"error: port in use: .*{run.port} \(auth-proxy http\)")
 
@@ -96,8 +96,8 @@ def test_a_port_in_use_is_named_before_anything_starts(run: MakeRun, tmp_path: P
 
 
 @pytest.mark.parametrize("port", ["eighty", "0", "70000"])
-def test_a_port_that_is_none_is_refused(port: str) -> None:
-    said = subprocess.run(
+def test_an_invalid_port_is_rejected(port: str) -> None:
+    done = subprocess.run(
         [sys.executable, "-m", "operations.local"],
         check=False,
         env=os.environ | {"PORT": port},
@@ -105,16 +105,16 @@ def test_a_port_that_is_none_is_refused(port: str) -> None:
         text=True,
     )
 
-    assert (1, True) == (said.returncode, said.stderr.startswith(f"error: PORT='{port}': "))
-    assert 1 == said.stderr.count("\n")
+    assert (1, True) == (done.returncode, done.stderr.startswith(f"error: PORT='{port}': "))
+    assert 1 == done.stderr.count("\n")
 
 
-def test_a_model_server_that_is_killed_comes_back(run: MakeRun) -> None:
-    [before] = processes("inference.text_predictor", run)
-    os.kill(before, signal.SIGKILL)
-    run.wait_for(r"died process=text-predictor[\s\S]*text-predictor serving")
+def test_a_killed_model_server_is_restarted(run: MakeRun) -> None:
+    [killed] = processes("inference.text_predictor", run)
+    os.kill(killed, signal.SIGKILL)
+    run.wait_for(r"service_exited +process=text-predictor[\s\S]*text-predictor server_started")
 
-    assert [before] != processes("inference.text_predictor", run)
+    assert [killed] != processes("inference.text_predictor", run)
     assert not predict(run, designation="Piscine gonflable")["degraded"]
 
 
@@ -134,7 +134,7 @@ def test_ctrl_c_stops_everything_with_status_0(run: MakeRun) -> None:
 
 
 def processes(module: str, run: MakeRun) -> list[int]:
-    """Those that run this module for this state folder."""
+    """Return the ids of the processes that run a module for this state folder."""
     return [
         process.pid
         for process in psutil.process_iter(["cmdline", "environ"])

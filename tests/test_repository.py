@@ -1,4 +1,4 @@
-"""Rules of the tree that no other test would notice."""
+"""Tests of files that no other test covers: Makefile, lock, workflows, folders."""
 
 import re
 import subprocess
@@ -21,7 +21,7 @@ def tracked() -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
-def test_the_top_level_is_the_agreed_one() -> None:
+def test_the_top_level_folders_are_the_documented_ones() -> None:
     folders = {path.relative_to(REPOSITORY).parts[0] for path in tracked() if path.parent != REPOSITORY}
 
     assert set() == folders - {
@@ -30,47 +30,61 @@ def test_the_top_level_is_the_agreed_one() -> None:
     }  # fmt: skip
 
 
-def test_make_alone_lists_every_target() -> None:
-    said = subprocess.run(["make", "-s"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+def test_make_without_a_target_lists_every_target() -> None:
+    output = subprocess.run(["make", "-s"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
     phony = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
 
     assert phony
-    assert set(phony[1].split()) == set(re.findall(r"^make ([a-z0-9]+)", said, re.MULTILINE))
+    assert set(phony[1].split()) == set(re.findall(r"^make ([a-z0-9]+)", output, re.MULTILINE))
 
 
 @pytest.mark.parametrize("target", re.findall(r"^([a-z0-9]+):.*## ", MAKEFILE, re.MULTILINE))
-def test_a_target_is_one_or_two_lines(target: str) -> None:
+def test_a_recipe_has_one_or_two_lines(target: str) -> None:
     recipe = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
 
     assert recipe
     assert recipe[1].count("\n") <= 2
 
 
+@pytest.mark.parametrize("variables", [(), ("TORCH_INDEX=https://download.pytorch.org/whl/cpu",)], ids=["", "CPU"])
+def test_the_installation_states_its_size_before_it_starts(variables: tuple[str, ...]) -> None:
+    command = ["make", "-n", "-B", ".venv/installed", "PYTHON=python3.11", *variables]
+    planned = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.splitlines()
+    size = next(
+        number for number, line in enumerate(planned) if re.search(r"\d GB to download and \d GB on disk", line)
+    )
+
+    assert all(size < number for number, line in enumerate(planned) if " -m venv " in line or "pip" in line)
+    assert 4 == sum(bool(re.match(r'echo "[1-4]/4 ', line)) for line in planned)
+
+
 @pytest.mark.parametrize("target", re.findall(r"^([a-z0-9]+):.*## ", MAKEFILE, re.MULTILINE))
-def test_every_module_a_target_runs_exists(target: str) -> None:
+def test_every_module_of_a_recipe_exists(target: str) -> None:
     planned = subprocess.run(
         ["make", "-n", target, "INSTALLED=", "PY=python"], cwd=REPOSITORY, capture_output=True, text=True, check=True
     ).stdout
-    ours = [module for module in re.findall(r"python -m ([\w.]+)", planned) if module.split(".")[0] in CODE]
+    own = [module for module in re.findall(r"python -m ([\w.]+)", planned) if module.split(".")[0] in CODE]
 
-    assert [] == [module for module in ours if not (REPOSITORY / module.replace(".", "/") / "__main__.py").exists()]
+    assert [] == [module for module in own if not (REPOSITORY / module.replace(".", "/") / "__main__.py").exists()]
 
 
-def test_the_lock_has_a_hash_for_everything_and_no_address() -> None:
+def test_the_lock_has_a_hash_for_every_package_and_no_url() -> None:
     packages = re.findall(r"^([a-z0-9][\w.-]*)==\S+ \\\n    --hash=sha256:[0-9a-f]{64}", LOCK, re.MULTILINE)
 
     assert len(packages) == len(re.findall(r"^[a-z0-9]", LOCK, re.MULTILINE))
     assert not re.search(r"://|--index|--find-links|@ ", LOCK)
 
 
-def test_no_file_names_a_place_of_one_machine() -> None:
-    place = re.compile(rb"/home/\w|/root/|/work/|/Users/\w")
-    here = Path(__file__).name
-    named = [
-        path for path in tracked() if path.name not in {here, "test_readme.py"} and place.search(path.read_bytes())
+def test_no_file_contains_a_path_of_one_machine() -> None:
+    path_of_a_machine = re.compile(rb"/home/\w|/root/|/work/|/Users/\w")
+    this_file = Path(__file__).name
+    found = [
+        path
+        for path in tracked()
+        if path.name not in {this_file, "test_readme.py"} and path_of_a_machine.search(path.read_bytes())
     ]
 
-    assert [] == named
+    assert [] == found
 
 
 def test_no_file_is_larger_than_a_megabyte() -> None:
@@ -86,7 +100,7 @@ def test_actions_are_pinned_by_hash() -> None:
             assert re.match(r" # v\d", comment), action
 
 
-def test_ci_runs_the_developers_command() -> None:
+def test_the_workflow_runs_the_ci_script() -> None:
     workflow = yaml.safe_load((REPOSITORY / ".github/workflows/ci.yaml").read_text(encoding="utf-8"))
     script = (REPOSITORY / ".ci/run").read_text(encoding="utf-8")
 
