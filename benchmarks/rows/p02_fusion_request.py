@@ -14,7 +14,7 @@ from benchmarks.processes import Server, start, stopping
 from benchmarks.profiling import profile
 from benchmarks.stack import free_ports
 from inference.auth_proxy.predictions.backends import encode_products
-from inference.auth_proxy.predictions.product_reader import Product
+from inference.auth_proxy.predictions.product_reader import RequestProduct
 
 GOAL_MS = 0.6
 MIN_RATIO = 10.0
@@ -32,10 +32,10 @@ def measure(folder: Path) -> Outcome:
         fusion, stock = servers["fusion"], servers["transformer"]
         title = materials.products(1)[0].title
         requests = {
-            "ours, text: one predictor": (fusion, gateway_request(Product(title))),
+            "ours, text: one predictor": (fusion, gateway_request(RequestProduct(title))),
             "ours, text and photo: two predictors": (
                 fusion,
-                gateway_request(Product(title, image=materials.small_photo())),
+                gateway_request(RequestProduct(title, image=materials.small_photo())),
             ),
             "KServe SDK, V1: one predictor": (stock, payloads.v1("noop", {"designation": title})),
             "KServe SDK, V2: one predictor": (servers["transformer-v2"], payloads.v2_texts("noop", [title])),
@@ -46,7 +46,7 @@ def measure(folder: Path) -> Outcome:
             })
             for concurrency in CONCURRENCY
         }  # fmt: skip
-        request = gateway_request(Product(title))
+        request = gateway_request(RequestProduct(title))
         profiled = profile(fusion, lambda: http_closed_loop(fusion.port, [request], CONCURRENCY[-1], SECONDS))
     cpu = {
         concurrency: {name: median_of([one.cpu_ms for one in of]) for name, of in rows.items()}
@@ -72,7 +72,7 @@ def measure(folder: Path) -> Outcome:
     )
 
 
-def gateway_request(product: Product) -> bytes:
+def gateway_request(product: RequestProduct) -> bytes:
     """Return the request the gateway sends to the fusion for one product."""
     body, headers = encode_products([product])
     return payloads.post("/v2/models/fusion-transformer/infer", body, headers | {"X-Request-Id": "0123456789abcdef"})

@@ -20,7 +20,7 @@ from benchmarks.processes import Server, start, stopping
 from benchmarks.profiling import profile
 from benchmarks.rows.p02_fusion_request import gateway_request
 from benchmarks.stack import RunningServices, free_ports, running_product
-from inference.auth_proxy.predictions.product_reader import Product
+from inference.auth_proxy.predictions.product_reader import RequestProduct
 
 GOAL_MS = 0.6
 GOAL_P50_MS = 1.0
@@ -83,7 +83,7 @@ def _low_rate(server: Server, request: bytes) -> Callable[[], RequestCost]:
 
 
 def _requests(token: str) -> Mapping[str, bytes]:
-    one = Product(materials.products(1)[0].title, image=materials.small_photo())
+    one = RequestProduct(materials.products(1)[0].title, image=materials.small_photo())
     direct = gateway_request(one)
     proxied = direct.replace(b"\r\n", f"\r\nAuthorization: Bearer {token}\r\n".encode(), 1)
     image = base64.b64encode(one.image).decode()

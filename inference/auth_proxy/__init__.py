@@ -1,1 +1,1 @@
-"""The gateway: who may ask what, then `/predict` and the three models behind it."""
+"""The gateway: authentication and authorization, `/predict`, and the services behind it."""

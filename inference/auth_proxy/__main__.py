@@ -17,12 +17,12 @@ from inference.auth_proxy.auth.oidc import ExternalIssuer, RemoteKeys
 from inference.auth_proxy.auth.roles import Role
 from inference.auth_proxy.auth.tokens import LEEWAY_S, EmbeddedIssuer, Verifier
 from inference.auth_proxy.auth.users import UserStore
-from inference.auth_proxy.metrics import Metrics
+from inference.auth_proxy.collaborators import Collaborators
+from inference.auth_proxy.gateway_metrics import GatewayMetrics
 from inference.auth_proxy.predictions.backends import FEEDBACK, Backends
 from inference.auth_proxy.rate_limits import RateLimits
 from inference.auth_proxy.schemas import NewUser
 from inference.auth_proxy.server import listen, make_server
-from inference.auth_proxy.services import Collaborators
 from inference.auth_proxy.settings import Settings
 from inference.durability.deadline import DeadlineWriter
 from inference.durability.writer import DurableWriter
@@ -42,7 +42,7 @@ QUOTABLE_SETTINGS = frozenset(name for name, field in Settings.model_fields.item
 
 def assemble(settings: Settings) -> Collaborators:
     """Return the collaborators that the settings describe."""
-    metrics = Metrics()
+    metrics = GatewayMetrics()
     urls = {
         "fusion-transformer": settings.fusion_url,
         "text-predictor": settings.text_url,

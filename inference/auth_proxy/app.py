@@ -9,10 +9,10 @@ from fastapi import FastAPI
 
 from inference.auth_proxy.auth.authorization import AuthorizationMiddleware
 from inference.auth_proxy.auth.tokens import EmbeddedIssuer
+from inference.auth_proxy.collaborators import Collaborators, Services
 from inference.auth_proxy.openapi import describe
 from inference.auth_proxy.routes import routes_for
 from inference.auth_proxy.routing import RouteTable
-from inference.auth_proxy.services import Collaborators, Services
 
 TITLE = "product-classifier"
 

@@ -1,4 +1,4 @@
-"""Turn typed functions into handlers: body read strictly and validated, result serialized by its model."""
+"""Turn typed functions into handlers: read and validate the body, serialize the result."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,10 +9,10 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 from starlette.types import Receive, Scope, Send
 
+from inference.auth_proxy.collaborators import Services
 from inference.auth_proxy.context import RequestContext, context_of
 from inference.auth_proxy.media_types import FORM, content_type, require_media_type
 from inference.auth_proxy.routing import Handler, Route
-from inference.auth_proxy.services import Services
 from inference.http.bodies import read_body, strict_form, strict_json
 from inference.http.problems import Problem
 
@@ -21,7 +21,7 @@ JSON_HEADER = (b"content-type", b"application/json")
 
 
 @dataclass(frozen=True, slots=True)
-class Result(Generic[T]):
+class HandlerResult(Generic[T]):
     """The body of a response, with its status where it is not the first that the route documents."""
 
     body: T
@@ -29,7 +29,7 @@ class Result(Generic[T]):
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def json_handler(function: Callable[..., Awaitable[Result[Any]]]) -> Handler:
+def json_handler(function: Callable[..., Awaitable[HandlerResult[Any]]]) -> Handler:
     """Return a handler of `function(services, context[, body])`; `body` if the route has a request type."""
 
     @wraps(function)

@@ -14,8 +14,9 @@ CLEANUP_INTERVAL_S = 1.0
 
 
 class WindowStorage(Storage, MovingWindowSupport):
-    """Timestamps of moving windows in memory, without the threads that the library's `MemoryStorage` starts.
+    """Timestamps of moving windows in memory.
 
+    The library's `MemoryStorage` starts a thread per clean-up, up to a hundred times a second; this one starts none.
     Not thread-safe: it belongs to one event loop. Expired windows are removed at most every `CLEANUP_INTERVAL_S`.
     """
 

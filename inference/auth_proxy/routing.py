@@ -18,7 +18,7 @@ from product_classifier.limits import BODY_BYTES
 from product_classifier.retraining.run_records import RunId
 
 if TYPE_CHECKING:
-    from inference.auth_proxy.services import Services
+    from inference.auth_proxy.collaborators import Services
 
 MODELS = ("text-predictor", "image-predictor", "fusion-transformer")
 
@@ -92,7 +92,10 @@ class Route:
 
 
 class RouteTable:
-    """Finds the route of a request: one dictionary lookup for a path without parameters or with a model's name."""
+    """Finds the route of a request.
+
+    One dictionary lookup for paths without parameters and for those with the name of a model.
+    """
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self.routes = tuple(routes)

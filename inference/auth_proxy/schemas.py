@@ -1,4 +1,7 @@
-"""Request and response models of the gateway's own routes; `feedback_api` has those of `/feedback` and `/retrain`."""
+"""Request and response models of the gateway.
+
+Those of `/feedback` and `/retrain` are in `inference.feedback_api`.
+"""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -16,6 +19,9 @@ TOP = 5
 Password = Annotated[str, StringConstraints(min_length=12, max_length=MAX_PASSWORD)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 PhotoFile = Annotated[bytes, WithJsonSchema({"type": "string", "format": "binary"})]
+RequestId = Annotated[
+    str, Field(description="Identifies the request in logs and problems; the gateway creates one if it is not usable.")
+]
 RoleName = Annotated[Role, Field(strict=False)]
 
 
@@ -120,8 +126,8 @@ class CategoryView(ResponseModel):
     label_en: str
 
 
-class PredictedCategory(ResponseModel):
-    """The most probable category."""
+class CategoryLabel(ResponseModel):
+    """A category with its label."""
 
     code: int
     label: str
@@ -146,7 +152,7 @@ class PredictionView(ResponseModel):
     """The response of `/predict`."""
 
     prediction_id: str
-    category: PredictedCategory
+    category: CategoryLabel
     confidence: Probability
     top: Annotated[list[CandidateView], Field(max_length=TOP)]
     modalities: ModalitiesView

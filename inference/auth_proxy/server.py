@@ -1,4 +1,4 @@
-"""The HTTP server's own part of the defence: what must be refused before there is a request to look at."""
+"""HTTP server that rejects ambiguous, oversized and slow requests before the application runs."""
 
 import asyncio
 import socket
@@ -14,15 +14,15 @@ from inference.http.problems import MEDIA_TYPE, Problem
 
 MAX_HEAD_BYTES = 32_768
 MAX_SURPLUS_BYTES = 64_000_000
-"""What a client may go on sending after it was answered, before the line is cut: less would hide the answer from it."""
+"""Bytes a client may send after the response before the connection is closed; closing earlier can discard it."""
 
 
-class Unreadable(Exception):
-    """A request that has two readings; raised inside the parser, answered 400."""
+class AmbiguousRequest(Exception):
+    """A request with two meanings; raised inside the parser, which makes it a 400."""
 
 
 class GuardedProtocol(HttpProtocol):
-    """uvicorn's HTTP/1.1 with a clock and a measure on headers, and none of the parser's leniencies we can see."""
+    """uvicorn's HTTP/1.1 with limits on time and size of the headers, without lenient parsing."""
 
     header_timeout_s = 5.0
 
@@ -31,14 +31,14 @@ class GuardedProtocol(HttpProtocol):
         self._in_head = True
         self._head_bytes = 0
         self._surplus_bytes = 0
-        self._head_clock: asyncio.TimerHandle | None = None
+        self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._start_clock()
+        self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_clock()
+        self._stop_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -48,29 +48,29 @@ class GuardedProtocol(HttpProtocol):
             self._head_bytes += len(data)
         super().data_received(data)
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self._refuse(431, f"the headers are longer than {MAX_HEAD_BYTES} bytes")
+            self._reject(431, f"headers: have more than {MAX_HEAD_BYTES} bytes")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head = True
         self._head_bytes = 0
         self._surplus_bytes = 0
-        if self._head_clock is None:
-            self._start_clock()
+        if self._head_timer is None:
+            self._start_timer()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
-            raise Unreadable("a trailer")  # uvicorn would mix it with the headers
+            raise AmbiguousRequest("a trailer")  # uvicorn adds it to the headers
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._stop_clock()
+        self._stop_timer()
         self._in_head = False
         if not self.url.startswith(b"/") or self.parser.should_upgrade():
-            raise Unreadable("a target that is no path, or another protocol")
+            raise AmbiguousRequest("the target is not a path, or the request asks for another protocol")
         version = self.parser.get_http_version()
         if version != "1.1" and (version != "1.0" or any(name == b"transfer-encoding" for name, _ in self.headers)):
-            raise Unreadable("another version, or chunks in one that has none")
+            raise AmbiguousRequest("the HTTP version is not 1.0 or 1.1, or has no chunked transfer")
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -80,29 +80,28 @@ class GuardedProtocol(HttpProtocol):
             if self._surplus_bytes > MAX_SURPLUS_BYTES:
                 self.transport.close()
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the parser's own words stay here
-        self._refuse(400, "this is not one HTTP request")
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the message of the parser is not sent
+        self._reject(400, "the request is not one valid HTTP request")
 
-    def _start_clock(self) -> None:
-        self._head_clock = self.loop.call_later(self.header_timeout_s, self._too_slow)
+    def _start_timer(self) -> None:
+        self._head_timer = self.loop.call_later(self.header_timeout_s, self._time_out)
 
-    def _stop_clock(self) -> None:
-        if self._head_clock is not None:
-            self._head_clock.cancel()
-            self._head_clock = None
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
-    def _too_slow(self) -> None:
+    def _time_out(self) -> None:
         if not self.transport.is_closing():
-            self._refuse(408, f"the headers did not arrive within {self.header_timeout_s:g} s")
+            self._reject(408, f"headers: did not arrive within {self.header_timeout_s:g} s")
 
-    def _refuse(self, status: int, detail: str) -> None:
-        """Answer and hang up; in the middle of an answer to an earlier request only hang up."""
-        self._stop_clock()
+    def _reject(self, status: int, detail: str) -> None:
+        self._stop_timer()
         self.respond_and_close(status, MEDIA_TYPE, orjson.dumps(Problem(status, detail).document("")))
 
 
 def make_server(app: ASGIApp, settings: Settings) -> uvicorn.Server:
-    """Return the server, ready to run on a socket."""
+    """Return the server of an application; `run(sockets=[…])` starts it."""
     protocol = type("Protocol", (GuardedProtocol,), {"header_timeout_s": settings.header_timeout_s})
     return uvicorn.Server(
         uvicorn.Config(
@@ -121,7 +120,7 @@ def make_server(app: ASGIApp, settings: Settings) -> uvicorn.Server:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; OSError says why not."""
+    """Return a listening socket; raise OSError if the address cannot be bound."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

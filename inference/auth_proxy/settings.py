@@ -27,7 +27,7 @@ BaseUrl = Annotated[str, AfterValidator(_base_url)]
 
 
 class Settings(BaseSettings):
-    """Each field is AUTH_PROXY_<NAME> in the environment; the OIDC_ fields are also read without the prefix."""
+    """Settings of the gateway: AUTH_PROXY_<NAME>; the OIDC_ fields also without the prefix."""
 
     model_config = SettingsConfigDict(
         env_prefix="AUTH_PROXY_", frozen=True, use_attribute_docstrings=True, populate_by_name=True, extra="ignore"

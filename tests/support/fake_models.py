@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from inference.auth_proxy.predictions.oip_schemas import InferenceRequest, PredictRequest
+from inference.auth_proxy.predictions.oip_schemas import V1PredictRequest, V2InferRequest
 from product_classifier.taxonomy import CHALLENGE
 
 HEADER_LENGTH = "inference-header-content-length"
@@ -71,7 +71,7 @@ class FakeModels:
         body = await self._record(request)
         if request.url.path.endswith("/infer") and self.strict:
             return self._as_v2_client(body, request)
-        if request.url.path.endswith(":predict") and self.strict and not _is_valid(PredictRequest, body):
+        if request.url.path.endswith(":predict") and self.strict and not _is_valid(V1PredictRequest, body):
             return JSONResponse({"error": "no instances"}, 400)
         if self.status:
             return Response("Traceback (most recent call last): secret", self.status, {"Location": "http://other/"})
@@ -100,7 +100,7 @@ class FakeModels:
     def _as_v2_client(self, body: bytes, request: Request) -> Response:
         length = request.headers.get(HEADER_LENGTH)
         head = body[: int(length)] if length and length.isdecimal() else body
-        if (length is None or self.strict) and not _is_valid(InferenceRequest, head):
+        if (length is None or self.strict) and not _is_valid(V2InferRequest, head):
             return JSONResponse({"error": "no inputs"}, 400)
         return JSONResponse({"model_name": request.path_params["model"], "outputs": []})
 

@@ -3,15 +3,15 @@
 import asyncio
 
 from inference.auth_proxy.auth.users import User
+from inference.auth_proxy.collaborators import Services
 from inference.auth_proxy.context import RequestContext
-from inference.auth_proxy.json_handlers import Result, json_handler
+from inference.auth_proxy.json_handlers import HandlerResult, json_handler
 from inference.auth_proxy.schemas import JwksView, NewUser, TokenRequest, TokenView, UserChange, UserView
-from inference.auth_proxy.services import Services
 from inference.http.problems import Problem, public_message
 
 
 @json_handler
-async def issue_token(services: Services, context: RequestContext, body: TokenRequest) -> Result[TokenView]:
+async def issue_token(services: Services, context: RequestContext, body: TokenRequest) -> HandlerResult[TokenView]:
     """Exchange a user name and a password for an access token."""
     if body.grant_type != "password":
         raise Problem(
@@ -28,32 +28,32 @@ async def issue_token(services: Services, context: RequestContext, body: TokenRe
         services.limits.count_wrong_password(body.username, context.client_address)
         raise _wrong_credentials()
     token = TokenView(access_token=services.issuer.issue(user), expires_in=services.issuer.ttl_s)
-    return Result(token, headers={"Pragma": "no-cache"})
+    return HandlerResult(token, headers={"Pragma": "no-cache"})
 
 
 @json_handler
-async def list_keys(services: Services, _: RequestContext) -> Result[JwksView]:
+async def list_keys(services: Services, _: RequestContext) -> HandlerResult[JwksView]:
     """Return the public keys that verify access tokens."""
     keys = JwksView.model_validate(services.issuer.keys.jwks())
-    return Result(keys, headers={"Cache-Control": "public, max-age=60"})
+    return HandlerResult(keys, headers={"Cache-Control": "public, max-age=60"})
 
 
 @json_handler
-async def list_users(services: Services, _: RequestContext) -> Result[list[UserView]]:
+async def list_users(services: Services, _: RequestContext) -> HandlerResult[list[UserView]]:
     """Return every user, by name."""
-    return Result([_view(user) for user in services.issuer.users.all()])
+    return HandlerResult([_view(user) for user in services.issuer.users.all()])
 
 
 @json_handler
-async def add_user(services: Services, _: RequestContext, body: NewUser) -> Result[UserView]:
+async def add_user(services: Services, _: RequestContext, body: NewUser) -> HandlerResult[UserView]:
     """Create a user."""
     async with services.hashing:
         user = await asyncio.to_thread(services.issuer.users.add, body.name, body.password, body.role)
-    return Result(_view(user), headers={"Location": f"/users/{user.name}"})
+    return HandlerResult(_view(user), headers={"Location": f"/users/{user.name}"})
 
 
 @json_handler
-async def change_user(services: Services, context: RequestContext, body: UserChange) -> Result[UserView]:
+async def change_user(services: Services, context: RequestContext, body: UserChange) -> HandlerResult[UserView]:
     """Change password, role or state of a user, and revoke the user's tokens."""
     async with services.hashing:
         changed = await asyncio.to_thread(
@@ -63,14 +63,14 @@ async def change_user(services: Services, context: RequestContext, body: UserCha
             role=body.role,
             disabled=body.disabled,
         )
-    return Result(_view(changed))
+    return HandlerResult(_view(changed))
 
 
 @json_handler
-async def remove_user(services: Services, context: RequestContext) -> Result[None]:
+async def remove_user(services: Services, context: RequestContext) -> HandlerResult[None]:
     """Delete a user, and revoke the user's tokens."""
     await asyncio.to_thread(services.issuer.users.remove, context.parameters["name"])
-    return Result(None)
+    return HandlerResult(None)
 
 
 def _wrong_credentials() -> Problem:

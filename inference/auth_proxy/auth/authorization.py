@@ -11,9 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inference.auth_proxy.auth.request_checks import bearer, check_headers, check_path
 from inference.auth_proxy.auth.tokens import TokenRejected
+from inference.auth_proxy.collaborators import Services
 from inference.auth_proxy.context import RequestContext
 from inference.auth_proxy.routing import Rate, RouteTable
-from inference.auth_proxy.services import Services
 from inference.http.bodies import check_content_length
 from inference.http.problems import INTERNAL, Problem, problem_of, public_message, send_problem, status_of
 from product_classifier.observability import get_logger, set_request_id

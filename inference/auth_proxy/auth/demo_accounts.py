@@ -1,4 +1,7 @@
-"""The three demo accounts of a local run: random passwords, created once, in a file that only its owner can read."""
+"""The three demo accounts of a local run.
+
+Their passwords are random, created once, and in a file that only its owner can read.
+"""
 
 import os
 import secrets
@@ -14,7 +17,7 @@ NAMES = {f"demo-{role}": role for role in Role}
 
 
 def create_demo_accounts(users: UserStore, file: Path) -> dict[str, dict[str, str]]:
-    """Return `{name: {password, role}}`, the same at every call; create or reset users that differ from it."""
+    """Return `{name: {password, role}}`, the same at every call; create or reset users that differ."""
     known = orjson.loads(file.read_bytes()) if file.exists() else {}
     wanted = {
         name: {"password": known.get(name, {}).get("password") or secrets.token_urlsafe(16), "role": role.value}

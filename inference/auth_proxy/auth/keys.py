@@ -1,4 +1,4 @@
-"""Signing keys of the embedded issuer: one signs, retired ones still verify until their tokens have expired."""
+"""Signing keys of the embedded issuer: one signs, retired ones verify until their tokens expire."""
 
 import fcntl
 import os

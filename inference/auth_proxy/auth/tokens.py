@@ -94,7 +94,7 @@ class EmbeddedIssuer:
         return jwt.encode(claims, key.private, algorithm=ALGORITHM, headers={"kid": key.kid, "typ": TYPE})
 
     async def verify(self, token: str) -> Identity:
-        """Return the identity of the user; raise `TokenRejected` if the user changed after the token was issued."""
+        """Return the identity of the user, whose state must be that at which the token was issued."""
         kid, claims = self._verified.get(token) or self._verify(token)
         if self.keys.find(kid) is None or claims["exp"] <= time.time() - LEEWAY_S:
             raise TokenRejected("the token has expired, or its key was revoked")

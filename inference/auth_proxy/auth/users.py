@@ -41,7 +41,10 @@ class User:
 
 
 class UserStore:
-    """Users in one SQLite file, readable only by its owner; reads never block on a write (WAL). Thread-safe."""
+    """Users in one SQLite file that only its owner can read.
+
+    Thread-safe; reads do not block on a write (WAL).
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -5,8 +5,8 @@ from importlib.resources import files
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from inference.auth_proxy.collaborators import Services
 from inference.auth_proxy.routing import Handler
-from inference.auth_proxy.services import Services
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self';"

@@ -1,4 +1,7 @@
-"""HTTP clients of the services behind the gateway; their addresses come from the settings, never from a request."""
+"""HTTP clients of the services behind the gateway.
+
+Their addresses come from the settings, never from a request.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -13,7 +16,7 @@ from starlette.types import Scope
 from yarl import URL
 
 from inference.auth_proxy.context import context_of
-from inference.auth_proxy.predictions.product_reader import Product
+from inference.auth_proxy.predictions.product_reader import RequestProduct
 from inference.http.http_client import HttpClient, TransportError
 from inference.http.problems import public_message
 from inference.oip.client import (
@@ -103,7 +106,7 @@ class Backends:
         async with self._request(service, method, target, headers, body) as response:
             yield ForwardedResponse(response.status, _returned_headers(response), response.content.iter_any())
 
-    async def infer(self, products: Sequence[Product], request_id: str) -> Inference:
+    async def infer(self, products: Sequence[RequestProduct], request_id: str) -> Inference:
         """Send products to the fusion.
 
         Raises:
@@ -177,7 +180,7 @@ class Backends:
 
 
 def forwarded_headers(scope: Scope, names: Mapping[bytes, str]) -> dict[str, str]:
-    """Return the headers to send to a service: those in `names`, the request id and the identity of the user."""
+    """Return the headers for a service: those in `names`, the request id, and the identity of the user."""
     context = context_of(scope)
     user = context.user
     return {
@@ -188,7 +191,7 @@ def forwarded_headers(scope: Scope, names: Mapping[bytes, str]) -> dict[str, str
     }
 
 
-def encode_products(products: Sequence[Product]) -> tuple[bytes, dict[str, str]]:
+def encode_products(products: Sequence[RequestProduct]) -> tuple[bytes, dict[str, str]]:
     """Return body and headers of the fusion's request for these products, every column a binary tensor."""
     return encode_request(
         {
@@ -200,7 +203,7 @@ def encode_products(products: Sequence[Product]) -> tuple[bytes, dict[str, str]]
 
 
 def inference_of(response: DecodedResponse, rows: int) -> Inference:
-    """Return the predictions in a response of the fusion; raise ModelUnavailable if `rows` of them are not there."""
+    """Return the predictions in a response of the fusion; raise ModelUnavailable unless there are `rows`."""
     try:
         probabilities = _distribution(response.outputs["probabilities"], rows)
     except (KeyError, ValueError) as error:

@@ -1,15 +1,15 @@
-"""`/v1/models/**` and `/v2/**`: requests forwarded to the three models, and the gateway as one V2 server of them."""
+"""Handlers of `/v1/models/**` and `/v2/**`: one V2 server of the three models."""
 
 from importlib.metadata import version
 
 from starlette.types import Receive, Scope, Send
 
+from inference.auth_proxy.collaborators import Services
 from inference.auth_proxy.context import RequestContext, context_of
-from inference.auth_proxy.json_handlers import Result, json_handler
+from inference.auth_proxy.json_handlers import HandlerResult, json_handler
 from inference.auth_proxy.predictions.backends import forwarded_headers
 from inference.auth_proxy.predictions.oip_schemas import ModelList, ServerLive, ServerMetadata, ServerReady
 from inference.auth_proxy.routing import MODELS
-from inference.auth_proxy.services import Services
 from inference.http.bodies import read_body
 from inference.http.disconnects import cancel_on_disconnect
 from inference.http.problems import Problem
@@ -20,31 +20,31 @@ FORWARDED = {b"content-type": "Content-Type", b"accept": "Accept", HEADER_LENGTH
 
 
 @json_handler
-async def get_server_metadata(_: Services, __: RequestContext) -> Result[ServerMetadata]:
+async def get_server_metadata(_: Services, __: RequestContext) -> HandlerResult[ServerMetadata]:
     """Describe the server (V2)."""
     name = "product-classifier"
-    return Result(ServerMetadata(name=name, version=version(name), extensions=["binary_tensor_data"]))
+    return HandlerResult(ServerMetadata(name=name, version=version(name), extensions=["binary_tensor_data"]))
 
 
 @json_handler
-async def check_server_live(_: Services, __: RequestContext) -> Result[ServerLive]:
+async def check_server_live(_: Services, __: RequestContext) -> HandlerResult[ServerLive]:
     """Return that the server is live (V2)."""
-    return Result(ServerLive(live=True))
+    return HandlerResult(ServerLive(live=True))
 
 
 @json_handler
-async def check_server_ready(services: Services, _: RequestContext) -> Result[ServerReady]:
+async def check_server_ready(services: Services, _: RequestContext) -> HandlerResult[ServerReady]:
     """Return that every model is ready (V2)."""
     missing = [model for model in MODELS if not await services.backends.ready(model)]
     if missing:
         raise Problem(503, f"not ready: {', '.join(missing)}; try again", kind="model-unavailable")
-    return Result(ServerReady(ready=True))
+    return HandlerResult(ServerReady(ready=True))
 
 
 @json_handler
-async def list_models(_: Services, __: RequestContext) -> Result[ModelList]:
+async def list_models(_: Services, __: RequestContext) -> HandlerResult[ModelList]:
     """Return the names of the models."""
-    return Result(ModelList(models=list(MODELS)))
+    return HandlerResult(ModelList(models=list(MODELS)))
 
 
 async def forward_to_model(services: Services, scope: Scope, receive: Receive, send: Send) -> None:

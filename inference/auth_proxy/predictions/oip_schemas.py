@@ -25,20 +25,20 @@ class RequestTensor(BaseModel):
     data: Annotated[list[str] | list[list[str]], Field(min_length=1)]
 
 
-class RequestedOutput(BaseModel):
+class V2RequestedOutput(BaseModel):
     """An output to return."""
 
     name: Literal["probabilities", "code"]
     parameters: Parameters | None = None
 
 
-class InferenceRequest(BaseModel):
+class V2InferRequest(BaseModel):
     """A V2 inference request; all inputs have the same number of rows."""
 
     id: str | None = None
     parameters: Parameters | None = None
     inputs: Annotated[list[RequestTensor], Field(min_length=1)]
-    outputs: list[RequestedOutput] | None = None
+    outputs: list[V2RequestedOutput] | None = None
 
 
 class ResponseTensor(ResponseModel):
@@ -51,7 +51,7 @@ class ResponseTensor(ResponseModel):
     data: list[Scalar] | None = None
 
 
-class InferenceResult(ResponseModel):
+class V2InferResponse(ResponseModel):
     """A V2 inference response."""
 
     model_name: str
@@ -61,14 +61,17 @@ class InferenceResult(ResponseModel):
     outputs: list[ResponseTensor]
 
 
-class PredictRequest(BaseModel):
-    """A V1 request: one instance per product, by input name or, for a model with one input, the bare value."""
+class V1PredictRequest(BaseModel):
+    """A V1 request: one instance per product.
+
+    An instance is an object by input name or, for a model with one input, the value.
+    """
 
     instances: Annotated[list[str | dict[str, Any]], Field(min_length=1)]
     parameters: Parameters | None = None
 
 
-class PredictResponse(ResponseModel):
+class V1PredictResponse(ResponseModel):
     """A V1 response, one prediction per instance."""
 
     model_config = ConfigDict(extra="allow")

@@ -3,12 +3,12 @@
 from pydantic_core import to_json
 from starlette.types import Receive, Scope, Send
 
+from inference.auth_proxy.collaborators import Services
 from inference.auth_proxy.context import RequestContext, context_of
-from inference.auth_proxy.json_handlers import Result, json_handler, send_json
+from inference.auth_proxy.json_handlers import HandlerResult, json_handler, send_json
 from inference.auth_proxy.media_types import content_type
 from inference.auth_proxy.predictions.product_reader import read_batch, read_product
 from inference.auth_proxy.schemas import CategoryView
-from inference.auth_proxy.services import Services
 from inference.http.bodies import read_body
 from inference.http.disconnects import cancel_on_disconnect
 
@@ -40,9 +40,9 @@ async def predict_batch(services: Services, scope: Scope, receive: Receive, send
 
 
 @json_handler
-async def list_categories(services: Services, _: RequestContext) -> Result[list[CategoryView]]:
+async def list_categories(services: Services, _: RequestContext) -> HandlerResult[list[CategoryView]]:
     """Return the categories, in the order of the probability vectors."""
-    return Result(
+    return HandlerResult(
         [
             CategoryView(code=category.code, label_fr=category.label_fr, label_en=category.label_en)
             for category in services.taxonomy

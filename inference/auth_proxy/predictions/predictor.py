@@ -9,10 +9,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from inference.auth_proxy.metrics import Metrics
+from inference.auth_proxy.gateway_metrics import GatewayMetrics
 from inference.auth_proxy.predictions.backends import Backends, Inference, RowRejected
-from inference.auth_proxy.predictions.product_reader import Product
-from inference.auth_proxy.schemas import TOP, CandidateView, ModalitiesView, PredictedCategory, PredictionView
+from inference.auth_proxy.predictions.product_reader import RequestProduct
+from inference.auth_proxy.schemas import TOP, CandidateView, CategoryLabel, ModalitiesView, PredictionView
 from inference.durability.deadline import DeadlineWriter, RecordStatus
 from inference.http.problems import Overloaded, Problem, problem_of, public_message
 from product_classifier.errors import ModelUnavailable
@@ -32,7 +32,7 @@ SINGLE_REQUESTS = 8
 
 InferredRow = tuple[Inference, int]
 """An inference and the row of one product in it."""
-Rows = dict[int, tuple[Product, InferredRow | Problem]]
+Rows = dict[int, tuple[RequestProduct, InferredRow | Problem]]
 """By position in the batch: the product, and its row of an inference or its problem."""
 
 
@@ -43,7 +43,7 @@ class Predictor:
         self,
         backends: Backends,
         record_writer: DeadlineWriter,
-        metrics: Metrics,
+        metrics: GatewayMetrics,
         taxonomy: Taxonomy,
         *,
         max_in_flight: int,
@@ -54,7 +54,7 @@ class Predictor:
         self._taxonomy = taxonomy
         self._free_slots = max_in_flight
 
-    async def predict(self, product: Product, user: str, request_id: str) -> tuple[PredictionView, RecordStatus]:
+    async def predict(self, product: RequestProduct, user: str, request_id: str) -> tuple[PredictionView, RecordStatus]:
         """Return the prediction for one product and the state of its record."""
         with self.slot():
             try:
@@ -65,13 +65,13 @@ class Predictor:
             return prediction, await self._record_writer.write(entries)
 
     async def predict_batch(
-        self, rows: Sequence[Product | Problem], user: str, request_id: str
+        self, rows: Sequence[RequestProduct | Problem], user: str, request_id: str
     ) -> tuple[list[PredictionView | dict[str, Any]], RecordStatus]:
         """Return a prediction or a problem document per row, in their order, and the state of their records."""
         results: dict[int, PredictionView | Problem] = {
             i: row for i, row in enumerate(rows) if isinstance(row, Problem)
         }
-        products = {i: row for i, row in enumerate(rows) if isinstance(row, Product)}
+        products = {i: row for i, row in enumerate(rows) if isinstance(row, RequestProduct)}
         entries: list[Entry] = []
         with self.slot():
             for index, (product, outcome) in (await self._infer(products, request_id)).items():
@@ -99,7 +99,7 @@ class Predictor:
         finally:
             self._free_slots += 1
 
-    async def _infer(self, products: Mapping[int, Product], request_id: str) -> Rows:
+    async def _infer(self, products: Mapping[int, RequestProduct], request_id: str) -> Rows:
         """Send all products in one request; send each alone if one of them is rejected."""
         if not products:
             return {}
@@ -111,9 +111,9 @@ class Predictor:
             return await self._infer_by_modality(products, request_id)
         return {i: (product, (inference, row)) for row, (i, product) in enumerate(products.items())}
 
-    async def _infer_by_modality(self, products: Mapping[int, Product], request_id: str) -> Rows:
+    async def _infer_by_modality(self, products: Mapping[int, RequestProduct], request_id: str) -> Rows:
         """Send one request per combination of models: products that need one model do not depend on the other."""
-        groups: dict[tuple[bool, bool], dict[int, Product]] = {}
+        groups: dict[tuple[bool, bool], dict[int, RequestProduct]] = {}
         for index, product in products.items():
             groups.setdefault((product.has_text, bool(product.image)), {})[index] = product
         if len(groups) == 1:
@@ -134,10 +134,10 @@ class Predictor:
             raise failures[0]
         return rows
 
-    async def _infer_each(self, products: Mapping[int, Product], request_id: str) -> Rows:
+    async def _infer_each(self, products: Mapping[int, RequestProduct], request_id: str) -> Rows:
         limit = asyncio.Semaphore(SINGLE_REQUESTS)
 
-        async def infer_one(index: int, product: Product) -> InferredRow | Problem:
+        async def infer_one(index: int, product: RequestProduct) -> InferredRow | Problem:
             async with limit:
                 try:
                     return await self._backends.infer([product], request_id), 0
@@ -148,7 +148,7 @@ class Predictor:
         return {i: (product, outcome) for (i, product), outcome in zip(products.items(), outcomes, strict=True)}
 
     def _result(
-        self, product: Product, inference: Inference, row: int, user: str
+        self, product: RequestProduct, inference: Inference, row: int, user: str
     ) -> tuple[PredictionView, list[Entry]]:
         """Return the response for one row, and what to store: the photo, then the record that names it."""
         top = self._most_probable(inference.probabilities[row], TOP)
@@ -178,7 +178,7 @@ class Predictor:
         text, image = record.modalities.text, record.modalities.image
         return PredictionView(
             prediction_id=record.prediction_id,
-            category=PredictedCategory(code=record.code, label=self._taxonomy[record.code].label_fr),
+            category=CategoryLabel(code=record.code, label=self._taxonomy[record.code].label_fr),
             confidence=record.confidence,
             top=[self._candidate(candidate) for candidate in record.top],
             modalities=ModalitiesView(

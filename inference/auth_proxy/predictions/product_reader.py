@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
+class RequestProduct:
     """A product to classify; an empty field is a missing one."""
 
     designation: str = ""
@@ -40,20 +40,20 @@ class Product:
         return bool(self.designation.strip() or self.description.strip())
 
 
-async def read_product(body: bytes, content_type: str) -> Product:
+async def read_product(body: bytes, content_type: str) -> RequestProduct:
     """Return the product of a `/predict` body."""
     if require_media_type(content_type, JSON, MULTIPART) == MULTIPART:
         return await _from_form(body, content_type)
     return await _off_loop(len(body), lambda: product_from(strict_json(body), "product"))
 
 
-async def read_batch(body: bytes, content_type: str) -> list[Product | Problem]:
+async def read_batch(body: bytes, content_type: str) -> list[RequestProduct | Problem]:
     """Return each product of a `/predict/batch` body, or its problem."""
     require_media_type(content_type, JSON)
     return await _off_loop(len(body), lambda: _rows(strict_json(body)))
 
 
-def _rows(rows: object) -> list[Product | Problem]:
+def _rows(rows: object) -> list[RequestProduct | Problem]:
     if isinstance(rows, dict) and set(rows) == {"products"}:
         rows = rows["products"]
     if not isinstance(rows, list):
@@ -63,7 +63,7 @@ def _rows(rows: object) -> list[Product | Problem]:
     return [_product_or_problem(row, index) for index, row in enumerate(rows)]
 
 
-def product_from(value: object, where: str) -> Product:
+def product_from(value: object, where: str) -> RequestProduct:
     """Return the product of a JSON object; `where` names it in problems."""
     if not isinstance(value, dict):
         raise _invalid(f"{where}: must be an object with {', '.join(FIELDS)}, not {public_message(value)}")
@@ -80,7 +80,7 @@ def product_from(value: object, where: str) -> Product:
     return _checked(texts, strict_base64(image, f"{where}.image") if image else b"", where)
 
 
-async def _from_form(body: bytes, content_type: str) -> Product:
+async def _from_form(body: bytes, content_type: str) -> RequestProduct:
     async def chunks() -> AsyncGenerator[bytes, None]:
         yield body
 
@@ -101,7 +101,7 @@ async def _from_form(body: bytes, content_type: str) -> Product:
         await form.close()
 
 
-async def _product_of(form: FormData, body: bytes) -> Product:
+async def _product_of(form: FormData, body: bytes) -> RequestProduct:
     fields: dict[str, Any] = {}
     for name, value in form.multi_items():
         if name not in FIELDS:
@@ -120,7 +120,7 @@ async def _product_of(form: FormData, body: bytes) -> Product:
     return await _off_loop(len(image), lambda: _checked(texts, image, "form"))
 
 
-def _product_or_problem(row: object, index: int) -> Product | Problem:
+def _product_or_problem(row: object, index: int) -> RequestProduct | Problem:
     try:
         return product_from(row, f"products[{index}]")
     except Problem as problem:
@@ -145,8 +145,8 @@ def _text(value: object, name: str, where: str) -> str:
     return value
 
 
-def _checked(texts: dict[str, str], image: bytes, where: str) -> Product:
-    product = Product(**texts, image=image)
+def _checked(texts: dict[str, str], image: bytes, where: str) -> RequestProduct:
+    product = RequestProduct(**texts, image=image)
     if image:
         try:
             read_header(image)

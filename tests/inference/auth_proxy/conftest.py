@@ -16,12 +16,12 @@ from inference.auth_proxy.__main__ import make_verifier
 from inference.auth_proxy.app import create_app
 from inference.auth_proxy.auth.roles import Role
 from inference.auth_proxy.auth.tokens import EmbeddedIssuer
-from inference.auth_proxy.metrics import Metrics
+from inference.auth_proxy.collaborators import Collaborators
+from inference.auth_proxy.gateway_metrics import GatewayMetrics
 from inference.auth_proxy.predictions.backends import Backends
 from inference.auth_proxy.rate_limits import RateLimits
 from inference.auth_proxy.routing import MODELS
 from inference.auth_proxy.server import listen, make_server
-from inference.auth_proxy.services import Collaborators
 from inference.auth_proxy.settings import Settings
 from inference.durability.deadline import DeadlineWriter
 from inference.durability.writer import DurableWriter
@@ -32,7 +32,7 @@ from tests.support.fakes import FakeStore
 
 PASSWORD = "correct horse battery"
 INTERNAL = "i" * 40
-PEOPLE = {"ursula": Role.USER, "remy": Role.REVIEWER, "ada": Role.ADMIN}
+USER_ROLES = {"ursula": Role.USER, "remy": Role.REVIEWER, "ada": Role.ADMIN}
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Gateway:
     models: FakeModels
     feedback: FakeFeedback
     store: FakeStore
-    metrics: Metrics
+    metrics: GatewayMetrics
     record_writer: DeadlineWriter
     state: Path
 
@@ -67,7 +67,7 @@ def start(
     state: Path, urls: Mapping[str, str] | None = None, store: FakeStore | None = None, **changes: object
 ) -> Iterator[Gateway]:
     """Run a gateway before fake services; `urls` names real ones to use in their place."""
-    models, feedback, store, metrics = FakeModels(), FakeFeedback(), store or FakeStore(), Metrics()
+    models, feedback, store, metrics = FakeModels(), FakeFeedback(), store or FakeStore(), GatewayMetrics()
     options = {
         "state_dir": state,
         "rate_limit": "100000/second",
@@ -82,7 +82,7 @@ def start(
         settings = Settings(feedback_url=feedback_url, **options)  # type: ignore[arg-type]
         issuer = make_verifier(settings)
         assert isinstance(issuer, EmbeddedIssuer)
-        for name, role in PEOPLE.items():
+        for name, role in USER_ROLES.items():
             issuer.users.add(name, PASSWORD, role)
         journal = Journal(state / "journal", max_bytes=1 << 20)
         record_writer = DeadlineWriter(

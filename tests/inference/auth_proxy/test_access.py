@@ -1,4 +1,4 @@
-"""Who may call what: the whole table, and every way around it we could think of."""
+"""Authorization by the route table, and attempts to bypass it."""
 
 import itertools
 import socket
@@ -10,7 +10,7 @@ from inference.auth_proxy.app import create_app
 from inference.auth_proxy.auth.roles import Role
 from inference.auth_proxy.routes import ROUTES
 from inference.auth_proxy.routing import MODELS, RouteTable, each_model
-from tests.inference.auth_proxy.conftest import PEOPLE, Gateway
+from tests.inference.auth_proxy.conftest import USER_ROLES, Gateway
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE")
 TABLE = [concrete for route in ROUTES for concrete in each_model(route)]
@@ -20,7 +20,7 @@ SAMPLES = {
     "{run_id}": "retrain-000001-0123456789ab",
     "{version}": "v1",
 }
-WHO: list[str | None] = [None, *PEOPLE]
+WHO: list[str | None] = [None, *USER_ROLES]
 
 
 def sample(template: str) -> str:
@@ -33,7 +33,7 @@ PATHS = sorted({rule.path for rule in TABLE})
 
 
 @pytest.mark.parametrize("template", PATHS)
-def test_every_route_method_and_role_answers_as_the_table_says(gateway: Gateway, template: str) -> None:
+def test_every_route_method_and_role_is_authorized_by_the_table(gateway: Gateway, template: str) -> None:
     rules = {rule.method: rule for rule in TABLE if rule.path == template}
     for method, who in itertools.product(METHODS, WHO):
         with gateway.client(who) as client:
@@ -46,7 +46,7 @@ def test_every_route_method_and_role_answers_as_the_table_says(gateway: Gateway,
             assert status not in {401, 403, 404, 405} or template == "/token"
         elif who is None:
             assert (method, who, status) == (method, who, 401)
-        elif not PEOPLE[who].includes(rule.role):
+        elif not USER_ROLES[who].includes(rule.role):
             assert (method, who, status) == (method, who, 403)
         else:
             assert status not in {401, 403, 405}
@@ -85,11 +85,11 @@ def test_every_route_of_the_application_is_in_the_table(gateway: Gateway) -> Non
 @pytest.mark.parametrize(
     "path", ["/metrics", "/redoc", "/admin", "/debug", "/console", "/console/", "/favicon.ico", "/.env", "/.git/config"]
 )
-def test_what_is_not_in_the_table_is_not_there(gateway: Gateway, path: str) -> None:
+def test_a_path_outside_the_table_is_404(gateway: Gateway, path: str) -> None:
     assert {gateway.client(who).get(path).status_code for who in WHO} == {404}
 
 
-PATH_TRICKS = """
+PATH_VARIANTS = """
     /%70redict /predict%2f /predict%2Fbatch /predict%00 /predict%0a /predict%20 /predict%09 /%2e/users /%2e%2e/users
     /predict/%2e%2e/users /predict/..%2fusers /predict/%2e%2e%2fusers /..%5cusers /predict%5c..%5cusers /users%3f
     /users%23 /users%3b /use%72s /%55sers /%75%73%65%72%73 /%c0%ae%c0%ae/users /%e0%80%ae/users /%252e%252e/users
@@ -119,10 +119,10 @@ PATH_TRICKS = """
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_no_spelling_of_a_path_leads_elsewhere(gateway: Gateway, method: str) -> None:
-    answers = {path: _raw_status(gateway, method, path) for path in PATH_TRICKS}
+def test_no_spelling_of_a_path_reaches_another_route(gateway: Gateway, method: str) -> None:
+    answers = {path: _raw_status(gateway, method, path) for path in PATH_VARIANTS}
 
-    assert len(PATH_TRICKS) >= 120
+    assert len(PATH_VARIANTS) >= 120
     assert {path: status for path, status in answers.items() if status not in {400, 404}} == {}
     assert gateway.models.seen == []
     assert gateway.feedback.seen == []
@@ -244,14 +244,14 @@ BAD_HOSTS = [
 
 
 @pytest.mark.parametrize("host", BAD_HOSTS)
-def test_a_host_that_is_none_is_refused(gateway: Gateway, host: str) -> None:
+def test_an_invalid_host_is_rejected(gateway: Gateway, host: str) -> None:
     head = f"GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
 
     assert _status(_exchange(gateway.port, head)) == 400
 
 
 @pytest.mark.parametrize("own_gateway", [{"allowed_hosts": ("shop.example",)}], indirect=True)
-def test_other_hosts_are_refused_when_some_are_named(own_gateway: Gateway) -> None:
+def test_hosts_outside_the_allowed_ones_are_rejected(own_gateway: Gateway) -> None:
     client = own_gateway.client(None)
 
     statuses = [
@@ -276,11 +276,11 @@ def test_other_hosts_are_refused_when_some_are_named(own_gateway: Gateway) -> No
         "",
     ],
 )
-def test_a_target_that_is_no_path_is_refused(gateway: Gateway, target: str) -> None:
+def test_a_target_that_is_not_a_path_is_rejected(gateway: Gateway, target: str) -> None:
     assert _raw_status(gateway, "GET", target) == 400
 
 
-def test_backends_are_named_by_us_whatever_a_body_or_query_says(gateway: Gateway) -> None:
+def test_no_body_query_or_header_chooses_a_backend(gateway: Gateway) -> None:
     with gateway.client() as client, socket.create_server(("127.0.0.1", 0)) as trap:
         trap.settimeout(0.2)
         url = f"http://127.0.0.1:{trap.getsockname()[1]}/"
@@ -300,7 +300,7 @@ def test_backends_are_named_by_us_whatever_a_body_or_query_says(gateway: Gateway
             trap.accept()
 
 
-def test_a_redirect_of_a_backend_is_not_followed_nor_shown(gateway: Gateway) -> None:
+def test_a_redirect_of_a_backend_is_neither_followed_nor_returned(gateway: Gateway) -> None:
     gateway.models.status = 302
 
     with gateway.client() as client:
@@ -311,7 +311,7 @@ def test_a_redirect_of_a_backend_is_not_followed_nor_shown(gateway: Gateway) -> 
 
 
 @pytest.mark.parametrize("status", [500, 501, 502, 503, 504, 599])
-def test_a_failing_backend_is_a_problem_without_its_words(gateway: Gateway, status: int) -> None:
+def test_a_failing_backend_is_a_problem_without_its_message(gateway: Gateway, status: int) -> None:
     gateway.models.status = gateway.feedback.status = status
     with gateway.client() as client:
         replies = [
@@ -326,13 +326,13 @@ def test_a_failing_backend_is_a_problem_without_its_words(gateway: Gateway, stat
     assert not [r for r in replies if "Traceback" in r.text]
 
 
-def test_a_v2_client_reads_our_refusals_as_errors(gateway: Gateway) -> None:
+def test_a_problem_at_a_v2_route_has_the_member_error(gateway: Gateway) -> None:
     reply = httpx.post(f"{gateway.url}/v2/models/text-predictor/infer", json={}, trust_env=False)
 
     assert (reply.status_code, reply.json()["error"]) == (401, reply.json()["detail"])
 
 
-def test_bytes_travel_through_unchanged(gateway: Gateway) -> None:
+def test_bodies_are_forwarded_unchanged(gateway: Gateway) -> None:
     body = bytes(range(256)) * 4000
     headers = {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": "17"}
     with gateway.client() as client:

@@ -1,4 +1,4 @@
-"""Logging in, and looking after people and keys."""
+"""Login, users and signing keys."""
 
 import stat
 import threading
@@ -28,7 +28,7 @@ def log_in(gateway: Gateway, name: str, password: str = PASSWORD) -> httpx.Respo
         return client.post("/token", data={"grant_type": "password", "username": name, "password": password})
 
 
-def test_a_password_buys_a_token_that_opens_the_door(gateway: Gateway) -> None:
+def test_a_password_is_exchanged_for_an_access_token(gateway: Gateway) -> None:
     reply = log_in(gateway, "ursula")
 
     token = reply.json()
@@ -40,7 +40,7 @@ def test_a_password_buys_a_token_that_opens_the_door(gateway: Gateway) -> None:
     assert reply.headers["cache-control"] == "no-store"
 
 
-def test_anybody_can_verify_a_token_with_the_published_keys(gateway: Gateway) -> None:
+def test_a_token_verifies_with_the_published_keys(gateway: Gateway) -> None:
     token = gateway.token()
     with gateway.client(None) as client:
         published = jwt.PyJWKSet.from_dict(client.get("/.well-known/jwks.json").json())
@@ -51,7 +51,7 @@ def test_anybody_can_verify_a_token_with_the_published_keys(gateway: Gateway) ->
     assert (claims["sub"], claims["role"]) == ("ursula", "user")
 
 
-def test_published_keys_hold_nothing_private(gateway: Gateway) -> None:
+def test_published_keys_have_no_private_members(gateway: Gateway) -> None:
     with gateway.client(None) as client:
         published = client.get("/.well-known/jwks.json").json()
 
@@ -59,7 +59,7 @@ def test_published_keys_hold_nothing_private(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("own_gateway", [{"login_limit": "100/minute"}], indirect=True)
-def test_a_wrong_name_and_a_wrong_password_look_the_same(own_gateway: Gateway) -> None:
+def test_an_unknown_name_and_a_wrong_password_get_the_same_response(own_gateway: Gateway) -> None:
     own_gateway.issuer.users.change("remy", disabled=True)
     replies = [
         log_in(own_gateway, "ursula", "wrong"),
@@ -75,7 +75,7 @@ def test_a_wrong_name_and_a_wrong_password_look_the_same(own_gateway: Gateway) -
     assert told == {(401, "the name or the password is wrong", 'Bearer realm="product-classifier"')}
 
 
-def test_an_unknown_name_costs_the_same_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_name_takes_as_many_hashes_as_a_known_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     users = UserStore(tmp_path / "users.sqlite")
     users.add("ada", PASSWORD, Role.ADMIN)
     checked: list[str] = []
@@ -90,7 +90,7 @@ def test_an_unknown_name_costs_the_same_work(tmp_path: Path, monkeypatch: pytest
     assert checked[0] == checked[1]
 
 
-def test_guessing_is_slowed_down_even_for_the_right_password(own_gateway: Gateway) -> None:
+def test_after_too_many_wrong_passwords_the_right_one_is_refused_too(own_gateway: Gateway) -> None:
     wrong = [log_in(own_gateway, "ursula", "guess").status_code for _ in range(5)]
     right = log_in(own_gateway, "ursula")
     other = log_in(own_gateway, "ada")
@@ -101,7 +101,7 @@ def test_guessing_is_slowed_down_even_for_the_right_password(own_gateway: Gatewa
 
 
 @pytest.mark.parametrize("own_gateway", [{"login_address_limit": "6/minute"}], indirect=True)
-def test_guessing_names_is_slowed_down_too(own_gateway: Gateway) -> None:
+def test_wrong_passwords_for_many_names_from_one_address_are_limited(own_gateway: Gateway) -> None:
     statuses = [log_in(own_gateway, f"name{n}").status_code for n in range(8)]
 
     assert statuses == [401] * 6 + [429] * 2
@@ -141,14 +141,14 @@ FORMS: list[tuple[str, dict[str, object], int]] = [
 
 
 @pytest.mark.parametrize(("sent", "status"), [f[1:] for f in FORMS], ids=[f[0] for f in FORMS])
-def test_a_login_that_is_no_form_is_refused(gateway: Gateway, sent: dict[str, object], status: int) -> None:
+def test_an_invalid_login_form_is_rejected(gateway: Gateway, sent: dict[str, object], status: int) -> None:
     with gateway.client(None) as client:
         reply = client.post("/token", **sent)  # type: ignore[arg-type]
 
     assert (reply.status_code, reply.headers["content-type"]) == (status, "application/problem+json")
 
 
-def test_an_admin_makes_changes_and_removes_people(own_gateway: Gateway) -> None:
+def test_an_admin_creates_changes_and_deletes_users(own_gateway: Gateway) -> None:
     with own_gateway.client("ada") as client:
         made = client.post("/users", json={"name": "zoe", "password": "p" * 12, "role": "reviewer"})
         again = client.post("/users", json={"name": "zoe", "password": "p" * 12})
@@ -165,7 +165,7 @@ def test_an_admin_makes_changes_and_removes_people(own_gateway: Gateway) -> None
 
 
 @pytest.mark.parametrize("change", [{"role": "user"}, {"disabled": True}, None], ids=["demoted", "disabled", "deleted"])
-def test_the_last_admin_stays(own_gateway: Gateway, change: dict[str, object] | None) -> None:
+def test_the_last_admin_cannot_be_removed(own_gateway: Gateway, change: dict[str, object] | None) -> None:
     with own_gateway.client("ada") as client:
         reply = client.patch("/users/ada", json=change) if change else client.delete("/users/ada")
         still = client.get("/users").status_code
@@ -194,7 +194,7 @@ BAD_USERS: list[tuple[object, str]] = [
 
 
 @pytest.mark.parametrize(("body", "named"), BAD_USERS)
-def test_an_account_that_makes_no_sense_is_refused_by_field(gateway: Gateway, body: object, named: str) -> None:
+def test_an_invalid_user_is_rejected_by_field(gateway: Gateway, body: object, named: str) -> None:
     with gateway.client("ada") as client:
         reply = client.post("/users", json=body)
 
@@ -205,12 +205,12 @@ def test_an_account_that_makes_no_sense_is_refused_by_field(gateway: Gateway, bo
 @pytest.mark.parametrize(
     "body", [{}, {"name": "x"}, {"role": "root"}, {"password": "x"}, {"disabled": "maybe"}, {"role": None}]
 )
-def test_a_change_that_makes_no_sense_is_refused(gateway: Gateway, body: object) -> None:
+def test_an_invalid_change_is_rejected(gateway: Gateway, body: object) -> None:
     with gateway.client("ada") as client:
         assert client.patch("/users/remy", json=body).status_code == 422
 
 
-def test_a_password_with_half_a_surrogate_is_refused(gateway: Gateway) -> None:
+def test_a_password_with_a_lone_surrogate_is_rejected(gateway: Gateway) -> None:
     with gateway.client("ada") as client:
         reply = client.post(
             "/users",
@@ -232,7 +232,7 @@ def issuer_with(ring: KeyRing, tmp_path: Path) -> EmbeddedIssuer:
     return EmbeddedIssuer(ring, users, issuer="i", audience="a", ttl_s=60)
 
 
-async def test_a_rotated_key_still_verifies_until_its_tokens_are_over(
+async def test_a_retired_key_verifies_until_its_tokens_expire(
     ring: KeyRing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     issuer = issuer_with(ring, tmp_path)
@@ -251,7 +251,7 @@ async def test_a_rotated_key_still_verifies_until_its_tokens_are_over(
     assert len(ring.jwks()["keys"]) == 1
 
 
-async def test_a_revoked_key_ends_its_tokens_at_once(ring: KeyRing, tmp_path: Path) -> None:
+async def test_tokens_of_a_revoked_key_are_rejected(ring: KeyRing, tmp_path: Path) -> None:
     issuer = issuer_with(ring, tmp_path)
     ada = issuer.users.get("ada")
     assert ada
@@ -262,7 +262,7 @@ async def test_a_revoked_key_ends_its_tokens_at_once(ring: KeyRing, tmp_path: Pa
         await issuer.verify(token)
 
 
-def test_keys_are_kept_for_their_owner_only_and_made_once(ring: KeyRing, tmp_path: Path) -> None:
+def test_keys_are_created_once_in_a_file_of_the_owner(ring: KeyRing, tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     kid = ring.signing().kid
     path.chmod(0o644)
@@ -271,14 +271,14 @@ def test_keys_are_kept_for_their_owner_only_and_made_once(ring: KeyRing, tmp_pat
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_retired_key_cannot_sign_even_if_the_file_is_read(ring: KeyRing, tmp_path: Path) -> None:
+def test_the_key_file_has_no_private_key_of_a_retired_key(ring: KeyRing, tmp_path: Path) -> None:
     ring.rotate()
 
     rows = orjson.loads((tmp_path / "keys.json").read_bytes())["keys"]
     assert ["PRIVATE" in row["pem"] for row in rows] == [True, False]
 
 
-def test_demo_accounts_are_made_once_and_kept_for_their_owner(tmp_path: Path) -> None:
+def test_demo_accounts_are_created_once_in_a_file_of_the_owner(tmp_path: Path) -> None:
     file = tmp_path / "accounts.json"
     statuses = [main(["accounts", "--state", str(tmp_path), "--file", str(file)])]
     first = orjson.loads(file.read_bytes())
@@ -295,7 +295,7 @@ def test_demo_accounts_are_made_once_and_kept_for_their_owner(tmp_path: Path) ->
     assert len({account["password"] for account in first.values()}) == 3
 
 
-def test_demo_accounts_get_their_passwords_back_when_they_were_changed(tmp_path: Path) -> None:
+def test_changed_passwords_of_demo_accounts_are_reset(tmp_path: Path) -> None:
     main(["accounts", "--state", str(tmp_path)])
     accounts = orjson.loads((tmp_path / "accounts.json").read_bytes())
     UserStore(tmp_path / "users.sqlite").change("demo-admin", password="something else entirely")
@@ -305,7 +305,7 @@ def test_demo_accounts_get_their_passwords_back_when_they_were_changed(tmp_path:
     assert UserStore(tmp_path / "users.sqlite").authenticate("demo-admin", accounts["demo-admin"]["password"])
 
 
-def test_passwords_are_stored_as_argon2_and_the_file_is_the_owners(tmp_path: Path) -> None:
+def test_passwords_are_stored_as_argon2_hashes_in_a_file_of_the_owner(tmp_path: Path) -> None:
     path = tmp_path / "users.sqlite"
     UserStore(path).add("ada", PASSWORD, Role.ADMIN)
     held = b"".join(file.read_bytes() for file in tmp_path.iterdir())
@@ -328,7 +328,7 @@ def _remove(users: UserStore) -> None:
 
 
 @pytest.mark.parametrize(("act", "status"), [(_add, 409), (_change, 404), (_remove, 404)])
-def test_what_cannot_be_done_to_an_account_is_a_problem(
+def test_an_impossible_change_of_a_user_is_a_problem(
     tmp_path: Path, act: Callable[[UserStore], None], status: int
 ) -> None:
     users = UserStore(tmp_path / "users.sqlite")
@@ -341,7 +341,7 @@ def test_what_cannot_be_done_to_an_account_is_a_problem(
 
 
 @pytest.mark.parametrize("own_gateway", [{"rate_limit": "20/minute"}], indirect=True)
-def test_each_person_has_a_rate_of_their_own(own_gateway: Gateway) -> None:
+def test_each_user_has_a_separate_rate_limit(own_gateway: Gateway) -> None:
     with own_gateway.client("ursula") as ursula, own_gateway.client("ada") as ada:
         statuses = [ursula.get("/categories").status_code for _ in range(22)]
         refused = ursula.get("/categories")
@@ -362,7 +362,7 @@ def test_a_batch_counts_each_of_its_products(own_gateway: Gateway) -> None:
     assert too_many.status_code == 429
 
 
-def test_counting_starts_no_threads_and_forgets() -> None:
+def test_rate_limits_start_no_threads() -> None:
     limits = RateLimits(products="100/second", wrong_passwords="5/minute", wrong_passwords_per_address="5/minute")
     time.sleep(0.1)  # the library starts one at first
     before = threading.active_count()
@@ -376,7 +376,7 @@ def test_counting_starts_no_threads_and_forgets() -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 50, 200])
-def test_a_rate_is_kept_in_every_window(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_window_exceeds_the_rate(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
     limits = RateLimits(products=f"{limit}/second", wrong_passwords="5/minute", wrong_passwords_per_address="5/minute")
     taken = []
     for milliseconds in range(3000):

@@ -1,4 +1,4 @@
-"""The console in a real browser: log in, ask, correct, review, start a run."""
+"""The console in a real browser: log in, predict, correct, review, start a run."""
 
 import shutil
 from collections.abc import Iterator
@@ -66,7 +66,7 @@ def test_a_product_with_a_photo_is_classified_and_corrected(page: Any, gateway: 
     assert "idempotency-key" in gateway.feedback.seen[-1].headers
 
 
-def test_a_wrong_password_is_told(page: Any) -> None:
+def test_a_wrong_password_shows_a_message(page: Any) -> None:
     enter(page, "ada", "not the password")
     page.wait_for_selector("#message.bad")
 
@@ -75,7 +75,7 @@ def test_a_wrong_password_is_told(page: Any) -> None:
 
 
 @pytest.mark.parametrize(("name", "tabs"), [("ursula", 1), ("remy", 2), ("ada", 3)])
-def test_each_role_sees_its_own_pages(page: Any, name: str, tabs: int) -> None:
+def test_each_role_sees_the_pages_it_may_use(page: Any, name: str, tabs: int) -> None:
     enter(page, name)
     page.wait_for_selector("#predict:not([hidden])")
 
@@ -94,7 +94,7 @@ def test_an_admin_starts_a_run_and_lists_corrections(page: Any, gateway: Gateway
     assert {("POST", "/retrain"), ("GET", "/retrain"), ("GET", "/feedback")} <= asked
 
 
-def test_a_run_and_its_verdict_are_told_in_words(page: Any, gateway: Gateway) -> None:
+def test_a_run_is_shown_with_its_verdict(page: Any, gateway: Gateway) -> None:
     verdict = {"promoted": False, "release": "r-1", "reasons": ["weighted F1 fell by 0.02"], "metrics": {}}
     run = {"run_id": "retrain-000001-ab", "state": "succeeded", "cause": "threshold", "requested_by": "trigger"}
     run |= {"corrections": 50, "snapshot": "ab", "created": "2026-01-02T03:04:05Z", "started": None, "finished": None}
@@ -110,7 +110,7 @@ def test_a_run_and_its_verdict_are_told_in_words(page: Any, gateway: Gateway) ->
 
 
 @pytest.mark.parametrize("width", [320, 1280])
-def test_no_page_is_wider_than_its_window(page: Any, gateway: Gateway, width: int) -> None:
+def test_no_page_is_wider_than_the_window(page: Any, gateway: Gateway, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 700})
     enter(page, "ada")
     page.fill("#designation", "Piscine" * 20)
@@ -127,7 +127,7 @@ def test_no_page_is_wider_than_its_window(page: Any, gateway: Gateway, width: in
     assert [width] * 4 == widths
 
 
-def test_the_language_can_be_changed_and_logging_out_forgets(page: Any) -> None:
+def test_the_language_changes_and_logout_ends_the_session(page: Any) -> None:
     enter(page, "ursula")
     page.wait_for_selector("#predict:not([hidden])")
     page.click("#language")

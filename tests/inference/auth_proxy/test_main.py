@@ -1,4 +1,4 @@
-"""The gateway as a process: starts, says what is wrong, stops cleanly."""
+"""The gateway as a process: start, invalid settings, shutdown."""
 
 import io
 import os
@@ -24,7 +24,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def test_a_process_serves_people_and_machines_and_stops_cleanly(tmp_path: Path) -> None:
+def test_a_process_serves_both_ports_and_stops_on_sigterm(tmp_path: Path) -> None:
     port, internal = free_port(), free_port()
     environment = os.environ | {
         "AUTH_PROXY_PORT": str(port), "AUTH_PROXY_METRICS_PORT": str(internal), "AUTH_PROXY_STATE_DIR": str(tmp_path),
@@ -69,7 +69,7 @@ def _wait_for(client: httpx.Client) -> None:
     raise TimeoutError("the gateway did not start")
 
 
-def test_a_port_in_use_is_told_in_one_line(
+def test_a_port_in_use_is_reported_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -85,7 +85,7 @@ def test_a_port_in_use_is_told_in_one_line(
 
 
 @pytest.mark.parametrize(
-    ("setting", "told"),
+    ("setting", "reported"),
     [
         ("PORT=eighty", "'eighty'"),
         ("FUSION_URL=file:///etc/passwd", "fusion_url"),
@@ -96,20 +96,20 @@ def test_a_port_in_use_is_told_in_one_line(
         ("OIDC_ISSUER=http://issuer", "OIDC_AUDIENCE"),
     ],
 )
-def test_a_setting_that_makes_no_sense_is_told_at_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], setting: str, told: str
+def test_an_invalid_setting_is_reported_at_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], setting: str, reported: str
 ) -> None:
     name, value = setting.split("=", 1)
     monkeypatch.setenv("AUTH_PROXY_STATE_DIR", str(tmp_path))
     monkeypatch.setenv(f"AUTH_PROXY_{name}", value)
     monkeypatch.setattr("inference.auth_proxy.__main__.configure_logging", lambda service: None)
 
-    status, said = main([]), capsys.readouterr().err
+    status, output = main([]), capsys.readouterr().err
 
-    assert (status, told in said, "secret" in said) == (2, True, False)
+    assert (status, reported in output, "secret" in output) == (2, True, False)
 
 
-def test_an_account_is_made_and_the_key_rotated_from_the_shell(
+def test_commands_add_a_user_and_rotate_the_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("a long enough password\n"))

@@ -1,4 +1,4 @@
-"""Another issuer in charge: its keys, its claims, its outages."""
+"""An external issuer: keys, claims and outages."""
 
 import json
 import time
@@ -30,7 +30,7 @@ AUDIENCE = "shop"
 
 @dataclass
 class FakeIssuer:
-    """An OpenID Connect issuer with two keys, which can go away or lie about its name."""
+    """An OpenID Connect issuer with two keys that can be unavailable or have another name."""
 
     url: str = ""
     away: bool = False
@@ -170,7 +170,7 @@ async def test_a_new_key_of_the_issuer_is_found_after_the_cooldown(issuer: FakeI
     assert (await remote.verify(issuer.token("second"))).name == "f:1:ada"
 
 
-async def test_an_outage_of_the_issuer_leaves_its_last_keys_in_use(issuer: FakeIssuer) -> None:
+async def test_the_last_keys_are_used_while_the_issuer_is_unavailable(issuer: FakeIssuer) -> None:
     remote = verifier(issuer, cooldown_s=0)
     token = issuer.token()
     await remote.verify(token)
@@ -182,21 +182,21 @@ async def test_an_outage_of_the_issuer_leaves_its_last_keys_in_use(issuer: FakeI
     assert (names, issuer.fetched > 1) == (["f:1:ada"] * 3, True)
 
 
-async def test_an_issuer_never_seen_is_unavailable_not_a_reason_to_let_in(issuer: FakeIssuer) -> None:
+async def test_an_issuer_whose_keys_were_never_fetched_is_unavailable(issuer: FakeIssuer) -> None:
     issuer.away = True
 
     with pytest.raises(IssuerUnavailable):
         await verifier(issuer).verify(issuer.token())
 
 
-async def test_a_discovery_document_of_somebody_else_is_not_believed(issuer: FakeIssuer) -> None:
+async def test_a_discovery_document_of_another_issuer_is_rejected(issuer: FakeIssuer) -> None:
     issuer.name = "http://other"
 
     with pytest.raises(IssuerUnavailable):
         await verifier(issuer).verify(issuer.token())
 
 
-async def test_the_embedded_issuer_is_off_when_another_is_in_charge(issuer: FakeIssuer, tmp_path: Path) -> None:
+async def test_an_external_issuer_disables_the_embedded_one(issuer: FakeIssuer, tmp_path: Path) -> None:
     settings = Settings(oidc_issuer=issuer.url, oidc_audience=AUDIENCE, state_dir=tmp_path)
     app = create_app(assemble(settings))
     transport = httpx.ASGITransport(app)

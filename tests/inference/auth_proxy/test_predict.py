@@ -1,4 +1,4 @@
-"""What `/predict` answers and what it leaves behind."""
+"""Responses of `/predict`, and the records it writes."""
 
 import hashlib
 from typing import Any
@@ -12,7 +12,7 @@ from product_classifier.taxonomy import CHALLENGE
 from tests.inference.auth_proxy.conftest import Gateway, as_base64, make_photo
 
 
-def test_a_title_is_answered_in_the_shape_of_the_contract(gateway: Gateway) -> None:
+def test_a_prediction_has_the_members_of_the_contract(gateway: Gateway) -> None:
     reply = gateway.client().post("/predict", json={"designation": "Piscine ronde"})
 
     answer = reply.json()
@@ -30,7 +30,7 @@ def test_a_title_is_answered_in_the_shape_of_the_contract(gateway: Gateway) -> N
     assert answer["category"]["label"] == CHALLENGE[answer["category"]["code"]].label_fr
 
 
-def test_the_record_and_the_photo_are_stored_before_the_answer(gateway: Gateway, photo: bytes) -> None:
+def test_record_and_photo_are_stored_before_the_response(gateway: Gateway, photo: bytes) -> None:
     reply = gateway.client().post("/predict", json={"designation": "Été", "image": as_base64(photo)})
 
     answer = reply.json()
@@ -44,7 +44,7 @@ def test_the_record_and_the_photo_are_stored_before_the_answer(gateway: Gateway,
     )  # fmt: skip
 
 
-def test_a_form_with_a_file_means_the_same_as_json(gateway: Gateway, photo: bytes) -> None:
+def test_a_form_and_json_get_the_same_prediction(gateway: Gateway, photo: bytes) -> None:
     fields = {"designation": "Lot de 3 BD", "description": "<p>état neuf</p>"}
     client = gateway.client()
 
@@ -54,7 +54,7 @@ def test_a_form_with_a_file_means_the_same_as_json(gateway: Gateway, photo: byte
     assert {**form, "prediction_id": ""} == {**json, "prediction_id": ""}
 
 
-def test_one_model_down_is_told(gateway: Gateway, photo: bytes) -> None:
+def test_a_prediction_without_one_model_is_degraded(gateway: Gateway, photo: bytes) -> None:
     gateway.models.silent = {"image"}
 
     answer = gateway.client().post("/predict", json={"designation": "a", "image": as_base64(photo)}).json()
@@ -64,7 +64,7 @@ def test_one_model_down_is_told(gateway: Gateway, photo: bytes) -> None:
     assert answer["modalities"]["text"]
 
 
-def test_a_batch_keeps_its_order_and_tells_each_problem_alone(gateway: Gateway, photo: bytes) -> None:
+def test_a_batch_keeps_its_order_and_has_a_problem_per_invalid_product(gateway: Gateway, photo: bytes) -> None:
     rows: list[Any] = [
         {"designation": "un"},
         {"designation": 3},
@@ -86,7 +86,7 @@ def test_a_batch_keeps_its_order_and_tells_each_problem_alone(gateway: Gateway, 
     assert "products[4].image" in answers[4]["detail"]
 
 
-def test_a_photo_only_the_models_find_broken_is_a_422(gateway: Gateway) -> None:
+def test_a_photo_that_only_the_models_reject_is_a_422(gateway: Gateway) -> None:
     image = make_photo("JPEG")[:-2] + b"broken\xff\xd9"
 
     reply = gateway.client().post("/predict", json={"image": as_base64(image)})
@@ -178,7 +178,9 @@ BAD_BODIES: list[tuple[str, bytes, int, str]] = [
 
 
 @pytest.mark.parametrize(("body", "status", "named"), [row[1:] for row in BAD_BODIES], ids=[r[0] for r in BAD_BODIES])
-def test_a_bad_body_is_refused_with_what_and_where(gateway: Gateway, body: bytes, status: int, named: str) -> None:
+def test_an_invalid_body_is_rejected_with_field_and_value(
+    gateway: Gateway, body: bytes, status: int, named: str
+) -> None:
     reply = gateway.client().post("/predict", content=body, headers={"content-type": "application/json"})
 
     assert (reply.status_code, reply.headers["content-type"]) == (status, "application/problem+json")
@@ -210,7 +212,7 @@ def bad_images() -> list[tuple[str, bytes]]:
 
 
 @pytest.mark.parametrize(("name", "image"), bad_images(), ids=[name for name, _ in bad_images()])
-def test_what_is_not_a_complete_photo_is_refused(gateway: Gateway, name: str, image: bytes) -> None:
+def test_an_incomplete_photo_is_rejected(gateway: Gateway, name: str, image: bytes) -> None:
     client = gateway.client()
 
     by_json = client.post("/predict", json={"image": as_base64(image)})
@@ -274,7 +276,7 @@ BAD_FORMS: list[tuple[str, dict[str, Any], int]] = [
 
 
 @pytest.mark.parametrize(("request_", "status"), [row[1:] for row in BAD_FORMS], ids=[row[0] for row in BAD_FORMS])
-def test_a_bad_form_is_refused(gateway: Gateway, request_: dict[str, Any], status: int) -> None:
+def test_an_invalid_form_is_rejected(gateway: Gateway, request_: dict[str, Any], status: int) -> None:
     reply = gateway.client().post("/predict", **request_)
 
     assert (reply.status_code, reply.headers["content-type"]) == (status, "application/problem+json")
@@ -297,7 +299,7 @@ def test_a_body_over_the_limit_is_a_413_however_it_is_sent(gateway: Gateway) -> 
     assert str(PHOTO_BODY_BYTES) in by_length.json()["detail"]
 
 
-def test_models_away_is_a_503_without_their_words(gateway: Gateway) -> None:
+def test_unavailable_models_are_a_503_without_their_message(gateway: Gateway) -> None:
     gateway.models.away = True
 
     reply = gateway.client().post("/predict", json={"designation": "x"})
@@ -306,7 +308,7 @@ def test_models_away_is_a_503_without_their_words(gateway: Gateway) -> None:
     assert reply.json()["type"].endswith("model-unavailable")
 
 
-def test_a_slow_model_is_a_503_in_time(gateway: Gateway) -> None:
+def test_a_slow_model_is_a_503_after_the_timeout(gateway: Gateway) -> None:
     gateway.models.delay_s = 5
 
     reply = gateway.client().post("/predict", json={"designation": "x"})

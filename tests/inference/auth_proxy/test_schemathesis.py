@@ -19,6 +19,7 @@ from tests.support.fakes import FakeStore
 
 pytestmark = pytest.mark.slow
 
+ROOT = Path(__file__).parents[3]
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "5")
 """Per operation, besides those of the coverage phase."""
@@ -42,7 +43,9 @@ def gateway_with_feedback(tmp_path: Path) -> Iterator[Gateway]:
 
 
 @pytest.mark.timeout(1200)
-def test_schemathesis_finds_no_difference_between_document_and_gateway(gateway_with_feedback: Gateway) -> None:
+def test_schemathesis_finds_no_difference_between_document_and_gateway(
+    gateway_with_feedback: Gateway, tmp_path: Path
+) -> None:
     gateway = gateway_with_feedback
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIGURATION), "run"),
@@ -52,9 +55,11 @@ def test_schemathesis_finds_no_difference_between_document_and_gateway(gateway_w
             f"Authorization: Bearer {gateway.token('ada')}",
         ),
         *("--max-examples", EXAMPLES, "--seed", "1", "--generation-database", "none", "--no-shrink", "--no-color"),
+        "--suppress-health-check=all",
     ]
 
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}  # for the hooks that the configuration names
+    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
 
     generated = re.search(r"(\d+) generated", run.stdout)
     assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]

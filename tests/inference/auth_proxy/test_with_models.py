@@ -1,4 +1,4 @@
-"""The gateway before the real model servers, asked by public clients."""
+"""Public clients against the gateway with the real model servers."""
 
 from collections.abc import Iterator, Mapping
 
@@ -22,28 +22,30 @@ COLUMNS: Mapping[str, dict[str, list[bytes]]] = {
 
 
 @pytest.fixture(scope="module")
-def door(servers: dict[str, RunningServer], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def gateway_with_models(
+    servers: dict[str, RunningServer], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
     urls = {name: server.url for name, server in servers.items()}
-    yield from start(tmp_path_factory.mktemp("door"), urls)
+    yield from start(tmp_path_factory.mktemp("gateway"), urls)
 
 
-def test_text_photo_and_both_are_answered(door: Gateway) -> None:
+def test_text_photo_and_both_are_classified(gateway_with_models: Gateway) -> None:
     image = as_base64(photo(1))
-    with door.client() as client:
+    with gateway_with_models.client() as client:
         answers = [
             client.post("/predict", json=body).json()
             for body in ({"designation": "Livre"}, {"image": image}, {"designation": "Livre", "image": image})
         ]
 
-    said = [(a["modalities"]["text"] is not None, a["modalities"]["image"] is not None) for a in answers]
-    assert said == [(True, False), (False, True), (True, True)]
+    modalities = [(a["modalities"]["text"] is not None, a["modalities"]["image"] is not None) for a in answers]
+    assert modalities == [(True, False), (False, True), (True, True)]
     assert [a["degraded"] for a in answers] == [False] * 3
     assert len({a["release"] for a in answers}) == 1
 
 
-def test_a_batch_answers_each_as_if_alone(door: Gateway) -> None:
+def test_a_batch_equals_single_predictions(gateway_with_models: Gateway) -> None:
     rows = [{"designation": "Livre"}, {"image": as_base64(photo(2, "PNG"))}, {}, {"image": as_base64(b"GIF89a")}]
-    with door.client() as client:
+    with gateway_with_models.client() as client:
         together = client.post("/predict/batch", json=rows).json()
         alone = [client.post("/predict", json=row).json() for row in rows]
 
@@ -54,10 +56,10 @@ def test_a_batch_answers_each_as_if_alone(door: Gateway) -> None:
 
 @pytest.mark.parametrize("place", [0.3, 0.5, 0.7, 0.9])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_a_damaged_photo_never_makes_a_server_error(door: Gateway, kind: str, place: float) -> None:
+def test_a_damaged_photo_never_makes_a_server_error(gateway_with_models: Gateway, kind: str, place: float) -> None:
     image = bytearray(make_photo(kind, size=(200, 200)))
     image[int(len(image) * place)] ^= 0x55
-    with door.client() as client:
+    with gateway_with_models.client() as client:
         reply = client.post("/predict", json={"image": as_base64(bytes(image))})
         batch = client.post("/predict/batch", json=[{"image": as_base64(bytes(image))}, {"designation": "x"}])
 
@@ -67,9 +69,9 @@ def test_a_damaged_photo_never_makes_a_server_error(door: Gateway, kind: str, pl
 
 
 @pytest.mark.parametrize("model", sorted(COLUMNS))
-def test_a_triton_client_works_unchanged_with_a_token(door: Gateway, model: str) -> None:
-    client = triton.InferenceServerClient(f"127.0.0.1:{door.port}")
-    headers = door.headers()
+def test_a_triton_client_works_unchanged_with_a_token(gateway_with_models: Gateway, model: str) -> None:
+    client = triton.InferenceServerClient(f"127.0.0.1:{gateway_with_models.port}")
+    headers = gateway_with_models.headers()
     inputs = []
     for name, values in COLUMNS[model].items():
         tensor = triton.InferInput(name, [len(values)], "BYTES")
@@ -91,14 +93,18 @@ def test_a_triton_client_works_unchanged_with_a_token(door: Gateway, model: str)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-4)
 
 
-async def test_the_kserve_client_works_unchanged_with_a_token(door: Gateway) -> None:
+async def test_the_kserve_client_works_unchanged_with_a_token(gateway_with_models: Gateway) -> None:
     tensor = InferInput("designation", [1], "BYTES")
     tensor.set_data_from_numpy(np.array([b"Livre"], np.object_), binary_data=True)
     v1, v2 = (InferenceRESTClient(RESTConfig(protocol=protocol)) for protocol in ("v1", "v2"))
-    headers = door.headers()
+    headers = gateway_with_models.headers()
 
-    new = await v2.infer(door.url, InferRequest("text-predictor", [tensor]), "text-predictor", headers=dict(headers))
-    old = await v1.infer(door.url, {"instances": [{"designation": "Livre"}]}, "text-predictor", headers=dict(headers))
+    new = await v2.infer(
+        gateway_with_models.url, InferRequest("text-predictor", [tensor]), "text-predictor", headers=dict(headers)
+    )
+    old = await v1.infer(
+        gateway_with_models.url, {"instances": [{"designation": "Livre"}]}, "text-predictor", headers=dict(headers)
+    )
     await v1.close()
     await v2.close()
 
@@ -107,9 +113,9 @@ async def test_the_kserve_client_works_unchanged_with_a_token(door: Gateway) -> 
     np.testing.assert_allclose(new.outputs[0].as_numpy()[0], values, atol=1e-5)
 
 
-def test_a_wrong_tensor_is_told_in_the_words_of_the_model(door: Gateway) -> None:
+def test_a_wrong_tensor_gets_the_error_of_the_model(gateway_with_models: Gateway) -> None:
     wrong = {"inputs": [{"name": "title", "shape": [1], "datatype": "BYTES", "data": ["x"]}]}
-    with door.client() as client:
+    with gateway_with_models.client() as client:
         reply = client.post("/v2/models/text-predictor/infer", json=wrong)
 
     assert reply.status_code == 400

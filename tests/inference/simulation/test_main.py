@@ -15,7 +15,7 @@ from inference.simulation.__main__ import main
 from inference.simulation.unseen import UnseenCatalogue
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.taxonomy import CHALLENGE
-from tests.inference.auth_proxy.conftest import INTERNAL, PASSWORD, PEOPLE, Gateway, start
+from tests.inference.auth_proxy.conftest import INTERNAL, PASSWORD, USER_ROLES, Gateway, start
 from tests.support.fake_models import served
 from tests.support.fakes import FakeStore
 from tests.support.servers import free_port
@@ -42,7 +42,7 @@ class Environment:
 @pytest.fixture(scope="module")
 def environment(splits: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     folder, store = tmp_path_factory.mktemp("environment"), FakeStore()
-    accounts = {name: {"password": PASSWORD, "role": role.value} for name, role in PEOPLE.items()}
+    accounts = {name: {"password": PASSWORD, "role": role.value} for name, role in USER_ROLES.items()}
     (folder / "accounts.json").write_text(json.dumps(accounts))
     app = create_app(store, None, FeedbackSettings(internal_token=SecretStr(INTERNAL)), CHALLENGE)
     with served(app, lifespan="on") as feedback:
@@ -82,7 +82,7 @@ def test_wrong_predictions_are_corrected_and_the_corrections_become_trusted(envi
 def test_temporary_users_are_deleted_afterwards(environment: Environment) -> None:
     assert 0 == environment.simulate(n=3)
     with environment.gateway.client("ada") as client:
-        assert sorted(PEOPLE) == [user["name"] for user in client.get("/users").json()]
+        assert sorted(USER_ROLES) == [user["name"] for user in client.get("/users").json()]
 
 
 def test_unavailable_models_are_counted_as_degraded_or_unanswered(environment: Environment) -> None:

@@ -5,8 +5,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
-class Metrics:
-    """Metrics of one gateway in a registry of its own, so that one process can hold several."""
+class GatewayMetrics:
+    """Counters of one gateway in a separate registry, so that one process can hold several."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

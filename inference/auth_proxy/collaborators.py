@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import dataclass, field
 
 from inference.auth_proxy.auth.tokens import EmbeddedIssuer, Verifier
+from inference.auth_proxy.gateway_metrics import GatewayMetrics
 from inference.auth_proxy.health import Readiness
-from inference.auth_proxy.metrics import Metrics
 from inference.auth_proxy.predictions.backends import Backends
 from inference.auth_proxy.predictions.predictor import Predictor
 from inference.auth_proxy.rate_limits import RateLimits
@@ -27,7 +27,7 @@ class Collaborators:
     backends: Backends
     record_writer: DeadlineWriter
     limits: RateLimits
-    metrics: Metrics = field(default_factory=Metrics)
+    metrics: GatewayMetrics = field(default_factory=GatewayMetrics)
 
 
 class Services:
