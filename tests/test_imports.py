@@ -57,7 +57,7 @@ INFERENCE = {
     "collocated": {"model_server", "text_predictor", "image_predictor", "fusion_transformer"},
     "auth_proxy": {"compat", "durability", "http", "oip"},
     "feedback_service": {"durability", "http"},
-    "simulation": {"http"},
+    "simulation": set(),
 }
 """The folders of inference that each of them may import; no service imports another."""
 

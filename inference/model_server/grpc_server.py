@@ -88,7 +88,7 @@ class Servicer(InferenceServicer):
 
     async def _infer(self, name: str, request: ModelRequest) -> ModelResponse:
         response, _ = await self._dataplane.infer(name, request)
-        return response  # type: ignore[no-any-return]  # what our model's predict returned
+        return response  # type: ignore[no-any-return]  # the SDK passes on what the model returned
 
 
 class GrpcServer:

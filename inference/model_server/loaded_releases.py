@@ -155,9 +155,9 @@ def locate(model_dir: Path, release: str = "") -> tuple[Path, str]:
         return model_dir, ""
     if (model_dir / POINTER).is_file():
         name = (model_dir / POINTER).read_text(encoding="utf-8", errors="replace").strip()
-        return model_dir / _checked(name, str(model_dir / POINTER)), name
+        return model_dir / _release_name(name, str(model_dir / POINTER)), name
     if release:
-        return model_dir / _checked(release, "--release").lower(), release
+        return model_dir / _release_name(release, "--release").lower(), release
     raise BundleRefused(f"{model_dir} holds neither a bundle.json, a release.json nor a file {POINTER!r}")
 
 
@@ -171,7 +171,7 @@ def is_empty(model_dir: Path, release: str) -> bool:
     return all(one.name.startswith(".") or (one / "release.json").is_file() for one in model_dir.iterdir())
 
 
-def _checked(name: str, where: str) -> str:
+def _release_name(name: str, where: str) -> str:
     if not _NAME.fullmatch(name):
         raise BundleRefused(f"{where} names {public_message(name)}, which is not a release id")
     return name

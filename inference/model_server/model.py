@@ -152,6 +152,8 @@ class RequestObserver:
         count_request(self._model.name, self._protocol, outcome, seconds)
         fields: dict[str, Any] = {"protocol": self._protocol, "outcome": outcome, "rows": rows, "ms": seconds * 1000}
         if unexpected:
-            log.error("request", **fields, exc_info=error)
+            log.error("request_completed", **fields, exc_info=error)
         else:
-            log.info("request", **fields, **({"reason": type(error).__name__} if error else {"release": release}))
+            log.info(
+                "request_completed", **fields, **({"reason": type(error).__name__} if error else {"release": release})
+            )

@@ -112,7 +112,7 @@ class RestApp:
     async def _infer(self, name: str, scope: Scope, request: ModelRequest) -> ModelResponse:
         with cancel_on_disconnect(scope):
             response, _ = await self._dataplane.infer(name, request)
-        return response  # type: ignore[no-any-return]  # what our model's predict returned
+        return response  # type: ignore[no-any-return]  # the SDK passes on what the model returned
 
     async def _metadata(self, model: ProductModel[Any], *_: object) -> Response:
         return _json(200, model.metadata())

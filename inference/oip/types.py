@@ -1,7 +1,7 @@
 """Requests and responses of the models, independent of the protocol: one row per product.
 
-Each codec (V1 JSON, V2 JSON with or without binary tensors, gRPC) decodes and checks an `ModelRequest` and encodes
-an `ModelResponse`.
+Each codec (V1 JSON, V2 JSON with or without binary tensors, gRPC) decodes and checks a `ModelRequest` and encodes a
+`ModelResponse`.
 """
 
 import base64
