@@ -18,7 +18,7 @@ from components.train_text.component import train_text
 from pipelines.task_configuration import LARGE, RUN_MINUTES, SMALL, configure_task
 
 
-class Result(NamedTuple):
+class TrainingOutputs(NamedTuple):
     """Outputs of a run."""
 
     release: str
@@ -69,7 +69,7 @@ def training(
     gate_resamples: int = 2000,
     smoke_deadline_s: float = 180.0,
     releases_kept: int = 20,
-) -> Result:
+) -> TrainingOutputs:
     run = start_run(store=store, raw=raw, run_id=run_id, cache_buster=cache_buster)
     files = {"raw": raw, "raw_revision": run.outputs["raw_revision"]}
 
@@ -173,7 +173,7 @@ def training(
     for task in (text, image):
         configure_task(task, LARGE, cached=True)
 
-    return Result(
+    return TrainingOutputs(
         release=release.outputs["Output"],
         promoted=promoted.outputs["Output"],
         scores=evaluated.outputs["scores"],

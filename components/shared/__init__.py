@@ -1,1 +1,1 @@
-"""Code shared by several steps."""
+"""Code shared by several steps; it imports no step."""

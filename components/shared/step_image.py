@@ -1,7 +1,7 @@
-"""Names of the images the steps run in.
+"""Name of the image the steps run in, from the environment.
 
-A name travels in the compiled pipeline, so whoever compiles for a registry sets these in the environment; `make images`
-builds the same names.
+The name is part of the compiled pipeline: set IMAGE_TAG or TRAINER_IMAGE when compiling for a registry.
+`make images` builds the same names.
 """
 
 import os
@@ -9,4 +9,4 @@ import os
 TAG = os.environ.get("IMAGE_TAG", "dev")
 
 TRAINER = os.environ.get("TRAINER_IMAGE", f"product-classifier/trainer:{TAG}")
-"""One image for every step: a cluster pulls it once, and face and step are of the same commit."""
+"""One image for all steps, so that a cluster pulls it once and components and steps are of one commit."""

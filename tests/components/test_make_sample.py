@@ -12,5 +12,5 @@ def test_files_of_the_challenge_are_left_unchanged(raw: RawFolder) -> None:
     raw.add("Un titre")
     before = (raw.write() / raw.products).read_bytes()
 
-    assert "left as they are" in step.run(raw.folder, 30, 1)
+    assert "left unchanged" in step.run(raw.folder, 30, 1)
     assert before == (raw.folder / raw.products).read_bytes()

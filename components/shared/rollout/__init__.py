@@ -1,1 +1,1 @@
-"""Put releases into service, roll them back, and delete old ones."""
+"""Deploy releases, roll them back, and delete old ones."""

@@ -32,7 +32,7 @@ class StoredRelease:
     corrections: int | None
     """Number of corrections it was trained with; None if the snapshot is lost."""
     state: str
-    """`in service`, `was in service`, `refused` or `not judged`."""
+    """`in service`, `was in service`, `refused` or `not compared`."""
 
 
 def stored_releases(store: ObjectStore, rollout: Rollout) -> Iterator[StoredRelease]:
@@ -85,5 +85,5 @@ def _state(store: ObjectStore, release: str, current: str | None) -> str:
         return "in service"
     promotion = history.find(store, release)
     if promotion is None:
-        return "not judged"
+        return "not compared"
     return "was in service" if promotion.promoted else "refused"
