@@ -1,4 +1,4 @@
-"""One line per event, wherever standard error points at the moment."""
+"""Structured logging to standard error."""
 
 import io
 
@@ -11,10 +11,10 @@ def test_a_logger_follows_standard_error_when_it_is_replaced(monkeypatch: pytest
     log, first, second = get_logger(), io.StringIO(), io.StringIO()
     monkeypatch.setattr("sys.stderr", first)
     configure_logging("feedback-service")
-    log.warning("store_away")
+    log.warning("store_unavailable")
     first.close()
     monkeypatch.setattr("sys.stderr", second)
 
-    log.warning("store_back")
+    log.warning("store_recovered")
 
-    assert second.getvalue().endswith("feedback-service store_back\n")
+    assert second.getvalue().endswith("feedback-service store_recovered\n")

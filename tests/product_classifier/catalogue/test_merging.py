@@ -15,8 +15,8 @@ products = st.lists(st.tuples(st.sampled_from(TITLES), st.sampled_from(PHOTOS), 
 def catalogue(rows: list[tuple[str, str, int]]) -> dict[str, pd.DataFrame]:
     values = [(n, title, "", photo and "photo.jpg", code, n, photo) for n, (title, photo, code) in enumerate(rows)]
     frame = pd.DataFrame(values, columns=list(COLUMNS[:-1]))
-    sides = assign_splits(frame)
-    return {side: frame[sides == side].reset_index(drop=True) for side in SPLITS}
+    splits = assign_splits(frame)
+    return {split: frame[splits == split].reset_index(drop=True) for split in SPLITS}
 
 
 def corrected(rows: list[tuple[str, str, int]]) -> pd.DataFrame:
@@ -35,12 +35,12 @@ def keys_of(frame: pd.DataFrame) -> list[tuple[str, ...]]:
 def test_corrections_of_held_out_products_are_never_merged(
     rows: list[tuple[str, str, int]], given: list[tuple[str, str, int]]
 ) -> None:
-    sides = catalogue(rows)
-    merged = merge(sides["train"], corrected(given), known_splits(sides))
+    splits = catalogue(rows)
+    merged = merge(splits["train"], corrected(given), known_splits(splits))
 
-    learned = {key for keys in keys_of(merged.train) for key in keys}
-    frozen = {key for side in ("validation", "test") for keys in keys_of(sides[side]) for key in keys}
-    assert set() == learned & frozen
+    merged_keys = {key for keys in keys_of(merged.train) for key in keys}
+    frozen = {key for split in ("validation", "test") for keys in keys_of(splits[split]) for key in keys}
+    assert set() == merged_keys & frozen
     assert len(given) == sum(merged.counts().values())
 
 
@@ -48,17 +48,17 @@ def test_corrections_of_held_out_products_are_never_merged(
 def test_every_other_correction_is_merged_once_with_its_newest_label(
     rows: list[tuple[str, str, int]], given: list[tuple[str, str, int]]
 ) -> None:
-    sides = catalogue(rows)
-    merged = merge(sides["train"], corrected(given), known_splits(sides))
+    splits = catalogue(rows)
+    merged = merge(splits["train"], corrected(given), known_splits(splits))
 
     keys = keys_of(merged.train)
-    opinions = [(set(content_keys(title, "", photo)), code) for title, photo, code in given]
+    labels = [(set(content_keys(title, "", photo)), code) for title, photo, code in given]
     for row_keys, code, product_id in zip(keys, merged.train["code"], merged.train["product_id"], strict=True):
-        about_it = [said_code for said_keys, said_code in opinions if said_keys <= set(row_keys)]
-        assert about_it or product_id >= 0
-        assert not about_it or about_it[-1] == code
-    for (said_keys, _), outcome in zip(opinions, merged.outcomes, strict=True):
-        assert (outcome == "held_out") != any(said_keys <= set(row_keys) for row_keys in keys)
+        matching = [code_given for keys_given, code_given in labels if keys_given <= set(row_keys)]
+        assert matching or product_id >= 0
+        assert not matching or matching[-1] == code
+    for (keys_given, _), outcome in zip(labels, merged.outcomes, strict=True):
+        assert (outcome == "held_out") != any(keys_given <= set(row_keys) for row_keys in keys)
     added = [row_keys for row_keys, number in zip(keys, merged.train["product_id"], strict=True) if number < 0]
     assert len(added) == len(set(added)) == merged.counts()["added"]
 
@@ -67,15 +67,15 @@ def test_every_other_correction_is_merged_once_with_its_newest_label(
 def test_products_without_a_correction_are_unchanged(
     rows: list[tuple[str, str, int]], given: list[tuple[str, str, int]]
 ) -> None:
-    sides = catalogue(rows)
-    train = sides["train"]
-    merged = merge(train, corrected(given), known_splits(sides)).train
+    splits = catalogue(rows)
+    train = splits["train"]
+    merged = merge(train, corrected(given), known_splits(splits)).train
 
-    kept = merged[merged["product_id"] >= 0]
+    remaining = merged[merged["product_id"] >= 0]
     touched = {key for keys in keys_of(corrected(given)) for key in keys}
     alone = [not touched & set(keys) for keys in keys_of(train)]
-    assert list(train["product_id"]) == list(kept["product_id"])
-    assert list(train["code"][alone]) == list(kept["code"].reset_index(drop=True)[alone])
+    assert list(train["product_id"]) == list(remaining["product_id"])
+    assert list(train["code"][alone]) == list(remaining["code"].reset_index(drop=True)[alone])
 
 
 TRAINED, PHOTO = TITLES[0], PHOTOS[1]
@@ -85,15 +85,15 @@ HELD = {content_keys(TITLES[5], "")[0]: "test", content_keys(TITLES[6], "")[0]: 
 @pytest.mark.parametrize(
     ("title", "photo", "code", "outcome"),
     [
-        pytest.param(TRAINED, PHOTO, 40, "relabelled", id="a product to learn from"),
+        pytest.param(TRAINED, PHOTO, 40, "relabelled", id="a training product"),
         pytest.param(TRAINED, "", 40, "relabelled", id="its title alone"),
-        pytest.param("UN TITRE parmi d’autres, numéro 0", PHOTO, 40, "relabelled", id="written otherwise"),
-        pytest.param(TRAINED, PHOTO, 10, "unchanged", id="the label it has"),
+        pytest.param("UN TITRE parmi d’autres, numéro 0", PHOTO, 40, "relabelled", id="the title in other writing"),
+        pytest.param(TRAINED, PHOTO, 10, "unchanged", id="the same label"),
         pytest.param(TRAINED, PHOTOS[2], 40, "added", id="its title with another photo"),
         pytest.param(TITLES[5], "", 40, "held_out", id="a product of the hold-out"),
-        pytest.param(TITLES[5], PHOTO, 40, "held_out", id="the hold-out's title with a photo to learn from"),
+        pytest.param(TITLES[5], PHOTO, 40, "held_out", id="the title of a test product with a training photo"),
         pytest.param(TITLES[6], "", 40, "added", id="an unseen product"),
-        pytest.param(TITLES[9], "", 40, "added", id="a product nobody knows"),
+        pytest.param(TITLES[9], "", 40, "added", id="a new product"),
     ],
 )
 def test_the_outcome_of_a_correction(title: str, photo: str, code: int, outcome: str) -> None:

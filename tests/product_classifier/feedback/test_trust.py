@@ -17,7 +17,7 @@ SHIRT = ProductContent(designation="Chemise bleue")
 
 @dataclass(frozen=True)
 class Event:
-    """A correction given at the hour of its place in the story, unless `at` says another."""
+    """A correction, submitted n hours after `START` as the n-th of its case, and its review."""
 
     user: str
     code: int
@@ -27,39 +27,39 @@ class Event:
     product: ProductContent | None = SHIRT
 
 
-def build(story: list[Event]) -> tuple[list[Correction], dict[str, Review]]:
+def build(events: list[Event]) -> tuple[list[Correction], dict[str, Review]]:
     corrections, reviews = [], {}
-    for hour, said in enumerate(story):
+    for hour, event in enumerate(events):
         created = START + timedelta(hours=hour)
         correction = Correction(
             feedback_id=new_id(created),
             created=created,
-            user=said.user,
-            role=said.role,
-            product=said.product,
+            user=event.user,
+            role=event.role,
+            product=event.product,
             prediction_id=new_id(created),
-            code=said.code,
+            code=event.code,
         )
         corrections.append(correction)
-        if said.review:
+        if event.review:
             reviews[correction.feedback_id] = Review(
                 feedback_id=correction.feedback_id,
-                created=START + timedelta(hours=said.reviewed_at),
+                created=START + timedelta(hours=event.reviewed_at),
                 reviewer="rita",
-                decision=said.review,
+                decision=event.review,
             )
     return corrections, reviews
 
 
-def labels_of(story: list[Event]) -> list[tuple[int, int]]:
-    """Return (code, place in the story of the deciding correction) per product."""
-    corrections, reviews = build(story)
-    places = {correction.feedback_id: place for place, correction in enumerate(corrections)}
-    return [(label.code, places[label.feedback_id]) for label in trusted_labels(corrections, reviews)]
+def labels_of(events: list[Event]) -> list[tuple[int, int]]:
+    """Return code and position of the deciding correction per product."""
+    corrections, reviews = build(events)
+    positions = {correction.feedback_id: position for position, correction in enumerate(corrections)}
+    return [(label.code, positions[label.feedback_id]) for label in trusted_labels(corrections, reviews)]
 
 
-STORIES: dict[str, tuple[list[Event], list[tuple[int, int]]]] = {
-    "nobody said anything": ([], []),
+CASES: dict[str, tuple[list[Event], list[tuple[int, int]]]] = {
+    "no corrections": ([], []),
     "one user alone": ([Event("ann", A)], []),
     "one user fifty times": ([Event("ann", A)] * 50, []),
     "a reviewer": ([Event("rita", A, "reviewer")], [(A, 0)]),
@@ -69,27 +69,33 @@ STORIES: dict[str, tuple[list[Event], list[tuple[int, int]]]] = {
     "a reviewer, rejected": ([Event("rita", A, "reviewer", review="rejected")], []),
     "two users agree": ([Event("ann", A), Event("bob", A)], [(A, 1)]),
     "two users disagree": ([Event("ann", A), Event("bob", B)], []),
-    "a third who agrees changes nothing": ([Event("ann", A), Event("bob", A), Event("cid", A)], [(A, 1)]),
-    "one user repeats himself before another agrees": ([Event("ann", A), Event("ann", A), Event("bob", A)], [(A, 2)]),
-    "one repeats himself after the agreement": ([Event("ann", A), Event("bob", A), Event("ann", A)], [(A, 1)]),
-    "one of two changes his mind": ([Event("ann", A), Event("bob", A), Event("ann", B)], []),
-    "one of three changes his mind": (
+    "a third user agrees": ([Event("ann", A), Event("bob", A), Event("cid", A)], [(A, 1)]),
+    "one user repeats the correction before another agrees": (
+        [Event("ann", A), Event("ann", A), Event("bob", A)],
+        [(A, 2)],
+    ),
+    "one user repeats the correction after the agreement": (
+        [Event("ann", A), Event("bob", A), Event("ann", A)],
+        [(A, 1)],
+    ),
+    "one of two submits another code": ([Event("ann", A), Event("bob", A), Event("ann", B)], []),
+    "one of three submits another code": (
         [Event("ann", A), Event("bob", A), Event("cid", A), Event("ann", B)],
         [(A, 2)],
     ),
-    "both change their mind": ([Event("ann", A), Event("bob", A), Event("ann", B), Event("bob", B)], [(B, 3)]),
+    "both submit another code": ([Event("ann", A), Event("bob", A), Event("ann", B), Event("bob", B)], [(B, 3)]),
     "one of two agreeing is rejected": ([Event("ann", A), Event("bob", A, review="rejected")], []),
-    "a rejected change of mind leaves the agreement": (
+    "a rejected correction leaves the agreement": (
         [Event("ann", A), Event("bob", A), Event("ann", B, review="rejected")],
         [(A, 1)],
     ),
     "a reviewer after an agreement": ([Event("ann", A), Event("bob", A), Event("rita", B, "reviewer")], [(B, 2)]),
     "an agreement after a reviewer": ([Event("rita", B, "reviewer"), Event("ann", A), Event("bob", A)], [(A, 2)]),
     "one user after a reviewer": ([Event("rita", B, "reviewer"), Event("ann", A)], [(B, 0)]),
-    "a user flooding after a reviewer": ([Event("rita", B, "reviewer"), *[Event("ann", A)] * 30], [(B, 0)]),
+    "one user many times after a reviewer": ([Event("rita", B, "reviewer"), *[Event("ann", A)] * 30], [(B, 0)]),
     "two reviewers": ([Event("rita", A, "reviewer"), Event("rolf", B, "reviewer")], [(B, 1)]),
-    "a reviewer who repeats himself": ([Event("rita", A, "reviewer"), Event("rita", A, "reviewer")], [(A, 0)]),
-    "a reviewer who comes back": (
+    "a reviewer repeats the correction": ([Event("rita", A, "reviewer"), Event("rita", A, "reviewer")], [(A, 0)]),
+    "a reviewer returns to the first code": (
         [Event("rita", A, "reviewer"), Event("rita", B, "reviewer"), Event("rita", A, "reviewer")],
         [(A, 2)],
     ),
@@ -101,33 +107,33 @@ STORIES: dict[str, tuple[list[Event], list[tuple[int, int]]]] = {
         [Event("ann", A, review="approved", reviewed_at=0), Event("rita", B, "reviewer")],
         [(B, 1)],
     ),
-    "an approval of what a reviewer said dates from the reviewer": (
+    "an approval of a reviewer dates from the correction": (
         [Event("rita", A, "reviewer", review="approved"), Event("rolf", B, "reviewer")],
         [(B, 1)],
     ),
     "a reviewer confirms one user": ([Event("ann", A), Event("rita", A, "reviewer")], [(A, 1)]),
-    "a product nobody knows yet": ([Event("rita", A, "reviewer", product=None)], []),
-    "the same words, written otherwise": (
+    "a correction without a product": ([Event("rita", A, "reviewer", product=None)], []),
+    "the same text with other case and spaces": (
         [Event("ann", A), Event("bob", A, product=ProductContent(designation=" CHEMISE\n bleue "))],
         [(A, 1)],
     ),
-    "the same words, another photo": (
+    "the same text with another photo": (
         [Event("ann", A), Event("bob", A, product=ProductContent(designation="Chemise bleue", image_sha256="0" * 64))],
         [],
     ),
 }
 
 
-@pytest.mark.parametrize("name", STORIES)
+@pytest.mark.parametrize("name", CASES)
 def test_the_trusted_label_of_a_product(name: str) -> None:
-    story, expected = STORIES[name]
+    events, expected = CASES[name]
 
-    assert labels_of(story) == expected
+    assert labels_of(events) == expected
 
 
-@pytest.mark.parametrize("name", [name for name, (story, _) in STORIES.items() if len(story) <= 4])
+@pytest.mark.parametrize("name", [name for name, (events, _) in CASES.items() if len(events) <= 4])
 def test_the_order_of_the_corrections_does_not_matter(name: str) -> None:
-    corrections, reviews = build(STORIES[name][0])
+    corrections, reviews = build(CASES[name][0])
 
     found = {trusted_labels(order, reviews) for order in permutations(corrections)}
 
@@ -136,13 +142,13 @@ def test_the_order_of_the_corrections_does_not_matter(name: str) -> None:
 
 def test_labels_of_different_products_do_not_mix() -> None:
     shoe = ProductContent(designation="Chaussure")
-    story = [Event("ann", A), Event("bob", A, product=shoe), Event("rita", B, "reviewer", product=shoe)]
+    events = [Event("ann", A), Event("bob", A, product=shoe), Event("rita", B, "reviewer", product=shoe)]
 
-    assert labels_of(story) == [(B, 2)]
+    assert labels_of(events) == [(B, 2)]
 
 
 @pytest.mark.parametrize(
-    ("story", "expected"),
+    ("events", "expected"),
     [
         ([Event("ann", A)], ["pending"]),
         ([Event("ann", A), Event("bob", A)], ["agreed", "agreed"]),
@@ -152,8 +158,8 @@ def test_labels_of_different_products_do_not_mix() -> None:
         ([Event("ann", A, review="rejected"), Event("bob", A)], ["rejected", "pending"]),
     ],
 )
-def test_every_correction_has_a_state(story: list[Event], expected: list[State]) -> None:
-    assert list(states(*build(story)).values()) == expected
+def test_every_correction_has_a_state(events: list[Event], expected: list[State]) -> None:
+    assert list(states(*build(events)).values()) == expected
 
 
 def test_designation_and_description_are_not_confused() -> None:

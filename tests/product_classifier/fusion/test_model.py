@@ -146,10 +146,10 @@ def test_the_uniform_mixture_estimates_the_label_noise() -> None:
     text, image = draw_probabilities(rng, labels, 6.0), draw_probabilities(rng, labels, 3.0)
     wrong = rng.random(3000) < 0.1
     labels[wrong] = rng.integers(0, CLASSES, wrong.sum())
-    fitted, judged, yes = slice(0, 600), slice(600, None), np.ones(2400, bool)
+    fitted, evaluated, yes = slice(0, 600), slice(600, None), np.ones(2400, bool)
 
     model = fit_fusion(text[fitted], image[fitted], yes[:600], yes[:600], labels[fitted], CODES)
-    found = score(model.combine(text[judged], image[judged], yes, yes), labels[judged])
+    found = score(model.combine(text[evaluated], image[evaluated], yes, yes), labels[evaluated])
     assert found.ece < 0.02
     assert model.uniform_mixture[0] == pytest.approx(0.1, abs=0.04)
 

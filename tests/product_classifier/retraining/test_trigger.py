@@ -39,8 +39,8 @@ class World:
         """Reconcile, finish runs and advance the clock until nothing changes."""
         seen = []
         for _ in range(12):
-            looking = triggers or (self.trigger(),)  # by default a new process each time
-            seen += [trigger.reconcile().step for trigger in looking]
+            active = triggers or (self.trigger(),)  # by default a new process each time
+            seen += [trigger.reconcile().step for trigger in active]
             self.launcher.finish()
             self.clock.pass_(30)
         return seen
@@ -251,35 +251,35 @@ def test_crashes_are_injected_at_the_expected_number_of_calls() -> None:
     assert CRASH_POINTS >= 15
 
 
-class Turns:
-    """Lets threads run one call at a time, in an order drawn by chance; some die for good."""
+class Scheduler:
+    """Runs threads one call at a time in a random order; some of them crash."""
 
-    def __init__(self, seed: int, players: int, deaths: int) -> None:
+    def __init__(self, seed: int, threads_count: int, crashes: int) -> None:
         self._random = random.Random(seed)
-        self._go = [threading.Semaphore(0) for _ in range(players)]
+        self._go = [threading.Semaphore(0) for _ in range(threads_count)]
         self._waiting = threading.Semaphore(0)
-        self._alive = set(range(players))
-        self._doomed = dict.fromkeys(self._random.sample(range(players), deaths), 0)
-        for player in self._doomed:
-            self._doomed[player] = self._random.randrange(1, 60)
+        self._alive = set(range(threads_count))
+        self._crash_at = dict.fromkeys(self._random.sample(range(threads_count), crashes), 0)
+        for thread_id in self._crash_at:
+            self._crash_at[thread_id] = self._random.randrange(1, 60)
 
-    def countdown(self, player: int) -> Countdown:
-        turns = self
+    def countdown(self, thread_id: int) -> Countdown:
+        scheduler = self
 
-        class Turn(Countdown):
+        class ScheduledCountdown(Countdown):
             def tick(self) -> None:
-                turns._waiting.release()
-                turns._go[player].acquire()
+                scheduler._waiting.release()
+                scheduler._go[thread_id].acquire()
                 super().tick()
 
-        return Turn(self._doomed.get(player, 0))
+        return ScheduledCountdown(self._crash_at.get(thread_id, 0))
 
-    def leave(self, player: int) -> None:
-        self._alive.discard(player)
+    def finish(self, thread_id: int) -> None:
+        self._alive.discard(thread_id)
         self._waiting.release()
 
-    def play(self) -> None:
-        """Wait until all stand still, then let one go on."""
+    def run(self) -> None:
+        """Wait until all threads are blocked, then release one at a time."""
         for _ in self._go:
             self._waiting.acquire()
         while self._alive:
@@ -294,19 +294,19 @@ def test_concurrent_triggers_that_may_crash_start_exactly_one_run(triggers: int)
         world = World()
         for product in range(3):
             correct(world.store, product)
-        turns = Turns(seed, triggers, deaths=random.Random(seed).randrange(triggers))
+        scheduler = Scheduler(seed, triggers, crashes=random.Random(seed).randrange(triggers))
 
-        def look(player: int, world: World = world, turns: Turns = turns) -> None:
+        def reconcile(thread_id: int, world: World = world, scheduler: Scheduler = scheduler) -> None:
             with dying():
-                trigger = world.trigger(turns.countdown(player))
+                trigger = world.trigger(scheduler.countdown(thread_id))
                 for _ in range(4):
                     trigger.reconcile()
-            turns.leave(player)
+            scheduler.finish(thread_id)
 
-        threads = [threading.Thread(target=look, args=(player,)) for player in range(triggers)]
+        threads = [threading.Thread(target=reconcile, args=(thread_id,)) for thread_id in range(triggers)]
         for thread in threads:
             thread.start()
-        turns.play()
+        scheduler.run()
         for thread in threads:
             thread.join()
         world.settle()
@@ -332,10 +332,10 @@ def test_an_execution_started_by_a_suspended_trigger_is_superseded(world: World)
 def test_only_the_owner_acquires_a_run_again(world: World) -> None:
     run_store, now = RunStore(world.store), world.clock.now()
     claim = request_run(run_store, (), "adam", now)
-    taken = [acquire_run(run_store, claim.run_id, execution, now) for execution in ("a", "a", "b")]
+    acquired = [acquire_run(run_store, claim.run_id, execution, now) for execution in ("a", "a", "b")]
     run_store.finish(1, claim.run_id, "failed", "killed", now)
 
-    assert [*taken, acquire_run(run_store, claim.run_id, "a", now)] == [True, True, False, False]
+    assert [*acquired, acquire_run(run_store, claim.run_id, "a", now)] == [True, True, False, False]
     assert not acquire_run(run_store, "retrain-000009-000000000000", "a", now)
 
 
