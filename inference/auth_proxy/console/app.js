@@ -2,34 +2,34 @@
 
 const WORDS = {
   fr: {
-    skip: "Aller au contenu", predict: "Classer", review: "Corrections", retrain: "Entraînement", logout: "Quitter", docs: "API",
-    login: "Connexion", username: "Nom", password: "Mot de passe", enter: "Entrer", external: "Jeton d'un autre fournisseur d'identité",
+    skip: "Aller au contenu", predict: "Classer", review: "Corrections", retrain: "Entraînement", logout: "Se déconnecter", docs: "API",
+    login: "Connexion", username: "Nom", password: "Mot de passe", enter: "Se connecter", external: "Jeton d'un autre fournisseur d'identité",
     token: "Jeton", predictTitle: "Classer un produit", designation: "Titre", description: "Description", image: "Photo (JPEG ou PNG)",
-    ask: "Classer", degraded: "Un des deux modèles n'a pas répondu.", modalities: "Chaque modèle", text: "Texte", photo: "Photo",
-    none: "pas d'avis", release: "Version", correct: "Corriger", rightCategory: "Bonne catégorie", comment: "Commentaire", send: "Envoyer",
+    submitProduct: "Classer", degraded: "Un des deux modèles n'a pas répondu.", modalities: "Prédiction de chaque modèle", text: "Texte", photo: "Photo",
+    none: "aucune prédiction", release: "Version", correct: "Corriger", rightCategory: "Bonne catégorie", comment: "Commentaire", send: "Envoyer",
     thanks: "Merci, la correction est enregistrée.", known: "Cette correction était déjà enregistrée.", reviewTitle: "Corrections", state: "État",
-    refresh: "Actualiser", nothing: "Rien ici.", more: "Suite", approve: "Accepter", reject: "Refuser", by: "par", instead: "au lieu de",
+    refresh: "Actualiser", nothing: "Aucune correction.", more: "Suite", approve: "Accepter", reject: "Refuser", by: "par", instead: "au lieu de",
     retrainTitle: "Entraînement", start: "Lancer un entraînement", started: "Entraînement demandé :", progress: "Nouvelles corrections",
     all: "tous", pending: "en attente", trusted: "de confiance", approved: "acceptée", agreed: "concordante", rejected: "refusée",
-    lost: "La session est terminée, reconnectez-vous.", away: "La passerelle ne répond pas.", pendingRecord: "La réponse n'est pas encore enregistrée ; une correction attendra peut-être un instant.",
-    wrong: "Le nom ou le mot de passe est faux.", tooMany: "Trop de demandes, réessayez dans un instant.", busy: "Le service ne peut pas répondre pour l'instant.",
-    waiting: "en attente", running: "en cours", succeeded: "terminé", failed: "échoué", cause: "Cause", manual: "à la main", threshold: "assez de corrections",
-    requested_by: "Demandé par", corrections: "Corrections", created: "Demandé", finished: "Terminé", reason: "Raison", promoted: "Mis en service", kept: "Non mis en service",
+    lost: "La session a expiré ; reconnectez-vous.", away: "La passerelle ne répond pas.", pendingRecord: "La prédiction n'est pas encore enregistrée ; attendez un instant avant de la corriger.",
+    wrong: "Le nom ou le mot de passe est faux.", tooMany: "Trop de requêtes ; réessayez dans un instant.", busy: "Le service n'est pas disponible ; réessayez dans un instant.",
+    waiting: "en attente", running: "en cours", succeeded: "terminé", failed: "échoué", cause: "Cause", manual: "demande d'un administrateur", threshold: "assez de corrections",
+    requested_by: "Demandé par", corrections: "Corrections", created: "Demandé", finished: "Terminé", reason: "Raison", promoted: "Promu", notPromoted: "Non promu",
   },
   en: {
     skip: "Skip to content", predict: "Classify", review: "Corrections", retrain: "Training", logout: "Log out", docs: "API",
-    login: "Log in", username: "Name", password: "Password", enter: "Enter", external: "Token of another identity provider",
+    login: "Log in", username: "Name", password: "Password", enter: "Log in", external: "Token of another identity provider",
     token: "Token", predictTitle: "Classify a product", designation: "Title", description: "Description", image: "Photo (JPEG or PNG)",
-    ask: "Classify", degraded: "One of the two models did not answer.", modalities: "Each model", text: "Text", photo: "Photo",
-    none: "no opinion", release: "Version", correct: "Correct it", rightCategory: "Right category", comment: "Comment", send: "Send",
-    thanks: "Thank you, the correction is kept.", known: "This correction was kept before.", reviewTitle: "Corrections", state: "State",
-    refresh: "Refresh", nothing: "Nothing here.", more: "More", approve: "Approve", reject: "Reject", by: "by", instead: "instead of",
-    retrainTitle: "Training", start: "Start a training run", started: "Training run asked for:", progress: "New corrections",
+    submitProduct: "Classify", degraded: "One of the two models did not answer.", modalities: "Prediction of each model", text: "Text", photo: "Photo",
+    none: "no prediction", release: "Version", correct: "Correct", rightCategory: "Right category", comment: "Comment", send: "Send",
+    thanks: "Thank you, the correction is stored.", known: "This correction was already stored.", reviewTitle: "Corrections", state: "State",
+    refresh: "Refresh", nothing: "No corrections.", more: "More", approve: "Approve", reject: "Reject", by: "by", instead: "instead of",
+    retrainTitle: "Training", start: "Start a training run", started: "Training run requested:", progress: "New corrections",
     all: "all", pending: "pending", trusted: "trusted", approved: "approved", agreed: "agreed", rejected: "rejected",
-    lost: "The session is over, please log in again.", away: "The gateway does not answer.", pendingRecord: "The answer is not stored yet; a correction may have to wait a moment.",
-    wrong: "The name or the password is wrong.", tooMany: "Too many requests, try again in a moment.", busy: "The service cannot answer right now.",
-    waiting: "waiting", running: "running", succeeded: "done", failed: "failed", cause: "Cause", manual: "by hand", threshold: "enough corrections",
-    requested_by: "Asked for by", corrections: "Corrections", created: "Asked for", finished: "Finished", reason: "Reason", promoted: "Put into service", kept: "Not put into service",
+    lost: "The session has expired; log in again.", away: "The gateway does not respond.", pendingRecord: "The prediction is not stored yet; wait a moment before you correct it.",
+    wrong: "The name or the password is wrong.", tooMany: "Too many requests; try again in a moment.", busy: "The service is not available; try again in a moment.",
+    waiting: "waiting", running: "running", succeeded: "done", failed: "failed", cause: "Cause", manual: "requested by an admin", threshold: "enough corrections",
+    requested_by: "Requested by", corrections: "Corrections", created: "Requested", finished: "Finished", reason: "Reason", promoted: "Promoted", notPromoted: "Not promoted",
   },
 };
 const STATES = ["pending", "trusted", "approved", "agreed", "rejected"];
@@ -53,15 +53,15 @@ function element(tag, text, attributes = {}) {
   return made;
 }
 
-function say(text, bad = false, fine = "") {
+function showMessage(text, isError = false, details = "") {
   const message = byId("message");
-  message.replaceChildren(text, ...(fine ? [element("span", fine, { class: "fine" })] : []));
+  message.replaceChildren(text, ...(details ? [element("span", details, { class: "fine" })] : []));
   message.hidden = !text;
-  message.classList.toggle("bad", bad);
+  message.classList.toggle("bad", isError);
   if (text) message.scrollIntoView({ block: "nearest" });
 }
 
-class Refused extends Error {
+class RequestFailed extends Error {
   constructor(status, problem) {
     super(problem.detail || `HTTP ${status}`);
     this.status = status;
@@ -76,15 +76,15 @@ async function call(path, options = {}) {
   try {
     reply = await fetch(path, { ...options, headers });
   } catch {
-    throw new Refused(0, { detail: word("away") });
+    throw new RequestFailed(0, { detail: word("away") });
   }
   const body = await reply.json().catch(() => ({}));
   if (!reply.ok) {
     if (reply.status === 401 && token) {
       leave();
-      throw new Refused(401, { detail: word("lost") });
+      throw new RequestFailed(401, { detail: word("lost") });
     }
-    throw new Refused(reply.status, body);
+    throw new RequestFailed(reply.status, body);
   }
   return { body, reply };
 }
@@ -93,31 +93,31 @@ const asJson = (body, headers = {}) => ({
   method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...headers },
 });
 
-// Runs a form's work once at a time and tells what went wrong.
-function onSubmit(id, work) {
+// Runs the submit handler of a form, one at a time, and shows its errors.
+function onSubmit(id, handler) {
   byId(id).addEventListener("submit", async (event) => {
     event.preventDefault();
     const form = event.currentTarget;
     const buttons = form.querySelectorAll("button");
     buttons.forEach((button) => { button.disabled = true; });
-    say("");
+    showMessage("");
     try {
-      await work(form);
+      await handler(form);
     } catch (error) {
-      tell(error);
+      showError(error);
     } finally {
       buttons.forEach((button) => { button.disabled = false; });
     }
   });
 }
 
-// What a person can do about it in her language; the gateway's own words, and where to look for them, in small print.
-function tell(error) {
-  if (!(error instanceof Refused)) throw error;
+// Shows an error in the language of the user, with the detail of the gateway and the request id in small print.
+function showError(error) {
+  if (!(error instanceof RequestFailed)) throw error;
   const known = { 401: token ? "" : word("wrong"), 429: word("tooMany"), 502: word("busy"), 503: word("busy"), 504: word("busy") };
   const text = (error.requestId && known[error.status]) || error.message;
-  const fine = [text === error.message ? "" : error.message, error.requestId].filter(Boolean).join(", ");
-  say(text, true, fine);
+  const details = [text === error.message ? "" : error.message, error.requestId].filter(Boolean).join(", ");
+  showMessage(text, true, details);
 }
 
 function claims() {
@@ -136,7 +136,7 @@ async function enter(given) {
   const { sub, role } = claims();
   byId("who").textContent = sub || "";
   for (const tab of document.querySelectorAll("#tabs [data-role]")) {
-    // Only what is shown; what is allowed is decided by the gateway. A foreign token shows all.
+    // Hides what the role may not use; the gateway authorizes. A token of another issuer shows all.
     tab.hidden = role in RANK && RANK[role] < RANK[tab.dataset.role];
   }
   byId("tabs").hidden = false;
@@ -210,10 +210,10 @@ function draw(prediction) {
     );
     return row;
   }));
-  const said = (one) => (one ? `${label(one.code)} ${percent(one.probability)}` : word("none"));
+  const described = (one) => (one ? `${label(one.code)} ${percent(one.probability)}` : word("none"));
   byId("modalities").replaceChildren(
-    element("dt", word("text")), element("dd", said(prediction.modalities.text)),
-    element("dt", word("photo")), element("dd", said(prediction.modalities.image)),
+    element("dt", word("text")), element("dd", described(prediction.modalities.text)),
+    element("dt", word("photo")), element("dd", described(prediction.modalities.image)),
   );
   byId("release").textContent = prediction.release;
   byId("answer").hidden = false;
@@ -232,12 +232,12 @@ function correctionCard(item) {
     for (const decision of ["approve", "reject"]) {
       const button = element("button", word(decision), { type: "button", class: decision === "approve" ? "" : "quiet" });
       button.addEventListener("click", async () => {
-        say("");
+        showMessage("");
         try {
           await call(`/feedback/${encodeURIComponent(item.feedback_id)}/${decision}`, asJson({}));
           await listCorrections(true);
         } catch (error) {
-          tell(error);
+          showError(error);
         }
       });
       card.append(button, " ");
@@ -275,7 +275,7 @@ function runCard(run) {
     created: when(run.created), finished: when(run.finished), reason: run.reason,
   };
   const { verdict } = run;
-  if (verdict) facts[verdict.promoted ? "promoted" : "kept"] = [verdict.release, ...verdict.reasons].filter(Boolean).join("; ");
+  if (verdict) facts[verdict.promoted ? "promoted" : "notPromoted"] = [verdict.release, ...verdict.reasons].filter(Boolean).join("; ");
   const list = element("dl", "");
   for (const [name, value] of Object.entries(facts)) {
     if (value === null || value === undefined || value === "") continue;
@@ -306,7 +306,7 @@ onSubmit("predict-form", async (form) => {
   byId("feedback-form").reset();
   draw(body);
   byId("category").scrollIntoView({ block: "nearest" });
-  if (reply.headers.get("Prediction-Record") !== "stored") say(word("pendingRecord"));
+  if (reply.headers.get("Prediction-Record") !== "stored") showMessage(word("pendingRecord"));
 });
 
 onSubmit("feedback-form", async () => {
@@ -314,19 +314,19 @@ onSubmit("feedback-form", async () => {
   if (byId("comment").value) correction.comment = byId("comment").value;
   const key = `${attempt}-${correction.code}-${[...(correction.comment || "")].reduce((sum, c) => (sum * 31 + c.codePointAt(0)) % 1e9, 7)}`;
   const { reply } = await call("/feedback", asJson(correction, { "Idempotency-Key": key }));
-  say(word(reply.status === 200 ? "known" : "thanks"));
+  showMessage(word(reply.status === 200 ? "known" : "thanks"));
 });
 
 onSubmit("review-form", () => listCorrections(true));
 onSubmit("retrain-form", async () => {
   const { body } = await call("/retrain", { method: "POST" });
   await listRuns();
-  say(`${word("started")} ${body.run_id}`);
+  showMessage(`${word("started")} ${body.run_id}`);
 });
 
-byId("more").addEventListener("click", () => listCorrections(false).catch(tell));
-byId("runs-refresh").addEventListener("click", () => { say(""); listRuns().catch(tell); });
-byId("logout").addEventListener("click", () => { say(""); leave(); });
+byId("more").addEventListener("click", () => listCorrections(false).catch(showError));
+byId("runs-refresh").addEventListener("click", () => { showMessage(""); listRuns().catch(showError); });
+byId("logout").addEventListener("click", () => { showMessage(""); leave(); });
 byId("language").addEventListener("click", () => { language = language === "fr" ? "en" : "fr"; translate(); });
 byId("image").addEventListener("change", () => {
   const preview = byId("preview");
@@ -338,10 +338,10 @@ byId("image").addEventListener("change", () => {
 });
 for (const tab of document.querySelectorAll("#tabs button")) {
   tab.addEventListener("click", () => {
-    say("");
+    showMessage("");
     show(tab.dataset.view);
-    if (tab.dataset.view === "review") listCorrections(true).catch(tell);
-    if (tab.dataset.view === "retrain") listRuns().catch(tell);
+    if (tab.dataset.view === "review") listCorrections(true).catch(showError);
+    if (tab.dataset.view === "retrain") listRuns().catch(showError);
   });
 }
 translate();

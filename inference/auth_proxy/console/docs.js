@@ -7,7 +7,7 @@ function element(tag, text = "", children = []) {
   return made;
 }
 
-// Replaces references by what they name, a few levels deep: enough to read, and safe from cycles.
+// Replaces references by their targets, a few levels deep, so that cycles end.
 function resolved(document_, value, depth = 6) {
   if (Array.isArray(value)) return value.map((one) => resolved(document_, one, depth));
   if (value === null || typeof value !== "object" || depth === 0) return value;
@@ -27,9 +27,9 @@ function media(document_, content) {
 function operation(document_, path, method, about) {
   const section = element("section", "", [element("h2", `${method.toUpperCase()} ${path}`)]);
   section.append(element("p", about.description || about.summary || ""));
-  section.append(element("p", about["x-role"] ? `role: ${about["x-role"]}` : "open to everybody"));
+  section.append(element("p", about["x-role"] ? `role: ${about["x-role"]}` : "no role required"));
   if (about.requestBody) section.append(element("h3", "Body"), ...media(document_, about.requestBody.content));
-  section.append(element("h3", "Answers"));
+  section.append(element("h3", "Responses"));
   const rows = Object.entries(about.responses).map(([status, answer]) => {
     const cell = element("td", answer.description || "", media(document_, answer.content));
     return element("tr", "", [element("th", status), cell]);

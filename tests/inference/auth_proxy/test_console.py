@@ -105,7 +105,7 @@ def test_a_run_is_shown_with_its_verdict(page: Any, gateway: Gateway) -> None:
 
     shown = page.inner_text("#runs li")
     assert all(words in shown for words in ("terminé", "assez de corrections", "2 janv. 2026", "retrain-000001-ab"))
-    assert "Non mis en service\nr-1; weighted F1 fell by 0.02" in shown
+    assert "Non promu\nr-1; weighted F1 fell by 0.02" in shown
     assert not [name for name in ("requested_by", "null", "{") if name in shown]
 
 
