@@ -77,7 +77,7 @@ def strict_base64(text: str, where: str) -> bytes:
     except UnicodeEncodeError as error:
         raise Problem(422, f"{where}: character {error.start} is not base64", kind="invalid-image") from error
     try:
-        # the strict mode itself takes four padding characters where none belong
+        # strict_mode accepts surplus padding, which no encoder writes: refuse three padding characters
         return binascii.a2b_base64(data if not data.endswith(b"===") else b"=", strict_mode=True)
     except binascii.Error as error:
         hint = " (send the base64 alone, without data:…;base64,)" if text.startswith("data:") else ""
@@ -95,7 +95,7 @@ def strict_form(data: bytes, content_type: str, known: frozenset[str]) -> dict[s
             data.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=10
         )
     except (UnicodeError, ValueError) as error:
-        raise Problem(400, "the body is not a form", kind="malformed-form") from error
+        raise Problem(400, "the body is not a URL-encoded form", kind="malformed-form") from error
     fields = dict(pairs)
     if len(fields) != len(pairs):
         raise Problem(400, "a form field is given twice", kind="malformed-form")

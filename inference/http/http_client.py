@@ -19,7 +19,7 @@ MAX_RESPONSE_BYTES = 32_000_000
 
 
 class TransportError(Exception):
-    """The connection failed or broke, or the response is not HTTP; the message says which."""
+    """The connection failed or broke, or the response is not HTTP."""
 
 
 class _ConnectionClosed(TransportError):

@@ -15,10 +15,9 @@ from inference.http.problems import detail_of, status_of
 from inference.model_server.model import HostedModels, RequestObserver
 from inference.oip import grpc_codec
 from inference.oip.types import ModelRequest, ModelResponse
-from product_classifier.observability import get_logger, set_request_id
+from product_classifier.observability import set_request_id
 
 P = ParamSpec("P")
-log = get_logger()
 
 
 def _with_status(call: Callable[Concatenate["Servicer", Any, Any, P], Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

@@ -19,7 +19,7 @@ from inference.http.problems import UnknownModel, UnsupportedBody, oip_error, pu
 from inference.model_server.model import HostedModels, ProductModel, RequestObserver
 from inference.oip import rest_codec
 from inference.oip.types import ModelRequest, ModelResponse
-from product_classifier.observability import get_logger, set_request_id
+from product_classifier.observability import set_request_id
 
 V1_PREDICT = re.compile(r"/v1/models/([^/:]+):predict")
 V2_INFER = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
@@ -28,7 +28,6 @@ SDK_ROUTES = re.compile(r"/|/metrics|/v1/models(/[^/:]+)?|/v2/models|/v2/health/
 EXTENSIONS = ("binary_tensor_data",)
 HEADER_LENGTH = b"inference-header-content-length"
 
-log = get_logger()
 Response = tuple[int, bytes, list[tuple[bytes, bytes]]]
 """Status, body and headers."""
 Handler = Callable[[Scope, dict[bytes, bytes], Receive], Awaitable[Response]]

@@ -12,7 +12,7 @@ from tests.support.tiny_release import make_release
 
 @pytest.fixture(scope="session")
 def releases(release_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Release, Release]:
-    """A trained release and one of random weights, so that their answers differ."""
+    """A trained release and one of random weights, so that their predictions differ."""
     return open_release(release_dir), make_release(tmp_path_factory.mktemp("releases"), 2)
 
 
