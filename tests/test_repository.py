@@ -39,7 +39,7 @@ def test_make_without_a_target_lists_every_target() -> None:
 
 
 @pytest.mark.parametrize("target", re.findall(r"^([a-z0-9]+):.*## ", MAKEFILE, re.MULTILINE))
-def test_a_recipe_has_one_or_two_lines(target: str) -> None:
+def test_a_target_runs_one_or_two_lines(target: str) -> None:
     recipe = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
 
     assert recipe
@@ -59,7 +59,7 @@ def test_the_installation_states_its_size_before_it_starts(variables: tuple[str,
 
 
 @pytest.mark.parametrize("target", re.findall(r"^([a-z0-9]+):.*## ", MAKEFILE, re.MULTILINE))
-def test_every_module_of_a_recipe_exists(target: str) -> None:
+def test_every_module_that_a_target_runs_exists(target: str) -> None:
     planned = subprocess.run(
         ["make", "-n", target, "INSTALLED=", "PY=python"], cwd=REPOSITORY, capture_output=True, text=True, check=True
     ).stdout

@@ -56,7 +56,7 @@ def _text(value: object) -> str:
 
 
 def front_ends(model: Model) -> tuple[ASGIApp, InferenceServicer]:
-    """Return the SDK's application and gRPC service; once in a process, the application is a global of the SDK."""
+    """Return the SDK's application and gRPC service; call once per process, as the former is a global."""
     models = ModelRepository()
     models.update(model)
     plane = DataPlane(model_registry=models)

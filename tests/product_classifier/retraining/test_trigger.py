@@ -316,7 +316,7 @@ def test_concurrent_triggers_that_may_crash_start_exactly_one_run(triggers: int)
 
 
 def test_an_execution_started_by_a_suspended_trigger_is_superseded(world: World) -> None:
-    """The pipeline API has no idempotency key, so an execution started late must detect that it owns no run."""
+    """The pipeline API has no idempotency key: an execution started late must detect that it owns no run."""
     for product in range(3):
         correct(world.store, product)
     world.trigger().reconcile()
