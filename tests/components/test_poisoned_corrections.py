@@ -70,7 +70,7 @@ CAMPAIGNS: dict[str, Campaign] = {
     "one wrong label for every product": lambda store, known: [
         submit(store, "eve", title, WRONG, 100 + n) for n, title in enumerate(known * 20)
     ],
-    "thousands of products nobody knows": lambda store, _: [
+    "thousands of unknown products": lambda store, _: [
         submit(store, "eve", f"faux produit {n}", WRONG, 100 + n) for n in range(2000)
     ],
     "the same product again and again": lambda store, known: [
@@ -79,13 +79,13 @@ CAMPAIGNS: dict[str, Campaign] = {
     "a label that changes each time": lambda store, known: [
         submit(store, "eve", known[n % 3], CODES[n % len(CODES)], 100 + n) for n in range(500)
     ],
-    "titles written otherwise": lambda store, known: [
+    "other spellings of a title": lambda store, known: [
         submit(store, "eve", variant, WRONG, 100 + n)
         for n, variant in enumerate([known[0].upper(), f" {known[0]} ", known[0].replace(" ", "  "), known[0]])
     ],
-    "before anybody else": lambda store, known: [submit(store, "eve", title, WRONG, -100) for title in known],
+    "dated before all others": lambda store, known: [submit(store, "eve", title, WRONG, -100) for title in known],
     "dated into the future": lambda store, known: [submit(store, "eve", title, WRONG, 10**8) for title in known],
-    "votes in turn with the truth": lambda store, known: [
+    "alternating with the correct label": lambda store, known: [
         submit(store, "eve", known[0], code, 100 + n) for n, code in enumerate([WRONG, CODES[5]] * 50)
     ],
     "what a reviewer rejected, again": lambda store, known: [
