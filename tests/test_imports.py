@@ -1,4 +1,4 @@
-"""Who may import whom. The direction is what keeps training and serving apart, and images small."""
+"""Tests of the import directions, which separate training from serving and keep images small."""
 
 import ast
 import graphlib
@@ -36,7 +36,7 @@ FORBIDDEN = {
     "inference": {"components", "pipelines", "operations", "kfp", "mlflow", "torch", "transformers", "sklearn"},
     "operations": {"kserve", "fastapi", "torch", "mlflow", "transformers", "sklearn"},
 }
-"""Never, not even inside a function."""
+"""Packages that a package never imports, not even inside a function."""
 
 EXEMPT = {
     # The trigger is a service that starts pipelines: it responds as the services do.
@@ -45,7 +45,28 @@ EXEMPT = {
     "components/shared/kubernetes_api.py": {"kubernetes"},
 }
 
-INFERENCE = {
+FOUNDATION = {"errors", "limits", "observability", "probabilities", "taxonomy"}
+DOMAIN: dict[str, set[str]] = {
+    "errors": set(),
+    "limits": set(),
+    "observability": set(),
+    "probabilities": set(),
+    "taxonomy": {"errors"},
+    "settings_help": FOUNDATION,
+    "compat": FOUNDATION,
+    "store": FOUNDATION | {"compat"},
+    "bundles": FOUNDATION,
+    "evaluation": FOUNDATION,
+    "text": FOUNDATION | {"bundles"},
+    "images": FOUNDATION | {"bundles"},
+    "fusion": FOUNDATION | {"bundles", "evaluation"},
+    "releases": FOUNDATION | {"bundles", "text", "images", "fusion"},
+    "catalogue": FOUNDATION | {"text", "images"},
+    "feedback": FOUNDATION | {"store"},
+    "retraining": FOUNDATION | {"feedback", "store"},
+}
+INFERENCE: dict[str, set[str]] = {
+    "feedback_api": {"http"},
     "http": {"compat"},
     "compat": set(),
     "oip": {"http"},
@@ -55,13 +76,11 @@ INFERENCE = {
     "image_predictor": {"http", "model_server", "oip"},
     "fusion_transformer": {"http", "model_server", "oip"},
     "collocated": {"model_server", "text_predictor", "image_predictor", "fusion_transformer"},
-    "auth_proxy": {"compat", "durability", "http", "oip"},
-    "feedback_service": {"durability", "http"},
+    "auth_proxy": {"feedback_api", "compat", "durability", "http", "oip"},
+    "feedback_service": {"feedback_api", "durability", "http"},
     "simulation": set(),
 }
-"""The folders of inference that each of them may import; no service imports another."""
-
-PIPELINES = {
+PIPELINES: dict[str, set[str]] = {
     "compat": set(),
     "settings": set(),
     "task_configuration": set(),
@@ -75,34 +94,21 @@ PIPELINES = {
     "retrain": {"compat", "compile", "kubeflow", "parameters", "settings", "task_configuration"},
     "bootstrap": {"compile", "kubeflow", "local", "parameters", "settings"},
 }
-"""The folders and modules of pipelines that each of them may import; only `__main__` imports all of them."""
+OPERATIONS: dict[str, set[str]] = {
+    "local": set(),
+    "cluster": set(),
+    "demo": {"local"},
+    "screenshots": {"demo", "local"},
+    "settings_reference": {"cluster", "demo", "local"},
+}
+PARTS = {"product_classifier": DOMAIN, "inference": INFERENCE, "pipelines": PIPELINES, "operations": OPERATIONS}
+"""For each folder and module directly in a package, those of the same package that it may import.
+
+`__main__` may import all of them. In `components`, a step imports only itself and `shared`.
+"""
 
 LIGHT = {"kfp", "components", "typing"}
 """All that a module may import at module level."""
-
-
-DOMAIN_IMPORTS = {
-    "taxonomy": {"errors"},
-    "errors": set(),
-    "limits": set(),
-    "observability": set(),
-    "probabilities": set(),
-    "settings_help": set(),
-    "compat": set(),
-    "store": {"compat"},
-    "bundles": set(),
-    "evaluation": set(),
-    "text": {"bundles"},
-    "images": {"bundles"},
-    "fusion": {"bundles", "evaluation"},
-    "feedback": {"store"},
-    "catalogue": {"text", "images"},
-    "releases": {"bundles", "text", "images", "fusion"},
-    "retraining": {"feedback", "store"},
-}
-"""Folder or module of the domain, and the others it may import besides those of `DOMAIN_BASE`."""
-
-DOMAIN_BASE = {"taxonomy", "errors", "limits", "observability", "probabilities"}
 
 
 def modules(package: str) -> list[Path]:
@@ -118,65 +124,27 @@ def imported(node: ast.AST) -> Iterator[str]:
             yield found.module.partition(".")[0]
 
 
-def all_of(path: Path) -> set[str]:
+def all_imports(path: Path) -> set[str]:
     """Return the packages a module imports, inside functions too."""
     return set(imported(ast.parse(path.read_text(encoding="utf-8"))))
 
 
-def modules_imported(path: Path) -> set[str]:
-    """Return the full names of the modules that a module imports, inside functions too."""
+def modules_imported(path: Path, package: str) -> set[str]:
+    """Return the names below a package that a module imports, inside functions too."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+    return {name for name in names if name.startswith(f"{package}.")}
 
 
 def top_level(path: Path) -> set[str]:
-    """Return the packages a module imports when it is imported itself."""
+    """Return the packages that a module imports at module level."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     statements = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     return {name for node in statements for name in imported(node)}
-
-
-def domain_imports(folder: str) -> set[str]:
-    """Return the folders and modules of the domain that one of them imports, inside functions too."""
-    root = PACKAGES["product_classifier"]
-    paths = [root / f"{folder}.py"] if (root / f"{folder}.py").is_file() else sorted((root / folder).rglob("*.py"))
-    found = set()
-    for path in paths:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom) and node.module == "product_classifier":
-                names = [f"product_classifier.{alias.name}" for alias in node.names]
-            found |= {name.split(".")[1] for name in names if name.startswith("product_classifier.")}
-    return found - {folder}
-
-
-def test_every_folder_of_the_domain_has_its_imports_declared() -> None:
-    root = PACKAGES["product_classifier"]
-    names = {path.stem for path in root.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
-
-    assert set(DOMAIN_IMPORTS) == names - {"__init__"}
-
-
-@pytest.mark.parametrize("folder", DOMAIN_IMPORTS)
-def test_a_folder_of_the_domain_imports_only_what_is_declared(folder: str) -> None:
-    base = DOMAIN_BASE if folder not in DOMAIN_BASE else set()
-
-    assert domain_imports(folder) <= DOMAIN_IMPORTS[folder] | base
-
-
-def test_the_declared_imports_of_the_domain_have_no_cycle() -> None:
-    graph = {
-        folder: names | (DOMAIN_BASE - {folder} if folder not in DOMAIN_BASE else set())
-        for folder, names in DOMAIN_IMPORTS.items()
-    }
-
-    assert set(DOMAIN_IMPORTS) == set(graphlib.TopologicalSorter(graph).static_order())
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -184,48 +152,38 @@ def test_a_package_imports_only_in_its_direction(package: str) -> None:
     wrong = {
         name: sorted(found)
         for path in modules(package)
-        if (found := FORBIDDEN[package] & all_of(path) - EXEMPT.get(name := str(path.relative_to(ROOT)), set()))
+        if (found := FORBIDDEN[package] & all_imports(path) - EXEMPT.get(name := str(path.relative_to(ROOT)), set()))
     }
 
     assert {} == wrong
 
 
-@pytest.mark.parametrize("folder", sorted(path.parent.name for path in PACKAGES["inference"].glob("*/__init__.py")))
-def test_a_folder_of_inference_imports_only_the_folders_below_it(folder: str) -> None:
-    allowed = INFERENCE[folder] | {folder, "feedback_api"}
-    wrong = {
-        str(path.relative_to(ROOT)): sorted(found)
-        for path in sorted((PACKAGES["inference"] / folder).rglob("*.py"))
-        if (found := {n.split(".")[1] for n in modules_imported(path) if n.startswith("inference.")} - allowed)
-    }
-
-    assert {} == wrong
+def parts_of(package: str) -> list[str]:
+    """Return the names of the folders and modules directly in a package, without `__init__` and `__main__`."""
+    found = {path.relative_to(PACKAGES[package]).parts[0].removesuffix(".py") for path in modules(package)}
+    return sorted(found - {"__init__", "__main__"})
 
 
 @pytest.mark.parametrize(
-    "part",
-    sorted({path.relative_to(PACKAGES["pipelines"]).parts[0].removesuffix(".py") for path in modules("pipelines")}),
+    ("package", "part"), [(package, part) for package in PARTS for part in parts_of(package)], ids=str
 )
-def test_a_part_of_pipelines_imports_only_the_parts_below_it(part: str) -> None:
-    if part in {"__init__", "__main__"}:
-        return
-    allowed = PIPELINES[part] | {part}
-    below = PACKAGES["pipelines"] / part
+def test_a_part_of_a_package_imports_only_the_parts_below_it(package: str, part: str) -> None:
+    allowed = PARTS[package][part] | {part}
+    folder = PACKAGES[package] / part
     wrong = {
         str(path.relative_to(ROOT)): sorted(found)
-        for path in (sorted(below.rglob("*.py")) if below.is_dir() else [below.with_suffix(".py")])
-        if (found := {n.split(".")[1] for n in modules_imported(path) if n.startswith("pipelines.")} - allowed)
+        for path in (sorted(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")])
+        if (found := {name.split(".")[1] for name in modules_imported(path, package)} & PARTS[package].keys() - allowed)
     }
 
     assert {} == wrong
 
 
-def test_no_two_parts_of_pipelines_import_each_other() -> None:
-    resolved: set[str] = set()
-    while layer := {part for part, below in PIPELINES.items() if part not in resolved and below <= resolved}:
-        resolved |= layer
+@pytest.mark.parametrize("package", PARTS)
+def test_every_part_of_a_package_is_declared_and_no_two_import_each_other(package: str) -> None:
+    order = graphlib.TopologicalSorter(PARTS[package]).static_order()  # raises CycleError
 
-    assert PIPELINES.keys() == resolved
+    assert parts_of(package) == sorted(order)
 
 
 def test_pipelines_imports_only_components_and_shared_modules_of_the_steps() -> None:
@@ -233,22 +191,20 @@ def test_pipelines_imports_only_components_and_shared_modules_of_the_steps() -> 
     wrong = {
         f"{path.relative_to(ROOT)}: {name}"
         for path in modules("pipelines")
-        for name in modules_imported(path)
-        if name.startswith("components.")
-        and name.split(".")[1] != "shared"
-        and name.split(".")[2:3] not in ([], ["component"])
+        for name in modules_imported(path, "components")
+        if name.split(".")[1] != "shared" and name.split(".")[2:3] not in ([], ["component"])
     }
 
     assert set() == wrong
 
 
 @pytest.mark.parametrize("folder", sorted(path.parent.name for path in PACKAGES["components"].glob("*/__init__.py")))
-def test_a_step_imports_of_the_components_only_itself_and_what_steps_share(folder: str) -> None:
+def test_a_step_imports_of_the_components_only_itself_and_shared(folder: str) -> None:
     allowed = {f"components.{folder}", "components.shared"}
     wrong = {
         str(path.relative_to(ROOT)): sorted(found)
         for path in sorted((PACKAGES["components"] / folder).rglob("*.py"))
-        if (found := {n for n in modules_imported(path) if n.startswith("components.") and not _is_within(n, allowed)})
+        if (found := {name for name in modules_imported(path, "components") if not _is_within(name, allowed)})
     }
 
     assert {} == wrong
@@ -260,7 +216,7 @@ def _is_within(module: str, packages: set[str]) -> bool:
 
 def test_components_import_nothing_of_inference_but_the_client_codec() -> None:
     """The smoke test of a rollout sends predictions; a second codec for it would drift from the servers'."""
-    found = {name for path in modules("components") for name in modules_imported(path) if name.startswith("inference")}
+    found = {name for path in modules("components") for name in modules_imported(path, "inference")}
 
     assert {"inference.oip.client"} == {name for name in found if name.count(".") < 3}
 
@@ -296,7 +252,7 @@ def test_a_component_module_imports_little_and_has_a_docstring(module: Path) -> 
 
 
 @pytest.mark.parametrize("step", sorted(PACKAGES["components"].glob("*/step.py")), ids=lambda path: path.parent.name)
-def test_a_step_loads_the_heavy_libraries_only_when_it_runs(step: Path) -> None:
+def test_a_step_imports_heavy_libraries_only_inside_functions(step: Path) -> None:
     assert set() == top_level(step) & {"torch", "sklearn", "transformers", "mlflow", "kfp", "matplotlib"}
 
 
@@ -336,7 +292,7 @@ def test_a_step_loads_the_heavy_libraries_only_when_it_runs(step: Path) -> None:
         ),
     ],
 )
-def test_what_an_image_does_not_hold_is_not_imported(statement: str, absent: str) -> None:
+def test_a_service_imports_only_packages_of_its_image(statement: str, absent: str) -> None:
     code = f"{statement}\nimport sys\nprint(*sorted(set({absent.split()}) & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
 
