@@ -122,7 +122,7 @@ def _evaluate(release: str, inputs: Inputs) -> HoldOutScores:
     found = predict(inputs.test, inputs.raw, folder / "text", folder / "image")
     if not len(found.labels):
         raise CatalogueError(f"{inputs.test.name}: has no product to compare on; check its categories")
-    fusion, _ = load_fusion(folder / "fusion")
+    fusion, _ = load_fusion(folder / "fusion", found.codes)
     fused = fusion.combine(found.text, found.image, found.has_text, found.has_image)
     return HoldOutScores(
         release,

@@ -38,7 +38,7 @@ def run(
     found = predict(test, raw, text, image)
     if not len(found.labels):
         raise CatalogueError(f"{test.name}: has no product to evaluate on; check its categories")
-    model, _ = load_fusion(fusion)
+    model, _ = load_fusion(fusion, found.codes)
     fused = model.combine(found.text, found.image, found.has_text, found.has_image)
     evaluation = Evaluation(
         found, fused, _scores(found, fused), per_category(fused, found.labels), confusion(fused, found.labels)

@@ -11,7 +11,7 @@ from components.shared import progress
 from components.shared.raw import photo_path
 from product_classifier.errors import BundleRefused
 from product_classifier.releases.release import load_image, load_text
-from product_classifier.text.normalization import normalize
+from product_classifier.text.normalization import has_words
 
 _BATCH = 256
 
@@ -56,7 +56,7 @@ def predict(split: Path, raw: Path, text: Path, image: Path) -> Predictions:
             f"image: has {len(image_model.codes)} categories, text {len(codes)} others; train both on one catalogue"
         )
     products = pd.read_parquet(split)
-    has_text = [bool(normalize(*row)) for row in zip(products["designation"], products["description"], strict=True)]
+    has_text = [has_words(*row) for row in zip(products["designation"], products["description"], strict=True)]
     products = products.assign(has_text=has_text, has_image=products["image_path"] != "")
     usable = products["code"].isin(codes) & (products["has_text"] | products["has_image"])
     products = products[usable].reset_index(drop=True)

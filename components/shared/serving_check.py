@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from product_classifier.errors import BundleRefused
 from product_classifier.releases.release import load_fusion, load_image, load_text
-from product_classifier.text.normalization import normalize
+from product_classifier.text.normalization import has_words
 
 TEXTS = 3
 """Number of self-check texts that are used."""
@@ -45,7 +45,7 @@ class ReleaseModels:
         """Return the probabilities `[classes]` of one product."""
         classes = len(self._fusion.codes)
         text = image = np.zeros((1, classes), np.float32)
-        has_text = bool(normalize(product.designation, product.description))
+        has_text = has_words(product.designation, product.description)
         if has_text:
             text = self._text.probabilities([product.designation], [product.description])
         if product.photo is not None:

@@ -12,7 +12,7 @@ from inference.simulation.open_loop import SimulatedPrediction
 from inference.simulation.unseen import UnseenProduct
 from product_classifier.errors import InvalidImage
 from product_classifier.releases.release import load_fusion, load_image, load_text, open_release
-from product_classifier.text.normalization import normalize
+from product_classifier.text.normalization import has_words
 
 BATCH = 64
 
@@ -49,7 +49,7 @@ class OfflineModels:
         designations = [product.designation for product in products]
         descriptions = [product.description for product in products]
         text = self._text.probabilities(designations, descriptions)
-        has_text = np.array([bool(normalize(*texts)) for texts in zip(designations, descriptions, strict=True)])
+        has_text = np.array([has_words(*texts) for texts in zip(designations, descriptions, strict=True)])
         image, has_image = self._image_probabilities([photos.get(product.photo, b"") for product in products])
         usable = has_text | has_image
         predictions: list[SimulatedPrediction | None] = [None] * len(products)
