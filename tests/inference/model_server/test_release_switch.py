@@ -154,7 +154,7 @@ def test_a_server_with_a_damaged_bundle_exits_with_one_log_line(
     assert 78 == server.process.wait(60)
     (line,) = server.logged().splitlines()
     assert '"event":"bundle_refused"' in line
-    assert "model.onnx: has 14 bytes, the manifest says" in line
+    assert "model.onnx: has 14 bytes, the manifest lists" in line
 
 
 def test_a_port_in_use_is_reported_in_one_log_line(
