@@ -159,7 +159,7 @@ def test_a_package_imports_only_in_its_direction(package: str) -> None:
 
 
 def parts_of(package: str) -> list[str]:
-    """Return the names of the folders and modules directly in a package, without `__init__` and `__main__`."""
+    """Return the folders and modules directly in a package, without `__init__` and `__main__`."""
     found = {path.relative_to(PACKAGES[package]).parts[0].removesuffix(".py") for path in modules(package)}
     return sorted(found - {"__init__", "__main__"})
 

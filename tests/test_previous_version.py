@@ -289,7 +289,7 @@ def splits(tmp_path: Path) -> Path:
 def test_a_text_model_is_trained_on_its_splits(splits: Path, tmp_path: Path) -> None:
     from components.train_text import step
 
-    step.run(splits / "train.parquet", splits / "validation.parquet", tmp_path / "text", buckets=64)
+    step.run(splits / "train.parquet", splits / "validation.parquet", tmp_path / "text", CHALLENGE, buckets=64)
 
     assert releases.load_text(tmp_path / "text")
 
