@@ -67,7 +67,7 @@ class GuardedProtocol(HttpProtocol):
         self._stop_timer()
         self._in_head = False
         if not self.url.startswith(b"/") or self.parser.should_upgrade():
-            raise AmbiguousRequest("the target is not a path, or the request asks for another protocol")
+            raise AmbiguousRequest("the target is not a path, or the request is an upgrade to another protocol")
         version = self.parser.get_http_version()
         if version != "1.1" and (version != "1.0" or any(name == b"transfer-encoding" for name, _ in self.headers)):
             raise AmbiguousRequest("the HTTP version is not 1.0 or 1.1, or has no chunked transfer")

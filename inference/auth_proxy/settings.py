@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     metrics_port: int = Field(default=8081, ge=0, le=65535)
     """Internal port of `/metrics`; 0 turns it off."""
     allowed_hosts: tuple[str, ...] = ()
-    """Host names (without port) the API answers to; empty means any."""
+    """Accepted host names, without port; empty: any."""
 
     fusion_url: BaseUrl = "http://127.0.0.1:8095"
     """Address of the fusion transformer."""

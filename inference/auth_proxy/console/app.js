@@ -1,6 +1,6 @@
 "use strict";
 
-const WORDS = {
+const TRANSLATIONS = {
   fr: {
     skip: "Aller au contenu", predict: "Classer", review: "Corrections", retrain: "Entraînement", logout: "Se déconnecter", docs: "API",
     login: "Connexion", username: "Nom", password: "Mot de passe", enter: "Se connecter", external: "Jeton d'un autre fournisseur d'identité",
@@ -20,7 +20,7 @@ const WORDS = {
     skip: "Skip to content", predict: "Classify", review: "Corrections", retrain: "Training", logout: "Log out", docs: "API",
     login: "Log in", username: "Name", password: "Password", enter: "Log in", external: "Token of another identity provider",
     token: "Token", predictTitle: "Classify a product", designation: "Title", description: "Description", image: "Photo (JPEG or PNG)",
-    submitProduct: "Classify", degraded: "One of the two models did not answer.", modalities: "Prediction of each model", text: "Text", photo: "Photo",
+    submitProduct: "Classify", degraded: "One of the two models did not respond.", modalities: "Prediction of each model", text: "Text", photo: "Photo",
     none: "no prediction", release: "Version", correct: "Correct", rightCategory: "Right category", comment: "Comment", send: "Send",
     thanks: "Thank you, the correction is stored.", known: "This correction was already stored.", reviewTitle: "Corrections", state: "State",
     refresh: "Refresh", nothing: "No corrections.", more: "More", approve: "Approve", reject: "Reject", by: "by", instead: "instead of",
@@ -39,12 +39,12 @@ const RANK = { user: 0, reviewer: 1, admin: 2 };
 let token = "";
 let language = (navigator.language || "fr").startsWith("fr") ? "fr" : "en";
 let categories = [];
-let answer = null;
+let prediction = null;
 let attempt = "";
 let cursor = null;
 
 const byId = (id) => document.getElementById(id);
-const word = (key) => WORDS[language][key] || key;
+const translated = (key) => TRANSLATIONS[language][key] || key;
 
 function element(tag, text, attributes = {}) {
   const made = document.createElement(tag);
@@ -76,13 +76,13 @@ async function call(path, options = {}) {
   try {
     reply = await fetch(path, { ...options, headers });
   } catch {
-    throw new RequestFailed(0, { detail: word("away") });
+    throw new RequestFailed(0, { detail: translated("away") });
   }
   const body = await reply.json().catch(() => ({}));
   if (!reply.ok) {
     if (reply.status === 401 && token) {
       leave();
-      throw new RequestFailed(401, { detail: word("lost") });
+      throw new RequestFailed(401, { detail: translated("lost") });
     }
     throw new RequestFailed(reply.status, body);
   }
@@ -114,7 +114,7 @@ function onSubmit(id, handler) {
 // Shows an error in the language of the user, with the detail of the gateway and the request id in small print.
 function showError(error) {
   if (!(error instanceof RequestFailed)) throw error;
-  const known = { 401: token ? "" : word("wrong"), 429: word("tooMany"), 502: word("busy"), 503: word("busy"), 504: word("busy") };
+  const known = { 401: token ? "" : translated("wrong"), 429: translated("tooMany"), 502: translated("busy"), 503: translated("busy"), 504: translated("busy") };
   const text = (error.requestId && known[error.status]) || error.message;
   const details = [text === error.message ? "" : error.message, error.requestId].filter(Boolean).join(", ");
   showMessage(text, true, details);
@@ -147,12 +147,12 @@ async function enter(given) {
 
 function leave() {
   token = "";
-  answer = null;
+  prediction = null;
   byId("tabs").hidden = true;
   byId("logout").hidden = true;
   byId("who").textContent = "";
   byId("password").value = "";
-  byId("answer").hidden = true;
+  byId("result").hidden = true;
   show("login");
 }
 
@@ -167,12 +167,12 @@ function show(view) {
 
 function translate() {
   document.documentElement.lang = language;
-  for (const node of document.querySelectorAll("[data-t]")) node.textContent = word(node.dataset.t);
+  for (const node of document.querySelectorAll("[data-t]")) node.textContent = translated(node.dataset.t);
   const button = byId("language");
   button.textContent = language === "fr" ? "English" : "Français";
   button.lang = language === "fr" ? "en" : "fr";
   fillChoices();
-  if (answer) draw(answer);
+  if (prediction) drawPrediction(prediction);
 }
 
 function label(code) {
@@ -189,8 +189,8 @@ function fillChoices() {
   byId("code").value = chosen;
   const state = byId("state").value;
   byId("state").replaceChildren(
-    element("option", word("all"), { value: "" }),
-    ...STATES.map((one) => element("option", word(one), { value: one })),
+    element("option", translated("all"), { value: "" }),
+    ...STATES.map((one) => element("option", translated(one), { value: one })),
   );
   byId("state").value = state;
 }
@@ -198,10 +198,10 @@ function fillChoices() {
 const when = (time) => (time ? new Date(time).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" }) : "");
 const percent = (share) => new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 1 }).format(share);
 
-function draw(prediction) {
-  byId("category").textContent = `${label(prediction.category.code)} (${percent(prediction.confidence)})`;
-  byId("degraded").hidden = !prediction.degraded;
-  byId("top").replaceChildren(...prediction.top.map((candidate) => {
+function drawPrediction(shown) {
+  byId("category").textContent = `${label(shown.category.code)} (${percent(shown.confidence)})`;
+  byId("degraded").hidden = !shown.degraded;
+  byId("top").replaceChildren(...shown.top.map((candidate) => {
     const row = element("li", "");
     const name = `${label(candidate.code)} (${candidate.code})`;
     row.append(
@@ -210,27 +210,27 @@ function draw(prediction) {
     );
     return row;
   }));
-  const described = (one) => (one ? `${label(one.code)} ${percent(one.probability)}` : word("none"));
+  const described = (one) => (one ? `${label(one.code)} ${percent(one.probability)}` : translated("none"));
   byId("modalities").replaceChildren(
-    element("dt", word("text")), element("dd", described(prediction.modalities.text)),
-    element("dt", word("photo")), element("dd", described(prediction.modalities.image)),
+    element("dt", translated("text")), element("dd", described(shown.modalities.text)),
+    element("dt", translated("photo")), element("dd", described(shown.modalities.image)),
   );
-  byId("release").textContent = prediction.release;
-  byId("answer").hidden = false;
+  byId("release").textContent = shown.release;
+  byId("result").hidden = false;
 }
 
 function correctionCard(item) {
   const card = element("li", "");
-  const instead = item.predicted ? ` ${word("instead")} ${label(item.predicted)}` : "";
+  const instead = item.predicted ? ` ${translated("instead")} ${label(item.predicted)}` : "";
   card.append(
     element("p", `${label(item.code)} (${item.code})${instead}`),
-    element("p", `${word(item.state)}, ${word("by")} ${item.user}, ${when(item.created)}`),
+    element("p", `${translated(item.state)}, ${translated("by")} ${item.user}, ${when(item.created)}`),
   );
   if (item.product && item.product.designation) card.append(element("p", item.product.designation));
   if (item.comment) card.append(element("p", item.comment));
   if (item.state === "pending") {
     for (const decision of ["approve", "reject"]) {
-      const button = element("button", word(decision), { type: "button", class: decision === "approve" ? "" : "quiet" });
+      const button = element("button", translated(decision), { type: "button", class: decision === "approve" ? "" : "quiet" });
       button.addEventListener("click", async () => {
         showMessage("");
         try {
@@ -263,15 +263,15 @@ async function listCorrections(again) {
 async function listRuns() {
   const { body } = await call("/retrain");
   const progress = body.progress;
-  byId("progress").textContent = progress ? `${word("progress")}: ${progress.corrections} / ${progress.needed}` : "";
+  byId("progress").textContent = progress ? `${translated("progress")}: ${progress.corrections} / ${progress.needed}` : "";
   byId("runs").replaceChildren(...(body.runs || []).map(runCard));
 }
 
 function runCard(run) {
   const card = element("li", "");
-  card.append(element("p", word(run.state)));
+  card.append(element("p", translated(run.state)));
   const facts = {
-    cause: word(run.cause), requested_by: run.requested_by, corrections: run.corrections,
+    cause: translated(run.cause), requested_by: run.requested_by, corrections: run.corrections,
     created: when(run.created), finished: when(run.finished), reason: run.reason,
   };
   const { verdict } = run;
@@ -279,7 +279,7 @@ function runCard(run) {
   const list = element("dl", "");
   for (const [name, value] of Object.entries(facts)) {
     if (value === null || value === undefined || value === "") continue;
-    list.append(element("dt", word(name)), element("dd", String(value)));
+    list.append(element("dt", translated(name)), element("dd", String(value)));
   }
   card.append(list, element("p", run.run_id, { class: "fine" }));
   return card;
@@ -301,27 +301,27 @@ onSubmit("predict-form", async (form) => {
   const data = new FormData(form);
   if (!byId("image").files.length) data.delete("image");
   const { body, reply } = await call("/predict", { method: "POST", body: data });
-  answer = body;
+  prediction = body;
   attempt = crypto.randomUUID ? crypto.randomUUID() : String(Math.random()).slice(2) + Date.now();
   byId("feedback-form").reset();
-  draw(body);
+  drawPrediction(body);
   byId("category").scrollIntoView({ block: "nearest" });
-  if (reply.headers.get("Prediction-Record") !== "stored") showMessage(word("pendingRecord"));
+  if (reply.headers.get("Prediction-Record") !== "stored") showMessage(translated("pendingRecord"));
 });
 
 onSubmit("feedback-form", async () => {
-  const correction = { prediction_id: answer.prediction_id, code: Number(byId("code").value) };
+  const correction = { prediction_id: prediction.prediction_id, code: Number(byId("code").value) };
   if (byId("comment").value) correction.comment = byId("comment").value;
   const key = `${attempt}-${correction.code}-${[...(correction.comment || "")].reduce((sum, c) => (sum * 31 + c.codePointAt(0)) % 1e9, 7)}`;
   const { reply } = await call("/feedback", asJson(correction, { "Idempotency-Key": key }));
-  showMessage(word(reply.status === 200 ? "known" : "thanks"));
+  showMessage(translated(reply.status === 200 ? "known" : "thanks"));
 });
 
 onSubmit("review-form", () => listCorrections(true));
 onSubmit("retrain-form", async () => {
   const { body } = await call("/retrain", { method: "POST" });
   await listRuns();
-  showMessage(`${word("started")} ${body.run_id}`);
+  showMessage(`${translated("started")} ${body.run_id}`);
 });
 
 byId("more").addEventListener("click", () => listCorrections(false).catch(showError));

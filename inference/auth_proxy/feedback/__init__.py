@@ -1,1 +1,1 @@
-"""Routes that the feedback service answers."""
+"""Routes that are forwarded to the feedback service."""

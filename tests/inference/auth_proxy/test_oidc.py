@@ -84,7 +84,7 @@ def verifier(issuer: FakeIssuer, *, roles: str = "roles", cooldown_s: float = 30
 
 
 @pytest.mark.parametrize(("kid", "algorithm"), [("rsa", "RS256"), ("ec", "ES256")])
-async def test_a_token_of_the_issuer_is_let_in(issuer: FakeIssuer, kid: str, algorithm: str) -> None:
+async def test_a_token_of_the_issuer_is_accepted(issuer: FakeIssuer, kid: str, algorithm: str) -> None:
     identity = await verifier(issuer).verify(issuer.token(kid, algorithm))
 
     assert (identity.name, identity.role) == ("f:1:ada", Role.USER)
@@ -135,7 +135,7 @@ WRONG: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("change", WRONG, ids=str)
-async def test_a_token_for_something_else_is_refused(issuer: FakeIssuer, change: dict[str, Any]) -> None:
+async def test_a_token_with_another_claim_is_rejected(issuer: FakeIssuer, change: dict[str, Any]) -> None:
     with pytest.raises((TokenRejected, TypeError)):
         await verifier(issuer).verify(issuer.token(**change))
 
@@ -219,7 +219,7 @@ async def test_an_external_issuer_disables_the_embedded_one(issuer: FakeIssuer, 
     assert not (tmp_path / "users.sqlite").exists()
 
 
-def test_an_issuer_without_an_audience_is_refused_at_start(tmp_path: Path) -> None:
+def test_an_issuer_without_an_audience_is_rejected_at_start(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="OIDC_AUDIENCE"):
         Settings(oidc_issuer="http://issuer", state_dir=tmp_path)
 

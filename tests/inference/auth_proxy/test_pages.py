@@ -31,7 +31,7 @@ def test_pages_load_nothing_from_elsewhere_and_cannot_be_framed(gateway: Gateway
     assert not re.search(r"\son\w+=|style=|innerHTML|eval\(|document\.write", reply.text)
 
 
-def test_the_console_uses_only_what_its_page_has() -> None:
+def test_the_console_uses_only_elements_of_its_page() -> None:
     page, script = ((CONSOLE / name).read_text() for name in ("index.html", "app.js"))
     ids = set(re.findall(r'\bid="([^"]+)"', page))
 
@@ -40,14 +40,14 @@ def test_the_console_uses_only_what_its_page_has() -> None:
     assert len(re.findall(r"<(?:input|textarea|select)\b", page)) == len(re.findall(r"<label\b", page))
 
 
-def test_every_word_of_the_console_is_there_in_french_and_english() -> None:
+def test_every_text_of_the_console_has_a_french_and_an_english_translation() -> None:
     page, script = ((CONSOLE / name).read_text() for name in ("index.html", "app.js"))
     french, english = (
         set(re.findall(r"(\w+): \"", re.search(rf"  {tongue}: \{{(.*?)\n  \}},", script, re.DOTALL)[1]))  # type: ignore[index]
         for tongue in ("fr", "en")
     )
 
-    used = set(re.findall(r'data-t="(\w+)"', page)) | set(re.findall(r'word\("(\w+)"\)', script))
+    used = set(re.findall(r'data-t="(\w+)"', page)) | set(re.findall(r'translated\("(\w+)"\)', script))
     assert french == english
     assert used <= french
 
@@ -56,7 +56,9 @@ def test_every_word_of_the_console_is_there_in_french_and_english() -> None:
     ("silent", "away", "status", "state"),
     [(False, False, 200, "ready"), (True, False, 200, "degraded"), (False, True, 503, "starting")],
 )
-def test_readiness_says_what_answers(own_gateway: Gateway, silent: bool, away: bool, status: int, state: str) -> None:
+def test_readiness_reports_each_dependency(
+    own_gateway: Gateway, silent: bool, away: bool, status: int, state: str
+) -> None:
     own_gateway.store.away = silent
     own_gateway.models.away = away
     with own_gateway.client(None) as client:
@@ -105,7 +107,7 @@ class Answering:
         ),
     ],
 )
-async def test_a_model_that_starts_is_waited_for_and_one_that_is_lost_is_done_without(
+async def test_a_starting_model_delays_readiness_and_a_lost_one_degrades_it(
     seen: list[tuple[float, str, str]],
 ) -> None:
     names = {"text": TEXT, "image": IMAGE, "fusion": FUSION}
@@ -118,7 +120,7 @@ async def test_a_model_that_starts_is_waited_for_and_one_that_is_lost_is_done_wi
         assert state == (await readiness.check()).status
 
 
-def test_readiness_is_looked_up_at_most_once_a_second(gateway: Gateway) -> None:
+def test_readiness_is_checked_at_most_once_a_second(gateway: Gateway) -> None:
     with gateway.client(None) as client:
         for _ in range(20):
             client.get("/readyz")
@@ -133,7 +135,7 @@ def test_categories_have_both_labels(gateway: Gateway) -> None:
     assert found == [{"code": c.code, "label_fr": c.label_fr, "label_en": c.label_en} for c in CHALLENGE]
 
 
-def test_a_v2_client_finds_a_server_of_three_models(gateway: Gateway) -> None:
+def test_the_gateway_is_a_v2_server_of_three_models(gateway: Gateway) -> None:
     with gateway.client() as client:
         answers: list[Any] = [
             client.get(path).json() for path in ("/v2", "/v2/health/live", "/v2/health/ready", "/v2/models")
@@ -144,7 +146,7 @@ def test_a_v2_client_finds_a_server_of_three_models(gateway: Gateway) -> None:
     assert answers[3] == {"models": ["text-predictor", "image-predictor", "fusion-transformer"]}
 
 
-def test_metrics_are_counted_but_not_shown_to_the_public(gateway: Gateway) -> None:
+def test_metrics_are_counted_and_not_public(gateway: Gateway) -> None:
     with gateway.client() as client:
         client.post("/predict", json={"designation": "x"})
         status = client.get("/metrics").status_code

@@ -1,4 +1,4 @@
-"""Raw bytes on the wire: what has two readings gets none."""
+"""Ambiguous, oversized and slow requests as raw bytes."""
 
 import contextlib
 import socket
@@ -124,7 +124,7 @@ SMUGGLING: dict[str, str] = {
 
 
 @pytest.mark.parametrize("name", SMUGGLING)
-def test_a_request_with_two_readings_is_refused_and_the_line_is_cut(gateway: Gateway, name: str) -> None:
+def test_an_ambiguous_request_is_rejected_and_the_connection_closed(gateway: Gateway, name: str) -> None:
     request = SMUGGLING[name].replace("{token}", gateway.token())
 
     answer, closed = exchange(gateway.port, (request + SMUGGLED).encode("latin-1"))
@@ -145,7 +145,7 @@ def test_the_corpus_is_large_enough_and_a_good_request_passes(gateway: Gateway) 
     assert [a[:15] for a in answers] == [b"HTTP/1.1 200 OK", b"HTTP/1.1 200 OK"]
 
 
-def test_pipelined_requests_are_answered_in_order(gateway: Gateway) -> None:
+def test_pipelined_requests_are_served_in_order(gateway: Gateway) -> None:
     first = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
     last = "GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
@@ -175,7 +175,7 @@ def test_pipelined_requests_are_answered_in_order(gateway: Gateway) -> None:
         "endless method",
     ],
 )
-def test_heads_over_their_size_are_refused(gateway: Gateway, head: str, statuses: set[bytes]) -> None:
+def test_headers_over_their_limits_are_rejected(gateway: Gateway, head: str, statuses: set[bytes]) -> None:
     answer, closed = exchange(gateway.port, head.encode())
 
     assert closed
@@ -187,21 +187,21 @@ def test_heads_over_their_size_are_refused(gateway: Gateway, head: str, statuses
     ["", "GET /heal", "GET /healthz HTTP/1.1\r\n", "GET /healthz HTTP/1.1\r\nHost: x\r\nX: "],
     ids=["nothing", "half a path", "no headers", "half a header"],
 )
-def test_slow_headers_are_cut_off(gateway: Gateway, start: str) -> None:
+def test_slow_headers_close_the_connection(gateway: Gateway, start: str) -> None:
     with dripping(gateway.port, start) as connection:
         answer = read_all(connection)
 
     assert answer.split(b" ", 2)[1] == b"408"
 
 
-def test_slow_headers_after_an_answer_are_cut_off_too(gateway: Gateway) -> None:
+def test_slow_headers_of_a_second_request_close_the_connection(gateway: Gateway) -> None:
     with dripping(gateway.port, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /heal") as connection:
         answer = read_all(connection)
 
     assert [part[:3] for part in answer.split(b"HTTP/1.1 ")[1:]] == [b"200", b"408"]
 
 
-def test_a_slow_body_is_cut_off(gateway: Gateway) -> None:
+def test_a_slow_body_is_a_408(gateway: Gateway) -> None:
     start = POST.replace("{token}", gateway.token()) + "Content-Length: 1000\r\n\r\n"
     with dripping(gateway.port, start) as connection:
         answer = read_all(connection)
@@ -210,7 +210,7 @@ def test_a_slow_body_is_cut_off(gateway: Gateway) -> None:
     assert gateway.models.seen == []
 
 
-def test_idle_connections_do_not_keep_others_from_being_answered(gateway: Gateway) -> None:
+def test_idle_connections_do_not_delay_other_requests(gateway: Gateway) -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(200):
             stack.enter_context(socket.create_connection(("127.0.0.1", gateway.port)))
@@ -218,7 +218,7 @@ def test_idle_connections_do_not_keep_others_from_being_answered(gateway: Gatewa
         assert httpx.get(f"{gateway.url}/healthz", trust_env=False, verify=False).status_code == 200
 
 
-def test_hanging_up_in_the_middle_is_survived(gateway: Gateway) -> None:
+def test_a_client_that_disconnects_does_not_stop_the_gateway(gateway: Gateway) -> None:
     start = POST.replace("{token}", gateway.token()) + "Content-Length: 1000\r\n\r\n{"
     for _ in range(20):
         with socket.create_connection(("127.0.0.1", gateway.port)) as connection:
@@ -227,7 +227,7 @@ def test_hanging_up_in_the_middle_is_survived(gateway: Gateway) -> None:
     assert gateway.client().get("/healthz").status_code == 200
 
 
-def test_what_a_client_calls_its_request_is_kept_only_if_it_is_plain(gateway: Gateway) -> None:
+def test_a_request_id_of_a_client_is_used_only_if_it_is_plain_text(gateway: Gateway) -> None:
     with gateway.client() as client:
         plain = client.get("/healthz", headers={"X-Request-Id": "abc-123"}).headers["x-request-id"]
         forged = client.get("/healthz", headers={"X-Request-Id": "a b\tlevel=error"}).headers["x-request-id"]
