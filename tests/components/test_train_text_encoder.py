@@ -134,7 +134,7 @@ def test_a_saved_encoder_gives_equal_probabilities(folder: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("name", "change", "reason"),
     [
-        ("tokenizer.json", lambda values: values.clear(), r"tokenizer\.json: is not a tokeniser"),
+        ("tokenizer.json", lambda values: values.clear(), r"tokenizer\.json: is not a tokenizer"),
         ("model.json", lambda values: values.update(max_tokens=10**6), "max_tokens is 1000000"),
         ("model.json", lambda values: values.update(prior=[1.0]), "prior is not 27"),
         ("model.json", lambda values: values.update(prior={"a": 1}), "prior is not a list"),
