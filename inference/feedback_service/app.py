@@ -47,6 +47,7 @@ from product_classifier.errors import UnknownCategory
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import ProductContent
 from product_classifier.images.headers import read_header
+from product_classifier.limits import PHOTO_BODY_BYTES
 from product_classifier.retraining import RunStore, RunView, list_runs, request_run
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.store import ObjectStore
@@ -80,7 +81,9 @@ def create_app(
         openapi_url=None,
         redirect_slashes=False,
     )
-    app.add_middleware(InternalMiddleware, token=token, body_limit=settings.body_limit, metrics=metrics)
+    app.add_middleware(
+        InternalMiddleware, token=token, body_limit=min(settings.body_limit, PHOTO_BODY_BYTES), metrics=metrics
+    )
     add_problem_handlers(app)
     _add_submission(app, service, taxonomy, metrics, notifier)
     _add_reviews(app, service, CorrectionListing(index, taxonomy), notifier)

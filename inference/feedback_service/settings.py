@@ -30,8 +30,8 @@ class Settings(BaseSettings):
     """Folder of the journal; it must survive restarts, because it holds acknowledged corrections during an outage."""
     journal_mb: int = Field(default=256, ge=0)
     """Size limit in MiB of the journal that corrections wait in during an outage; 0 responds 503 instead."""
-    body_limit: int = Field(default=PHOTO_BODY_BYTES, ge=10_000, le=PHOTO_BODY_BYTES)
-    """Largest request body in bytes."""
+    body_limit: int = Field(default=PHOTO_BODY_BYTES, ge=10_000)
+    """Largest request body in bytes; lowers the product's limit, never raises it."""
     longest_pause_s: float = Field(default=15.0, gt=0, le=30)
     """Longest pause in seconds between two attempts to reach an unavailable store."""
     trigger_url: str = ""
