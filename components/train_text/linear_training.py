@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.svm import LinearSVC
@@ -42,8 +43,10 @@ def fit(
     matrix, idf = _tf_idf(features.matrix(texts), features)
     matrix = matrix.astype(np.float64)  # once here, or every fit makes a copy
     # Processes, not threads: liblinear has one random generator per process, which threads would share.
-    fits = Parallel(n_jobs=-1 if len(texts) > _FEW else 1)
-    fitted = fits(delayed(_fit_one)(matrix, labels == index, C, seed) for index in seen)
+    workers = -1 if len(texts) > _FEW else 1
+    fitted = Parallel(n_jobs=workers)(delayed(_fit_one)(matrix, labels == index, C, seed) for index in seen)
+    if workers != 1:
+        get_reusable_executor().shutdown()  # idle workers would stay for five minutes
     table = np.zeros((features.buckets, len(codes)), np.float32)
     bias = np.full(len(codes), _UNSEEN_MARGIN, np.float32)
     for index, (weights, intercept) in zip(seen, fitted, strict=True):

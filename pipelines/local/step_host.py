@@ -12,6 +12,7 @@ reports the exception as its own.
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import socket
@@ -165,9 +166,11 @@ def _run_step(step: socket.socket) -> NoReturn:
     os.environ.update(request["environment"])
     tempfile.tempdir = None
     status = _exit_status(lambda: execute(request["code"], request["arguments"]))
+    logging.shutdown()
     sys.stderr.flush()
     sys.stdout.write(f"{_STATUS}{status}\n")
-    sys.exit(status)  # not os._exit: libraries have exit handlers
+    sys.stdout.flush()
+    os._exit(status)  # not sys.exit: exit handlers of libraries loaded before the fork wait for threads it did not copy
 
 
 def _exit_status(work: Callable[[], None]) -> int:

@@ -68,7 +68,7 @@ def test_an_attempt_that_took_all_its_time_is_the_last_and_a_run_ends_within_six
 
 
 EFFECTS = {"start-run", "register", "compare", "promote"}
-"""Tasks that own the run, read what is in service, or write outside their outputs."""
+"""Tasks that own the run, read the champion, or write outside their outputs."""
 
 
 def test_only_tasks_without_side_effects_are_cached(documents: list[Any]) -> None:

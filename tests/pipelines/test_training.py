@@ -7,11 +7,13 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 from mlflow import MlflowClient
 
@@ -64,6 +66,22 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     done = train(folder, "--set", "image_budget_s=2", "--set", "image_epochs=2")
     assert 0 == done.returncode, done.stderr
     return Trained(folder, done.stdout)
+
+
+def test_a_training_leaves_no_process(trained: Trained) -> None:
+    def left() -> list[str]:
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.environ().get("STATE_DIR") == str(trained.folder / ".run"):
+                    found.append(" ".join(process.cmdline()))
+        return found
+
+    deadline = time.monotonic() + 30
+    while left() and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+    assert [] == left()
 
 
 def test_the_output_names_every_step_the_scores_and_the_release(trained: Trained) -> None:
@@ -139,7 +157,7 @@ def test_an_unknown_number_is_refused_before_anything_runs(tmp_path: Path) -> No
     done = train(tmp_path, "--raw", "s3://nowhere/at-all", "--set", "image_budget=2")
 
     assert (1, "") == (done.returncode, done.stdout)
-    assert done.stderr.startswith("train: the pipeline has no parameter 'image_budget'; it has ")
+    assert done.stderr.startswith("train: the pipeline has no parameter 'image_budget'; use one of ")
 
 
 GENTLE = {"gate_confidence": "0.5", "gate_min_gain": "0.001", "gate_max_drop": "1.0"}
@@ -196,11 +214,11 @@ def test_corrections_lead_to_a_better_release_that_can_be_rolled_back(tmp_path: 
     assert "By category" in store.get(f"reports/promotions/{after}.html").decode()
     assert "waiting" == trigger.reconcile().step
 
-    said = [run_pipelines(tmp_path, word).stdout for word in ("rollback", "releases")]
+    outputs = [run_pipelines(tmp_path, word).stdout for word in ("rollback", "releases")]
 
-    assert f"{before} is in service instead of {after}" in said[0]
+    assert f"{before} is deployed instead of {after}" in outputs[0]
     assert before == (state / "releases" / "champion").read_text().strip()
-    assert re.search(rf"{before} .* 0 +in service", said[1])
-    assert re.search(rf"{after} .* \d{{3,4}} +was in service", said[1])
+    assert re.search(rf"{before} .* 0 +champion", outputs[1])
+    assert re.search(rf"{after} .* \d{{3,4}} +former champion", outputs[1])
     alias = MlflowClient(f"sqlite:///{state}/mlflow.db").get_model_version_by_alias("fusion-transformer", "champion")
     assert before == alias.tags["release"]

@@ -32,7 +32,7 @@ class StoredRelease:
     corrections: int | None
     """Number of corrections it was trained with; None if the snapshot is lost."""
     state: str
-    """`in service`, `was in service`, `refused` or `not compared`."""
+    """`champion`, `former champion`, `refused` or `not compared`."""
 
 
 def stored_releases(store: ObjectStore, rollout: Rollout) -> Iterator[StoredRelease]:
@@ -82,8 +82,8 @@ def _corrections(store: ObjectStore, snapshot: str | None) -> int | None:
 
 def _state(store: ObjectStore, release: str, current: str | None) -> str:
     if release == current:
-        return "in service"
+        return "champion"
     promotion = history.find(store, release)
     if promotion is None:
         return "not compared"
-    return "was in service" if promotion.promoted else "refused"
+    return "former champion" if promotion.promoted else "refused"

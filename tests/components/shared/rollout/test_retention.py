@@ -73,7 +73,7 @@ def releases(store: FakeStore) -> list[str]:
     ("holds", "named", "keep", "stays"),
     [
         pytest.param((), set(), 2, [D, E], id="the newest"),
-        pytest.param((B,), set(), 1, [A, B, E], id="in service, and the one before"),
+        pytest.param((B,), set(), 1, [A, B, E], id="champion, and the one before"),
         pytest.param((C, A), set(), 0, [A, C], id="held by servers: before a switch, a canary, a shadow"),
         pytest.param((E,), {C}, 0, [C, E], id="named in MLflow"),
         pytest.param((E,), set(), 9, [A, B, C, D, E], id="fewer than may stay"),
