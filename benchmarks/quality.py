@@ -81,11 +81,11 @@ def main(arguments: Sequence[str]) -> int:
     """Measure quality and print the tables."""
     options = _parse(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        _prepare(options.raw, place, options.share_test)
-        found = {"held out": by_split(place, options)}
+        work = Path(folder)
+        _prepare(options.raw, work, options.share_test)
+        found = {"held out": by_split(work, options)}
         if options.repeats:
-            texts = read_texts(pd.read_parquet(place / "catalogue"))
+            texts = read_texts(pd.read_parquet(work / "catalogue"))
             found[f"{options.repeats} x {options.folds}-fold over {len(texts)} texts"] = cross_validate(texts, options)
     for title, lines in found.items():
         sys.stdout.write(f"\n{title}\n\n{_table(lines)}\n")
@@ -95,31 +95,33 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def by_split(place: Path, options: argparse.Namespace) -> list[QualityRow]:
+def by_split(work: Path, options: argparse.Namespace) -> list[QualityRow]:
     """Train with the pipeline's steps and evaluate on the test split."""
-    train, validation, test = (place / f"{side}.parquet" for side in ("train", "validation", "test"))
-    train_text.run(train, validation, place / "text", CHALLENGE, C=options.C)
+    train, validation, test = (work / f"{side}.parquet" for side in ("train", "validation", "test"))
+    train_text.run(train, validation, work / "text", CHALLENGE, C=options.C)
     train_texts, test_texts = read_texts(pd.read_parquet(train)), read_texts(pd.read_parquet(test))
     peer = _peer_scores(train_texts, test_texts)
     lines = [_line(PEER, peer, test_texts.labels, confident=False)]
     image_numbers = {"epochs": options.image_epochs, "budget_s": options.image_budget_s}
-    train_image.run(train, validation, options.raw, place / "image", CHALLENGE, **image_numbers)
-    fit_fusion.run(validation, options.raw, place / "text", place / "image", place / "fusion")
-    said = predict(test, options.raw, place / "text", place / "image")
-    ours = said.text[said.has_text]
+    train_image.run(train, validation, options.raw, work / "image", CHALLENGE, **image_numbers)
+    fit_fusion.run(validation, options.raw, work / "text", work / "image", work / "fusion")
+    predictions = predict(test, options.raw, work / "text", work / "image")
+    ours = predictions.text[predictions.has_text]
     mean, error = paired(ours, peer, test_texts.labels)
     sys.stderr.write(f"text - peer, weighted F1: {mean:+.4f} (standard error {error:.4f}, {len(test_texts)} items)\n")
-    both = said.has_text & said.has_image
-    fused = load_fusion(place / "fusion")[0].combine(said.text, said.image, said.has_text, said.has_image)
-    for name, answers, mine in (
-        ("text", said.text, said.has_text),
-        ("image", said.image, said.has_image),
-        ("fusion", fused, said.has_text | said.has_image),
-        ("text, where both", said.text, both),
-        ("image, where both", said.image, both),
+    both = predictions.has_text & predictions.has_image
+    fused = load_fusion(work / "fusion")[0].combine(
+        predictions.text, predictions.image, predictions.has_text, predictions.has_image
+    )
+    for name, probabilities, rows in (
+        ("text", predictions.text, predictions.has_text),
+        ("image", predictions.image, predictions.has_image),
+        ("fusion", fused, predictions.has_text | predictions.has_image),
+        ("text, where both", predictions.text, both),
+        ("image, where both", predictions.image, both),
         ("fusion, where both", fused, both),
     ):
-        lines.append(_line(name, answers[mine], said.labels[mine]))
+        lines.append(_line(name, probabilities[rows], predictions.labels[rows]))
     return lines
 
 
@@ -136,8 +138,8 @@ def cross_validate(texts: Texts, options: argparse.Namespace) -> list[QualityRow
         labels = texts.labels[test_texts]
         ours = model.classify([texts.ours[row] for row in test_texts])
         peer = _peer_scores(_of(texts, fit), _of(texts, test_texts))
-        for name, answers in (("text", ours), (PEER, peer)):
-            collected[name].append((answers, labels))
+        for name, probabilities in (("text", ours), (PEER, peer)):
+            collected[name].append((probabilities, labels))
         better.append(weighted_f1(ours, labels) - weighted_f1(peer, labels))
         sys.stderr.write(f"\rfold {len(better)} of {options.repeats * options.folds}")
     mean, error = np.mean(better), np.std(better, ddof=1) / np.sqrt(len(better))
@@ -176,19 +178,20 @@ def paired(ours: Floats, peer: Floats, labels: Labels) -> tuple[float, float]:
     return weighted_f1(ours, labels) - weighted_f1(peer, labels), float(drawn.std())
 
 
-def _line(model: str, answers: Floats, labels: Labels, *, confident: bool = True) -> QualityRow:
-    found = score(answers, labels)
+def _line(model: str, probabilities: Floats, labels: Labels, *, confident: bool = True) -> QualityRow:
+    found = score(probabilities, labels)
     line = QualityRow(model, found.items, found.weighted_f1, found.macro_f1)
     if not confident or not found.items:
         return line
-    return replace(line, ece=found.ece, ece_if_calibrated=expected_error(answers), coverage_at_99=found.coverage_at_99)
+    return replace(
+        line, ece=found.ece, ece_if_calibrated=expected_error(probabilities), coverage_at_99=found.coverage_at_99
+    )
 
 
 def _peer_scores(train_texts: Texts, test_texts: Texts) -> Floats:
     peer = _peer().fit(train_texts.raw, train_texts.labels)
-    margins = np.full(
-        (len(test_texts), len(CHALLENGE)), -9, np.float32
-    )  # categories absent from training are never predicted
+    unseen_margin = -9  # categories absent from training are never predicted
+    margins = np.full((len(test_texts), len(CHALLENGE)), unseen_margin, np.float32)
     margins[:, peer[-1].classes_] = peer.decision_function(test_texts.raw)
     return softmax(margins)
 
@@ -219,12 +222,12 @@ def _folds(texts: Texts, rows: Rows, folds: int, seed: int) -> Iterator[tuple[Ro
         yield rows[most], rows[part]
 
 
-def _prepare(raw: Path, place: Path, share_test: float) -> None:
-    prepare_catalogue.run(raw, place / "catalogue", place / "rejects", place / "report", CHALLENGE)
+def _prepare(raw: Path, work: Path, share_test: float) -> None:
+    prepare_catalogue.run(raw, work / "catalogue", work / "rejects", work / "report", CHALLENGE)
     rest = (1 - share_test) / 9
-    sides = [place / f"{side}.parquet" for side in SPLITS]
+    sides = [work / f"{side}.parquet" for side in SPLITS]
     shares = (7 * rest, rest, share_test, rest)
-    split_catalogue.run(place / "catalogue", sides[0], sides[1], sides[2], sides[3], place / "splits.json", *shares)
+    split_catalogue.run(work / "catalogue", sides[0], sides[1], sides[2], sides[3], work / "splits.json", *shares)
 
 
 def _table(lines: Sequence[QualityRow]) -> str:
