@@ -61,13 +61,13 @@ def run(
     """Write `decision` (JSON) and `report` (HTML); return whether the release may replace the champion.
 
     If the champion cannot be read, the release is rejected: nothing shows that it is better. An administrator then
-    puts a release into service with `python -m pipelines rollback`.
+    deploys a release with `python -m pipelines rollback`.
 
     Args:
         release: Id of the new release, as published.
         test: The frozen hold-out (parquet).
         raw: Folder of the raw files, which `image_path` is relative to.
-        decision: GateDecision of the gate, and what it is based on.
+        decision: Decision of the gate with the scores and limits it is based on (JSON).
         report: The comparison as a page.
         store: URL of the object store with the releases: file:///folder or s3://bucket.
         rollout: URL of the deployment that serves the champion: file:///folder or kserve://namespace.

@@ -59,7 +59,7 @@ def run(
         frames = {side: pd.read_parquet(path) for side, path in sides.items()}
         rows = pd.DataFrame(list(corrections.rows), columns=list(COLUMNS))
         result = merge(frames["train"], rows, known_splits(frames))
-        counts = {str(fate): count for fate, count in result.counts().items()}
+        counts = {str(outcome): count for outcome, count in result.counts().items()}
         result.train.to_parquet(merged, index=False)
         products = len(result.train)
     else:

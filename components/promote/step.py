@@ -38,7 +38,7 @@ def run(
 
     Args:
         release: Id of a published release.
-        decision: GateDecision that `compare` wrote.
+        decision: Decision of the gate (JSON), as `compare` writes it.
         report: Page that `compare` wrote.
         store: URL of the object store with the releases: file:///folder or s3://bucket.
         tracking_uri: URI of MLflow, where the alias champion is set.
@@ -56,23 +56,23 @@ def run(
         RolloutFailed: If it could not be rolled out; the champion is deployed.
     """
     objects = open_store(store)
-    found = json.loads(decision.read_text(encoding="utf-8"))
-    ended = find(objects, release)
-    if ended is None:
-        smoke = SmokeTest(service, GateLimits(**found["limits"]), smoke_deadline_s)
+    decision_document = json.loads(decision.read_text(encoding="utf-8"))
+    promotion = find(objects, release)
+    if promotion is None:
+        smoke = SmokeTest(service, GateLimits(**decision_document["limits"]), smoke_deadline_s)
         switch = Switch(objects, open_rollout(rollout, objects), smoke)
-        promotion = _promotion(found, _apply(found, switch, run_id))
-        ended = record(objects, promotion, report.read_bytes())
+        switched = _apply(decision_document, switch, run_id)
+        promotion = record(objects, _promotion(decision_document, switched), report.read_bytes())
     verdict.parent.mkdir(parents=True, exist_ok=True)
-    verdict.write_text(ended.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    verdict.write_text(promotion.model_dump_json(indent=2) + "\n", encoding="utf-8")
     if run_id:
-        write_verdict(RunStore(objects), _verdict(ended, run_id))
-    if ended.promoted:
+        write_verdict(RunStore(objects), _verdict(promotion, run_id))
+    if promotion.promoted:
         tracking = Tracking(tracking_uri, experiment)
         tracking.set_champion_alias(release)
         if releases_kept:
             _prune(objects, rollout, tracking, releases_kept)
-    return ended.promoted
+    return promotion.promoted
 
 
 def _prune(objects: ObjectStore, rollout: str, tracking: Tracking, keep: int) -> None:
@@ -83,44 +83,44 @@ def _prune(objects: ObjectStore, rollout: str, tracking: Tracking, keep: int) ->
         sys.stderr.write(f"old releases were not deleted: {error}\n")
 
 
-def _apply(found: dict[str, Any], switch: Switch, run_id: str) -> SwitchResult:
-    reasons = tuple(found["reasons"])
-    if not found["promote"]:
+def _apply(decision_document: dict[str, Any], switch: Switch, run_id: str) -> SwitchResult:
+    reasons = tuple(decision_document["reasons"])
+    if not decision_document["promote"]:
         return SwitchResult(done=False, reasons=reasons)
-    if problem := _champion_changed(switch.rollout, found):
+    if problem := _champion_changed(switch.rollout, decision_document):
         return SwitchResult(done=False, reasons=(problem,))
     if run_id and is_run_finished(RunStore(switch.store), run_id):
-        raise RunSuperseded(f"run {run_id!r} is over; {found['release']} is not deployed")
-    switched = switch.deploy(found["release"], found["champion"])
+        raise RunSuperseded(f"run {run_id!r} is over; {decision_document['release']} is not deployed")
+    switched = switch.deploy(decision_document["release"], decision_document["champion"])
     return SwitchResult(switched.done, switched.reasons or reasons)
 
 
-def _champion_changed(rollout: Rollout, found: dict[str, Any]) -> str:
+def _champion_changed(rollout: Rollout, decision_document: dict[str, Any]) -> str:
     """Return why the comparison is outdated; "" if it is not."""
     now = rollout.current()
-    if now in {found["champion"], found["release"]}:
+    if now in {decision_document["champion"], decision_document["release"]}:
         return ""
-    return f"the champion changed from {found['champion']} to {now} during the comparison"
+    return f"the champion changed from {decision_document['champion']} to {now} during the comparison"
 
 
-def _promotion(found: dict[str, Any], switched: SwitchResult) -> Promotion:
+def _promotion(decision_document: dict[str, Any], switched: SwitchResult) -> Promotion:
     return Promotion(
-        release=found["release"],
-        champion=found["champion"],
+        release=decision_document["release"],
+        champion=decision_document["champion"],
         promoted=switched.done,
         reasons=switched.reasons,
-        metrics={name: found[name] for name in ("before", "after", "confidence", "test_set")},
+        metrics={name: decision_document[name] for name in ("before", "after", "confidence", "test_set")},
         decided=datetime.now(UTC),
     )
 
 
-def _verdict(ended: Promotion, run_id: str) -> Verdict:
+def _verdict(promotion: Promotion, run_id: str) -> Verdict:
     return Verdict(
         run_id=run_id,
-        promoted=ended.promoted,
-        release=ended.release,
-        champion=ended.champion,
-        reasons=ended.reasons,
-        metrics=ended.metrics,
-        created=ended.decided,
+        promoted=promotion.promoted,
+        release=promotion.release,
+        champion=promotion.champion,
+        reasons=promotion.reasons,
+        metrics=promotion.metrics,
+        created=promotion.decided,
     )

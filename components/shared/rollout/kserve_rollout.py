@@ -62,7 +62,7 @@ class KServeRollout:
 
     def start_challenger(self, release_id: str, *, share: float = 0.0, shadow: bool = False) -> None:
         """Route a share of the traffic, or copies of all of it, to a release beside the deployed one."""
-        about = {SHADOW: release_id} if shadow else {CANARY: release_id, SHARE: f"{share:g}"}
+        annotations = {SHADOW: release_id} if shadow else {CANARY: release_id, SHARE: f"{share:g}"}
         with self._lease() as lease:
             before = self._placements()
             champion = before[FUSION].current
@@ -71,7 +71,7 @@ class KServeRollout:
             self._check(before, release_id)
             held = tuple(dict.fromkeys([champion, release_id, *self._services.serving(FUSION)]))
             after = {name: Placement(champion, held) for name in PREDICTORS}
-            self._move(lease, before, {**after, FUSION: Placement(champion, held, about)})
+            self._move(lease, before, {**after, FUSION: Placement(champion, held, annotations)})
 
     def stop_challenger(self) -> None:
         """Route all traffic to the deployed release; the predictors hold the other until the next switch."""

@@ -79,8 +79,8 @@ class PromotionLease:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         spec = {"holderIdentity": holder, "leaseDurationSeconds": DURATION_S, "renewTime": now}
         if lease is None:
-            about = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": NAME}}
-            self._api.create(LEASE, {**about, "spec": spec})
+            identity = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": NAME}}
+            self._api.create(LEASE, {**identity, "spec": spec})
         else:
             self._api.replace(LEASE, NAME, {**lease, "spec": spec})
 

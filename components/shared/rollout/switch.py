@@ -28,46 +28,46 @@ class Switch:
     rollout: Rollout
     smoke: SmokeTest
 
-    def deploy(self, release: str, before: str | None) -> SwitchResult:
-        """Switch from `before`, the deployed release, to `release`; switch back if the smoke test fails.
+    def deploy(self, release: str, deployed: str | None) -> SwitchResult:
+        """Switch from the release `deployed` to `release`; switch back if the smoke test fails.
 
         Idempotent: a release that is deployed already is tested again.
 
         Raises:
             BundleRefused: If the release is invalid; nothing has changed.
             ObjectNotFound: If it was never published; nothing has changed.
-            RolloutFailed: If it could not be rolled out; `before` is deployed.
+            RolloutFailed: If it could not be rolled out, or `deployed` could not be rolled back to.
         """
         with tempfile.TemporaryDirectory() as folder:
             models = ReleaseModels(fetch_release(self.store, release, Path(folder)).path)
             models.predict_each(models.known_products)
         before_ms = None
-        if self.smoke.service and before and before != release and self.rollout.current() == before:
+        if self.smoke.service and deployed and deployed != release and self.rollout.current() == deployed:
             before_ms = self.smoke.ms_per_product(models.known_products)
-        self._roll_out(release, before)
+        self._roll_out(release, deployed)
         if not self.smoke.service:
             return SwitchResult(done=True)
         try:
             self.smoke.verify_serving(release, models, before_ms)
         except SmokeTestFailed as error:
-            return self._roll_back(str(error), release, before)
+            return self._roll_back(str(error), release, deployed)
         return SwitchResult(done=True)
 
-    def _roll_out(self, release: str, before: str | None) -> None:
+    def _roll_out(self, release: str, deployed: str | None) -> None:
         try:
             self.rollout.switch(release)
         except (BundleRefused, ObjectNotFound):
             raise  # nothing has changed
         except ProductClassifierError as error:
-            if before and self.rollout.current() != before:
-                self.rollout.switch(before)
+            if deployed and self.rollout.current() != deployed:
+                self.rollout.switch(deployed)
             raise RolloutFailed(f"{release}: could not be rolled out: {error}") from error
 
-    def _roll_back(self, reason: str, release: str, before: str | None) -> SwitchResult:
-        if before is None or before == release:
+    def _roll_back(self, reason: str, release: str, deployed: str | None) -> SwitchResult:
+        if deployed is None or deployed == release:
             return SwitchResult(done=False, reasons=(reason, "there is no other release to roll back to"))
         try:
-            self.rollout.switch(before)
+            self.rollout.switch(deployed)
         except ProductClassifierError as error:
-            raise RolloutFailed(f"{reason}; and {before} could not be rolled back to: {error}") from error
-        return SwitchResult(done=False, reasons=(reason, f"{before} is deployed again"))
+            raise RolloutFailed(f"{reason}; and {deployed} could not be rolled back to: {error}") from error
+        return SwitchResult(done=False, reasons=(reason, f"{deployed} is deployed again"))

@@ -72,7 +72,7 @@ def trusted_labels(corrections: Iterable[Correction], reviews: Mapping[str, Revi
     for key, group in _by_product(corrections).items():
         evidence = sorted(_evidence(group, reviews))
         if evidence:
-            first = _start_of_last_run(evidence)
+            first = _start_of_last_streak(evidence)
             product = next(correction.product for correction in group if correction.feedback_id == first.feedback_id)
             assert product is not None  # noqa: S101 - _by_product drops the others
             labels.append(Label(key, product, first.code, first.feedback_id, first.since, first.reason))
@@ -127,7 +127,7 @@ def _agreements(group: list[Correction], reviews: Mapping[str, Review]) -> list[
             by_user[correction.user].append(correction)
     votes: dict[int, list[Correction]] = defaultdict(list)
     for own in by_user.values():
-        vote = _start_of_last_run(own)
+        vote = _start_of_last_streak(own)
         votes[vote.code].append(vote)
     deciding = (sorted(agreeing, key=_order)[AGREEING_USERS - 1 : AGREEING_USERS] for agreeing in votes.values())
     return [_Evidence(vote.created, vote.feedback_id, vote.code, "agreed") for found in deciding for vote in found]
@@ -137,7 +137,7 @@ def _order(correction: Correction) -> tuple[datetime, str]:
     return correction.created, correction.feedback_id
 
 
-def _start_of_last_run(entries: list[Coded]) -> Coded:
+def _start_of_last_streak(entries: list[Coded]) -> Coded:
     """Return the first of the consecutive entries at the end with equal codes, so that repetition changes nothing."""
     first = entries[-1]
     for entry in reversed(entries):
