@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inference.model_server.server_metrics import FUSION_ANSWERS, SHADOW_ROWS, count_fusion
+from inference.model_server.server_metrics import FUSION_RESPONSES, SHADOW_ROWS, count_fusion
 from inference.oip.types import ModelRequest, ModelResponse
 from product_classifier.observability import get_logger
 
@@ -45,7 +45,7 @@ class Shadow:
         if not self.release:
             return
         if len(self._running) >= self._max_running:
-            FUSION_ANSWERS.labels(self.release, "shadow", "left_out").inc()
+            FUSION_RESPONSES.labels(self.release, "shadow", "left_out").inc()
             return
         task = asyncio.create_task(self._compare(response, predict))
         self._running.add(task)

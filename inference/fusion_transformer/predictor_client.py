@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.http.problems import ReleaseNotLoaded
-from inference.model_server.server_metrics import HOPS
+from inference.model_server.server_metrics import PREDICTOR_REQUESTS
 from product_classifier.errors import InvalidInput, ModelUnavailable
 from product_classifier.observability import get_logger
 
@@ -31,7 +31,9 @@ class PredictorClient(abc.ABC):
 
     def __init__(self, model: str) -> None:
         self.model = model
-        self._outcomes = {outcome: HOPS.labels(model, outcome) for outcome in ("ok", "refused", "unavailable")}
+        self._outcomes = {
+            outcome: PREDICTOR_REQUESTS.labels(model, outcome) for outcome in ("ok", "refused", "unavailable")
+        }
 
     async def predict(self, columns: Columns, classes: int, release: str) -> Prediction:
         """Return the prediction of some rows by a release; an empty `release` means the current one.

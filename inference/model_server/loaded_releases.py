@@ -149,7 +149,7 @@ def locate(model_dir: Path, release: str = "") -> tuple[Path, str]:
     """Return the folder to load and the name of its release, empty if only the bundle states it.
 
     Raises:
-        BundleRefused: If the directory is none of the four things above.
+        BundleRefused: If the directory has no bundle, no release and no pointer, and `release` is empty.
     """
     if (model_dir / "bundle.json").is_file() or (model_dir / "release.json").is_file():
         return model_dir, ""

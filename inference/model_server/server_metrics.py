@@ -17,10 +17,10 @@ SECONDS = Histogram(
     ["model_name", "protocol"],
     buckets=BUCKETS_S,
 )
-HOPS = Counter("fusion_hops", "Requests to a predictor by outcome.", ["predictor", "outcome"])
+PREDICTOR_REQUESTS = Counter("fusion_hops", "Requests to a predictor by outcome.", ["predictor", "outcome"])
 DEGRADED = Counter("fusion_degraded", "Responses without a modality that the product has.", ["missing"])
 
-FUSION_ANSWERS = Counter(
+FUSION_RESPONSES = Counter(
     "fusion_answers",
     "Responses by release, role (champion, canary, shadow, named) and outcome.",
     ["release", "role", "outcome"],
@@ -57,7 +57,7 @@ def count_fusion(release: str, role: str, outcome: str, seconds: float) -> None:
 
 @lru_cache(maxsize=256)
 def _fusion_metrics(release: str, role: str, outcome: str) -> tuple[Counter, Histogram]:
-    return FUSION_ANSWERS.labels(release, role, outcome), FUSION_SECONDS.labels(release, role)
+    return FUSION_RESPONSES.labels(release, role, outcome), FUSION_SECONDS.labels(release, role)
 
 
 class ReleaseCollector(Collector):
