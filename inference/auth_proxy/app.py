@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from inference.auth_proxy.auth.authorization import AuthorizationMiddleware
 from inference.auth_proxy.auth.tokens import EmbeddedIssuer
-from inference.auth_proxy.collaborators import Collaborators, Services
+from inference.auth_proxy.collaborators import Collaborators, GatewayDependencies
 from inference.auth_proxy.openapi import describe
 from inference.auth_proxy.routes import routes_for
 from inference.auth_proxy.routing import RouteTable
@@ -30,7 +30,7 @@ def create_app(collaborators: Collaborators) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.add_middleware(AuthorizationMiddleware, table=RouteTable(routes), services=Services(collaborators))
+    app.add_middleware(AuthorizationMiddleware, table=RouteTable(routes), services=GatewayDependencies(collaborators))
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:

@@ -19,7 +19,7 @@ HASHES_AT_ONCE = 2
 
 @dataclass(frozen=True)
 class Collaborators:
-    """What a deployment or a test decides."""
+    """Objects that a deployment or a test supplies."""
 
     settings: Settings
     taxonomy: Taxonomy
@@ -30,7 +30,7 @@ class Collaborators:
     metrics: GatewayMetrics = field(default_factory=GatewayMetrics)
 
 
-class Services:
+class GatewayDependencies:
     """The collaborators of one application and what is built from them."""
 
     def __init__(self, collaborators: Collaborators) -> None:

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 from starlette.types import Receive, Scope, Send
 
-from inference.auth_proxy.collaborators import Services
+from inference.auth_proxy.collaborators import GatewayDependencies
 from inference.auth_proxy.context import RequestContext, context_of
 from inference.auth_proxy.media_types import FORM, content_type, require_media_type
 from inference.auth_proxy.routing import Handler, Route
@@ -33,7 +33,7 @@ def json_handler(function: Callable[..., Awaitable[HandlerResult[Any]]]) -> Hand
     """Return a handler of `function(services, context[, body])`; `body` if the route has a request type."""
 
     @wraps(function)
-    async def handler(services: Services, scope: Scope, receive: Receive, send: Send) -> None:
+    async def handler(services: GatewayDependencies, scope: Scope, receive: Receive, send: Send) -> None:
         context = context_of(scope)
         route = context.matched
         arguments = [await read_model(services, context, route, scope, receive)] if route.request else []
@@ -45,7 +45,9 @@ def json_handler(function: Callable[..., Awaitable[HandlerResult[Any]]]) -> Hand
     return handler
 
 
-async def read_model(services: Services, context: RequestContext, route: Route, scope: Scope, receive: Receive) -> Any:
+async def read_model(
+    services: GatewayDependencies, context: RequestContext, route: Route, scope: Scope, receive: Receive
+) -> Any:
     """Read the body of a request as the type its route documents."""
     data = await read_body(scope, receive, context.body_limit, services.settings.body_timeout_s)
     ((accepted, model),) = route.request.items()
@@ -65,8 +67,8 @@ async def read_model(services: Services, context: RequestContext, route: Route, 
 
 async def send_json(send: Send, body: bytes, *headers: tuple[bytes, bytes], status: int = 200) -> None:
     """Respond with JSON that is serialized already."""
-    about = [*headers] if status == 204 else [JSON_HEADER, (b"content-length", b"%d" % len(body)), *headers]
-    await send({"type": "http.response.start", "status": status, "headers": about})
+    all_headers = [*headers] if status == 204 else [JSON_HEADER, (b"content-length", b"%d" % len(body)), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": all_headers})
     await send({"type": "http.response.body", "body": body})
 
 

@@ -18,7 +18,7 @@ REF = "#/components/schemas/{model}"
 PROBLEMS = {
     400: "The request has no single meaning, or its body is malformed.",
     401: "The access token or the password is missing or not valid.",
-    403: "The user has not the role that is required.",
+    403: "The user does not have the required role.",
     404: "Nothing has this path or id.",
     409: "The request contradicts what is stored.",
     413: "The body exceeds its limit.",
@@ -169,7 +169,7 @@ def _response(response: DocumentedResponse, schemas: _Schemas) -> Document:
         documented["content"] = content
     if response.headers:
         documented["headers"] = {
-            name: {"description": about, "schema": {"type": "string"}} for name, about in response.headers.items()
+            name: {"description": text, "schema": {"type": "string"}} for name, text in response.headers.items()
         }
     return documented
 

@@ -11,8 +11,7 @@ from inference.auth_proxy.media_types import BINARY, FORM, JSON, MULTIPART
 from inference.auth_proxy.predictions import model_forwarding as models
 from inference.auth_proxy.predictions import oip_schemas as oip
 from inference.auth_proxy.predictions.prediction_handlers import list_categories, predict, predict_batch
-from inference.auth_proxy.routing import DocumentedResponse as Responds
-from inference.auth_proxy.routing import Rate, Route
+from inference.auth_proxy.routing import DocumentedResponse, Rate, Route
 from inference.auth_proxy.schemas import (
     CategoryView,
     HealthView,
@@ -74,8 +73,10 @@ def _model_route(
 ) -> Route:
     """Return a route that is forwarded to the model named in its path."""
     media_types = (JSON, BINARY) if binary else (JSON,)
-    errors = {400: Responds("The model rejects the request.", oip.InferenceError)} if request else {}
-    not_found = {404: Responds("The model has no such version.", oip.InferenceError)} if "{version}" in path else {}
+    errors = {400: DocumentedResponse("The model rejects the request.", oip.InferenceError)} if request else {}
+    not_found = (
+        {404: DocumentedResponse("The model has no such version.", oip.InferenceError)} if "{version}" in path else {}
+    )
     bodies = {JSON: request, **({BINARY: oip.Binary} if binary else {})} if request else {}
     return Route(
         method=method,
@@ -87,7 +88,7 @@ def _model_route(
         summary=summary,
         request=bodies,
         headers={"Inference-Header-Content-Length": oip.HeaderLength} if binary else {},
-        responses={200: Responds("The response of the model.", response, media_types), **errors, **not_found},
+        responses={200: DocumentedResponse("The response of the model.", response, media_types), **errors, **not_found},
         problems=(502, 503, 504),
         body_limit=PHOTO_BODY_BYTES,
         probe=probe,
@@ -124,7 +125,7 @@ def _review(decision: str, summary: str) -> Route:
         summary=summary,
         request={JSON: ReviewRequest},
         request_required=False,
-        responses={200: Responds("The correction with its review.", CorrectionView)},
+        responses={200: DocumentedResponse("The correction with its review.", CorrectionView)},
         problems=(409, 503),
     )
 
@@ -144,7 +145,7 @@ ROUTES: tuple[Route, ...] = (
         operation_id="check_liveness",
         tag="health",
         summary="Check that the gateway is live",
-        responses={200: Responds("The gateway is live.", HealthView)},
+        responses={200: DocumentedResponse("The gateway is live.", HealthView)},
         rate=Rate.NONE,
         probe=True,
     ),
@@ -157,8 +158,8 @@ ROUTES: tuple[Route, ...] = (
         tag="health",
         summary="Check that predictions can be made; 200 also when degraded",
         responses={
-            200: Responds("Predictions can be made.", HealthView),
-            503: Responds("Models are starting, or none responds.", HealthView),
+            200: DocumentedResponse("Predictions can be made.", HealthView),
+            503: DocumentedResponse("Models are starting, or none responds.", HealthView),
         },
         rate=Rate.NONE,
         probe=True,
@@ -172,7 +173,7 @@ ROUTES: tuple[Route, ...] = (
         tag="users",
         summary="Exchange a user name and a password for an access token (OAuth 2.0 password grant)",
         request={FORM: TokenRequest},
-        responses={200: Responds("An access token.", TokenView)},
+        responses={200: DocumentedResponse("An access token.", TokenView)},
         problems=(401,),
         rate=Rate.LOGIN,
         embedded_issuer=True,
@@ -185,7 +186,7 @@ ROUTES: tuple[Route, ...] = (
         operation_id="list_keys",
         tag="users",
         summary="List the public keys that verify access tokens",
-        responses={200: Responds("The keys.", JwksView)},
+        responses={200: DocumentedResponse("The keys.", JwksView)},
         rate=Rate.NONE,
         embedded_issuer=True,
     ),
@@ -197,7 +198,7 @@ ROUTES: tuple[Route, ...] = (
         operation_id="list_users",
         tag="users",
         summary="List the users",
-        responses={200: Responds("All users, by name.", list[UserView])},
+        responses={200: DocumentedResponse("All users, by name.", list[UserView])},
         embedded_issuer=True,
     ),
     Route(
@@ -209,7 +210,7 @@ ROUTES: tuple[Route, ...] = (
         tag="users",
         summary="Create a user",
         request={JSON: NewUser},
-        responses={201: Responds("The new user.", UserView, headers={"Location": "Path of the user."})},
+        responses={201: DocumentedResponse("The new user.", UserView, headers={"Location": "Path of the user."})},
         problems=(409,),
         embedded_issuer=True,
     ),
@@ -222,7 +223,7 @@ ROUTES: tuple[Route, ...] = (
         tag="users",
         summary="Change password, role or state of a user, and revoke the user's tokens",
         request={JSON: UserChange},
-        responses={200: Responds("The changed user.", UserView)},
+        responses={200: DocumentedResponse("The changed user.", UserView)},
         problems=(409,),
         embedded_issuer=True,
     ),
@@ -234,7 +235,7 @@ ROUTES: tuple[Route, ...] = (
         operation_id="remove_user",
         tag="users",
         summary="Delete a user, and revoke the user's tokens",
-        responses={204: Responds("The user is deleted.")},
+        responses={204: DocumentedResponse("The user is deleted.")},
         problems=(409,),
         embedded_issuer=True,
     ),
@@ -248,7 +249,11 @@ ROUTES: tuple[Route, ...] = (
         summary="Classify a product",
         request={JSON: ProductInput, MULTIPART: ProductForm},
         headers={"X-Request-Id": RequestId},
-        responses={200: Responds("The prediction.", PredictionView, headers=RECORD_HEADER, example=EXAMPLE_PREDICTION)},
+        responses={
+            200: DocumentedResponse(
+                "The prediction.", PredictionView, headers=RECORD_HEADER, example=EXAMPLE_PREDICTION
+            )
+        },
         problems=(503,),
         body_limit=PHOTO_BODY_BYTES,
     ),
@@ -262,7 +267,7 @@ ROUTES: tuple[Route, ...] = (
         summary="Classify up to 64 products; each counts against the rate",
         request={JSON: ProductBatch},
         responses={
-            200: Responds(
+            200: DocumentedResponse(
                 "A prediction or a problem per product, in their order.",
                 list[PredictionView | ProblemView],
                 headers=RECORD_HEADER,
@@ -279,7 +284,9 @@ ROUTES: tuple[Route, ...] = (
         operation_id="list_categories",
         tag="predictions",
         summary="List the categories",
-        responses={200: Responds("All categories, in the order of the probability vectors.", list[CategoryView])},
+        responses={
+            200: DocumentedResponse("All categories, in the order of the probability vectors.", list[CategoryView])
+        },
     ),
     Route(
         method="GET",
@@ -289,7 +296,7 @@ ROUTES: tuple[Route, ...] = (
         operation_id="list_v1_models",
         tag="models",
         summary="List the models (V1)",
-        responses={200: Responds("The names of the models.", oip.ModelList)},
+        responses={200: DocumentedResponse("The names of the models.", oip.ModelList)},
     ),
     _model_route(
         "GET", "/v1/models/{model}", "check_v1_model_ready", "Check that a model is ready (V1)", oip.ModelStatus
@@ -310,7 +317,7 @@ ROUTES: tuple[Route, ...] = (
         operation_id="get_server_metadata",
         tag="models",
         summary="Describe the server (V2)",
-        responses={200: Responds("The server.", oip.ServerMetadata)},
+        responses={200: DocumentedResponse("The server.", oip.ServerMetadata)},
     ),
     Route(
         method="GET",
@@ -320,7 +327,7 @@ ROUTES: tuple[Route, ...] = (
         operation_id="check_server_live",
         tag="models",
         summary="Check that the server is live (V2)",
-        responses={200: Responds("The server is live.", oip.ServerLive)},
+        responses={200: DocumentedResponse("The server is live.", oip.ServerLive)},
         probe=True,
     ),
     Route(
@@ -331,7 +338,7 @@ ROUTES: tuple[Route, ...] = (
         operation_id="check_server_ready",
         tag="models",
         summary="Check that every model is ready (V2)",
-        responses={200: Responds("Every model is ready.", oip.ServerReady)},
+        responses={200: DocumentedResponse("Every model is ready.", oip.ServerReady)},
         problems=(503,),
         probe=True,
     ),
@@ -343,7 +350,7 @@ ROUTES: tuple[Route, ...] = (
         operation_id="list_models",
         tag="models",
         summary="List the models (V2)",
-        responses={200: Responds("The names of the models.", oip.ModelList)},
+        responses={200: DocumentedResponse("The names of the models.", oip.ModelList)},
     ),
     *_versions("/v2/models/{model}", ""),
     *_versions("/v2/models/{model}/versions/{version}", "_version"),
@@ -358,8 +365,8 @@ ROUTES: tuple[Route, ...] = (
         request={JSON: FeedbackRequest},
         headers={"Idempotency-Key": IdempotencyKey},
         responses={
-            201: Responds("The correction is stored.", FeedbackReceipt),
-            200: Responds("The same request was stored before.", FeedbackReceipt),
+            201: DocumentedResponse("The correction is stored.", FeedbackReceipt),
+            200: DocumentedResponse("The same request was stored before.", FeedbackReceipt),
         },
         problems=(404, 409, 503),
         body_limit=PHOTO_BODY_BYTES,
@@ -373,7 +380,7 @@ ROUTES: tuple[Route, ...] = (
         tag="feedback",
         summary="List corrections, newest first",
         query=ListParameters,
-        responses={200: Responds("A page of corrections.", CorrectionPage)},
+        responses={200: DocumentedResponse("A page of corrections.", CorrectionPage)},
         problems=(404, 503),
     ),
     _review("approve", "Trust a correction"),
@@ -386,7 +393,9 @@ ROUTES: tuple[Route, ...] = (
         operation_id="start_retraining",
         tag="retraining",
         summary="Start a training run",
-        responses={202: Responds("The run is requested.", RunReceipt, headers={"Location": "Path of the run."})},
+        responses={
+            202: DocumentedResponse("The run is requested.", RunReceipt, headers={"Location": "Path of the run."})
+        },
         problems=(409, 503),
     ),
     Route(
@@ -397,7 +406,7 @@ ROUTES: tuple[Route, ...] = (
         operation_id="list_runs",
         tag="retraining",
         summary="List the training runs",
-        responses={200: Responds("All runs, newest first.", RunPage)},
+        responses={200: DocumentedResponse("All runs, newest first.", RunPage)},
         problems=(503,),
     ),
     Route(
@@ -408,7 +417,7 @@ ROUTES: tuple[Route, ...] = (
         operation_id="get_run",
         tag="retraining",
         summary="Describe a training run",
-        responses={200: Responds("The run.", RunView)},
+        responses={200: DocumentedResponse("The run.", RunView)},
         problems=(503,),
     ),
 )

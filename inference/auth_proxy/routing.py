@@ -18,7 +18,7 @@ from product_classifier.limits import BODY_BYTES
 from product_classifier.retraining.run_records import RunId
 
 if TYPE_CHECKING:
-    from inference.auth_proxy.collaborators import Services
+    from inference.auth_proxy.collaborators import GatewayDependencies
 
 MODELS = ("text-predictor", "image-predictor", "fusion-transformer")
 
@@ -32,7 +32,7 @@ PATH_PARAMETERS: Mapping[str, str] = {
 """Pattern of each parameter; a path that does not match is no route (404)."""
 
 
-Handler = Callable[["Services", Scope, Receive, Send], Awaitable[None]]
+Handler = Callable[["GatewayDependencies", Scope, Receive, Send], Awaitable[None]]
 """An ASGI application that is given the services of the gateway."""
 
 
@@ -63,7 +63,7 @@ class Route:
     path: str
     handler: Handler
     role: Role | None
-    """The least role that may call it; None is open to everybody."""
+    """Lowest role that may call it; None is open to everybody."""
     operation_id: str = ""
     """Name of a client's method; a route without one is a page and not in the OpenAPI document."""
     tag: str = ""

@@ -3,7 +3,7 @@
 import asyncio
 
 from inference.auth_proxy.auth.users import User
-from inference.auth_proxy.collaborators import Services
+from inference.auth_proxy.collaborators import GatewayDependencies
 from inference.auth_proxy.context import RequestContext
 from inference.auth_proxy.json_handlers import HandlerResult, json_handler
 from inference.auth_proxy.schemas import JwksView, NewUser, TokenRequest, TokenView, UserChange, UserView
@@ -11,7 +11,9 @@ from inference.http.problems import Problem, public_message
 
 
 @json_handler
-async def issue_token(services: Services, context: RequestContext, body: TokenRequest) -> HandlerResult[TokenView]:
+async def issue_token(
+    services: GatewayDependencies, context: RequestContext, body: TokenRequest
+) -> HandlerResult[TokenView]:
     """Exchange a user name and a password for an access token."""
     if body.grant_type != "password":
         raise Problem(
@@ -32,20 +34,20 @@ async def issue_token(services: Services, context: RequestContext, body: TokenRe
 
 
 @json_handler
-async def list_keys(services: Services, _: RequestContext) -> HandlerResult[JwksView]:
+async def list_keys(services: GatewayDependencies, _: RequestContext) -> HandlerResult[JwksView]:
     """Return the public keys that verify access tokens."""
     keys = JwksView.model_validate(services.issuer.keys.jwks())
     return HandlerResult(keys, headers={"Cache-Control": "public, max-age=60"})
 
 
 @json_handler
-async def list_users(services: Services, _: RequestContext) -> HandlerResult[list[UserView]]:
+async def list_users(services: GatewayDependencies, _: RequestContext) -> HandlerResult[list[UserView]]:
     """Return every user, by name."""
     return HandlerResult([_view(user) for user in services.issuer.users.all()])
 
 
 @json_handler
-async def add_user(services: Services, _: RequestContext, body: NewUser) -> HandlerResult[UserView]:
+async def add_user(services: GatewayDependencies, _: RequestContext, body: NewUser) -> HandlerResult[UserView]:
     """Create a user."""
     async with services.hashing:
         user = await asyncio.to_thread(services.issuer.users.add, body.name, body.password, body.role)
@@ -53,7 +55,9 @@ async def add_user(services: Services, _: RequestContext, body: NewUser) -> Hand
 
 
 @json_handler
-async def change_user(services: Services, context: RequestContext, body: UserChange) -> HandlerResult[UserView]:
+async def change_user(
+    services: GatewayDependencies, context: RequestContext, body: UserChange
+) -> HandlerResult[UserView]:
     """Change password, role or state of a user, and revoke the user's tokens."""
     async with services.hashing:
         changed = await asyncio.to_thread(
@@ -67,7 +71,7 @@ async def change_user(services: Services, context: RequestContext, body: UserCha
 
 
 @json_handler
-async def remove_user(services: Services, context: RequestContext) -> HandlerResult[None]:
+async def remove_user(services: GatewayDependencies, context: RequestContext) -> HandlerResult[None]:
     """Delete a user, and revoke the user's tokens."""
     await asyncio.to_thread(services.issuer.users.remove, context.parameters["name"])
     return HandlerResult(None)

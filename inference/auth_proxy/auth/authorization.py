@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inference.auth_proxy.auth.request_checks import bearer, check_headers, check_path
 from inference.auth_proxy.auth.tokens import TokenRejected
-from inference.auth_proxy.collaborators import Services
+from inference.auth_proxy.collaborators import GatewayDependencies
 from inference.auth_proxy.context import RequestContext
 from inference.auth_proxy.routing import Rate, RouteTable
 from inference.http.bodies import check_content_length
@@ -29,7 +29,7 @@ SECURITY_HEADERS = [
 class AuthorizationMiddleware:
     """Denies every request that the route table does not allow, and calls the handler of those it allows."""
 
-    def __init__(self, app: ASGIApp, *, table: RouteTable, services: Services) -> None:
+    def __init__(self, app: ASGIApp, *, table: RouteTable, services: GatewayDependencies) -> None:
         self._app = app
         self._table = table
         self._services = services
@@ -82,7 +82,8 @@ class AuthorizationMiddleware:
             if user.role is None or not user.role.includes(route.role):
                 raise Problem(
                     403,
-                    f"user {public_message(user.name)} has not the role {route.role.value!r}; log in as one who has",
+                    f"user {public_message(user.name)} does not have the role {route.role.value!r};"
+                    " log in as a user who has it",
                     kind="role",
                 )
             if route.rate is Rate.USER:

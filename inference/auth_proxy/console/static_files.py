@@ -5,7 +5,7 @@ from importlib.resources import files
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from inference.auth_proxy.collaborators import Services
+from inference.auth_proxy.collaborators import GatewayDependencies
 from inference.auth_proxy.routing import Handler
 
 CONTENT_SECURITY_POLICY = (
@@ -21,12 +21,12 @@ def page(name: str) -> Handler:
     media_type = f"{MEDIA_TYPES[name.rpartition('.')[2]]}; charset=utf-8"
     headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Cache-Control": "no-cache"}
 
-    async def handler(_: Services, scope: Scope, receive: Receive, send: Send) -> None:
+    async def handler(_: GatewayDependencies, scope: Scope, receive: Receive, send: Send) -> None:
         await Response(content, media_type=media_type, headers=headers)(scope, receive, send)
 
     return handler
 
 
-async def openapi_document(_: Services, scope: Scope, receive: Receive, send: Send) -> None:
+async def openapi_document(_: GatewayDependencies, scope: Scope, receive: Receive, send: Send) -> None:
     """Respond with the OpenAPI document of the application."""
     await JSONResponse(scope["app"].openapi())(scope, receive, send)

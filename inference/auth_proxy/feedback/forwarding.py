@@ -2,7 +2,7 @@
 
 from starlette.types import Receive, Scope, Send
 
-from inference.auth_proxy.collaborators import Services
+from inference.auth_proxy.collaborators import GatewayDependencies
 from inference.auth_proxy.context import context_of
 from inference.auth_proxy.predictions.backends import FEEDBACK, forwarded_headers
 from inference.http.bodies import read_body
@@ -13,7 +13,7 @@ FORWARDED = {b"content-type": "Content-Type", b"accept": "Accept", b"idempotency
 """Request headers the feedback service receives; all others are dropped, forged identities among them."""
 
 
-async def forward_feedback(services: Services, scope: Scope, receive: Receive, send: Send) -> None:
+async def forward_feedback(services: GatewayDependencies, scope: Scope, receive: Receive, send: Send) -> None:
     """Forward a request to the feedback service and return its response, unless it is a server error."""
     if not services.backends.has(FEEDBACK):
         raise Problem(503, "the feedback service is not configured; set AUTH_PROXY_FEEDBACK_URL", kind="not-configured")

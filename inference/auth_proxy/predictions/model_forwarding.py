@@ -4,7 +4,7 @@ from importlib.metadata import version
 
 from starlette.types import Receive, Scope, Send
 
-from inference.auth_proxy.collaborators import Services
+from inference.auth_proxy.collaborators import GatewayDependencies
 from inference.auth_proxy.context import RequestContext, context_of
 from inference.auth_proxy.json_handlers import HandlerResult, json_handler
 from inference.auth_proxy.predictions.backends import forwarded_headers
@@ -20,20 +20,20 @@ FORWARDED = {b"content-type": "Content-Type", b"accept": "Accept", HEADER_LENGTH
 
 
 @json_handler
-async def get_server_metadata(_: Services, __: RequestContext) -> HandlerResult[ServerMetadata]:
+async def get_server_metadata(_: GatewayDependencies, __: RequestContext) -> HandlerResult[ServerMetadata]:
     """Describe the server (V2)."""
     name = "product-classifier"
     return HandlerResult(ServerMetadata(name=name, version=version(name), extensions=["binary_tensor_data"]))
 
 
 @json_handler
-async def check_server_live(_: Services, __: RequestContext) -> HandlerResult[ServerLive]:
+async def check_server_live(_: GatewayDependencies, __: RequestContext) -> HandlerResult[ServerLive]:
     """Return that the server is live (V2)."""
     return HandlerResult(ServerLive(live=True))
 
 
 @json_handler
-async def check_server_ready(services: Services, _: RequestContext) -> HandlerResult[ServerReady]:
+async def check_server_ready(services: GatewayDependencies, _: RequestContext) -> HandlerResult[ServerReady]:
     """Return that every model is ready (V2)."""
     missing = [model for model in MODELS if not await services.backends.ready(model)]
     if missing:
@@ -42,12 +42,12 @@ async def check_server_ready(services: Services, _: RequestContext) -> HandlerRe
 
 
 @json_handler
-async def list_models(_: Services, __: RequestContext) -> HandlerResult[ModelList]:
+async def list_models(_: GatewayDependencies, __: RequestContext) -> HandlerResult[ModelList]:
     """Return the names of the models."""
     return HandlerResult(ModelList(models=list(MODELS)))
 
 
-async def forward_to_model(services: Services, scope: Scope, receive: Receive, send: Send) -> None:
+async def forward_to_model(services: GatewayDependencies, scope: Scope, receive: Receive, send: Send) -> None:
     """Forward a request to a model and stream its response; server errors become problems."""
     context = context_of(scope)
     services.predictor.refuse_when_full()
@@ -56,7 +56,7 @@ async def forward_to_model(services: Services, scope: Scope, receive: Receive, s
         await _forward(services, scope, body, send, _model_of(scope["path"]))
 
 
-async def _forward(services: Services, scope: Scope, body: bytes, send: Send, model: str) -> None:
+async def _forward(services: GatewayDependencies, scope: Scope, body: bytes, send: Send, model: str) -> None:
     headers = forwarded_headers(scope, FORWARDED)
     async with services.backends.forward(model, scope["method"], scope["path"], headers, body) as response:
         if response.status >= 500 or 300 <= response.status < 400:

@@ -3,7 +3,7 @@
 from pydantic_core import to_json
 from starlette.types import Receive, Scope, Send
 
-from inference.auth_proxy.collaborators import Services
+from inference.auth_proxy.collaborators import GatewayDependencies
 from inference.auth_proxy.context import RequestContext, context_of
 from inference.auth_proxy.json_handlers import HandlerResult, json_handler, send_json
 from inference.auth_proxy.media_types import content_type
@@ -15,7 +15,7 @@ from inference.http.disconnects import cancel_on_disconnect
 RECORD_HEADER = b"prediction-record"
 
 
-async def predict(services: Services, scope: Scope, receive: Receive, send: Send) -> None:
+async def predict(services: GatewayDependencies, scope: Scope, receive: Receive, send: Send) -> None:
     """Classify one product."""
     context = context_of(scope)
     services.predictor.refuse_when_full()  # before the body is read; the slot is taken after it
@@ -26,7 +26,7 @@ async def predict(services: Services, scope: Scope, receive: Receive, send: Send
     await send_json(send, to_json(prediction), (RECORD_HEADER, status.encode()))
 
 
-async def predict_batch(services: Services, scope: Scope, receive: Receive, send: Send) -> None:
+async def predict_batch(services: GatewayDependencies, scope: Scope, receive: Receive, send: Send) -> None:
     """Classify up to 64 products; an invalid one does not fail the others."""
     context = context_of(scope)
     services.predictor.refuse_when_full()
@@ -40,7 +40,7 @@ async def predict_batch(services: Services, scope: Scope, receive: Receive, send
 
 
 @json_handler
-async def list_categories(services: Services, _: RequestContext) -> HandlerResult[list[CategoryView]]:
+async def list_categories(services: GatewayDependencies, _: RequestContext) -> HandlerResult[list[CategoryView]]:
     """Return the categories, in the order of the probability vectors."""
     return HandlerResult(
         [

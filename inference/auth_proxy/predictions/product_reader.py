@@ -36,7 +36,7 @@ class RequestProduct:
 
     @property
     def has_text(self) -> bool:
-        """Return whether there is any text but blanks."""
+        """Return whether designation or description has non-blank text."""
         return bool(self.designation.strip() or self.description.strip())
 
 
