@@ -7,7 +7,7 @@ ProductClassifierError
 │   └── UnknownCategory       a category code is not in the taxonomy
 ├── CatalogueError            the raw data cannot be used
 ├── BundleRefused             a bundle or release does not match its manifest
-├── ModelUnavailable          a model server did not respond in time
+├── ModelUnavailable          a model server or the feedback service did not respond in time, or failed
 ├── StoreError
 │   ├── ObjectNotFound        no object has the key
 │   ├── ObjectExists          a write-once object exists
@@ -16,14 +16,14 @@ ProductClassifierError
 ├── NotDurable                neither store nor journal accepted a record; it must not be acknowledged
 ├── LauncherUnavailable       the pipeline API did not respond; a run may or may not have started
 ├── LaunchRefused             the pipeline API rejected a run; retrying does not help
-├── RolloutFailed             a release could not be deployed; the previous one still serves
+├── RolloutFailed             a rollout or canary failed or could not start
 ├── UnknownPrediction         feedback refers to a prediction that does not exist
 ├── UnknownFeedback           a review refers to a correction that does not exist
 ├── FeedbackConflict          an idempotency key was used for another body, or a review contradicts an earlier one
 ├── RetrainActive             a run was requested while another is active
 └── RunSuperseded             another execution owns the run, or the run is finished
 
-Messages read `<where>: <what is wrong>; <what to do>` and quote the offending value.
+A message about input or configuration reads `<where>: <what is wrong>; <what to do>` and quotes the offending value.
 """
 
 
@@ -56,7 +56,10 @@ class BundleRefused(ProductClassifierError):
 
 
 class ModelUnavailable(ProductClassifierError):
-    """A model server did not respond in time."""
+    """A model server or the feedback service did not respond in time, or failed.
+
+    The problem kind is `model-unavailable` for both, because clients rely on it.
+    """
 
 
 class StoreError(ProductClassifierError):
@@ -92,7 +95,10 @@ class LaunchRefused(ProductClassifierError):
 
 
 class RolloutFailed(ProductClassifierError):
-    """A release could not be deployed; the previous one still serves."""
+    """A rollout or canary failed or could not start.
+
+    The previous releases stay deployed or are deployed again, unless the message states that this failed too.
+    """
 
 
 class UnknownPrediction(ProductClassifierError):
