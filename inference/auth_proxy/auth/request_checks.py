@@ -27,6 +27,8 @@ _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] ([^ ]+)")
 def check_path(scope: Scope) -> None:
     """Raise a problem for a path or query with more than one meaning."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    if len(raw) > MAX_PATH:
+        raise Problem(414, f"path: has {len(raw)} characters; at most {MAX_PATH} are accepted", close=True)
     if (
         not _PATH.fullmatch(raw)
         or _DOT_OR_EMPTY_SEGMENT.search(raw)
@@ -36,8 +38,6 @@ def check_path(scope: Scope) -> None:
         raise Problem(
             400, f"path: {public_message(raw.decode('latin-1'))} has characters that no route has", kind="bad-path"
         )
-    if len(raw) > MAX_PATH:
-        raise Problem(414, f"path: has {len(raw)} characters; at most {MAX_PATH} are accepted", close=True)
     query: bytes = scope.get("query_string", b"")
     if len(query) > MAX_QUERY or not _QUERY.fullmatch(query):
         raise Problem(
