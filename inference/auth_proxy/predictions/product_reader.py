@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from starlette.datastructures import FormData, Headers, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.formparsers import MultiPartException
 
 from inference.auth_proxy.media_types import JSON, MULTIPART, require_media_type
+from inference.compat.starlette import Utf8MultiPartParser
 from inference.http.bodies import strict_base64, strict_json
 from inference.http.problems import Problem, public_message
 from product_classifier.errors import InvalidImage
@@ -84,7 +85,7 @@ async def _from_form(body: bytes, content_type: str) -> RequestProduct:
     async def chunks() -> AsyncGenerator[bytes, None]:
         yield body
 
-    parser = MultiPartParser(
+    parser = Utf8MultiPartParser(
         Headers({"content-type": content_type}),
         chunks(),
         max_files=1,
@@ -96,12 +97,12 @@ async def _from_form(body: bytes, content_type: str) -> RequestProduct:
     except (MultiPartException, UnicodeError, LookupError, ValueError, KeyError) as error:
         raise Problem(400, f"body: not a valid form: {public_message(str(error))}", kind="malformed-form") from error
     try:
-        return await _product_of(form, body)
+        return await _product_of(form)
     finally:
         await form.close()
 
 
-async def _product_of(form: FormData, body: bytes) -> RequestProduct:
+async def _product_of(form: FormData) -> RequestProduct:
     fields: dict[str, Any] = {}
     for name, value in form.multi_items():
         if name not in FIELDS:
@@ -112,8 +113,6 @@ async def _product_of(form: FormData, body: bytes) -> RequestProduct:
             raise Problem(422, f"form.{name}: is given twice; send it once", kind="invalid-product")
         if isinstance(value, UploadFile) != (name == "image"):
             raise _invalid(f"form.{name}: must be a {'file' if name == 'image' else 'text'}")
-        if isinstance(value, str) and value.encode() not in body:  # the parser decodes other text as Latin-1
-            raise Problem(400, f"form.{name}: is not UTF-8; send UTF-8", kind="malformed-form")
         fields[name] = await value.read() if isinstance(value, UploadFile) else value
     texts = {name: _text(fields.get(name), name, "form") for name in MAX_CHARACTERS}
     image = fields.get("image", b"")

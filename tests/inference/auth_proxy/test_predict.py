@@ -260,6 +260,11 @@ BAD_FORMS: list[tuple[str, dict[str, Any], int]] = [
         },
         400,
     ),
+    (
+        "Latin-1 that occurs as UTF-8 in the photo",
+        {"files": {"designation": (None, "é".encode("latin-1")), "image": ("x.jpg", "é".encode())}},
+        400,
+    ),
     ("url-encoded form", {"data": {"designation": "x"}}, 415),
     ("text", {"content": b"x", "headers": {"content-type": "text/plain"}}, 415),
     ("xml", {"content": b"<a/>", "headers": {"content-type": "application/xml"}}, 415),
@@ -281,6 +286,19 @@ def test_an_invalid_form_is_rejected(gateway: Gateway, request_: dict[str, Any],
 
     assert (reply.status_code, reply.headers["content-type"]) == (status, "application/problem+json")
     assert gateway.models.seen == []
+
+
+def test_a_form_is_read_as_utf_8_whatever_charset_it_names(gateway: Gateway) -> None:
+    body = '--x\r\nContent-Disposition: form-data; name="designation"\r\n\r\népée 木\r\n--x--'.encode()
+
+    reply = gateway.client().post(
+        "/predict",
+        content=body,
+        headers={"content-type": "multipart/form-data; boundary=x; charset=iso-8859-1"},
+    )
+
+    key = prediction_key(reply.json()["prediction_id"])
+    assert "épée 木" == PredictionRecord.from_json(gateway.store.objects[key], key).product.designation
 
 
 def test_a_body_over_the_limit_is_a_413_however_it_is_sent(gateway: Gateway) -> None:
