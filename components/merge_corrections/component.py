@@ -32,6 +32,7 @@ def merge_corrections(
 
     from components.merge_corrections import step
     from components.shared import failures
+    from product_classifier.taxonomy import CHALLENGE
 
     with failures.record_step_failure("merge_corrections", store):
         products = step.run(
@@ -41,6 +42,7 @@ def merge_corrections(
             unseen=Path(unseen.path),
             merged=Path(merged.path),
             report=Path(report.path),
+            taxonomy=CHALLENGE,
             store=store,
             snapshot=snapshot,
         )

@@ -17,6 +17,7 @@ from product_classifier.feedback.records import image_key
 from product_classifier.images import decoding
 from product_classifier.retraining import SnapshotItem, read_snapshot
 from product_classifier.store import ObjectStore, open_store
+from product_classifier.taxonomy import Taxonomy
 
 TRANSFERS = 16
 
@@ -28,14 +29,15 @@ def run(
     unseen: Path,
     merged: Path,
     report: Path,
+    taxonomy: Taxonomy,
     store: str = "",
     snapshot: str = "",
 ) -> int:
     """Write `merged` (parquet) and `report` (JSON); return the number of products to train on.
 
     Corrections change `train` only. A correction of a product in `validation` or `test` is not used, so the models are
-    never trained on what evaluates them. A correction whose photo is missing, altered or undecodable is skipped and
-    reported. Without a snapshot `merged` is a copy of `train`.
+    never trained on what evaluates them. A correction whose category is unknown or whose photo is missing, altered or
+    undecodable is skipped and reported. Without a snapshot `merged` is a copy of `train`.
 
     Args:
         train: Products to train on (parquet).
@@ -44,13 +46,14 @@ def run(
         unseen: Products of the simulation (parquet).
         merged: `train` with the corrections, and a column `photo` with the bytes of their photos.
         report: Numbers by outcome, and the skipped corrections with their reasons.
+        taxonomy: Categories of the products.
         store: URL of the object store with snapshot and photos: file:///folder or s3://bucket.
         snapshot: SHA-256 of the frozen snapshot; empty for a training without corrections.
 
     Raises:
         InvalidInput: If the snapshot is not what was frozen.
     """
-    corrections = _read_corrections(open_store(store), snapshot) if snapshot else SnapshotRows((), ())
+    corrections = _read_corrections(open_store(store), snapshot, taxonomy) if snapshot else SnapshotRows((), ())
     sides = {"train": train, "validation": validation, "test": test, "unseen": unseen}
     for path in (merged, report):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,12 +86,12 @@ class SnapshotRows:
     skipped: tuple[dict[str, str], ...]
 
 
-def _read_corrections(store: ObjectStore, snapshot: str) -> SnapshotRows:
+def _read_corrections(store: ObjectStore, snapshot: str, taxonomy: Taxonomy) -> SnapshotRows:
     """Read the corrections of a snapshot, oldest first, with their photos."""
     items = sorted(read_snapshot(store, snapshot).corrections, key=lambda item: (item.since, item.feedback_id))
     rows, skipped = [], []
     with ThreadPoolExecutor(TRANSFERS) as pool:
-        photos: Iterator[tuple[bytes | None, str]] = pool.map(lambda item: _read_photo(store, item), items)
+        photos: Iterator[tuple[bytes | None, str]] = pool.map(lambda item: _read_photo(store, item, taxonomy), items)
         for item, (photo, problem) in zip(items, photos, strict=True):
             if problem:
                 skipped.append({"feedback_id": item.feedback_id, "reason": problem})
@@ -97,9 +100,11 @@ def _read_corrections(store: ObjectStore, snapshot: str) -> SnapshotRows:
     return SnapshotRows(tuple(rows), tuple(skipped))
 
 
-def _read_photo(store: ObjectStore, item: SnapshotItem) -> tuple[bytes | None, str]:
+def _read_photo(store: ObjectStore, item: SnapshotItem, taxonomy: Taxonomy) -> tuple[bytes | None, str]:
     """Return the photo, None if the product has none, and why the correction cannot be used, "" if it can."""
     product, digest = item.product, item.product.image_sha256
+    if item.code not in taxonomy:
+        return None, f"category code {item.code} is not one of the {len(taxonomy)} known codes"
     if not content_keys(product.designation, product.description, digest or ""):
         return None, "the product has neither a word of text nor a photo"
     if digest is None:

@@ -68,7 +68,7 @@ def create_app(
     now: Callable[[], datetime] = utc_now,
 ) -> FastAPI:
     """Return the application; while it runs, threads replay the journal and notify the trigger."""
-    ids, index, run_store = IdIndex(store), FeedbackIndex(store), RunStore(store)
+    ids, index, run_store = IdIndex(store), FeedbackIndex(store, taxonomy), RunStore(store)
     writer = DurableWriter(store, journal, CorrectionReplay(store, ids, now), max_pause_s=settings.longest_pause_s)
     service = FeedbackService(store, writer, ids, index, now)
     token = settings.internal_token.get_secret_value()

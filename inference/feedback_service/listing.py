@@ -47,14 +47,13 @@ class CorrectionListing:
         )
 
     def view(self, correction: Correction, state: State, review: Review | None) -> CorrectionView:
-        """Return a correction as the API represents it; the label of an unknown code is the code."""
-        code = correction.code
+        """Return a correction as the API represents it."""
         return CorrectionView(
             **correction.model_dump(exclude={"product"}),
             product=correction.product,
             state=state,
             counts=state in {"trusted", "approved", "agreed"} and correction.product is not None,
-            label=self._taxonomy[code].label_fr if code in self._taxonomy else str(code),
+            label=self._taxonomy[correction.code].label_fr,
             reviewer=review.reviewer if review else None,
             reviewed=review.created if review else None,
         )

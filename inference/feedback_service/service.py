@@ -217,11 +217,16 @@ class FeedbackService:
         """Read a record from the journal or the store."""
         data = self._writer.pending(key)
         if data is not None:
-            return kind.from_json(data, key)
+            return self._parse(kind, data, key)
         try:
-            return kind.from_json(self._store.get(key), key)
+            return self._parse(kind, self._store.get(key), key)
         except StoreUnavailable as error:
             raise NotDurable(f"an earlier record cannot be read, so this one cannot be checked: {error}") from error
+
+    def _parse(self, kind: type[R], data: bytes, key: str) -> R:
+        record = kind.from_json(data, key)
+        self._index.check_codes(record)
+        return record
 
     def _lock_of(self, bits: int) -> threading.Lock:
         return self._locks[bits % LOCKS]
@@ -230,10 +235,12 @@ class FeedbackService:
         data = self._writer.pending(key)
         if key.startswith("feedback/") and data is not None:
             with suppress(StoreUnavailable):
-                found = (Review if key.endswith(REVIEW_SUFFIX) else Correction).from_json(data, key)
-                self._index.add(found)
-                if isinstance(found, Correction):
-                    self._ids.add(found.feedback_id)
+                if key.endswith(REVIEW_SUFFIX):
+                    self._index.add(self._parse(Review, data, key))
+                else:
+                    correction = self._parse(Correction, data, key)
+                    self._index.add(correction)
+                    self._ids.add(correction.feedback_id)
 
 
 def utc_now() -> datetime:

@@ -26,6 +26,7 @@ from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
 from product_classifier.settings_help import settings_parser
 from product_classifier.store import StoreSettings, open_store
+from product_classifier.taxonomy import CHALLENGE
 
 INVALID_SETTINGS = 2
 log = get_logger()
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings, pipeline = TriggerSettings(), PipelineSettings()
         store = open_store(pipeline.store, create=not pipeline.store_url)
         launcher = make_launcher(settings, pipeline, store)
-        trigger = Trigger(store, launcher, RetrainSettings())
+        trigger = Trigger(store, launcher, RetrainSettings(), CHALLENGE)
     except (ValidationError, ProductClassifierError) as error:
         sys.stderr.write(f"retrain: {error}\n")
         return INVALID_SETTINGS

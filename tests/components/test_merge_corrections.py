@@ -53,6 +53,7 @@ class Corrections:
             **self.sides,
             merged=self.folder / "merged.parquet",
             report=self.folder / "report.json",
+            taxonomy=CHALLENGE,
             store=self.url,
             snapshot=snapshot,
         )
@@ -107,8 +108,9 @@ Damage = Callable[[Corrections, str], object]
         (lambda corrections, key: corrections.store.put(key, jpeg(11)), "does not match its SHA-256"),
         (lambda corrections, _: corrections.correct(photo=jpeg(12)[:200]), "cannot be decoded"),
         (lambda corrections, _: corrections.correct(designation="…"), "neither a word"),
+        (lambda corrections, _: corrections.correct("un titre parmi d'autres 1", code=9999), "category code 9999"),
     ],
-    ids=["missing photo", "altered photo", "truncated photo", "no word"],
+    ids=["missing photo", "altered photo", "truncated photo", "no word", "unknown code"],
 )
 def test_a_damaged_correction_is_skipped_and_reported(corrections: Corrections, damage: Damage, reason: str) -> None:
     corrections.correct("un livre ancien")

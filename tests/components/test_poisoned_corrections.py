@@ -50,7 +50,7 @@ def review(store: ObjectStore, correction: Correction, decision: str) -> None:
 
 
 def trusted(store: ObjectStore) -> tuple[Label, ...]:
-    book = FeedbackIndex(store)
+    book = FeedbackIndex(store, CHALLENGE)
     book.refresh()
     assert {} == book.damaged
     return book.labels()
@@ -132,6 +132,7 @@ def test_corrections_of_two_colluding_users_are_trusted_and_the_gate_rejects_the
         *[tmp_path / "empty.parquet"] * 3,
         merged=tmp_path / "train.parquet",
         report=tmp_path / "report.json",
+        taxonomy=CHALLENGE,
         store=f"file://{tmp_path}/store",
         snapshot=write_snapshot(store, labels),
     )

@@ -196,7 +196,7 @@ def test_corrections_lead_to_a_better_release_that_can_be_rolled_back(tmp_path: 
 
     launcher = LocalLauncher(state / "runs", command)
     settings = RetrainSettings.model_validate({"min_corrections": 1000})
-    trigger, run_store = Trigger(store, launcher, settings), RunStore(store)
+    trigger, run_store = Trigger(store, launcher, settings, CHALLENGE), RunStore(store)
     end = time.monotonic() + 600
     while not run_store.is_finished(1) and time.monotonic() < end:
         trigger.reconcile()

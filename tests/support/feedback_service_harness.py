@@ -90,7 +90,7 @@ def make_service(
     """Return a service without HTTP and its writer."""
     ids = IdIndex(store)
     writer = DurableWriter(store, journal, CorrectionReplay(store, ids, now), max_pause_s=0.3)
-    return FeedbackService(store, writer, ids, FeedbackIndex(store), now), writer
+    return FeedbackService(store, writer, ids, FeedbackIndex(store, CHALLENGE), now), writer
 
 
 def store_prediction(store: ObjectStore, designation: str = "Chemise bleue") -> str:

@@ -1,21 +1,22 @@
 """An index of the corrections and reviews in the object store.
 
-    index = FeedbackIndex(store)
+    index = FeedbackIndex(store, taxonomy)
     index.refresh()
     labels = index.labels()
 
-The objects are immutable, so each is read once. An object that cannot be parsed is recorded in `damaged` with the
-reason and skipped.
+The objects are immutable, so each is read once. An object that cannot be parsed or has a category code outside the
+taxonomy is recorded in `damaged` with the reason and skipped.
 """
 
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from product_classifier.errors import InvalidInput, ObjectNotFound, StoreUnavailable
+from product_classifier.errors import InvalidInput, ObjectNotFound, StoreUnavailable, UnknownCategory
 from product_classifier.feedback.records import (
     Correction,
     PredictionRecord,
+    Record,
     Review,
     correction_key,
     prediction_key,
@@ -24,6 +25,7 @@ from product_classifier.feedback.records import (
 from product_classifier.feedback.trust import Label, State, states, trusted_labels
 from product_classifier.store import ObjectStore
 from product_classifier.store.object_keys import FEEDBACK_PREFIX
+from product_classifier.taxonomy import Taxonomy
 
 REVIEW_SUFFIX = ".review.json"
 
@@ -35,15 +37,16 @@ _READERS = 8
 class FeedbackIndex:
     """The corrections and reviews under `feedback/`, held in memory. Thread-safe."""
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, taxonomy: Taxonomy) -> None:
         self._store = store
+        self._taxonomy = taxonomy
         self._lock = threading.Lock()
         self._corrections: dict[str, Correction] = {}
         self._reviews: dict[str, Review] = {}
         self._without_product: set[str] = set()
         self._read: set[str] = set()
         self.damaged: dict[str, str] = {}
-        """Reasons by key of the objects that cannot be parsed."""
+        """Reasons by key of the objects that cannot be used."""
 
     def refresh(self) -> None:
         """Read the objects added since the last call.
@@ -70,6 +73,16 @@ class FeedbackIndex:
             self._corrections.setdefault(record.feedback_id, record)
             if record.product is None:
                 self._without_product.add(record.feedback_id)
+
+    def check_codes(self, record: Record) -> None:
+        """Raise `StoreUnavailable`, as for a malformed object, if a correction has a code outside the taxonomy."""
+        if not isinstance(record, Correction):
+            return
+        try:
+            for code in {record.code, record.code if record.predicted is None else record.predicted}:
+                self._taxonomy.index_of(code)
+        except UnknownCategory as error:
+            raise StoreUnavailable(f"object {record.key!r} is not a Correction: {error}") from error
 
     def get(self, feedback_id: str) -> Correction | None:
         """Return a correction, or None if it is not indexed."""
@@ -102,7 +115,9 @@ class FeedbackIndex:
         except ObjectNotFound:
             return
         try:
-            self.add(_parse(key, data))
+            record = _parse(key, data)
+            self.check_codes(record)
+            self.add(record)
         except (InvalidInput, StoreUnavailable) as error:
             self.damaged[key] = str(error)
         self._read.add(key)

@@ -19,6 +19,7 @@ from product_classifier.retraining.run_records import Claim, Outcome, RunComplet
 from product_classifier.retraining.run_store import RunStore
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.store import ObjectStore
+from product_classifier.taxonomy import Taxonomy
 
 Step = Literal["waiting", "cooling", "claimed", "starting", "started", "running", "closed", "launcher_unavailable"]
 MAX_PAUSE_S = 86_400
@@ -59,9 +60,14 @@ class Trigger:
     """Starts, watches and finishes retraining runs. Any number of triggers may share a store."""
 
     def __init__(
-        self, store: ObjectStore, launcher: Launcher, settings: RetrainSettings, clock: Clock | None = None
+        self,
+        store: ObjectStore,
+        launcher: Launcher,
+        settings: RetrainSettings,
+        taxonomy: Taxonomy,
+        clock: Clock | None = None,
     ) -> None:
-        self.feedback_index = FeedbackIndex(store)
+        self.feedback_index = FeedbackIndex(store, taxonomy)
         self._run_store = RunStore(store)
         self._launcher = launcher
         self._settings = settings

@@ -14,6 +14,7 @@ from inference.simulation.simulated_users import SimulatedUsers
 from inference.simulation.unseen import UnseenProduct
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.trust import Label
+from product_classifier.taxonomy import CHALLENGE
 from tests.inference.simulation.conftest import ANN, BOB, RITA, make_product
 from tests.support.fakes import FakeStore
 from tests.support.feedback_service_harness import RIGHT, WRONG, FeedbackHarness, store_prediction
@@ -69,7 +70,7 @@ def corrected(
 
 
 def labels(gateway: DirectGateway) -> tuple[Label, ...]:
-    index = FeedbackIndex(gateway.harness.store)
+    index = FeedbackIndex(gateway.harness.store, CHALLENGE)
     index.refresh()
     return index.labels()
 

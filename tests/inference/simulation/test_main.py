@@ -62,7 +62,7 @@ def _healthy(environment: Environment, tmp_path: Path) -> Iterator[None]:
 def test_wrong_predictions_are_corrected_and_the_corrections_become_trusted(environment: Environment) -> None:
     assert 0 == environment.simulate(correct=1, half="a")
     report = environment.report()
-    index = FeedbackIndex(environment.gateway.store)
+    index = FeedbackIndex(environment.gateway.store, CHALLENGE)
     index.refresh()
     rows = {row["product_id"]: row for row in report["products"]}
     wrong = {number for number, row in rows.items() if row["answer"] != row["code"]}

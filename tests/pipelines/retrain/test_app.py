@@ -7,6 +7,7 @@ from pipelines.retrain.app import create_app
 from pipelines.retrain.reconcile_loop import ReconcileLoop
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
+from product_classifier.taxonomy import CHALLENGE
 from tests.pipelines.retrain.test_local_launcher import wait_until
 from tests.support.fakes import FakeStore
 from tests.support.retraining_fakes import FakeClock, FakeLauncher, correct
@@ -17,7 +18,7 @@ INTERNAL, BEARER = {"X-Internal-Token": TOKEN}, {"Authorization": f"Bearer {TOKE
 
 def make_loop(store: FakeStore, launcher: FakeLauncher) -> tuple[ReconcileLoop, Trigger]:
     settings = RetrainSettings.model_validate({"min_corrections": 1})
-    trigger = Trigger(store, launcher, settings, launcher.clock)
+    trigger = Trigger(store, launcher, settings, CHALLENGE, launcher.clock)
     return ReconcileLoop(trigger, poll_s=600, busy_poll_s=600), trigger
 
 

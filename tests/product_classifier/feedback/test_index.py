@@ -31,7 +31,7 @@ def test_each_object_is_read_once(many: int) -> None:
     store = Counting()
     for product in range(many):
         correct(store, product)
-    book = FeedbackIndex(store)
+    book = FeedbackIndex(store, CHALLENGE)
     book.refresh()
     book.refresh()
     correct(store, many)
@@ -46,7 +46,7 @@ def test_a_failed_read_is_retried_by_the_next_refresh(many: int) -> None:
     for product in range(many):
         correct(store, product)
     store.fail_at = many // 2
-    book = FeedbackIndex(store)
+    book = FeedbackIndex(store, CHALLENGE)
     with pytest.raises(StoreUnavailable):
         book.refresh()
     book.refresh()
@@ -70,7 +70,7 @@ def blind(store: ObjectStore, prediction_id: str) -> Correction:
 def test_a_correction_without_a_product_is_resolved_once_its_prediction_is_stored() -> None:
     store, prediction_id = FakeStore(), new_id()
     blind(store, prediction_id)
-    book = FeedbackIndex(store)
+    book = FeedbackIndex(store, CHALLENGE)
     book.refresh()
     before = book.labels()
     prediction = PredictionRecord(
@@ -95,7 +95,7 @@ def test_a_correction_of_a_damaged_prediction_is_ignored() -> None:
     store, prediction_id = FakeStore(), new_id()
     blind(store, prediction_id)
     store.put(f"predictions/dt={datetime.now(UTC).date()}/{prediction_id}.json", b"{}")
-    book = FeedbackIndex(store)
+    book = FeedbackIndex(store, CHALLENGE)
     book.refresh()
 
     assert (book.labels(), len(book.corrections())) == ((), 1)
@@ -106,8 +106,21 @@ def test_a_review_may_be_read_before_its_correction() -> None:
     correction = correct(store, 1, user="ann", role="user")
     review = Review(feedback_id=correction.feedback_id, created=datetime.now(UTC), reviewer="r", decision="approved")
     store.put(review.key, review.to_json())
-    book = FeedbackIndex(store)
+    book = FeedbackIndex(store, CHALLENGE)
     book.add(review)
     book.refresh()
 
     assert [label.reason for label in book.labels()] == ["approved"]
+
+
+@pytest.mark.parametrize("change", [{"code": 9999}, {"predicted": 9999}], ids=["code", "predicted code"])
+def test_a_correction_with_an_unknown_code_is_damaged(change: dict[str, int]) -> None:
+    store = FakeStore()
+    correct(store, 1)
+    unknown = correct(store, 2).model_copy(update=change)
+    store.put(unknown.key, unknown.to_json())
+    book = FeedbackIndex(store, CHALLENGE)
+    book.refresh()
+
+    assert (1, 1, [unknown.key]) == (len(book.labels()), len(book.corrections()), list(book.damaged))
+    assert "category code 9999" in book.damaged[unknown.key]

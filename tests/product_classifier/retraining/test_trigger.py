@@ -31,9 +31,9 @@ class World:
 
     def trigger(self, countdown: Countdown | None = None, settings: RetrainSettings = SETTINGS) -> Trigger:
         if countdown is None:
-            return Trigger(self.store, self.launcher, settings, self.clock)
+            return Trigger(self.store, self.launcher, settings, CHALLENGE, self.clock)
         store, launcher = Dying(self.store, countdown), Dying(self.launcher, countdown)
-        return Trigger(store, launcher, settings, self.clock)  # type: ignore[arg-type]
+        return Trigger(store, launcher, settings, CHALLENGE, self.clock)  # type: ignore[arg-type]
 
     def settle(self, *triggers: Trigger) -> list[str]:
         """Reconcile, finish runs and advance the clock until nothing changes."""
@@ -386,12 +386,14 @@ def test_a_run_with_a_damaged_result_is_finished(world: World) -> None:
 def test_damaged_corrections_are_reported_and_skipped(world: World) -> None:
     good = [correct(world.store, product) for product in range(3)]
     day = good[0].key.rpartition("/")[0]
+    unknown = correct(world.store, 3, code=9999)
     damaged = {
         f"{day}/half.json": good[0].to_json()[:40],
         f"{day}/{good[0].feedback_id}.review.json": b"\x00",
         f"{day}/renamed.json": good[1].to_json(),
         f"{day}/empty.json": b"",
         f"{day}/other.json": b'{"hello": 1}',
+        unknown.key: unknown.to_json(),
     }
     world.store.objects.update(damaged)
     trigger = world.trigger()
