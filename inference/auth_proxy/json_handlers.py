@@ -62,7 +62,10 @@ async def read_model(
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"])) or "body"
-        raise Problem(422, f"{where[:100]}: {first['msg']}", kind="invalid-body") from error
+        detail = f"{where[:100]}: {first['msg']}"
+        if accepted == FORM:  # of an OAuth client, which reads `error` (RFC 6749, section 5.2)
+            raise Problem(422, detail, error="invalid_request") from error
+        raise Problem(422, detail, kind="invalid-body") from error
 
 
 async def send_json(send: Send, body: bytes, *headers: tuple[bytes, bytes], status: int = 200) -> None:

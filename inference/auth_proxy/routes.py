@@ -39,7 +39,7 @@ from inference.feedback_api import (
     RunReceipt,
 )
 from inference.http.api_models import ProductInput
-from product_classifier.limits import PHOTO_BODY_BYTES
+from product_classifier.limits import PHOTO_BODY_BYTES, TOKEN_BODY_BYTES
 from product_classifier.retraining import RunView
 
 EXAMPLE_PREDICTION = {
@@ -176,6 +176,7 @@ ROUTES: tuple[Route, ...] = (
         responses={200: DocumentedResponse("An access token.", TokenView)},
         problems=(401,),
         rate=Rate.LOGIN,
+        body_limit=TOKEN_BODY_BYTES,
         embedded_issuer=True,
     ),
     Route(

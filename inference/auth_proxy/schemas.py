@@ -3,6 +3,7 @@
 Those of `/feedback` and `/retrain` are in `inference.feedback_api`.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
@@ -10,6 +11,7 @@ from pydantic import ConfigDict, Field, StringConstraints, WithJsonSchema, model
 from inference.auth_proxy.auth.roles import Role
 from inference.auth_proxy.auth.users import USER_NAME
 from inference.http.api_models import BLANK_FIELDS, NO_NUL, ProductInput, RequestModel, ResponseModel
+from inference.http.problems import Problem, public_message
 from product_classifier.limits import BATCH_PRODUCTS, DESCRIPTION_CHARACTERS, DESIGNATION_CHARACTERS
 
 MAX_PASSWORD = 256
@@ -28,12 +30,24 @@ RoleName = Annotated[Role, Field(strict=False)]
 class TokenRequest(RequestModel):
     """OAuth 2.0 password grant (RFC 6749, section 4.3)."""
 
-    username: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+    username: Annotated[str, StringConstraints(min_length=1)]
     password: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)]
     grant_type: Annotated[str, Field(json_schema_extra={"enum": ["password"]})] = "password"
     scope: str = ""
     client_id: str = ""
     client_secret: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _grant_type_is_supported(cls, fields: Mapping[str, str]) -> Mapping[str, str]:
+        """Raise a 400 problem for another grant before its fields, which are other ones, are validated."""
+        if (grant_type := fields.get("grant_type", "password")) != "password":
+            raise Problem(
+                400,
+                f"grant_type: {public_message(grant_type)} is not supported; send 'password'",
+                error="unsupported_grant_type",
+            )
+        return fields
 
 
 class NewUser(RequestModel):

@@ -30,6 +30,9 @@ PHOTO_BODY_BYTES = 12 * MIB
 BODY_BYTES = 256 * KIB
 """Any other request body."""
 
+TOKEN_BODY_BYTES = 8 * KIB
+"""The form of `/token`, the only body that is read without authentication."""
+
 GRPC_MESSAGE_BYTES = 16 * MIB
 
 BATCH_PRODUCTS = 64

@@ -7,7 +7,7 @@ from inference.auth_proxy.collaborators import GatewayDependencies
 from inference.auth_proxy.context import RequestContext
 from inference.auth_proxy.json_handlers import HandlerResult, json_handler
 from inference.auth_proxy.schemas import JwksView, NewUser, TokenRequest, TokenView, UserChange, UserView
-from inference.http.problems import Problem, public_message
+from inference.http.problems import Problem
 
 
 @json_handler
@@ -15,13 +15,6 @@ async def issue_token(
     services: GatewayDependencies, context: RequestContext, body: TokenRequest
 ) -> HandlerResult[TokenView]:
     """Exchange a user name and a password for an access token."""
-    if body.grant_type != "password":
-        raise Problem(
-            400,
-            f"grant_type: {public_message(body.grant_type)} is not supported; send 'password'",
-            kind="unsupported-grant-type",
-            error="unsupported_grant_type",
-        )
     services.limits.check_login(body.username, context.client_address)
     async with services.hashing:
         user = await asyncio.to_thread(services.issuer.users.authenticate, body.username, body.password)

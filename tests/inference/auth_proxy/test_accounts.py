@@ -19,7 +19,7 @@ from inference.auth_proxy.auth.tokens import EmbeddedIssuer, TokenRejected
 from inference.auth_proxy.auth.users import UserStore
 from inference.auth_proxy.rate_limits import RateLimits
 from inference.http.problems import Problem
-from product_classifier.limits import BODY_BYTES
+from product_classifier.limits import TOKEN_BODY_BYTES
 from tests.inference.auth_proxy.conftest import PASSWORD, Gateway
 
 
@@ -135,7 +135,7 @@ FORMS: list[tuple[str, dict[str, object], int]] = [
         400,
     ),
     ("long password", {"data": {"username": "a", "password": "b" * 257}}, 422),
-    ("too long", {"data": {"username": "a", "password": "b" * BODY_BYTES}}, 413),
+    ("too long", {"data": {"username": "a", "password": "b" * TOKEN_BODY_BYTES}}, 413),
     ("many fields", {"data": {f"f{i}": "x" for i in range(100)}}, 400),
 ]
 
@@ -146,6 +146,27 @@ def test_an_invalid_login_form_is_rejected(gateway: Gateway, sent: dict[str, obj
         reply = client.post("/token", **sent)  # type: ignore[arg-type]
 
     assert (reply.status_code, reply.headers["content-type"]) == (status, "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "error"),
+    [
+        ({"username": "ursula"}, 422, "invalid_request"),
+        ({"username": "", "password": PASSWORD}, 422, "invalid_request"),
+        ({"username": "ursula", "password": "b" * 257}, 422, "invalid_request"),
+        ({"username": "ursula", "password": PASSWORD, "grant_type": ""}, 400, "unsupported_grant_type"),
+        ({"grant_type": "client_credentials"}, 400, "unsupported_grant_type"),
+        ({"username": "u" * 300, "password": PASSWORD}, 401, "invalid_grant"),
+    ],
+)
+def test_a_rejected_login_has_the_error_code_of_oauth(
+    own_gateway: Gateway, form: dict[str, str], status: int, error: str
+) -> None:
+    with own_gateway.client(None) as client:
+        reply = client.post("/token", data=form)
+
+    kind = "urn:product-classifier:problem:invalid-grant" if status == 401 else "about:blank"
+    assert (status, error, kind) == (reply.status_code, reply.json()["error"], reply.json()["type"])
 
 
 def test_an_admin_creates_changes_and_deletes_users(own_gateway: Gateway) -> None:
