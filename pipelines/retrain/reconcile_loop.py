@@ -11,7 +11,7 @@ from product_classifier.retraining.trigger import ReconcileResult, Trigger
 DUE_AT_ONCE = frozenset({"claimed", "closed"})
 """Steps after which the next one is due at once."""
 
-IDLE = frozenset({"waiting", "cooling", "launcher_unavailable"})
+IDLE = frozenset({"waiting", "cooling", "launcher_away"})
 """Steps after which the loop waits for the longer interval."""
 
 log = get_logger()

@@ -21,7 +21,7 @@ from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.store import ObjectStore
 from product_classifier.taxonomy import Taxonomy
 
-Step = Literal["waiting", "cooling", "claimed", "starting", "started", "running", "closed", "launcher_unavailable"]
+Step = Literal["waiting", "cooling", "claimed", "starting", "started", "running", "closed", "launcher_away"]
 MAX_PAUSE_S = 86_400
 
 
@@ -91,7 +91,7 @@ class Trigger:
         try:
             return self._advance(claim)
         except LauncherUnavailable as error:
-            return ReconcileResult(step="launcher_unavailable", run_id=claim.run_id, reason=str(error))
+            return ReconcileResult(step="launcher_away", run_id=claim.run_id, reason=str(error))
 
     def _claim_if_due(self, latest: int) -> ReconcileResult:
         """Claim the next run if enough corrections are new and the cooldown has passed."""

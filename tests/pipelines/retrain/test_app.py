@@ -87,3 +87,17 @@ def test_the_trigger_is_unhealthy_when_the_last_reconciliation_is_too_old() -> N
     response = TestClient(create_app(loop, trigger, TOKEN)).get("/healthz")
 
     assert (503, True) == (response.status_code, "121 s ago" in response.json()["detail"])
+
+
+def test_an_unavailable_launcher_is_counted_under_its_step() -> None:
+    store = FakeStore()
+    launcher = FakeLauncher(store, FakeClock())
+    loop, trigger = make_loop(store, launcher)
+    correct(store, 1)
+    loop.reconcile_once()
+    launcher.away = True
+
+    loop.reconcile_once()
+
+    metrics = TestClient(create_app(loop, trigger, TOKEN)).get("/metrics").text
+    assert 'retrain_steps_total{step="launcher_away"} 1' in metrics
