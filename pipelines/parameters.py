@@ -1,9 +1,11 @@
 """Arguments of the pipelines: from params.yaml, the settings and the command line."""
 
+import inspect
 import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +48,25 @@ def read_section(step: str, path: Path = PARAMS) -> dict[str, Any]:
     return dict(_read_yaml(path).get(step) or {})
 
 
-def gate_limits(path: Path = PARAMS) -> GateLimits:
-    """Return the limits of the gate from the section `compare`.
+def step_parameters(step: str, path: Path = PARAMS) -> dict[str, Any]:
+    """Return the parameters of a step that have a default: from params.yaml, else the default.
 
     Raises:
-        ParameterError: If one is missing.
+        ParameterError: If a value in params.yaml has another type than the default.
     """
-    section, names = read_section("compare", path), [one.name for one in fields(GateLimits)]
-    if missing := [name for name in names if name not in section]:
-        raise ParameterError(f"{path}: compare.{missing[0]} is missing; add it")
-    return GateLimits(**{name: section[name] for name in names})
+    signature = inspect.signature(import_module(f"components.{step}.step").run)
+    defaults = {name: one.default for name, one in signature.parameters.items() if one.default is not one.empty}
+    section = read_section(step, path)
+    return cast_arguments(
+        {name: section.get(name, default) for name, default in defaults.items()},
+        {name: type(default) for name, default in defaults.items()},
+    )
+
+
+def gate_limits(path: Path = PARAMS) -> GateLimits:
+    """Return the limits of the gate, see `step_parameters`."""
+    found = step_parameters("compare", path)
+    return GateLimits(**{one.name: found[one.name] for one in fields(GateLimits)})
 
 
 def read_overrides(pairs: Sequence[str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from components.shared.rollout.rollout import open_rollout
 from components.shared.rollout.smoke import SmokeTest
 from components.shared.rollout.switch import Switch
 from components.shared.tracking import Tracking
-from pipelines.parameters import gate_limits, read_section
+from pipelines.parameters import gate_limits, step_parameters
 from pipelines.settings import PipelineSettings
 from product_classifier.errors import ObjectNotFound, ProductClassifierError, RolloutFailed
 from product_classifier.store import ObjectStore, open_store
@@ -54,7 +54,7 @@ def roll_back_release(settings: PipelineSettings, release: str, console: Console
         RollbackFailed: If the release fails its checks or its rollout.
     """
     store = open_store(settings.store)
-    smoke = SmokeTest(settings.service_url, gate_limits(), float(read_section("promote")["smoke_deadline_s"]))
+    smoke = SmokeTest(settings.service_url, gate_limits(), step_parameters("promote")["smoke_deadline_s"])
     switch = Switch(store, open_rollout(settings.rollout, store), smoke)
     switched = roll_back(switch, release)
     if not switched.done:

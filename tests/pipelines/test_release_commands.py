@@ -1,4 +1,4 @@
-"""Canaries: start, end, and what is refused."""
+"""Canaries: start, end, and what is refused; rollbacks without parameters."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 from components.shared.kubernetes_api import ClusterApi
 from components.shared.rollout.kserve_rollout import FUSION, KServeRollout
 from components.shared.rollout.placement import CANARY, SHADOW, SHARE
+from components.shared.rollout.switch import Switch, SwitchResult
 from pipelines import __main__, release_commands
 from tests.support.fake_kubernetes import FakeKubernetes, fake_kubernetes
 from tests.support.fakes import FakeStore
@@ -77,3 +78,26 @@ def test_servers_on_one_machine_refuse_a_canary(
     error = capsys.readouterr().err
     assert "file://" in error
     assert "a canary needs kserve://namespace" in error
+
+
+@pytest.mark.parametrize("params", [None, "seed: 1\n", "compare: {min_gain: 0.5}\npromote: {releases_kept: 3}\n"])
+def test_a_rollback_takes_missing_parameters_from_the_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, params: str | None
+) -> None:
+    switches: list[Switch] = []
+
+    def roll_back(switch: Switch, _: str) -> SwitchResult:
+        switches.append(switch)
+        return SwitchResult(done=False, reasons=("the test ends here",))
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STATE_DIR", str(tmp_path))
+    monkeypatch.setattr(release_commands, "roll_back", roll_back)
+    (tmp_path / "store" / "product-classifier").mkdir(parents=True)
+    if params is not None:
+        (tmp_path / "params.yaml").write_text(params)
+
+    assert 1 == __main__.main(["rollback"])
+    (smoke,) = [switch.smoke for switch in switches]
+    assert (180.0, 3.0, 50.0) == (smoke.deadline_s, smoke.limits.max_slowdown, smoke.limits.slow_ms)
+    assert (0.5 if params and "min_gain" in params else 0.002) == smoke.limits.min_gain
