@@ -18,6 +18,8 @@ IDENTIFIER = r"^[0-9a-d][0-9a-f]{7}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[
 """UUID version 7 (RFC 9562), made by this product."""
 IDEMPOTENCY_KEY = r"^[\x20-\x7e]{1,255}$"
 MAX_PAGE = 200
+MIN_SECRET_CHARACTERS = 32
+"""Shortest token with which the gateway identifies itself to the feedback service."""
 
 Comment = Annotated[Text, Field(max_length=COMMENT_CHARACTERS)]
 RecordId = Annotated[Identifier, Field(json_schema_extra={"pattern": IDENTIFIER})]

@@ -8,9 +8,8 @@ from pipelines.parameters import read_section
 from pipelines.settings import DataSettings
 from product_classifier.catalogue.raw_files import is_challenge
 from product_classifier.catalogue.sample import is_sample
+from product_classifier.catalogue.splits import SPLITS
 from product_classifier.errors import CatalogueError, ProductClassifierError
-
-SPLITS = ("train", "validation", "test", "unseen")
 
 
 class StageFailed(ProductClassifierError):

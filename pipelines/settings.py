@@ -7,9 +7,12 @@ from pathlib import Path
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from product_classifier.store import default_store_url
+from product_classifier.taxonomy import CHALLENGE
+
 PARAMS = Path("params.yaml")
 
-MINIMUM_PRODUCTS = 27
+MINIMUM_PRODUCTS = len(CHALLENGE)
 """A sample catalogue has a product of every category."""
 
 
@@ -66,7 +69,7 @@ class PipelineSettings(BaseSettings):
     @property
     def store(self) -> str:
         """URL of the object store."""
-        return self.store_url or (self.state / "store" / "product-classifier").as_uri()
+        return self.store_url or default_store_url(self.state)
 
     @property
     def raw(self) -> str:

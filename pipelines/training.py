@@ -85,10 +85,10 @@ def training(
         share_unseen=share_unseen,
         store=store,
     )
-    sides = {side: splits.outputs[side] for side in ("train", "validation", "test", "unseen")}
-    validation, test = sides["validation"], sides["test"]
+    by_split = {split: splits.outputs[split] for split in ("train", "validation", "test", "unseen")}
+    validation, test = by_split["validation"], by_split["test"]
 
-    corrected = merge_corrections(**sides, snapshot=snapshot, store=store)
+    corrected = merge_corrections(**by_split, snapshot=snapshot, store=store)
     train = corrected.outputs["merged"]
 
     text = train_text(
@@ -127,7 +127,7 @@ def training(
         metrics=evaluated.outputs["scores"],
         report=evaluated.outputs["report"],
         test=test,
-        unseen=sides["unseen"],
+        unseen=by_split["unseen"],
         data_revision=catalogue.outputs["Output"],
         snapshot=snapshot,
         tracking_uri=tracking_uri,

@@ -54,12 +54,12 @@ def run(
         InvalidInput: If the snapshot is not what was frozen.
     """
     corrections = _read_corrections(open_store(store), snapshot, taxonomy) if snapshot else SnapshotRows((), ())
-    sides = {"train": train, "validation": validation, "test": test, "unseen": unseen}
+    splits = {"train": train, "validation": validation, "test": test, "unseen": unseen}
     for path in (merged, report):
         path.parent.mkdir(parents=True, exist_ok=True)
     counts: dict[str, int] = dict.fromkeys(OUTCOMES, 0)
     if corrections.rows:
-        frames = {side: pd.read_parquet(path) for side, path in sides.items()}
+        frames = {split: pd.read_parquet(path) for split, path in splits.items()}
         rows = pd.DataFrame(list(corrections.rows), columns=list(COLUMNS))
         result = merge(frames["train"], rows, known_splits(frames))
         counts = {str(outcome): count for outcome, count in result.counts().items()}

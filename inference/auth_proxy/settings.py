@@ -7,11 +7,12 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from inference.feedback_api import MIN_SECRET_CHARACTERS
 from inference.http.problems import public_message
 from product_classifier.limits import PHOTO_BODY_BYTES
+from product_classifier.store import default_store_url
 
 PLACEHOLDERS = frozenset({"change-me", "changeme", "secret", "password", "placeholder"})
-MIN_SECRET_CHARACTERS = 32
 
 
 def _base_url(value: str) -> str:
@@ -131,4 +132,4 @@ class Settings(BaseSettings):
 
     def store_address(self) -> str:
         """Return the URL of the store: by default a folder in the state directory."""
-        return self.store_url or f"file://{(self.state_dir / 'store' / 'product-classifier').resolve()}"
+        return self.store_url or default_store_url(self.state_dir)

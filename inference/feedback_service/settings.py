@@ -6,9 +6,9 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from inference.feedback_api import MIN_SECRET_CHARACTERS
 from product_classifier.limits import PHOTO_BODY_BYTES
-
-MIN_SECRET_CHARACTERS = 32
+from product_classifier.store import default_store_url
 
 
 class Settings(BaseSettings):
@@ -49,4 +49,4 @@ class Settings(BaseSettings):
 
     def store_address(self) -> str:
         """Return the URL of the store, by default of a folder in the state directory."""
-        return self.store_url or f"file://{(self.state_dir / 'store' / 'product-classifier').resolve()}"
+        return self.store_url or default_store_url(self.state_dir)

@@ -5,6 +5,8 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from product_classifier.store import default_store_url
+
 
 class Settings(BaseSettings):
     """Settings of a local run; a field's name in capitals is its environment variable."""
@@ -39,4 +41,4 @@ class Settings(BaseSettings):
     @property
     def store_url(self) -> str:
         """URL of the object store; the default is a folder with the name of a cluster's bucket."""
-        return self.given_store_url or f"file://{self.state_dir.resolve()}/store/product-classifier"
+        return self.given_store_url or default_store_url(self.state_dir)

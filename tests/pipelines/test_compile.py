@@ -11,6 +11,7 @@ import yaml
 from components.__main__ import steps
 from pipelines.compile import compile_training, declared_parameters
 from pipelines.parameters import cast_arguments, read_params
+from product_classifier.retraining.settings import RetrainSettings
 
 ROOT = Path(__file__).parents[2]
 BEFORE_THE_PIPELINE = {"make_sample"}
@@ -64,7 +65,7 @@ def test_an_attempt_that_took_all_its_time_is_the_last_and_a_run_ends_within_six
     for name, task in tasks.items():
         limit = limits[f"exec-{name}"]["activeDeadlineSeconds"]
         assert (name, f"{limit}s") == (name, task["retryPolicy"]["backoffMaxDuration"])
-    assert 6 * 3600 == platform["pipelineConfig"]["activeDeadlineSeconds"]
+    assert 6 * 3600 == platform["pipelineConfig"]["activeDeadlineSeconds"] == RetrainSettings().run_timeout_s
 
 
 EFFECTS = {"start-run", "register", "compare", "promote"}

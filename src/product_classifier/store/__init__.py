@@ -13,9 +13,17 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from product_classifier.store.object_keys import validate_key, validate_prefix
-from product_classifier.store.settings import StoreSettings
+from product_classifier.store.settings import StoreSettings, default_store_url
 
-__all__ = ["ObjectInfo", "ObjectStore", "StoreSettings", "open_store", "validate_key", "validate_prefix"]
+__all__ = [
+    "ObjectInfo",
+    "ObjectStore",
+    "StoreSettings",
+    "default_store_url",
+    "open_store",
+    "validate_key",
+    "validate_prefix",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,16 @@
 """Settings of the S3 store."""
 
+from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def default_store_url(state_dir: Path) -> str:
+    """Return the URL of the store in a state folder, a folder with the name of a cluster's bucket."""
+    return (state_dir.resolve() / "store" / "product-classifier").as_uri()
 
 
 class StoreSettings(BaseSettings):

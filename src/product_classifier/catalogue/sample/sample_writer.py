@@ -13,6 +13,7 @@ import numpy as np
 from product_classifier.catalogue.raw_files import is_challenge
 from product_classifier.catalogue.sample.offers import Offer, offer, season_start
 from product_classifier.catalogue.sample.photo_generator import PACKAGING, PACKAGING_IN_SEASON, photo
+from product_classifier.catalogue.sample.words import VOCABULARIES
 from product_classifier.errors import CatalogueError
 
 MARKER: Final = "SAMPLE.json"
@@ -21,7 +22,7 @@ LABEL_FILE: Final = "Y_train_CVw08PX.csv"
 UNLABELLED_FILE: Final = "X_test_update.csv"
 
 _VERSION: Final = 1
-_MIN_PRODUCTS: Final = 27
+_MIN_PRODUCTS: Final = len(VOCABULARIES)
 _PROGRESS_INTERVAL: Final = 500
 _UNLABELLED: Final = 25
 """Labelled products per unlabelled one."""
