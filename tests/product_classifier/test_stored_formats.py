@@ -74,7 +74,7 @@ RECORDS: dict[str, tuple[type[Record], str]] = {
         f'{{"run_id":"{RUN}","step":"train_text","reason":"no text","created":"{NOW}"}}',
     ),
     "watermark": (
-        run_records.RunCompletion,
+        run_records.RunResult,
         f'{{"generation":1,"run_id":"{RUN}","outcome":"succeeded","reason":"better","created":"{NOW}"}}',
     ),
     "snapshot": (

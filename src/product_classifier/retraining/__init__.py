@@ -12,7 +12,7 @@ All state is in the object store, so any number of triggers may run, and each ma
 All objects are written once (`only_if_absent`) and never changed.
 """
 
-from product_classifier.retraining.run_records import Cause, Claim, Failure, Owner, RunCompletion, Verdict
+from product_classifier.retraining.run_records import Cause, Claim, Failure, Owner, RunResult, Verdict
 from product_classifier.retraining.run_store import RunStore
 from product_classifier.retraining.runs import (
     RunView,
@@ -31,7 +31,7 @@ __all__ = [
     "Claim",
     "Failure",
     "Owner",
-    "RunCompletion",
+    "RunResult",
     "RunStore",
     "RunView",
     "Snapshot",

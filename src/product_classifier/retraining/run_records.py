@@ -70,7 +70,7 @@ class Failure(Record):
         return f"step {self.step!r} failed: {self.reason}" if self.step else self.reason
 
 
-class RunCompletion(Record):
+class RunResult(Record):
     """Result of run number `generation`. After a success its snapshot is the watermark."""
 
     generation: int = Field(ge=1)

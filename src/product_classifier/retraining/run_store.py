@@ -16,7 +16,7 @@ from product_classifier.retraining.run_records import (
     Failure,
     Outcome,
     Owner,
-    RunCompletion,
+    RunResult,
     StartLease,
     Verdict,
     claim_key,
@@ -50,15 +50,15 @@ class RunStore:
         """Return a claim; None if it is missing or cannot be parsed."""
         return self._read(claim_key(generation), Claim)
 
-    def result(self, generation: int) -> RunCompletion | None:
+    def result(self, generation: int) -> RunResult | None:
         """Return the result of a run; None if it is missing or cannot be parsed."""
-        return self._read(result_key(generation), RunCompletion)
+        return self._read(result_key(generation), RunResult)
 
     def is_finished(self, generation: int) -> bool:
         """Return whether a run has a result, readable or not."""
         return self.result(generation) is not None or self.store.exists(result_key(generation))
 
-    def results(self) -> Iterator[RunCompletion]:
+    def results(self) -> Iterator[RunResult]:
         """Yield the readable results, newest first."""
         for number in sorted(self._numbers(WATERMARK), reverse=True):
             result = self.result(number)
@@ -105,9 +105,9 @@ class RunStore:
         self.store.put(claim_key(generation), claim.to_json(), only_if_absent=True)
         return claim
 
-    def finish(self, generation: int, run_id: str, outcome: Outcome, reason: str, now: datetime) -> RunCompletion:
+    def finish(self, generation: int, run_id: str, outcome: Outcome, reason: str, now: datetime) -> RunResult:
         """Write the result of a run unless it has one; return the result that is stored."""
-        result = RunCompletion(generation=generation, run_id=run_id, outcome=outcome, reason=reason, created=now)
+        result = RunResult(generation=generation, run_id=run_id, outcome=outcome, reason=reason, created=now)
         try:
             self.store.put(result_key(generation), result.to_json(), only_if_absent=True)
         except ObjectExists:

@@ -1,5 +1,6 @@
 """Operations on runs for the pipeline and the feedback service."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from typing import Literal
@@ -11,7 +12,7 @@ from product_classifier.retraining.run_records import (
     Claim,
     Failure,
     Owner,
-    RunCompletion,
+    RunResult,
     Verdict,
     failures_prefix,
     owner_key,
@@ -55,8 +56,7 @@ def request_run(run_store: RunStore, labels: tuple[Label, ...], requested_by: st
 
 def list_runs(run_store: RunStore) -> list[RunView]:
     """Return all runs, newest first."""
-    claims = (run_store.claim(generation) for generation in range(run_store.latest(), 0, -1))
-    return [_view(run_store, claim) for claim in claims if claim is not None]
+    return [_view(run_store, claim) for claim in _claims(run_store)]
 
 
 def acquire_run(run_store: RunStore, run_id: str, execution: str, now: datetime) -> bool:
@@ -102,9 +102,10 @@ def is_run_finished(run_store: RunStore, run_id: str) -> bool:
     return any(claim.run_id == run_id and run_store.is_finished(claim.generation) for claim in _claims(run_store))
 
 
-def _claims(run_store: RunStore) -> list[Claim]:
-    latest = run_store.latest()
-    return [claim for number in range(latest, 0, -1) if (claim := run_store.claim(number)) is not None]
+def _claims(run_store: RunStore) -> Iterator[Claim]:
+    """Yield the readable claims, newest first."""
+    claims = (run_store.claim(generation) for generation in range(run_store.latest(), 0, -1))
+    return (claim for claim in claims if claim is not None)
 
 
 def _run_id(run_store: RunStore, generation: int) -> str:
@@ -114,23 +115,23 @@ def _run_id(run_store: RunStore, generation: int) -> str:
 
 def _view(run_store: RunStore, claim: Claim) -> RunView:
     owner = run_store.owner(claim.run_id)
-    closing = run_store.result(claim.generation)
+    result = run_store.result(claim.generation)
     return RunView(
         run_id=claim.run_id,
-        state=_state(owner, closing),
+        state=_state(owner, result),
         cause=claim.cause,
         requested_by=claim.requested_by,
         corrections=claim.corrections,
         snapshot=claim.snapshot,
         created=claim.created,
         started=owner.created if owner else None,
-        finished=closing.created if closing else None,
-        reason=closing.reason if closing else None,
+        finished=result.created if result else None,
+        reason=result.reason if result else None,
         verdict=run_store.verdict(claim.run_id),
     )
 
 
-def _state(owner: Owner | None, closing: RunCompletion | None) -> RunState:
-    if closing is not None:
-        return closing.outcome
+def _state(owner: Owner | None, result: RunResult | None) -> RunState:
+    if result is not None:
+        return result.outcome
     return "waiting" if owner is None else "running"

@@ -15,7 +15,7 @@ from product_classifier.errors import LauncherUnavailable, LaunchRefused, Object
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import Record
 from product_classifier.retraining.launcher import Execution, Launcher
-from product_classifier.retraining.run_records import Claim, Outcome, RunCompletion, StartLease
+from product_classifier.retraining.run_records import Claim, Outcome, RunResult, StartLease
 from product_classifier.retraining.run_store import RunStore
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.store import ObjectStore
@@ -203,7 +203,7 @@ class Trigger:
             count += 1
         return min(count, 20)
 
-    def _since(self, record: RunCompletion | StartLease) -> float:
+    def _since(self, record: RunResult | StartLease) -> float:
         return (self._clock.now() - record.created).total_seconds()
 
     def _observed_s(self, what: str) -> float:
