@@ -7,12 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from product_classifier.errors import ObjectExists
+from product_classifier.feedback.records import PHOTO_PREFIX
 from product_classifier.observability import get_logger
 from product_classifier.store import ObjectStore
 from product_classifier.store.journal import DamagedRange, Entry, Journal, read_segment
 
 CONCURRENT_WRITES = 8
-PHOTO_PREFIX = "images/"
 log = get_logger()
 
 

@@ -125,9 +125,7 @@ class DurableWriter:
         """Raise `NotDurable` if the next entry would probably be refused."""
         if not self._unavailable:
             return
-        if self._journal is None:
-            raise NotDurable("object store: it is unavailable and this service has no journal; send the request later")
-        self._journal.check()
+        self._require_journal().check()
 
     def probe(self) -> None:
         """Raise `StoreUnavailable` unless the store responds."""
@@ -192,15 +190,19 @@ class DurableWriter:
         self._append(entries if record is None else [*entries, record])
         return "journal"
 
-    def _append(self, entries: Sequence[Entry]) -> None:
+    def _require_journal(self) -> Journal:
         if self._journal is None:
             raise NotDurable("object store: it is unavailable and this service has no journal; send the request later")
+        return self._journal
+
+    def _append(self, entries: Sequence[Entry]) -> None:
+        journal = self._require_journal()
         with self._lock:
             new = {entry.key: entry.data for entry in entries if entry.key not in self._pending}
             if self._index_pending:
                 self._pending |= new
         try:
-            self._journal.append(entries)
+            journal.append(entries)
         except NotDurable:
             self._forget(new)
             raise

@@ -46,6 +46,7 @@ from inference.http.problems import Problem, public_message
 from product_classifier.errors import UnknownCategory
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import ProductContent
+from product_classifier.feedback.trust import initial_state
 from product_classifier.images.headers import read_header
 from product_classifier.limits import PHOTO_BODY_BYTES
 from product_classifier.retraining import RunStore, RunView, list_runs, request_run
@@ -212,7 +213,7 @@ def _receipt(result: SubmitResult, taxonomy: Taxonomy) -> FeedbackReceipt:
     correction = result.correction
     return FeedbackReceipt(
         feedback_id=correction.feedback_id,
-        state="pending" if correction.role == "user" else "trusted",
+        state=initial_state(correction.role),
         code=correction.code,
         label=taxonomy[correction.code].label_fr,
         created=correction.created,

@@ -5,8 +5,7 @@ from datetime import datetime
 
 from inference.feedback_service.identity import IdIndex, bits_of, feedback_id, identity, request_of
 from product_classifier.errors import ObjectExists, StoreUnavailable
-from product_classifier.feedback.index import REVIEW_SUFFIX
-from product_classifier.feedback.records import Correction, correction_key, created_at
+from product_classifier.feedback.records import PHOTO_PREFIX, REVIEW_SUFFIX, Correction, correction_key, created_at
 from product_classifier.observability import get_logger
 from product_classifier.store import ObjectStore
 from product_classifier.store.journal import Entry
@@ -29,7 +28,7 @@ class CorrectionReplay:
 
     def __call__(self, entry: Entry) -> None:
         """Store the entry; raise `StoreUnavailable` unless it was read back or superseded."""
-        if entry.key.startswith("images/"):
+        if entry.key.startswith(PHOTO_PREFIX):
             self._store_photo(entry)
         elif entry.key.endswith(REVIEW_SUFFIX):
             self._store_review(entry)

@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from product_classifier.errors import InvalidInput
 from product_classifier.feedback.records import Correction, correction_key, created_at
 from product_classifier.store import ObjectStore
+from product_classifier.store.object_keys import FEEDBACK_PREFIX
 
-PREFIX = "feedback/"
 MAX_CLOCK_SKEW = timedelta(minutes=10)
 """Largest difference between the clocks of two servers at which both find the same correction around midnight."""
 
@@ -78,7 +78,7 @@ class IdIndex:
         with self._lock:
             if self._listed_on == day:
                 return
-            for key in self._store.list(PREFIX):
+            for key in self._store.list(FEEDBACK_PREFIX):
                 self._add_key(key)
             self._listed_on = day
 

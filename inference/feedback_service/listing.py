@@ -7,7 +7,7 @@ from inference.feedback_api import CorrectionPage, CorrectionView, ListParameter
 from product_classifier.errors import StoreUnavailable, UnknownFeedback
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import Correction, Review
-from product_classifier.feedback.trust import State
+from product_classifier.feedback.trust import TRUSTED_STATES, State
 from product_classifier.taxonomy import Taxonomy
 
 REFRESH_INTERVAL_S = 2.0
@@ -52,7 +52,7 @@ class CorrectionListing:
             **correction.model_dump(exclude={"product"}),
             product=correction.product,
             state=state,
-            counts=state in {"trusted", "approved", "agreed"} and correction.product is not None,
+            counts=state in TRUSTED_STATES and correction.product is not None,
             label=self._taxonomy[correction.code].label_fr,
             reviewer=review.reviewer if review else None,
             reviewed=review.created if review else None,

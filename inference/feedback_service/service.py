@@ -31,8 +31,9 @@ from product_classifier.errors import (
     UnknownFeedback,
     UnknownPrediction,
 )
-from product_classifier.feedback.index import REVIEW_SUFFIX, FeedbackIndex, read_prediction
+from product_classifier.feedback.index import FeedbackIndex, read_prediction
 from product_classifier.feedback.records import (
+    REVIEW_SUFFIX,
     Correction,
     PredictionRecord,
     ProductContent,
@@ -45,6 +46,7 @@ from product_classifier.feedback.records import (
 )
 from product_classifier.store import ObjectStore
 from product_classifier.store.journal import Entry
+from product_classifier.store.object_keys import FEEDBACK_PREFIX
 
 LOCKS = 256
 R = TypeVar("R", bound=Record)
@@ -233,7 +235,7 @@ class FeedbackService:
 
     def _index_pending(self, key: str) -> None:
         data = self._writer.pending(key)
-        if key.startswith("feedback/") and data is not None:
+        if key.startswith(FEEDBACK_PREFIX) and data is not None:
             with suppress(StoreUnavailable):
                 if key.endswith(REVIEW_SUFFIX):
                     self._index.add(self._parse(Review, data, key))

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from product_classifier.errors import InvalidInput, ObjectNotFound, StoreUnavailable, UnknownCategory
 from product_classifier.feedback.records import (
+    REVIEW_SUFFIX,
     Correction,
     PredictionRecord,
     Record,
@@ -26,8 +27,6 @@ from product_classifier.feedback.trust import Label, State, states, trusted_labe
 from product_classifier.store import ObjectStore
 from product_classifier.store.object_keys import FEEDBACK_PREFIX
 from product_classifier.taxonomy import Taxonomy
-
-REVIEW_SUFFIX = ".review.json"
 
 _MIN_PARALLEL = 32
 _READERS = 8

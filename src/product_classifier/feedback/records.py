@@ -14,6 +14,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from product_classifier.errors import InvalidInput, StoreUnavailable
 from product_classifier.limits import COMMENT_CHARACTERS
+from product_classifier.store.object_keys import FEEDBACK_PREFIX
 
 UUID_VERSION = 7
 YEAR_10000_MS = 253_402_300_800_000
@@ -22,6 +23,8 @@ YEAR_10000_MS = 253_402_300_800_000
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Role = Literal["user", "reviewer", "admin"]
+PHOTO_PREFIX = "images/"
+REVIEW_SUFFIX = ".review.json"
 
 
 def _time_ordered(identifier: str) -> str:
@@ -167,17 +170,17 @@ def prediction_key(prediction_id: str) -> str:
 
 def correction_key(feedback_id: str) -> str:
     """Return the key of a correction; raise `InvalidInput` for a malformed id."""
-    return f"feedback/dt={day_of(feedback_id)}/{feedback_id}.json"
+    return f"{FEEDBACK_PREFIX}dt={day_of(feedback_id)}/{feedback_id}.json"
 
 
 def review_key(feedback_id: str) -> str:
     """Return the key of the review of a correction; raise `InvalidInput` for a malformed id."""
-    return f"feedback/dt={day_of(feedback_id)}/{feedback_id}.review.json"
+    return f"{FEEDBACK_PREFIX}dt={day_of(feedback_id)}/{feedback_id}{REVIEW_SUFFIX}"
 
 
 def image_key(sha256: str) -> str:
     """Return the key of a photo with this SHA-256."""
-    return f"images/{sha256}"
+    return f"{PHOTO_PREFIX}{sha256}"
 
 
 def new_id(now: datetime | None = None) -> str:

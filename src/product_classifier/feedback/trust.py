@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeVar
 
-from product_classifier.feedback.records import Correction, ProductContent, Review
+from product_classifier.feedback.records import Correction, ProductContent, Review, Role
 
 AGREEING_USERS = 2
 State = Literal["pending", "trusted", "approved", "agreed", "rejected"]
+TRUSTED_STATES: frozenset[State] = frozenset({"trusted", "approved", "agreed"})
+"""States of corrections that a training uses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,11 @@ def product_key(product: ProductContent) -> str:
         for text in (product.designation, product.description)
     ]
     return hashlib.sha256(json.dumps([*texts, product.image_sha256]).encode()).hexdigest()
+
+
+def initial_state(role: Role) -> State:
+    """Return the state of a correction without reviews and other corrections, by the role of its user."""
+    return "pending" if role == "user" else "trusted"
 
 
 def trusted_labels(corrections: Iterable[Correction], reviews: Mapping[str, Review]) -> tuple[Label, ...]:
@@ -104,7 +111,7 @@ def _own_state(correction: Correction, reviews: Mapping[str, Review]) -> State:
     review = reviews.get(correction.feedback_id)
     if review is not None:
         return review.decision
-    return "pending" if correction.role == "user" else "trusted"
+    return initial_state(correction.role)
 
 
 def _evidence(group: list[Correction], reviews: Mapping[str, Review]) -> list[_Evidence]:
