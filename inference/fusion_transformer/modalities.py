@@ -31,8 +31,9 @@ class ProductRows:
 
 def modality_rows(request: ModelRequest) -> dict[str, Rows]:
     """Return by modality which rows have it; raise InvalidProduct for a row that has none."""
-    titles, bodies = request.texts("designation"), request.texts("description")
-    text = [bool(title.strip() or body.strip()) for title, body in zip(titles, bodies, strict=True)]
+    designations, descriptions = request.texts("designation"), request.texts("description")
+    fields = zip(designations, descriptions, strict=True)
+    text = [bool(designation.strip() or description.strip()) for designation, description in fields]
     image = [bool(photo) for photo in request.photos("image")]
     for row, found in enumerate(zip(text, image, strict=True)):
         if not any(found):

@@ -1,7 +1,7 @@
 """Adaptive batching without added delay: requests that arrive while a batch runs form the next batch.
 
-A request that arrives alone is predicted alone, at once. A title in a batch of four costs less than half of a title
-alone (`make bench ROW=scaling`).
+A request that arrives alone is predicted alone, at once. A designation in a batch of four costs less than
+half of a designation alone (`make bench ROW=scaling`).
 """
 
 import asyncio
@@ -27,8 +27,8 @@ class PendingRequest:
     """The products of one request, and the future of their probabilities."""
 
     model: TextModel
-    titles: Sequence[str]
-    bodies: Sequence[str]
+    designations: Sequence[str]
+    descriptions: Sequence[str]
     result: "asyncio.Future[Probabilities]"
     since: float
 
@@ -43,7 +43,9 @@ class AdaptiveBatcher:
         self._pending: deque[PendingRequest] = deque()
         self._task: asyncio.Task[None] | None = None
 
-    async def predict(self, model: TextModel, titles: Sequence[str], bodies: Sequence[str]) -> Probabilities:
+    async def predict(
+        self, model: TextModel, designations: Sequence[str], descriptions: Sequence[str]
+    ) -> Probabilities:
         """Return the probabilities `[n, classes]` of these products.
 
         Raises:
@@ -52,7 +54,7 @@ class AdaptiveBatcher:
         if len(self._pending) >= self._max_waiting:
             raise Overloaded(f"{len(self._pending)} requests are waiting; retry later")
         loop = asyncio.get_running_loop()
-        request = PendingRequest(model, titles, bodies, loop.create_future(), time.monotonic())
+        request = PendingRequest(model, designations, descriptions, loop.create_future(), time.monotonic())
         self._pending.append(request)
         if self._task is None:
             self._task = loop.create_task(self._run_batches())
@@ -71,7 +73,7 @@ class AdaptiveBatcher:
         rows = 0
         while self._pending:
             request = self._pending[0]
-            if batch and (request.model is not batch[0].model or rows + len(request.titles) > MAX_BATCH_ROWS):
+            if batch and (request.model is not batch[0].model or rows + len(request.designations) > MAX_BATCH_ROWS):
                 break
             self._pending.popleft()
             if request.result.done():  # canceled: its client has disconnected
@@ -80,20 +82,20 @@ class AdaptiveBatcher:
                 request.result.set_exception(Overloaded(f"no thread was free for {waited:.1f} s; retry later"))
                 continue
             batch.append(request)
-            rows += len(request.titles)
+            rows += len(request.designations)
         return batch
 
     async def _run(self, batch: Sequence[PendingRequest]) -> None:
-        titles = [title for request in batch for title in request.titles]
-        bodies = [body for request in batch for body in request.bodies]
+        designations = [designation for request in batch for designation in request.designations]
+        descriptions = [description for request in batch for description in request.descriptions]
         try:
-            probabilities = await self._workers.run(batch[0].model.probabilities, titles, bodies)
+            probabilities = await self._workers.run(batch[0].model.probabilities, designations, descriptions)
         except Exception as error:  # noqa: BLE001 - raised in every request of the batch
             for request in batch:
                 if not request.result.done():
                     request.result.set_exception(error)
             return
-        bounds = np.cumsum([0, *(len(request.titles) for request in batch)]).tolist()
+        bounds = np.cumsum([0, *(len(request.designations) for request in batch)]).tolist()
         for request, (start, end) in zip(batch, pairwise(bounds), strict=True):
             if not request.result.done():
                 request.result.set_result(probabilities[start:end])

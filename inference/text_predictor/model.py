@@ -1,4 +1,4 @@
-"""The text model as a KServe predictor: titles and descriptions to probabilities."""
+"""The text model as a KServe predictor: designations and descriptions to probabilities."""
 
 from functools import partial
 
@@ -46,9 +46,9 @@ class TextPredictor(ProductModel[TextModel]):
         self._batcher = batcher
 
     async def infer(self, request: ModelRequest, loaded: LoadedRelease[TextModel]) -> ModelResponse:
-        titles, bodies = request.texts("designation"), request.texts("description")
+        designations, descriptions = request.texts("designation"), request.texts("description")
         if request.rows <= MAX_BATCHED_ROWS:
-            probabilities = await self._batcher.predict(loaded.model, titles, bodies)
+            probabilities = await self._batcher.predict(loaded.model, designations, descriptions)
         else:
-            probabilities = await self.workers.run(loaded.model.probabilities, titles, bodies)
+            probabilities = await self.workers.run(loaded.model.probabilities, designations, descriptions)
         return ModelResponse({"probabilities": probabilities}, loaded.release, loaded.version)
