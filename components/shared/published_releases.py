@@ -11,10 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from product_classifier.errors import BundleRefused, ObjectExists, ObjectNotFound
-from product_classifier.releases.release import Release, open_release
+from product_classifier.releases.release import MANIFEST, Release, open_release
 from product_classifier.store import ObjectStore, open_store
 
-MANIFEST = "release.json"
 TRANSFERS = 8
 
 

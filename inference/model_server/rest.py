@@ -18,6 +18,7 @@ from inference.http.disconnects import cancel_on_disconnect
 from inference.http.problems import UnknownModel, UnsupportedBody, oip_error, public_message
 from inference.model_server.model import HostedModels, ProductModel, RequestObserver
 from inference.oip import rest_codec
+from inference.oip.tensors import HEADER_LENGTH
 from inference.oip.types import ModelRequest, ModelResponse
 from product_classifier.observability import set_request_id
 
@@ -26,7 +27,7 @@ V2_INFER = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
 V2_MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(/ready)?")
 SDK_ROUTES = re.compile(r"/|/metrics|/v1/models(/[^/:]+)?|/v2/models|/v2/health/live")
 EXTENSIONS = ("binary_tensor_data",)
-HEADER_LENGTH = b"inference-header-content-length"
+HEADER_LENGTH_KEY = HEADER_LENGTH.lower().encode()
 
 Response = tuple[int, bytes, list[tuple[bytes, bytes]]]
 """Status, body and headers."""
@@ -85,7 +86,7 @@ class RestApp:
     async def _v2(
         self, model: ProductModel[Any], version: str, scope: Scope, headers: dict[bytes, bytes], receive: Receive
     ) -> Response:
-        size = headers.get(HEADER_LENGTH)
+        size = headers.get(HEADER_LENGTH_KEY)
         length = None if size is None else size.decode("latin-1")
 
         async def read() -> ModelRequest:
@@ -97,7 +98,7 @@ class RestApp:
         body, json_size = rest_codec.encode_v2(model.name, request, response)
         if json_size is None:
             return 200, body, [(b"content-type", b"application/json")]
-        return 200, body, [(b"content-type", b"application/octet-stream"), (HEADER_LENGTH, b"%d" % json_size)]
+        return 200, body, [(b"content-type", b"application/octet-stream"), (HEADER_LENGTH_KEY, b"%d" % json_size)]
 
     async def _v1(
         self, model: ProductModel[Any], scope: Scope, headers: dict[bytes, bytes], receive: Receive

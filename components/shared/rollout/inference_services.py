@@ -7,9 +7,10 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 
 from components.shared.kubernetes_api import DEPLOYMENT, INFERENCE_SERVICE, ClusterApi, Conflict, NotFound, Object
 from components.shared.rollout.placement import Placement, read
+from components.shared.tracking import MODELS
 from product_classifier.errors import RolloutFailed
 
-KINDS = {"text-predictor": "text", "image-predictor": "image", "fusion-transformer": "fusion"}
+KINDS = {name: kind for kind, name in MODELS.items()}
 """Name of an InferenceService to the kind of bundle it serves."""
 
 FINISHED_PHASES = frozenset({"Succeeded", "Failed"})

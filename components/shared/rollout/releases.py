@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from components.shared.published_releases import MANIFEST
 from components.shared.rollout import history
 from components.shared.rollout.rollout import Rollout
 from components.shared.rollout.switch import Switch, SwitchResult
 from product_classifier.errors import InvalidInput, ObjectNotFound, ProductClassifierError
+from product_classifier.releases.release import MANIFEST
 from product_classifier.retraining import read_snapshot
 from product_classifier.store import ObjectStore
 

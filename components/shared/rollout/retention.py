@@ -9,11 +9,11 @@ import re
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 
-from components.shared.published_releases import MANIFEST
 from components.shared.rollout import history
 from components.shared.rollout.releases import ROLLBACKS
 from components.shared.rollout.rollout import Rollout
 from product_classifier.errors import InvalidInput
+from product_classifier.releases.release import MANIFEST
 from product_classifier.store import ObjectStore
 
 UNDECIDED_S = 24 * 3600

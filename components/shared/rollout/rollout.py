@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from components.shared.published_releases import MANIFEST, fetch_release
+from components.shared.published_releases import fetch_release
 from product_classifier.errors import BundleRefused
-from product_classifier.releases.release import open_release
+from product_classifier.releases.release import MANIFEST, open_release
 from product_classifier.store import ObjectStore
 
 KEPT_ON_DISK = 5

@@ -17,7 +17,7 @@ from yarl import URL
 
 from inference.auth_proxy.context import context_of
 from inference.auth_proxy.predictions.product_reader import RequestProduct
-from inference.http.http_client import HttpClient, TransportError
+from inference.http.http_client import CONNECT_TIMEOUT_S, MAX_RESPONSE_BYTES, HttpClient, TransportError
 from inference.http.problems import public_message
 from inference.oip.client import (
     HEADER_LENGTH,
@@ -32,12 +32,10 @@ from product_classifier.observability import get_logger
 
 FUSION = "fusion-transformer"
 FEEDBACK = "feedback-service"
-CONNECT_TIMEOUT_S = 1.0
 PROBE_TIMEOUT_S = 1.0
 CONNECTIONS = 256
 KEEP_ALIVE_S = 4.0
 """Less than the 5 s after which uvicorn closes an idle connection: a request is rarely sent on one it closes."""
-MAX_RESPONSE_BYTES = 32_000_000
 RETURNED = ("Content-Type", HEADER_LENGTH, "Location", "Retry-After", "ETag")
 """Response headers a client receives; all others are dropped."""
 
