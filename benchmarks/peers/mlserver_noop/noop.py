@@ -3,7 +3,7 @@
 import numpy as np
 from mlserver import MLModel
 from mlserver.codecs import NumpyCodec
-from mlserver.types import ModelRequest, ModelResponse
+from mlserver.types import InferenceRequest, InferenceResponse
 
 ANSWER = np.full((1, 27), 1 / 27, np.float32)
 
@@ -11,6 +11,6 @@ ANSWER = np.full((1, 27), 1 / 27, np.float32)
 class Noop(MLModel):
     """Answers the same 27 probabilities whatever it is asked."""
 
-    async def predict(self, payload: ModelRequest) -> ModelResponse:
+    async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         output = NumpyCodec.encode_output("probabilities", ANSWER)
-        return ModelResponse(model_name=self.name, id=payload.id, outputs=[output])
+        return InferenceResponse(model_name=self.name, id=payload.id, outputs=[output])
