@@ -1,4 +1,4 @@
-# The commands of the project; each is also `python -m …` with --help. Variables set options: make run PORT=9080
+# The commands of the project; most are also `python -m …` with --help. Variables set options: make run PORT=9080
 
 .DEFAULT_GOAL := help
 .PHONY: help run test demo data train simulate check images up deploy e2e down bench
