@@ -44,7 +44,10 @@ class InternalMiddleware:
             body = await read_body(scope, receive, self._body_limit)
             await self._app(scope, _receive_again(body, receive), send_with_id)
         except (Problem, ProductClassifierError) as error:
-            await send_problem(send_with_id, problem_of(error), request_id.get())
+            problem = problem_of(error)
+            if problem.status == 413:  # the rest of the body is not read
+                problem.headers["Connection"] = "close"
+            await send_problem(send_with_id, problem, request_id.get())
         finally:
             route = getattr(scope.get("route"), "path", "unknown")
             self._metrics.responded(scope["method"], route, status, perf_counter() - began)

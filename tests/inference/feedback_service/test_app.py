@@ -170,6 +170,7 @@ def test_a_body_over_the_limit_is_413_with_and_without_content_length(harness: F
     chunked = harness.client.post("/feedback", content=chunks(), headers=headers)  # type: ignore[arg-type]
 
     assert (whole.status_code, chunked.status_code) == (413, 413)
+    assert ["close"] * 2 == [response.headers.get("connection") for response in (whole, chunked)]
 
 
 @pytest.mark.parametrize(
