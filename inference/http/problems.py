@@ -129,7 +129,7 @@ STATUS: Mapping[type[Exception], Status] = {
     FeedbackConflict: Status(409, "conflict", "ALREADY_EXISTS", "conflict"),
     RetrainActive: Status(409, "retrain-active", "FAILED_PRECONDITION", "conflict"),
     BodyTooLarge: Status(413, "body-too-large", "RESOURCE_EXHAUSTED", "too_large"),
-    BodyIncomplete: Status(400, "body-incomplete", "INVALID_ARGUMENT", "invalid", close=True),
+    BodyIncomplete: Status(400, "body-incomplete", "INVALID_ARGUMENT", "unsupported", close=True),
     BodyTimeout: Status(408, "body-timeout", "DEADLINE_EXCEEDED", "timeout", close=True),
     UnsupportedBody: Status(415, "unsupported-body", "INVALID_ARGUMENT", "unsupported"),
     ClientDisconnected: Status(CLIENT_CLOSED_REQUEST, "client-disconnected", "CANCELLED", "gone"),

@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+import socket
 import struct
+import time
 from collections.abc import Callable
 
 import grpc
@@ -187,6 +189,19 @@ def test_a_compressed_or_too_large_body_is_refused(text: RunningServer) -> None:
 
     endless = httpx.post(text.infer, content=(b" " * 2**20 for _ in range(20)), timeout=30)
     refused(endless, "more than 16777216", status=413)
+
+
+def test_a_body_that_its_client_does_not_complete_has_the_outcome_unsupported(text: RunningServer) -> None:
+    with socket.create_connection(("127.0.0.1", text.http), timeout=10) as connection:
+        path = text.infer.removeprefix(text.url)
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{{".encode())
+
+    deadline = time.monotonic() + 20
+    while '"reason":"BodyIncomplete"' not in text.logged():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    (line,) = [line for line in text.logged().splitlines() if '"reason":"BodyIncomplete"' in line]
+    assert "unsupported" == orjson.loads(line)["outcome"]
 
 
 def test_invalid_requests_leave_a_server_that_responds(text: RunningServer, image: RunningServer) -> None:
