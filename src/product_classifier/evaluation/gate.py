@@ -61,7 +61,7 @@ class GateDecision:
 def decide(
     challenger: ReleaseScores,
     champion: ReleaseScores | UnreadableChampion | None,
-    confidence: float,
+    share_better: float,
     limits: GateLimits,
 ) -> GateDecision:
     """Promote the first release, and any that beats the champion by a margin without a collapsed category.
@@ -69,11 +69,11 @@ def decide(
     Args:
         challenger: Scores of the new release.
         champion: Scores of the deployed release; None if there is none.
-        confidence: Share of bootstrap resamples in which the challenger has the higher weighted F1; 0 to 1.
+        share_better: Share of bootstrap resamples in which the challenger has the higher weighted F1; 0 to 1.
         limits: Thresholds.
     """
-    objections = tuple(_objections(challenger, champion, confidence, limits))
-    return GateDecision(not objections, objections or (_reason_to_promote(challenger, champion, confidence),))
+    objections = tuple(_objections(challenger, champion, share_better, limits))
+    return GateDecision(not objections, objections or (_reason_to_promote(challenger, champion, share_better),))
 
 
 def exceeds_latency_limit(new_ms: float, old_ms: float, limits: GateLimits) -> bool:
@@ -82,7 +82,7 @@ def exceeds_latency_limit(new_ms: float, old_ms: float, limits: GateLimits) -> b
 
 
 def _objections(
-    new: ReleaseScores, old: ReleaseScores | UnreadableChampion | None, confidence: float, limits: GateLimits
+    new: ReleaseScores, old: ReleaseScores | UnreadableChampion | None, share_better: float, limits: GateLimits
 ) -> Iterator[str]:
     if not _is_score(new.weighted_f1):
         yield f"{new.release} has weighted F1 {new.weighted_f1}, which is not a score from 0 to 1"
@@ -95,7 +95,7 @@ def _objections(
     if new.categories.keys() != old.categories.keys():
         yield f"{new.release} has {len(new.categories)} codes, the champion {len(old.categories)} different ones"
         return
-    yield from _check_gain(new, old, confidence, limits)
+    yield from _check_gain(new, old, share_better, limits)
     yield from _check_categories(new, old, limits)
     if exceeds_latency_limit(new.ms_per_product, old.ms_per_product, limits):
         yield (
@@ -104,15 +104,15 @@ def _objections(
         )
 
 
-def _check_gain(new: ReleaseScores, old: ReleaseScores, confidence: float, limits: GateLimits) -> Iterator[str]:
+def _check_gain(new: ReleaseScores, old: ReleaseScores, share_better: float, limits: GateLimits) -> Iterator[str]:
     gain = new.weighted_f1 - old.weighted_f1
     if not _is_score(old.weighted_f1):
         yield f"the champion {old.release} has weighted F1 {old.weighted_f1}, which is not a score from 0 to 1"
     elif not gain >= limits.min_gain:
         yield f"{_compared(new, old)}: {gain:+.4f}, at least {limits.min_gain:+.4f} is required"
-    elif not confidence >= limits.confidence:
+    elif not share_better >= limits.confidence:
         yield (
-            f"{_compared(new, old)}, but better in only {confidence:.1%} of the resamples, "
+            f"{_compared(new, old)}, but better in only {share_better:.1%} of the resamples, "
             f"{limits.confidence:.1%} are required"
         )
 
@@ -124,11 +124,11 @@ def _check_categories(new: ReleaseScores, old: ReleaseScores, limits: GateLimits
             yield f"category {code} collapses: F1 {after.f1:.2f} instead of {before.f1:.2f} on {before.items} products"
 
 
-def _reason_to_promote(new: ReleaseScores, old: ReleaseScores | UnreadableChampion | None, confidence: float) -> str:
+def _reason_to_promote(new: ReleaseScores, old: ReleaseScores | UnreadableChampion | None, share_better: float) -> str:
     if not isinstance(old, ReleaseScores):
         return "there is no champion yet"
     gain = new.weighted_f1 - old.weighted_f1
-    return f"{_compared(new, old)}: {gain:+.4f}, and better in {confidence:.1%} of the resamples"
+    return f"{_compared(new, old)}: {gain:+.4f}, and better in {share_better:.1%} of the resamples"
 
 
 def _compared(new: ReleaseScores, old: ReleaseScores) -> str:
