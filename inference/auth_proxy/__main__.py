@@ -35,6 +35,7 @@ from product_classifier.store.journal import Journal
 from product_classifier.taxonomy import CHALLENGE
 
 JOURNAL_BYTES = 1 << 30
+PROBE_KEY = "gateway/probe"
 REPLAY_PAUSE_S = 2.0
 """Longest pause between two attempts to reach an unavailable store."""
 QUOTABLE_SETTINGS = frozenset(name for name, field in Settings.model_fields.items() if field.annotation in {int, float})
@@ -54,7 +55,7 @@ def assemble(settings: Settings) -> Collaborators:
     store = open_store(settings.store_address(), create=settings.store_address().startswith("file:"))
     journal = Journal(settings.state_dir / "prediction-journal", max_bytes=JOURNAL_BYTES)
     record_writer = DeadlineWriter(
-        DurableWriter(store, journal, max_pause_s=REPLAY_PAUSE_S, index_pending=False),
+        DurableWriter(store, journal, probe_key=PROBE_KEY, max_pause_s=REPLAY_PAUSE_S, index_pending=False),
         deadline_s=settings.record_deadline_s,
         max_backlog_bytes=settings.record_backlog_mb << 20,
         count=metrics.count_record,

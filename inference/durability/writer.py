@@ -1,6 +1,6 @@
 """Durable writes: to the object store, or to the journal while the store is unavailable.
 
-    writer = DurableWriter(store, journal, store_entry)
+    writer = DurableWriter(store, journal, store_entry, probe_key="feedback/probe")
     threading.Thread(target=writer.run).start()
     writer.write(entries)       # returns once they are durable
 
@@ -20,7 +20,6 @@ from product_classifier.store.journal import DamagedRange, Entry, Journal, read_
 Destination = Literal["store", "journal"]
 FIRST_PAUSE_S = 0.25
 IDLE_S = 5.0
-PROBE_KEY = "probe"
 log = get_logger()
 
 
@@ -33,6 +32,7 @@ class DurableWriter:
         journal: Journal | None,
         store_entry: Callable[[Entry], None] | None = None,
         *,
+        probe_key: str,
         max_pause_s: float = 15.0,
         index_pending: bool = True,
     ) -> None:
@@ -42,12 +42,15 @@ class DurableWriter:
             store: Where entries belong.
             journal: Where they wait while the store is unavailable; None raises `NotDurable` instead.
             store_entry: Stores one journaled entry; by default an existing object of the same key is left as it is.
+            probe_key: Object whose existence `probe` requests; credentials of the service may be restricted to a
+                prefix, so it is under a prefix that the service writes.
             max_pause_s: Longest pause between two attempts to reach an unavailable store.
             index_pending: Hold journaled entries in memory so that `pending` finds them. Without it memory does not
                 grow with the journal.
         """
         self._store = store
         self._journal = journal
+        self._probe_key = probe_key
         self._max_pause_s = max_pause_s
         self._index_pending = index_pending
         self._pending: dict[str, bytes] = {}
@@ -98,6 +101,8 @@ class DurableWriter:
     def write(self, entries: Sequence[Entry]) -> Destination:
         """Make entries durable in this order; an object that has the key of one is left as it is.
 
+        After any error of the store the entries go to the journal: the response they belong to is computed already.
+
         Raises:
             NotDurable: If neither the store nor the journal accepts them.
         """
@@ -114,7 +119,7 @@ class DurableWriter:
             raise ObjectExists(f"object {record.key!r} is in the journal and not yet in the store")
         return self._write(photos, record)
 
-    def report_unavailable(self, error: StoreUnavailable) -> None:
+    def report_unavailable(self, error: StoreError) -> None:
         """Send entries to the journal until the store responds to a probe."""
         if not self._unavailable:
             log.warning("store_unavailable", reason=str(error))
@@ -129,7 +134,7 @@ class DurableWriter:
 
     def probe(self) -> None:
         """Raise `StoreUnavailable` unless the store responds."""
-        self._store.exists(PROBE_KEY)
+        self._store.exists(self._probe_key)
 
     def recover(self) -> None:
         """Replay what the journal holds now and use the store again; raise `StoreUnavailable` if that fails."""
@@ -183,7 +188,9 @@ class DurableWriter:
                     write_once(self._store, entry)
                 if record is not None:
                     self._store.put(record.key, record.data, only_if_absent=True)
-            except StoreUnavailable as error:
+            except StoreError as error:
+                if record is not None and not isinstance(error, StoreUnavailable):
+                    raise
                 self.report_unavailable(error)
             else:
                 return "store"

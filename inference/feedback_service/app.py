@@ -57,6 +57,7 @@ from product_classifier.taxonomy import Taxonomy
 
 THREADS = 16
 """Requests handled concurrently; the size of the S3 client's connection pool."""
+PROBE_KEY = "feedback/store-is-back"
 OptionalReview = Annotated[ReviewRequest | None, Body()]
 
 
@@ -70,7 +71,8 @@ def create_app(
 ) -> FastAPI:
     """Return the application; while it runs, threads replay the journal and notify the trigger."""
     ids, index, run_store = IdIndex(store), FeedbackIndex(store, taxonomy), RunStore(store)
-    writer = DurableWriter(store, journal, CorrectionReplay(store, ids, now), max_pause_s=settings.longest_pause_s)
+    replay = CorrectionReplay(store, ids, now)
+    writer = DurableWriter(store, journal, replay, probe_key=PROBE_KEY, max_pause_s=settings.longest_pause_s)
     service = FeedbackService(store, writer, ids, index, now)
     token = settings.internal_token.get_secret_value()
     notifier = TriggerNotifier(settings.trigger_url, token)

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from inference.durability.writer import DurableWriter
-from inference.feedback_service.app import create_app
+from inference.feedback_service.app import PROBE_KEY, create_app
 from inference.feedback_service.correction_replay import CorrectionReplay
 from inference.feedback_service.identity import IdIndex
 from inference.feedback_service.service import FeedbackService, utc_now
@@ -89,7 +89,7 @@ def make_service(
 ) -> tuple[FeedbackService, DurableWriter]:
     """Return a service without HTTP and its writer."""
     ids = IdIndex(store)
-    writer = DurableWriter(store, journal, CorrectionReplay(store, ids, now), max_pause_s=0.3)
+    writer = DurableWriter(store, journal, CorrectionReplay(store, ids, now), probe_key=PROBE_KEY, max_pause_s=0.3)
     return FeedbackService(store, writer, ids, FeedbackIndex(store, CHALLENGE), now), writer
 
 

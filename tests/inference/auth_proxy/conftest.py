@@ -12,7 +12,7 @@ import pytest
 import structlog
 from PIL import Image
 
-from inference.auth_proxy.__main__ import make_verifier
+from inference.auth_proxy.__main__ import PROBE_KEY, make_verifier
 from inference.auth_proxy.app import create_app
 from inference.auth_proxy.auth.roles import Role
 from inference.auth_proxy.auth.tokens import EmbeddedIssuer
@@ -86,7 +86,7 @@ def start(
             issuer.users.add(name, PASSWORD, role)
         journal = Journal(state / "journal", max_bytes=1 << 20)
         record_writer = DeadlineWriter(
-            DurableWriter(store, journal, max_pause_s=2.0, index_pending=False),
+            DurableWriter(store, journal, probe_key=PROBE_KEY, max_pause_s=2.0, index_pending=False),
             deadline_s=0.5,
             max_backlog_bytes=1 << 24,
             count=metrics.count_record,

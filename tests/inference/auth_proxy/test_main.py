@@ -13,8 +13,10 @@ import httpx
 import orjson
 import pytest
 
+from inference.auth_proxy import __main__ as gateway
 from inference.auth_proxy.__main__ import main
 from inference.auth_proxy.settings import Settings
+from tests.support.fakes import FakeStore
 
 COMMAND = [sys.executable, "-m", "inference.auth_proxy"]
 
@@ -55,6 +57,19 @@ def test_a_process_serves_both_ports_and_stops_on_sigterm(tmp_path: Path) -> Non
     assert "Traceback" not in log
     assert "path=/token" in log
     assert not [path for path in ("/healthz", "/readyz", "/v2/health", "/metrics") if path in log]
+
+
+async def test_the_probe_of_the_store_is_under_a_prefix_of_the_gateway(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Credentials may be restricted to prefixes."""
+    store, probed = FakeStore(), list[str]()
+    monkeypatch.setattr(store, "exists", probed.append)
+    monkeypatch.setattr(gateway, "open_store", lambda *_, **__: store)
+    writer = gateway.assemble(Settings(state_dir=tmp_path)).record_writer
+
+    assert await writer.store_responds()
+    assert probed == ["gateway/probe"]
 
 
 def _wait_for(client: httpx.Client) -> None:

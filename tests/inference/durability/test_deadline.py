@@ -4,14 +4,17 @@ import asyncio
 import time
 from pathlib import Path
 
+import pytest
 from prometheus_client import Gauge
 
 from inference.durability.deadline import DeadlineWriter, RecordStatus
 from inference.durability.writer import DurableWriter
+from product_classifier.errors import InvalidKey
 from product_classifier.store.journal import Entry, Journal
 from tests.support.fakes import FakeStore
 
 DEADLINE_S = 0.1
+PROBE_KEY = "predictions/probe"
 ENTRIES = [Entry("images/x", b"photo"), Entry("predictions/x.json", b"{}")]
 
 
@@ -28,7 +31,7 @@ def make_writer(
 ) -> tuple[DeadlineWriter, DurableWriter, list[RecordStatus]]:
     """Return a writer with a deadline, the one it runs, and the statuses it counts."""
     counted: list[RecordStatus] = []
-    writer = DurableWriter(store, Journal(folder, max_bytes=journal), index_pending=False)
+    writer = DurableWriter(store, Journal(folder, max_bytes=journal), index_pending=False, probe_key=PROBE_KEY)
     deadline = DeadlineWriter(writer, deadline_s=DEADLINE_S, max_backlog_bytes=backlog, count=counted.append)
     return deadline, writer, counted
 
@@ -97,6 +100,23 @@ async def test_a_record_is_lost_when_the_store_is_unavailable_and_the_journal_fu
 
     assert await writer.write(ENTRIES * 10) == RecordStatus.LOST
     assert counted == [RecordStatus.LOST]
+
+
+class RefusingStore(FakeStore):
+    """A store that refuses the key of every object."""
+
+    def put(self, key: str, data: bytes, *, only_if_absent: bool = False) -> None:
+        raise InvalidKey(f"{key!r} is not a valid key")
+
+
+@pytest.mark.parametrize(("journal", "status"), [(10_000, RecordStatus.PENDING), (10, RecordStatus.LOST)])
+async def test_a_record_the_store_refuses_goes_to_the_journal_or_is_lost(
+    tmp_path: Path, journal: int, status: RecordStatus
+) -> None:
+    writer, _, counted = make_writer(RefusingStore(), tmp_path, journal=journal)
+
+    assert await writer.write(ENTRIES * 10) == status
+    assert counted == [status]
 
 
 async def test_records_beyond_the_backlog_limit_are_lost_and_the_backlog_is_measured(tmp_path: Path) -> None:

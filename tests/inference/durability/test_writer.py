@@ -13,6 +13,7 @@ from product_classifier.store.journal import Entry, Journal
 from tests.product_classifier.store.test_journal import FailingDisk
 from tests.support.fakes import FakeStore
 
+PROBE_KEY = "feedback/probe"
 RECORD, PHOTO = Entry("feedback/1.json", b"{}"), Entry("images/aa", b"photo")
 
 
@@ -26,7 +27,7 @@ def journal(folder: Path, max_bytes: int = 10_000) -> Journal:
 
 
 def test_a_record_and_its_photo_go_to_the_store_while_it_is_available(store: FakeStore, tmp_path: Path) -> None:
-    writer = DurableWriter(store, journal(tmp_path))
+    writer = DurableWriter(store, journal(tmp_path), probe_key=PROBE_KEY)
 
     assert "store" == writer.create(RECORD, [PHOTO])
     assert {RECORD.key: RECORD.data, PHOTO.key: PHOTO.data} == store.objects
@@ -34,7 +35,7 @@ def test_a_record_and_its_photo_go_to_the_store_while_it_is_available(store: Fak
 
 
 def test_a_record_that_exists_in_the_store_is_not_created_again(store: FakeStore, tmp_path: Path) -> None:
-    writer = DurableWriter(store, journal(tmp_path))
+    writer = DurableWriter(store, journal(tmp_path), probe_key=PROBE_KEY)
     writer.create(RECORD)
 
     with pytest.raises(ObjectExists):
@@ -45,8 +46,8 @@ def test_a_record_that_exists_in_the_store_is_not_created_again(store: FakeStore
 
 def test_a_record_that_exists_in_the_journal_is_not_created_again(store: FakeStore, tmp_path: Path) -> None:
     store.away = True
-    DurableWriter(store, journal(tmp_path)).create(RECORD)
-    restarted = DurableWriter(store, journal(tmp_path))
+    DurableWriter(store, journal(tmp_path), probe_key=PROBE_KEY).create(RECORD)
+    restarted = DurableWriter(store, journal(tmp_path), probe_key=PROBE_KEY)
 
     with pytest.raises(ObjectExists):
         restarted.create(RECORD)
@@ -54,7 +55,7 @@ def test_a_record_that_exists_in_the_journal_is_not_created_again(store: FakeSto
 
 
 def test_the_store_is_not_tried_again_until_it_has_recovered(store: FakeStore, tmp_path: Path) -> None:
-    writer = DurableWriter(store, journal(tmp_path))
+    writer = DurableWriter(store, journal(tmp_path), probe_key=PROBE_KEY)
     store.away = True
     first = writer.create(RECORD, [PHOTO])
     store.away = False
@@ -69,7 +70,7 @@ def test_the_store_is_not_tried_again_until_it_has_recovered(store: FakeStore, t
 
 
 def test_recovery_fails_and_the_journal_stays_while_the_store_is_unavailable(store: FakeStore, tmp_path: Path) -> None:
-    writer = DurableWriter(store, journal(tmp_path))
+    writer = DurableWriter(store, journal(tmp_path), probe_key=PROBE_KEY)
     store.away = True
     writer.create(RECORD)
 
@@ -79,7 +80,7 @@ def test_recovery_fails_and_the_journal_stays_while_the_store_is_unavailable(sto
 
 
 def test_without_a_journal_an_outage_refuses_entries(store: FakeStore) -> None:
-    writer = DurableWriter(store, None)
+    writer = DurableWriter(store, None, probe_key=PROBE_KEY)
     store.away = True
 
     with pytest.raises(NotDurable, match="no journal"):
@@ -94,7 +95,7 @@ def test_a_record_the_disk_refuses_is_not_pending_and_may_be_created_again(
 ) -> None:
     store.away = True
     disk = FailingDisk(operation, at=1, code=errno.ENOSPC)
-    writer = DurableWriter(store, Journal(tmp_path, max_bytes=10_000, disk=disk))
+    writer = DurableWriter(store, Journal(tmp_path, max_bytes=10_000, disk=disk), probe_key=PROBE_KEY)
 
     with pytest.raises(NotDurable):
         writer.create(RECORD)
@@ -103,7 +104,7 @@ def test_a_record_the_disk_refuses_is_not_pending_and_may_be_created_again(
 
 
 def test_memory_does_not_grow_with_the_journal_without_an_index(store: FakeStore, tmp_path: Path) -> None:
-    writer = DurableWriter(store, journal(tmp_path), index_pending=False)
+    writer = DurableWriter(store, journal(tmp_path), index_pending=False, probe_key=PROBE_KEY)
     store.away = True
     writer.write([RECORD, PHOTO])
     during = writer.pending_count
@@ -117,7 +118,7 @@ def test_memory_does_not_grow_with_the_journal_without_an_index(store: FakeStore
 def test_a_running_writer_replays_soon_after_the_store_recovers_and_reports_it(
     store: FakeStore, tmp_path: Path
 ) -> None:
-    writer = DurableWriter(store, journal(tmp_path), max_pause_s=0.3)
+    writer = DurableWriter(store, journal(tmp_path), max_pause_s=0.3, probe_key=PROBE_KEY)
     replayed = threading.Event()
     writer.on_replayed = replayed.set
     thread = threading.Thread(target=writer.run)
@@ -144,7 +145,7 @@ def test_a_defect_in_the_placement_does_not_end_the_replay(store: FakeStore, tmp
         store.put(entry.key, entry.data)
 
     store.away = True
-    writer = DurableWriter(store, journal(tmp_path), fails_once, max_pause_s=0.05)
+    writer = DurableWriter(store, journal(tmp_path), fails_once, max_pause_s=0.05, probe_key=PROBE_KEY)
     writer.create(RECORD)
     store.away = False
     thread = threading.Thread(target=writer.run)

@@ -41,6 +41,25 @@ class FullStore(FakeStore):
         super().put(key, data, only_if_absent=only_if_absent)
 
 
+class RestrictedStore(FakeStore):
+    """A store whose credentials allow the prefixes of corrections and photos."""
+
+    def exists(self, key: str) -> bool:
+        if not key.startswith(("feedback/", "images/")):
+            raise StoreUnavailable(f"{key!r}: access denied")
+        return super().exists(key)
+
+
+def test_credentials_restricted_to_prefixes_are_enough_to_recover(tmp_path: Path) -> None:
+    store = RestrictedStore()
+    with FeedbackHarness(store, tmp_path) as harness:
+        store.away = True
+        harness.submit(product_correction())
+        store.away = False
+
+        assert harness.wait_until_replayed()
+
+
 def test_corrections_and_reviews_during_an_outage_are_acknowledged_and_stored_afterwards(
     harness: FeedbackHarness, store: FakeStore
 ) -> None:
