@@ -102,7 +102,8 @@ class FakeModels:
         head = body[: int(length)] if length and length.isdecimal() else body
         if (length is None or self.strict) and not _is_valid(V2InferRequest, head):
             return JSONResponse({"error": "no inputs"}, 400)
-        return JSONResponse({"model_name": request.path_params["model"], "outputs": []})
+        model = request.url.path.split("/")[3]  # of /v2/models/{model}[/versions/{version}]/infer
+        return JSONResponse({"model_name": model, "outputs": []})
 
     def _respond(self, columns: dict[str, list[bytes]]) -> Response:
         texts = [a + b for a, b in zip(columns["designation"], columns["description"], strict=True)]

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from typing import Any
 
 import schemathesis
 from hypothesis import strategies as st
@@ -13,6 +14,12 @@ def photo(kind: str) -> bytes:
     out = io.BytesIO()
     Image.new("RGB", (8, 6), 120).save(out, kind)
     return out.getvalue()
+
+
+@schemathesis.hook
+def filter_case(_: schemathesis.HookContext, case: "schemathesis.Case[Any]") -> bool:
+    """Skip changes of the user who sends the requests: they revoke the token, and everything after is a 401."""
+    return (case.path_parameters or {}).get("name") != "ada"
 
 
 PHOTOS = [photo("JPEG"), photo("PNG")]
