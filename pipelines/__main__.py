@@ -23,6 +23,7 @@ from product_classifier.errors import ProductClassifierError
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.settings_help import settings_epilog, settings_parser
 from product_classifier.store import StoreSettings
+from product_classifier.taxonomy import CHALLENGE
 
 FAILED = 1
 INTERRUPTED = 130
@@ -117,7 +118,7 @@ def _register(options: argparse.Namespace, console: Console) -> None:
     from components.shared.backfill_registry import backfill_registry  # noqa: PLC0415 - needs the training dependencies
 
     settings = PipelineSettings()
-    added = backfill_registry(options.release, settings.store, settings.tracking, settings.experiment)
+    added = backfill_registry(options.release, settings.store, settings.tracking, CHALLENGE.codes, settings.experiment)
     outcome = f"registered {', '.join(added)}" if added else "all its models are registered already"
     console.print(f"release {options.release}: {outcome}", highlight=False)
 

@@ -26,6 +26,7 @@ from product_classifier.catalogue.sample import make_sample
 from product_classifier.errors import LauncherUnavailable, ProductClassifierError, StoreUnavailable
 from product_classifier.retraining.launcher import Execution, Launcher
 from product_classifier.store import ObjectStore, open_store
+from product_classifier.taxonomy import CHALLENGE
 
 RUN_NAME = "bootstrap"
 UPLOAD_THREADS = 16
@@ -50,7 +51,7 @@ def bootstrap(pipeline: PipelineSettings, settings: BootstrapSettings, console: 
 
     store = _wait_until_available(settings, lambda: open_store(pipeline.store, create=True))
     _wait_until_available(settings, lambda: check_tracking(pipeline.tracking))
-    rollout = open_rollout(pipeline.rollout, store)
+    rollout = open_rollout(pipeline.rollout, store, CHALLENGE.codes)
     if (current := rollout.current()) is not None:
         show(f"release {current} is deployed: nothing to do")
         return

@@ -16,6 +16,7 @@ from pipelines.parameters import gate_limits, step_parameters
 from pipelines.settings import PipelineSettings
 from product_classifier.errors import ObjectNotFound, ProductClassifierError, RolloutFailed
 from product_classifier.store import ObjectStore, open_store
+from product_classifier.taxonomy import CHALLENGE
 
 
 class RollbackFailed(ProductClassifierError):
@@ -27,7 +28,7 @@ def list_releases(settings: PipelineSettings, console: Console) -> None:
     store = open_store(settings.store)
     identity = [Column(name, no_wrap=True) for name in ("release", "created")]  # a wrapped id cannot be copied
     table = Table(*identity, "F1", "corrections", "state", box=None, padding=(0, 1, 0, 0))
-    for kept in stored_releases(store, open_rollout(settings.rollout, store)):
+    for kept in stored_releases(store, open_rollout(settings.rollout, store, CHALLENGE.codes)):
         count = "?" if kept.corrections is None else str(kept.corrections)
         score = "–" if kept.weighted_f1 is None else f"{kept.weighted_f1:.4f}"
         table.add_row(kept.release, kept.created[:16], score, count, kept.state)
@@ -40,7 +41,9 @@ def prune_releases(settings: PipelineSettings, keep: int, console: Console) -> N
     """Delete all releases but those that are needed and the newest `keep`; print what was deleted."""
     store = open_store(settings.store)
     aliased = Tracking(settings.tracking, settings.experiment).aliased()
-    deleted = retention.prune(store, open_rollout(settings.rollout, store), aliased, keep, datetime.now(UTC))
+    deleted = retention.prune(
+        store, open_rollout(settings.rollout, store, CHALLENGE.codes), aliased, keep, datetime.now(UTC)
+    )
     for release in deleted:
         console.print(f"deleted {release}", highlight=False)
     if not deleted:
@@ -55,7 +58,7 @@ def roll_back_release(settings: PipelineSettings, release: str, console: Console
     """
     store = open_store(settings.store)
     smoke = SmokeTest(settings.service_url, gate_limits(), step_parameters("promote")["smoke_deadline_s"])
-    switch = Switch(store, open_rollout(settings.rollout, store), smoke)
+    switch = Switch(store, open_rollout(settings.rollout, store, CHALLENGE.codes), smoke, CHALLENGE.codes)
     switched = roll_back(switch, release)
     if not switched.done:
         raise RollbackFailed("; ".join(switched.reasons))
@@ -90,7 +93,7 @@ def stop_canary(settings: PipelineSettings) -> str:
 
 
 def _open_kserve_rollout(settings: PipelineSettings, store: ObjectStore) -> KServeRollout:
-    rollout = open_rollout(settings.rollout, store)
+    rollout = open_rollout(settings.rollout, store, CHALLENGE.codes)
     if not isinstance(rollout, KServeRollout):
         raise RolloutFailed(
             f"ROLLOUT_URL: {settings.rollout} cannot hold two releases; a canary needs kserve://namespace"

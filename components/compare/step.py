@@ -27,7 +27,7 @@ from product_classifier.evaluation.resampling import bootstrap_gains
 from product_classifier.evaluation.scores import per_category, score
 from product_classifier.releases.release import load_fusion
 from product_classifier.store import ObjectStore, open_store
-from product_classifier.taxonomy import Taxonomy
+from product_classifier.taxonomy import Codes, Taxonomy
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class Inputs:
     folder: Path
     test: Path
     raw: Path
+    codes: Codes
 
 
 def run(
@@ -86,10 +87,10 @@ def run(
         CatalogueError: If the hold-out has no product to compare on.
     """
     objects = open_store(store)
-    champion = open_rollout(rollout, objects).current()
+    champion = open_rollout(rollout, objects, taxonomy.codes).current()
     limits = GateLimits(min_gain, confidence, min_items, max_drop, max_slowdown, slow_ms)
     with tempfile.TemporaryDirectory() as folder:
-        inputs = Inputs(objects, Path(folder), test, raw)
+        inputs = Inputs(objects, Path(folder), test, raw, taxonomy.codes)
         new = _evaluate(release, inputs)
         old, unreadable = None, None
         try:
@@ -118,7 +119,7 @@ def run(
 
 def _evaluate(release: str, inputs: Inputs) -> HoldOutScores:
     """Evaluate a published release on the hold-out."""
-    folder = fetch_release(inputs.store, release, inputs.folder).path
+    folder = fetch_release(inputs.store, release, inputs.folder, inputs.codes).path
     found = predict(inputs.test, inputs.raw, folder / "text", folder / "image")
     if not len(found.labels):
         raise CatalogueError(f"{inputs.test.name}: has no product to compare on; check its categories")

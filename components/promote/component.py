@@ -39,6 +39,7 @@ def promote(
 
     from components.promote import step
     from components.shared import failures
+    from product_classifier.taxonomy import CHALLENGE
 
     with failures.record_step_failure("promote", store, run_id):
         return step.run(
@@ -49,6 +50,7 @@ def promote(
             tracking_uri=tracking_uri,
             rollout=rollout,
             verdict=Path(verdict.path),
+            taxonomy=CHALLENGE,
             service=service,
             run_id=run_id,
             experiment=experiment,

@@ -16,6 +16,7 @@ from product_classifier.errors import ProductClassifierError, RunSuperseded
 from product_classifier.evaluation.gate import GateLimits
 from product_classifier.retraining import RunStore, Verdict, is_run_finished, write_verdict
 from product_classifier.store import ObjectStore, open_store
+from product_classifier.taxonomy import Taxonomy
 
 
 def run(
@@ -26,6 +27,7 @@ def run(
     tracking_uri: str,
     rollout: str,
     verdict: Path,
+    taxonomy: Taxonomy,
     service: str = "",
     run_id: str = "",
     experiment: str = "product-classifier",
@@ -44,6 +46,7 @@ def run(
         tracking_uri: URI of MLflow, where the alias champion is set.
         rollout: URL of the deployment: file:///folder or kserve://namespace.
         verdict: Outcome of the promotion.
+        taxonomy: Categories of the products; a release with other codes is refused.
         service: Base URL of the fusion's server for the smoke test; empty to skip it.
         run_id: Run of the trigger; empty for a training that no trigger claimed.
         experiment: Name of the MLflow experiment.
@@ -60,7 +63,7 @@ def run(
     promotion = find(objects, release)
     if promotion is None:
         smoke = SmokeTest(service, GateLimits(**decision_document["limits"]), smoke_deadline_s)
-        switch = Switch(objects, open_rollout(rollout, objects), smoke)
+        switch = Switch(objects, open_rollout(rollout, objects, taxonomy.codes), smoke, taxonomy.codes)
         switched = _apply(decision_document, switch, run_id)
         promotion = record(objects, _promotion(decision_document, switched), report.read_bytes())
     verdict.parent.mkdir(parents=True, exist_ok=True)
@@ -71,14 +74,14 @@ def run(
         tracking = Tracking(tracking_uri, experiment)
         tracking.set_champion_alias(release)
         if releases_kept:
-            _prune(objects, rollout, tracking, releases_kept)
+            _prune(objects, open_rollout(rollout, objects, taxonomy.codes), tracking, releases_kept)
     return promotion.promoted
 
 
-def _prune(objects: ObjectStore, rollout: str, tracking: Tracking, keep: int) -> None:
+def _prune(objects: ObjectStore, rollout: Rollout, tracking: Tracking, keep: int) -> None:
     """Delete old releases; a failure is printed and does not undo the promotion."""
     try:
-        prune(objects, open_rollout(rollout, objects), tracking.aliased(), keep, datetime.now(UTC))
+        prune(objects, rollout, tracking.aliased(), keep, datetime.now(UTC))
     except ProductClassifierError as error:
         sys.stderr.write(f"old releases were not deleted: {error}\n")
 

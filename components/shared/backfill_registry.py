@@ -9,15 +9,18 @@ from components.shared.registry import TrainingRecord, log_runs, register_models
 from components.shared.tracking import MODELS, Tracking
 from product_classifier.releases.release import Release
 from product_classifier.store import open_store
+from product_classifier.taxonomy import Codes
 
 
-def backfill_registry(release: str, store: str, tracking_uri: str, experiment: str = "product-classifier") -> list[str]:
-    """Register the models of a published release that MLflow lacks; return their names.
+def backfill_registry(
+    release: str, store: str, tracking_uri: str, codes: Codes, experiment: str = "product-classifier"
+) -> list[str]:
+    """Register the models of a published release with the category codes `codes`; return those that MLflow lacked.
 
     Aliases do not move: only a promotion or a rollback moves them. Idempotent, also after an interrupted call.
     """
     with tempfile.TemporaryDirectory() as folder:
-        found = fetch_release(open_store(store), release, Path(folder))
+        found = fetch_release(open_store(store), release, Path(folder), codes)
         tracking = Tracking(tracking_uri, experiment)
         missing = [kind for kind, name in MODELS.items() if not tracking.has_version(name, release)]
         if missing:

@@ -13,6 +13,7 @@ from pathlib import Path
 from product_classifier.errors import BundleRefused, ObjectExists, ObjectNotFound
 from product_classifier.releases.release import MANIFEST, Release, open_release
 from product_classifier.store import ObjectStore, open_store
+from product_classifier.taxonomy import Codes
 
 TRANSFERS = 8
 
@@ -37,27 +38,27 @@ def publish_unseen(unseen: Path, store: str) -> None:
         open_store(store).put("splits/unseen.parquet", unseen.read_bytes())
 
 
-def fetch_release(store: ObjectStore, release_id: str, releases: Path) -> Release:
+def fetch_release(store: ObjectStore, release_id: str, releases: Path, codes: Codes) -> Release:
     """Return the verified release in `releases/<id>`; download it unless a valid copy is there.
 
     Raises:
         ObjectNotFound: If it was never published.
-        BundleRefused: If the store holds something else than was published.
+        BundleRefused: If the store holds something else than was published, or its category codes are not `codes`.
     """
     target = releases / release_id
     if target.exists():
         try:
-            return open_release(target)
+            return open_release(target, codes)
         except BundleRefused:
             shutil.rmtree(target)
     incoming = releases / f".incoming-{uuid.uuid4().hex}" / release_id
     try:
         _download(store, release_id, incoming)
-        open_release(incoming)
+        open_release(incoming, codes)
         incoming.rename(target)
     finally:
         shutil.rmtree(incoming.parent, ignore_errors=True)
-    return open_release(target)
+    return open_release(target, codes)
 
 
 def _download(store: ObjectStore, release_id: str, folder: Path) -> None:

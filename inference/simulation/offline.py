@@ -12,6 +12,7 @@ from inference.simulation.open_loop import SimulatedPrediction
 from inference.simulation.unseen import UnseenProduct
 from product_classifier.errors import InvalidImage
 from product_classifier.releases.release import load_fusion, load_image, load_text, open_release
+from product_classifier.taxonomy import Codes
 from product_classifier.text.normalization import has_words
 
 BATCH = 64
@@ -20,13 +21,13 @@ BATCH = 64
 class OfflineModels:
     """The three models of one release."""
 
-    def __init__(self, folder: Path) -> None:
-        """Verify and load them; raise `BundleRefused` if that fails."""
-        self._release = open_release(folder).id
+    def __init__(self, folder: Path, codes: Codes) -> None:
+        """Verify and load them; raise `BundleRefused` if that fails or their category codes are not `codes`."""
+        self._release = open_release(folder, codes).id
         self._text, _ = load_text(folder)
         self._image, _ = load_image(folder)
-        self._fusion, info = load_fusion(folder)
-        self._codes = info.codes
+        self._fusion, _ = load_fusion(folder)
+        self._codes = codes
 
     def predict(
         self,

@@ -117,7 +117,7 @@ def _predict_offline(
 ) -> Simulation:
     from inference.simulation.offline import OfflineModels  # noqa: PLC0415 - needs image libraries, a replay does not
 
-    models = OfflineModels(release)
+    models = OfflineModels(release, taxonomy.codes)
     began = time.monotonic()
     with console.status("") as status:
         predictions = models.predict(products, photos, lambda done: status.update(f"{done:,} of {len(products):,}"))

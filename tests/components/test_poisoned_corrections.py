@@ -118,7 +118,7 @@ def test_corrections_of_two_colluding_users_are_trusted_and_the_gate_rejects_the
     store = open_store(f"file://{tmp_path}/store", create=True)
     champion = open_release(release_dir)
     publish(store, champion)
-    LocalRollout(tmp_path / "releases", store).switch(champion.id)
+    LocalRollout(tmp_path / "releases", store, CHALLENGE.codes).switch(champion.id)
     train = pd.read_parquet(splits_dir / "train.parquet")
     for number, title in enumerate(train["designation"][train["designation"] != ""].drop_duplicates()):
         if number % 4:

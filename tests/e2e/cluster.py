@@ -20,6 +20,7 @@ from components.shared.published_releases import fetch_release
 from components.shared.rollout.kserve_rollout import KServeRollout
 from components.shared.serving_check import ReleaseModels
 from product_classifier.store import ObjectStore, StoreSettings, open_store
+from product_classifier.taxonomy import CHALLENGE
 
 NAMESPACE = "product-classifier"
 STORE = "s3://product-classifier"
@@ -110,7 +111,7 @@ class Product:
     def model(self, release: str) -> ReleaseModels:
         """Return the models of a published release, in this process."""
         if release not in self.models:
-            self.models[release] = ReleaseModels(fetch_release(self.store, release, self.folder).path)
+            self.models[release] = ReleaseModels(fetch_release(self.store, release, self.folder, CHALLENGE.codes).path)
         return self.models[release]
 
     def published(self) -> list[str]:

@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from components.shared.published_releases import fetch_release, publish
 from components.shared.rollout.placement import RELEASE, SHADOW
 from product_classifier.releases.release import MANIFEST, write_release
+from product_classifier.taxonomy import CHALLENGE
 from tests.e2e import cluster
 from tests.e2e.cluster import MODELS, NAMESPACE, STORE, Object, Product, forwarded, get, is_ready, pods, until
 from tests.e2e.request_loop import inconsistent, request_loop
@@ -53,7 +54,7 @@ def _copy(product: Product) -> str:
     """Publish the champion with another id."""
     time.sleep(1)  # an id has a resolution of one second
     with tempfile.TemporaryDirectory() as folder:
-        now = fetch_release(product.store, product.current, Path(folder))
+        now = fetch_release(product.store, product.current, Path(folder), CHALLENGE.codes)
         bundles = (now.path / kind for kind in ("text", "image", "fusion"))
         written = write_release(Path(folder) / "again", *bundles, now.meta)
         publish(product.store, written)

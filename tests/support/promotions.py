@@ -59,7 +59,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         self.store = open_store(self.url, create=True)
-        self.rollout = LocalRollout(self.root / "releases", self.store)
+        self.rollout = LocalRollout(self.root / "releases", self.store, CHALLENGE.codes)
 
     @property
     def url(self) -> str:
@@ -107,7 +107,7 @@ class Stage:
         decision = given.pop("decision", None) or self.decide(release, champion)
         verdict = self.root / f"{release}.verdict.json"
         where = {"store": self.url, "tracking_uri": "", "rollout": self.rollout_url, "service": self.service}
-        return step.run(release, decision, page, verdict=verdict, **where, **given)
+        return step.run(release, decision, page, verdict=verdict, taxonomy=CHALLENGE, **where, **given)
 
     def verdict(self, release: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.root / f"{release}.verdict.json").read_text())

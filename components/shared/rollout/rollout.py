@@ -12,6 +12,7 @@ from components.shared.published_releases import fetch_release
 from product_classifier.errors import BundleRefused
 from product_classifier.releases.release import MANIFEST, open_release
 from product_classifier.store import ObjectStore
+from product_classifier.taxonomy import Codes
 
 KEPT_ON_DISK = 5
 """Number of releases in the folder, always with the deployed one and the one before it."""
@@ -33,11 +34,14 @@ class Rollout(Protocol):
         """Hold the promotion lock; the block calls the yielded function before each deletion to renew it."""
 
 
-def open_rollout(url: str, store: ObjectStore) -> Rollout:
-    """Open `file:///folder` with releases and a file `champion`, or `kserve://namespace`."""
+def open_rollout(url: str, store: ObjectStore, codes: Codes) -> Rollout:
+    """Open `file:///folder` with releases and a file `champion`, or `kserve://namespace`.
+
+    In a folder, a release with other category codes than `codes` is not valid.
+    """
     parts = urlsplit(url)
     if parts.scheme == "file" and parts.path.startswith("/"):
-        return LocalRollout(Path(unquote(parts.path)), store)
+        return LocalRollout(Path(unquote(parts.path)), store, codes)
     if parts.scheme == "kserve" and parts.netloc and parts.path in {"", "/"}:
         return _on_cluster(parts.netloc, store)
     raise ValueError(f"rollout: is {url[:80]!r}; use file:///folder or kserve://namespace")
@@ -46,10 +50,11 @@ def open_rollout(url: str, store: ObjectStore) -> Rollout:
 class LocalRollout:
     """Releases in one folder, and a file with the id of the deployed one that is replaced atomically."""
 
-    def __init__(self, folder: Path, store: ObjectStore) -> None:
+    def __init__(self, folder: Path, store: ObjectStore, codes: Codes) -> None:
         self._folder = folder
         self._pointer = folder / "champion"
         self._store = store
+        self._codes = codes
 
     def current(self) -> str | None:
         try:
@@ -57,14 +62,14 @@ class LocalRollout:
         except FileNotFoundError:
             return None
         try:
-            return open_release(self._folder / name).id
+            return open_release(self._folder / name, self._codes).id
         except BundleRefused:
             return None
 
     def switch(self, release_id: str) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         before = self._pointer.read_text(encoding="utf-8").strip() if self._pointer.exists() else ""
-        fetch_release(self._store, release_id, self._folder)
+        fetch_release(self._store, release_id, self._folder, self._codes)
         new = self._pointer.with_name(f".champion-{os.getpid()}")
         with new.open("w", encoding="utf-8") as file:
             file.write(release_id + "\n")

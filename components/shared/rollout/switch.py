@@ -10,6 +10,7 @@ from components.shared.rollout.smoke import SmokeTest, SmokeTestFailed
 from components.shared.serving_check import ReleaseModels
 from product_classifier.errors import BundleRefused, ObjectNotFound, ProductClassifierError, RolloutFailed
 from product_classifier.store import ObjectStore
+from product_classifier.taxonomy import Codes
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Switch:
     store: ObjectStore
     rollout: Rollout
     smoke: SmokeTest
+    codes: Codes
+    """Category codes of every release in the order of its probabilities; a release with others is refused."""
 
     def deploy(self, release: str, deployed: str | None) -> SwitchResult:
         """Switch from the release `deployed` to `release`; switch back if the smoke test fails.
@@ -39,7 +42,7 @@ class Switch:
             RolloutFailed: If it could not be rolled out, or `deployed` could not be rolled back to.
         """
         with tempfile.TemporaryDirectory() as folder:
-            models = ReleaseModels(fetch_release(self.store, release, Path(folder)).path)
+            models = ReleaseModels(fetch_release(self.store, release, Path(folder), self.codes).path)
             models.predict_each(models.known_products)
         before_ms = None
         if self.smoke.service and deployed and deployed != release and self.rollout.current() == deployed:
