@@ -34,6 +34,7 @@ from components.train_image import step as train_image
 from components.train_text import linear_training as linear
 from components.train_text import step as train_text
 from product_classifier.catalogue.splits import SPLITS, text_key
+from product_classifier.command_line import add_former_option, show_deprecations
 from product_classifier.evaluation.resampling import bootstrap_gains
 from product_classifier.evaluation.scores import score, weighted_f1
 from product_classifier.probabilities import softmax
@@ -79,6 +80,7 @@ class Texts:
 
 def main(arguments: Sequence[str]) -> int:
     """Measure quality and print the tables."""
+    show_deprecations()
     options = _parse(arguments)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
@@ -239,6 +241,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
     parser.add_argument("raw", type=Path, help="folder in the challenge's layout")
     parser.add_argument("--C", type=float, default=1.0, help="C of our text model")
+    add_former_option(parser, "--penalty", dest="C", type=float)
     parser.add_argument("--image-epochs", type=int, default=30)
     parser.add_argument(
         "--image-budget-s", type=float, default=20.0, help="time budget of the image training in seconds"

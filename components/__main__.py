@@ -10,15 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import components
+from product_classifier.command_line import add_former_option, show_deprecations
 from product_classifier.errors import ProductClassifierError
 from product_classifier.taxonomy import CHALLENGE, Taxonomy
 
 PROVIDED: Mapping[type, object] = {Taxonomy: CHALLENGE}
 """Type of a parameter to the value every step gets; such a parameter is no option."""
+FORMER = {("train_text", "C"): "--penalty"}
+"""Step and parameter to the former name of its option, which is accepted with a `DeprecationWarning`."""
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the named step with the options that follow; return the exit status."""
+    show_deprecations()
     parser = argparse.ArgumentParser(prog="python -m components", description=__doc__)
     parser.add_argument("step", choices=steps(), help="step to run; its --help lists its options")
     name = parser.parse_args(argv[:1]).step
@@ -62,6 +66,8 @@ def _parser(name: str, description: str | None, parameters: Mapping[str, inspect
             default=None if required else parameter.default,
             help="required" if required else f"default: {parameter.default}",
         )
+        if (former := FORMER.get((name, key))) is not None:
+            add_former_option(parser, former, dest=key, type=_converter(parameter.annotation))
     return parser
 
 

@@ -55,6 +55,7 @@ DOMAIN: dict[str, set[str]] = {
     "probabilities": set(),
     "taxonomy": {"errors"},
     "settings_help": FOUNDATION,
+    "command_line": set(),
     "compat": FOUNDATION,
     "store": FOUNDATION | {"compat"},
     "bundles": FOUNDATION,

@@ -67,3 +67,10 @@ def test_every_model_and_the_peer_are_evaluated_on_the_same_products(
     assert crossed[0]["items"] == crossed[1]["items"] > 500
     assert all(0.4 < line["weighted_f1"] < 1 for line in crossed)
     assert "weighted_f1" in capsys.readouterr().out
+
+
+def test_the_former_name_of_an_option_is_accepted_with_a_warning() -> None:
+    with pytest.warns(DeprecationWarning, match="--penalty is now --C; rename it"):
+        options = quality._parse(["raw", "--penalty", "0.5"])
+
+    assert options.C == 0.5

@@ -1,3 +1,4 @@
+import warnings
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,20 @@ def test_a_wrong_command_line_prints_the_usage(words: list[str], capsys: pytest.
     with pytest.raises(SystemExit, match="2"):
         main(words)
     assert "usage: python -m components" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("option", "warned"), [("--C", False), ("--penalty", True)])
+def test_the_former_name_of_an_option_is_accepted_with_a_warning(
+    option: str, warned: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(C: float = 1.0) -> float:  # noqa: N803
+        return C
+
+    monkeypatch.setattr("components.train_text.step.run", run)
+
+    with warnings.catch_warnings(record=True) as caught:
+        assert 0 == main(["train_text", option, "0.5"])
+
+    assert "0.5\n" == capsys.readouterr().out
+    messages = ["python -m components train_text: --penalty is now --C; rename it"] if warned else []
+    assert messages == [str(one.message) for one in caught if one.category is DeprecationWarning]
