@@ -70,7 +70,7 @@ def training(
     smoke_deadline_s: float = 180.0,
     releases_kept: int = 20,
 ) -> TrainingOutputs:
-    run = start_run(store=store, raw=raw, run_id=run_id, cache_buster=cache_buster)
+    run = start_run(store=store, raw=raw, run_id=run_id, cache_buster=cache_buster, snapshot=snapshot)
     files = {"raw": raw, "raw_revision": run.outputs["raw_revision"]}
 
     catalogue = prepare_catalogue(
@@ -88,7 +88,9 @@ def training(
     by_split = {split: splits.outputs[split] for split in ("train", "validation", "test", "unseen")}
     validation, test = by_split["validation"], by_split["test"]
 
-    corrected = merge_corrections(**by_split, snapshot=snapshot, store=store)
+    corrected = merge_corrections(
+        **by_split, snapshot=snapshot, photo_revision=run.outputs["photo_revision"], store=store
+    )
     train = corrected.outputs["merged"]
 
     text = train_text(

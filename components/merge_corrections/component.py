@@ -12,6 +12,7 @@ def merge_corrections(
     test: dsl.Input[dsl.Dataset],
     unseen: dsl.Input[dsl.Dataset],
     snapshot: str,
+    photo_revision: str,
     store: str,
     merged: dsl.Output[dsl.Dataset],
     report: dsl.Output[dsl.Artifact],
@@ -25,6 +26,7 @@ def merge_corrections(
         test: The frozen hold-out; a correction of one of them is not used.
         unseen: Products of the simulation.
         snapshot: SHA-256 of the frozen snapshot of corrections; empty for none.
+        photo_revision: Digest of the photos in the store; a cached result of another one is not reused.
         store: URL of the object store with snapshot and photos, where a failure is recorded.
     """
     import json
@@ -46,6 +48,7 @@ def merge_corrections(
             store=store,
             snapshot=snapshot,
         )
+    merged.metadata["photo_revision"] = photo_revision
     for outcome, count in json.loads(Path(report.path).read_text(encoding="utf-8"))["corrections"].items():
         metrics.log_metric(f"corrections_{outcome}", count)
     return products

@@ -15,9 +15,10 @@ from product_classifier.taxonomy import Codes
 def backfill_registry(
     release: str, store: str, tracking_uri: str, codes: Codes, experiment: str = "product-classifier"
 ) -> list[str]:
-    """Register the models of a published release with the category codes `codes`; return those that MLflow lacked.
+    """Register the models of a published release that MLflow lacks; return their names.
 
-    Aliases do not move: only a promotion or a rollback moves them. Idempotent, also after an interrupted call.
+    Aliases do not move: only a promotion or a rollback moves them. Idempotent, also after an interrupted call. Raise
+    `BundleRefused` for a release with other category codes than `codes`.
     """
     with tempfile.TemporaryDirectory() as folder:
         found = fetch_release(open_store(store), release, Path(folder), codes)

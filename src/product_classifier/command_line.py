@@ -23,7 +23,7 @@ class FormerOption(argparse.Action):
 
 
 def add_former_option(parser: argparse.ArgumentParser, former: str, **present: Any) -> None:
-    """Add the option `former`, which `--help` does not list; `present` has `dest` and `type` of the present one."""
+    """Add an option that `--help` does not list; `present` has `dest` and `type` of the present one."""
     parser.add_argument(former, action=FormerOption, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **present)
 
 

@@ -95,7 +95,7 @@ def test_inputs_of_cached_tasks_are_equal_for_equal_runs(documents: list[Any]) -
                 found["constants"].add(str(one))
 
     assert set() == found["artifacts"] & EFFECTS
-    assert {"raw_revision", "cache_key"} == found["values"]
+    assert {"raw_revision", "cache_key", "photo_revision"} == found["values"]
     assert set() == found["parameters"] & {"run_id", "cache_buster", "git_commit", "service", "rollout"}
     assert set() == found["constants"]
 

@@ -29,7 +29,7 @@ def copy_hold_out(cache_key: str, path: str, test: dsl.Output[dsl.Dataset]) -> N
 
 @dsl.pipeline(name="short")
 def short(store: str, rollout: str, tracking_uri: str, release: str, raw: str, test: str, run_id: str) -> None:
-    run = start_run(store=store, raw=raw, run_id=run_id, cache_buster="")
+    run = start_run(store=store, raw=raw, run_id=run_id, cache_buster="", snapshot="")
     hold_out = copy_hold_out(cache_key=run.outputs["cache_key"], path=test)
     compared = compare(
         release=release,

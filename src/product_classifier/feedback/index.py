@@ -74,7 +74,7 @@ class FeedbackIndex:
                 self._without_product.add(record.feedback_id)
 
     def check_codes(self, record: Record) -> None:
-        """Raise `StoreUnavailable`, as for a malformed object, if a correction has a code outside the taxonomy."""
+        """Raise `StoreUnavailable`, as for a malformed object, if a correction has an unknown code."""
         if not isinstance(record, Correction):
             return
         try:
