@@ -10,7 +10,7 @@ from product_classifier.store import ObjectStore
 
 
 def make_launcher(settings: TriggerSettings, pipeline: PipelineSettings, store: ObjectStore) -> Launcher:
-    """Return the launcher of this deployment; compile the training pipeline if it needs the missing package."""
+    """Return the launcher of this deployment; compile the pipeline if it needs the missing package."""
     if settings.launcher == "local":
         return LocalLauncher(pipeline.state / "runs")
     if settings.launcher == "job":

@@ -18,7 +18,7 @@ def photo(kind: str) -> bytes:
 
 @schemathesis.hook
 def filter_case(_: schemathesis.HookContext, case: "schemathesis.Case[Any]") -> bool:
-    """Skip changes of the user who sends the requests: they revoke the token, and everything after is a 401."""
+    """Skip changes of the user who sends the requests: they revoke the token of all later requests."""
     return (case.path_parameters or {}).get("name") != "ada"
 
 
