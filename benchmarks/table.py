@@ -14,7 +14,7 @@ class Row:
 
 
 ROWS: Mapping[str, Row] = {
-    "P1": Row("CPU of one predictor request, no-op model", "≤ 0.35 ms, ≥ 3× less than the SDK", "p01_predictor_request"),
+    "P1": Row("CPU of a predictor request, no-op model", "≤ 0.35 ms, ≥ 3× less than the SDK", "p01_predictor_request"),
     "P2": Row("CPU the fusion adds per request", "≤ 0.6 ms, ≥ 10× less at 16 at once", "p02_fusion_request"),
     "P3": Row("cost the gateway adds, token verified", "≤ 0.6 ms CPU, ≤ 1 ms p50", "p03_gateway"),
     "P4": Row("`/predict` with text and photo, p99 ≤ 100 ms", "≥ 130/s, ≥ 2×", "p04_predict"),

@@ -3,6 +3,8 @@
 - `HttpProtocol` extends `HttpToolsProtocol`, uvicorn's HTTP/1.1 protocol, which is no public interface. ASGI reports a
   disconnect only to an application that calls `receive`; the protocol knows it at once, so that a handler is cancelled
   when its client disconnects. It also responds to requests that the parser refuses, for which uvicorn sends plain text.
+- `SingleWriteTransport` writes the head and the body of a response with one system call; uvicorn uses two, and the
+  first wakes the client with nothing it can use. On an idle machine: 0.169 instead of 0.194 ms CPU per request (P1).
 - `EmbeddedServer` overrides `startup` and `capture_signals`: the process handles signals, because REST and gRPC stop
   together, and logs its start once the port listens.
 """
@@ -12,6 +14,7 @@ import contextlib
 import http
 import socket
 from collections.abc import Iterator
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -20,8 +23,39 @@ ON_DISCONNECT = "product_classifier.on_disconnect"
 """Key of an ASGI scope: a function that `HttpProtocol` calls when the connection of the request ends."""
 
 
+class SingleWriteTransport:
+    """A transport that joins the writes of one iteration of the event loop; all else is the transport's."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._parts: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Write at the end of this iteration, in order."""
+        if not self._parts:
+            self._loop.call_soon(self._flush)
+        self._parts.append(data)
+
+    def close(self) -> None:
+        """Write what is pending, then close."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if parts := self._parts:
+            self._parts = []
+            self._transport.writelines(parts)
+
+
 class HttpProtocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1 protocol; calls `scope[ON_DISCONNECT]` when the connection ends."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(cast("asyncio.Transport", SingleWriteTransport(transport)))
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
