@@ -13,6 +13,7 @@ from inference.auth_proxy.predictions import oip_schemas as oip
 from inference.auth_proxy.predictions.prediction_handlers import list_categories, predict, predict_batch
 from inference.auth_proxy.routing import DocumentedResponse, Rate, Route
 from inference.auth_proxy.schemas import (
+    EXAMPLE_PREDICTION,
     CategoryView,
     HealthView,
     JwksView,
@@ -39,18 +40,9 @@ from inference.feedback_api import (
     RunReceipt,
 )
 from inference.http.api_models import ProductInput
-from product_classifier.limits import PHOTO_BODY_BYTES, TOKEN_BODY_BYTES
+from product_classifier.limits import BATCH_PRODUCTS, PHOTO_BODY_BYTES, TOKEN_BODY_BYTES
 from product_classifier.retraining import RunView
 
-EXAMPLE_PREDICTION = {
-    "prediction_id": "019ab0f2-7d1e-7c3a-9d55-0c8f6a4be111",
-    "category": {"code": 2583, "label": "Piscine et spa"},
-    "confidence": 0.93,
-    "top": [{"code": 2583, "label": "Piscine et spa", "probability": 0.93}],
-    "modalities": {"text": {"code": 2583, "label": "Piscine et spa", "probability": 0.9}, "image": None},
-    "degraded": False,
-    "release": "r-20260101T120000-1a2b3c4d",
-}
 RECORD_HEADER = {
     "Prediction-Record": "`stored`, `pending` or `lost`: the state of the record when the response is sent."
 }
@@ -265,7 +257,7 @@ ROUTES: tuple[Route, ...] = (
         role=Role.USER,
         operation_id="predict_batch",
         tag="predictions",
-        summary="Classify up to 64 products; each counts against the rate",
+        summary=f"Classify up to {BATCH_PRODUCTS} products; each counts against the rate",
         request={JSON: ProductBatch},
         responses={
             200: DocumentedResponse(

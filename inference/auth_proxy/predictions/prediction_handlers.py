@@ -27,7 +27,7 @@ async def predict(services: GatewayDependencies, scope: Scope, receive: Receive,
 
 
 async def predict_batch(services: GatewayDependencies, scope: Scope, receive: Receive, send: Send) -> None:
-    """Classify up to 64 products; an invalid one does not fail the others."""
+    """Classify a batch of products; an invalid one does not fail the others."""
     context = context_of(scope)
     services.predictor.refuse_when_full()
     body = await read_body(scope, receive, context.body_limit, services.settings.body_timeout_s)
