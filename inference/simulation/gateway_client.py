@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 import orjson
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from product_classifier.errors import ProductClassifierError
 
@@ -31,6 +32,7 @@ class GatewayRefused(ProductClassifierError):
 
     def __init__(self, request: str, response: "GatewayResponse") -> None:
         self.status = response.status
+        self.retry_after_s = response.retry_after_s
         super().__init__(f"{request}: the gateway responded with {response.status}: {response.detail}")
 
 
@@ -68,9 +70,12 @@ class _Token:
 class GatewayClient:
     """Sends requests on behalf of users; raises `GatewayUnreachable` if the gateway does not respond."""
 
-    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, url: str, session: aiohttp.ClientSession, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
         self.url = url
         self._session = session
+        self._sleep = sleep
         self._tokens: dict[UserAccount, _Token] = {}
 
     async def login(self, user: UserAccount) -> None:
@@ -100,21 +105,21 @@ class GatewayClient:
             GatewayRefused: If the last response is not a success, or one has a status that is not in `RETRIED`.
             GatewayUnreachable: If the last attempt has no response.
         """
-        for attempt in range(ATTEMPTS):
-            pause_s = FIRST_PAUSE_S * 2**attempt
-            try:
-                response = await self.request(user, method, path, body, headers)
-            except GatewayUnreachable:
-                if attempt == ATTEMPTS - 1:
-                    raise
-            else:
-                if response.status < 300:
-                    return response.body
-                if response.status not in RETRIED or attempt == ATTEMPTS - 1:
-                    raise GatewayRefused(f"{method} {path}", response)
-                pause_s = response.retry_after_s or pause_s
-            await asyncio.sleep(min(pause_s, MAX_PAUSE_S))
-        raise AssertionError("the last attempt returns or raises")
+        attempts = AsyncRetrying(
+            stop=stop_after_attempt(ATTEMPTS),
+            retry=retry_if_exception(_is_temporary),
+            wait=_pause_s,
+            sleep=self._sleep,
+            reraise=True,
+        )
+
+        async def attempt() -> Any:
+            response = await self.request(user, method, path, body, headers)
+            if response.status >= 300:
+                raise GatewayRefused(f"{method} {path}", response)
+            return response.body
+
+        return await attempts(attempt)
 
     async def _token(self, user: UserAccount, refused: str = "") -> str:
         """Return a token other than `refused`; concurrent requests of a user share one login."""
@@ -140,14 +145,27 @@ class GatewayClient:
             raise GatewayUnreachable(f"{self.url} cannot be reached: {str(error)[:200]}") from error
 
 
+def _is_temporary(error: BaseException) -> bool:
+    return isinstance(error, GatewayUnreachable) or (isinstance(error, GatewayRefused) and error.status in RETRIED)
+
+
+def _pause_s(state: RetryCallState) -> float:
+    """Pause as long as `Retry-After` asks, else twice as long as before, up to `MAX_PAUSE_S`."""
+    error = state.outcome.exception() if state.outcome else None
+    asked_s = error.retry_after_s if isinstance(error, GatewayRefused) else None
+    return min(asked_s or FIRST_PAUSE_S * 2 ** (state.attempt_number - 1), MAX_PAUSE_S)
+
+
 @asynccontextmanager
-async def connected(url: str, timeout_s: float) -> AsyncIterator[GatewayClient]:
-    """Yield a client and close its connections afterwards."""
+async def connected(
+    url: str, timeout_s: float, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> AsyncIterator[GatewayClient]:
+    """Yield a client and close its connections afterwards; `sleep` pauses before a retry."""
     timeout = aiohttp.ClientTimeout(total=timeout_s)
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=CONNECTIONS), timeout=timeout, trust_env=True
     ) as session:
-        yield GatewayClient(url, session)
+        yield GatewayClient(url, session, sleep)
 
 
 def _parse(body: bytes) -> Any:
