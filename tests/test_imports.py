@@ -65,7 +65,7 @@ DOMAIN: dict[str, set[str]] = {
     "fusion": FOUNDATION | {"bundles", "evaluation"},
     "releases": FOUNDATION | {"bundles", "text", "images", "fusion"},
     "catalogue": FOUNDATION | {"text", "images"},
-    "feedback": FOUNDATION | {"store"},
+    "feedback": FOUNDATION | {"store", "text"},
     "retraining": FOUNDATION | {"feedback", "store"},
 }
 INFERENCE: dict[str, set[str]] = {

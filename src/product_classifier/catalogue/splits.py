@@ -13,7 +13,6 @@ because the split of a row depends on earlier rows only. When rows arrive in ano
 before to `SplitAssigner`.
 """
 
-import html
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -24,6 +23,7 @@ from typing import Final
 import pandas as pd
 
 from product_classifier.errors import CatalogueError
+from product_classifier.text.characters import decompose, unescape
 
 SPLITS: Final = ("train", "validation", "test", "unseen")
 QUARANTINED: Final = "quarantined"
@@ -128,7 +128,7 @@ def split_of_key(key: str, shares: SplitShares | None = None) -> str:
 
 # Deliberately not `text.normalization`: a better normalization for the models must not move a product to another split.
 def _words(text: str) -> list[str]:
-    plain = _MARKUP.sub(" ", html.unescape(text[:_MAX_CHARACTERS]))
-    folded = unicodedata.normalize("NFKD", plain.casefold().translate(_LIGATURES))
+    plain = _MARKUP.sub(" ", unescape(text[:_MAX_CHARACTERS]))
+    folded = decompose(plain.casefold().translate(_LIGATURES))
     # Lone surrogates cannot be encoded as UTF-8.
     return _WORD.findall("".join(c for c in folded if not unicodedata.combining(c) and not "\ud800" <= c <= "\udfff"))

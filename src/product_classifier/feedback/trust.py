@@ -1,15 +1,14 @@
 """The rule that decides which corrections are trusted, applied to all corrections and reviews at once.
 
 A correction is trusted if a reviewer or an admin submitted it, if a reviewer approved it, or if two different users
-submitted the same category for the product. A rejected correction is never trusted. Each user has one vote per
-product, the newest. Each product has at most one label, that of the newest trusted correction.
+submitted the same category for the product, however they spell it. A rejected correction is never trusted. Each user
+has one vote per product, the newest. Each product has at most one label, that of the newest trusted correction.
 
     labels = trusted_labels(corrections, reviews)
 """
 
 import hashlib
 import json
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from datetime import datetime
 from typing import Literal, TypeVar
 
 from product_classifier.feedback.records import Correction, ProductContent, Review, Role
+from product_classifier.text.identity import fold, letters
 
 AGREEING_USERS = 2
 State = Literal["pending", "trusted", "approved", "agreed", "rejected"]
@@ -55,11 +55,23 @@ Coded = TypeVar("Coded", _Evidence, Correction)
 
 
 def product_key(product: ProductContent) -> str:
-    """Return a hash of a product's text, ignoring case and spacing, and of its photo."""
-    texts = [
-        " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-        for text in (product.designation, product.description)
-    ]
+    """Return a hash of a product's text, ignoring case and spacing, and of its photo.
+
+    Snapshots of earlier runs hold it, so it never changes: with another one an upgrade would start a run.
+    """
+    texts = [fold(product.designation), fold(product.description)]
+    return hashlib.sha256(json.dumps([*texts, product.image_sha256]).encode()).hexdigest()
+
+
+def agreement_key(product: ProductContent) -> str:
+    """Return a hash that is equal for all spellings of a product; corrections with equal ones are of one product.
+
+    It ignores what `product_key` ignores, and accents, punctuation and markup. A product without a letter, a digit and
+    a photo has only its spelling.
+    """
+    texts = [letters(product.designation), letters(product.description)]
+    if not any((*texts, product.image_sha256)):
+        return product_key(product)
     return hashlib.sha256(json.dumps([*texts, product.image_sha256]).encode()).hexdigest()
 
 
@@ -76,13 +88,15 @@ def trusted_labels(corrections: Iterable[Correction], reviews: Mapping[str, Revi
         reviews: Reviews by feedback id.
     """
     labels = []
-    for key, group in _by_product(corrections).items():
+    for group in _by_product(corrections).values():
         evidence = sorted(_evidence(group, reviews))
         if evidence:
             first = _start_of_last_streak(evidence)
             product = next(correction.product for correction in group if correction.feedback_id == first.feedback_id)
             assert product is not None  # noqa: S101 - _by_product drops the others
-            labels.append(Label(key, product, first.code, first.feedback_id, first.since, first.reason))
+            labels.append(
+                Label(product_key(product), product, first.code, first.feedback_id, first.since, first.reason)
+            )
     return tuple(sorted(labels, key=lambda label: label.feedback_id))
 
 
@@ -102,7 +116,7 @@ def _by_product(corrections: Iterable[Correction]) -> dict[str, list[Correction]
     groups: dict[str, list[Correction]] = defaultdict(list)
     for correction in sorted(corrections, key=_order):
         if correction.product is not None:
-            groups[product_key(correction.product)].append(correction)
+            groups[agreement_key(correction.product)].append(correction)
     return groups
 
 

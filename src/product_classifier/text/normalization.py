@@ -1,8 +1,8 @@
 """The one preparation of product text, used by training, serving and the catalogue."""
 
-import html
 import re
-import unicodedata
+
+from product_classifier.text.characters import decompose, unescape
 
 DESIGNATION_CHARACTERS_READ = 1_000
 DESCRIPTION_CHARACTERS_READ = 6_000
@@ -47,8 +47,7 @@ def has_words(designation: str | None, description: str | None) -> bool:
 
 def _strip_field(text: str, limit: int) -> str:
     text = text[: 2 * limit]  # markup and entities may take half; bounds the cost of a text of any length
-    if "&" in text:
-        text = html.unescape(text)
+    text = unescape(text)
     if "<" in text:
         text = _TAG.sub(" ", text)
     return text
@@ -57,5 +56,5 @@ def _strip_field(text: str, limit: int) -> str:
 def _normalize_field(text: str, limit: int) -> str:
     text = _strip_field(text, limit).lower()
     if not text.isascii():
-        text = _COMBINING.sub("", unicodedata.normalize("NFKD", text)).lower()
+        text = _COMBINING.sub("", decompose(text)).lower()
     return _NOT_WORD.sub(" ", text[: 2 * limit]).strip()[:limit]

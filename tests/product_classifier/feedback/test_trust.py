@@ -7,7 +7,7 @@ from itertools import permutations
 import pytest
 
 from product_classifier.feedback.records import Correction, ProductContent, Review, Role, new_id
-from product_classifier.feedback.trust import State, product_key, states, trusted_labels
+from product_classifier.feedback.trust import State, agreement_key, product_key, states, trusted_labels
 from product_classifier.taxonomy import CHALLENGE
 
 A, B = CHALLENGE.codes[:2]
@@ -117,6 +117,25 @@ CASES: dict[str, tuple[list[Event], list[tuple[int, int]]]] = {
         [Event("ann", A), Event("bob", A, product=ProductContent(designation=" CHEMISE\n bleue "))],
         [(A, 1)],
     ),
+    "the same words, spelled in another way": (
+        [Event("ann", A), Event("bob", A, product=ProductContent(designation="<b>CHEMISE</b> «&nbsp;bleüe&nbsp;» !"))],
+        [(A, 1)],
+    ),
+    "two products without a letter": (
+        [
+            Event("ann", A, product=ProductContent(designation="!!!")),
+            Event("bob", A, product=ProductContent(designation="???")),
+        ],
+        [],
+    ),
+    "a product without a letter": (
+        [Event(user, A, product=ProductContent(designation="!!!")) for user in "ab"],
+        [(A, 1)],
+    ),
+    "a text that the standard library cannot unescape": (
+        [Event(user, A, product=ProductContent(designation="&#" + "9" * 5000)) for user in "ab"],
+        [(A, 1)],
+    ),
     "the same text with another photo": (
         [Event("ann", A), Event("bob", A, product=ProductContent(designation="Chemise bleue", image_sha256="0" * 64))],
         [],
@@ -167,3 +186,22 @@ def test_designation_and_description_are_not_confused() -> None:
     other = ProductContent(designation="bleue", description="chemise")
 
     assert product_key(one) != product_key(other)
+
+
+def test_a_label_keeps_the_key_of_the_spelling_that_decided() -> None:
+    """Watermarks of earlier versions hold such keys, so an upgrade starts no run."""
+    spellings = [ProductContent(designation=text) for text in ("Été", "ete !", "<b>ÉTÉ</b>")]
+    events = [Event(user, A, product=product) for user, product in zip("abc", spellings, strict=True)]
+
+    labels = trusted_labels(*build(events))
+
+    assert [product_key(spellings[1])] == [label.product_key for label in labels]
+    assert 1 == len({agreement_key(product) for product in spellings})
+
+
+def test_an_upgrade_makes_no_label_new_of_two_spellings_that_were_trusted_apart() -> None:
+    spellings = [ProductContent(designation=text) for text in ("Été", "ete !")]
+    events = [Event("rita", A, "reviewer", product=product) for product in spellings]
+    before = {f"{product_key(product)}:{A}" for product in spellings}
+
+    assert {label.fingerprint for label in trusted_labels(*build(events))} <= before

@@ -1,0 +1,29 @@
+"""What two texts of one product share: the same words in the same field, however they are written."""
+
+import re
+from typing import Final
+
+from product_classifier.limits import DESCRIPTION_CHARACTERS
+from product_classifier.text.characters import compose, decompose, unescape
+
+CHARACTERS_COMPARED: Final = DESCRIPTION_CHARACTERS
+"""Characters of a field that are compared. No accepted request has more; records from elsewhere may."""
+
+_TAG: Final = re.compile(r"<[^<>]*>")
+_NOT_WORD: Final = re.compile(r"[\W_]+")
+_LIGATURES: Final = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "đ": "d", "ł": "l"})
+
+
+def fold(text: str) -> str:
+    """Return the text without differences of case, spaces and compatibility characters."""
+    return " ".join(compose(text[:CHARACTERS_COMPARED]).casefold().split())
+
+
+def letters(text: str) -> str:
+    """Return the letters and digits of a text without markup, accents, case, punctuation and spaces.
+
+    Texts with equal `fold` have equal letters.
+    """
+    plain = _TAG.sub(" ", unescape(fold(text)))
+    folded = decompose(plain.casefold().translate(_LIGATURES))
+    return _NOT_WORD.sub("", folded).casefold()
