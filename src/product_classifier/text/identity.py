@@ -6,6 +6,9 @@ from typing import Final
 from product_classifier.limits import DESCRIPTION_CHARACTERS
 from product_classifier.text.characters import compose, decompose, unescape
 
+VERSION: Final = 1
+"""Version of `letters`; an index that stores what is derived from them is rebuilt for another one."""
+
 CHARACTERS_COMPARED: Final = DESCRIPTION_CHARACTERS
 """Characters of a field that are compared. No accepted request has more; records from elsewhere may."""
 
