@@ -61,11 +61,7 @@ def assemble(settings: Settings) -> Collaborators:
         count=metrics.count_record,
         set_backlog=metrics.record_backlog.set,
     )
-    limits = RateLimits(
-        products=settings.rate_limit,
-        wrong_passwords=settings.login_limit,
-        wrong_passwords_per_address=settings.login_address_limit,
-    )
+    limits = RateLimits(products=settings.rate_limit)
     backends = Backends(urls, settings.backend_timeout_s)
     return Collaborators(settings, CHALLENGE, make_verifier(settings), backends, record_writer, limits, metrics)
 

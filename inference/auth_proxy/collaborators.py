@@ -1,8 +1,9 @@
 """What the handlers of the gateway work with."""
 
-import asyncio
 from dataclasses import dataclass, field
 
+from inference.auth_proxy.auth.hashing_pool import HashingPool
+from inference.auth_proxy.auth.login_limits import LoginLimits
 from inference.auth_proxy.auth.tokens import EmbeddedIssuer, Verifier
 from inference.auth_proxy.gateway_metrics import GatewayMetrics
 from inference.auth_proxy.health import Readiness
@@ -12,9 +13,6 @@ from inference.auth_proxy.rate_limits import RateLimits
 from inference.auth_proxy.settings import Settings
 from inference.durability.deadline import DeadlineWriter
 from product_classifier.taxonomy import Taxonomy
-
-HASHES_AT_ONCE = 2
-"""argon2 is slow and needs 19 MiB by design; a flood of logins must not take all processors and all memory."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,12 @@ class GatewayDependencies:
         self.record_writer = collaborators.record_writer
         self.limits = collaborators.limits
         self.metrics = collaborators.metrics
-        self.hashing = asyncio.Semaphore(HASHES_AT_ONCE)
+        self.login_limits = LoginLimits(
+            by_name_and_address=settings.login_limit,
+            by_address=settings.login_address_limit,
+            by_name=settings.login_name_limit,
+        )
+        self.hashing = HashingPool()
         self.readiness = Readiness(self.backends, self.record_writer, settings.start_s)
         self.predictor = Predictor(
             self.backends, self.record_writer, self.metrics, self.taxonomy, max_in_flight=settings.max_in_flight

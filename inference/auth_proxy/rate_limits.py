@@ -1,8 +1,9 @@
-"""Limits of products per user and of password attempts."""
+"""Limits of products per user, and the windows that limits count in."""
 
 import math
 import time
-from collections import deque
+from collections import OrderedDict, deque
+from collections.abc import Callable
 
 from limits import RateLimitItem, parse
 from limits.storage import MovingWindowSupport, Storage
@@ -10,38 +11,51 @@ from limits.strategies import MovingWindowRateLimiter
 
 from inference.http.problems import Problem
 
-CLEANUP_INTERVAL_S = 1.0
+MAX_WINDOWS = 100_000
+"""Windows of one storage; beyond it the one that was used longest ago is removed."""
+REMOVED_PER_CALL = 2
+"""Expired windows removed at each use: more than one, so that they cannot accumulate."""
+Clock = Callable[[], float]
 
 
 class WindowStorage(Storage, MovingWindowSupport):
-    """Timestamps of moving windows in memory.
+    """Timestamps of moving windows in memory, for windows of one length.
 
-    The library's `MemoryStorage` starts a thread per clean-up, up to a hundred times a second; this one starts none.
-    Not thread-safe: it belongs to one event loop. Expired windows are removed at most every `CLEANUP_INTERVAL_S`.
+    The library's `MemoryStorage` reads the wall clock, which may be set back, and starts a thread per clean-up, up to a
+    hundred times a second; this one reads a monotonic clock and starts none. Not thread-safe: it belongs to one event
+    loop. Memory is bounded, and the cost of each method is constant.
     """
 
     STORAGE_SCHEME = None
     base_exceptions = ()
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = time.monotonic, max_windows: int = MAX_WINDOWS) -> None:
+        """Take a monotonic clock and the number of windows to hold."""
         super().__init__()
-        self._windows: dict[str, tuple[int, deque[float]]] = {}
-        self._cleaned = time.monotonic()
+        self._clock = clock
+        self._max_windows = max_windows
+        self._windows: OrderedDict[str, tuple[int, deque[float]]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._windows)
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Add `amount` entries to a window if they fit."""
-        now = time.time()
-        self._clean_up(now)
+        now = self._clock()
+        self._remove_expired(now)
         _, entries = self._windows.setdefault(key, (expiry, deque()))
+        self._windows.move_to_end(key)
         _drop_expired(entries, now - expiry)
         if len(entries) + amount > limit:
             return False
         entries.extend([now] * amount)
+        if len(self._windows) > self._max_windows:
+            self._windows.popitem(last=False)
         return True
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:  # noqa: ARG002 - the interface
-        """Return the time of the oldest entry in the window, and the number of entries."""
-        now = time.time()
+        """Return the time of the oldest entry, by the clock of this storage, and the number of entries."""
+        now = self._clock()
         _, entries = self._windows.get(key, (expiry, deque()))
         _drop_expired(entries, now - expiry)
         return (entries[0] if entries else now, len(entries))
@@ -72,26 +86,26 @@ class WindowStorage(Storage, MovingWindowSupport):
         """Fixed windows are not supported."""
         raise NotImplementedError
 
-    def _clean_up(self, now: float) -> None:
-        if time.monotonic() - self._cleaned < CLEANUP_INTERVAL_S:
-            return
-        self._cleaned = time.monotonic()
-        self._windows = {
-            key: (expiry, entries)
-            for key, (expiry, entries) in self._windows.items()
-            if entries and entries[-1] > now - expiry
-        }
+    def _remove_expired(self, now: float) -> None:
+        """Remove some expired windows from the end that was used longest ago."""
+        for _ in range(REMOVED_PER_CALL):
+            oldest = next(iter(self._windows), None)
+            if oldest is None:
+                return
+            expiry, entries = self._windows[oldest]
+            if entries and entries[-1] > now - expiry:
+                return
+            del self._windows[oldest]
 
 
 class RateLimits:
     """Counts in this process; each of several gateways counts for itself."""
 
-    def __init__(self, *, products: str, wrong_passwords: str, wrong_passwords_per_address: str) -> None:
-        """Take each limit as the limits library writes it, for example `200/second`."""
-        self._limiter = MovingWindowRateLimiter(WindowStorage())
+    def __init__(self, *, products: str, clock: Clock = time.monotonic) -> None:
+        """Take each limit as the limits library writes it, for example `200/second`, and a monotonic clock."""
+        self._clock = clock
+        self._limiter = MovingWindowRateLimiter(WindowStorage(clock))
         self._products = parse(products)
-        self._name = parse(wrong_passwords)
-        self._address = parse(wrong_passwords_per_address)
 
     def spend(self, user: str, products: int = 1) -> None:
         """Count products of a user; raise a 429 problem if they exceed the limit."""
@@ -100,29 +114,19 @@ class RateLimits:
                 429, f"{products} products in one request exceed the limit of {self._products}", kind="rate-limit"
             )
         if not self._limiter.hit(self._products, "products", user, cost=products):
-            raise self._problem(self._products, "products", user)
+            reset = self._limiter.get_window_stats(self._products, "products", user).reset_time
+            raise limit_exceeded(self._products, reset - self._clock())
 
-    def check_login(self, name: str, address: str) -> None:
-        """Raise a 429 problem after too many wrong passwords, whether this one is right or not."""
-        if not self._limiter.test(self._name, "name", name, address):
-            raise self._problem(self._name, "name", name, address)
-        if not self._limiter.test(self._address, "address", address):
-            raise self._problem(self._address, "address", address)
 
-    def count_wrong_password(self, name: str, address: str) -> None:
-        """Count a wrong password against the name and the address."""
-        self._limiter.hit(self._name, "name", name, address)
-        self._limiter.hit(self._address, "address", address)
-
-    def _problem(self, limit: RateLimitItem, *identifiers: str) -> Problem:
-        reset = self._limiter.get_window_stats(limit, *identifiers).reset_time
-        wait_s = max(1, math.ceil(reset - time.time()))
-        return Problem(
-            429,
-            f"more than {limit}; try again in {wait_s} s",
-            kind="rate-limit",
-            headers={"Retry-After": str(wait_s)},
-        )
+def limit_exceeded(limit: RateLimitItem, wait_s: float) -> Problem:
+    """Return the 429 problem of a limit that has room again in `wait_s` seconds."""
+    seconds = max(1, math.ceil(wait_s))
+    return Problem(
+        429,
+        f"more than {limit}; try again in {seconds} s",
+        kind="rate-limit",
+        headers={"Retry-After": str(seconds)},
+    )
 
 
 def _drop_expired(entries: deque[float], oldest: float) -> None:

@@ -91,9 +91,11 @@ class Settings(BaseSettings):
     rate_limit: str = "200/second"
     """Products per user, as the limits library writes it."""
     login_limit: str = "5/minute"
-    """Wrong passwords for one name from one address, as the limits library writes it."""
+    """Wrong passwords for one name from one address, as the limits library writes it; further ones are refused."""
     login_address_limit: str = "30/minute"
-    """Wrong passwords from one address, for all names together."""
+    """Wrong passwords from one address for all names together; beyond it, passwords for other names are delayed."""
+    login_name_limit: str = "30/minute"
+    """Wrong passwords for one name from all addresses it never logged in from; beyond it, new ones are delayed."""
     body_limit: int = Field(default=PHOTO_BODY_BYTES, ge=10_000)
     """Largest request body in bytes; lowers the limit of a route, never raises it."""
     body_timeout_s: float = Field(default=15.0, gt=0)

@@ -1,13 +1,14 @@
 """Handlers of the embedded issuer's routes: access tokens, public keys and users."""
 
 import asyncio
+from functools import partial
 
 from inference.auth_proxy.auth.users import User
 from inference.auth_proxy.collaborators import GatewayDependencies
 from inference.auth_proxy.context import RequestContext
 from inference.auth_proxy.json_handlers import HandlerResult, json_handler
 from inference.auth_proxy.schemas import JwksView, NewUser, TokenRequest, TokenView, UserChange, UserView
-from inference.http.problems import Problem
+from inference.http.problems import Overloaded, Problem
 
 
 @json_handler
@@ -15,12 +16,16 @@ async def issue_token(
     services: GatewayDependencies, context: RequestContext, body: TokenRequest
 ) -> HandlerResult[TokenView]:
     """Exchange a user name and a password for an access token."""
-    services.limits.check_login(body.username, context.client_address)
-    async with services.hashing:
-        user = await asyncio.to_thread(services.issuer.users.authenticate, body.username, body.password)
+    users = services.issuer.users
+    try:
+        async with services.login_limits.guess(body.username, context.client_address) as guess:
+            user = await services.hashing.run(guess.lane, partial(users.authenticate, body.username, body.password))
+            guess.right = user is not None
+    except (Problem, Overloaded):
+        services.metrics.count_login("refused")
+        raise
     services.metrics.count_login("wrong" if user is None else "right")
     if user is None:
-        services.limits.count_wrong_password(body.username, context.client_address)
         raise _wrong_credentials()
     token = TokenView(access_token=services.issuer.issue(user), expires_in=services.issuer.ttl_s)
     return HandlerResult(token, headers={"Pragma": "no-cache"})
@@ -40,10 +45,10 @@ async def list_users(services: GatewayDependencies, _: RequestContext) -> Handle
 
 
 @json_handler
-async def add_user(services: GatewayDependencies, _: RequestContext, body: NewUser) -> HandlerResult[UserView]:
+async def add_user(services: GatewayDependencies, context: RequestContext, body: NewUser) -> HandlerResult[UserView]:
     """Create a user."""
-    async with services.hashing:
-        user = await asyncio.to_thread(services.issuer.users.add, body.name, body.password, body.role)
+    add = partial(services.issuer.users.add, body.name, body.password, body.role)
+    user = await services.hashing.run(f"user {context.user.name}", add)
     return HandlerResult(_view(user), headers={"Location": f"/users/{user.name}"})
 
 
@@ -52,14 +57,14 @@ async def change_user(
     services: GatewayDependencies, context: RequestContext, body: UserChange
 ) -> HandlerResult[UserView]:
     """Change password, role or state of a user, and revoke the user's tokens."""
-    async with services.hashing:
-        changed = await asyncio.to_thread(
-            services.issuer.users.change,
-            context.parameters["name"],
-            password=body.password,
-            role=body.role,
-            disabled=body.disabled,
-        )
+    change = partial(
+        services.issuer.users.change,
+        context.parameters["name"],
+        password=body.password,
+        role=body.role,
+        disabled=body.disabled,
+    )
+    changed = await services.hashing.run(f"user {context.user.name}", change)
     return HandlerResult(_view(changed))
 
 
