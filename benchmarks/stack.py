@@ -19,8 +19,9 @@ from benchmarks.load import Load
 from benchmarks.processes import Server, start, stopping
 from operations.local.service_table import services
 from operations.local.settings import Settings
+from product_classifier.model_names import MODELS
 
-MODELS = ("text-predictor", "image-predictor", "fusion-transformer", "collocated")
+MODEL_SERVICES = (*MODELS, "collocated")
 """Model services; the settings decide which of them run."""
 UNLIMITED = {"AUTH_PROXY_RATE_LIMIT": "1000000/second"}
 """Disables the rate limit, which is not measured."""
@@ -59,7 +60,7 @@ def running_product(
     folder: Path,
     cores: Sequence[int],
     environment: Mapping[str, str] | None = None,
-    only: Sequence[str] = (*MODELS, "auth-proxy"),
+    only: Sequence[str] = (*MODEL_SERVICES, "auth-proxy"),
     *,
     collocated: bool = False,
 ) -> Iterator[RunningServices]:

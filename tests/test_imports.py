@@ -47,10 +47,11 @@ EXEMPT = {
     "components/shared/rollout/smoke.py": {"inference"},
 }
 
-FOUNDATION = {"errors", "limits", "observability", "probabilities", "taxonomy"}
+FOUNDATION = {"errors", "limits", "model_names", "observability", "probabilities", "taxonomy"}
 DOMAIN: dict[str, set[str]] = {
     "errors": set(),
     "limits": set(),
+    "model_names": set(),
     "observability": set(),
     "probabilities": set(),
     "taxonomy": {"errors"},

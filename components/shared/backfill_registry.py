@@ -6,7 +6,8 @@ from pathlib import Path
 
 from components.shared.published_releases import fetch_release
 from components.shared.registry import TrainingRecord, log_runs, register_models
-from components.shared.tracking import MODELS, Tracking
+from components.shared.tracking import Tracking
+from product_classifier.model_names import BY_BUNDLE
 from product_classifier.releases.release import Release
 from product_classifier.store import open_store
 from product_classifier.taxonomy import Codes
@@ -23,17 +24,17 @@ def backfill_registry(
     with tempfile.TemporaryDirectory() as folder:
         found = fetch_release(open_store(store), release, Path(folder), codes)
         tracking = Tracking(tracking_uri, experiment)
-        missing = [kind for kind, name in MODELS.items() if not tracking.has_version(name, release)]
+        missing = [kind for kind, name in BY_BUNDLE.items() if not tracking.has_version(name, release)]
         if missing:
             training = TrainingRecord(found.data_revision, found.meta.git_commit or "", {}, found.metrics)
             register_models(tracking, found, training, _runs(tracking, found, training), missing)
-    return [MODELS[kind] for kind in missing]
+    return [BY_BUNDLE[kind] for kind in missing]
 
 
 def _runs(tracking: Tracking, release: Release, training: TrainingRecord) -> Mapping[str, str]:
     """Return the runs the release names if MLflow has them, else those of an interrupted call, else new ones."""
     named = release.meta.mlflow_runs
-    if named.keys() >= MODELS.keys() and all(map(tracking.has_run, named.values())):
+    if named.keys() >= BY_BUNDLE.keys() and all(map(tracking.has_run, named.values())):
         return named
     tagged = tracking.runs_tagged("release", release.id)
-    return tagged if tagged.keys() >= MODELS.keys() else log_runs(tracking, training, {"release": release.id})
+    return tagged if tagged.keys() >= BY_BUNDLE.keys() else log_runs(tracking, training, {"release": release.id})

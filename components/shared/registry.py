@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.shared.tracking import MODELS, RunRecord, Tracking
+from components.shared.tracking import RunRecord, Tracking
+from product_classifier.model_names import BY_BUNDLE
 from product_classifier.releases.release import Release
 
 
@@ -33,11 +34,11 @@ class TrainingRecord:
 
 def log_runs(tracking: Tracking, training: TrainingRecord, tags: Mapping[str, str] | None = None) -> dict[str, str]:
     """Write a run for the training and a nested run for each model; return their ids by kind."""
-    metrics = {f"{kind}.{name}": value for kind in MODELS for name, value in _metrics(training, kind).items()}
+    metrics = {f"{kind}.{name}": value for kind in BY_BUNDLE for name, value in _metrics(training, kind).items()}
     tags = {**training.tags, **(tags or {})}
     parent = tracking.log_run(RunRecord("training", {}, metrics, tags, training.files))
     runs = {"training": parent}
-    for kind in MODELS:
+    for kind in BY_BUNDLE:
         record = RunRecord(kind, training.parameters.get(kind, {}), _metrics(training, kind), tags, training.files)
         runs[kind] = tracking.log_run(record, parent)
     return runs
@@ -48,12 +49,12 @@ def register_models(
     release: Release,
     training: TrainingRecord,
     runs: Mapping[str, str],
-    kinds: Collection[str] = tuple(MODELS),
+    kinds: Collection[str] = tuple(BY_BUNDLE),
 ) -> None:
     """Add a version of each kind of model to the registry, and tag the runs with the release."""
     tags = {"release": release.id, **training.tags}
     for kind in kinds:
-        tracking.register(MODELS[kind], release.path / kind, runs[kind], tags)
+        tracking.register(BY_BUNDLE[kind], release.path / kind, runs[kind], tags)
     for run_id in runs.values():
         tracking.tag_run(run_id, "release", release.id)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from product_classifier.errors import ProductClassifierError
+from product_classifier.model_names import MODELS
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-MODELS = {"text": "text-predictor", "image": "image-predictor", "fusion": "fusion-transformer"}
 """Kind of bundle to the name of the registered model and of the model server."""
 
 CHAMPION = "champion"
@@ -99,7 +99,7 @@ class Tracking:
     def aliased(self) -> set[str]:
         """Return the releases with a model version that has any alias."""
         found = set()
-        for name in MODELS.values():
+        for name in MODELS:
             for model in self._try(self._client.search_registered_models, f"name='{name}'"):
                 for version in model.aliases.values():
                     found.add(self._try(self._client.get_model_version, name, str(version)).tags.get("release", ""))
@@ -107,7 +107,7 @@ class Tracking:
 
     def set_champion_alias(self, release: str) -> None:
         """Set the alias `champion` of all three models to their versions of a release."""
-        versions = {name: self._version_of(name, release) for name in MODELS.values()}
+        versions = {name: self._version_of(name, release) for name in MODELS}
         for name, version in versions.items():
             self._try(self._client.set_registered_model_alias, name, CHAMPION, version)
 

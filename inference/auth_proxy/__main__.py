@@ -28,6 +28,7 @@ from inference.durability.deadline import DeadlineWriter
 from inference.durability.writer import DurableWriter
 from inference.http.problems import Problem, public_message
 from product_classifier.errors import ProductClassifierError
+from product_classifier.model_names import FUSION, IMAGE, TEXT
 from product_classifier.observability import configure_logging
 from product_classifier.settings_help import settings_parser
 from product_classifier.store import StoreSettings, open_store
@@ -45,9 +46,9 @@ def assemble(settings: Settings) -> Collaborators:
     """Return the collaborators that the settings describe."""
     metrics = GatewayMetrics()
     urls = {
-        "fusion-transformer": settings.fusion_url,
-        "text-predictor": settings.text_url,
-        "image-predictor": settings.image_url,
+        FUSION: settings.fusion_url,
+        TEXT: settings.text_url,
+        IMAGE: settings.image_url,
     }
     if settings.feedback_url:
         urls[FEEDBACK] = settings.feedback_url

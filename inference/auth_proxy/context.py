@@ -51,3 +51,15 @@ def context_of(scope: Scope) -> RequestContext:
     """Return the context that the authorization middleware attached to a request."""
     context: RequestContext = scope[_KEY]
     return context
+
+
+def forwarded_headers(scope: Scope, names: Mapping[bytes, str]) -> dict[str, str]:
+    """Return the headers for a service: those in `names`, the request id, and the identity of the user."""
+    context = context_of(scope)
+    user = context.user
+    return {
+        **{names[name]: value.decode("latin-1") for name, value in scope["headers"] if name in names},
+        "X-Request-Id": context.request_id,
+        "X-Auth-User": user.name,
+        "X-Auth-Role": user.role.value if user.role else "",
+    }

@@ -4,10 +4,10 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 
-from inference.auth_proxy.predictions.backends import FUSION, Backends
-from inference.auth_proxy.routing import MODELS
+from inference.auth_proxy.predictions.backends import Backends
 from inference.auth_proxy.schemas import HealthStatus, HealthView
 from inference.durability.deadline import DeadlineWriter
+from product_classifier.model_names import FUSION, IMAGE, MODELS, TEXT
 
 CACHED_S = 1.0
 """How long the result of a check is reused: the route is open to everybody."""
@@ -55,6 +55,6 @@ class Readiness:
         self._were_ready.update(model for model in MODELS if checks[model])
         if len(self._were_ready) < len(MODELS) and self._clock() < self._starting_until:
             return "starting"
-        if not checks[FUSION] or not (checks["text-predictor"] or checks["image-predictor"]):
+        if not checks[FUSION] or not (checks[TEXT] or checks[IMAGE]):
             return "unavailable"
         return "ready" if all(checks.values()) else "degraded"

@@ -6,10 +6,11 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from inference.auth_proxy.media_types import JSON, MULTIPART
-from inference.auth_proxy.routing import MODELS, PATH_PARAMETERS, DocumentedResponse, Rate, Route
+from inference.auth_proxy.routing import PATH_PARAMETERS, DocumentedResponse, Rate, Route
 from inference.auth_proxy.schemas import ProblemView
 from inference.feedback_api import CODE_MARK
 from inference.http.problems import MEDIA_TYPE
+from product_classifier.model_names import MODELS
 from product_classifier.taxonomy import Taxonomy
 
 Document = dict[str, Any]

@@ -15,12 +15,11 @@ from inference.auth_proxy.media_types import JSON
 from inference.feedback_api import IDENTIFIER
 from inference.http.problems import Problem, public_message
 from product_classifier.limits import BODY_BYTES
+from product_classifier.model_names import MODELS
 from product_classifier.retraining.run_records import RunId
 
 if TYPE_CHECKING:
     from inference.auth_proxy.collaborators import GatewayDependencies
-
-MODELS = ("text-predictor", "image-predictor", "fusion-transformer")
 
 PATH_PARAMETERS: Mapping[str, str] = {
     "model": "|".join(MODELS),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from inference.fusion_transformer.settings import Settings
 from inference.model_server import Flags, serve
+from product_classifier.model_names import FUSION
 from product_classifier.taxonomy import CHALLENGE
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Serve the fusion bundle."""
-    return serve("fusion-transformer", _make, sys.argv[1:], [Settings])
+    return serve(FUSION, _make, sys.argv[1:], [Settings])
 
 
 def _make(flags: Flags) -> "list[FusionTransformer]":

@@ -3,6 +3,8 @@
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from product_classifier.model_names import IMAGE, TEXT
+
 
 class Settings(BaseSettings):
     """Each field is the environment variable FUSION_<NAME>."""
@@ -17,10 +19,10 @@ class Settings(BaseSettings):
     image_url: str = Field(default="http://image-predictor-predictor", pattern=r"^https?://[^/\s]+$")
     """Scheme, host and port of the image predictor."""
 
-    text_model: str = "text-predictor"
+    text_model: str = TEXT
     """Name of the text predictor in its routes."""
 
-    image_model: str = "image-predictor"
+    image_model: str = IMAGE
     """Name of the image predictor in its routes."""
 
     deadline_s: float = Field(default=3.0, gt=0)

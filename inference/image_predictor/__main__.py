@@ -4,6 +4,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from inference.model_server import Flags, serve
+from product_classifier.model_names import IMAGE
 from product_classifier.taxonomy import CHALLENGE
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Serve the image bundle."""
-    return serve("image-predictor", _make, sys.argv[1:])
+    return serve(IMAGE, _make, sys.argv[1:])
 
 
 def _make(flags: Flags) -> "list[ImagePredictor]":

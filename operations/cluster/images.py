@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from operations.cluster.command_runner import CommandRunner
+from product_classifier.model_names import FUSION, IMAGE, TEXT
 
 PREFIX = "product-classifier"
 SERVICE_DOCKERFILE = Path("inference/Dockerfile")
@@ -28,9 +29,9 @@ def _service(name: str, extra: str) -> Image:
 
 
 IMAGES = (
-    _service("text-predictor", "text"),
-    _service("image-predictor", "image"),
-    _service("fusion-transformer", "fusion"),
+    _service(TEXT, "text"),
+    _service(IMAGE, "image"),
+    _service(FUSION, "fusion"),
     _service("auth-proxy", "proxy"),
     _service("feedback-service", "feedback"),
     _service("simulation", "simulate"),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from operations.local.settings import Settings
+from product_classifier.model_names import FUSION, IMAGE, TEXT
 
 HOST = "127.0.0.1"
 
@@ -93,9 +94,9 @@ def _model_servers(settings: Settings) -> tuple[Service, ...]:
     text_url, image_url, _ = _model_urls(settings)
     predictors = {"FUSION_TEXT_URL": text_url, "FUSION_IMAGE_URL": image_url}
     return (
-        _model_server("text-predictor", settings, port + 11, port + 12),
-        _model_server("image-predictor", settings, port + 13, port + 14),
-        _model_server("fusion-transformer", settings, port + 15, port + 16, **predictors),
+        _model_server(TEXT, settings, port + 11, port + 12),
+        _model_server(IMAGE, settings, port + 13, port + 14),
+        _model_server(FUSION, settings, port + 15, port + 16, **predictors),
     )
 
 

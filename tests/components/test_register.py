@@ -8,9 +8,10 @@ from mlflow.artifacts import download_artifacts
 from components.register import step
 from components.shared import published_releases
 from components.shared.hold_out import hold_out_digest
-from components.shared.tracking import MODELS, TrackingUnavailable
+from components.shared.tracking import TrackingUnavailable
 from product_classifier.bundles.bundle import verify
 from product_classifier.errors import BundleRefused, ObjectExists
+from product_classifier.model_names import BY_BUNDLE
 from product_classifier.releases.release import open_release
 from product_classifier.store import open_store
 from tests.support.bundles import Place, write_products
@@ -51,7 +52,7 @@ def test_every_file_is_in_the_store_under_the_release(place: Place, release: str
 def test_the_release_names_its_runs_and_its_hold_out(place: Place, release: str) -> None:
     manifest = json.loads(open_store(place.store).get(f"models/{release}/release.json"))
 
-    assert {"training", *MODELS} == set(manifest["mlflow_runs"])
+    assert {"training", *BY_BUNDLE} == set(manifest["mlflow_runs"])
     assert 0.8 == manifest["metrics"]["fusion"]["weighted_f1"]
     assert manifest["metrics"]["test_set"]
 
@@ -61,8 +62,8 @@ def test_each_model_has_a_nested_run_with_its_parameters_and_metrics(client: Mlf
     runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
     parent = runs["training"].info.run_id
 
-    assert {"training", *MODELS} == set(runs)
-    assert {parent} == {runs[kind].data.tags["mlflow.parentRunId"] for kind in MODELS}
+    assert {"training", *BY_BUNDLE} == set(runs)
+    assert {parent} == {runs[kind].data.tags["mlflow.parentRunId"] for kind in BY_BUNDLE}
     assert ("262144", 0.8) == (runs["text"].data.params["buckets"], runs["text"].data.metrics["weighted_f1"])
     assert {"FINISHED"} == {run.info.status for run in runs.values()}
     assert {release} == {run.data.tags["release"] for run in runs.values()}
@@ -72,7 +73,7 @@ def test_each_registered_version_is_the_bundle_that_will_be_served(
     client: MlflowClient, place: Place, release: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", place.tracking_uri)
-    for kind, name in MODELS.items():
+    for kind, name in BY_BUNDLE.items():
         (version,) = client.search_model_versions(f"name='{name}'")
         (tmp_path / kind).mkdir()
         folder = Path(download_artifacts(f"models:/{name}/{version.version}", dst_path=str(tmp_path / kind)))

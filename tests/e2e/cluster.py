@@ -24,7 +24,6 @@ from product_classifier.taxonomy import CHALLENGE
 
 NAMESPACE = "product-classifier"
 STORE = "s3://product-classifier"
-MODELS = ("text-predictor", "image-predictor", "fusion-transformer")
 Object = dict[str, Any]
 
 

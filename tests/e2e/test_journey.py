@@ -23,9 +23,10 @@ from tritonclient import http as triton
 from components.shared.rollout.placement import CANARY
 from product_classifier.bundles import bundle
 from product_classifier.errors import RolloutFailed
+from product_classifier.model_names import MODELS
 from product_classifier.taxonomy import CHALLENGE
 from tests.e2e import cluster
-from tests.e2e.cluster import MODELS, Product, forwarded, get, is_ready, kubectl, listed, pods, until
+from tests.e2e.cluster import Product, forwarded, get, is_ready, kubectl, listed, pods, until
 from tests.e2e.request_loop import body, inconsistent, request_loop
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]

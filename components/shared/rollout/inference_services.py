@@ -7,10 +7,10 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 
 from components.shared.kubernetes_api import DEPLOYMENT, INFERENCE_SERVICE, ClusterApi, Conflict, NotFound, Object
 from components.shared.rollout.placement import Placement, read
-from components.shared.tracking import MODELS
 from product_classifier.errors import RolloutFailed
+from product_classifier.model_names import BY_BUNDLE
 
-KINDS = {name: kind for kind, name in MODELS.items()}
+KINDS = {name: kind for kind, name in BY_BUNDLE.items()}
 """Name of an InferenceService to the kind of bundle it serves."""
 
 FINISHED_PHASES = frozenset({"Succeeded", "Failed"})

@@ -17,9 +17,9 @@ from components.shared.rollout.inference_services import InferenceServices
 from components.shared.rollout.lease import PromotionLease
 from components.shared.rollout.placement import CANARY, SHADOW, SHARE, Placement
 from product_classifier.errors import ObjectNotFound, RolloutFailed
+from product_classifier.model_names import FUSION, IMAGE, TEXT
 
-PREDICTORS = ("text-predictor", "image-predictor")
-FUSION = "fusion-transformer"
+PREDICTORS = (TEXT, IMAGE)
 Places = dict[str, Placement]
 
 

@@ -13,8 +13,8 @@ from components.shared.serving_check import KnownProduct, ReleaseModels
 from inference.oip.client import HEADER_LENGTH, InvalidResponse, decode_response, encode_request
 from product_classifier.errors import ProductClassifierError
 from product_classifier.evaluation.gate import GateLimits, exceeds_latency_limit
+from product_classifier.model_names import FUSION
 
-MODEL = "fusion-transformer"
 TIMEOUT_S = 10.0
 ROUNDS = 3
 """Consecutive rounds that must pass: one address may balance over several servers."""
@@ -89,7 +89,7 @@ class SmokeTest:
     def predict(self, product: KnownProduct) -> FusionResponse:
         """Send one product to the fusion; raise `SmokeTestFailed` if the request fails."""
         request = Request(  # noqa: S310 - the scheme is set by the deployment
-            f"{self.service.rstrip('/')}/v2/models/{MODEL}/infer",
+            f"{self.service.rstrip('/')}/v2/models/{FUSION}/infer",
             *encode_request(_columns(product), binary=False),
         )
         started_s = perf_counter()

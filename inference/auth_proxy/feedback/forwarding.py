@@ -3,8 +3,8 @@
 from starlette.types import Receive, Scope, Send
 
 from inference.auth_proxy.collaborators import GatewayDependencies
-from inference.auth_proxy.context import context_of
-from inference.auth_proxy.predictions.backends import FEEDBACK, forwarded_headers
+from inference.auth_proxy.context import context_of, forwarded_headers
+from inference.auth_proxy.predictions.backends import FEEDBACK
 from inference.http.bodies import read_body
 from inference.http.problems import MEDIA_TYPE, Problem
 from product_classifier.errors import ModelUnavailable

@@ -12,10 +12,8 @@ from typing import Any
 import aiohttp
 import numpy as np
 from numpy.typing import NDArray
-from starlette.types import Scope
 from yarl import URL
 
-from inference.auth_proxy.context import context_of
 from inference.auth_proxy.predictions.product_reader import RequestProduct
 from inference.http.http_client import CONNECT_TIMEOUT_S, MAX_RESPONSE_BYTES, HttpClient, TransportError
 from inference.http.problems import public_message
@@ -28,9 +26,9 @@ from inference.oip.client import (
     encode_request,
 )
 from product_classifier.errors import InvalidInput, ModelUnavailable
+from product_classifier.model_names import FUSION
 from product_classifier.observability import get_logger
 
-FUSION = "fusion-transformer"
 FEEDBACK = "feedback-service"
 PROBE_TIMEOUT_S = 1.0
 CONNECTIONS = 256
@@ -175,18 +173,6 @@ class Backends:
                 trust_env=False,
             )
         return self._session
-
-
-def forwarded_headers(scope: Scope, names: Mapping[bytes, str]) -> dict[str, str]:
-    """Return the headers for a service: those in `names`, the request id, and the identity of the user."""
-    context = context_of(scope)
-    user = context.user
-    return {
-        **{names[name]: value.decode("latin-1") for name, value in scope["headers"] if name in names},
-        "X-Request-Id": context.request_id,
-        "X-Auth-User": user.name,
-        "X-Auth-Role": user.role.value if user.role else "",
-    }
 
 
 def encode_products(products: Sequence[RequestProduct]) -> tuple[bytes, dict[str, str]]:

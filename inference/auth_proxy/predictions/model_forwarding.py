@@ -5,15 +5,14 @@ from importlib.metadata import version
 from starlette.types import Receive, Scope, Send
 
 from inference.auth_proxy.collaborators import GatewayDependencies
-from inference.auth_proxy.context import RequestContext, context_of
+from inference.auth_proxy.context import RequestContext, context_of, forwarded_headers
 from inference.auth_proxy.json_handlers import HandlerResult, json_handler
-from inference.auth_proxy.predictions.backends import forwarded_headers
 from inference.auth_proxy.predictions.oip_schemas import ModelList, ServerLive, ServerMetadata, ServerReady
-from inference.auth_proxy.routing import MODELS
 from inference.http.bodies import read_body
 from inference.http.disconnects import cancel_on_disconnect
 from inference.http.problems import Problem
 from inference.oip.client import HEADER_LENGTH
+from product_classifier.model_names import MODELS
 
 FORWARDED = {b"content-type": "Content-Type", b"accept": "Accept", HEADER_LENGTH.lower().encode(): HEADER_LENGTH}
 """Request headers a model receives; all others are dropped, forged identities among them."""

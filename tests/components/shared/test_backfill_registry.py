@@ -10,9 +10,10 @@ from mlflow import MlflowClient
 
 from components.register import step
 from components.shared.backfill_registry import backfill_registry
-from components.shared.tracking import MODELS, Tracking, TrackingUnavailable
+from components.shared.tracking import Tracking, TrackingUnavailable
 from pipelines.__main__ import main
 from product_classifier.errors import ObjectNotFound
+from product_classifier.model_names import MODELS
 from product_classifier.store import open_store
 from product_classifier.taxonomy import CHALLENGE
 from tests.support.bundles import Place
@@ -53,7 +54,7 @@ def runs_by_model(client: MlflowClient, release: str) -> dict[str, list[str]]:
     """Return the runs of each model's versions of a release."""
     return {
         name: [one.run_id for one in client.search_model_versions(f"name='{name}' and tags.release='{release}'")]
-        for name in MODELS.values()
+        for name in MODELS
     }
 
 
@@ -90,7 +91,7 @@ def test_the_command_registers_what_is_missing_and_moves_no_alias(place: Place, 
     assert [1, 1, 1] == [len(runs) for runs in runs_by_model(client, release).values()]
     (text,) = runs_by_model(client, release)["text-predictor"]
     assert 0.8 == client.get_run(text).data.metrics["weighted_f1"]
-    champions = [client.get_model_version_by_alias(name, "champion") for name in MODELS.values()]
+    champions = [client.get_model_version_by_alias(name, "champion") for name in MODELS]
     assert {champion} == {version.tags["release"] for version in champions}
 
 

@@ -20,11 +20,11 @@ from inference.auth_proxy.collaborators import Collaborators
 from inference.auth_proxy.gateway_metrics import GatewayMetrics
 from inference.auth_proxy.predictions.backends import Backends
 from inference.auth_proxy.rate_limits import RateLimits
-from inference.auth_proxy.routing import MODELS
 from inference.auth_proxy.server import listen, make_server
 from inference.auth_proxy.settings import Settings
 from inference.durability.deadline import DeadlineWriter
 from inference.durability.writer import DurableWriter
+from product_classifier.model_names import MODELS
 from product_classifier.store.journal import Journal
 from product_classifier.taxonomy import CHALLENGE
 from tests.support.fake_models import FakeFeedback, FakeModels, running, served

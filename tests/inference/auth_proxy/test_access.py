@@ -9,7 +9,8 @@ import pytest
 from inference.auth_proxy.app import create_app
 from inference.auth_proxy.auth.roles import Role
 from inference.auth_proxy.routes import ROUTES
-from inference.auth_proxy.routing import MODELS, RouteTable, each_model
+from inference.auth_proxy.routing import RouteTable, each_model
+from product_classifier.model_names import MODELS
 from tests.inference.auth_proxy.conftest import USER_ROLES, Gateway
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE")

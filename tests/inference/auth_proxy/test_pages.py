@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from inference.auth_proxy.health import Readiness
-from inference.auth_proxy.routing import MODELS
+from product_classifier.model_names import MODELS
 from product_classifier.taxonomy import CHALLENGE
 from tests.inference.auth_proxy.conftest import Gateway
 
