@@ -173,7 +173,7 @@ def _add_runs(app: FastAPI, run_store: RunStore, index: FeedbackIndex, needed: i
 
 def _add_health(app: FastAPI, writer: DurableWriter, metrics: FeedbackMetrics) -> None:
     @app.get("/healthz")
-    def healthz() -> dict[str, str]:
+    async def healthz() -> dict[str, str]:  # not in a thread: all of them may wait for the store
         return {"status": "ok"}
 
     @app.get("/readyz")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from operations.demo.settings import EXCLUDED_VARIABLES
@@ -15,6 +16,7 @@ from operations.local.readiness import wait_until_ready
 from operations.local.service_table import services
 from operations.local.settings import Settings as LocalSettings
 from product_classifier.errors import ProductClassifierError
+from product_classifier.parent_process import terminate_with_parent
 
 FIRST_PORT, LAST_PORT, PORTS_PER_RUN = 18_080, 30_000, 20
 STOP_TIMEOUT_S = 60
@@ -83,6 +85,7 @@ class ProcessRunner:
                 stdin=subprocess.DEVNULL,  # no child process may take the terminal
                 stdout=log,
                 stderr=log,
+                preexec_fn=partial(terminate_with_parent, os.getpid()),  # noqa: PLW1509 - no other thread forks
             ) as process,
         ):
             try:

@@ -12,6 +12,8 @@ STRUCTURED_LINE = re.compile(rb'\d\d:\d\d:\d\d\.\d{3} |\{"time":')
 """How `product_classifier.observability` begins a line, which contains the service's name."""
 
 MAX_LINE_BYTES = 100_000
+MAX_QUOTED_BYTES = 500
+"""Part of the last line of a process that the reason of its failure quotes."""
 
 
 class OutputMultiplexer:
@@ -29,6 +31,7 @@ class OutputMultiplexer:
         self._is_paused = is_paused
         self._buffered: list[str] = []
         self._incomplete: dict[str, bytes] = {}
+        self._last: dict[str, bytes] = {}
 
     def write(self, service: str, data: bytes) -> None:
         """Add output of a process; a line is written when it is complete or exceeds `MAX_LINE_BYTES`."""
@@ -44,8 +47,14 @@ class OutputMultiplexer:
         if rest := self._incomplete.pop(service, b"").strip():
             self._write_line(service, rest)
 
+    def last_line(self, service: str) -> str:
+        """Return the last line that a process wrote, without its time; empty if it wrote none."""
+        line = self._last.get(service, b"").decode(errors="replace")
+        return line if line.startswith("{") else line.partition(" ")[2].strip() if line[:2].isdigit() else line
+
     def _write_line(self, service: str, line: bytes) -> None:
         if line:
+            self._last[service] = line[:MAX_QUOTED_BYTES]
             complete = line if STRUCTURED_LINE.match(line) else self._prefix(service, line)
             self._buffered.append(complete.decode(errors="replace") + "\n")
         if self._buffered and not self._is_paused():

@@ -3,11 +3,15 @@
 import fcntl
 import socket
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 from operations.local.service_table import HOST, Service
 from product_classifier.errors import ProductClassifierError
+
+COMMAND_CHARACTERS = 120
 
 
 class ResourceInUse(ProductClassifierError):
@@ -41,15 +45,25 @@ def lock_state_dir(state_dir: Path, owner: str) -> Iterator[None]:
 
 
 def check_ports(services: Iterable[Service]) -> None:
-    """Raise `ResourceInUse` with every port of the services that another process listens on."""
+    """Raise `ResourceInUse` with every port that another process listens on, and with that process."""
     used = [
-        f"{port} ({service.name} {protocol})"
+        f"{port} ({service.name} {protocol}){_user(port)}"
         for service in services
         for protocol, port in service.ports.items()
         if not _is_free(port)
     ]
     if used:
         raise ResourceInUse(f"port in use: {', '.join(used)}; free it, or choose others: make run PORT=9080")
+
+
+def _user(port: int) -> str:
+    """Return which process listens on a port, as far as this user may know it."""
+    with suppress(psutil.Error):
+        for connection in psutil.net_connections("tcp"):
+            if connection.laddr and connection.laddr.port == port and connection.pid and not connection.raddr:
+                command = " ".join(psutil.Process(connection.pid).cmdline())
+                return f" by process {connection.pid}, {command[:COMMAND_CHARACTERS]!r}"
+    return ""
 
 
 def _is_free(port: int) -> bool:

@@ -6,10 +6,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from operations.local.settings import Settings
 from product_classifier.errors import ProductClassifierError
 from product_classifier.observability import get_logger
+from product_classifier.parent_process import terminate_with_parent
 
 _INTERRUPTED = (128 + signal.SIGINT, -signal.SIGINT)
 
@@ -78,7 +80,9 @@ def first_training(settings: Settings) -> Iterator[TrainingProcess]:
 def _start(settings: Settings, module: str, *arguments: str) -> "subprocess.Popen[bytes]":
     state_dir = str(settings.state_dir.resolve())
     environment = os.environ | {"AUTH_PROXY_STATE_DIR": state_dir, "STATE_DIR": state_dir}
-    return subprocess.Popen((sys.executable, "-m", module, *arguments), env=environment)  # noqa: S603 - our own modules
+    command = (sys.executable, "-m", module, *arguments)
+    end_with_this = partial(terminate_with_parent, os.getpid())
+    return subprocess.Popen(command, env=environment, preexec_fn=end_with_this)  # noqa: S603, PLW1509 - our own modules, no other thread yet
 
 
 def _failure(process: "subprocess.Popen[bytes]", status: int) -> str:

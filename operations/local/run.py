@@ -76,6 +76,5 @@ def _serve(settings: Settings, planned: tuple[Service, ...], training: TrainingP
 def _wait_until_ready(settings: Settings, supervisor: ServiceSupervisor) -> None:
     """Return when the gateway is ready or the run is stopping; raise if a service failed to start."""
     ready = wait_until_ready(settings.port, lambda: supervisor.is_stopping or supervisor.failed_service is not None)
-    if not ready and not supervisor.is_stopping:
-        logs = f"{settings.state_dir.resolve()}/logs"
-        raise PreparationFailed(f"{supervisor.failed_service} does not start; read its log in {logs}")
+    if not ready and not supervisor.is_stopping and supervisor.failed_service is not None:
+        raise PreparationFailed(supervisor.failure(supervisor.failed_service))

@@ -4,6 +4,7 @@ import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from operations.local.settings import Settings
 from product_classifier.model_names import FUSION, IMAGE, TEXT
@@ -17,6 +18,15 @@ SINGLE_THREADED = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL
 
 
 @dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """The request whose response shows that a process is not hung."""
+
+    path: str
+    must_succeed: bool = False
+    """Whether a status of 500 or more also counts as hung; otherwise any response shows that the process responds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """One supervised process."""
 
@@ -24,6 +34,10 @@ class Service:
     command: tuple[str, ...]
     ports: Mapping[str, int]
     environment: Mapping[str, str] = field(default_factory=dict)
+    health: HealthCheck | None = None
+    """Sent to the port `http`; without it only the exit of the process is noticed."""
+    pointer: Path | None = None
+    """File that names the release; after a refusal the service is started again once the file changes."""
 
 
 def services(settings: Settings) -> tuple[Service, ...]:
@@ -45,6 +59,7 @@ def services(settings: Settings) -> tuple[Service, ...]:
                 "FEEDBACK_STORE_URL": settings.given_store_url,
                 "FEEDBACK_TRIGGER_URL": f"http://{HOST}:{port + 3}",
             },
+            HealthCheck("/healthz"),
         ),
         Service(
             "retrain-trigger",
@@ -59,6 +74,7 @@ def services(settings: Settings) -> tuple[Service, ...]:
                 "STORE_URL": settings.given_store_url,
                 "SERVICE_URL": fusion_url,
             },
+            HealthCheck("/healthz", must_succeed=True),
         ),
         Service(
             "auth-proxy",
@@ -76,6 +92,7 @@ def services(settings: Settings) -> tuple[Service, ...]:
                 "AUTH_PROXY_STATE_DIR": str(settings.state_dir.resolve()),
                 "AUTH_PROXY_STORE_URL": settings.store_url,
             },
+            HealthCheck("/healthz"),
         ),
     )
 
@@ -109,4 +126,6 @@ def _model_server(name: str, settings: Settings, http_port: int, grpc_port: int,
         (*MODEL_SERVER_PRIORITY, sys.executable, "-m", module, *arguments, "--wait_for_release"),
         {"http": http_port, "grpc": grpc_port},
         SINGLE_THREADED | environment,
+        HealthCheck("/v2/health/live"),
+        settings.releases / "champion",
     )

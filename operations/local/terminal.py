@@ -12,6 +12,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
+from product_classifier.parent_process import terminate_with_parent
+
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
@@ -21,8 +23,10 @@ def run_in_foreground(work: Callable[[], int]) -> int:
         return work()
     terminal = sys.stdin.fileno()
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # tcsetpgrp from a background group
+    parent = os.getpid()
     child = os.fork()
     if child == 0:
+        terminate_with_parent(parent)
         _enter_foreground(terminal)
         os._exit(_exit_status(work))
     return _supervise(child, terminal)

@@ -27,6 +27,7 @@ from typing import NoReturn, Self
 
 from components.shared.tracking import configure_mlflow
 from pipelines.compat.kfp import EXECUTOR_MODULE, STEP_ENVIRONMENT, execute, split_command
+from product_classifier.parent_process import terminate_with_parent
 
 AVAILABLE = sys.platform == "linux"
 """Elsewhere system libraries do not support a fork without exec."""
@@ -129,6 +130,7 @@ def serve(control: socket.socket, preloaded: Sequence[str]) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the steps and the client, which then ends this process
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # reaps the steps: they report their status themselves
+    terminate_with_parent(os.getppid())
     configure_mlflow()
     control.setblocking(False)
     for name in preloaded:
@@ -147,7 +149,9 @@ def _fork_step(control: socket.socket) -> bool:
     _, descriptors, _, _ = socket.recv_fds(control, 1, 1)
     for descriptor in descriptors:
         with socket.socket(fileno=descriptor) as step:
+            host = os.getpid()
             if os.fork() == 0:
+                terminate_with_parent(host)
                 control.close()
                 _run_step(step)
     return bool(descriptors)

@@ -1,5 +1,6 @@
 """Tests of the checks before a local run starts anything."""
 
+import os
 import socket
 from pathlib import Path
 
@@ -14,7 +15,10 @@ from tests.support.servers import free_port
 def test_a_port_in_use_is_reported_with_its_service() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        with pytest.raises(ResourceInUse, match=rf"port in use: {port} \(auth-proxy http\); .* make run PORT="):
+        with pytest.raises(
+            ResourceInUse,
+            match=rf"port in use: {port} \(auth-proxy http\) by process {os.getpid()}, '.*pytest.* make run PORT=",
+        ):
             check_ports([Service("auth-proxy", (), {"http": port, "metrics": free_port()})])
 
 
