@@ -59,6 +59,7 @@ DOMAIN: dict[str, set[str]] = {
     "command_line": set(),
     "compat": FOUNDATION,
     "store": FOUNDATION | {"compat"},
+    "parent_process": set(),
     "bundles": FOUNDATION,
     "evaluation": FOUNDATION,
     "text": FOUNDATION | {"bundles"},

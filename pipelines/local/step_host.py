@@ -22,7 +22,8 @@ import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from types import TracebackType
+from pathlib import Path
+from types import FrameType, TracebackType
 from typing import NoReturn, Self
 
 from components.shared.tracking import configure_mlflow
@@ -130,6 +131,7 @@ def serve(control: socket.socket, preloaded: Sequence[str]) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the steps and the client, which then ends this process
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # reaps the steps: they report their status themselves
+    signal.signal(signal.SIGTERM, _terminate_steps)
     terminate_with_parent(os.getppid())
     configure_mlflow()
     control.setblocking(False)
@@ -149,18 +151,26 @@ def _fork_step(control: socket.socket) -> bool:
     _, descriptors, _, _ = socket.recv_fds(control, 1, 1)
     for descriptor in descriptors:
         with socket.socket(fileno=descriptor) as step:
-            host = os.getpid()
             if os.fork() == 0:
-                terminate_with_parent(host)
                 control.close()
                 _run_step(step)
     return bool(descriptors)
+
+
+def _terminate_steps(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Terminate the running steps and this process: the client has ended, or is about to end."""
+    host = os.getpid()
+    for step in Path(f"/proc/{host}/task/{host}/children").read_text(encoding="ascii").split():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(step), signal.SIGTERM)
+    os._exit(128 + signal.SIGTERM)
 
 
 def _run_step(step: socket.socket) -> NoReturn:
     """Run a step in this process: write its output to the socket, then its exit status."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     step.setblocking(True)
     request = json.loads(step.makefile("rb").readline())
     for stream in (sys.stdout, sys.stderr):
