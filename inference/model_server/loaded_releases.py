@@ -56,6 +56,7 @@ class LoadedReleases(Generic[M]):
         self._release = release
         self._seen = self._pointer()
         self.refused = ""
+        self.others_refused = 0
         folder, name = locate(model_dir, release)
         self._loaded = [self._open(folder, name)]
         if name and self._seen is None:
@@ -115,7 +116,7 @@ class LoadedReleases(Generic[M]):
         return LoadedRelease(model, release or bundle.version, bundle.version, bundle.codes, bool(release))
 
     def _open_others(self, current: Path) -> list[LoadedRelease[M]]:
-        """Load the other releases of a container; a damaged one fails only the requests that name it."""
+        """Load the other releases of a container; a damaged or missing one fails only the requests that name it."""
         others = []
         for folder in sorted(
             path for path in current.parent.iterdir() if path != current and _NAME.fullmatch(path.name)
@@ -123,6 +124,7 @@ class LoadedReleases(Generic[M]):
             try:
                 others.append(self._open(folder, ""))
             except (BundleRefused, OSError) as error:
+                self.others_refused += 1
                 log.warning("other_release_refused", release=folder.name, reason=str(error))
         return others
 

@@ -73,12 +73,18 @@ class ReleaseCollector(Collector):
         refused = GaugeMetricFamily(
             "model_release_refused", "1 while the requested release is refused.", labels=["model_name"]
         )
+        others_refused = GaugeMetricFamily(
+            "model_other_releases_refused",
+            "Releases of this container besides the current one that are missing or damaged.",
+            labels=["model_name"],
+        )
         for name, releases in self._releases.items():
             for position, loaded in enumerate(releases.loaded()):
                 state = "held" if position else "current"
                 info.add_metric([name, loaded.release, loaded.version, state], 1)
             refused.add_metric([name], float(bool(releases.refused)))
-        return info, refused
+            others_refused.add_metric([name], releases.others_refused)
+        return info, refused, others_refused
 
 
 def register_releases(releases: Mapping[str, LoadedReleases[object]]) -> None:

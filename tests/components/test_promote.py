@@ -355,3 +355,27 @@ def test_a_good_release_is_deployed_and_can_be_rolled_back(live: Stage, tracking
         releases.roll_back(switch(live), champion)
     with pytest.raises(ProductClassifierError):
         releases.roll_back(switch(live), "r-20200101T000000-00000000")
+
+
+def test_the_deployed_release_is_deployed_again_if_servers_name_a_deleted_one(live: Stage) -> None:
+    deleted, published = "r-20200101T000000-00000000", live.publish(206)
+    switched: list[str] = []
+
+    class Naming(LocalRollout):
+        def in_use(self) -> frozenset[str]:
+            return super().in_use() | {deleted, published}
+
+        def switch(self, release_id: str) -> None:
+            switched.append(release_id)
+            super().switch(release_id)
+
+    champion, records = str(live.rollout.current()), list(live.store.list(releases.ROLLBACKS))
+    smoke = SmokeTest("", GateLimits(**LIMITS), deadline_s=20)
+    naming = Switch(live.store, Naming(live.root / "releases", live.store, CHALLENGE.codes), smoke, CHALLENGE.codes)
+
+    repaired = releases.roll_back(naming, champion)
+
+    assert (True, [champion], champion) == (repaired.done, switched, live.rollout.current())
+    assert deleted in repaired.reasons[0]
+    assert published not in repaired.reasons[0]
+    assert records == list(live.store.list(releases.ROLLBACKS))

@@ -50,14 +50,18 @@ class KServeRollout:
             return None
 
     def switch(self, release_id: str) -> None:
-        """Deploy a release on all three InferenceServices, or on none."""
+        """Deploy a release on all three InferenceServices, or on none.
+
+        Other releases that were deleted from the store are no longer named, also when the release is already deployed.
+        """
         with self._lease() as lease:
             before = self._placements()
             champion = before[FUSION].current
             self._check(before, release_id)
             held = tuple(dict.fromkeys(filter(None, [release_id, champion, *self._services.serving(FUSION)])))
             if release_id == champion and all(release_id in place.held for place in before.values()):
-                held = before[FUSION].held  # only verify
+                held = before[FUSION].held  # nothing to change unless one of them was deleted
+            held = tuple(one for one in held if one == release_id or self._is_published(one))
             self._move(lease, before, {name: Placement(release_id, held) for name in (*PREDICTORS, FUSION)})
 
     def start_challenger(self, release_id: str, *, share: float = 0.0, shadow: bool = False) -> None:

@@ -1,7 +1,8 @@
 """Releases of an InferenceService, in fields that no manifest sets and no manifest resets.
 
-KServe's storage initializer downloads each release in `storageUris` to a folder of the pod. The pod's annotations name
-the current one. KServe derives volume names from mount paths, so mount paths are lowercase.
+The storage initializer downloads each release in `storageUris` to a folder of the pod. The pod's annotations name the
+current one, which is downloaded first: a pod starts without any of the others, never without this one. KServe derives
+volume names from mount paths, so mount paths are lowercase.
 """
 
 from collections.abc import Mapping
@@ -31,7 +32,8 @@ class Placement:
         annotations: dict[str, str | None] = dict.fromkeys((RELEASE, HELD, CANARY, SHARE, SHADOW))
         if self.current:
             annotations |= {RELEASE: self.current, HELD: ",".join(self.held), **self.challenger}
-        uris = [{"uri": f"{models}/{one}/{kind}", "mountPath": f"{FOLDER}/{one.lower()}"} for one in self.held]
+        current_first = sorted(self.held, key=lambda one: one != self.current)
+        uris = [{"uri": f"{models}/{one}/{kind}", "mountPath": f"{FOLDER}/{one.lower()}"} for one in current_first]
         return {"annotations": annotations, "storageUris": uris or None}
 
 

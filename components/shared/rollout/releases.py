@@ -52,18 +52,31 @@ def stored_releases(store: ObjectStore, rollout: Rollout) -> Iterator[StoredRele
 def roll_back(switch: Switch, release: str = "") -> SwitchResult:
     """Deploy a published release again, by default the one before the current, and record it.
 
+    The current release is deployed again only if servers still name a release that was deleted.
+
     Raises:
         NoRelease: If it is deployed already, or no release before it is known.
     """
     current = switch.rollout.current()
     chosen = release or _before(switch.store, current)
     if chosen == current:
-        raise NoRelease(f"{chosen}: is deployed already; name another release")
+        return _forget_deleted(switch, chosen)
     switched = switch.deploy(chosen, current)
     now = datetime.now(UTC)
     record = {"from": current, "to": chosen, "done": switched.done, "reasons": switched.reasons, "at": now.isoformat()}
     switch.store.put(f"{ROLLBACKS}{now:%Y%m%dT%H%M%S%f}.json", json.dumps(record).encode())
     return SwitchResult(switched.done, switched.reasons or (f"{chosen} is deployed instead of {current}",))
+
+
+def _forget_deleted(switch: Switch, current: str) -> SwitchResult:
+    """Deploy the current release again, so that servers no longer name releases that were deleted."""
+    others = switch.rollout.in_use() - {current}
+    deleted = sorted(one for one in others if not switch.store.exists(f"models/{one}/{MANIFEST}"))
+    if not deleted:
+        raise NoRelease(f"{current}: is deployed already; name another release")
+    switched = switch.deploy(current, current)
+    told = f"{current} stays deployed; servers no longer name {', '.join(deleted)}, deleted from the store"
+    return SwitchResult(switched.done, switched.reasons or (told,))
 
 
 def _before(store: ObjectStore, current: str | None) -> str:

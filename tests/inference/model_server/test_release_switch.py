@@ -214,7 +214,9 @@ def test_all_releases_in_a_container_are_served_by_name(
 
         assert [challenger.id, champion.id] == [reply.json()["parameters"]["release"] for reply in replies[:2]]
         assert (404, "release_not_loaded") == (replies[2].status_code, replies[2].json()["kind"])
-        assert f'release="{champion.id}",state="held"' in httpx.get(f"{server.url}/metrics").text
+        metrics = httpx.get(f"{server.url}/metrics").text
+        assert f'release="{champion.id}",state="held"' in metrics
+        assert 'model_other_releases_refused{model_name="text-predictor"} 1.0' in metrics
         assert '"event":"other_release_refused","release":"r-damaged"' in server.logged()
 
 

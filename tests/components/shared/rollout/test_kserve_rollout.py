@@ -76,6 +76,32 @@ def test_a_release_already_in_service_is_left_as_it_is(cluster: FakeKubernetes) 
     assert (before, pods) == (placements(cluster), set(cluster.pods))
 
 
+@pytest.mark.parametrize("release", [SECOND, THIRD], ids=["the deployed release", "another release"])
+def test_a_promotion_no_longer_names_releases_that_were_deleted(cluster: FakeKubernetes, release: str) -> None:
+    rollout(cluster).switch(FIRST)
+    rollout(cluster).switch(SECOND)
+    promoter = KServeRollout(
+        ClusterApi("shop", cluster.client()),
+        MODELS,
+        is_published=lambda one: one != FIRST,
+        deadline_s=5.0,
+        poll_interval_s=0.02,
+    )
+
+    promoter.switch(release)
+
+    held = tuple(dict.fromkeys([release, SECOND]))
+    assert {name: Placement(release, held) for name in KINDS} == placements(cluster)
+    assert [f"{MODELS}/{one}/text" for one in held] == [uri["uri"] for uri in cluster.uris("text-predictor")]
+    assert ({release}, []) == (serving(cluster), cluster.mixed)
+
+
+def test_the_release_in_service_is_the_first_that_a_pod_downloads() -> None:
+    fields = Placement(SECOND, (FIRST, SECOND, THIRD)).fields(MODELS, "text")
+
+    assert [SECOND, FIRST, THIRD] == [one["uri"].split("/")[-2] for one in fields["storageUris"]]
+
+
 @pytest.mark.parametrize(
     ("refused", "stuck", "reason"),
     [
