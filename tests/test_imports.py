@@ -49,6 +49,7 @@ EXEMPT = {
 
 FOUNDATION = {"errors", "limits", "model_names", "observability", "probabilities", "taxonomy"}
 DOMAIN: dict[str, set[str]] = {
+    "descriptors": set(),
     "errors": set(),
     "limits": set(),
     "model_names": set(),
@@ -82,7 +83,7 @@ INFERENCE: dict[str, set[str]] = {
     "fusion_transformer": {"http", "model_server", "oip"},
     "collocated": {"model_server", "text_predictor", "image_predictor", "fusion_transformer"},
     "auth_proxy": {"feedback_api", "compat", "durability", "http", "oip"},
-    "feedback_service": {"feedback_api", "durability", "http"},
+    "feedback_service": {"feedback_api", "compat", "durability", "http"},
     "simulation": set(),
 }
 PIPELINES: dict[str, set[str]] = {

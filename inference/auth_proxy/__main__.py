@@ -27,6 +27,7 @@ from inference.auth_proxy.settings import Settings
 from inference.durability.deadline import DeadlineWriter
 from inference.durability.writer import DurableWriter
 from inference.http.problems import Problem, public_message
+from product_classifier.descriptors import raise_descriptor_limit
 from product_classifier.errors import ProductClassifierError
 from product_classifier.model_names import FUSION, IMAGE, TEXT
 from product_classifier.observability import configure_logging
@@ -89,6 +90,7 @@ def make_verifier(settings: Settings) -> Verifier:
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
     configure_logging("auth-proxy")
+    raise_descriptor_limit()
     collaborators = assemble(settings)
     listener = listen(settings.host, settings.port)
     if settings.metrics_port:

@@ -9,12 +9,10 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from inference.auth_proxy.settings import Settings
-from inference.compat.uvicorn import HttpProtocol
+from inference.compat.uvicorn import HttpProtocol, limited_protocol, process_limits
 from inference.http.problems import MEDIA_TYPE, Problem
 
 MAX_HEAD_BYTES = 32_768
-MAX_SURPLUS_BYTES = 64_000_000
-"""Bytes a client may send after the response before the connection is closed; closing earlier can discard it."""
 
 
 class AmbiguousRequest(Exception):
@@ -30,21 +28,19 @@ class GuardedProtocol(HttpProtocol):
         super().__init__(*args, **kwargs)
         self._in_head = True
         self._head_bytes = 0
-        self._surplus_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._start_timer()
+        if not self.transport.is_closing():
+            self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
-            return
-        if self._in_head:
+        if self._in_head and not self.transport.is_closing():
             self._head_bytes += len(data)
         super().data_received(data)
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
@@ -54,7 +50,6 @@ class GuardedProtocol(HttpProtocol):
         super().on_message_begin()
         self._in_head = True
         self._head_bytes = 0
-        self._surplus_bytes = 0
         if self._head_timer is None:
             self._start_timer()
 
@@ -73,15 +68,12 @@ class GuardedProtocol(HttpProtocol):
             raise AmbiguousRequest("the HTTP version is not 1.0 or 1.1, or has no chunked transfer")
         super().on_headers_complete()
 
-    def on_body(self, body: bytes) -> None:
-        super().on_body(body)
-        if self.response_complete:
-            self._surplus_bytes += len(body)
-            if self._surplus_bytes > MAX_SURPLUS_BYTES:
-                self.transport.close()
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the message of the parser is not sent
+    def refuse_request(self, reason: str) -> None:  # noqa: ARG002 - the message of the parser is not sent
         self._reject(400, "the request is not one valid HTTP request")
+
+    def refuse_connection(self, reason: str) -> None:
+        problem = Problem(503, f"connection: {reason}", kind="overloaded")
+        self.respond_and_close(503, MEDIA_TYPE, orjson.dumps(problem.document("")), {"retry-after": "1"})
 
     def _start_timer(self) -> None:
         self._head_timer = self.loop.call_later(self.header_timeout_s, self._time_out)
@@ -102,7 +94,8 @@ class GuardedProtocol(HttpProtocol):
 
 def make_server(app: ASGIApp, settings: Settings) -> uvicorn.Server:
     """Return the server of an application; `run(sockets=[…])` starts it."""
-    protocol = type("Protocol", (GuardedProtocol,), {"header_timeout_s": settings.header_timeout_s})
+    limits = process_limits(settings.max_connections_per_address, map(str, settings.trusted_proxies))
+    protocol = limited_protocol(limits, GuardedProtocol, header_timeout_s=settings.header_timeout_s)
     return uvicorn.Server(
         uvicorn.Config(
             app,

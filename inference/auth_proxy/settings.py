@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AliasChoices, Field, SecretStr, model_validator
+from pydantic import AfterValidator, AliasChoices, Field, IPvAnyNetwork, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from inference.feedback_api import MIN_SECRET_CHARACTERS
@@ -102,6 +102,10 @@ class Settings(BaseSettings):
     """Seconds a client has to send its body."""
     header_timeout_s: float = Field(default=5.0, gt=0)
     """Seconds a client has to send its headers."""
+    max_connections_per_address: int = Field(default=1024, gt=0)
+    """Connections from one address, at most three quarters of all; over it the longest idle one is closed."""
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
+    """Networks of proxies in front, in CIDR notation: one address there has connections of many clients."""
     keep_alive_s: int = Field(default=30, gt=0)
     """Seconds an idle connection stays open."""
     shutdown_s: int = Field(default=10, gt=0)

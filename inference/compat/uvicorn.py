@@ -11,25 +11,42 @@
 
 import asyncio
 import contextlib
+import heapq
 import http
+import ipaddress
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from product_classifier.descriptors import descriptor_limit, most_connections
 
 ON_DISCONNECT = "product_classifier.on_disconnect"
 """Key of an ASGI scope: a function that `HttpProtocol` calls when the connection of the request ends."""
+MAX_DISCARDED_BYTES = 64_000_000
+"""Bytes of requests that no handler reads, on one connection; more close it."""
+MAX_PIPELINED = 16
+"""Requests of one connection that may wait for the response to an earlier one."""
+REFUSALS = 64
+"""Refused connections that stay open, a few seconds at most, until the client has read why."""
 
 
 class SingleWriteTransport:
-    """A transport that joins the writes of one iteration of the event loop; all else is the transport's."""
+    """A transport that joins the writes of one iteration of the event loop; all else is the transport's.
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    `close` reads and discards what a client still sends, within bounds, if the protocol says that there is more: to
+    close a socket with unread data resets the connection, which can discard the response before the client reads it.
+    """
+
+    def __init__(self, transport: asyncio.Transport, protocol: "HttpProtocol") -> None:
         self._transport = transport
+        self._protocol = protocol
         self._loop = asyncio.get_running_loop()
         self._parts: list[bytes] = []
+        self._closing = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -40,9 +57,32 @@ class SingleWriteTransport:
             self._loop.call_soon(self._flush)
         self._parts.append(data)
 
+    def resume_reading(self) -> None:
+        """Read again, unless requests wait for the response to an earlier one."""
+        if not self._protocol.pipeline:
+            self._transport.resume_reading()
+
+    def is_closing(self) -> bool:
+        """Return whether nothing more is written."""
+        return self._closing or self._transport.is_closing()
+
     def close(self) -> None:
-        """Write what is pending, then close."""
+        """Write what is pending, then close: at once, or when the client has sent everything."""
         self._flush()
+        if self._closing:
+            return
+        self._closing = True
+        if self._protocol.expects_data and not self._transport.is_closing():
+            self._transport.write_eof()
+            self._transport.resume_reading()
+            self._protocol.discard_until_closed()
+        else:
+            self._transport.close()
+
+    def close_now(self) -> None:
+        """Close without reading what the client still sends."""
+        self._flush()
+        self._closing = True
         self._transport.close()
 
     def _flush(self) -> None:
@@ -51,35 +91,243 @@ class SingleWriteTransport:
             self._transport.writelines(parts)
 
 
+class ConnectionLimits:
+    """Bounds on the connections of one server; for one event loop.
+
+    At a bound the longest idle connection is closed for the new one: of the same address at the bound of an address,
+    else of the address with most connections. Without an idle one the new connection is refused.
+    """
+
+    def __init__(self, total: int, per_address: int | None = None, trusted: Iterable[str] = ()) -> None:
+        """Take the most connections in all and per address; `trusted` are networks without a bound per address."""
+        self._total = total
+        self._per_address = min(per_address, max(1, total * 3 // 4)) if per_address else total + 1
+        self._trusted = [ipaddress.ip_network(network) for network in trusted]
+        self._by_address: dict[str, set[HttpProtocol]] = {}
+        self._count = 0
+
+    def admit(self, protocol: "HttpProtocol") -> str | None:
+        """Count a connection; return why it is refused, None if it is not."""
+        address = protocol.address
+        peers = self._by_address.setdefault(address, set())
+        reason = None
+        if len(peers) >= self._per_address and not self._is_trusted(address):
+            if not _close_longest_idle(peers):
+                reason = f"more than {self._per_address} connections from one address are busy; try again in a second"
+        elif self._count >= self._total and not (
+            _close_longest_idle(max(self._by_address.values(), key=len))
+            or any(_close_longest_idle(others) for others in self._by_address.values())
+        ):
+            reason = f"more than {self._total} connections are busy; try again in a second"
+        peers.add(protocol)
+        self._count += 1
+        return reason
+
+    def release(self, protocol: "HttpProtocol") -> None:
+        """Stop counting a connection."""
+        peers = self._by_address.get(protocol.address, set())
+        if protocol in peers:
+            peers.remove(protocol)
+            self._count -= 1
+        if not peers:
+            self._by_address.pop(protocol.address, None)
+
+    def has_room_to_refuse(self) -> bool:
+        """Return whether a refused connection may wait until its client has read the reason."""
+        return self._count <= self._total + REFUSALS
+
+    def _is_trusted(self, address: str) -> bool:
+        return any(ipaddress.ip_address(address) in network for network in self._trusted) if address else True
+
+
+def _close_longest_idle(connections: "set[HttpProtocol]") -> bool:
+    """Close the longest idle 2 % of these connections, at least one, so that few connections scan all others."""
+    idle = [(since, id(one), one) for one in connections if (since := one.idle_since) is not None]
+    for _, _, one in heapq.nsmallest(len(connections) // 50 or 1, idle):
+        one.evict()
+    return bool(idle)
+
+
+def process_limits(per_address: int | None = None, trusted: Iterable[str] = ()) -> ConnectionLimits:
+    """Return limits that leave descriptors of this process for its files and the services it connects to."""
+    return ConnectionLimits(most_connections(descriptor_limit()), per_address, trusted)
+
+
+class PipelineFull(Exception):
+    """A client sends more requests than may wait; raised inside the parser, which stops."""
+
+
 class HttpProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1 protocol; calls `scope[ON_DISCONNECT]` when the connection ends."""
+    """uvicorn's HTTP/1.1 protocol; calls `scope[ON_DISCONNECT]` when the connection ends.
+
+    A response that is sent before the request was read can be read by the client: the rest of the request is read and
+    discarded, up to `MAX_DISCARDED_BYTES` and `discard_s` seconds. At most `MAX_PIPELINED` requests wait for an earlier
+    one on a connection; after the last of them it is closed.
+    """
+
+    limits: ConnectionLimits | None = None
+    discard_s = 5.0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._receiving = False
+        self._stopped = False
+        self._discarded_bytes = 0
+        self._discard_timer: asyncio.TimerHandle | None = None
+        self._connected_at = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(cast("asyncio.Transport", SingleWriteTransport(transport)))
+        super().connection_made(cast("asyncio.Transport", SingleWriteTransport(transport, self)))
+        self._connected_at = self.loop.time()
+        if self.limits is not None and (reason := self.limits.admit(self)) is not None:
+            if self.limits.has_room_to_refuse():
+                self.refuse_connection(reason)
+            else:
+                self._end()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self.limits is not None:
+            self.limits.release(self)
+        self._stop_discarding()
+        self._receiving = self._stopped = False
         super().connection_lost(exc)
         if self.scope is not None and callable(on_disconnect := self.scope.get(ON_DISCONNECT)):
             on_disconnect()
+
+    def data_received(self, data: bytes) -> None:
+        if self._stopped or self.transport.is_closing():
+            self._discard(len(data))
+            return
+        super().data_received(data)
+        if self._receiving and self.response_complete:
+            self._discard(len(data))
+
+    def on_message_begin(self) -> None:
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise PipelineFull
+        super().on_message_begin()
+        self._receiving = True
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        if self.expect_100_continue:
+            _close_unless_continued(self.cycle)
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._receiving = False
+        if self._discard_timer is not None and not self.transport.is_closing():
+            self._stop_discarding()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def on_response_complete(self) -> None:
+        was_pipelined = bool(self.pipeline)
+        super().on_response_complete()
+        if was_pipelined:
+            self.transport.resume_reading()
+        elif self._receiving and self.response_complete and not self.transport.is_closing():
+            self.discard_until_closed()
+
+    def send_400_response(self, msg: str) -> None:
+        """Respond to a request that the parser refuses, and close the connection."""
+        self._stopped = True
+        if len(self.pipeline) >= MAX_PIPELINED:
+            self.cycle.keep_alive = False  # of the last request that waits
+        else:
+            self.refuse_request(msg)
+
+    def refuse_request(self, reason: str) -> None:
+        """Respond with 400 and close the connection."""
+        super().send_400_response(reason)
+
+    def refuse_connection(self, reason: str) -> None:
+        """Respond with 503 before a request and close the connection."""
+        self.respond_and_close(503, "text/plain; charset=utf-8", reason.encode(), {"retry-after": "1"})
+
+    @property
+    def address(self) -> str:
+        """IP address of the client; empty if the connection has none."""
+        return self.client[0] if self.client else ""
 
     @property
     def response_complete(self) -> bool:
         """Whether the response to the latest request was written."""
         return self.cycle is not None and self.cycle.response_complete
 
-    def respond_and_close(self, status: int, media_type: str, body: bytes) -> None:
+    @property
+    def expects_data(self) -> bool:
+        """Whether the client sends something that no handler reads."""
+        return self._receiving or self._stopped or bool(self.pipeline)
+
+    @property
+    def idle_since(self) -> float | None:
+        """Time of the event loop since when no request is in progress; None if one is."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            return None
+        if self.timeout_keep_alive_task is not None:
+            return self.timeout_keep_alive_task.when() - self.timeout_keep_alive
+        return self._connected_at
+
+    def evict(self) -> None:
+        """Close an idle connection in favor of another one."""
+        if self.limits is not None:
+            self.limits.release(self)
+        cast("SingleWriteTransport", self.transport).close_now()
+
+    def respond_and_close(
+        self, status: int, media_type: str, body: bytes, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         """Respond in place of the application and close the connection.
 
         After the head of another response was written, only close.
         """
+        self._stopped = True
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             line = f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}\r\n"
-            head = f"{line}content-type: {media_type}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
-            self.transport.write(head.encode() + body)
+            fields = {**headers, "content-type": media_type, "content-length": len(body), "connection": "close"}
+            head = line + "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+            self.transport.write(f"{head}\r\n".encode() + body)
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self.transport.close()
+
+    def discard_until_closed(self) -> None:
+        """Close the connection after `discard_s`, whatever the client still sends."""
+        if self._discard_timer is None:
+            self._discard_timer = self.loop.call_later(self.discard_s, self._end)
+
+    def _discard(self, size: int) -> None:
+        self._discarded_bytes += size
+        if self._discarded_bytes > MAX_DISCARDED_BYTES:
+            self._end()
+
+    def _stop_discarding(self) -> None:
+        if self._discard_timer is not None:
+            self._discard_timer.cancel()
+            self._discard_timer = None
+
+    def _end(self) -> None:
+        cast("SingleWriteTransport", self.transport).close_now()
+
+
+def _close_unless_continued(cycle: RequestResponseCycle) -> None:
+    """Close the connection after a response for which the body was not requested: the client may not send it."""
+    send = cycle.send
+
+    async def send_first(message: Any) -> None:
+        if cycle.waiting_for_100_continue:
+            cycle.keep_alive = False
+        await send(message)
+
+    cycle.send = send_first  # type: ignore[method-assign]
+
+
+def limited_protocol(limits: ConnectionLimits, base: type[HttpProtocol] = HttpProtocol, **attributes: object) -> type:
+    """Return a protocol whose connections share these limits, with other values of its class attributes."""
+    return type("Protocol", (base,), {"limits": limits, **attributes})
 
 
 class EmbeddedServer(uvicorn.Server):

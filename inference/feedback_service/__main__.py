@@ -8,8 +8,10 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import ValidationError
 
+from inference.compat.uvicorn import limited_protocol, process_limits
 from inference.feedback_service.app import create_app
 from inference.feedback_service.settings import Settings
+from product_classifier.descriptors import raise_descriptor_limit
 from product_classifier.errors import StoreUnavailable
 from product_classifier.limits import MIB
 from product_classifier.observability import configure_logging
@@ -40,8 +42,10 @@ def main() -> int:
 
 def serve(settings: Settings, app: FastAPI) -> None:
     """Serve the application until a signal arrives."""
+    raise_descriptor_limit()
     uvicorn.run(
         app,
+        http=limited_protocol(process_limits()),
         host=settings.host,
         port=settings.port,
         log_config=None,

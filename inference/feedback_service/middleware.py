@@ -6,7 +6,7 @@ from time import perf_counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inference.feedback_service.feedback_metrics import FeedbackMetrics
-from inference.http.bodies import BODY_TIMEOUT_S, read_body
+from inference.http.bodies import BODY_TIMEOUT_S, check_structure, read_body
 from inference.http.problems import Problem, problem_of, send_problem
 from product_classifier.errors import ProductClassifierError
 from product_classifier.observability import request_id, set_request_id
@@ -42,6 +42,7 @@ class InternalMiddleware:
         try:
             self._authenticate(scope["path"], headers)
             body = await read_body(scope, receive, self._body_limit, BODY_TIMEOUT_S)
+            check_structure(body)  # before FastAPI parses it on the event loop
             await self._app(scope, _receive_again(body, receive), send_with_id)
         except (Problem, ProductClassifierError) as error:
             problem = problem_of(error)

@@ -9,9 +9,12 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope
 
+from inference.http.json_structure import MAX_DEPTH, structure_error
 from inference.http.problems import BodyIncomplete, BodyTimeout, BodyTooLarge, Problem, public_message
+from product_classifier.limits import JSON_VALUES
 
-MAX_DEPTH = 32
+MAX_DIGITS = 128
+"""Digits of an integer; the time of a conversion grows with their square."""
 FORM_TYPE = "application/x-www-form-urlencoded"
 BODY_TIMEOUT_S = 15.0
 
@@ -61,25 +64,25 @@ def check_content_length(headers: Mapping[bytes, bytes], limit: int) -> None:
         raise BodyTooLarge(limit)
 
 
-def strict_json(data: bytes, max_depth: int = MAX_DEPTH) -> Any:
-    """Parse JSON, without duplicate fields, NaN, infinities or more than `max_depth` levels.
+def strict_json(data: bytes, max_depth: int = MAX_DEPTH, max_values: int = JSON_VALUES) -> Any:
+    """Parse JSON, without duplicate fields, NaN, infinities, or more levels or values than the bounds.
 
     Raises:
         Problem: 400 with the position of the error.
     """
+    check_structure(data, max_depth, max_values)
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_constant)
+        return json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_constant, parse_int=_integer)
     except UnicodeDecodeError as error:
         raise _malformed(f"byte {error.start} is not UTF-8") from error
     except json.JSONDecodeError as error:
         raise _malformed(f"{error.msg} at line {error.lineno}, column {error.colno}") from error
-    except RecursionError as error:
-        raise _malformed(f"nested more than {max_depth} levels deep") from error
-    except ValueError as error:
-        raise _malformed("a number has too many digits") from error
-    if _deeper(value, max_depth):
-        raise _malformed(f"nested more than {max_depth} levels deep")
-    return value
+
+
+def check_structure(data: bytes, max_depth: int = MAX_DEPTH, max_values: int = JSON_VALUES) -> None:
+    """Raise a 400 problem for JSON with more levels or values than the bounds."""
+    if (reason := structure_error(data, max_depth=max_depth, max_values=max_values)) is not None:
+        raise _malformed(reason)
 
 
 def strict_base64(text: str, where: str) -> bytes:
@@ -135,10 +138,7 @@ def _constant(name: str) -> NoReturn:
     raise _malformed(f"{name} is not a JSON number")
 
 
-def _deeper(value: Any, levels: int) -> bool:
-    if not isinstance(value, dict | list):
-        return False
-    if levels == 0:
-        return True
-    members = value.values() if isinstance(value, dict) else value
-    return any(_deeper(member, levels - 1) for member in members)
+def _integer(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise _malformed(f"a number has {len(digits)} digits; at most {MAX_DIGITS} are accepted")
+    return int(digits)

@@ -14,7 +14,9 @@ from kserve.protocol.grpc.servicer import InferenceServicer
 from inference.http.problems import detail_of, status_of
 from inference.model_server.model import HostedModels, RequestObserver
 from inference.oip import grpc_codec
-from inference.oip.types import ModelRequest, ModelResponse
+from inference.oip.grpc_structure import message_error
+from inference.oip.types import UNCHECKED_BYTES, ModelRequest, ModelResponse
+from product_classifier.errors import InvalidInput
 from product_classifier.observability import set_request_id
 
 P = ParamSpec("P")
@@ -49,8 +51,18 @@ class Servicer(InferenceServicer):
         self._dataplane = dataplane
         self._models = models
 
+    def deserialize(self, data: bytes) -> Any:
+        """Return a ModelInferRequest, or the InvalidInput for ModelInfer to raise if it has too many fields."""
+        if len(data) > UNCHECKED_BYTES:
+            reason = message_error(data, max(model.signature.max_values for model in self._models))
+            if reason is not None:
+                return InvalidInput(f"the message has {reason}; send fewer rows, inputs and parameters")
+        return pb.ModelInferRequest.FromString(data)
+
     @_with_status
     async def ModelInfer(self, message: Any, context: Any) -> Any:  # noqa: ARG002, N802
+        if isinstance(message, InvalidInput):
+            raise message
         model = self._models[message.model_name]
 
         async def read() -> ModelRequest:
@@ -90,6 +102,15 @@ class Servicer(InferenceServicer):
         return response  # type: ignore[no-any-return]  # the SDK passes on what the model returned
 
 
+def _checked_inference(servicer: Servicer) -> Any:
+    """Return a handler of ModelInfer that checks the structure of a request before protobuf parses it."""
+    return grpc.unary_unary_rpc_method_handler(
+        servicer.ModelInfer,
+        request_deserializer=servicer.deserialize,
+        response_serializer=pb.ModelInferResponse.SerializeToString,
+    )
+
+
 class GrpcServer:
     """A gRPC server on one port, which no other process may share (no SO_REUSEPORT)."""
 
@@ -103,6 +124,9 @@ class GrpcServer:
             ],
         )
         grpc_predict_v2_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, self._server)
+        self._server.add_registered_method_handlers(  # the last handler of a method is used
+            "inference.GRPCInferenceService", {"ModelInfer": _checked_inference(servicer)}
+        )
         try:
             self._server.add_insecure_port(address)
         except RuntimeError as error:

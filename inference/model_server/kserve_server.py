@@ -13,13 +13,14 @@ import uvloop
 from kserve import ModelServer
 
 from inference.compat.kserve import sdk_application
-from inference.compat.uvicorn import EmbeddedServer, HttpProtocol
+from inference.compat.uvicorn import EmbeddedServer, limited_protocol, process_limits
 from inference.model_server.flags import Flags
 from inference.model_server.grpc_server import GrpcServer, Servicer
 from inference.model_server.model import HostedModels, ProductModel
 from inference.model_server.rest import RestApp
 from inference.model_server.server_metrics import register_releases
 from inference.model_server.sockets import bind_socket
+from product_classifier.descriptors import raise_descriptor_limit
 from product_classifier.observability import get_logger
 
 log = get_logger()
@@ -49,6 +50,7 @@ class ProductModelServer(ModelServer):
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT; then complete the requests in flight within the grace period."""
+        raise_descriptor_limit()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._serve_until_stopped())
 
@@ -107,7 +109,7 @@ def _uvicorn_config(app: RestApp, flags: Flags) -> uvicorn.Config:
         server_header=False,
         date_header=False,
         lifespan="off",
-        http=HttpProtocol,
+        http=limited_protocol(process_limits()),
         proxy_headers=False,
         timeout_keep_alive=65,
         timeout_graceful_shutdown=int(flags.grace_s),

@@ -18,15 +18,20 @@ from inference.oip.types import (
     OutputSelection,
     Signature,
     check_datatype,
+    check_row_count,
     check_shape,
+    short_text,
     validate_request,
 )
 from product_classifier.errors import InvalidInput
 from product_classifier.observability import request_id
 
+MAX_QUOTED_DIMENSIONS = 6
+
 
 def decode(message: Any, signature: Signature) -> ModelRequest:
     """Decode a ModelInferRequest with its tensors in `raw_input_contents` or in `contents`."""
+    signature.check_output_count(len(message.outputs))
     packed = message.raw_input_contents
     if packed and len(packed) != len(message.inputs):
         raise InvalidInput(f"raw_input_contents has {len(packed)} tensors, inputs has {len(message.inputs)}")
@@ -38,19 +43,32 @@ def decode(message: Any, signature: Signature) -> ModelRequest:
             raise InvalidTensor("is given twice", tensor=tensor.name)
         if packed and tensor.HasField("contents"):
             raise InvalidTensor("has both contents and raw_input_contents; send one", tensor=tensor.name)
-        values = (
-            unpack_bytes(memoryview(packed[index]), tensor.name) if packed else list(tensor.contents.bytes_contents)
-        )
+        values = _elements(tensor, packed[index] if packed else None, signature.max_rows)
+        if len(tensor.shape) > MAX_QUOTED_DIMENSIONS:  # before an object is made for each
+            raise InvalidTensor(f"shape has {len(tensor.shape)} dimensions, not [n]", tensor=tensor.name)
         check_shape(tensor.name, list(tensor.shape), len(values))
         raw[tensor.name] = values
     return validate_request(
         signature,
         raw,
-        id=message.id,
-        release=message.parameters["release"].string_param if "release" in message.parameters else "",
+        id=short_text(message.id, "id"),
+        release=short_text(_release(message), "parameter 'release'"),
         version=message.model_version,
         outputs=tuple(OutputSelection(output.name) for output in message.outputs),
     )
+
+
+def _release(message: Any) -> str:
+    return message.parameters["release"].string_param if "release" in message.parameters else ""
+
+
+def _elements(tensor: Any, packed: bytes | None, max_rows: int) -> list[bytes]:
+    if packed is not None:
+        return unpack_bytes(memoryview(packed), tensor.name, max_rows)
+    elements = tensor.contents.bytes_contents
+    if len(elements) > max_rows:  # before an object is made for each
+        check_row_count(tensor.name, len(elements), max_rows)
+    return list(elements)
 
 
 def encode(model: str, request: ModelRequest, response: ModelResponse) -> Any:

@@ -6,16 +6,20 @@ from typing import Any
 
 import orjson
 
+from inference.http.json_structure import structure_error
 from inference.http.problems import InvalidTensor, public_message
 from inference.oip.tensors import ELEMENT_LENGTH, NUMPY_TYPES
 from inference.oip.types import (
+    UNCHECKED_BYTES,
     ModelRequest,
     ModelResponse,
     OutputSelection,
     Signature,
     check_datatype,
+    check_row_count,
     check_shape,
     decode_base64,
+    short_text,
     validate_request,
 )
 from product_classifier.errors import InvalidInput
@@ -25,7 +29,7 @@ from product_classifier.observability import request_id
 def decode_v2(body: bytes, header_length: str | None, signature: Signature, version: str = "") -> ModelRequest:
     """Decode a V2 request: JSON, or JSON of `header_length` bytes followed by binary tensors."""
     size = _header_size(header_length, len(body))
-    document = _object(body[:size])
+    document = _object(body[:size], signature)
     tensors = document.get("inputs")
     if not isinstance(tensors, list):
         raise InvalidInput(f"'inputs' is {public_message(tensors)}, not a list of tensors")
@@ -43,10 +47,12 @@ def decode_v2(body: bytes, header_length: str | None, signature: Signature, vers
     return validate_request(
         signature,
         raw,
-        id=_short_text(document.get("id"), "id"),
-        release=_short_text(parameters.get("release"), "parameter 'release'"),
+        id=short_text(document.get("id"), "id"),
+        release=short_text(parameters.get("release"), "parameter 'release'"),
         version=version,
-        outputs=_requested_outputs(document.get("outputs"), binary=parameters.get("binary_data_output") is True),
+        outputs=_requested_outputs(
+            document.get("outputs"), signature, binary=parameters.get("binary_data_output") is True
+        ),
         binary_outputs=parameters.get("binary_data_output") is True,
     )
 
@@ -77,7 +83,7 @@ def encode_v2(model: str, request: ModelRequest, response: ModelResponse) -> tup
 
 def decode_v1(body: bytes, signature: Signature) -> ModelRequest:
     """Decode a V1 request; its instances are objects by input name, or values of the required input."""
-    document = _object(body)
+    document = _object(body, signature)
     instances = document.get("instances")
     if not isinstance(instances, list):
         raise InvalidInput(f"'instances' is {public_message(instances)}, not a list")
@@ -89,7 +95,7 @@ def decode_v1(body: bytes, signature: Signature) -> ModelRequest:
         for name, column in raw.items():
             column.append(_v1_value(named.get(name), name, row, signature))
     parameters = _mapping(document.get("parameters"), "parameters")
-    return validate_request(signature, raw, release=_short_text(parameters.get("release"), "parameter 'release'"))
+    return validate_request(signature, raw, release=short_text(parameters.get("release"), "parameter 'release'"))
 
 
 def encode_v1(response: ModelResponse) -> bytes:
@@ -111,27 +117,29 @@ def _tensor(tensor: object, tail: memoryview, signature: Signature) -> tuple[str
     check_datatype(name, fields.get("datatype"))
     parameters = _mapping(fields.get("parameters"), "the parameters of input", name)
     if "binary_data_size" in parameters:
-        used, values = _binary(parameters["binary_data_size"], tail, name)
+        used, values = _binary(parameters["binary_data_size"], tail, name, signature.max_rows)
         check_shape(name, fields.get("shape"), len(values))
         return name, values, used
-    texts = _flat(fields.get("data"), name, 2)
+    texts = _flat(fields.get("data"), name, 2, signature.max_rows)
     check_shape(name, fields.get("shape"), len(texts))
     if parameters.get("content_type") == "base64" and not known.photo:
         return name, [decode_base64(text, name, row) for row, text in enumerate(texts)], 0
     return name, texts, 0
 
 
-def _binary(size: object, tail: memoryview, name: str) -> tuple[int, list[bytes]]:
+def _binary(size: object, tail: memoryview, name: str, max_rows: int) -> tuple[int, list[bytes]]:
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= len(tail):
         raise InvalidTensor(f"binary_data_size is {public_message(size)}, but {len(tail)} bytes are there", tensor=name)
-    return size, unpack_bytes(tail[:size], name)
+    return size, unpack_bytes(tail[:size], name, max_rows)
 
 
-def unpack_bytes(packed: memoryview, name: str) -> list[bytes]:
+def unpack_bytes(packed: memoryview, name: str, max_rows: int) -> list[bytes]:
     """Return the elements of a binary BYTES tensor: each follows its length, four bytes little-endian."""
     values: list[bytes] = []
     at = 0
     while at < len(packed):
+        if len(values) == max_rows:
+            raise InvalidTensor(f"has more than {max_rows} rows", tensor=name)
         if at + 4 > len(packed):
             raise InvalidTensor(f"ends inside a length at byte {at}", tensor=name, row=len(values))
         (length,) = ELEMENT_LENGTH.unpack_from(packed, at)
@@ -143,14 +151,16 @@ def unpack_bytes(packed: memoryview, name: str) -> list[bytes]:
     return values
 
 
-def _flat(data: object, name: str, depth: int) -> list[str]:
+def _flat(data: object, name: str, depth: int, max_rows: int) -> list[str]:
     """Return the elements of JSON data, which V2 allows to be nested."""
     if not isinstance(data, list):
         raise InvalidTensor(f"data is {public_message(data)}, not a list", tensor=name)
+    if len(data) > max_rows:
+        check_row_count(name, len(data), max_rows)
     values: list[str] = []
     for row, element in enumerate(data):
         if isinstance(element, list) and depth > 1:
-            values += _flat(element, name, depth - 1)
+            values += _flat(element, name, depth - 1, max_rows)
         elif isinstance(element, str):
             values.append(element)
         else:
@@ -186,17 +196,18 @@ def _v1_value(value: object, name: str, row: int, signature: Signature) -> str |
     return value
 
 
-def _requested_outputs(outputs: object, *, binary: bool) -> tuple[OutputSelection, ...]:
+def _requested_outputs(outputs: object, signature: Signature, *, binary: bool) -> tuple[OutputSelection, ...]:
     if outputs is None:
         return ()
     if not isinstance(outputs, list):
         raise InvalidInput(f"'outputs' is {public_message(outputs)}, not a list")
+    signature.check_output_count(len(outputs))
     requested = []
     for output in outputs:
         fields = _mapping(output, "an output in 'outputs'")
         parameters = _mapping(fields.get("parameters"), "the parameters of an output")
         chosen = parameters.get("binary_data", binary) is True
-        requested.append(OutputSelection(_short_text(fields.get("name"), "an output's name"), chosen))
+        requested.append(OutputSelection(short_text(fields.get("name"), "an output's name"), chosen))
     return tuple(requested)
 
 
@@ -211,7 +222,9 @@ def _header_size(header_length: str | None, available: int) -> int:
     return int(header_length)
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _object(body: bytes, signature: Signature) -> dict[str, Any]:
+    if len(body) > UNCHECKED_BYTES and (reason := structure_error(body, max_values=signature.max_values)) is not None:
+        raise InvalidInput(f"the body is not JSON within the limits: {reason}; send at most {signature.max_rows} rows")
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -227,12 +240,4 @@ def _mapping(value: object, what: str, name: str | None = None) -> dict[str, Any
     if not isinstance(value, dict):
         named = what if name is None else f"{what} {public_message(name)}"
         raise InvalidInput(f"{named} is {public_message(value)}, not an object")
-    return value
-
-
-def _short_text(value: object, what: str) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str) or len(value) > 128:
-        raise InvalidInput(f"{what} is {public_message(value)}, not a short text")
     return value

@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 
 from inference.http.problems import InvalidTensor, public_message
 from product_classifier.errors import InvalidInput
-from product_classifier.limits import BATCH_PRODUCTS, DESCRIPTION_CHARACTERS
+from product_classifier.limits import BATCH_PRODUCTS, DESCRIPTION_CHARACTERS, JSON_VALUES
 
 Array = NDArray[Any]
 Parameter = bool | int | str
+
+UNCHECKED_BYTES = 16_384
+"""JSON or protobuf of this size is parsed at once: it takes less than a millisecond, whatever it contains."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,16 @@ class Signature:
                 return known
         expected = ", ".join(known.name for known in self.outputs)
         raise InvalidInput(f"output {public_message(name)}: this model has no such output; it returns {expected}")
+
+    @property
+    def max_values(self) -> int:
+        """Values that a request may have in JSON or protobuf."""
+        return JSON_VALUES * max(self.max_rows, BATCH_PRODUCTS) // BATCH_PRODUCTS
+
+    def check_output_count(self, requested: int) -> None:
+        """Raise InvalidInput if a request names more outputs than there are."""
+        if requested > len(self.outputs):
+            raise InvalidInput(f"{requested} outputs are requested; this model returns {len(self.outputs)}, each once")
 
 
 Column = list[str] | list[bytes]
@@ -132,8 +145,11 @@ def validate_request(signature: Signature, raw: Mapping[str, Sequence[str | byte
             raise InvalidTensor("is missing", tensor=known.name)
     rows = check_rows(signature, raw)
     columns = {name: _column(signature.input(name), values) for name, values in raw.items()}
-    for requested in settings.get("outputs", ()):
-        signature.output(requested.name)
+    names = [requested.name for requested in settings.get("outputs", ())]
+    for name in names:
+        signature.output(name)
+        if names.count(name) > 1:
+            raise InvalidInput(f"output {public_message(name)}: is requested twice; request it once")
     return ModelRequest(rows, columns, **settings)
 
 
@@ -144,11 +160,16 @@ def check_rows(signature: Signature, raw: Mapping[str, Sequence[str | bytes]]) -
     first = next(iter(raw))
     rows = len(raw[first])
     for name, values in raw.items():
-        if not 1 <= len(values) <= signature.max_rows:
-            raise InvalidTensor(f"has {len(values)} rows, not 1 to {signature.max_rows}", tensor=name)
+        check_row_count(name, len(values), signature.max_rows)
         if len(values) != rows:
             raise InvalidTensor(f"has {len(values)} rows, but input {public_message(first)} has {rows}", tensor=name)
     return rows
+
+
+def check_row_count(name: str, rows: int, max_rows: int) -> None:
+    """Raise InvalidTensor unless an input has 1 to `max_rows` rows."""
+    if not 1 <= rows <= max_rows:
+        raise InvalidTensor(f"has {rows} rows, not 1 to {max_rows}", tensor=name)
 
 
 def check_shape(name: str, shape: object, elements: int) -> None:
@@ -171,6 +192,15 @@ def decode_base64(value: str, name: str, row: int | None) -> bytes:
         return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidTensor(f"{public_message(value)} is not base64", tensor=name, row=row) from error
+
+
+def short_text(value: object, what: str) -> str:
+    """Return an optional text of at most 128 characters, empty if it is missing; raise InvalidInput."""
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > 128:
+        raise InvalidInput(f"{what} is {public_message(value)}, not a short text")
+    return value
 
 
 def _column(known: InputTensor, values: Sequence[str | bytes]) -> Column:

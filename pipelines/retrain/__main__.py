@@ -20,6 +20,7 @@ from pipelines.retrain.local_launcher import LocalLauncher
 from pipelines.retrain.reconcile_loop import ReconcileLoop
 from pipelines.retrain.settings import TriggerSettings
 from pipelines.settings import PipelineSettings
+from product_classifier.descriptors import most_connections, raise_descriptor_limit
 from product_classifier.errors import ProductClassifierError
 from product_classifier.observability import configure_logging, get_logger
 from product_classifier.retraining.settings import RetrainSettings
@@ -68,7 +69,15 @@ def serve(loop: ReconcileLoop, trigger: Trigger, settings: TriggerSettings) -> N
     thread = threading.Thread(target=loop.run, name="reconcile")
     thread.start()
     try:
-        uvicorn.run(app, host=settings.host, port=settings.port, log_config=None, access_log=False)
+        connections = most_connections(raise_descriptor_limit())
+        uvicorn.run(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            limit_concurrency=connections,
+        )
     finally:
         loop.close()
         thread.join()

@@ -33,6 +33,9 @@ BODY_BYTES = 256 * KIB
 TOKEN_BODY_BYTES = 8 * KIB
 """The form of `/token`, the only body that is read without authentication."""
 
+JSON_VALUES = 4096
+"""Values of a JSON request body, members of objects and elements of lists. `/predict/batch` needs 4 per product."""
+
 GRPC_MESSAGE_BYTES = 16 * MIB
 
 BATCH_PRODUCTS = 64

@@ -1,12 +1,16 @@
 """The gateway as a process: start, invalid settings, shutdown."""
 
+import contextlib
+import http.client
 import io
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -57,6 +61,33 @@ def test_a_process_serves_both_ports_and_stops_on_sigterm(tmp_path: Path) -> Non
     assert "Traceback" not in log
     assert "path=/token" in log
     assert not [path for path in ("/healthz", "/readyz", "/v2/health", "/metrics") if path in log]
+
+
+def test_idle_connections_leave_descriptors_for_requests_and_records(tmp_path: Path) -> None:
+    port = free_port()
+    environment = os.environ | {
+        "AUTH_PROXY_PORT": str(port), "AUTH_PROXY_METRICS_PORT": "0", "AUTH_PROXY_STATE_DIR": str(tmp_path),
+    }  # fmt: skip
+    few = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (64, 256))
+    with subprocess.Popen(COMMAND, env=environment, stderr=subprocess.DEVNULL, preexec_fn=few) as process:  # noqa: PLW1509
+        try:
+            _wait_for(httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, verify=False))
+            with contextlib.ExitStack() as stack:
+                for _ in range(500):
+                    stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+                statuses = []
+                for _ in range(100):
+                    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+                    connection.request("GET", "/healthz")
+                    statuses.append(connection.getresponse().status)
+                    stack.callback(connection.close)
+                descriptors = len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+    assert [200] * 100 == statuses
+    assert 96 <= descriptors < 200
 
 
 async def test_the_probe_of_the_store_is_under_a_prefix_of_the_gateway(

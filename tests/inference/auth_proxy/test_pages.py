@@ -1,6 +1,8 @@
 """The open pages: health, the console, the documentation."""
 
 import re
+import socket
+import time
 from importlib.resources import files
 from typing import Any
 
@@ -29,6 +31,36 @@ def test_pages_load_nothing_from_elsewhere_and_cannot_be_framed(gateway: Gateway
     assert not re.search(r"https?://|//[a-z]+\.", reply.text)
     assert "<style" not in reply.text
     assert not re.search(r"\son\w+=|style=|innerHTML|eval\(|document\.write", reply.text)
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/openapi.json"])
+def test_an_open_document_is_sent_once_to_a_client_that_keeps_it(gateway: Gateway, path: str) -> None:
+    with gateway.client(None) as client:
+        first = client.get(path)
+        known = {"If-None-Match": f'"other", W/{first.headers["etag"]}'}
+        again = client.get(path, headers=known)
+        changed = client.get(path, headers={"If-None-Match": '"other"'})
+
+    assert (200, 304, 200) == (first.status_code, again.status_code, changed.status_code)
+    assert (b"", first.content) == (again.content, changed.content)
+    assert first.headers["etag"] == again.headers["etag"]
+    assert "no-cache" == first.headers["cache-control"]
+
+
+def test_the_openapi_document_is_serialized_once(gateway: Gateway) -> None:
+    requests = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+    with gateway.client(None) as client:
+        size = len(client.get("/openapi.json").content)
+
+    began = time.process_time()
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as connection:
+            connection.sendall(requests * 17)
+            received = 0
+            while received < 17 * size:
+                received += len(connection.recv(1 << 20))
+
+    assert 2 > time.process_time() - began  # gateway and client of 340 responses; serialized each time, 10 s
 
 
 def test_the_console_uses_only_elements_of_its_page() -> None:

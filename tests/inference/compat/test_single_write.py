@@ -1,8 +1,12 @@
 """Writes of one event loop iteration are sent together, in order, and none is lost at close."""
 
 import asyncio
+from types import SimpleNamespace
+from typing import cast
 
-from inference.compat.uvicorn import SingleWriteTransport
+from inference.compat.uvicorn import HttpProtocol, SingleWriteTransport
+
+PROTOCOL = cast("HttpProtocol", SimpleNamespace(pipeline=(), expects_data=False))
 
 
 class RecordingTransport(asyncio.Transport):
@@ -25,7 +29,7 @@ class RecordingTransport(asyncio.Transport):
 
 async def test_head_and_body_are_one_write() -> None:
     recording = RecordingTransport()
-    transport = SingleWriteTransport(recording)
+    transport = SingleWriteTransport(recording, PROTOCOL)
 
     transport.write(b"HTTP/1.1 200 OK\r\n\r\n")
     transport.write(b"body")
@@ -38,7 +42,7 @@ async def test_head_and_body_are_one_write() -> None:
 
 async def test_later_iterations_are_separate_writes() -> None:
     recording = RecordingTransport()
-    transport = SingleWriteTransport(recording)
+    transport = SingleWriteTransport(recording, PROTOCOL)
 
     for chunk in (b"one", b"two"):
         transport.write(chunk)
@@ -50,7 +54,7 @@ async def test_later_iterations_are_separate_writes() -> None:
 
 async def test_pending_data_is_written_before_the_close() -> None:
     recording = RecordingTransport()
-    transport = SingleWriteTransport(recording)
+    transport = SingleWriteTransport(recording, PROTOCOL)
 
     transport.write(b"last response")
     transport.close()

@@ -107,6 +107,8 @@ def test_other_invalid_members_are_refused(text: RunningServer) -> None:
         "has 2 rows, but input 'designation' has 1",
     )
     refused(send(outputs=[{"name": "logits"}]), "output 'logits'", "it returns probabilities")
+    refused(send(outputs=[{"name": "probabilities"}] * 2), "2 outputs are requested; this model returns 1, each once")
+    refused(send(outputs=[{"name": "probabilities"}] * 200_000), "more than 4096 values")
     refused(send(outputs="probabilities"), "'outputs' is 'probabilities'")
     refused(send(id=7), "id is 7")
     refused(send(parameters={"release": ["r"]}), "parameter 'release' is a list of 1")
@@ -233,6 +235,25 @@ def raw(*tails: bytes) -> pb.ModelInferRequest:
 
 GRPC: dict[str, tuple[Callable[[], pb.ModelInferRequest], str, str]] = {
     "good": (lambda: message("designation", b"Livre"), "OK", ""),
+    "empty elements": (
+        lambda: message("designation", *[b""] * 100_000),
+        "INVALID_ARGUMENT",
+        "the message has more than 4096 fields",
+    ),
+    "outputs": (
+        lambda: pb.ModelInferRequest(model_name="text-predictor", outputs=[{"name": "code"}] * 20_000),
+        "INVALID_ARGUMENT",
+        "the message has more than 4096 fields",
+    ),
+    "an output twice": (
+        lambda: pb.ModelInferRequest(
+            model_name="text-predictor",
+            inputs=[message("designation", b"a").inputs[0]],
+            outputs=[{"name": "probabilities"}] * 2,
+        ),
+        "INVALID_ARGUMENT",
+        "outputs are requested; this model returns 1",
+    ),
     "no inputs": (
         lambda: pb.ModelInferRequest(model_name="text-predictor"),
         "INVALID_ARGUMENT",

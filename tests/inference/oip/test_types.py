@@ -29,13 +29,13 @@ RESPONSE = ModelResponse({"probabilities": np.array([[0.25, 0.75]], np.float32)}
 def test_packed_bytes_are_unpacked_unchanged(elements: list[bytes]) -> None:
     packed = b"".join(struct.pack("<I", len(one)) + one for one in elements)
 
-    assert elements == unpack_bytes(memoryview(packed), "photo")
+    assert elements == unpack_bytes(memoryview(packed), "photo", 64)
 
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_unpacked_or_refused(tail: bytes) -> None:
     try:
-        elements = unpack_bytes(memoryview(tail), "photo")
+        elements = unpack_bytes(memoryview(tail), "photo", 64)
     except InvalidTensor:
         return
     assert len(tail) == sum(4 + len(one) for one in elements)

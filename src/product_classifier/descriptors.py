@@ -1,0 +1,28 @@
+"""File descriptors of a process: connections must leave enough for the store, the journal and the services behind."""
+
+import resource
+
+MOST_DESCRIPTORS = 65_536
+MOST_CONNECTIONS = 10_000
+RESERVED_DESCRIPTORS = 512
+"""Descriptors that connections of clients never use; half of all if there are fewer than twice as many."""
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the soft limit of open files to the hard one, to at most `MOST_DESCRIPTORS`; return the soft limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return descriptor_limit()
+
+
+def descriptor_limit() -> int:
+    """Return how many files this process may open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_DESCRIPTORS if soft == resource.RLIM_INFINITY else soft
+
+
+def most_connections(descriptors: int) -> int:
+    """Return how many connections of clients leave the reserve, of this many descriptors."""
+    return min(MOST_CONNECTIONS, max(1, descriptors - min(RESERVED_DESCRIPTORS, descriptors // 2)))
