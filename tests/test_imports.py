@@ -47,13 +47,14 @@ EXEMPT = {
     "components/shared/rollout/smoke.py": {"inference"},
 }
 
-FOUNDATION = {"errors", "limits", "model_names", "observability", "probabilities", "taxonomy"}
+FOUNDATION = {"errors", "limits", "log_stream", "model_names", "observability", "probabilities", "taxonomy"}
 DOMAIN: dict[str, set[str]] = {
     "descriptors": set(),
     "errors": set(),
     "limits": set(),
     "model_names": set(),
-    "observability": set(),
+    "log_stream": set(),
+    "observability": {"log_stream"},
     "probabilities": set(),
     "taxonomy": {"errors"},
     "settings_help": FOUNDATION,

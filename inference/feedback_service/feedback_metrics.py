@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from inference.http.log_metrics import LogCollector
+
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
@@ -12,6 +14,7 @@ class FeedbackMetrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self._registry.register(LogCollector())
         self._seconds = Histogram(
             "feedback_request_seconds",
             "Duration of requests in seconds.",

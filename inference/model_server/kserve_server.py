@@ -18,7 +18,7 @@ from inference.model_server.flags import Flags
 from inference.model_server.grpc_server import GrpcServer, Servicer
 from inference.model_server.model import HostedModels, ProductModel
 from inference.model_server.rest import RestApp
-from inference.model_server.server_metrics import register_releases
+from inference.model_server.server_metrics import register_collectors
 from inference.model_server.sockets import bind_socket
 from product_classifier.descriptors import raise_descriptor_limit
 from product_classifier.observability import get_logger
@@ -46,7 +46,7 @@ class ProductModelServer(ModelServer):
         self._models = HostedModels(models)
         for model in models:
             self.register_model(model)
-        register_releases({model.name: model.releases for model in models})
+        register_collectors({model.name: model.releases for model in models})
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT; then complete the requests in flight within the grace period."""

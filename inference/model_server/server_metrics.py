@@ -7,6 +7,7 @@ from prometheus_client import Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import REGISTRY, Collector
 
+from inference.http.log_metrics import LogCollector
 from inference.model_server.loaded_releases import LoadedReleases
 
 BUCKETS_S = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1, 2, 4)
@@ -87,6 +88,7 @@ class ReleaseCollector(Collector):
         return info, refused, others_refused
 
 
-def register_releases(releases: Mapping[str, LoadedReleases[object]]) -> None:
-    """Expose the releases of these models, by model name, in the process's metrics."""
+def register_collectors(releases: Mapping[str, LoadedReleases[object]]) -> None:
+    """Expose the releases of these models, by model name, and dropped log lines in the process's metrics."""
     REGISTRY.register(ReleaseCollector(releases))
+    REGISTRY.register(LogCollector())

@@ -8,6 +8,8 @@ from typing import TextIO
 
 import orjson
 
+from product_classifier.log_stream import LogStream
+
 STRUCTURED_LINE = re.compile(rb'\d\d:\d\d:\d\d\.\d{3} |\{"time":')
 """How `product_classifier.observability` begins a line, which contains the service's name."""
 
@@ -24,7 +26,7 @@ class OutputMultiplexer:
     """
 
     def __init__(
-        self, *, as_json: bool, to: TextIO | None = None, is_paused: Callable[[], bool] = lambda: False
+        self, *, as_json: bool, to: TextIO | LogStream | None = None, is_paused: Callable[[], bool] = lambda: False
     ) -> None:
         self._as_json = as_json
         self._to = to or sys.stdout
@@ -41,6 +43,11 @@ class OutputMultiplexer:
         self._incomplete[service] = rest
         for line in lines:
             self._write_line(service, line.rstrip())
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing can read the output any more."""
+        return isinstance(self._to, LogStream) and self._to.is_closed
 
     def end(self, service: str) -> None:
         """Write the incomplete line of a process that has exited."""

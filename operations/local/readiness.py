@@ -1,7 +1,6 @@
 """Wait until the gateway is ready, then print its address and the accounts."""
 
 import json
-import sys
 import time
 import urllib.request
 from collections.abc import Callable
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from operations.local.service_table import HOST
 from operations.local.settings import Settings
+from product_classifier.log_stream import LogStream
 from product_classifier.observability import get_logger
 
 POLL_S = 0.25
@@ -26,13 +26,12 @@ def wait_until_ready(port: int, is_canceled: Callable[[], bool]) -> bool:
     return False
 
 
-def announce(settings: Settings, took_s: float) -> None:
+def announce(settings: Settings, stdout: LogStream, took_s: float) -> None:
     """Print the address and the accounts; with JSON logs only the path of the accounts' file."""
     url = f"http://{HOST}:{settings.port}"
     log.info("services_ready", url=url, accounts=str(settings.accounts), took_s=round(took_s, 1))
     if settings.log_format.lower() != "json":
-        sys.stdout.write(_welcome(url, settings.accounts, took_s))
-        sys.stdout.flush()
+        stdout.write(_welcome(url, settings.accounts, took_s))
 
 
 def _welcome(url: str, accounts: Path, took_s: float) -> str:

@@ -15,7 +15,8 @@ from operations.local.service_table import Service, services
 from operations.local.settings import Settings
 from operations.local.supervisor import ServiceSupervisor
 from product_classifier.errors import ProductClassifierError
-from product_classifier.observability import configure_logging
+from product_classifier.log_stream import EXIT_S, LogStream
+from product_classifier.observability import configure_logging, open_log_stream
 
 EXIT_INTERRUPTED = 130
 
@@ -30,14 +31,15 @@ def run() -> int:
             name = str(one["loc"][0]).upper()
             sys.stderr.write(f"error: {name}={str(one['input'])[:40]!r}: {one['msg']}\n")
         return 1
-    configure_logging("local", to=sys.stdout)
+    stdout = open_log_stream("local", sys.stdout.fileno())
+    configure_logging("local", to=stdout)
     try:
         with lock_state_dir(settings.state_dir.resolve(), f"process {os.getpid()}, port {settings.port}"):
             planned = services(settings)
             check_ports(planned)
             with first_training(settings) as training:
                 create_accounts(settings)
-                _serve(settings, planned, training, start_s)
+                _serve(settings, planned, training, stdout, start_s)
             return 0
     except ProductClassifierError as error:
         sys.stderr.write(f"error: {error}\n")
@@ -45,12 +47,16 @@ def run() -> int:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted before the services were ready\n")
         return EXIT_INTERRUPTED
+    finally:
+        stdout.wait_until_written(EXIT_S)  # a process that forked off a terminal skips exit handlers
 
 
-def _serve(settings: Settings, planned: tuple[Service, ...], training: TrainingProcess, start_s: float) -> None:
+def _serve(
+    settings: Settings, planned: tuple[Service, ...], training: TrainingProcess, stdout: LogStream, start_s: float
+) -> None:
     """Supervise the services until a signal; they start while the first release is still being trained."""
     as_json = settings.log_format.lower() == "json"
-    output = OutputMultiplexer(as_json=as_json, is_paused=lambda: not training.is_finished)
+    output = OutputMultiplexer(as_json=as_json, to=stdout, is_paused=lambda: not training.is_finished)
     supervisor = ServiceSupervisor(planned, settings.state_dir.resolve(), output)
     failures: list[PreparationFailed] = []
 
@@ -63,7 +69,7 @@ def _serve(settings: Settings, planned: tuple[Service, ...], training: TrainingP
             supervisor.stop()
         else:
             if not supervisor.is_stopping:
-                announce(settings, time.monotonic() - start_s)
+                announce(settings, stdout, time.monotonic() - start_s)
 
     threading.Thread(target=wait, daemon=True).start()
     supervisor.run()

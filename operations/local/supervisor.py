@@ -104,9 +104,8 @@ class ServiceSupervisor:
 
     def handle_event(self, event: Any) -> None:
         """Log an event of a process; stop when standard output is closed."""
-        try:
-            self._log_event(event)
-        except OSError:
+        self._log_event(event)
+        if self._output.is_closed:
             self.stop()
 
     def _log_event(self, event: Any) -> None:

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Header, HTTPException, Request, Response
 from pipelines.retrain.reconcile_loop import ReconcileLoop
 from product_classifier.errors import InvalidInput
 from product_classifier.limits import MIB
+from product_classifier.observability import dropped_log_lines
 from product_classifier.retraining.events import has_feedback_event
 from product_classifier.retraining.trigger import Trigger
 
@@ -53,6 +54,7 @@ def create_app(loop: ReconcileLoop, trigger: Trigger, token: str) -> FastAPI:
     async def metrics() -> Response:
         lines = [f'retrain_steps_total{{step="{step}"}} {count}' for step, count in sorted(loop.steps.items())]
         lines.append(f"retrain_corrections_damaged {len(trigger.feedback_index.damaged)}")
+        lines.append(f"log_lines_dropped_total {dropped_log_lines()}")
         return Response("\n".join([*lines, ""]), media_type="text/plain; version=0.0.4")
 
     return app

@@ -1,7 +1,7 @@
 """Structured logging: one line per event, with service name and request id.
 
 `LOG_FORMAT=json` selects JSON, anything else `key=value` pairs; `LOG_LEVEL` is a level name of `logging`. Bodies,
-photos, tokens and passwords are redacted.
+photos, tokens and passwords are redacted. Logging never waits for the reader of the log (`log_stream.py`).
 """
 
 import logging
@@ -11,11 +11,14 @@ import sys
 import traceback
 import uuid
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any, TextIO, cast
 
 import orjson
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+
+from product_classifier.log_stream import LogStream
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Id of the current request, added to every event of its task."""
@@ -27,7 +30,7 @@ _AMBIGUOUS = re.compile('[ "=]')
 
 
 def configure_logging(
-    service: str, *, json: bool | None = None, level: str | None = None, to: TextIO | None = None
+    service: str, *, json: bool | None = None, level: str | None = None, to: TextIO | LogStream | None = None
 ) -> None:
     """Configure logging of this process and its libraries.
 
@@ -37,7 +40,7 @@ def configure_logging(
         level: Name of the lowest level; by default `LOG_LEVEL`, else info.
         to: Stream; by default standard error.
     """
-    as_json = os.environ.get("LOG_FORMAT", "").lower() == "json" if json is None else json
+    as_json = _as_json(json)
     threshold = logging.getLevelNamesMapping().get((level or os.environ.get("LOG_LEVEL", "info")).upper(), logging.INFO)
     structlog.configure(
         processors=[
@@ -50,7 +53,7 @@ def configure_logging(
             _render_json if as_json else _render_pairs,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(to or cast(TextIO, _StandardError())),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, to or _StandardError(service, as_json=as_json))),
         cache_logger_on_first_use=to is None,
     )
     _configure_libraries(threshold)
@@ -59,6 +62,22 @@ def configure_logging(
 def get_logger() -> FilteringBoundLogger:
     """Return the logger; its methods take an event name and fields: `log.info("model_loaded", version=…)`."""
     return cast(FilteringBoundLogger, structlog.get_logger())
+
+
+def open_log_stream(service: str, descriptor: int, *, json: bool | None = None) -> LogStream:
+    """Return a stream that never blocks; it reports dropped lines as an event of the service."""
+
+    def describe_dropped(count: int) -> str:
+        time = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        event = {"timestamp": time, "level": "warning", "service": service, "event": "log_lines_dropped"}
+        return (_render_json if _as_json(json) else _render_pairs)(None, "", event | {"count": count}) + "\n"
+
+    return LogStream(descriptor, describe_dropped)
+
+
+def dropped_log_lines() -> int:
+    """Return how many lines of this process were dropped because nothing read them."""
+    return _StandardError.stream.dropped if _StandardError.stream else 0
 
 
 def set_request_id(given: str | None) -> str:
@@ -72,13 +91,32 @@ def set_request_id(given: str | None) -> str:
 
 
 class _StandardError:
-    """Looks `sys.stderr` up at each write, because loggers are cached and the stream may be replaced."""
+    """Writes to standard error without blocking.
+
+    Looks `sys.stderr` up at each write, because loggers are cached and the stream may be replaced.
+    """
+
+    stream: LogStream | None = None
+    """The stream of this process, opened by the first write."""
+
+    def __init__(self, service: str, *, as_json: bool) -> None:
+        self._service = service
+        self._as_json = as_json
 
     def write(self, text: str) -> int:
-        return sys.stderr.write(text)
+        if sys.stderr is not sys.__stderr__ or sys.stderr is None:
+            return sys.stderr.write(text)
+        if _StandardError.stream is None:
+            _StandardError.stream = open_log_stream(self._service, sys.stderr.fileno(), json=self._as_json)
+        return _StandardError.stream.write(text)
 
     def flush(self) -> None:
-        sys.stderr.flush()
+        if sys.stderr is not sys.__stderr__:
+            sys.stderr.flush()
+
+
+def _as_json(given: bool | None) -> bool:
+    return os.environ.get("LOG_FORMAT", "").lower() == "json" if given is None else given
 
 
 class _EventHandler(logging.Handler):

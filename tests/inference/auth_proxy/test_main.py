@@ -115,6 +115,24 @@ def _wait_for(client: httpx.Client) -> None:
     raise TimeoutError("the gateway did not start")
 
 
+def test_a_gateway_whose_log_nobody_reads_responds_and_counts_the_lost_lines(tmp_path: Path) -> None:
+    port, internal = free_port(), free_port()
+    environment = os.environ | {
+        "AUTH_PROXY_PORT": str(port), "AUTH_PROXY_METRICS_PORT": str(internal), "AUTH_PROXY_STATE_DIR": str(tmp_path),
+    }  # fmt: skip
+    with subprocess.Popen(COMMAND, env=environment, stderr=subprocess.PIPE) as process:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, verify=False) as client:
+            _wait_for(client)
+            statuses = {client.get(f"/{number}").status_code for number in range(1500)}
+            metrics = httpx.get(f"http://127.0.0.1:{internal}/metrics", trust_env=False, verify=False).text
+        process.send_signal(signal.SIGTERM)
+        status = process.wait(timeout=20)
+
+    assert {404} == statuses
+    assert "log_lines_dropped_total 0.0" in metrics
+    assert status == 0
+
+
 def test_a_port_in_use_is_reported_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,9 +28,10 @@ from pathlib import Path
 from operations.local.output import OutputMultiplexer
 from operations.local.service_table import HealthCheck, Service
 from operations.local import liveness, supervisor
-from product_classifier.observability import configure_logging
+from product_classifier.observability import configure_logging, open_log_stream
 
-configure_logging("local", to=sys.stdout)
+stdout = open_log_stream("local", 1)
+configure_logging("local", to=stdout)
 folder = Path(sys.argv[1])
 services = [
     Service(
@@ -46,7 +47,7 @@ services = [
 liveness.PERIOD_S, liveness.DEADLINE_S, liveness.SUSPENDED_S = 0.1, 0.4, 0.4
 supervisor.POLL_S = 0.05
 supervisor.PROGRAM = supervisor.PROGRAM.replace("startretries = 4", "startretries = 1")
-run = supervisor.ServiceSupervisor(services, folder, OutputMultiplexer(as_json=False))
+run = supervisor.ServiceSupervisor(services, folder, OutputMultiplexer(as_json=False, to=stdout))
 if sys.argv[3] == "1":
     threading.Timer(2, setattr, (run._options, "mood", None)).start()  # makes the library raise
 run.run()
@@ -82,16 +83,22 @@ class SupervisorProcess:
                 self._changed.notify_all()
 
 
-@contextmanager
-def supervised(
+def start(
     folder: Path, *services: tuple[str, list[str], dict[str, str]], failing: bool = False
-) -> Iterator[SupervisorProcess]:
-    process = subprocess.Popen(
+) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
         [sys.executable, "-c", RUNNER, str(folder), json.dumps(services), str(int(failing))],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+@contextmanager
+def supervised(
+    folder: Path, *services: tuple[str, list[str], dict[str, str]], failing: bool = False
+) -> Iterator[SupervisorProcess]:
+    process = start(folder, *services, failing=failing)
     try:
         yield SupervisorProcess(process)
     finally:
@@ -141,6 +148,23 @@ def test_the_run_ends_when_standard_output_is_closed(tmp_path: Path) -> None:
         assert all(has_ended(int(pid)) for pid in pids)
 
 
+FLOODING = [
+    sys.executable,
+    "-c",
+    "import sys\nfor number in range(200_000): print(number, 'x' * 90)\nopen(sys.argv[1], 'w').close()\ninput()",
+]
+
+
+def test_services_continue_while_nothing_reads_the_output_of_the_run(tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    run = start(tmp_path, ("flooding", [*FLOODING, str(done)], {}))
+    try:
+        assert happens(done.exists)
+    finally:
+        run.terminate()
+        assert 0 == run.wait(30)
+
+
 def test_a_failing_supervisor_terminates_its_services(tmp_path: Path) -> None:
     with supervised(tmp_path, ("first", SLEEPING, {}), ("last", SLEEPING, {}), failing=True) as run:
         pids = run.wait_for(r"I am (\d+)", 2)
@@ -150,10 +174,14 @@ def test_a_failing_supervisor_terminates_its_services(tmp_path: Path) -> None:
 
 
 def has_ended(pid: int) -> bool:
-    until = time.monotonic() + 10
-    while psutil.pid_exists(pid) and time.monotonic() < until:
+    return happens(lambda: not psutil.pid_exists(pid))
+
+
+def happens(condition: Callable[[], bool], within_s: float = 30) -> bool:
+    until = time.monotonic() + within_s
+    while not condition() and time.monotonic() < until:
         time.sleep(0.05)
-    return not psutil.pid_exists(pid)
+    return condition()
 
 
 def test_paths_and_values_may_contain_any_character(tmp_path: Path) -> None:
