@@ -16,6 +16,7 @@ from operations.demo.settings import Settings
 from operations.local.service_table import HOST
 from product_classifier.errors import ProductClassifierError
 from product_classifier.settings_help import settings_parser
+from product_classifier.settings_reader import read_settings
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, ViewportSize
@@ -35,7 +36,7 @@ def main() -> int:
     """Write both screenshots; return the exit status."""
     settings_parser("python -m operations.screenshots", __doc__, Settings).parse_args()
     try:
-        write_screenshots(Settings())
+        write_screenshots(read_settings(Settings))
     except ProductClassifierError as error:
         sys.stderr.write(f"screenshots: {error}\n")
         return 1

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 from rich.console import Console
 
@@ -22,6 +21,7 @@ from pipelines.settings import PARAMS, BootstrapSettings, DataSettings, Pipeline
 from product_classifier.errors import ProductClassifierError
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.settings_help import settings_epilog, settings_parser
+from product_classifier.settings_reader import read_settings
 from product_classifier.store import StoreSettings
 from product_classifier.taxonomy import CHALLENGE
 
@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
         options.command(options, console)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except (ProductClassifierError, ValidationError, OSError) as error:
+    except (ProductClassifierError, OSError) as error:
         sys.stderr.write(f"{options.name}: {error}\n")
         return FAILED
     return 0
@@ -62,7 +62,7 @@ def _train(options: argparse.Namespace, console: Console) -> None:
     from pipelines.local.runner import run_pipeline  # noqa: PLC0415 - likewise
     from pipelines.local.step_host import AVAILABLE, StepHost  # noqa: PLC0415 - likewise
 
-    settings = PipelineSettings()
+    settings = read_settings(PipelineSettings)
     with StepHost() if AVAILABLE else nullcontext() as host:
         with ThreadPoolExecutor(1) as executor:  # a sample catalogue is made by another process
             raw = executor.submit(_raw, options)
@@ -81,7 +81,7 @@ def _submit(options: argparse.Namespace, console: Console) -> None:
     """Start a run of the training pipeline on Kubeflow Pipelines."""
     from pipelines.kubeflow.submit import connect, submit_run, wait_for_run  # noqa: PLC0415 - imports kfp, which is slow
 
-    settings = PipelineSettings()
+    settings = read_settings(PipelineSettings)
     host = options.host or settings.pipelines_host
     client = connect(host, settings.pipelines_namespace, settings.pipelines_token)
     arguments = _arguments(options, settings, options.raw) | {"rollout": options.rollout}
@@ -98,8 +98,8 @@ def _schedule(options: argparse.Namespace, console: Console) -> None:
     from pipelines.kubeflow.submit import connect  # noqa: PLC0415 - likewise
     from pipelines.retrain.reconcile import compile_reconcile  # noqa: PLC0415 - likewise
 
-    settings = PipelineSettings()
-    arguments = reconcile_arguments(settings, RetrainSettings())
+    settings = read_settings(PipelineSettings)
+    arguments = reconcile_arguments(settings, read_settings(RetrainSettings))
     host = options.host or settings.pipelines_host
     client = connect(host, settings.pipelines_namespace, settings.pipelines_token)
     recurring_run = create_schedule(client, compile_reconcile(), arguments, options.cron, settings.experiment)
@@ -110,14 +110,14 @@ def _bootstrap(_: argparse.Namespace, console: Console) -> None:
     """Train and deploy the first release of an empty deployment; do nothing if a release is deployed."""
     from pipelines.bootstrap import bootstrap  # noqa: PLC0415 - imports kfp, which is slow
 
-    bootstrap(PipelineSettings(), BootstrapSettings(), console)
+    bootstrap(read_settings(PipelineSettings), read_settings(BootstrapSettings), console)
 
 
 def _register(options: argparse.Namespace, console: Console) -> None:
     """Register a published release in MLflow, if MLflow was unavailable when it was published; no alias moves."""
     from components.shared.backfill_registry import backfill_registry  # noqa: PLC0415 - needs the training dependencies
 
-    settings = PipelineSettings()
+    settings = read_settings(PipelineSettings)
     added = backfill_registry(options.release, settings.store, settings.tracking, CHALLENGE.codes, settings.experiment)
     outcome = f"registered {', '.join(added)}" if added else "all its models are registered already"
     console.print(f"release {options.release}: {outcome}", highlight=False)
@@ -128,16 +128,16 @@ def _releases(options: argparse.Namespace, console: Console) -> None:
     from pipelines.release_commands import list_releases, prune_releases  # noqa: PLC0415 - needs training dependencies
 
     if options.prune is not None:
-        prune_releases(PipelineSettings(), options.prune, console)
+        prune_releases(read_settings(PipelineSettings), options.prune, console)
     else:
-        list_releases(PipelineSettings(), console)
+        list_releases(read_settings(PipelineSettings), console)
 
 
 def _rollback(options: argparse.Namespace, console: Console) -> None:
     """Deploy a kept release again, by default the previous one."""
     from pipelines.release_commands import roll_back_release  # noqa: PLC0415 - needs the training dependencies
 
-    roll_back_release(PipelineSettings(), options.release, console)
+    roll_back_release(read_settings(PipelineSettings), options.release, console)
 
 
 def _canary(options: argparse.Namespace, console: Console) -> None:
@@ -145,9 +145,9 @@ def _canary(options: argparse.Namespace, console: Console) -> None:
     from pipelines.release_commands import start_canary, stop_canary  # noqa: PLC0415 - needs training dependencies
 
     if options.stop:
-        message = stop_canary(PipelineSettings())
+        message = stop_canary(read_settings(PipelineSettings))
     elif options.release:
-        message = start_canary(PipelineSettings(), options.release, options.share, shadow=options.shadow)
+        message = start_canary(read_settings(PipelineSettings), options.release, options.share, shadow=options.shadow)
     else:
         raise ParameterError("neither a release nor --stop is given; name one of them")
     console.print(message, highlight=False)
@@ -182,7 +182,7 @@ def _raw(options: argparse.Namespace) -> str:
 
 def _data_settings(options: argparse.Namespace) -> DataSettings:
     given = {"raw": options.raw, "products": options.products, "params": options.params}
-    return DataSettings(**{name: value for name, value in given.items() if value is not None})
+    return read_settings(DataSettings, **{name: value for name, value in given.items() if value is not None})
 
 
 def _count(text: str) -> int:

@@ -47,7 +47,16 @@ EXEMPT = {
     "components/shared/rollout/smoke.py": {"inference"},
 }
 
-FOUNDATION = {"errors", "limits", "log_stream", "model_names", "observability", "probabilities", "taxonomy"}
+FOUNDATION = {
+    "errors",
+    "limits",
+    "log_stream",
+    "model_names",
+    "observability",
+    "probabilities",
+    "taxonomy",
+    "validation_messages",
+}
 DOMAIN: dict[str, set[str]] = {
     "descriptors": set(),
     "errors": set(),
@@ -57,10 +66,12 @@ DOMAIN: dict[str, set[str]] = {
     "observability": {"log_stream"},
     "probabilities": set(),
     "taxonomy": {"errors"},
+    "validation_messages": set(),
     "settings_help": FOUNDATION,
+    "settings_reader": FOUNDATION | {"settings_help"},
     "command_line": set(),
     "compat": FOUNDATION,
-    "store": FOUNDATION | {"compat"},
+    "store": FOUNDATION | {"compat", "settings_reader"},
     "parent_process": set(),
     "bundles": FOUNDATION,
     "evaluation": FOUNDATION,

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from product_classifier.errors import CatalogueError
+from product_classifier.settings_reader import read_settings
 from product_classifier.store import open_store
 
 TRANSFERS = 16
@@ -82,7 +83,9 @@ def _objects(location: str) -> list[str]:
     from product_classifier.store.settings import StoreSettings  # noqa: PLC0415 - likewise
 
     bucket, prefix = _bucket(location)
-    return [f"{key} {found.size} {found.etag}" for key, found in S3Store(bucket, StoreSettings()).scan(prefix)]
+    return [
+        f"{key} {found.size} {found.etag}" for key, found in S3Store(bucket, read_settings(StoreSettings)).scan(prefix)
+    ]
 
 
 def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from prometheus_client import start_http_server
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from inference.auth_proxy.app import create_app
 from inference.auth_proxy.auth.demo_accounts import create_demo_accounts
@@ -26,21 +25,22 @@ from inference.auth_proxy.server import listen, make_server
 from inference.auth_proxy.settings import Settings
 from inference.durability.deadline import DeadlineWriter
 from inference.durability.writer import DurableWriter
-from inference.http.problems import Problem, public_message
+from inference.http.problems import Problem
 from product_classifier.descriptors import raise_descriptor_limit
 from product_classifier.errors import ProductClassifierError
 from product_classifier.model_names import FUSION, IMAGE, TEXT
 from product_classifier.observability import configure_logging
 from product_classifier.settings_help import settings_parser
+from product_classifier.settings_reader import read_settings
 from product_classifier.store import StoreSettings, open_store
 from product_classifier.store.journal import Journal
 from product_classifier.taxonomy import CHALLENGE
+from product_classifier.validation_messages import described
 
 JOURNAL_BYTES = 1 << 30
 PROBE_KEY = "gateway/probe"
 REPLAY_PAUSE_S = 2.0
 """Longest pause between two attempts to reach an unavailable store."""
-QUOTABLE_SETTINGS = frozenset(name for name, field in Settings.model_fields.items() if field.annotation in {int, float})
 
 
 def assemble(settings: Settings) -> Collaborators:
@@ -105,7 +105,7 @@ def main(arguments: list[str]) -> int:
     """Run one command; return 2, with one line on standard error, if it fails."""
     options = _parse(arguments)
     try:
-        settings = Settings()
+        settings = read_settings(Settings)
         state = options.state or settings.state_dir
         match options.command:
             case "accounts":
@@ -121,7 +121,7 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         return _fail(f"{error.strerror or error} (port {settings.port}, internal {settings.metrics_port}, {state})")
     except ValidationError as error:
-        return _fail("; ".join(f"{_location(one)}: {one['msg']}{_quoted_value(one)}" for one in error.errors()))
+        return _fail("; ".join(f"{where or 'user'}: {what}" for where, what in described(error)))
     except (ProductClassifierError, Problem, ValueError) as error:
         return _fail(str(error))
     return 0
@@ -161,15 +161,6 @@ def _users(state: Path) -> UserStore:
 
 def _keys(state: Path, token_ttl_s: int) -> KeyRing:
     return KeyRing(state / "issuer-keys.json", verify_after_retirement_s=token_ttl_s + LEEWAY_S)
-
-
-def _location(error: ErrorDetails) -> str:
-    return ".".join(map(str, error["loc"])) or "settings"
-
-
-def _quoted_value(error: ErrorDetails) -> str:
-    """Return the invalid value of a number; other settings may be secrets."""
-    return f", not {public_message(error['input'])}" if _location(error) in QUOTABLE_SETTINGS else ""
 
 
 def _fail(reason: str) -> int:

@@ -15,6 +15,7 @@ from inference.auth_proxy.media_types import FORM, content_type, require_media_t
 from inference.auth_proxy.routing import Handler, Route
 from inference.http.bodies import read_body, strict_form, strict_json
 from inference.http.problems import Problem
+from product_classifier.validation_messages import described
 
 T = TypeVar("T")
 JSON_HEADER = (b"content-type", b"application/json")
@@ -60,12 +61,11 @@ async def read_model(
     try:
         return _adapter(model).validate_python(fields)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"])) or "body"
-        detail = f"{where[:100]}: {first['msg']}"
+        errors = [{"field": where or "body", "detail": what} for where, what in described(error)]
+        detail = "; ".join(f"{one['field']}: {one['detail']}" for one in errors)
         if accepted == FORM:  # of an OAuth client, which reads `error` (RFC 6749, section 5.2)
-            raise Problem(422, detail, error="invalid_request") from error
-        raise Problem(422, detail, kind="invalid-body") from error
+            raise Problem(422, detail, error="invalid_request", errors=errors) from error
+        raise Problem(422, detail, kind="invalid-body", errors=errors) from error
 
 
 async def send_json(send: Send, body: bytes, *headers: tuple[bytes, bytes], status: int = 200) -> None:

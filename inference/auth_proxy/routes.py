@@ -128,6 +128,7 @@ ROUTES: tuple[Route, ...] = (
     _page("/console/style.css", "style.css"),
     _page("/docs", "docs.html"),
     _page("/console/docs.js", "docs.js"),
+    _page("/favicon.ico", "favicon.svg"),
     Route(method="GET", path="/openapi.json", handler=openapi_document, role=None, rate=Rate.NONE),
     Route(
         method="GET",

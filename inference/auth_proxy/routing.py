@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ from product_classifier.retraining.run_records import RunId
 
 if TYPE_CHECKING:
     from inference.auth_proxy.collaborators import GatewayDependencies
+
+MAX_COMPARED = 40
+"""Longest path that is compared with those of the routes, which is quadratic."""
 
 PATH_PARAMETERS: Mapping[str, str] = {
     "model": "|".join(MODELS),
@@ -115,7 +119,9 @@ class RouteTable:
         try:
             return methods[method], parameters
         except KeyError:
-            allow = ", ".join(sorted(methods))
+            if method == "HEAD" and "GET" in methods:  # RFC 9110, section 9.3.2: as GET; the server sends no body
+                return methods["GET"], parameters
+            allow = ", ".join(sorted({*methods, "HEAD"} if "GET" in methods else methods))
             raise Problem(
                 405,
                 f"method {public_message(method)} is not allowed at {path[:100]!r}; use {allow}",
@@ -126,7 +132,16 @@ class RouteTable:
         for pattern, methods in self._patterns.values():
             if found := pattern.fullmatch(path):
                 return methods, found.groupdict()
-        raise Problem(404, f"no route has the path {path[:100]!r}; /openapi.json lists them")
+        raise Problem(404, f"no route has the path {path[:100]!r}; {self._advice(path)}")
+
+    def _advice(self, path: str) -> str:
+        """Return what to do about a path without a route: a similar path that has one, else where all are listed."""
+        plain = path.rstrip("/")
+        for similar in (plain, plain.lower()):
+            if similar in self._exact or any(pattern.fullmatch(similar) for pattern, _ in self._patterns.values()):
+                return f"use {similar[:100]!r}"
+        close = get_close_matches(plain.lower(), self._exact, n=1, cutoff=0.8) if len(plain) <= MAX_COMPARED else []
+        return f"did you mean {close[0]!r}? /openapi.json lists all" if close else "/openapi.json lists them"
 
 
 def each_model(route: Route) -> list[Route]:

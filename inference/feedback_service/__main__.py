@@ -6,16 +6,16 @@ from contextlib import suppress
 
 import uvicorn
 from fastapi import FastAPI
-from pydantic import ValidationError
 
 from inference.compat.uvicorn import limited_protocol, process_limits
 from inference.feedback_service.app import create_app
 from inference.feedback_service.settings import Settings
 from product_classifier.descriptors import raise_descriptor_limit
-from product_classifier.errors import StoreUnavailable
+from product_classifier.errors import ProductClassifierError
 from product_classifier.limits import MIB
 from product_classifier.observability import configure_logging
 from product_classifier.settings_help import settings_parser
+from product_classifier.settings_reader import read_settings
 from product_classifier.store import StoreSettings, open_store
 from product_classifier.store.journal import Journal
 from product_classifier.taxonomy import CHALLENGE
@@ -26,9 +26,9 @@ def main() -> int:
     settings_parser("python -m inference.feedback_service", __doc__, Settings, StoreSettings).parse_args()
     configure_logging("feedback-service")
     try:
-        settings = Settings()
+        settings = read_settings(Settings)
         store = open_store(settings.store_address(), create=not settings.store_url)
-    except (ValidationError, StoreUnavailable) as error:
+    except ProductClassifierError as error:
         sys.stderr.write(f"feedback-service: {error}\n")
         return 2
     journal = None

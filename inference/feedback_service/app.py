@@ -51,6 +51,7 @@ from product_classifier.images.headers import read_header
 from product_classifier.limits import PHOTO_BODY_BYTES
 from product_classifier.retraining import RunStore, RunView, list_runs, request_run
 from product_classifier.retraining.settings import RetrainSettings
+from product_classifier.settings_reader import read_settings
 from product_classifier.store import ObjectStore
 from product_classifier.store.journal import Journal
 from product_classifier.taxonomy import Taxonomy
@@ -91,7 +92,7 @@ def create_app(
     _add_submission(app, service, taxonomy, metrics, notifier)
     _add_reviews(app, service, CorrectionListing(index, taxonomy), notifier)
     _add_run_request(app, run_store, index, notifier, now)
-    _add_runs(app, run_store, index, (retrain or RetrainSettings()).min_corrections)
+    _add_runs(app, run_store, index, (retrain or read_settings(RetrainSettings)).min_corrections)
     _add_health(app, writer, metrics)
     return app
 

@@ -4,11 +4,13 @@ import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
 from inference.http.problems import MEDIA_TYPE, Problem, problem_of
 from product_classifier.errors import ProductClassifierError
 from product_classifier.observability import get_logger, request_id
+from product_classifier.validation_messages import MAX_ERRORS, message_of
 
 SUBJECTS = ("prediction_id", "product")
 """Tags of `FeedbackRequest`."""
@@ -30,10 +32,11 @@ def _response(problem: Problem) -> Response:
 
 async def _invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
-    first = error.errors()[0]
-    place = _place(first["loc"])
-    status, kind = (400, "malformed-json") if first["type"] == "json_invalid" else (422, "invalid-input")
-    return _response(Problem(status, f"{place}: {first['msg']}", kind=kind, where=place))
+    found: list[ErrorDetails] = list(error.errors())[:MAX_ERRORS]
+    errors = [{"field": _place(one["loc"]), "detail": message_of(one)} for one in found]
+    status, kind = (400, "malformed-json") if found[0]["type"] == "json_invalid" else (422, "invalid-input")
+    detail = "; ".join(f"{one['field']}: {one['detail']}" for one in errors)
+    return _response(Problem(status, detail, kind=kind, where=errors[0]["field"], errors=errors))
 
 
 def _place(location: tuple[int | str, ...]) -> str:

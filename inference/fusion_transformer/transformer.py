@@ -35,6 +35,7 @@ from product_classifier.fusion.model import FusionModel
 from product_classifier.limits import DESIGNATION_CHARACTERS
 from product_classifier.observability import get_logger
 from product_classifier.releases import release
+from product_classifier.settings_reader import read_settings
 
 INPUTS = (
     InputTensor("designation", max_characters=DESIGNATION_CHARACTERS),
@@ -64,7 +65,7 @@ def make(flags: Flags, codes: tuple[int, ...] | None = None, connect: Connect | 
     releases = LoadedReleases(flags.model_dir, partial(release.load_fusion, codes=codes), flags.release)
     signature = Signature(INPUTS, OUTPUTS, flags.max_rows)
     workers = WorkerPool(1, flags.max_waiting, flags.max_wait_s)
-    return FusionTransformer(flags.model_name, signature, releases, workers, Settings(), connect)
+    return FusionTransformer(flags.model_name, signature, releases, workers, read_settings(Settings), connect)
 
 
 @dataclass

@@ -36,6 +36,7 @@ from product_classifier.errors import (
     UnknownFeedback,
     UnknownPrediction,
 )
+from product_classifier.validation_messages import public_message as public_message  # noqa: PLC0414 - used by many
 
 if TYPE_CHECKING:
     from starlette.types import Send
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
 MEDIA_TYPE = "application/problem+json"
 INTERNAL_ERROR_DETAIL = "an internal error occurred; the request id identifies its log entry"
 CLIENT_CLOSED_REQUEST = 499
-MAX_QUOTED = 60
-"""Characters of a value that an error message quotes."""
 
 
 class InvalidTensor(InvalidInput):
@@ -215,17 +214,6 @@ async def send_problem(send: "Send", problem: Problem, request_id: str, *, with_
     headers += [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in problem.headers.items()]
     await send({"type": "http.response.start", "status": problem.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def public_message(value: object) -> str:
-    """Return a client's value for an error message: in ASCII, shortened, containers by their size only."""
-    if isinstance(value, dict):
-        return "an object"
-    if isinstance(value, list | tuple) and (len(value) > 6 or any(isinstance(v, list | dict | str) for v in value)):
-        return f"a list of {len(value)}"
-    if isinstance(value, str | bytes) and len(value) > MAX_QUOTED:
-        return f"{value[:MAX_QUOTED]!a}… ({len(value)} long)"
-    return ascii(value)[: MAX_QUOTED * 10]
 
 
 def _members(error: Exception) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from inference.compat.kserve import import_sdk
 from inference.model_server.flags import Flags, parse_flags
 from inference.model_server.loaded_releases import is_empty
 from inference.model_server.placeholder import wait_for_release
-from product_classifier.errors import BundleRefused
+from product_classifier.errors import BundleRefused, InvalidSettings
 from product_classifier.observability import configure_logging, get_logger
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ def serve(
         server.bind()
         server.add(make(flags))
         server.run()
+    except InvalidSettings as error:
+        log.critical("settings_invalid", reason=str(error))
+        return EXIT_BUNDLE_REFUSED
     except BundleRefused as error:
         log.critical("bundle_refused", reason=str(error), model_dir=str(flags.model_dir))
         return EXIT_BUNDLE_REFUSED

@@ -7,7 +7,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
@@ -17,6 +16,7 @@ from inference.simulation.run import simulate
 from inference.simulation.settings import Settings
 from product_classifier.errors import ProductClassifierError
 from product_classifier.settings_help import settings_parser
+from product_classifier.settings_reader import read_settings
 from product_classifier.store import StoreSettings
 from product_classifier.taxonomy import CHALLENGE
 
@@ -28,14 +28,9 @@ def main(argv: Sequence[str]) -> int:
     options = {name: value for name, value in vars(_parser().parse_args(argv)).items() if value is not None}
     console = Console(soft_wrap=True)
     try:
-        settings = Settings(**options)
+        settings = read_settings(Settings, **options)
         done = simulate(settings, CHALLENGE, console)
         page = report.write(done, settings.reports_dir, settings.store_url)
-    except ValidationError as error:
-        for detail in error.errors():
-            name = ".".join(map(str, detail["loc"])).upper() or "the settings"
-            sys.stderr.write(f"error: {name}={str(detail['input'])[:60]!r}: {detail['msg']}\n")
-        return 1
     except (ProductClassifierError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

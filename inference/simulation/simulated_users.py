@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationEr
 
 from inference.simulation.gateway_client import GatewayClient, GatewayRefused, UserAccount
 from product_classifier.errors import ProductClassifierError
+from product_classifier.validation_messages import described
 
 TrustMethod = Literal["agreement", "approval"]
 CONFLICT = 409
@@ -57,9 +58,8 @@ def read_accounts(file: Path) -> tuple[UserAccount, ...]:
             f"accounts {str(file)!r}: cannot be read ({error.strerror}); `make run` creates the file"
         ) from error
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the whole file"
-        raise InvalidAccounts(f"accounts {str(file)!r}: {where}: {first['msg']}") from error
+        where, what = described(error)[0]
+        raise InvalidAccounts(f"accounts {str(file)!r}: {where or 'the whole file'}: {what}") from error
     if not entries:
         raise InvalidAccounts(f"accounts {str(file)!r}: has no account; add {{name: {{password, role}}}}")
     return tuple(UserAccount(name, entry.role, entry.password.get_secret_value()) for name, entry in entries.items())

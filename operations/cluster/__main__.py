@@ -4,14 +4,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from pydantic import ValidationError
-
 from operations.cluster import images, kind
 from operations.cluster.command_runner import CommandRunner
 from operations.cluster.deploy import deploy
 from operations.cluster.settings import Settings, commit
 from product_classifier.errors import ProductClassifierError
 from product_classifier.settings_help import settings_parser
+from product_classifier.settings_reader import read_settings
 
 DEFAULT_LOAD = Settings.model_fields["load"].default
 EXIT_INTERRUPTED = 130
@@ -28,10 +27,10 @@ def main(argv: Sequence[str]) -> int:
     options = _parse(argv)
     runner = CommandRunner(lambda line: print(line, flush=True))  # noqa: T201 - progress
     try:
-        _run(options.command, runner, Settings())
+        _run(options.command, runner, read_settings(Settings))
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except (ProductClassifierError, ValidationError) as error:
+    except ProductClassifierError as error:
         sys.stderr.write(f"{options.command}: {error}\n")
         return 1
     return 0

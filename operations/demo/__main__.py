@@ -10,7 +10,6 @@ import platform
 import sys
 from datetime import UTC, datetime
 
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
@@ -20,6 +19,7 @@ from operations.demo.results import DemoResult, Row
 from operations.demo.settings import Settings
 from product_classifier.errors import ProductClassifierError
 from product_classifier.settings_help import settings_parser
+from product_classifier.settings_reader import read_settings
 
 EXIT_INTERRUPTED = 130
 QUALITY_HEADER = ("on products without corrections", "before", "after")
@@ -31,13 +31,9 @@ def main() -> int:
     console = Console(soft_wrap=True)
     loop = None
     try:
-        settings = Settings()
+        settings = read_settings(Settings)
         loop = DemoLoop(settings, console)
         result = loop.run()
-    except ValidationError as error:
-        for one in error.errors():
-            sys.stderr.write(f"error: {str(one['loc'][0]).upper()}={str(one['input'])[:40]!r}: {one['msg']}\n")
-        return 1
     except (ProductClassifierError, OSError) as error:
         sys.stderr.write(f"error: {f'step {loop.step!r} failed: ' if loop else ''}{error}\n")
         return 1

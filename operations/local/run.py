@@ -5,8 +5,6 @@ import sys
 import threading
 import time
 
-from pydantic import ValidationError
-
 from operations.local.output import OutputMultiplexer
 from operations.local.preflight import check_ports, lock_state_dir
 from operations.local.preparation import PreparationFailed, TrainingProcess, create_accounts, first_training
@@ -14,9 +12,10 @@ from operations.local.readiness import announce, wait_until_ready
 from operations.local.service_table import Service, services
 from operations.local.settings import Settings
 from operations.local.supervisor import ServiceSupervisor
-from product_classifier.errors import ProductClassifierError
+from product_classifier.errors import InvalidSettings, ProductClassifierError
 from product_classifier.log_stream import EXIT_S, LogStream
 from product_classifier.observability import configure_logging, open_log_stream
+from product_classifier.settings_reader import read_settings
 
 EXIT_INTERRUPTED = 130
 
@@ -25,11 +24,9 @@ def run() -> int:
     """Run until a signal; return the exit status."""
     start_s = time.monotonic()
     try:
-        settings = Settings()
-    except ValidationError as error:
-        for one in error.errors():
-            name = str(one["loc"][0]).upper()
-            sys.stderr.write(f"error: {name}={str(one['input'])[:40]!r}: {one['msg']}\n")
+        settings = read_settings(Settings)
+    except InvalidSettings as error:
+        sys.stderr.write(f"error: {error}\n")
         return 1
     stdout = open_log_stream("local", sys.stdout.fileno())
     configure_logging("local", to=stdout)

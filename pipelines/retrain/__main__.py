@@ -12,7 +12,6 @@ import threading
 from collections.abc import Sequence
 
 import uvicorn
-from pydantic import ValidationError
 
 from pipelines.retrain.app import create_app
 from pipelines.retrain.launchers import make_launcher
@@ -26,6 +25,7 @@ from product_classifier.observability import configure_logging, get_logger
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
 from product_classifier.settings_help import settings_parser
+from product_classifier.settings_reader import read_settings
 from product_classifier.store import StoreSettings, open_store
 from product_classifier.taxonomy import CHALLENGE
 
@@ -41,11 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     once = parser.parse_args(argv).once
     configure_logging("retrain-trigger")
     try:
-        settings, pipeline = TriggerSettings(), PipelineSettings()
+        settings, pipeline = read_settings(TriggerSettings), read_settings(PipelineSettings)
         store = open_store(pipeline.store, create=not pipeline.store_url)
         launcher = make_launcher(settings, pipeline, store)
-        trigger = Trigger(store, launcher, RetrainSettings(), CHALLENGE)
-    except (ValidationError, ProductClassifierError) as error:
+        trigger = Trigger(store, launcher, read_settings(RetrainSettings), CHALLENGE)
+    except ProductClassifierError as error:
         sys.stderr.write(f"retrain: {error}\n")
         return INVALID_SETTINGS
     loop = ReconcileLoop(trigger, poll_s=settings.poll_s, busy_poll_s=settings.busy_poll_s)

@@ -5,6 +5,7 @@ ProductClassifierError
 │   ├── InvalidProduct        a product has neither text nor photo, or text that is not valid Unicode
 │   ├── InvalidImage          a photo is not an accepted JPEG or PNG
 │   └── UnknownCategory       a category code is not in the taxonomy
+├── InvalidSettings           environment variables have values that are not accepted
 ├── CatalogueError            the raw data cannot be used
 ├── BundleRefused             a bundle or release does not match its manifest
 ├── ModelUnavailable          a model server or the feedback service did not respond in time, or failed
@@ -45,6 +46,10 @@ class InvalidImage(InvalidInput):
 
 class UnknownCategory(InvalidInput):
     """A category code is not in the taxonomy."""
+
+
+class InvalidSettings(ProductClassifierError, ValueError):
+    """Environment variables have values that are not accepted; the message names each of them."""
 
 
 class CatalogueError(ProductClassifierError):

@@ -9,10 +9,11 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from components.shared.published_releases import fetch_release
-from product_classifier.errors import BundleRefused
+from product_classifier.errors import BundleRefused, InvalidSettings
 from product_classifier.releases.release import MANIFEST, open_release
 from product_classifier.store import ObjectStore
 from product_classifier.taxonomy import Codes
+from product_classifier.validation_messages import public_message
 
 KEPT_ON_DISK = 5
 """Number of releases in the folder, always with the deployed one and the one before it."""
@@ -44,7 +45,7 @@ def open_rollout(url: str, store: ObjectStore, codes: Codes) -> Rollout:
         return LocalRollout(Path(unquote(parts.path)), store, codes)
     if parts.scheme == "kserve" and parts.netloc and parts.path in {"", "/"}:
         return _on_cluster(parts.netloc, store)
-    raise ValueError(f"rollout: is {url[:80]!r}; use file:///folder or kserve://namespace")
+    raise InvalidSettings(f"ROLLOUT_URL: {public_message(url)} is no rollout; use file:///folder or kserve://namespace")
 
 
 class LocalRollout:
@@ -99,8 +100,8 @@ def _on_cluster(namespace: str, store: ObjectStore) -> Rollout:
     from product_classifier.store.s3 import S3Store  # noqa: PLC0415
 
     if not isinstance(store, S3Store):
-        raise ValueError(  # noqa: TRY004 - the URL is wrong, not a type
-            f"rollout: kserve://{namespace} needs a store that pods can read; use STORE_URL=s3://bucket"
+        raise InvalidSettings(
+            f"ROLLOUT_URL: kserve://{namespace} needs a store that pods can read; use STORE_URL=s3://bucket"
         )
     return open_kserve(
         namespace, f"s3://{store.bucket}/models", lambda release: store.exists(f"models/{release}/{MANIFEST}")

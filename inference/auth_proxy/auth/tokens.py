@@ -54,14 +54,21 @@ class Verifier(Protocol):
 class TokenRejected(Problem):
     """A token is not valid; the reason is logged and not sent to the client."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, detail: str = "the access token is not valid") -> None:
         super().__init__(
             401,
-            "the access token is not valid",
+            detail,
             kind="invalid-token",
             headers={"WWW-Authenticate": 'Bearer realm="product-classifier", error="invalid_token"'},
         )
         self.reason = reason
+
+
+class TokenExpired(TokenRejected):
+    """A token whose signature is valid has expired; the client is told, because a new login resolves it."""
+
+    def __init__(self) -> None:
+        super().__init__("the token has expired", "the access token has expired; log in again for a new one")
 
 
 class EmbeddedIssuer:
@@ -96,8 +103,10 @@ class EmbeddedIssuer:
     async def verify(self, token: str) -> Identity:
         """Return the identity of the user, whose state must be that at which the token was issued."""
         kid, claims = self._verified.get(token) or self._verify(token)
-        if self.keys.find(kid) is None or claims["exp"] <= time.time() - LEEWAY_S:
-            raise TokenRejected("the token has expired, or its key was revoked")
+        if self.keys.find(kid) is None:
+            raise TokenRejected("the key was revoked")
+        if claims["exp"] <= time.time() - LEEWAY_S:
+            raise TokenExpired
         user = self.users.get(claims["sub"])
         if user is None or user.disabled:
             raise TokenRejected("the user was deleted or disabled")
@@ -163,6 +172,8 @@ def read_claims(
             options={"require": list(REQUIRED_CLAIMS), "strict_aud": strict, "enforce_minimum_key_length": True},
         )
         strict_json(_decode(token.split(".")[1]), max_depth=8)
+    except jwt.ExpiredSignatureError as error:  # raised only after the signature was verified
+        raise TokenExpired from error
     except (jwt.PyJWTError, Problem, ValueError, TypeError) as error:
         raise TokenRejected(f"{type(error).__name__}: {error}") from error
     times = [claims[name] for name in ("exp", "iat", "nbf") if name in claims]

@@ -23,7 +23,7 @@ async def forward_feedback(services: GatewayDependencies, scope: Scope, receive:
     headers = {**forwarded_headers(scope, FORWARDED), "X-Internal-Token": secret.get_secret_value() if secret else ""}
     query = scope["query_string"].decode("ascii")
     target = f"{scope['path']}?{query}" if query else scope["path"]
-    async with services.backends.forward(FEEDBACK, scope["method"], target, headers, body) as response:
+    async with services.backends.forward(FEEDBACK, context.matched.method, target, headers, body) as response:
         data = b"".join([chunk async for chunk in response.chunks])
         media_type = dict(response.headers).get(b"content-type", b"").decode("latin-1")
         if response.status >= 500 and not (response.status == 503 and media_type.startswith(MEDIA_TYPE)):

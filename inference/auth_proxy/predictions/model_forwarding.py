@@ -57,7 +57,8 @@ async def forward_to_model(services: GatewayDependencies, scope: Scope, receive:
 
 async def _forward(services: GatewayDependencies, scope: Scope, body: bytes, send: Send, model: str) -> None:
     headers = forwarded_headers(scope, FORWARDED)
-    async with services.backends.forward(model, scope["method"], scope["path"], headers, body) as response:
+    method = context_of(scope).matched.method  # GET for a HEAD request
+    async with services.backends.forward(model, method, scope["path"], headers, body) as response:
         if response.status >= 500 or 300 <= response.status < 400:
             status = response.status if response.status in {503, 504} else 502
             raise Problem(status, f"{model} failed with status {response.status}; try again", kind="model-unavailable")

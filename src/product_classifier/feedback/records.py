@@ -15,6 +15,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from product_classifier.errors import InvalidInput, StoreUnavailable
 from product_classifier.limits import COMMENT_CHARACTERS
 from product_classifier.store.object_keys import FEEDBACK_PREFIX
+from product_classifier.validation_messages import described
 
 UUID_VERSION = 7
 YEAR_10000_MS = 253_402_300_800_000
@@ -67,9 +68,9 @@ class Record(BaseModel):
         try:
             return cls.model_validate_json(data)
         except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            field = ".".join(map(str, first["loc"])) or "the whole object"
-            raise StoreUnavailable(f"object {key!r} is not a {cls.__name__}: {field}: {first['msg']}") from error
+            field, reason = described(error)[0]
+            where = field or "the whole object"
+            raise StoreUnavailable(f"object {key!r} is not a {cls.__name__}: {where}: {reason}") from error
 
 
 class CategoryProbability(Record):

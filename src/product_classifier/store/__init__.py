@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
+from product_classifier.errors import InvalidSettings
+from product_classifier.settings_reader import read_settings
 from product_classifier.store.object_keys import validate_key, validate_prefix
 from product_classifier.store.settings import StoreSettings, default_store_url
+from product_classifier.validation_messages import public_message
 
 __all__ = [
     "ObjectInfo",
@@ -68,7 +71,7 @@ def open_store(url: str, settings: StoreSettings | None = None, *, create: bool 
     """Open the store `file:///folder` or `s3://bucket`; `create` creates a missing folder or bucket.
 
     Raises:
-        ValueError: If the URL is neither.
+        InvalidSettings: If the URL is neither.
         StoreUnavailable: If the folder is missing, or the bucket cannot be created.
     """
     parts = urlsplit(url)
@@ -79,8 +82,8 @@ def open_store(url: str, settings: StoreSettings | None = None, *, create: bool 
     if parts.scheme == "s3" and parts.netloc and parts.path in {"", "/"}:
         from product_classifier.store.s3 import S3Store  # noqa: PLC0415 - imports only the store in use
 
-        store = S3Store(parts.netloc, settings or StoreSettings())
+        store = S3Store(parts.netloc, settings or read_settings(StoreSettings))
         if create:
             store.create_bucket()
         return store
-    raise ValueError(f"store URL is {url[:80]!r}; use file:///folder or s3://bucket")
+    raise InvalidSettings(f"STORE_URL: {public_message(url)} is no object store; use file:///folder or s3://bucket")

@@ -12,10 +12,9 @@ import sys
 import time
 from collections.abc import Sequence
 
-from pydantic import ValidationError
-
 from product_classifier.errors import ProductClassifierError, StoreUnavailable
 from product_classifier.observability import configure_logging, get_logger
+from product_classifier.settings_reader import read_settings
 from product_classifier.store.object_keys import FEEDBACK_PREFIX
 from product_classifier.store.s3 import S3Store
 from product_classifier.store.settings import StoreSettings
@@ -30,13 +29,13 @@ def main(argv: Sequence[str]) -> int:
     options = _parse(argv)
     configure_logging("bucket")
     try:
-        stores = [S3Store(name, StoreSettings()) for name in options.buckets]
+        stores = [S3Store(name, read_settings(StoreSettings)) for name in options.buckets]
         for name, store in zip(options.buckets, stores, strict=True):
             _create(store, time.monotonic() + options.wait_s)
             log.info("bucket_created", bucket=name)
         if options.events:
             _configure_events(stores[0], options.events)
-    except (ProductClassifierError, ValidationError) as error:
+    except ProductClassifierError as error:
         sys.stderr.write(f"bucket: {error}\n")
         return 1
     return 0

@@ -152,8 +152,8 @@ def test_a_port_in_use_is_reported_in_one_line(
     ("setting", "reported"),
     [
         ("PORT=eighty", "'eighty'"),
-        ("FUSION_URL=file:///etc/passwd", "fusion_url"),
-        ("FUSION_URL=http://user:secret@host", "fusion_url"),
+        ("FUSION_URL=file:///etc/passwd", "AUTH_PROXY_FUSION_URL: "),
+        ("FUSION_URL=http://user:secret@host", "AUTH_PROXY_FUSION_URL: "),
         ("RATE_LIMIT=many", "many"),
         ("STORE_URL=ftp://x", "ftp"),
         ("FEEDBACK_URL=http://feedback", "INTERNAL_TOKEN"),

@@ -369,13 +369,23 @@ def test_a_change_of_a_user_revokes_the_tokens(gateway: Gateway, revoke: Callabl
 
 def test_the_response_does_not_contain_the_reason(gateway: Gateway) -> None:
     expired = signed(gateway.issuer, claims_of(gateway.issuer) | {"exp": 1, "iat": 0})
+    forged = expired[:-8] + "AAAAAAAA"
 
     details = {
         gateway.client(None).get("/categories", headers={"Authorization": f"Bearer {token}"}).json()["detail"]
-        for token in (expired, "a.b.c", "aaaa.bbbb.cccc")
+        for token in (forged, "a.b.c", "aaaa.bbbb.cccc")
     }
 
     assert details == {"the access token is not valid"}
+
+
+def test_an_expired_token_is_told_apart_so_that_clients_log_in_again(gateway: Gateway) -> None:
+    expired = signed(gateway.issuer, claims_of(gateway.issuer) | {"exp": 1, "iat": 0})
+
+    response = gateway.client(None).get("/categories", headers={"Authorization": f"Bearer {expired}"})
+
+    assert response.status_code == 401
+    assert response.json()["detail"] == "the access token has expired; log in again for a new one"
 
 
 async def _let_in(issuer: EmbeddedIssuer, token: str) -> bool:

@@ -102,17 +102,23 @@ def test_unavailable_models_are_counted_as_degraded_or_unanswered(environment: E
     ("options", "message"),
     [
         pytest.param({"url": f"http://127.0.0.1:{free_port()}"}, "cannot be reached", id="unreachable"),
-        pytest.param({"url": "localhost:8080"}, "URL='localhost:8080': ", id="no address"),
-        pytest.param({"rate": 0}, "RATE='0': ", id="no rate"),
-        pytest.param({"correct": 1.5}, "CORRECT='1.5': ", id="more than all"),
-        pytest.param({"half": "c"}, "HALF='c': ", id="no half"),
+        pytest.param(
+            {"url": "localhost:8080"},
+            "URL: must be http://host[:port] or https://host[:port], not 'localhost:8080'",
+            id="no address",
+        ),
+        pytest.param({"rate": 0}, "RATE: must be above 0, not '0'", id="no rate"),
+        pytest.param({"correct": 1.5}, "CORRECT: must be at most 1, not '1.5'", id="more than all"),
+        pytest.param({"half": "c"}, "HALF: must be ", id="no half"),
         pytest.param({"accounts": "nowhere.json"}, "accounts 'nowhere.json': cannot be read", id="no accounts"),
         pytest.param({"data_dir": "nowhere"}, "splits/unseen.parquet: missing in 'nowhere'", id="no data"),
         pytest.param({"offline": "nowhere"}, "nowhere: has no release.json", id="no release"),
         pytest.param(
             {"offline": "x", "correct": 1}, "offline and correct exclude each other", id="no gateway to correct"
         ),
-        pytest.param({"store_url": "ftp://x"}, "STORE_URL='ftp://x': ", id="no store"),
+        pytest.param(
+            {"store_url": "ftp://x"}, "STORE_URL: must be file:///folder or s3://bucket, not 'ftp://x'", id="no store"
+        ),
     ],
 )
 def test_an_invalid_option_is_one_line_on_standard_error(

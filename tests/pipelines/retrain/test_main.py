@@ -21,4 +21,4 @@ def test_invalid_settings_are_reported_with_their_name(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pipelines.retrain", "--once"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
-    assert (2, True) == (done.returncode, "poll_s" in done.stderr)
+    assert (2, True) == (done.returncode, "RETRAIN_POLL_S: must be " in done.stderr)

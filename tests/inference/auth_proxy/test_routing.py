@@ -1,0 +1,124 @@
+"""What a request gets that misses a route by little: HEAD, slashes, case, typing errors; and the favicon."""
+
+import time
+from http.client import HTTPConnection
+
+import httpx
+import pytest
+
+from inference.auth_proxy.routes import ROUTES
+from inference.auth_proxy.routing import RouteTable
+from inference.http.problems import Problem
+from tests.inference.auth_proxy.conftest import PASSWORD, Gateway
+
+GETS = [route.path for route in ROUTES if route.method == "GET" and "{" not in route.path]
+
+
+def _detail(response: httpx.Response) -> str:
+    return str(response.json()["detail"])
+
+
+@pytest.mark.parametrize("path", GETS)
+def test_head_has_status_and_headers_of_get_and_no_body(gateway: Gateway, path: str) -> None:
+    connection = HTTPConnection("127.0.0.1", gateway.port, timeout=10)
+    found = []
+    for method in ("GET", "HEAD", "GET"):  # the last fails if bytes of a body are left on the connection
+        connection.request(method, path, headers=gateway.headers("ada"))
+        response = connection.getresponse()
+        found.append((response.status, response.getheader("content-type"), len(response.read()) > 0))
+    connection.close()
+
+    status, media_type, has_body = found[0]
+    assert [(status, media_type, has_body), (status, media_type, False), (status, media_type, has_body)] == found
+
+
+def test_head_of_a_model_reaches_it_as_get(gateway: Gateway) -> None:
+    with gateway.client() as client:
+        response = client.head("/v2/models/text-predictor")
+
+    assert (200, b"") == (response.status_code, response.content)
+
+
+def test_head_needs_the_same_role_and_is_not_allowed_where_get_is_not(gateway: Gateway) -> None:
+    with gateway.client() as client:
+        assert [403, 405, 404] == [client.head(path).status_code for path in ("/users", "/predict", "/nothing")]
+    with gateway.client(None) as client:
+        assert 401 == client.head("/categories").status_code
+
+
+def test_allow_lists_head_beside_get(gateway: Gateway) -> None:
+    with gateway.client() as client:
+        assert "GET, HEAD" == client.delete("/categories").headers["allow"]
+        assert "POST" == client.delete("/predict").headers["allow"]
+
+
+@pytest.mark.parametrize("path", [route.path for route in ROUTES if route.path != "/"])
+def test_a_path_with_a_slash_too_many_names_the_route(path: str) -> None:
+    concrete = path.replace("{model}", "text-predictor").replace("{version}", "1").replace("{name}", "ann")
+    concrete = concrete.replace("{id}", "019ab0f2-7d1e-7c3a-9d55-0c8f6a4be111").replace(
+        "{run_id}", "retrain-000001-e59f92391aa6"
+    )
+    with pytest.raises(Problem) as caught:
+        RouteTable(ROUTES).find("GET", f"{concrete}/")
+
+    assert (404, True) == (caught.value.status, caught.value.detail.endswith(f"; use {concrete!r}")), (
+        caught.value.detail
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "advice"),
+    [
+        ("/predict/", "use '/predict'"),
+        ("/PREDICT", "use '/predict'"),
+        ("/prediction", "did you mean '/predict'? /openapi.json lists all"),
+        ("/categorys", "did you mean '/categories'? /openapi.json lists all"),
+        ("/zzz", "/openapi.json lists them"),
+        ("/" + "predict" * 40, "/openapi.json lists them"),
+    ],
+)
+def test_an_unknown_path_is_answered_with_what_to_do(gateway: Gateway, path: str, advice: str) -> None:
+    with gateway.client() as client:
+        assert _detail(client.post(path, json={})).endswith(f"; {advice}")
+
+
+def test_looking_for_a_similar_path_takes_no_time_worth_mentioning() -> None:
+    table, start = RouteTable(ROUTES), time.process_time()
+    for number in range(200):
+        with pytest.raises(Problem):
+            table.find("GET", f"/{number:039}")
+
+    assert time.process_time() - start < 2
+
+
+def test_the_icon_is_served_without_a_token(gateway: Gateway) -> None:
+    with gateway.client(None) as client:
+        response = client.get("/favicon.ico")
+
+    assert (200, "image/svg+xml") == (response.status_code, response.headers["content-type"].partition(";")[0])
+
+
+def test_every_invalid_field_of_a_user_is_reported_at_once(gateway: Gateway) -> None:
+    with gateway.client("ada") as client:
+        response = client.post("/users", json={"name": "a b", "password": "short", "role": "root", "age": 3})
+
+    fields = {error["field"]: error["detail"] for error in response.json()["errors"]}
+    assert 422 == response.status_code
+    assert {"name", "password", "role", "age"} == set(fields)
+    assert "must be 'user', 'reviewer' or 'admin', not 'root'" == fields["role"]
+    assert "has 5 characters; at least 12 are required" == fields["password"]
+    assert "short" not in response.text
+    assert all(field in _detail(response) for field in fields)
+
+
+@pytest.mark.parametrize("body", [{}, {"name": "x"}, [], {"name": "x", "password": PASSWORD, "role": 3}])
+def test_no_text_of_the_validation_library_reaches_a_client(gateway: Gateway, body: object) -> None:
+    with gateway.client("ada") as client:
+        responses = [client.post("/users", json=body), client.patch("/users/ursula", json={"role": "root"})]
+        responses.append(client.patch("/users/ursula", json={}))
+
+    assert "body: nothing to change; give password, role or disabled" == _detail(responses[-1])
+    for response in responses:
+        assert 422 == response.status_code
+        assert "Input should" not in response.text
+        assert "Value error" not in response.text
