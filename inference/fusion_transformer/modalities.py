@@ -10,6 +10,7 @@ from inference.fusion_transformer.predictor_client import IMAGE, TEXT, Columns
 from inference.http.problems import InvalidTensor
 from inference.oip.types import ModelRequest
 from product_classifier.errors import InvalidProduct
+from product_classifier.text.normalization import has_words
 
 Rows = NDArray[np.bool_]
 
@@ -33,7 +34,7 @@ def modality_rows(request: ModelRequest) -> dict[str, Rows]:
     """Return by modality which rows have it; raise InvalidProduct for a row that has none."""
     designations, descriptions = request.texts("designation"), request.texts("description")
     fields = zip(designations, descriptions, strict=True)
-    text = [bool(designation.strip() or description.strip()) for designation, description in fields]
+    text = [has_words(designation, description) for designation, description in fields]
     image = [bool(photo) for photo in request.photos("image")]
     for row, found in enumerate(zip(text, image, strict=True)):
         if not any(found):

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, mo
 
 from product_classifier.feedback.records import Text
 from product_classifier.limits import DESCRIPTION_CHARACTERS, DESIGNATION_CHARACTERS, PHOTO_BYTES
+from product_classifier.text.normalization import has_words
 
 BASE64_CHARACTERS = 4 * -(-PHOTO_BYTES // 3)
 """Length of the largest photo in base64."""
@@ -39,7 +40,7 @@ ProductText = Annotated[Text, AfterValidator(_without_nul), Field(json_schema_ex
 
 
 class ProductInput(RequestModel):
-    """A product; at least one of the three fields has content."""
+    """A product with a letter or digit in its texts, or an image."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -60,6 +61,6 @@ class ProductInput(RequestModel):
 
     @model_validator(mode="after")
     def _has_content(self) -> Self:
-        if not ((self.designation or "").strip() or (self.description or "").strip() or self.image):
-            raise ValueError("has neither designation, description nor image; give at least one")
+        if not self.image and not has_words(self.designation, self.description):
+            raise ValueError("has neither a letter or digit in designation and description nor an image; add one")
         return self

@@ -34,7 +34,10 @@ class PendingRequest:
 
 
 class AdaptiveBatcher:
-    """Predicts the products of several requests in one call of a model; one call at a time."""
+    """Predicts the products of several requests in one call of a model; one call at a time.
+
+    A call that fails is repeated for each of its requests alone: no request fails because of another user's.
+    """
 
     def __init__(self, workers: WorkerPool, max_waiting: int, max_wait_s: float) -> None:
         self._workers = workers
@@ -90,11 +93,23 @@ class AdaptiveBatcher:
         descriptions = [description for request in batch for description in request.descriptions]
         try:
             probabilities = await self._workers.run(batch[0].model.probabilities, designations, descriptions)
-        except Exception as error:  # noqa: BLE001 - raised in every request of the batch
-            for request in batch:
-                if not request.result.done():
-                    request.result.set_exception(error)
+        except Exception as error:  # noqa: BLE001 - raised in the request that causes it
+            await self._run_each(batch, error)
             return
+        self._set_results(batch, probabilities)
+
+    async def _run_each(self, batch: Sequence[PendingRequest], error: Exception) -> None:
+        """Predict the requests of a failed call one by one, so that the error is raised only in those that cause it."""
+        if len(batch) == 1:
+            if not batch[0].result.done():
+                batch[0].result.set_exception(error)
+            return
+        for request in batch:
+            if not request.result.done():
+                await self._run([request])
+
+    @staticmethod
+    def _set_results(batch: Sequence[PendingRequest], probabilities: Probabilities) -> None:
         bounds = np.cumsum([0, *(len(request.designations) for request in batch)]).tolist()
         for request, (start, end) in zip(batch, pairwise(bounds), strict=True):
             if not request.result.done():

@@ -1,21 +1,31 @@
 """The text model as a KServe predictor: designations and descriptions to probabilities."""
 
+from collections.abc import Sequence
 from functools import partial
 
+import numpy as np
+
+from inference.http.problems import InvalidTensor, Overloaded
 from inference.model_server.flags import Flags
 from inference.model_server.loaded_releases import LoadedRelease, LoadedReleases
 from inference.model_server.model import ProductModel
 from inference.model_server.workers import WorkerPool
 from inference.oip.types import InputTensor, ModelRequest, ModelResponse, OutputTensor, Signature
 from inference.text_predictor.batching import AdaptiveBatcher
+from product_classifier.errors import InvalidInput
 from product_classifier.limits import DESIGNATION_CHARACTERS
+from product_classifier.observability import get_logger
+from product_classifier.probabilities import Floats
 from product_classifier.releases import release
 from product_classifier.text.model import TextModel
 
 INPUTS = (InputTensor("designation", required=True, max_characters=DESIGNATION_CHARACTERS), InputTensor("description"))
 OUTPUTS = (OutputTensor("probabilities", "FP32"),)
+KNOWN_GOOD_TEXT = "livre"
 MAX_BATCHED_ROWS = 4
 """Rows of a request that may be batched with others; a larger one runs on a thread alone, so it delays no other."""
+
+log = get_logger()
 
 
 def make(flags: Flags, codes: tuple[int, ...] | None = None) -> "TextPredictor":
@@ -47,8 +57,32 @@ class TextPredictor(ProductModel[TextModel]):
 
     async def infer(self, request: ModelRequest, loaded: LoadedRelease[TextModel]) -> ModelResponse:
         designations, descriptions = request.texts("designation"), request.texts("description")
-        if request.rows <= MAX_BATCHED_ROWS:
-            probabilities = await self._batcher.predict(loaded.model, designations, descriptions)
-        else:
-            probabilities = await self.workers.run(loaded.model.probabilities, designations, descriptions)
+        try:
+            if request.rows <= MAX_BATCHED_ROWS:
+                probabilities = await self._batcher.predict(loaded.model, designations, descriptions)
+            else:
+                probabilities = await self.workers.run(loaded.model.probabilities, designations, descriptions)
+        except (InvalidInput, Overloaded):
+            raise
+        except Exception:  # noqa: BLE001 - raised again unless it is that of one row
+            probabilities = await self.workers.run(_predict_each, loaded.model, designations, descriptions)
         return ModelResponse({"probabilities": probabilities}, loaded.release, loaded.version)
+
+
+def _predict_each(model: TextModel, designations: Sequence[str], descriptions: Sequence[str]) -> Floats:
+    """Return probabilities `[n, classes]`, predicted row by row.
+
+    Raises:
+        InvalidTensor: For a row that fails while the model predicts another text.
+        Exception: What the model raises for any text.
+    """
+    rows = []
+    for row, (designation, description) in enumerate(zip(designations, descriptions, strict=True)):
+        try:
+            rows.append(model.probabilities([designation], [description]))
+        except Exception as error:
+            model.probabilities([KNOWN_GOOD_TEXT], [""])
+            log.exception("row_failed", row=row)
+            reason = f"cannot be read by the model ({type(error).__name__}); correct or shorten it"
+            raise InvalidTensor(reason, tensor="designation", row=row) from error
+    return np.concatenate(rows)

@@ -5,7 +5,7 @@ The checks are those of `ProductInput`, written out because they name the field 
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from starlette.datastructures import FormData, Headers, UploadFile
@@ -18,6 +18,7 @@ from inference.http.problems import Problem, public_message
 from product_classifier.errors import InvalidImage
 from product_classifier.images.headers import read_header
 from product_classifier.limits import BATCH_PRODUCTS, DESCRIPTION_CHARACTERS, DESIGNATION_CHARACTERS
+from product_classifier.text.normalization import has_words
 
 OFF_LOOP_BYTES = 200_000
 """Bodies of this size are parsed in a thread, so that they do not delay other requests."""
@@ -34,11 +35,11 @@ class RequestProduct:
     designation: str = ""
     description: str = ""
     image: bytes = b""
+    has_text: bool = field(init=False, compare=False)
+    """Whether the models can read a letter or digit in designation or description."""
 
-    @property
-    def has_text(self) -> bool:
-        """Return whether designation or description has non-blank text."""
-        return bool(self.designation.strip() or self.description.strip())
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "has_text", has_words(self.designation, self.description))
 
 
 async def read_product(body: bytes, content_type: str) -> RequestProduct:
@@ -152,7 +153,7 @@ def _checked(texts: dict[str, str], image: bytes, where: str) -> RequestProduct:
         except InvalidImage as error:
             raise Problem(422, f"{where}.image: {error}", kind="invalid-image") from error
     elif not product.has_text:
-        raise _invalid(f"{where}: has neither designation, description nor image; give at least one")
+        raise _invalid(f"{where}: has neither a letter or digit in designation and description nor an image; add one")
     return product
 
 

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Literal, TypeVar
 
 from product_classifier.feedback.records import Correction, ProductContent, Review, Role
-from product_classifier.text.identity import fold, letters
+from product_classifier.text.spelling import fold, letters
 
 AGREEING_USERS = 2
 State = Literal["pending", "trusted", "approved", "agreed", "rejected"]
@@ -64,7 +64,7 @@ def product_key(product: ProductContent) -> str:
 
 
 def agreement_key(product: ProductContent) -> str:
-    """Return a hash that is equal for all spellings of a product; corrections with equal ones are of one product.
+    """Return a hash that is equal for all spellings of a product: the group of its corrections.
 
     It ignores what `product_key` ignores, and accents, punctuation and markup. A product without a letter, a digit and
     a photo has only its spelling.

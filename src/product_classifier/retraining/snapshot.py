@@ -36,8 +36,9 @@ class Snapshot(Record):
 
 
 def write_snapshot(store: ObjectStore, labels: Iterable[Label]) -> str:
-    """Write a snapshot unless it exists; return its SHA-256."""
-    items = tuple(_item(label) for label in sorted(labels, key=lambda label: label.product_key))
+    """Write a snapshot unless it exists; return its SHA-256. Of labels of one product it has the newest."""
+    newest = {label.product_key: label for label in sorted(labels, key=lambda label: (label.since, label.feedback_id))}
+    items = tuple(_item(newest[key]) for key in sorted(newest))
     return content_addressed.write(store, manifest_key, Snapshot(corrections=items).to_json())
 
 

@@ -28,7 +28,7 @@ def unescape(text: str) -> str:
 
 
 def decompose(text: str) -> str:
-    """Return NFKD of a text, except that marks in a run of more than `_CHUNK` are not sorted by their class.
+    """Return NFKD of a text; marks in a run of more than `_CHUNK` are not sorted by their class.
 
     The result is for callers that drop combining marks or treat them as separators: to them it equals NFKD.
     """

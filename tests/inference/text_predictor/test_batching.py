@@ -131,15 +131,17 @@ async def test_a_cancelled_request_is_not_predicted() -> None:
     assert [["first"], ["other"]] == batching.model.calls
 
 
-async def test_an_error_fails_the_requests_of_its_batch_and_no_later_one() -> None:
+async def test_an_error_fails_the_request_that_causes_it_and_no_other_of_its_batch() -> None:
     batching = Batching()
     first = await batching.occupy()
-    others = [batching.send("a"), batching.send("bad")]
+    others = [batching.send("a"), batching.send("bad"), batching.send("bb", "ccc"), batching.send("x", "bad")]
     await asyncio.sleep(0.01)
     batching.model.release.set()
 
     results = await asyncio.gather(first, *others, return_exceptions=True)
     after = await batching.send("after")
 
-    assert [ValueError, ValueError] == [type(result) for result in results[1:]]
+    assert [np.ndarray, ValueError, np.ndarray, ValueError] == [type(result) for result in results[1:]]
+    assert [[[1.0]], [[2.0], [3.0]]] == [results[1].tolist(), results[3].tolist()]
     assert [[5.0]] == after.tolist()
+    assert len(batching.model.calls) == 2 + 4 + 1

@@ -1,12 +1,18 @@
+from collections.abc import Callable
+from hashlib import sha256
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from product_classifier.catalogue.encodings import repair
+from product_classifier.catalogue.sample.offers import offer, season_start
 from product_classifier.text.normalization import (
     DESCRIPTION_CHARACTERS_READ,
     DESIGNATION_CHARACTERS_READ,
     has_words,
     normalize,
+    strip_markup,
 )
 
 
@@ -24,10 +30,50 @@ from product_classifier.text.normalization import (
         ("a < b and c > d", "", "a d"),
         ("", None, ""),
         ("日本語 кот", "", "日本語 кот"),
+        ("TÃ©lÃ©commande", "â€œneufâ€\x9d", "telecommande\nneuf"),
+        ("t&amp;eacute;l&amp;#233;&amp;nbsp;sur", "&amp;lt;b&amp;gt;pied", "tele sur\npied"),
+        ("H&amp;M ?a=1&amp;copy=2", "", "h m a 1 copy 2"),
+        ("T&Atilde;&copy;l&eacute;", "", "tele"),
+        ("Télé\xadcom\u200bman\u200dde", "\ufeffneu\u2060f\u202c", "telecommande\nneuf"),
+        ("T&eacute;l&shy;&eacute;&zwj;com", "", "telecom"),
+        ("a\x01b", "", "ab"),
+        ("nan", "None", ""),
+        (" NULL ", "<p>NaN</p>", ""),
+        ("Nantes", "null part", "nantes\nnull part"),
+        ("Table", "nan", "table"),
+        ("&#" + "9" * 4301, "&#xD800;&#x110000;", ""),
+        ("&#" + "0" * 5000 + "65;", "", "a"),
+        ("a" + "\u0301" * 1500 + "b", "", "ab"),
+        ("<br/>", "___", ""),
+        ("\u202e!!!", "&nbsp;", ""),
     ],
 )
 def test_text_is_normalized(designation: str, description: str, expected: str) -> None:
     assert (expected, expected != "") == (normalize(designation, description), has_words(designation, description))
+
+
+@pytest.mark.parametrize(
+    ("prepare", "expected"),
+    [
+        (normalize, "2fa14d2eacd1fb9729d875ebf9ef5481081817ff430bdd9865cc4795bb8ecb90"),
+        (strip_markup, "a8f5765cf8fd9d4cdbd10f3f0e1d07d6bd1c2c94fa1bdef09048993ec44ee69f"),
+    ],
+)
+def test_texts_of_the_sample_are_prepared_as_by_the_first_version(
+    prepare: Callable[[str, str], str], expected: str
+) -> None:
+    """Models trained by earlier versions read these texts."""
+    digest = sha256()
+    for number in range(1500):
+        made = offer(27, number, season_start(1500))
+        digest.update(prepare(repair(made.title), repair(made.description)).encode() + b"\0")
+
+    assert expected == digest.hexdigest()
+
+
+def test_a_missing_value_is_not_read_by_encoders() -> None:
+    assert "Table\n" == strip_markup("Table", "nan")
+    assert "" == strip_markup("None", "NULL")
 
 
 def test_a_very_long_text_is_truncated() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from product_classifier.text.identity import letters
+from product_classifier.text.spelling import letters
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,8 @@ from product_classifier.text.identity import letters
         "Étui en cu\u00adir\u200b noir",
         "Étui-en-cuir_noir",
         "ＥＴＵＩ en cuir noir",
+        "Ã‰tui en cuir noir",
+        "&amp;Eacute;tui en cuir noir",
     ],
 )
 def test_the_spellings_of_a_text_have_equal_letters(spelling: str) -> None:

@@ -5,8 +5,9 @@ from typing import Final
 
 from product_classifier.limits import DESCRIPTION_CHARACTERS
 from product_classifier.text.characters import compose, decompose, unescape
+from product_classifier.text.mojibake import undo_mojibake
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Version of `letters`; an index that stores what is derived from them is rebuilt for another one."""
 
 CHARACTERS_COMPARED: Final = DESCRIPTION_CHARACTERS
@@ -23,10 +24,12 @@ def fold(text: str) -> str:
 
 
 def letters(text: str) -> str:
-    """Return the letters and digits of a text without markup, accents, case, punctuation and spaces.
+    """Return the letters and digits of a text without differences of spelling.
 
-    Texts with equal `fold` have equal letters.
+    Mojibake, markup, accents, case, punctuation and spaces make no difference.
+    Texts without mojibake that have equal `fold` have equal letters.
     """
-    plain = _TAG.sub(" ", unescape(fold(text)))
+    text = undo_mojibake(text[:CHARACTERS_COMPARED])
+    plain = _TAG.sub(" ", unescape(unescape(fold(text)[:CHARACTERS_COMPARED])))
     folded = decompose(plain.casefold().translate(_LIGATURES))
     return _NOT_WORD.sub("", folded).casefold()
