@@ -12,7 +12,7 @@ import pandas as pd
 
 from product_classifier.catalogue.merging import COLUMNS, OUTCOMES, merge
 from product_classifier.catalogue.splits import content_keys, known_splits
-from product_classifier.errors import InvalidImage, ObjectNotFound
+from product_classifier.errors import InvalidImage, ObjectNotFound, StoreError
 from product_classifier.feedback.records import image_key
 from product_classifier.images import decoding
 from product_classifier.retraining import SnapshotItem, read_snapshot
@@ -36,8 +36,9 @@ def run(
     """Write `merged` (parquet) and `report` (JSON); return the number of products to train on.
 
     Corrections change `train` only. A correction of a product in `validation` or `test` is not used, so the models are
-    never trained on what evaluates them. A correction whose category is unknown or whose photo is missing, altered or
-    undecodable is skipped and reported. Without a snapshot `merged` is a copy of `train`.
+    never trained on what evaluates them. A correction whose category is unknown, whose photo is missing, altered or
+    undecodable, or that cannot be prepared for another reason is skipped and reported. Without a snapshot `merged` is
+    a copy of `train`.
 
     Args:
         train: Products to train on (parquet).
@@ -91,13 +92,24 @@ def _read_corrections(store: ObjectStore, snapshot: str, taxonomy: Taxonomy) -> 
     items = sorted(read_snapshot(store, snapshot).corrections, key=lambda item: (item.since, item.feedback_id))
     rows, skipped = [], []
     with ThreadPoolExecutor(TRANSFERS) as pool:
-        photos: Iterator[tuple[bytes | None, str]] = pool.map(lambda item: _read_photo(store, item, taxonomy), items)
-        for item, (photo, problem) in zip(items, photos, strict=True):
-            if problem:
-                skipped.append({"feedback_id": item.feedback_id, "reason": problem})
+        prepared: Iterator[tuple[object, ...] | str] = pool.map(lambda item: _prepare(store, item, taxonomy), items)
+        for item, row in zip(items, prepared, strict=True):
+            if isinstance(row, str):
+                skipped.append({"feedback_id": item.feedback_id, "reason": row})
             else:
-                rows.append(_row(item, photo))
+                rows.append(row)
     return SnapshotRows(tuple(rows), tuple(skipped))
+
+
+def _prepare(store: ObjectStore, item: SnapshotItem, taxonomy: Taxonomy) -> tuple[object, ...] | str:
+    """Return the row of a correction, or the reason why it cannot be used; only the store can fail the step."""
+    try:
+        photo, problem = _read_photo(store, item, taxonomy)
+        return problem or _row(item, photo)
+    except StoreError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one correction never fails a run
+        return f"the correction cannot be prepared: {type(error).__name__}: {str(error)[:200]!a}"
 
 
 def _read_photo(store: ObjectStore, item: SnapshotItem, taxonomy: Taxonomy) -> tuple[bytes | None, str]:

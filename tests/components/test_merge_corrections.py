@@ -47,6 +47,11 @@ class Corrections:
             self.store.put(image_key(digest), photo)
         return image_key(digest) if digest else ""
 
+    def add_malformed_key(self, designation: str) -> None:
+        """Add a correction of which no row can be made."""
+        label = Label("not a hash", ProductContent(designation=designation), 40, f"f{len(self.labels)}", NOW, "trusted")
+        self.labels.append(label)
+
     def merge(self, snapshot: str | None = None) -> int:
         snapshot = write_snapshot(self.store, self.labels) if snapshot is None else snapshot
         return step.run(
@@ -109,8 +114,10 @@ Damage = Callable[[Corrections, str], object]
         (lambda corrections, _: corrections.correct(photo=jpeg(12)[:200]), "cannot be decoded"),
         (lambda corrections, _: corrections.correct(designation="…"), "neither a word"),
         (lambda corrections, _: corrections.correct("un titre parmi d'autres 1", code=9999), "category code 9999"),
+        (lambda corrections, _: corrections.correct("<br/>&nbsp;___"), "neither a word"),
+        (lambda corrections, _: corrections.add_malformed_key("un bon titre"), "cannot be prepared: ValueError"),
     ],
-    ids=["missing photo", "altered photo", "truncated photo", "no word", "unknown code"],
+    ids=["missing photo", "altered photo", "truncated photo", "no word", "unknown code", "only markup", "bad key"],
 )
 def test_a_damaged_correction_is_skipped_and_reported(corrections: Corrections, damage: Damage, reason: str) -> None:
     corrections.correct("un livre ancien")
@@ -123,6 +130,25 @@ def test_a_damaged_correction_is_skipped_and_reported(corrections: Corrections, 
     assert (len(corrections.labels) - 1, 1) == (counts["added"], counts["skipped"])
     (skipped,) = corrections.report["skipped"]
     assert reason in skipped["reason"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mot &#" + "9" * 4301,
+        "mot &#x110000;&#xD800;",
+        "mot" + "\u0301" * 49_000,
+        "mot " + "<" * 9_000,
+        "mot \u202e\x85",
+    ],
+    ids=["huge reference", "no character", "marks", "open tags", "invisible"],
+)
+def test_a_correction_with_any_text_is_merged(corrections: Corrections, text: str) -> None:
+    corrections.correct(text)
+
+    corrections.merge()
+
+    assert 1 == corrections.report["corrections"]["added"]
 
 
 def test_train_passes_unchanged_if_every_correction_is_damaged(corrections: Corrections) -> None:

@@ -156,7 +156,7 @@ def _read_products(reader: _Reader, progress: Progress) -> list[CatalogueRow]:
     products, done = [], 0
     total = len(reader.labels) + len(reader.rejected_labels)
     for done, row in enumerate(read_rows(path, ["designation", "description", "productid", "imageid"]), 1):
-        product = _parse_product(reader, row)
+        product = _product_or_reject(reader, row)
         if isinstance(product, RejectedRow):
             reader.rejects.append(product)
         else:
@@ -170,6 +170,13 @@ def _read_products(reader: _Reader, progress: Progress) -> list[CatalogueRow]:
         if index not in reader.rows_seen
     ]
     return products
+
+
+def _product_or_reject(reader: _Reader, row: RawRow) -> CatalogueRow | RejectedRow:
+    try:
+        return _parse_product(reader, row)
+    except Exception as error:  # noqa: BLE001 - one row never fails a catalogue
+        return _reject(reader.files.products, row, "designation", f"cannot be read: {type(error).__name__}")
 
 
 def _parse_product(reader: _Reader, row: RawRow) -> CatalogueRow | RejectedRow:

@@ -7,6 +7,7 @@ of its photo. Every key belongs to exactly one split, permanently. Products are 
 - If a key is known, the product joins the split of that key, and its other key joins with it.
 - If its two keys belong to different splits, the product is quarantined: adding it would leak, and moving one of the
   groups would change a split that was already assigned.
+- A product without a key is quarantined.
 
 Near duplicates never cross splits, because they share a key. Rows appended to the catalogue move no other row,
 because the split of a row depends on earlier rows only. When rows arrive in another order, pass the splits assigned
@@ -81,7 +82,8 @@ def assign_splits(
     """Return the split of every product of a catalogue, or `QUARANTINED`, in the order of its rows."""
     assigner = SplitAssigner(shares, known)
     columns = (frame["designation"], frame["description"], frame["image_sha256"])
-    splits = [assigner.place(content_keys(*product)) for product in zip(*columns, strict=True)]
+    keys = [content_keys(*product) for product in zip(*columns, strict=True)]
+    splits = [assigner.place(own) if own else QUARANTINED for own in keys]
     return pd.Series(splits, index=frame.index, name="split", dtype="object")
 
 

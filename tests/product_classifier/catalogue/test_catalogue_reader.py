@@ -73,6 +73,17 @@ def test_markup_is_preserved_and_mojibake_is_repaired(raw: RawFolder) -> None:
     assert ["Caf&eacute; <b>moulu</b>", "Pâte Ã  tartiner"] == list(frame.loc[0, ["designation", "description"]])
 
 
+def test_any_text_is_read_and_a_missing_value_is_no_text(raw: RawFolder) -> None:
+    raw.add("mot &#" + "9" * 4301)
+    raw.add("nan", "None")
+    raw.add("mot" + "\u0301" * 20_000)
+
+    frame, rejects = read_catalogue(raw.write(), CHALLENGE)
+
+    assert [2, 4] == list(frame["line"])
+    assert [(3, "neither text nor photo")] == [(reject.line, reject.reason) for reject in rejects]
+
+
 def test_rows_of_another_encoding_are_read(raw: RawFolder) -> None:
     raw.encoding = "cp1252"
     raw.add("Été à Orléans", "5 €")

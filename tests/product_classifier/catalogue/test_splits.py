@@ -139,6 +139,14 @@ def test_a_product_without_keys_is_an_error() -> None:
         SplitAssigner().place(content_keys("", "<br>", ""))
 
 
+def test_a_row_without_keys_is_quarantined_and_no_other() -> None:
+    frame = pd.DataFrame({"designation": ["un bon titre", "!!!"], "description": ["", ""], "image_sha256": ["", ""]})
+
+    splits = list(assign_splits(frame))
+
+    assert (True, QUARANTINED) == (splits[0] in SPLITS, splits[1])
+
+
 @pytest.mark.parametrize("shares", [(0.5, 0.1, 0.1, 0.1), (1.2, -0.2, 0, 0), (0.7, 0.1, 0.1, 0.2)])
 def test_shares_that_do_not_add_up_to_one_are_refused(shares: tuple[float, float, float, float]) -> None:
     with pytest.raises(CatalogueError, match="add up to 1"):
