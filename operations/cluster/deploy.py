@@ -30,10 +30,10 @@ def deploy(runner: CommandRunner, settings: Settings) -> None:
     folder = write_kustomization(settings, with_kubeflow=has_kubeflow)
     runner.kubectl("apply", "-f", str(MANIFESTS / "base/namespace.yaml"))
     objects = list(yaml.safe_load_all(runner.kubectl("kustomize", str(folder))))
-    endpoint = next(one["data"]["endpoint"] for one in objects if _key(one) == ("ConfigMap", "object-store"))
+    endpoint = next(one["data"]["endpoint"] for one in objects if _key(one) == ("ConfigMap", NAMESPACE, "object-store"))
     create_secrets(runner, endpoint)
     if has_kubeflow:
-        share_with_kubeflow(runner, endpoint)
+        share_with_kubeflow(runner)
     _delete_changed_jobs(runner, {one["metadata"]["name"]: one for one in objects if one["kind"] == "Job"})
     runner.run_step(f"apply {settings.overlay} with images of {settings.tag}", ["kubectl", "apply", "-k", str(folder)])
     object_status.wait_until_ready(runner, NAMESPACE, settings.timeout_s)
@@ -74,5 +74,5 @@ def _delete_changed_jobs(runner: CommandRunner, wanted: Mapping[str, Object]) ->
             runner.kubectl("delete", "job", name, "--namespace", NAMESPACE, "--wait")
 
 
-def _key(one: Object) -> tuple[str, str]:
-    return one["kind"], one["metadata"]["name"]
+def _key(one: Object) -> tuple[str, str, str]:
+    return one["kind"], one["metadata"].get("namespace", ""), one["metadata"]["name"]

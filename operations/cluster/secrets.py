@@ -45,11 +45,10 @@ def create_secrets(runner: CommandRunner, endpoint: str) -> None:
             runner.report(f"secret {secret.name} created")
 
 
-def share_with_kubeflow(runner: CommandRunner, endpoint: str) -> None:
-    """Copy keys and URL of the store to the namespace of Kubeflow, where the pods of the pipeline run."""
+def share_with_kubeflow(runner: CommandRunner) -> None:
+    """Copy the keys of the store to the namespace of Kubeflow, where the pods of the pipeline run."""
     keys = _existing(runner, NAMESPACE)[STORE]
     _apply(runner, KUBEFLOW, "Secret", Secret(STORE, keys))
-    _apply(runner, KUBEFLOW, "ConfigMap", Secret(STORE, {"endpoint": endpoint}))
 
 
 def _model_reader(keys: Mapping[str, str], endpoint: str) -> Secret:

@@ -98,6 +98,22 @@ def test_other_connections_are_denied(policies: list[Object], source: Pod, targe
     assert not is_allowed(policies, source, target, port)
 
 
+@pytest.mark.parametrize("port", [443, 8443, 8080, 5556])
+def test_an_external_issuer_is_reached_at_the_usual_ports(port: int) -> None:
+    with_issuer = [one["spec"] for one in overlay("production") if one["kind"] == "NetworkPolicy"]
+
+    assert is_allowed(with_issuer, own("auth-proxy"), ("keycloak", "keycloak"), port)
+    assert is_allowed(with_issuer, own("auth-proxy"), EXTERNAL, port)
+
+
+def test_without_an_external_issuer_the_gateway_reaches_other_hosts_at_443_only() -> None:
+    alone = [one["spec"] for one in overlay("kind") if one["kind"] == "NetworkPolicy"]
+
+    assert [443] == [
+        port for port in (80, 443, 5556, 8080, 8443) if is_allowed(alone, own("auth-proxy"), EXTERNAL, port)
+    ]
+
+
 def is_allowed(policies: list[Object], source: Pod, target: Pod, port: int) -> bool:
     return _passes(policies, source, target, port, "Egress", "to") and _passes(
         policies, target, source, port, "Ingress", "from"

@@ -53,6 +53,7 @@ THIRD_PARTY_CONTAINERS = {"minio", "mlflow", "seaweedfs", "storage-initializer"}
 """Containers that run programs of other projects."""
 
 
+STORE_CONFIG = ("ConfigMap", "object-store")
 COMPONENTS = sorted(path.name for path in (MANIFESTS / "components").iterdir())
 KIND_OVERLAY = (MANIFESTS / "overlays/kind/kustomization.yaml").read_text(encoding="utf-8")
 OPTIONAL = [name for name in COMPONENTS if f"components/{name}" not in KIND_OVERLAY]
@@ -211,12 +212,57 @@ def test_every_pod_satisfies_pod_security_restricted(objects: tuple[Object, ...]
         assert "hostPath" not in volumes, where
 
 
-def test_every_container_has_requests_and_a_memory_limit(objects: tuple[Object, ...]) -> None:
+def test_every_container_has_requests_and_limits_of_memory_and_disk(objects: tuple[Object, ...]) -> None:
     for where, pod in pods(objects):
         for container in containers(pod):
             resources = container["resources"]
-            assert {"cpu", "memory"} <= set(resources["requests"]), where
-            assert "memory" in resources["limits"], where
+            assert {"cpu", "memory", "ephemeral-storage"} <= set(resources["requests"]), where
+            assert {"memory", "ephemeral-storage"} <= set(resources["limits"]), where
+
+
+def test_the_disk_of_a_pod_holds_its_temporary_volumes(objects: tuple[Object, ...]) -> None:
+    """Volumes without a medium count against the limits of the containers; a pod above them is evicted."""
+    for where, pod in pods(objects):
+        limit = sum(_mebibytes(one["resources"]["limits"]["ephemeral-storage"]) for one in pod["containers"])
+        volumes = sum(_mebibytes(one["emptyDir"]["sizeLimit"]) for one in pod.get("volumes", []) if "emptyDir" in one)
+
+        assert volumes < limit, where
+
+
+def test_annotations_for_prometheus_name_a_port_that_listens(objects: tuple[Object, ...]) -> None:
+    found = []
+    for one in objects:
+        template = one.get("spec", {}).get("template", {}).get("metadata", {})
+        annotations = (one["metadata"] if one["kind"] == "InferenceService" else template).get("annotations", {})
+        assert "serving.kserve.io/enable-prometheus-scraping" not in annotations  # KServe would name port 9091
+        if "prometheus.io/scrape" in annotations:
+            ((where, pod),) = pods((one,))
+            ports = {str(port["containerPort"]) for container in pod["containers"] for port in container["ports"]}
+            assert annotations["prometheus.io/port"] in ports, where
+            found.append(one["metadata"]["name"])
+
+    assert {"text-predictor", "image-predictor", "fusion-transformer", "auth-proxy"} <= set(found)
+
+
+def test_finished_jobs_of_a_deployment_do_not_refuse_the_next_one(objects: tuple[Object, ...]) -> None:
+    """The template of a Job is immutable: one that stays would refuse `kubectl apply -k` with another image."""
+    jobs = [one for one in objects if one["kind"] == "Job"]
+
+    assert jobs
+    assert [300] * len(jobs) == [one["spec"]["ttlSecondsAfterFinished"] for one in jobs]
+
+
+def test_the_pods_of_the_pipeline_find_the_address_of_the_store_in_their_namespace() -> None:
+    for name, component, namespaces in (
+        ("kind", "", {"product-classifier", "kubeflow"}),
+        ("kind", "seaweedfs", {"product-classifier", "kubeflow"}),
+        ("production", "", {"product-classifier", "kubeflow"}),
+        ("kind", "without-kubeflow", {"product-classifier"}),
+    ):
+        found = [one for one in overlay(name, component) if (one["kind"], one["metadata"]["name"]) == STORE_CONFIG]
+
+        assert namespaces == {one["metadata"]["namespace"] for one in found}, (name, component)
+        assert 1 == len({one["data"]["endpoint"] for one in found})
 
 
 def test_every_server_has_probes(objects: tuple[Object, ...]) -> None:
@@ -288,13 +334,18 @@ def test_every_object_is_labeled_and_in_the_namespace(objects: tuple[Object, ...
     for one in objects:
         assert one["metadata"]["labels"]["app.kubernetes.io/part-of"] == "product-classifier"
         if one["kind"] != "Namespace":
-            assert one["metadata"]["namespace"] == "product-classifier"
+            shared = one["kind"] == "ConfigMap" and one["metadata"]["name"] == "object-store"
+            assert one["metadata"]["namespace"] in ("product-classifier", *(["kubeflow"] if shared else []))
 
 
 def test_the_namespace_enforces_restricted(objects: tuple[Object, ...]) -> None:
     (namespace,) = [one for one in objects if one["kind"] == "Namespace"]
 
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def _mebibytes(quantity: str) -> int:
+    return int(quantity[:-2]) * {"Mi": 1, "Gi": 1024}[quantity[-2:]]
 
 
 def files() -> Iterator[Path]:

@@ -14,7 +14,11 @@ from operations.cluster.settings import Settings
 from tests.support.fake_cluster import FakeCluster
 
 REPOSITORY = Path(__file__).parents[3]
-STORE = {"kind": "ConfigMap", "metadata": {"name": "object-store"}, "data": {"endpoint": "http://object-store:9000"}}
+STORE = {
+    "kind": "ConfigMap",
+    "metadata": {"name": "object-store", "namespace": NAMESPACE},
+    "data": {"endpoint": "http://object-store:9000"},
+}
 JOBS = [{"kind": "Job", "metadata": {"name": name}} for name in ("bucket", "bootstrap")]
 DONE = {
     "kind": "Job",

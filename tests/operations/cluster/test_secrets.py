@@ -68,10 +68,9 @@ def test_existing_keys_are_used(cluster: FakeCluster) -> None:
 
 def test_the_keys_are_copied_to_the_namespace_of_the_pipeline(cluster: FakeCluster) -> None:
     create_secrets(cluster, ENDPOINT)
-    share_with_kubeflow(cluster, ENDPOINT)
+    share_with_kubeflow(cluster)
 
     assert values(cluster, "object-store") == values(cluster, "object-store", KUBEFLOW)
-    assert {"endpoint": ENDPOINT} == cluster.objects["configmaps", KUBEFLOW, "object-store"]["data"]
 
 
 def test_there_is_a_demo_account_for_each_role(cluster: FakeCluster) -> None:
