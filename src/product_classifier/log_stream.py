@@ -68,7 +68,7 @@ class LogStream:
 
     @property
     def is_closed(self) -> bool:
-        """Whether the reader is gone: the pipe is closed, or the terminal."""
+        """Whether the reader has closed its end: of the pipe, or the terminal."""
         return self.error is not None and self.error.errno in (errno.EPIPE, errno.EIO)
 
     def wait_until_written(self, timeout_s: float) -> bool:
