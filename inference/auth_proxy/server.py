@@ -9,6 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from inference.auth_proxy.settings import Settings
+from inference.compat.draining import DrainingServer
 from inference.compat.uvicorn import HttpProtocol, limited_protocol, process_limits
 from inference.http.problems import MEDIA_TYPE, Problem
 
@@ -96,7 +97,7 @@ def make_server(app: ASGIApp, settings: Settings) -> uvicorn.Server:
     """Return the server of an application; `run(sockets=[…])` starts it."""
     limits = process_limits(settings.max_connections_per_address, map(str, settings.trusted_proxies))
     protocol = limited_protocol(limits, GuardedProtocol, header_timeout_s=settings.header_timeout_s)
-    return uvicorn.Server(
+    return DrainingServer(
         uvicorn.Config(
             app,
             http=protocol,

@@ -2,14 +2,15 @@
 
 import signal
 import sys
-from contextlib import suppress
 
 import uvicorn
 from fastapi import FastAPI
 
+from inference.compat.draining import DrainingServer
 from inference.compat.uvicorn import limited_protocol, process_limits
 from inference.feedback_service.app import create_app
 from inference.feedback_service.settings import Settings
+from inference.http.sockets import bind_socket
 from product_classifier.descriptors import raise_descriptor_limit
 from product_classifier.errors import ProductClassifierError
 from product_classifier.limits import MIB
@@ -35,24 +36,29 @@ def main() -> int:
     if settings.journal_mb:
         journal = Journal(settings.state_dir / "feedback-journal", max_bytes=settings.journal_mb * MIB)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again after it has stopped
-    with suppress(KeyboardInterrupt):
+    try:
         serve(settings, create_app(store, journal, settings, CHALLENGE))
+    except KeyboardInterrupt:
+        return 0
+    except OSError as error:
+        sys.stderr.write(f"feedback-service: {error}\n")
+        return 2
     return 0
 
 
 def serve(settings: Settings, app: FastAPI) -> None:
-    """Serve the application until a signal arrives."""
+    """Serve the application until a signal arrives; raise OSError if the port is in use."""
     raise_descriptor_limit()
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         http=limited_protocol(process_limits()),
-        host=settings.host,
-        port=settings.port,
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=settings.shutdown_s,
     )
+    with bind_socket(settings.host, settings.port) as bound:
+        DrainingServer(config).run(sockets=[bound])
 
 
 if __name__ == "__main__":

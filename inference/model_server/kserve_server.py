@@ -12,14 +12,15 @@ import uvicorn
 import uvloop
 from kserve import ModelServer
 
+from inference.compat.draining import EmbeddedServer
 from inference.compat.kserve import sdk_application
-from inference.compat.uvicorn import EmbeddedServer, limited_protocol, process_limits
+from inference.compat.uvicorn import limited_protocol, process_limits
+from inference.http.sockets import bind_socket
 from inference.model_server.flags import Flags
 from inference.model_server.grpc_server import GrpcServer, Servicer
 from inference.model_server.model import HostedModels, ProductModel
 from inference.model_server.rest import RestApp
 from inference.model_server.server_metrics import register_collectors
-from inference.model_server.sockets import bind_socket
 from product_classifier.descriptors import raise_descriptor_limit
 from product_classifier.observability import get_logger
 

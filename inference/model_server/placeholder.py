@@ -11,11 +11,11 @@ import orjson
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from inference.compat.uvicorn import EmbeddedServer
+from inference.compat.draining import EmbeddedServer
 from inference.http.problems import oip_error
+from inference.http.sockets import bind_socket
 from inference.model_server.flags import Flags
 from inference.model_server.loaded_releases import is_empty
-from inference.model_server.sockets import bind_socket
 from product_classifier.errors import ModelUnavailable
 from product_classifier.observability import get_logger, set_request_id
 
@@ -33,7 +33,8 @@ def wait_for_release(flags: Flags) -> bool:
 
 async def _wait(flags: Flags) -> bool:
     server = EmbeddedServer(
-        uvicorn.Config(_NotReady(flags.model_name), log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+        uvicorn.Config(_NotReady(flags.model_name), log_config=None, lifespan="off", timeout_graceful_shutdown=1),
+        drain_s=0,
     )
     with bind_socket(flags.host, flags.http_port) as bound:
         release_found = asyncio.create_task(_until_release(flags))

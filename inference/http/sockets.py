@@ -1,4 +1,4 @@
-"""The HTTP socket of a model server."""
+"""The listening socket of a service."""
 
 import socket
 
