@@ -105,9 +105,9 @@ def _deploy_release(release: Path, releases: Path) -> None:
     (releases / "champion").write_text(name)
 
 
-def token_of(url: str, accounts: Path) -> str:
-    """Return an access token of the demo user."""
-    password = json.loads(accounts.read_text())["demo-user"]["password"]
-    form = urllib.parse.urlencode({"grant_type": "password", "username": "demo-user", "password": password}).encode()
+def token_of(url: str, accounts: Path, name: str = "demo-user") -> str:
+    """Return an access token of a demo account."""
+    password = json.loads(accounts.read_text())[name]["password"]
+    form = urllib.parse.urlencode({"grant_type": "password", "username": name, "password": password}).encode()
     with urllib.request.urlopen(f"{url}/token", form, timeout=30) as reply:  # noqa: S310 - the local gateway
         return str(json.load(reply)["access_token"])

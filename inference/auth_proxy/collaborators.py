@@ -12,6 +12,8 @@ from inference.auth_proxy.predictions.predictor import Predictor
 from inference.auth_proxy.rate_limits import RateLimits
 from inference.auth_proxy.settings import Settings
 from inference.durability.deadline import DeadlineWriter
+from inference.http.body_budget import body_budget
+from product_classifier.limits import MIB
 from product_classifier.taxonomy import Taxonomy
 
 
@@ -46,6 +48,7 @@ class GatewayDependencies:
             by_name=settings.login_name_limit,
         )
         self.hashing = HashingPool()
+        self.body_budget = body_budget(settings.body_memory_mb * MIB)
         self.readiness = Readiness(self.backends, self.record_writer, settings.start_s)
         self.predictor = Predictor(
             self.backends, self.record_writer, self.metrics, self.taxonomy, max_in_flight=settings.max_in_flight

@@ -7,6 +7,7 @@ from starlette.types import Scope
 
 from inference.auth_proxy.auth.tokens import NO_CREDENTIALS, Identity
 from inference.auth_proxy.routing import Route
+from inference.http.body_budget import BodyReservation
 from inference.http.problems import Problem
 
 _KEY = "product_classifier.request_context"
@@ -27,6 +28,8 @@ class RequestContext:
     body_limit: int = 0
     """Bytes the body of this request may have."""
     status: int = 0
+    reservation: BodyReservation | None = None
+    """Memory of the body; None before it is read."""
 
     @property
     def matched(self) -> Route:

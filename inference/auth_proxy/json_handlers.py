@@ -10,10 +10,11 @@ from pydantic_core import to_json
 from starlette.types import Receive, Scope, Send
 
 from inference.auth_proxy.collaborators import GatewayDependencies
-from inference.auth_proxy.context import RequestContext, context_of
+from inference.auth_proxy.context import context_of
 from inference.auth_proxy.media_types import FORM, content_type, require_media_type
+from inference.auth_proxy.request_body import read_request_body
 from inference.auth_proxy.routing import Handler, Route
-from inference.http.bodies import read_body, strict_form, strict_json
+from inference.http.bodies import strict_form, strict_json
 from inference.http.problems import Problem
 from product_classifier.validation_messages import described
 
@@ -37,7 +38,7 @@ def json_handler(function: Callable[..., Awaitable[HandlerResult[Any]]]) -> Hand
     async def handler(services: GatewayDependencies, scope: Scope, receive: Receive, send: Send) -> None:
         context = context_of(scope)
         route = context.matched
-        arguments = [await read_model(services, context, route, scope, receive)] if route.request else []
+        arguments = [await read_model(services, route, scope, receive)] if route.request else []
         result = await function(services, context, *arguments)
         status = result.status or next(iter(route.responses))
         headers = [(name.lower().encode(), value.encode()) for name, value in result.headers.items()]
@@ -46,11 +47,9 @@ def json_handler(function: Callable[..., Awaitable[HandlerResult[Any]]]) -> Hand
     return handler
 
 
-async def read_model(
-    services: GatewayDependencies, context: RequestContext, route: Route, scope: Scope, receive: Receive
-) -> Any:
+async def read_model(services: GatewayDependencies, route: Route, scope: Scope, receive: Receive) -> Any:
     """Read the body of a request as the type its route documents."""
-    data = await read_body(scope, receive, context.body_limit, services.settings.body_timeout_s)
+    data = await read_request_body(services, scope, receive)
     ((accepted, model),) = route.request.items()
     sent = content_type(scope)
     if accepted == FORM:

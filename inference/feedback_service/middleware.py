@@ -7,10 +7,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inference.feedback_service.feedback_metrics import FeedbackMetrics
 from inference.http.bodies import BODY_TIMEOUT_S, check_structure, read_body
+from inference.http.body_budget import BodyReservation, body_budget
 from inference.http.problems import Problem, problem_of, send_problem
 from product_classifier.errors import ProductClassifierError
+from product_classifier.limits import MIB
 from product_classifier.observability import request_id, set_request_id
 
+BODY_MEMORY = 192 * MIB
+"""Bytes of the bodies of requests in progress."""
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
@@ -22,6 +26,7 @@ class InternalMiddleware:
         self._token = token.encode()
         self._body_limit = body_limit
         self._metrics = metrics
+        self._budget = body_budget(BODY_MEMORY)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request; each response carries the request id."""
@@ -31,6 +36,7 @@ class InternalMiddleware:
         headers = {name.lower(): value for name, value in scope["headers"]}
         set_request_id(headers.get(b"x-request-id", b"").decode("latin-1"))
         began, status = perf_counter(), 500
+        reservation = BodyReservation(self._budget, headers.get(b"x-auth-user", b"").decode("latin-1"))
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -41,7 +47,7 @@ class InternalMiddleware:
 
         try:
             self._authenticate(scope["path"], headers)
-            body = await read_body(scope, receive, self._body_limit, BODY_TIMEOUT_S)
+            body = await read_body(scope, receive, self._body_limit, BODY_TIMEOUT_S, reservation)
             check_structure(body)  # before FastAPI parses it on the event loop
             await self._app(scope, _receive_again(body, receive), send_with_id)
         except (Problem, ProductClassifierError) as error:
@@ -50,6 +56,7 @@ class InternalMiddleware:
                 problem.headers["Connection"] = "close"
             await send_problem(send_with_id, problem, request_id.get())
         finally:
+            reservation.release()
             route = getattr(scope.get("route"), "path", "unknown")
             self._metrics.responded(scope["method"], route, status, perf_counter() - began)
 

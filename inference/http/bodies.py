@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope
 
+from inference.http.body_budget import BodyReservation
 from inference.http.json_structure import MAX_DEPTH, structure_error
 from inference.http.problems import BodyIncomplete, BodyTimeout, BodyTooLarge, Problem, public_message
 from product_classifier.limits import JSON_VALUES
@@ -19,7 +20,13 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 BODY_TIMEOUT_S = 15.0
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int, timeout_s: float | None = None) -> bytes:
+async def read_body(
+    scope: Scope,
+    receive: Receive,
+    limit: int,
+    timeout_s: float | None = None,
+    reservation: BodyReservation | None = None,
+) -> bytes:
     """Return the whole body of a request.
 
     Args:
@@ -27,23 +34,26 @@ async def read_body(scope: Scope, receive: Receive, limit: int, timeout_s: float
         receive: Returns its next message.
         limit: Largest size in bytes.
         timeout_s: Seconds the body may take; None for no limit, which saves 5 µs of CPU per request.
+        reservation: Counts the bytes and refuses those that are too many beside other requests'.
 
     Raises:
         BodyTooLarge: If it exceeds `limit` bytes; before it is read if its Content-Length says so.
         BodyTimeout: If it does not arrive within `timeout_s`.
         BodyIncomplete: If the client disconnects first.
     """
-    check_content_length(dict(scope["headers"]), limit)
+    size = check_content_length(dict(scope["headers"]), limit)
+    if reservation is not None:
+        reservation.announce(size)
     if timeout_s is None:
-        return await _read(receive, limit)
+        return await _read(receive, limit, reservation)
     try:
         async with asyncio.timeout(timeout_s):
-            return await _read(receive, limit)
+            return await _read(receive, limit, reservation)
     except TimeoutError as error:
         raise BodyTimeout(f"the body did not arrive within {timeout_s:g} s") from error
 
 
-async def _read(receive: Receive, limit: int) -> bytes:
+async def _read(receive: Receive, limit: int, reservation: BodyReservation | None) -> bytes:
     chunks: list[bytes] = []
     size, complete = 0, False
     while not complete:
@@ -54,14 +64,17 @@ async def _read(receive: Receive, limit: int) -> bytes:
         size += len(chunks[-1])
         if size > limit:
             raise BodyTooLarge(limit)
+        if reservation is not None:
+            reservation.add(len(chunks[-1]))
         complete = not message.get("more_body", False)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def check_content_length(headers: Mapping[bytes, bytes], limit: int) -> None:
-    """Raise BodyTooLarge if the Content-Length, a number as the HTTP server checks, exceeds `limit`."""
-    if int(headers.get(b"content-length", b"0")) > limit:
+def check_content_length(headers: Mapping[bytes, bytes], limit: int) -> int:
+    """Return the Content-Length, a number as the HTTP server checks; raise BodyTooLarge if it exceeds `limit`."""
+    if (size := int(headers.get(b"content-length", b"0"))) > limit:
         raise BodyTooLarge(limit)
+    return size
 
 
 def strict_json(data: bytes, max_depth: int = MAX_DEPTH, max_values: int = JSON_VALUES) -> Any:

@@ -14,12 +14,14 @@ from kserve.protocol.dataplane import DataPlane
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from inference.http.bodies import read_body
+from inference.http.body_budget import BodyBudget, BodyReservation
 from inference.http.disconnects import cancel_on_disconnect
 from inference.http.problems import UnknownModel, UnsupportedBody, oip_error, public_message
 from inference.model_server.model import HostedModels, ProductModel, RequestObserver
 from inference.oip import rest_codec
 from inference.oip.tensors import HEADER_LENGTH
 from inference.oip.types import ModelRequest, ModelResponse
+from product_classifier.limits import MIB
 from product_classifier.observability import set_request_id
 
 V1_PREDICT = re.compile(r"/v1/models/([^/:]+):predict")
@@ -27,6 +29,9 @@ V2_INFER = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
 V2_MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(/ready)?")
 SDK_ROUTES = re.compile(r"/|/metrics|/v1/models(/[^/:]+)?|/v2/models|/v2/health/live")
 EXTENSIONS = ("binary_tensor_data",)
+BODY_MEMORY = 512 * MIB
+"""Bytes of bodies that are being read. The gateway sends complete bodies, so they are here for a short time."""
+UNCOUNTED_BYTES = 65_536
 HEADER_LENGTH_KEY = HEADER_LENGTH.lower().encode()
 
 Response = tuple[int, bytes, list[tuple[bytes, bytes]]]
@@ -42,6 +47,7 @@ class RestApp:
         self._dataplane = dataplane
         self._sdk = sdk
         self._max_body = max_body
+        self._budget = BodyBudget(BODY_MEMORY, BODY_MEMORY)
         self.draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -133,7 +139,14 @@ class RestApp:
         if encoding != b"identity":
             name = public_message(encoding.decode("latin-1"))
             raise UnsupportedBody(f"Content-Encoding {name} is not supported; send the body uncompressed")
-        return await read_body(scope, receive, self._max_body)
+        length = int(headers.get(b"content-length", b"-1"))
+        if 0 <= length <= UNCOUNTED_BYTES:
+            return await read_body(scope, receive, self._max_body)
+        reservation = BodyReservation(self._budget, "")
+        try:
+            return await read_body(scope, receive, self._max_body, reservation=reservation)
+        finally:
+            reservation.release()
 
 
 def _error_response(error: Exception, request_id: str) -> Response:

@@ -70,6 +70,8 @@ class AuthorizationMiddleware:
             with_error = scope["path"].startswith(("/v1", "/v2"))
             await send_problem(respond, problem, context.request_id, with_error=with_error)
         finally:
+            if context.reservation is not None:
+                context.reservation.release()
             self._record(scope, context, reason)
 
     async def _authorize(self, scope: Scope, context: RequestContext) -> None:

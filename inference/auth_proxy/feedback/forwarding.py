@@ -3,9 +3,9 @@
 from starlette.types import Receive, Scope, Send
 
 from inference.auth_proxy.collaborators import GatewayDependencies
-from inference.auth_proxy.context import context_of, forwarded_headers
+from inference.auth_proxy.context import forwarded_headers
 from inference.auth_proxy.predictions.backends import FEEDBACK
-from inference.http.bodies import read_body
+from inference.auth_proxy.request_body import read_request_body
 from inference.http.problems import MEDIA_TYPE, Problem
 from product_classifier.errors import ModelUnavailable
 
@@ -17,8 +17,7 @@ async def forward_feedback(services: GatewayDependencies, scope: Scope, receive:
     """Forward a request to the feedback service and return its response, unless it is a server error."""
     if not services.backends.has(FEEDBACK):
         raise Problem(503, "the feedback service is not configured; set AUTH_PROXY_FEEDBACK_URL", kind="not-configured")
-    context = context_of(scope)
-    body = await read_body(scope, receive, context.body_limit, services.settings.body_timeout_s)
+    body = await read_request_body(services, scope, receive)
     secret = services.settings.internal_token
     headers = {**forwarded_headers(scope, FORWARDED), "X-Internal-Token": secret.get_secret_value() if secret else ""}
     query = scope["query_string"].decode("ascii")

@@ -5,10 +5,10 @@ from importlib.metadata import version
 from starlette.types import Receive, Scope, Send
 
 from inference.auth_proxy.collaborators import GatewayDependencies
-from inference.auth_proxy.context import RequestContext, context_of, forwarded_headers
+from inference.auth_proxy.context import RequestContext, forwarded_headers
 from inference.auth_proxy.json_handlers import HandlerResult, json_handler
 from inference.auth_proxy.predictions.oip_schemas import ModelList, ServerLive, ServerMetadata, ServerReady
-from inference.http.bodies import read_body
+from inference.auth_proxy.request_body import read_request_body
 from inference.http.disconnects import cancel_on_disconnect
 from inference.http.problems import Problem
 from inference.oip.client import HEADER_LENGTH
@@ -48,9 +48,8 @@ async def list_models(_: GatewayDependencies, __: RequestContext) -> HandlerResu
 
 async def forward_to_model(services: GatewayDependencies, scope: Scope, receive: Receive, send: Send) -> None:
     """Forward a request to a model and stream its response; server errors become problems."""
-    context = context_of(scope)
     services.predictor.refuse_when_full()
-    body = await read_body(scope, receive, context.body_limit, services.settings.body_timeout_s)
+    body = await read_request_body(services, scope, receive)
     with services.predictor.slot(), cancel_on_disconnect(scope):
         await _forward(services, scope, body, send, _model_of(scope["path"]))
 

@@ -8,8 +8,8 @@ from inference.auth_proxy.context import RequestContext, context_of
 from inference.auth_proxy.json_handlers import HandlerResult, json_handler, send_json
 from inference.auth_proxy.media_types import content_type
 from inference.auth_proxy.predictions.product_reader import read_batch, read_product
+from inference.auth_proxy.request_body import read_request_body
 from inference.auth_proxy.schemas import CategoryView
-from inference.http.bodies import read_body
 from inference.http.disconnects import cancel_on_disconnect
 
 RECORD_HEADER = b"prediction-record"
@@ -19,7 +19,7 @@ async def predict(services: GatewayDependencies, scope: Scope, receive: Receive,
     """Classify one product."""
     context = context_of(scope)
     services.predictor.refuse_when_full()  # before the body is read; the slot is taken after it
-    body = await read_body(scope, receive, context.body_limit, services.settings.body_timeout_s)
+    body = await read_request_body(services, scope, receive)
     product = await read_product(body, content_type(scope))
     with cancel_on_disconnect(scope):
         prediction, status = await services.predictor.predict(product, context.user.name, context.request_id)
@@ -30,7 +30,7 @@ async def predict_batch(services: GatewayDependencies, scope: Scope, receive: Re
     """Classify a batch of products; an invalid one does not fail the others."""
     context = context_of(scope)
     services.predictor.refuse_when_full()
-    body = await read_body(scope, receive, context.body_limit, services.settings.body_timeout_s)
+    body = await read_request_body(services, scope, receive)
     rows = await read_batch(body, content_type(scope))
     if len(rows) > 1:
         services.limits.spend(context.user.name, len(rows) - 1)  # the middleware has counted one

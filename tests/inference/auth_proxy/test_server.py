@@ -3,6 +3,8 @@
 import contextlib
 import socket
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
 
 import httpx
@@ -12,6 +14,8 @@ from tests.inference.auth_proxy.conftest import Gateway
 
 POST = "POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAuthorization: Bearer {token}\r\n"
 BODY = '{"designation":"x"}'
+LARGE = BODY.encode() + b" " * 7_000_000
+JSON = {"Content-Type": "application/json"}
 SMUGGLED = "GET /users HTTP/1.1\r\nHost: x\r\n\r\n"
 CHUNKED = f"{len(BODY):x}\r\n{BODY}\r\n0\r\n\r\n"
 
@@ -210,6 +214,28 @@ def test_a_slow_body_is_a_408(gateway: Gateway) -> None:
 
     assert answer.split(b" ", 2)[1] == b"408"
     assert gateway.models.seen == []
+
+
+@pytest.mark.parametrize("own_gateway", [{"body_memory_mb": 36, "body_timeout_s": 2.0}], indirect=True)
+def test_uploads_held_open_have_bounded_memory_and_leave_room_for_others(own_gateway: Gateway) -> None:
+    held = POST.replace("{token}", own_gateway.token()) + "Content-Length: 6000000\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        uploads = []
+        for _ in range(12):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", own_gateway.port), timeout=20))
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(held.encode() + b" " * 5_000_000)
+            uploads.append(connection)
+        time.sleep(0.2)
+        with own_gateway.client("remy") as other:
+            status = other.post("/predict", content=LARGE, headers=JSON).status_code
+        with own_gateway.client() as same:
+            refused = same.post("/predict", content=LARGE, headers=JSON)
+        answers = [read_all(connection).split(b" ", 2)[1] for connection in uploads]
+
+    assert 200 == status
+    assert (429, "1") == (refused.status_code, refused.headers["retry-after"])
+    assert {b"408": 2, b"429": 10} == Counter(answers)
 
 
 def test_idle_connections_do_not_delay_other_requests(gateway: Gateway) -> None:
