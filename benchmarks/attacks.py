@@ -1,5 +1,6 @@
-"""The worst requests one user can send, for row P19: `python -m benchmarks.attacks ATTACK PORT SECONDS` (token: stdin).
+"""The worst requests one user can send, for row P19.
 
+Run one by `python -m benchmarks.attacks ATTACK PORT SECONDS`, with an access token on standard input.
 An attack runs in its own process with low priority: the machine of an attacker is another one.
 """
 

@@ -41,6 +41,8 @@ FORBIDDEN = {
 EXEMPT = {
     # The trigger is a service that starts pipelines: it responds as the services do.
     "pipelines/retrain/app.py": {"fastapi"},
+    # ... and its connections are bounded as theirs; a test below allows only that module.
+    "pipelines/retrain/__main__.py": {"inference"},
     # A promotion on a cluster patches its objects; one module sends all of these requests.
     "components/shared/kubernetes_api.py": {"kubernetes"},
     # The smoke test of a rollout sends predictions with the client codec; a test below allows only that module.
@@ -230,6 +232,13 @@ def test_a_step_imports_of_the_components_only_itself_and_shared(folder: str) ->
 
 def _is_within(module: str, packages: set[str]) -> bool:
     return any(f"{module}.".startswith(f"{package}.") for package in packages)
+
+
+def test_pipelines_import_nothing_of_inference_but_the_limits_of_connections() -> None:
+    found = {name for path in modules("pipelines") for name in modules_imported(path, "inference")}
+
+    assert found
+    assert set() == {name for name in found if not _is_within(name, {"inference.compat.uvicorn"})}
 
 
 def test_components_import_nothing_of_inference_but_the_client_codec() -> None:

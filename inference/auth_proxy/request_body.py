@@ -9,7 +9,7 @@ from inference.http.body_budget import BodyReservation
 
 
 async def read_request_body(services: GatewayDependencies, scope: Scope, receive: Receive) -> bytes:
-    """Return the body; its bytes count against the budget until the authorization middleware ends the request."""
+    """Return the body; its bytes count against the budget until the middleware ends the request."""
     context = context_of(scope)
     owner = f"user {context.identity.name}" if context.identity else f"address {context.client_address}"
     context.reservation = BodyReservation(services.body_budget, owner)

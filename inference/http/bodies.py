@@ -71,7 +71,7 @@ async def _read(receive: Receive, limit: int, reservation: BodyReservation | Non
 
 
 def check_content_length(headers: Mapping[bytes, bytes], limit: int) -> int:
-    """Return the Content-Length, a number as the HTTP server checks; raise BodyTooLarge if it exceeds `limit`."""
+    """Return the Content-Length, which the HTTP server checks; raise BodyTooLarge above `limit`."""
     if (size := int(headers.get(b"content-length", b"0"))) > limit:
         raise BodyTooLarge(limit)
     return size

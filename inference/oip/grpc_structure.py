@@ -22,7 +22,7 @@ VARINT, LENGTH_DELIMITED = 0, 2
 
 
 def message_error(data: bytes, max_fields: int) -> str | None:
-    """Return how a serialized ModelInferRequest exceeds a bound; None if it does not, or is malformed before."""
+    """Return how a ModelInferRequest exceeds a bound; None if it does not, or is malformed before."""
     pending: list[tuple[MessageType, int, int]] = [("ModelInferRequest", 0, len(data))]
     fields = 0
     try:

@@ -13,13 +13,14 @@ from collections.abc import Sequence
 
 import uvicorn
 
+from inference.compat.uvicorn import limited_protocol, process_limits
 from pipelines.retrain.app import create_app
 from pipelines.retrain.launchers import make_launcher
 from pipelines.retrain.local_launcher import LocalLauncher
 from pipelines.retrain.reconcile_loop import ReconcileLoop
 from pipelines.retrain.settings import TriggerSettings
 from pipelines.settings import PipelineSettings
-from product_classifier.descriptors import most_connections, raise_descriptor_limit
+from product_classifier.descriptors import raise_descriptor_limit
 from product_classifier.errors import ProductClassifierError
 from product_classifier.observability import configure_logging, get_logger
 from product_classifier.retraining.settings import RetrainSettings
@@ -69,14 +70,14 @@ def serve(loop: ReconcileLoop, trigger: Trigger, settings: TriggerSettings) -> N
     thread = threading.Thread(target=loop.run, name="reconcile")
     thread.start()
     try:
-        connections = most_connections(raise_descriptor_limit())
+        raise_descriptor_limit()
         uvicorn.run(
             app,
             host=settings.host,
             port=settings.port,
             log_config=None,
             access_log=False,
-            limit_concurrency=connections,
+            http=limited_protocol(process_limits()),
         )
     finally:
         loop.close()

@@ -1,4 +1,4 @@
-"""File descriptors of a process: connections must leave enough for the store, the journal and the services behind."""
+"""File descriptors of a process: connections leave enough for the store and the journal."""
 
 import resource
 
@@ -9,7 +9,7 @@ RESERVED_DESCRIPTORS = 512
 
 
 def raise_descriptor_limit() -> int:
-    """Raise the soft limit of open files to the hard one, to at most `MOST_DESCRIPTORS`; return the soft limit."""
+    """Raise the soft limit of open files to the hard one, to `MOST_DESCRIPTORS` at most; return it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < wanted:

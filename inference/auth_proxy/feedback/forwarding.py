@@ -3,7 +3,7 @@
 from starlette.types import Receive, Scope, Send
 
 from inference.auth_proxy.collaborators import GatewayDependencies
-from inference.auth_proxy.context import forwarded_headers
+from inference.auth_proxy.context import context_of, forwarded_headers
 from inference.auth_proxy.predictions.backends import FEEDBACK
 from inference.auth_proxy.request_body import read_request_body
 from inference.http.problems import MEDIA_TYPE, Problem
@@ -22,7 +22,7 @@ async def forward_feedback(services: GatewayDependencies, scope: Scope, receive:
     headers = {**forwarded_headers(scope, FORWARDED), "X-Internal-Token": secret.get_secret_value() if secret else ""}
     query = scope["query_string"].decode("ascii")
     target = f"{scope['path']}?{query}" if query else scope["path"]
-    async with services.backends.forward(FEEDBACK, context.matched.method, target, headers, body) as response:
+    async with services.backends.forward(FEEDBACK, context_of(scope).matched.method, target, headers, body) as response:
         data = b"".join([chunk async for chunk in response.chunks])
         media_type = dict(response.headers).get(b"content-type", b"").decode("latin-1")
         if response.status >= 500 and not (response.status == 503 and media_type.startswith(MEDIA_TYPE)):

@@ -5,7 +5,7 @@ from importlib.metadata import version
 from starlette.types import Receive, Scope, Send
 
 from inference.auth_proxy.collaborators import GatewayDependencies
-from inference.auth_proxy.context import RequestContext, forwarded_headers
+from inference.auth_proxy.context import RequestContext, context_of, forwarded_headers
 from inference.auth_proxy.json_handlers import HandlerResult, json_handler
 from inference.auth_proxy.predictions.oip_schemas import ModelList, ServerLive, ServerMetadata, ServerReady
 from inference.auth_proxy.request_body import read_request_body

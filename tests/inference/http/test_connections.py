@@ -1,4 +1,4 @@
-"""What a server does with requests it refuses early, pipelined requests and many connections, as raw bytes."""
+"""Requests refused early, pipelined requests and many connections, as raw bytes."""
 
 import contextlib
 import http.client
@@ -25,7 +25,7 @@ DISCARD_S = 1.0
 
 
 class App:
-    """Refuses a path with a status in it before it reads the body; others respond with the size of the body."""
+    """Refuses a path that is a status before the body is read; others respond with its size."""
 
     def __init__(self) -> None:
         self.served = 0
