@@ -11,7 +11,7 @@ from jwt import PyJWK, PyJWKClient
 from jwt.exceptions import PyJWTError
 
 from inference.auth_proxy.auth.roles import Role
-from inference.auth_proxy.auth.tokens import Identity, PublicKey, TokenRejected, read_claims, read_header
+from inference.auth_proxy.auth.tokens import Identity, PublicKey, TokenRejected, WallClock, read_claims, read_header
 from inference.http.problems import Problem
 from product_classifier.observability import get_logger
 
@@ -88,9 +88,17 @@ class ExternalIssuer:
     """Verifies tokens of an external issuer; the role is read from a configured claim."""
 
     def __init__(
-        self, keys: RemoteKeys, *, issuer: str, audience: str, roles_claim: str, token_types: tuple[str, ...]
+        self,
+        keys: RemoteKeys,
+        *,
+        issuer: str,
+        audience: str,
+        roles_claim: str,
+        token_types: tuple[str, ...],
+        clock: WallClock | None = None,
     ) -> None:
         self._keys = keys
+        self._clock = clock or WallClock()
         self._issuers = [issuer, f"{issuer}/"]
         self._audience = audience
         self._roles_claim = roles_claim.split(".")
@@ -107,7 +115,9 @@ class ExternalIssuer:
         if key.algorithm_name != header["alg"]:
             raise TokenRejected("alg: is not that of the key")
         public: PublicKey = key.key
-        claims = read_claims(token, public, [key.algorithm_name], issuer=self._issuers, audience=self._audience)
+        claims = read_claims(
+            token, public, [key.algorithm_name], self._clock, issuer=self._issuers, audience=self._audience
+        )
         return Identity(claims["sub"], self._role(claims))
 
     def _role(self, claims: Mapping[str, Any]) -> Role | None:

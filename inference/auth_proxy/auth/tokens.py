@@ -5,7 +5,7 @@ import binascii
 import re
 import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,6 +26,10 @@ PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 ALGORITHM = "RS256"
 TYPE = "at+jwt"
 LEEWAY_S = 30
+MAX_SET_BACK_S = 86_400
+"""Largest step by which the clock may be set back without rejecting tokens issued before."""
+MAX_TIME = 1e12
+"""Seconds since 1970 of a claim; far above any date, far below what a float cannot hold."""
 MAX_CHARACTERS = 8192
 MAX_KID_CHARACTERS = 128
 CACHED_TOKENS = 4096
@@ -42,6 +46,28 @@ class Identity:
 
     name: str
     role: Role | None
+
+
+class WallClock:
+    """Wall time, which an administrator or NTP may set back."""
+
+    def __init__(self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._wall = wall
+        self._monotonic = monotonic
+        self._offset = wall() - monotonic()
+
+    def now(self) -> float:
+        """Return the wall time."""
+        return self._wall()
+
+    def latest(self) -> float:
+        """Return the wall time as if it had never been set back, at most `MAX_SET_BACK_S` more than it is.
+
+        Tokens that were issued before it was set back were not issued in the future.
+        """
+        wall, elapsed = self._wall(), self._monotonic()
+        self._offset = max(self._offset, wall - elapsed)
+        return min(self._offset + elapsed, wall + MAX_SET_BACK_S)
 
 
 class Verifier(Protocol):
@@ -74,17 +100,27 @@ class TokenExpired(TokenRejected):
 class EmbeddedIssuer:
     """Signs tokens and verifies them against the current state of the user."""
 
-    def __init__(self, keys: KeyRing, users: UserStore, *, issuer: str, audience: str, ttl_s: int) -> None:
+    def __init__(
+        self,
+        keys: KeyRing,
+        users: UserStore,
+        *,
+        issuer: str,
+        audience: str,
+        ttl_s: int,
+        clock: WallClock | None = None,
+    ) -> None:
         self.keys = keys
         self.users = users
         self.ttl_s = ttl_s
         self._issuer = issuer
         self._audience = audience
+        self._clock = clock or WallClock()
         self._verified: dict[str, tuple[str, dict[str, Any]]] = {}
 
     def issue(self, user: User) -> str:
         """Return a token for this user in the current state."""
-        now = int(time.time())
+        now = int(self._clock.now())
         key = self.keys.signing()
         if key.private is None:
             raise TokenRejected("no key can sign")
@@ -105,7 +141,7 @@ class EmbeddedIssuer:
         kid, claims = self._verified.get(token) or self._verify(token)
         if self.keys.find(kid) is None:
             raise TokenRejected("the key was revoked")
-        if claims["exp"] <= time.time() - LEEWAY_S:
+        if claims["exp"] <= self._clock.now() - LEEWAY_S:
             raise TokenExpired
         user = self.users.get(claims["sub"])
         if user is None or user.disabled:
@@ -122,7 +158,9 @@ class EmbeddedIssuer:
         key = self.keys.find(header["kid"])
         if key is None:
             raise TokenRejected("unknown key")
-        claims = read_claims(token, key.public, [ALGORITHM], issuer=self._issuer, audience=self._audience, strict=True)
+        claims = read_claims(
+            token, key.public, [ALGORITHM], self._clock, issuer=self._issuer, audience=self._audience, strict=True
+        )
         if claims["exp"] - claims["iat"] > self.ttl_s:
             raise TokenRejected("exp: the token is valid for longer than this issuer allows")
         if len(self._verified) >= CACHED_TOKENS:
@@ -155,6 +193,7 @@ def read_claims(
     token: str,
     key: PublicKey,
     algorithms: Collection[str],
+    clock: WallClock,
     *,
     issuer: str | list[str],
     audience: str,
@@ -168,22 +207,32 @@ def read_claims(
             algorithms=list(algorithms),
             issuer=issuer,
             audience=audience,
-            leeway=LEEWAY_S,
-            options={"require": list(REQUIRED_CLAIMS), "strict_aud": strict, "enforce_minimum_key_length": True},
+            options={
+                "require": list(REQUIRED_CLAIMS),
+                "strict_aud": strict,
+                "enforce_minimum_key_length": True,
+                **dict.fromkeys(("verify_exp", "verify_iat", "verify_nbf"), False),  # by `_check_times`
+            },
         )
         strict_json(_decode(token.split(".")[1]), max_depth=8)
-    except jwt.ExpiredSignatureError as error:  # raised only after the signature was verified
-        raise TokenExpired from error
     except (jwt.PyJWTError, Problem, ValueError, TypeError) as error:
         raise TokenRejected(f"{type(error).__name__}: {error}") from error
-    times = [claims[name] for name in ("exp", "iat", "nbf") if name in claims]
-    if any(isinstance(moment, bool) or not isinstance(moment, int | float) for moment in times):
-        raise TokenRejected("exp, iat and nbf must be numbers")
+    _check_times(claims, clock)
     if not _SUBJECT.fullmatch(claims["sub"]):
         raise TokenRejected("sub: must be 1 to 255 printable ASCII characters")
-    if claims["iat"] > claims["exp"]:
-        raise TokenRejected("exp: precedes iat")
     return claims
+
+
+def _check_times(claims: Mapping[str, Any], clock: WallClock) -> None:
+    times = {name: claims[name] for name in ("exp", "iat", "nbf") if name in claims}
+    if any(type(moment) not in {int, float} or not 0 <= moment < MAX_TIME for moment in times.values()):
+        raise TokenRejected("exp, iat and nbf must be numbers of seconds since 1970")
+    if times["exp"] <= clock.now() - LEEWAY_S:
+        raise TokenExpired
+    if max(times["iat"], times.get("nbf", 0)) > clock.latest() + LEEWAY_S:
+        raise TokenRejected("iat or nbf: is in the future")
+    if times["iat"] > times["exp"]:
+        raise TokenRejected("exp: precedes iat")
 
 
 def _decode(part: str) -> bytes:

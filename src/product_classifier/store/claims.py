@@ -5,6 +5,8 @@ least one sees the other's claim. A writer that sees another claim deletes its o
 Claims of crashed writers expire.
 
 Assumptions: clocks differ by less than `CLAIM_EXPIRES_S`, and no writer is suspended that long between claim and write.
+A claim dated in the future by more was made before a clock was set back; it expires once it has been observed for
+`OBSERVED_S`.
 """
 
 import hashlib
@@ -22,6 +24,8 @@ CLAIM_EXPIRES_S = 300.0
 """Exceeds the duration of a write: a few requests, each with timeout and retries."""
 
 TIMEOUT_S = 30.0
+OBSERVED_S = 20.0
+"""Less than `TIMEOUT_S`, so that the observer still writes, and more than a write takes unless the store fails."""
 
 
 class ClaimStore(Protocol):
@@ -54,21 +58,24 @@ def exclusive_claim(claims: ClaimStore, key: str) -> Iterator[None]:
 
 def _claim(claims: ClaimStore, folder: str, key: str) -> str:
     until = time.monotonic() + TIMEOUT_S
+    first_seen: dict[str, float] = {}
     while time.monotonic() < until:
         own = f"{folder}{time.time():.3f}-{uuid.uuid4().hex}"
         claims.write_claim(own)
-        if not _others(claims, folder, own):
+        if not _others(claims, folder, own, first_seen):
             return own
         claims.delete_claim(own)
         time.sleep(random.uniform(0.02, 0.3))  # noqa: S311 - jitter, not security
     raise StoreUnavailable(f"{key!r}: other writers held the claim for {TIMEOUT_S:g} s; retry later")
 
 
-def _others(claims: ClaimStore, folder: str, own: str) -> bool:
+def _others(claims: ClaimStore, folder: str, own: str, first_seen: dict[str, float]) -> bool:
+    """Return whether another writer has a claim; delete expired ones."""
     found = False
     for claim in claims.list_claims(folder):
-        made_s = float(claim.removeprefix(folder).partition("-")[0])
-        if time.time() - made_s > CLAIM_EXPIRES_S:
+        age_s = time.time() - float(claim.removeprefix(folder).partition("-")[0])
+        observed_s = time.monotonic() - first_seen.setdefault(claim, time.monotonic())
+        if age_s > CLAIM_EXPIRES_S or (age_s < -CLAIM_EXPIRES_S and observed_s > OBSERVED_S):
             claims.delete_claim(claim)
         elif claim != own:
             found = True

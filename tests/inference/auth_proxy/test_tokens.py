@@ -1,5 +1,6 @@
 """Forged, altered, foreign and expired tokens are rejected."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -15,9 +16,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from inference.auth_proxy.auth.keys import KeyRing
 from inference.auth_proxy.auth.roles import Role
-from inference.auth_proxy.auth.tokens import EmbeddedIssuer, TokenRejected
+from inference.auth_proxy.auth.tokens import EmbeddedIssuer, TokenRejected, WallClock
+from inference.auth_proxy.auth.users import UserStore
 from tests.inference.auth_proxy.conftest import PASSWORD, Gateway
 
 Claims = dict[str, Any]
@@ -394,3 +399,95 @@ async def _let_in(issuer: EmbeddedIssuer, token: str) -> bool:
     except TokenRejected:
         return False
     return True
+
+
+class SettableClock(WallClock):
+    """Wall and monotonic time that a test sets."""
+
+    def __init__(self) -> None:
+        self.wall = self.elapsed = 1_800_000_000.0
+        super().__init__(lambda: self.wall, lambda: self.elapsed)
+
+    def step(self, seconds: float) -> None:
+        """Let time pass."""
+        self.wall += seconds
+        self.elapsed += seconds
+
+
+@pytest.fixture(scope="module")
+def issuer_clock(tmp_path_factory: pytest.TempPathFactory) -> tuple[EmbeddedIssuer, SettableClock]:
+    folder, clock = tmp_path_factory.mktemp("issuer"), SettableClock()
+    users = UserStore(folder / "users.sqlite")
+    users.add("ursula", PASSWORD, Role.USER)
+    keys = KeyRing(folder / "keys.json", 3600)
+    return EmbeddedIssuer(keys, users, issuer="i", audience="a", ttl_s=3600, clock=clock), clock
+
+
+def new_token(issuer: EmbeddedIssuer) -> str:
+    user = issuer.users.get("ursula")
+    assert user
+    return issuer.issue(user)
+
+
+def is_accepted(issuer: EmbeddedIssuer, token: str) -> bool:
+    issuer._verified.clear()
+    try:
+        asyncio.run(issuer.verify(token))
+    except TokenRejected:
+        return False
+    return True
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(st.floats(-80_000, 0), st.floats(0, 300)), max_size=6))
+def test_a_fresh_token_is_accepted_whenever_the_clock_is_set_back(
+    issuer_clock: tuple[EmbeddedIssuer, SettableClock], steps: list[tuple[float, float]]
+) -> None:
+    issuer, clock = issuer_clock
+    tokens = [new_token(issuer)]
+    for back_s, passed_s in steps:
+        clock.wall += max(back_s, clock.elapsed - clock.wall - 80_000)
+        clock.step(passed_s)
+        tokens.append(new_token(issuer))
+
+        assert all(is_accepted(issuer, token) for token in tokens)
+    clock.wall = clock.elapsed
+
+
+def test_a_token_expires_by_the_wall_clock(issuer_clock: tuple[EmbeddedIssuer, SettableClock]) -> None:
+    issuer, clock = issuer_clock
+    token = new_token(issuer)
+    clock.step(3600)
+    within = is_accepted(issuer, token)
+    clock.step(31)
+
+    assert (within, is_accepted(issuer, token)) == (True, False)
+
+
+@pytest.mark.parametrize("claim", ["iat", "nbf"])
+def test_a_token_from_the_future_is_rejected_unless_the_clock_was_set_back(
+    issuer_clock: tuple[EmbeddedIssuer, SettableClock], claim: str
+) -> None:
+    issuer, clock = issuer_clock
+    claims = jwt.decode(new_token(issuer), options={"verify_signature": False})
+    future = signed(issuer, claims | {claim: int(clock.wall) + 600, "exp": int(clock.wall) + 1200})
+    before = is_accepted(issuer, future)
+    clock.step(600)
+    new_token(issuer)
+    is_accepted(issuer, "x")
+    issuer._clock.latest()
+    clock.wall -= 600
+
+    assert (before, is_accepted(issuer, future)) == (False, True)
+    clock.wall = clock.elapsed
+
+
+@pytest.mark.parametrize("moment", [1e400, -1e400, "1", None, True, [1], 10**400])
+@pytest.mark.parametrize("claim", ["exp", "iat", "nbf"])
+def test_a_time_that_is_not_a_finite_number_is_rejected(
+    issuer_clock: tuple[EmbeddedIssuer, SettableClock], claim: str, moment: object
+) -> None:
+    issuer, _ = issuer_clock
+    claims = jwt.decode(new_token(issuer), options={"verify_signature": False})
+
+    assert not is_accepted(issuer, signed(issuer, claims | {claim: moment}))
