@@ -28,6 +28,7 @@ from inference.durability.writer import DurableWriter
 from inference.http.problems import Problem
 from product_classifier.descriptors import raise_descriptor_limit
 from product_classifier.errors import ProductClassifierError
+from product_classifier.feedback.records import PHOTO_PREFIX
 from product_classifier.model_names import FUSION, IMAGE, TEXT
 from product_classifier.observability import configure_logging
 from product_classifier.settings_help import settings_parser
@@ -38,7 +39,7 @@ from product_classifier.taxonomy import CHALLENGE
 from product_classifier.validation_messages import described
 
 JOURNAL_BYTES = 1 << 30
-PROBE_KEY = "gateway/probe"
+PROBE_KEY = f"{PHOTO_PREFIX}probe"
 REPLAY_PAUSE_S = 2.0
 """Longest pause between two attempts to reach an unavailable store."""
 

@@ -49,7 +49,8 @@ class GatewayDependencies:
         )
         self.hashing = HashingPool()
         self.body_budget = body_budget(settings.body_memory_mb * MIB)
-        self.readiness = Readiness(self.backends, self.record_writer, settings.start_s)
+        issuer = self.verifier if isinstance(self.verifier, EmbeddedIssuer) else None
+        self.readiness = Readiness(self.backends, self.record_writer, settings.start_s, issuer=issuer)
         self.predictor = Predictor(
             self.backends, self.record_writer, self.metrics, self.taxonomy, max_in_flight=settings.max_in_flight
         )

@@ -1,9 +1,11 @@
-"""Readiness of the gateway: whether the models and the store respond."""
+"""Readiness of the gateway: whether models and store respond, and users and keys can be used."""
 
 import asyncio
 import time
 from collections.abc import Callable, Mapping
 
+from inference.auth_proxy.auth.tokens import EmbeddedIssuer
+from inference.auth_proxy.auth.users import UsersUnavailable
 from inference.auth_proxy.predictions.backends import Backends
 from inference.auth_proxy.schemas import HealthStatus, HealthView
 from inference.durability.deadline import DeadlineWriter
@@ -26,7 +28,10 @@ class Readiness:
         record_writer: DeadlineWriter,
         start_s: float,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        issuer: EmbeddedIssuer | None = None,
     ) -> None:
+        self._issuer = issuer
         self._backends = backends
         self._record_writer = record_writer
         self._clock = clock
@@ -49,12 +54,19 @@ class Readiness:
             *(self._backends.ready(model) for model in MODELS), self._record_writer.store_responds()
         )
         checks = dict(zip((*MODELS, "store"), responses, strict=True))
-        return HealthView(status=self._status(checks), checks=checks)
+        can_authenticate = True
+        if self._issuer is not None:
+            checks["keys"] = self._issuer.keys.check()
+            try:
+                checks["users"] = self._issuer.users.check()
+            except UsersUnavailable:
+                checks["users"] = can_authenticate = False
+        return HealthView(status=self._status(checks, can_authenticate=can_authenticate), checks=checks)
 
-    def _status(self, checks: Mapping[str, bool]) -> HealthStatus:
+    def _status(self, checks: Mapping[str, bool], *, can_authenticate: bool) -> HealthStatus:
         self._were_ready.update(model for model in MODELS if checks[model])
         if len(self._were_ready) < len(MODELS) and self._clock() < self._starting_until:
             return "starting"
-        if not checks[FUSION] or not (checks[TEXT] or checks[IMAGE]):
+        if not can_authenticate or not checks[FUSION] or not (checks[TEXT] or checks[IMAGE]):
             return "unavailable"
         return "ready" if all(checks.values()) else "degraded"

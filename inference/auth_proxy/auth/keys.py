@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -22,10 +23,12 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from jwt.algorithms import RSAAlgorithm
 
+from inference.auth_proxy.auth.private_files import OWNER_ONLY, StateFileUnusable, reason_of, replace_file, restrict
 from product_classifier.observability import get_logger
 
 BITS = 2048
-OWNER_ONLY = 0o600
+UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, UnsupportedAlgorithm)
+"""Errors of reading a file that is missing, torn or not a key file."""
 _log = get_logger()
 
 
@@ -43,14 +46,24 @@ class KeyRing:
     """Keys in one file that only its owner can read; another process may rotate them at any time."""
 
     def __init__(self, path: Path, verify_after_retirement_s: float) -> None:
+        """Read the keys, or create the first one if there is no file.
+
+        Raises:
+            StateFileUnusable: If the file exists and cannot be used, or cannot be created.
+        """
         self._path = path
         self._verify_after_retirement_s = verify_after_retirement_s
         self._file_version: tuple[int, int] | None = None
+        self._unusable_version: tuple[int, int] | None = None
         self._keys: dict[str, Key] = {}
+        self.problem = ""
+        """Why the file cannot be used now; the keys read before are used meanwhile."""
         with self._locked():
             if not path.exists():
                 self._write([_new_key()])
         self._refresh()
+        if self.problem:
+            raise self._unusable(self.problem)
 
     def signing(self) -> Key:
         """Return the key that signs."""
@@ -71,7 +84,10 @@ class KeyRing:
         with self._locked():
             now = time.time()
             new = _new_key()
-            old = [] if revoke else [_retire(key, now) for key in self._read() if self._valid(key)]
+            try:
+                old = [] if revoke else [_retire(key, now) for key in self._read() if self._valid(key)]
+            except UNREADABLE as error:
+                raise self._unusable(reason_of(error)) from error
             self._write([new, *old])
         return new.kid
 
@@ -85,33 +101,73 @@ class KeyRing:
     def _valid(self, key: Key) -> bool:
         return key.retired is None or time.time() < key.retired + self._verify_after_retirement_s
 
+    def check(self) -> bool:
+        """Return whether the file can be used; while it cannot, the keys that were read before are used."""
+        self._refresh()
+        return not self.problem
+
     def _refresh(self) -> None:
-        status = self._path.stat()
+        """Read the file if it has changed; while that fails, keep the keys that were read before."""
+        try:
+            status = self._path.stat()
+        except OSError as error:
+            self._report(reason_of(error))
+            return
         version = (status.st_mtime_ns, status.st_ino)
         if version == self._file_version:
+            self._report("")
             return
-        if status.st_mode & 0o077:
-            _log.warning("key_file_permissions_restricted", file=str(self._path))
-            self._path.chmod(OWNER_ONLY)
-        self._keys = {key.kid: key for key in self._read()}
-        self._file_version = version
+        if version == self._unusable_version:
+            return
+        try:
+            restrict(self._path)
+            keys = self._read()
+        except UNREADABLE as error:
+            self._unusable_version = version
+            self._report(reason_of(error))
+            return
+        self._keys = {key.kid: key for key in keys}
+        self._file_version, self._unusable_version = version, None
+        self._report("")
+
+    def _report(self, problem: str) -> None:
+        """Log a problem, or its end, once."""
+        if problem and problem != self.problem and self._keys:  # at the start it is raised
+            _log.error("key_file_unusable", file=str(self._path), reason=problem, keys_in_use=len(self._keys))
+        elif self.problem and not problem:
+            _log.info("key_file_recovered", file=str(self._path))
+        self.problem = problem
+
+    def _unusable(self, reason: str) -> StateFileUnusable:
+        return StateFileUnusable(
+            f"signing keys {str(self._path)!r}: {reason}; restore the file from a backup, or move it away, which"
+            " creates a new key and ends all logins"
+        )
 
     def _read(self) -> list[Key]:
-        return [_parse(row) for row in orjson.loads(self._path.read_bytes())["keys"]]
+        rows = orjson.loads(self._path.read_bytes())["keys"]
+        keys = [_parse(row) for row in rows]
+        if not any(key.private is not None for key in keys):
+            raise ValueError("no key of the file can sign")
+        return keys
 
     def _write(self, keys: list[Key]) -> None:
-        draft = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(orjson.dumps({"keys": [_row(key) for key in keys]}))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._path)
+        try:
+            replace_file(self._path, orjson.dumps({"keys": [_row(key) for key in keys]}))
+        except OSError as error:
+            raise StateFileUnusable(
+                f"signing keys {str(self._path)!r}: cannot be written: {reason_of(error)}; check disk and folder"
+            ) from error
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, OWNER_ONLY)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, OWNER_ONLY)
+        except OSError as error:
+            raise StateFileUnusable(
+                f"signing keys {str(self._path)!r}: cannot be locked: {reason_of(error)}; check disk and folder"
+            ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
@@ -137,14 +193,15 @@ def _row(key: Key) -> dict[str, Any]:
 
 
 def _parse(row: dict[str, Any]) -> Key:
-    pem = row["pem"].encode()
-    if "PRIVATE" in row["pem"]:
-        private = load_pem_private_key(pem, None)
-        assert isinstance(private, RSAPrivateKey)  # noqa: S101 - this module wrote the file
-        return Key(row["kid"], private.public_key(), private, row["retired"])
-    public = load_pem_public_key(pem)
-    assert isinstance(public, RSAPublicKey)  # noqa: S101 - this module wrote the file
-    return Key(row["kid"], public, None, row["retired"])
+    """Return the key of a row; raise one of `UNREADABLE` for anything else."""
+    kid, pem, retired = row["kid"], row["pem"].encode(), row["retired"]
+    if not isinstance(kid, str) or not isinstance(retired, int | float | None):
+        raise TypeError("kid must be text, and retired a time or null")
+    private = load_pem_private_key(pem, None) if b"PRIVATE" in pem else None
+    public = load_pem_public_key(pem) if private is None else private.public_key()
+    if not isinstance(private, RSAPrivateKey | None) or not isinstance(public, RSAPublicKey):
+        raise TypeError("pem must be an RSA key")
+    return Key(kid, public, private, retired)
 
 
 def _public_jwk(key: Key) -> dict[str, Any]:

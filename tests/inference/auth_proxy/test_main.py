@@ -95,12 +95,12 @@ async def test_the_probe_of_the_store_is_under_a_prefix_of_the_gateway(
 ) -> None:
     """Credentials may be restricted to prefixes."""
     store, probed = FakeStore(), list[str]()
-    monkeypatch.setattr(store, "exists", probed.append)
+    monkeypatch.setattr(store, "put", lambda key, _: probed.append(key))
     monkeypatch.setattr(gateway, "open_store", lambda *_, **__: store)
     writer = gateway.assemble(Settings(state_dir=tmp_path)).record_writer
 
     assert await writer.store_responds()
-    assert probed == ["gateway/probe"]
+    assert probed == ["images/probe"]
 
 
 def _wait_for(client: httpx.Client) -> None:

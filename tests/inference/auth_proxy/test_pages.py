@@ -102,6 +102,8 @@ def test_readiness_reports_each_dependency(
         "image-predictor": not away,
         "fusion-transformer": not away,
         "store": not silent,
+        "keys": True,
+        "users": True,
     }
 
 
