@@ -23,6 +23,7 @@ from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.settings_help import settings_epilog, settings_parser
 from product_classifier.settings_reader import read_settings
 from product_classifier.store import StoreSettings
+from product_classifier.store.folders import protect_state_folder
 from product_classifier.taxonomy import CHALLENGE
 
 FAILED = 1
@@ -63,6 +64,7 @@ def _train(options: argparse.Namespace, console: Console) -> None:
     from pipelines.local.step_host import AVAILABLE, StepHost  # noqa: PLC0415 - likewise
 
     settings = read_settings(PipelineSettings)
+    protect_state_folder(settings.state)
     with StepHost() if AVAILABLE else nullcontext() as host:
         with ThreadPoolExecutor(1) as executor:  # a sample catalogue is made by another process
             raw = executor.submit(_raw, options)

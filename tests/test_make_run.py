@@ -56,6 +56,19 @@ def test_accounts_and_users_are_readable_by_their_owner_only(run: MakeRun) -> No
         assert 0 == stat.S_IMODE((run.state_dir / name).stat().st_mode) & 0o077, name
 
 
+def test_nothing_in_the_state_folder_is_readable_by_others(run: MakeRun) -> None:
+    predict(run, designation="Piscine gonflable")
+    before = {"champion", *(path.name for path in (run.state_dir / "releases").rglob("*"))}  # made by this test
+    readable = {
+        str(path.relative_to(run.state_dir))
+        for path in run.state_dir.rglob("*")
+        if path.name not in before and not path.is_symlink() and path.stat().st_mode & 0o077
+    }
+
+    assert readable == set()
+    assert stat.S_IMODE(run.state_dir.stat().st_mode) == 0o700
+
+
 def test_a_prediction_has_a_category_and_a_record(run: MakeRun) -> None:
     prediction = predict(run, designation="Piscine gonflable")
     [record] = (run.state_dir / "store/product-classifier/predictions").rglob(f"{prediction['prediction_id']}.json")

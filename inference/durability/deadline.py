@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 
 from inference.durability.writer import DurableWriter
-from product_classifier.errors import NotDurable, StoreError
+from product_classifier.errors import NotDurable
 from product_classifier.observability import get_logger
 from product_classifier.store.journal import Entry
+from product_classifier.store.probe import INTERVAL_S, StoreProbe
 
 THREADS = 4
 PROBE_DEADLINES = 4
@@ -40,6 +41,7 @@ class DeadlineWriter:
         max_backlog_bytes: int,
         count: Callable[[RecordStatus], None] = lambda _: None,
         set_backlog: Callable[[float], None] = lambda _: None,
+        probe_interval_s: float = INTERVAL_S,
     ) -> None:
         """Take the writer and the limits; `count` and `set_backlog` receive outcomes and bytes for metrics."""
         self._writer = writer
@@ -47,6 +49,7 @@ class DeadlineWriter:
         self._max_backlog_bytes = max_backlog_bytes
         self._count = count
         self._set_backlog = set_backlog
+        self._probe = StoreProbe(writer.probe, deadline_s=deadline_s * PROBE_DEADLINES, interval_s=probe_interval_s)
         self._backlog_bytes = 0
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="durable-writer")
         self._replay = threading.Thread(target=writer.run, name="journal-replay", daemon=True)
@@ -66,13 +69,8 @@ class DeadlineWriter:
         return write.result() if done else RecordStatus.PENDING
 
     async def store_responds(self) -> bool:
-        """Return whether the store responds within a few deadlines."""
-        try:
-            async with asyncio.timeout(self._deadline_s * PROBE_DEADLINES):
-                await asyncio.get_running_loop().run_in_executor(self._threads, self._writer.probe)
-        except (StoreError, TimeoutError):
-            return False
-        return True
+        """Return whether the store could be written at the last probe, within a few deadlines."""
+        return await asyncio.to_thread(self._probe.check)
 
     def start(self) -> None:
         """Start the thread that replays the journal."""

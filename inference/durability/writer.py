@@ -16,6 +16,7 @@ from product_classifier.errors import NotDurable, ObjectExists, StoreError, Stor
 from product_classifier.observability import get_logger
 from product_classifier.store import ObjectStore
 from product_classifier.store.journal import DamagedRange, Entry, Journal, read_segment
+from product_classifier.store.probe import probe_store
 
 Destination = Literal["store", "journal"]
 FIRST_PAUSE_S = 0.25
@@ -42,7 +43,7 @@ class DurableWriter:
             store: Where entries belong.
             journal: Where they wait while the store is unavailable; None raises `NotDurable` instead.
             store_entry: Stores one journaled entry; by default an existing object of the same key is left as it is.
-            probe_key: Object whose existence `probe` requests; credentials of the service may be restricted to a
+            probe_key: Object that `probe` writes and deletes; credentials of the service may be restricted to a
                 prefix, so it is under a prefix that the service writes.
             max_pause_s: Longest pause between two attempts to reach an unavailable store.
             index_pending: Hold journaled entries in memory so that `pending` finds them. Without it memory does not
@@ -126,15 +127,13 @@ class DurableWriter:
         self._unavailable = True
         self._wake.set()
 
-    def check_accepts(self) -> None:
-        """Raise `NotDurable` if the next entry would probably be refused."""
-        if not self._unavailable:
-            return
+    def check_journal(self) -> None:
+        """Raise `NotDurable` if the journal would probably refuse the next entry."""
         self._require_journal().check()
 
     def probe(self) -> None:
-        """Raise `StoreUnavailable` unless the store responds."""
-        self._store.exists(self._probe_key)
+        """Raise `StoreError` unless the store can be written."""
+        probe_store(self._store, self._probe_key)
 
     def recover(self) -> None:
         """Replay what the journal holds now and use the store again; raise `StoreUnavailable` if that fails."""

@@ -29,12 +29,12 @@ def main() -> int:
     try:
         settings = read_settings(Settings)
         store = open_store(settings.store_address(), create=not settings.store_url)
-    except ProductClassifierError as error:
+        journal = None
+        if settings.journal_mb:
+            journal = Journal(settings.state_dir / "feedback-journal", max_bytes=settings.journal_mb * MIB)
+    except (ValueError, ProductClassifierError, OSError) as error:
         sys.stderr.write(f"feedback-service: {error}\n")
         return 2
-    journal = None
-    if settings.journal_mb:
-        journal = Journal(settings.state_dir / "feedback-journal", max_bytes=settings.journal_mb * MIB)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again after it has stopped
     try:
         serve(settings, create_app(store, journal, settings, CHALLENGE))

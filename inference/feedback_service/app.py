@@ -45,7 +45,7 @@ from inference.http.bodies import strict_base64
 from inference.http.problems import Problem, public_message
 from product_classifier.errors import UnknownCategory
 from product_classifier.feedback.index import FeedbackIndex
-from product_classifier.feedback.records import ProductContent
+from product_classifier.feedback.records import PHOTO_PREFIX, ProductContent
 from product_classifier.feedback.trust import initial_state
 from product_classifier.images.headers import read_header
 from product_classifier.limits import PHOTO_BODY_BYTES
@@ -54,11 +54,14 @@ from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.settings_reader import read_settings
 from product_classifier.store import ObjectStore
 from product_classifier.store.journal import Journal
+from product_classifier.store.probe import StoreProbe
 from product_classifier.taxonomy import Taxonomy
 
 THREADS = 16
 """Requests handled concurrently; the size of the S3 client's connection pool."""
-PROBE_KEY = "feedback/store-is-back"
+PROBE_KEY = f"{PHOTO_PREFIX}probe"
+"""Not under the prefix of corrections: each new object there is a notification to the trigger."""
+PROBE_DEADLINE_S = 2.0
 OptionalReview = Annotated[ReviewRequest | None, Body()]
 
 
@@ -173,14 +176,18 @@ def _add_runs(app: FastAPI, run_store: RunStore, index: FeedbackIndex, needed: i
 
 
 def _add_health(app: FastAPI, writer: DurableWriter, metrics: FeedbackMetrics) -> None:
+    probe = StoreProbe(writer.probe, deadline_s=PROBE_DEADLINE_S)
+
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:  # not in a thread: all of them may wait for the store
         return {"status": "ok"}
 
     @app.get("/readyz")
     def readyz() -> dict[str, str | int]:
-        writer.check_accepts()
-        return {"status": "ok", "store": "away" if writer.store_unavailable else "ok", "waiting": writer.pending_count}
+        is_away = writer.store_unavailable or not probe.check()
+        if is_away:
+            writer.check_journal()
+        return {"status": "ok", "store": "away" if is_away else "ok", "waiting": writer.pending_count}
 
     @app.get("/metrics")
     def prometheus_metrics() -> Response:

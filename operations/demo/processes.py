@@ -17,6 +17,7 @@ from operations.local.service_table import services
 from operations.local.settings import Settings as LocalSettings
 from product_classifier.errors import ProductClassifierError
 from product_classifier.parent_process import terminate_with_parent
+from product_classifier.store.folders import protect_state_folder
 
 FIRST_PORT, LAST_PORT, PORTS_PER_RUN = 18_080, 30_000, 20
 STOP_TIMEOUT_S = 60
@@ -34,7 +35,8 @@ def reset_folder(folder: Path) -> None:
         if not (folder / MARKER).is_file():
             raise DemoStepFailed(f"{str(folder)!r} contains files of another origin; choose another DEMO_DIR")
         shutil.rmtree(folder)
-    (folder / "logs").mkdir(parents=True)
+    protect_state_folder(folder)
+    (folder / "logs").mkdir()
     (folder / MARKER).touch()
 
 

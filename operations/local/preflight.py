@@ -10,6 +10,7 @@ import psutil
 
 from operations.local.service_table import HOST, Service
 from product_classifier.errors import ProductClassifierError
+from product_classifier.store.folders import protect_state_folder
 
 COMMAND_CHARACTERS = 120
 
@@ -23,13 +24,13 @@ def lock_state_dir(state_dir: Path, owner: str) -> Iterator[None]:
     """Hold the lock of a state folder.
 
     Args:
-        state_dir: Created if it is missing.
+        state_dir: Created if it is missing, and made readable by its owner only.
         owner: Description of this run, which a second run quotes in its error.
 
     Raises:
         ResourceInUse: If another run holds the lock.
     """
-    state_dir.mkdir(parents=True, exist_ok=True)
+    protect_state_folder(state_dir)
     with (state_dir / "local.lock").open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

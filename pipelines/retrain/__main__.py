@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from functools import partial
 
 import uvicorn
 
@@ -27,10 +28,13 @@ from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
 from product_classifier.settings_help import settings_parser
 from product_classifier.settings_reader import read_settings
-from product_classifier.store import StoreSettings, open_store
+from product_classifier.store import ObjectStore, StoreSettings, open_store
+from product_classifier.store.probe import StoreProbe, probe_store
 from product_classifier.taxonomy import CHALLENGE
 
 INVALID_SETTINGS = 2
+PROBE_KEY = "retrain/probe"
+PROBE_DEADLINE_S = 2.0
 log = get_logger()
 
 
@@ -46,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         store = open_store(pipeline.store, create=not pipeline.store_url)
         launcher = make_launcher(settings, pipeline, store)
         trigger = Trigger(store, launcher, read_settings(RetrainSettings), CHALLENGE)
-    except ProductClassifierError as error:
+    except (ValueError, OSError, ProductClassifierError) as error:
         sys.stderr.write(f"retrain: {error}\n")
         return INVALID_SETTINGS
     loop = ReconcileLoop(trigger, poll_s=settings.poll_s, busy_poll_s=settings.busy_poll_s)
@@ -54,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         loop.reconcile_while_due()
         return 1 if loop.steps["error"] else 0
     try:
-        serve(loop, trigger, settings)
+        serve(loop, trigger, settings, store)
     except KeyboardInterrupt:
         log.info("trigger_stopped")
     finally:
@@ -63,10 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def serve(loop: ReconcileLoop, trigger: Trigger, settings: TriggerSettings) -> None:
+def serve(loop: ReconcileLoop, trigger: Trigger, settings: TriggerSettings, store: ObjectStore) -> None:
     """Run the loop in a thread and the HTTP server in this one, until a signal."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again after its shutdown
-    app = create_app(loop, trigger, settings.token.get_secret_value())
+    probe = StoreProbe(partial(probe_store, store, PROBE_KEY), deadline_s=PROBE_DEADLINE_S)
+    app = create_app(loop, trigger, settings.token.get_secret_value(), probe)
     thread = threading.Thread(target=loop.run, name="reconcile")
     thread.start()
     try:

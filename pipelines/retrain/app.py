@@ -12,13 +12,14 @@ from product_classifier.limits import MIB
 from product_classifier.observability import dropped_log_lines
 from product_classifier.retraining.events import has_feedback_event
 from product_classifier.retraining.trigger import Trigger
+from product_classifier.store.probe import StoreProbe
 
 EVENT_BYTES = MIB
 STALE_S = 120.0
 """Age of the last reconciliation from which the process is reported unhealthy."""
 
 
-def create_app(loop: ReconcileLoop, trigger: Trigger, token: str) -> FastAPI:
+def create_app(loop: ReconcileLoop, trigger: Trigger, token: str, probe: StoreProbe) -> FastAPI:
     """Return the app; `token` is the shared secret of callers, and an empty one refuses them all."""
     app = FastAPI(title="Retrain trigger", openapi_url=None)
 
@@ -43,6 +44,11 @@ def create_app(loop: ReconcileLoop, trigger: Trigger, token: str) -> FastAPI:
         except InvalidInput as error:
             raise HTTPException(400, str(error)) from error
 
+    _add_health(app, loop, trigger, probe)
+    return app
+
+
+def _add_health(app: FastAPI, loop: ReconcileLoop, trigger: Trigger, probe: StoreProbe) -> None:
     @app.get("/healthz")
     async def healthz() -> dict[str, float]:
         age_s = monotonic() - loop.reconciled_at
@@ -50,14 +56,19 @@ def create_app(loop: ReconcileLoop, trigger: Trigger, token: str) -> FastAPI:
             raise HTTPException(503, f"the last reconciliation was {age_s:.0f} s ago; restart the process")
         return {"last_reconciliation_s": round(age_s, 1)}
 
+    @app.get("/readyz")
+    def readyz() -> dict[str, bool]:
+        """Return whether the store can be written, without which no run is claimed."""
+        if not probe.check():
+            raise HTTPException(503, "store: cannot be written; the log names the reason")
+        return {"store": True}
+
     @app.get("/metrics")
     async def metrics() -> Response:
         lines = [f'retrain_steps_total{{step="{step}"}} {count}' for step, count in sorted(loop.steps.items())]
         lines.append(f"retrain_corrections_damaged {len(trigger.feedback_index.damaged)}")
         lines.append(f"log_lines_dropped_total {dropped_log_lines()}")
         return Response("\n".join([*lines, ""]), media_type="text/plain; version=0.0.4")
-
-    return app
 
 
 def _check_token(given: str, token: str) -> None:

@@ -19,9 +19,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from product_classifier.errors import InvalidKey, ObjectExists, ObjectNotFound, StoreUnavailable
+from product_classifier.observability import get_logger
 from product_classifier.store import ObjectInfo
+from product_classifier.store.folders import OWNER_ONLY, make_private_folder
 from product_classifier.store.object_keys import RESERVED, validate_key, validate_prefix
 
+log = get_logger()
 STALE_WRITE_S = 3600
 """Seconds after which an unfinished write is deleted; its process has died."""
 
@@ -46,8 +49,10 @@ class FileStore:
         with _translated("the folder", str(root)):
             if not create and not root.is_dir():
                 raise StoreUnavailable(f"store folder {str(root)!r} does not exist")
-            self._unfinished.mkdir(parents=True, exist_ok=True)
-            self._locks.mkdir(parents=True, exist_ok=True)
+            if not root.is_dir():
+                log.info("store_folder_created", folder=str(root))
+            make_private_folder(self._unfinished)
+            make_private_folder(self._locks)
             self._delete_stale_writes()
 
     def put(self, key: str, data: bytes, *, only_if_absent: bool = False) -> None:
@@ -62,13 +67,13 @@ class FileStore:
     def get(self, key: str) -> bytes:
         """Return the content."""
         path = self._path(key)
-        with _translated("reading", key):
+        with self._reading(key):
             return path.read_bytes()
 
     def head(self, key: str) -> ObjectInfo:
         """Return the hash of the content and its size."""
         path = self._path(key)
-        with _translated("reading", key), path.open("rb") as file:
+        with self._reading(key), path.open("rb") as file:
             etag = hashlib.file_digest(file, "sha256").hexdigest()
             return ObjectInfo(etag, file.tell())
 
@@ -76,12 +81,16 @@ class FileStore:
         """Return whether an object has this key."""
         path = self._path(key)
         with _translated("reading", key):
-            return path.is_file()
+            found = path.is_file()
+            if not found:
+                self._require_folder()
+            return found
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the keys in order; an object written during the iteration may be missing."""
         validate_prefix(prefix)
         with _translated("listing", prefix):
+            self._require_folder()
             folder = self._root / prefix.rpartition("/")[0]
             yield from (key for key in sorted(self._walk(folder), key=str.encode) if key.startswith(prefix))
 
@@ -93,7 +102,7 @@ class FileStore:
                 path.unlink()
                 _sync(path.parent)
         except ObjectNotFound:
-            return
+            self._require_folder()
 
     def _path(self, key: str) -> Path:
         return self._root / validate_key(key)
@@ -106,12 +115,26 @@ class FileStore:
                 yield (Path(parent) / name).relative_to(self._root).as_posix()
 
     @contextmanager
-    def _written(self, data: bytes) -> Iterator[Path]:
+    def _reading(self, key: str) -> Iterator[None]:
+        """Tell a missing object from a missing store."""
+        try:
+            with _translated("reading", key):
+                yield
+        except ObjectNotFound:
+            self._require_folder()
+            raise
+
+    def _require_folder(self) -> None:
+        """Raise if the folder of the store is gone: a new one in its place would split the data."""
         if not self._unfinished.is_dir():
-            raise StoreUnavailable(f"store folder {str(self._root)!r} no longer exists")
+            raise StoreUnavailable(f"store folder {str(self._root)!r} no longer exists; restore it or mount it again")
+
+    @contextmanager
+    def _written(self, data: bytes) -> Iterator[Path]:
+        self._require_folder()
         new = self._unfinished / uuid.uuid4().hex
         try:
-            with new.open("xb") as file:
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -122,7 +145,8 @@ class FileStore:
     @contextmanager
     def _locked(self, key: str) -> Iterator[None]:
         stripe = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4]) % LOCKS
-        with (self._locks / f"{stripe:02}").open("ab") as file:
+        descriptor = os.open(self._locks / f"{stripe:02}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
@@ -139,9 +163,12 @@ class FileStore:
 
     def _make_folder(self, folder: Path) -> None:
         """Create a folder and sync the parent of each new level, so that a power failure loses none of them."""
-        missing = [level for level in (folder, *folder.parents) if not level.exists()]
+        within = folder.relative_to(self._root).parents
+        missing = [level for level in (folder, *(self._root / parent for parent in within)) if not level.exists()]
         for level in reversed(missing):
-            level.mkdir(exist_ok=True)
+            if level == self._root:
+                self._require_folder()
+            level.mkdir(mode=OWNER_ONLY, exist_ok=True)
             _sync(level.parent)
 
     def _delete_stale_writes(self) -> None:

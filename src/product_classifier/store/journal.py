@@ -22,6 +22,7 @@ from typing import Literal, Protocol
 
 from product_classifier.errors import NotDurable
 from product_classifier.limits import JOURNAL_SEGMENT_BYTES
+from product_classifier.store.folders import make_private_folder
 
 MARK_BYTES = 8
 HEADER = struct.Struct("<III")
@@ -29,6 +30,9 @@ KEY_LENGTH = struct.Struct("<H")
 NAME = re.compile(r"[0-9]{8}-[0-9a-f]{16}")
 SUFFIX = ".journal"
 DAMAGED_SUFFIX = ".damaged"
+PROBE_PREFIX = "probe-"
+PROBE_BYTES = 4096
+"""Less can fit into a block that a full disk has left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ class Journal:
         self._disk = disk or OsDisk()
         self._lock = threading.Lock()
         self._active: _Segment | None = None
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(folder)
         paths = [*self._paths(SUFFIX), *self._paths(DAMAGED_SUFFIX)]
         self._next = max((int(path.name.split("-")[0]) for path in paths), default=0) + 1
         self._bytes = sum(path.stat().st_size for path in paths)
@@ -120,14 +124,24 @@ class Journal:
                 self._write(entries)
             except OSError as error:
                 self._close()  # after a failed fsync the state of the segment is unknown
-                msg = f"journal {str(self._folder)!r} cannot store a record: {error.strerror or error!r}"
+                msg = f"journal {str(self._folder)!r} cannot store a record: {error.strerror or error}"
                 raise NotDurable(msg) from error
 
     def check(self) -> None:
-        """Raise `NotDurable` if the journal is full or its folder is not writable."""
-        if self._bytes >= self._max_bytes or not os.access(self._folder, os.W_OK):
-            msg = f"journal {str(self._folder)!r} is full or not writable"
-            raise NotDurable(msg)
+        """Raise `NotDurable` if the journal is full or a file cannot be written to its folder."""
+        if self._bytes >= self._max_bytes:
+            raise NotDurable(f"journal is full: {self._bytes} of {self._max_bytes} bytes are in use")
+        probe = self._folder / f"{PROBE_PREFIX}{secrets.token_hex(4)}"
+        try:
+            descriptor = self._disk.create(probe)
+            try:
+                self._disk.write(descriptor, bytes(PROBE_BYTES))
+                self._disk.sync(descriptor)
+            finally:
+                os.close(descriptor)
+                self._disk.remove(probe)
+        except OSError as error:
+            raise NotDurable(f"journal cannot store a record: {error.strerror or error}") from error
 
     def rotate(self) -> list[Path]:
         """Close the active segment; return all segments, oldest first."""

@@ -134,9 +134,10 @@ async def test_records_beyond_the_backlog_limit_are_lost_and_the_backlog_is_meas
 
 async def test_whether_the_store_responds_is_known_within_a_few_deadlines(tmp_path: Path) -> None:
     store = FakeStore()
-    writer, _, _ = make_writer(store, tmp_path)
+    _, inner, _ = make_writer(store, tmp_path)
+    writer = DeadlineWriter(inner, deadline_s=DEADLINE_S, max_backlog_bytes=1000, probe_interval_s=0.0)
 
     up = await writer.store_responds()
     store.away = True
 
-    assert (up, await writer.store_responds()) == (True, False)
+    assert (up, await writer.store_responds(), store.objects) == (True, False, {})

@@ -86,7 +86,7 @@ def test_without_a_journal_an_outage_refuses_entries(store: FakeStore) -> None:
     with pytest.raises(NotDurable, match="no journal"):
         writer.create(RECORD)
     with pytest.raises(NotDurable, match="no journal"):
-        writer.check_accepts()
+        writer.check_journal()
 
 
 @pytest.mark.parametrize("operation", ["create", "write", "sync"])

@@ -49,6 +49,11 @@ class RestrictedStore(FakeStore):
             raise StoreUnavailable(f"{key!r}: access denied")
         return super().exists(key)
 
+    def put(self, key: str, data: bytes, *, only_if_absent: bool = False) -> None:
+        if not key.startswith(("feedback/", "images/")):
+            raise StoreUnavailable(f"{key!r}: access denied")
+        super().put(key, data, only_if_absent=only_if_absent)
+
 
 def test_credentials_restricted_to_prefixes_are_enough_to_recover(tmp_path: Path) -> None:
     store = RestrictedStore()

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import stat
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,22 @@ def test_a_second_run_in_a_state_folder_is_rejected_with_the_owner_of_the_first(
         pass
     with lock_state_dir(tmp_path, "third"):
         pass
+
+
+def test_a_state_folder_of_an_earlier_version_is_restricted_to_its_owner(tmp_path: Path) -> None:
+    folder, umask = tmp_path / "state", os.umask(0o022)
+    try:
+        for name in ("logs", "store", "releases", "mine"):
+            (folder / name).mkdir(parents=True)
+        (folder / "mlflow.db").touch()
+        with lock_state_dir(folder, "a run"):
+            (folder / "logs" / "new.log").touch()
+    finally:
+        os.umask(umask)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.iterdir())}
+
+    assert modes == {
+        "state": 0o700, "logs": 0o700, "store": 0o700, "releases": 0o700, "mlflow.db": 0o600, "local.lock": 0o600,
+        "mine": 0o755,
+    }  # fmt: skip
+    assert stat.S_IMODE((folder / "logs" / "new.log").stat().st_mode) == 0o600

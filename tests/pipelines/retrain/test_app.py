@@ -1,4 +1,5 @@
 import threading
+from functools import partial
 
 import pytest
 from fastapi.testclient import TestClient
@@ -7,11 +8,13 @@ from pipelines.retrain.app import create_app
 from pipelines.retrain.reconcile_loop import ReconcileLoop
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
+from product_classifier.store.probe import StoreProbe, probe_store
 from product_classifier.taxonomy import CHALLENGE
 from tests.pipelines.retrain.test_local_launcher import wait_until
 from tests.support.fakes import FakeStore
 from tests.support.retraining_fakes import FakeClock, FakeLauncher, correct
 
+READY = StoreProbe(lambda: None, deadline_s=1.0)
 TOKEN = "t" * 40
 INTERNAL, BEARER = {"X-Internal-Token": TOKEN}, {"Authorization": f"Bearer {TOKEN}"}
 
@@ -42,14 +45,14 @@ def test_a_request_needs_the_token_and_a_valid_body(
     path: str, headers: dict[str, str], body: bytes, status: int
 ) -> None:
     store = FakeStore()
-    client = TestClient(create_app(*make_loop(store, FakeLauncher(store, FakeClock())), TOKEN))
+    client = TestClient(create_app(*make_loop(store, FakeLauncher(store, FakeClock())), TOKEN, READY))
 
     assert status == client.post(path, headers=headers, content=body).status_code
 
 
 def test_without_a_token_every_request_is_refused() -> None:
     store = FakeStore()
-    client = TestClient(create_app(*make_loop(store, FakeLauncher(store, FakeClock())), ""))
+    client = TestClient(create_app(*make_loop(store, FakeLauncher(store, FakeClock())), "", READY))
 
     assert 401 == client.post("/reconcile", headers={"X-Internal-Token": ""}).status_code
 
@@ -60,7 +63,7 @@ def test_a_request_starts_a_reconciliation_at_once(path: str) -> None:
     store = FakeStore()
     launcher = FakeLauncher(store, FakeClock())
     loop, trigger = make_loop(store, launcher)
-    client = TestClient(create_app(loop, trigger, TOKEN))
+    client = TestClient(create_app(loop, trigger, TOKEN, READY))
     thread = threading.Thread(target=loop.run)
     thread.start()
     try:
@@ -84,7 +87,7 @@ def test_the_trigger_is_unhealthy_when_the_last_reconciliation_is_too_old() -> N
     loop, trigger = make_loop(store, FakeLauncher(store, FakeClock()))
     loop.reconciled_at -= 121
 
-    response = TestClient(create_app(loop, trigger, TOKEN)).get("/healthz")
+    response = TestClient(create_app(loop, trigger, TOKEN, READY)).get("/healthz")
 
     assert (503, True) == (response.status_code, "121 s ago" in response.json()["detail"])
 
@@ -99,5 +102,18 @@ def test_an_unavailable_launcher_is_counted_under_its_step() -> None:
 
     loop.reconcile_once()
 
-    metrics = TestClient(create_app(loop, trigger, TOKEN)).get("/metrics").text
+    metrics = TestClient(create_app(loop, trigger, TOKEN, READY)).get("/metrics").text
     assert 'retrain_steps_total{step="launcher_away"} 1' in metrics
+
+
+def test_the_trigger_is_ready_while_the_store_can_be_written() -> None:
+    store = FakeStore()
+    probe = StoreProbe(partial(probe_store, store, "retrain/probe"), deadline_s=1.0, interval_s=0.0)
+    client = TestClient(create_app(*make_loop(store, FakeLauncher(store, FakeClock())), TOKEN, probe))
+
+    ready = client.get("/readyz")
+    store.away = True
+    away = client.get("/readyz")
+
+    assert (ready.status_code, ready.json(), store.objects) == (200, {"store": True}, {})
+    assert (away.status_code, "retrain/probe" in away.text) == (503, False)
