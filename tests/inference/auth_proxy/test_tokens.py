@@ -440,7 +440,7 @@ def is_accepted(issuer: EmbeddedIssuer, token: str) -> bool:
 
 @settings(max_examples=50)
 @given(st.lists(st.tuples(st.floats(-80_000, 0), st.floats(0, 300)), max_size=6))
-def test_a_fresh_token_is_accepted_whenever_the_clock_is_set_back(
+def test_an_unexpired_token_is_accepted_whenever_the_clock_is_set_back(
     issuer_clock: tuple[EmbeddedIssuer, SettableClock], steps: list[tuple[float, float]]
 ) -> None:
     issuer, clock = issuer_clock
