@@ -211,7 +211,9 @@ def read_claims(
                 "require": list(REQUIRED_CLAIMS),
                 "strict_aud": strict,
                 "enforce_minimum_key_length": True,
-                **dict.fromkeys(("verify_exp", "verify_iat", "verify_nbf"), False),  # by `_check_times`
+                "verify_exp": False,  # these three by `_check_times`
+                "verify_iat": False,
+                "verify_nbf": False,
             },
         )
         strict_json(_decode(token.split(".")[1]), max_depth=8)
