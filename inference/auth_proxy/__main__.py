@@ -6,7 +6,6 @@ import signal
 import sys
 from pathlib import Path
 
-from prometheus_client import start_http_server
 from pydantic import ValidationError
 
 from inference.auth_proxy.app import create_app
@@ -21,7 +20,7 @@ from inference.auth_proxy.gateway_metrics import GatewayMetrics
 from inference.auth_proxy.predictions.backends import FEEDBACK, Backends
 from inference.auth_proxy.rate_limits import RateLimits
 from inference.auth_proxy.schemas import NewUser
-from inference.auth_proxy.server import listen, make_server
+from inference.auth_proxy.server import listen, make_server, serve_metrics
 from inference.auth_proxy.settings import Settings
 from inference.durability.deadline import DeadlineWriter
 from inference.durability.writer import DurableWriter
@@ -95,7 +94,7 @@ def serve(settings: Settings) -> None:
     collaborators = assemble(settings)
     listener = listen(settings.host, settings.port)
     if settings.metrics_port:
-        start_http_server(settings.metrics_port, settings.metrics_host, collaborators.metrics.registry)
+        serve_metrics(collaborators.metrics.registry, listen(settings.metrics_host, settings.metrics_port))
     for number in (signal.SIGTERM, signal.SIGINT):
         # after its shutdown uvicorn raises the signal again, for the handler that was there before
         signal.signal(number, lambda *_: None)

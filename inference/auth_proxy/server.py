@@ -2,18 +2,22 @@
 
 import asyncio
 import socket
+import threading
+from functools import partial
 from typing import Any
 
 import orjson
 import uvicorn
+from prometheus_client import CollectorRegistry, make_asgi_app
 from starlette.types import ASGIApp
 
 from inference.auth_proxy.settings import Settings
 from inference.compat.draining import DrainingServer
-from inference.compat.uvicorn import HttpProtocol, limited_protocol, process_limits
+from inference.compat.uvicorn import ConnectionLimits, HttpProtocol, limited_protocol, process_limits
 from inference.http.problems import MEDIA_TYPE, Problem
 
 MAX_HEAD_BYTES = 32_768
+METRICS_CONNECTIONS = 32
 
 
 class AmbiguousRequest(Exception):
@@ -111,6 +115,21 @@ def make_server(app: ASGIApp, settings: Settings) -> uvicorn.Server:
             timeout_graceful_shutdown=settings.shutdown_s,
         )
     )
+
+
+def serve_metrics(registry: CollectorRegistry, listener: socket.socket) -> None:
+    """Serve Prometheus metrics from a thread, with few connections: idle ones must not take all descriptors."""
+    config = uvicorn.Config(
+        make_asgi_app(registry),
+        http=limited_protocol(ConnectionLimits(METRICS_CONNECTIONS)),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+    )
+    run = partial(uvicorn.Server(config).run, sockets=[listener])
+    threading.Thread(target=run, name="metrics", daemon=True).start()
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -16,10 +16,15 @@ from inference.model_server.model import HostedModels, RequestObserver
 from inference.oip import grpc_codec
 from inference.oip.grpc_structure import message_error
 from inference.oip.types import UNCHECKED_BYTES, ModelRequest, ModelResponse
+from product_classifier.descriptors import descriptor_limit, most_grpc_connections
 from product_classifier.errors import InvalidInput
 from product_classifier.observability import set_request_id
 
 P = ParamSpec("P")
+HANDSHAKE_MS = 5000
+"""Time in which a connection must begin to speak HTTP/2."""
+IDLE_MS = 300_000
+"""Time after which a connection without calls is closed."""
 
 
 def _with_status(call: Callable[Concatenate["Servicer", Any, Any, P], Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
@@ -121,6 +126,9 @@ class GrpcServer:
                 ("grpc.max_receive_message_length", max_message),
                 ("grpc.max_send_message_length", max_message),
                 ("grpc.so_reuseport", 0),
+                ("grpc.max_allowed_incoming_connections", most_grpc_connections(descriptor_limit())),
+                ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
+                ("grpc.max_connection_idle_ms", IDLE_MS),
             ],
         )
         grpc_predict_v2_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, self._server)

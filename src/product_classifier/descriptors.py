@@ -4,6 +4,7 @@ import resource
 
 MOST_DESCRIPTORS = 65_536
 MOST_CONNECTIONS = 10_000
+MOST_GRPC_CONNECTIONS = 1024
 RESERVED_DESCRIPTORS = 512
 """Descriptors that connections of clients never use; half of all if there are fewer than twice as many."""
 
@@ -26,3 +27,8 @@ def descriptor_limit() -> int:
 def most_connections(descriptors: int) -> int:
     """Return how many connections of clients leave the reserve, of this many descriptors."""
     return min(MOST_CONNECTIONS, max(1, descriptors - min(RESERVED_DESCRIPTORS, descriptors // 2)))
+
+
+def most_grpc_connections(descriptors: int) -> int:
+    """Return how many gRPC connections leave half of the reserve."""
+    return min(MOST_GRPC_CONNECTIONS, max(1, (descriptors - most_connections(descriptors)) // 2))

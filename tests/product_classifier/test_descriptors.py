@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from product_classifier.descriptors import MOST_CONNECTIONS, most_connections
+from product_classifier.descriptors import MOST_CONNECTIONS, most_connections, most_grpc_connections
 
 RAISED = """
 import resource
@@ -29,3 +29,10 @@ def test_the_soft_limit_is_raised_to_the_hard_one(soft: int, hard: int) -> None:
 )
 def test_connections_leave_a_reserve(descriptors: int, connections: int) -> None:
     assert connections == most_connections(descriptors)
+
+
+@pytest.mark.parametrize("descriptors", [1, 64, 128, 1024, 4096, 65_536])
+def test_grpc_connections_leave_half_of_the_reserve(descriptors: int) -> None:
+    rest = descriptors - most_connections(descriptors) - most_grpc_connections(descriptors)
+
+    assert rest >= (descriptors - most_connections(descriptors)) // 2 - 1

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -16,9 +17,11 @@ from pathlib import Path
 import httpx
 import orjson
 import pytest
+from prometheus_client import CollectorRegistry, Counter
 
 from inference.auth_proxy import __main__ as gateway
 from inference.auth_proxy.__main__ import main
+from inference.auth_proxy.server import listen, serve_metrics
 from inference.auth_proxy.settings import Settings
 from tests.support.fakes import FakeStore
 
@@ -88,6 +91,23 @@ def test_idle_connections_leave_descriptors_for_requests_and_records(tmp_path: P
 
     assert [200] * 100 == statuses
     assert 96 <= descriptors < 200
+
+
+def test_idle_connections_to_the_metrics_leave_metrics_for_others() -> None:
+    registry = CollectorRegistry()
+    Counter("made", "Things made.", registry=registry).inc()
+    listener = listen("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    serve_metrics(registry, listener)
+    threads = threading.active_count()
+    with contextlib.ExitStack() as stack:
+        for _ in range(200):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        text = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False, verify=False, timeout=20).text
+        more = threading.active_count() - threads
+
+    assert "made_total 1.0" in text
+    assert 2 > more
 
 
 async def test_the_probe_of_the_store_is_under_a_prefix_of_the_gateway(
