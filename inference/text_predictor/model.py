@@ -83,6 +83,7 @@ def _predict_each(model: TextModel, designations: Sequence[str], descriptions: S
         except Exception as error:
             model.probabilities([KNOWN_GOOD_TEXT], [""])
             log.exception("row_failed", row=row)
-            reason = f"cannot be read by the model ({type(error).__name__}); correct or shorten it"
-            raise InvalidTensor(reason, tensor="designation", row=row) from error
+            raise InvalidTensor(
+                "cannot be read by the model; correct or shorten its text", tensor="designation", row=row
+            ) from error
     return np.concatenate(rows)

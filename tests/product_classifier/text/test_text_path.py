@@ -18,6 +18,7 @@ from product_classifier.feedback.trust import agreement_key, product_key
 from product_classifier.limits import DESCRIPTION_CHARACTERS
 from product_classifier.text.mojibake import repair
 from product_classifier.text.normalization import has_words, normalize, strip_markup
+from tests.support.hostile_texts import HOSTILE_TEXTS, UNITS
 from tests.support.tiny_release import text_model
 
 EXAMPLES = int(os.environ.get("TEXT_EXAMPLES", "10"))
@@ -35,24 +36,6 @@ READERS: dict[str, Callable[[str], object]] = {
     "content_keys": lambda text: content_keys(text, text),
     "probabilities": lambda text: MODEL.probabilities([text], [text]),
 }
-UNITS = [
-    *("&#9", "&#x", "&#1111111;", "&amp;", "&amp;amp;", "&a", "&", "&#xD800;", "&#x110000;", "&#0;", "&" + "a" * 20),
-    *("<", "<a", "<a>", "<!--", "</", ">", "< >", "Ã©", "ƒÃ", "Ãƒ", "ÃÂ", "â€™", "â€", "nan", "null"),
-    *(
-        "\u0301",
-        "\u0344",
-        "\uff9e",
-        "\u0301\u0316",
-        "a\u0316\u0301",
-        "\U0001d165",
-        "\ufe0f",
-        "\u037a",
-        "\u1100",
-        "\uac01",
-    ),
-    *("\ufdfa", "İ", "ß", "Σ", "ǆ", "\u0390", "\u200b", "\u200ba", "\xad", "\u202e", "\ud800", "\0", "\x01", "\x85"),
-    *("é", "a", "日", "🎲", "!", "_", " ", "\n", "\xa0"),
-]
 
 
 def content(text: str) -> ProductContent:
@@ -89,7 +72,7 @@ def test_any_text_is_read_in_linear_time(parts: list[tuple[str, int]]) -> None:
 
 
 @settings(max_examples=10 * EXAMPLES)
-@given(st.lists(st.sampled_from(UNITS) | st.characters(), max_size=12).map("".join))
+@given(HOSTILE_TEXTS)
 def test_any_text_is_read_the_same_by_every_reader(text: str) -> None:
     words = normalize(text, "")
 
