@@ -82,7 +82,7 @@ def _predict_each(model: TextModel, designations: Sequence[str], descriptions: S
             rows.append(model.probabilities([designation], [description]))
         except Exception as error:
             model.probabilities([KNOWN_GOOD_TEXT], [""])
-            log.exception("row_failed", row=row)
+            log.warning("row_failed", row=row, reason=f"{type(error).__name__}: {str(error)[:200]!a}")
             raise InvalidTensor(
                 "cannot be read by the model; correct or shorten its text", tensor="designation", row=row
             ) from error
