@@ -14,15 +14,22 @@ DESCRIPTION_CHARACTERS = 50_000
 COMMENT_CHARACTERS = 2_000
 PHOTO_BYTES = 8 * MIB
 
-PHOTO_SIDE_PIXELS = 4096
 PHOTO_PIXELS = 16_000_000
-"""Width times height of a photo, before decoding."""
+"""Width times height of a photo of any format, before decoding."""
+
+PHOTO_DECODING_MS = 200
+"""CPU time to decode a photo: estimated from its headers for any format, and enforced for WebP and AVIF.
+
+A JPEG of 16 megapixels takes a quarter of it, because it is reduced while it is decoded."""
+
+PHOTO_DECODING_BYTES = 100_000_000
+"""Memory to decode a photo: estimated from its headers for any format, and enforced for WebP and AVIF."""
 
 PHOTO_SCANS = 32
 """Scans of a progressive JPEG. libjpeg writes 10; hundreds of empty scans are a decompression attack."""
 
 PHOTO_SEGMENTS = 4096
-"""Segments of a JPEG or chunks of a PNG."""
+"""Segments of a JPEG, chunks of a PNG or WebP, or boxes of an AVIF."""
 
 PHOTO_BODY_BYTES = 12 * MIB
 """A request body that may hold a photo: `/predict`, `/predict/batch`, `/feedback`, V1 and V2."""

@@ -1,8 +1,9 @@
 """Decode photos to pixels; training and serving share the decoder, so equal bytes give equal pixels.
 
-Accepted are still JPEG (gray, color, CMYK) and PNG (any depth, palette or alpha, which is composited on white), up to
-the sizes in `limits`. EXIF orientation is applied. Animated PNG, other formats, damaged or truncated files and files
-with data after the image are refused. JPEG is downscaled during DCT decoding, which saves most of the time.
+Accepted are still JPEG (gray, color, CMYK), PNG (any depth, palette or alpha, which is composited on white), WebP and
+AVIF, up to the sizes in `limits`. EXIF orientation is applied. Animated, damaged or truncated files and other formats
+are refused; bytes behind the picture are not read. JPEG is downscaled during DCT decoding, which saves most of the
+time. WebP and AVIF are decoded in another process (`decoder_process`), which ends at the limits on time and memory.
 """
 
 import io
@@ -16,34 +17,48 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from product_classifier.errors import InvalidImage
-from product_classifier.images.headers import ImageInfo, read_header
+from product_classifier.images import decoder_process, png_chunks
+from product_classifier.images.headers import cut, read_header
+from product_classifier.images.image_info import ImageInfo
+from product_classifier.images.scaling import Pixels, composite_on_white, fit, upright
 
 DEFAULT_SIZE = 64
+_STRIP_BYTES = 2**18
+"""Pixels that are copied at once; one copy of a whole photo would double the memory to decode it."""
+_IN_ANOTHER_PROCESS = {"WEBP", "AVIF"}
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, KeyError, TypeError)
 
-Pixels = NDArray[np.uint8]
 
-cv2.setNumThreads(1)  # requests decode one image at a time, and other servers share the cores
-
-
-def decode(data: bytes, size: int = DEFAULT_SIZE) -> Pixels:
+def decode(data: bytes, size: int = DEFAULT_SIZE, info: ImageInfo | None = None) -> Pixels:
     """Return RGB pixels `[size, size, 3]`, scaled with the aspect ratio preserved and centered on white.
+
+    Args:
+        data: The encoded photo.
+        size: Side of the square in pixels.
+        info: Its header, if it was read before.
 
     Raises:
         InvalidImage: If the photo is not accepted.
     """
-    info = read_header(data)
+    info = info or read_header(data)
+    data = cut(data, info)
+    if info.format in _IN_ANOTHER_PROCESS:
+        pixels, turned = decoder_process.decode(data, info, size)
+        return upright(pixels, turned)
     if info.format == "PNG":
-        pixels = _decode_png(data)
+        pixels = _decode_png(data, info)
     elif info.channels == 4:
-        pixels = _decode_cmyk(data, size)
+        pixels = _decode_cmyk(data, info, size)
     else:
         pixels = _decode_jpeg(data, info, size)
-    return _upright(_fit(pixels, size), info.orientation)
+    return upright(fit(pixels, size), info.orientation)
 
 
 def _decode_jpeg(data: bytes, info: ImageInfo, size: int) -> Pixels:
     wide = info.width >= info.height
     try:
+        height, width, *_ = simplejpeg.decode_jpeg_header(data)
+        _check_decoder(info, width, height)
         pixels: Pixels = simplejpeg.decode_jpeg(
             data, "RGB", min_width=size if wide else 0, min_height=0 if wide else size
         )
@@ -52,70 +67,76 @@ def _decode_jpeg(data: bytes, info: ImageInfo, size: int) -> Pixels:
     return pixels
 
 
-def _decode_cmyk(data: bytes, size: int) -> Pixels:
-    image = _open(data, "JPEG")
+def _decode_cmyk(data: bytes, info: ImageInfo, size: int) -> Pixels:
+    image = _open(data, info)
     image.draft("CMYK", (size, size))
-    return _to_array(image, "RGB")
+    return _rgb(_load(image))
 
 
-def _decode_png(data: bytes) -> Pixels:
-    image = _open(data, "PNG")
+def _decode_png(data: bytes, info: ImageInfo) -> Pixels:
+    image = _load(_open(_without_ancillary_chunks(data), info))
     if image.mode.startswith("I"):  # 16-bit gray; Pillow clips it instead of scaling
-        gray = (_to_array(image, None) >> 8).astype(np.uint8)
+        gray = np.empty((image.height, image.width), np.uint8)
+        for top, bottom in _strips(image):
+            gray[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom))) >> 8
         return np.repeat(gray[:, :, None], 3, axis=2)
     if image.mode not in ("RGBA", "LA", "PA") and "transparency" not in image.info:
-        return _to_array(image, "RGB")
-    rgba = _to_array(image, "RGBA")
-    alpha = rgba[:, :, 3:].astype(np.uint16)
-    return ((rgba[:, :, :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+        return _rgb(image)
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top, bottom in _strips(image):
+        part = image.crop((0, top, image.width, bottom))
+        pixels[top:bottom] = composite_on_white(np.asarray(part if part.mode == "RGBA" else part.convert("RGBA")))
+    return pixels
 
 
-def _open(data: bytes, kind: str) -> Any:
+def _without_ancillary_chunks(data: bytes) -> bytes:
+    """Return a PNG of the chunks that pixels depend on: a profile or a text can be a decompression bomb."""
+    kept = [(start - 8, end) for kind, start, end in png_chunks.chunks(data) if kind in png_chunks.DECODED_CHUNKS]
+    if len(png_chunks.SIGNATURE) + sum(end - start for start, end in kept) == len(data):
+        return data
+    return b"".join([png_chunks.SIGNATURE, *(data[start:end] for start, end in kept)])
+
+
+def _open(data: bytes, info: ImageInfo) -> Any:
+    """Return an image whose size Pillow has read and which is not decoded yet."""
     from PIL import Image  # noqa: PLC0415 - takes 0.1 s to import and is not needed for most JPEG photos
 
     try:
-        return Image.open(io.BytesIO(data), formats=[kind])
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
-        raise InvalidImage(f"the {kind} cannot be opened: {_reason(error)}") from error
+        image = Image.open(io.BytesIO(data), formats=[info.format])
+    except _DAMAGED as error:
+        raise InvalidImage(f"the {info.format} cannot be opened: {_reason(error)}") from error
+    _check_decoder(info, image.width, image.height)
+    return image
 
 
-def _to_array(image: Any, mode: str | None) -> NDArray[Any]:
+def _check_decoder(info: ImageInfo, width: int, height: int) -> None:
+    if (width, height) != (info.width, info.height):
+        raise InvalidImage(
+            f"the {info.format} is {info.width}x{info.height} pixels by its header and {width}x{height} by the decoder"
+        )
+
+
+def _load(image: Any) -> Any:
     try:
-        return np.asarray(image if mode is None else image.convert(mode))
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
+        image.load()
+    except _DAMAGED as error:
         raise InvalidImage(f"the {image.format} cannot be decoded: {_reason(error)}") from error
+    return image
+
+
+def _rgb(image: Any) -> Pixels:
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top, bottom in _strips(image):
+        part = image.crop((0, top, image.width, bottom))
+        pixels[top:bottom] = np.asarray(part if part.mode == "RGB" else part.convert("RGB"))
+    return pixels
+
+
+def _strips(image: Any) -> list[tuple[int, int]]:
+    rows = max(1, _STRIP_BYTES // (4 * image.width))
+    return [(top, min(top + rows, image.height)) for top in range(0, image.height, rows)]
 
 
 def _reason(error: Exception) -> str:
     text = str(error)
     return "it is damaged" if "<" in text else text[:80]  # Pillow quotes the address of an object
-
-
-def _fit(pixels: Pixels, size: int) -> Pixels:
-    """Scale to fit a square of `size` pixels and center on white."""
-    height, width = pixels.shape[:2]
-    scale = size / max(height, width)
-    if scale != 1:
-        target = (max(1, round(width * scale)), max(1, round(height * scale)))
-        # Above one half, bilinear averages the same pixels as area interpolation at a quarter of the cost.
-        pixels = cv2.resize(pixels, target, interpolation=cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR)
-        height, width = pixels.shape[:2]
-    if height == width:
-        return np.ascontiguousarray(pixels)
-    square = np.full((size, size, 3), 255, np.uint8)
-    top, left = (size - height) // 2, (size - width) // 2
-    square[top : top + height, left : left + width] = pixels
-    return square
-
-
-def _upright(square: Pixels, orientation: int) -> Pixels:
-    """Apply an EXIF orientation (TIFF tag 274)."""
-    if orientation == 1:
-        return square
-    if orientation >= 5:
-        square = square.transpose(1, 0, 2)
-    if orientation in (2, 3, 6, 7):
-        square = square[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        square = square[::-1]
-    return np.ascontiguousarray(square)
