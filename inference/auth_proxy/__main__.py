@@ -63,7 +63,7 @@ def assemble(settings: Settings) -> Collaborators:
         count=metrics.count_record,
         set_backlog=metrics.record_backlog.set,
     )
-    limits = RateLimits(products=settings.rate_limit)
+    limits = RateLimits(products=settings.rate_limit, megapixels=settings.megapixel_limit)
     backends = Backends(urls, settings.backend_timeout_s)
     return Collaborators(settings, CHALLENGE, make_verifier(settings), backends, record_writer, limits, metrics)
 

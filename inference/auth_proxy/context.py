@@ -9,6 +9,7 @@ from inference.auth_proxy.auth.tokens import NO_CREDENTIALS, Identity
 from inference.auth_proxy.routing import Route
 from inference.http.body_budget import BodyReservation
 from inference.http.problems import Problem
+from inference.http.request_user import USER_HEADER
 
 _KEY = "product_classifier.request_context"
 
@@ -63,6 +64,6 @@ def forwarded_headers(scope: Scope, names: Mapping[bytes, str]) -> dict[str, str
     return {
         **{names[name]: value.decode("latin-1") for name, value in scope["headers"] if name in names},
         "X-Request-Id": context.request_id,
-        "X-Auth-User": user.name,
+        USER_HEADER: user.name,
         "X-Auth-Role": user.role.value if user.role else "",
     }

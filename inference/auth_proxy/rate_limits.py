@@ -101,11 +101,12 @@ class WindowStorage(Storage, MovingWindowSupport):
 class RateLimits:
     """Counts in this process; each of several gateways counts for itself."""
 
-    def __init__(self, *, products: str, clock: Clock = time.monotonic) -> None:
+    def __init__(self, *, products: str, megapixels: str = "1000/second", clock: Clock = time.monotonic) -> None:
         """Take each limit as the limits library writes it, for example `200/second`, and a monotonic clock."""
         self._clock = clock
         self._limiter = MovingWindowRateLimiter(WindowStorage(clock))
         self._products = parse(products)
+        self._megapixels = parse(megapixels)
 
     def spend(self, user: str, products: int = 1) -> None:
         """Count products of a user; raise a 429 problem if they exceed the limit."""
@@ -116,6 +117,20 @@ class RateLimits:
         if not self._limiter.hit(self._products, "products", user, cost=products):
             reset = self._limiter.get_window_stats(self._products, "products", user).reset_time
             raise limit_exceeded(self._products, reset - self._clock())
+
+    def spend_megapixels(self, user: str, megapixels: int) -> None:
+        """Count megapixels of a user's photos; raise a 429 problem if they exceed the limit."""
+        limit = self._megapixels
+        if megapixels > limit.amount:
+            raise Problem(
+                429,
+                f"photos of {megapixels} megapixels in one request exceed the limit of {limit}; send fewer",
+                kind="rate-limit",
+                headers={"Retry-After": str(limit.get_expiry())},
+            )
+        if megapixels and not self._limiter.hit(limit, "megapixels", user, cost=megapixels):
+            reset = self._limiter.get_window_stats(limit, "megapixels", user).reset_time
+            raise limit_exceeded(limit, reset - self._clock())
 
 
 def limit_exceeded(limit: RateLimitItem, wait_s: float) -> Problem:

@@ -90,6 +90,8 @@ class Settings(BaseSettings):
 
     rate_limit: str = "200/second"
     """Products per user, as the limits library writes it."""
+    megapixel_limit: str = "1000/second"
+    """Megapixels of photos per user, each photo rounded up, as the limits library writes it."""
     login_limit: str = "5/minute"
     """Wrong passwords for one name from one address, as the limits library writes it; further ones are refused."""
     login_address_limit: str = "30/minute"

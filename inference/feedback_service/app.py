@@ -47,7 +47,7 @@ from product_classifier.errors import UnknownCategory
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import PHOTO_PREFIX, ProductContent
 from product_classifier.feedback.trust import initial_state
-from product_classifier.images.headers import read_header
+from product_classifier.images.headers import picture_bytes
 from product_classifier.limits import PHOTO_BODY_BYTES
 from product_classifier.retraining import RunStore, RunView, list_runs, request_run
 from product_classifier.retraining.settings import RetrainSettings
@@ -211,12 +211,12 @@ def _metrics(writer: DurableWriter, journal: Journal | None, index: FeedbackInde
 
 
 def _decode_photo(product: ProductInput) -> bytes:
-    """Return the photo of a product, empty if it has none; raise `InvalidImage` unless it is a JPEG or PNG."""
-    if not product.image:
-        return b""
-    photo = strict_base64(product.image, "product.image")
-    read_header(photo)
-    return photo
+    """Return the photo of a product without bytes behind the picture; empty if it has none.
+
+    Raises:
+        InvalidImage: If the photo is not accepted.
+    """
+    return picture_bytes(strict_base64(product.image, "product.image")) if product.image else b""
 
 
 def _receipt(result: SubmitResult, taxonomy: Taxonomy) -> FeedbackReceipt:

@@ -15,6 +15,7 @@ from inference.fusion_transformer.predictor_client import (
 from inference.fusion_transformer.settings import Settings
 from inference.http.http_client import HttpClient, TransportError
 from inference.http.problems import InvalidTensor, ReleaseNotLoaded
+from inference.http.request_user import USER_HEADER, request_user
 from inference.oip.client import (
     HEADER_LENGTH,
     DecodedResponse,
@@ -28,32 +29,41 @@ from product_classifier.observability import request_id
 
 IDLE_S = 30.0
 """How long an idle connection stays open: less than the predictors' 65 s, so that they rarely close it first."""
+PROBE_S = 1.0
+"""Seconds a live predictor takes at most to respond to a probe, which needs none of its threads."""
+_LIVE = "/v2/health/live"
 _CLIENT_ERRORS = range(400, 500)
+_SERVER_FAULTS = frozenset({502, 504})
+"""Not 500, which can be about one photo, and not 503, with which an overloaded server responds at once."""
 _NOT_FOUND = 404
 _OK = 200
 
 
 class CircuitBreaker:
-    """Skips a predictor for `reset_s` seconds after `limit` missed deadlines in a row."""
+    """Skips a predictor for `reset_s` seconds after `limit` faults in a row.
+
+    A fault is a refused or broken connection, a status of a failing server, or a probe without a response after a
+    missed deadline; neither a slow or refused request nor an overloaded server is one.
+    """
 
     def __init__(self, limit: int = 3, reset_s: float = 2.0) -> None:
         self._limit, self._reset_s = limit, reset_s
-        self._missed = 0
+        self._faults = 0
         self._open_until = 0.0
 
     def is_open(self) -> bool:
         """Return whether to skip the predictor; after `reset_s`, one request per `reset_s` is admitted."""
-        if self._missed < self._limit:
+        if self._faults < self._limit:
             return False
         if (now := time.monotonic()) < self._open_until:
             return True
         self._open_until = now + self._reset_s
         return False
 
-    def record(self, *, in_time: bool) -> None:
-        """Record whether a request met its deadline."""
-        self._missed = 0 if in_time else self._missed + 1
-        if self._missed == self._limit:
+    def record(self, *, healthy: bool) -> None:
+        """Record a response, or a fault."""
+        self._faults = 0 if healthy else self._faults + 1
+        if self._faults == self._limit:
             self._open_until = time.monotonic() + self._reset_s
 
 
@@ -72,22 +82,29 @@ class HttpPredictorClient(PredictorClient):
         self._target = f"/v2/models/{model}/infer"
         self._deadline_s = deadline_s
         self._breaker = CircuitBreaker()
+        self._probe_client = HttpClient(url, 1, IDLE_S)  # its own: requests may occupy all connections of the other
+        self._probe: asyncio.Task[None] | None = None
+        self._missed = 0
+        """Deadlines missed since the last probe."""
 
     async def _predict(self, columns: Columns, classes: int, release: str) -> Prediction:
         if self._breaker.is_open():
-            raise ModelUnavailable(f"{self.model} missed several deadlines in a row; requests resume within seconds")
+            raise ModelUnavailable(f"{self.model} failed several times in a row; requests resume within seconds")
         body, headers = encode_request(columns, release=release)
         if current := request_id.get():
             headers["X-Request-Id"] = current
+        if user := request_user.get():
+            headers[USER_HEADER] = user
         try:
             async with asyncio.timeout(self._deadline_s):
                 reply = await self._client.request("POST", self._target, headers, body)
         except TimeoutError as error:
-            self._breaker.record(in_time=False)
+            self._check_liveness()
             raise ModelUnavailable(f"{self.model} did not respond within {self._deadline_s:g} s") from error
         except TransportError as error:
+            self._breaker.record(healthy=False)
             raise ModelUnavailable(f"{self.model} cannot be reached: {error}") from error
-        self._breaker.record(in_time=True)
+        self._breaker.record(healthy=reply.status not in _SERVER_FAULTS)
         if reply.status != _OK:
             raise _error(self.model, reply.status, reply.body)
         try:
@@ -96,9 +113,29 @@ class HttpPredictorClient(PredictorClient):
             raise ModelUnavailable(f"{self.model}: {error}") from error
         return prediction_in(self.model, response, len(next(iter(columns.values()))), classes)
 
+    def _check_liveness(self) -> None:
+        """Count a missed deadline only if the predictor does not respond at all: a photo may take long to decode."""
+        self._missed += 1
+        if self._probe is None or self._probe.done():
+            self._probe = asyncio.create_task(self._measure_liveness())
+
+    async def _measure_liveness(self) -> None:
+        try:
+            async with asyncio.timeout(PROBE_S):
+                await self._probe_client.request("GET", _LIVE, {}, b"")
+        except (TimeoutError, TransportError):
+            for _ in range(self._missed):
+                self._breaker.record(healthy=False)
+        else:
+            self._breaker.record(healthy=True)
+        self._missed = 0
+
     def close(self) -> None:
         """Close every connection."""
+        if self._probe is not None:
+            self._probe.cancel()
         self._client.close()
+        self._probe_client.close()
 
 
 def prediction_in(model: str, response: DecodedResponse, rows: int, classes: int) -> Prediction:

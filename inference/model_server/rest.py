@@ -17,6 +17,7 @@ from inference.http.bodies import read_body
 from inference.http.body_budget import BodyBudget, BodyReservation
 from inference.http.disconnects import cancel_on_disconnect
 from inference.http.problems import UnknownModel, UnsupportedBody, oip_error, public_message
+from inference.http.request_user import USER_HEADER, request_user
 from inference.model_server.model import HostedModels, ProductModel, RequestObserver
 from inference.oip import rest_codec
 from inference.oip.tensors import HEADER_LENGTH
@@ -32,6 +33,7 @@ EXTENSIONS = ("binary_tensor_data",)
 BODY_MEMORY = 512 * MIB
 """Bytes of bodies that are being read. The gateway sends complete bodies, so they are here for a short time."""
 UNCOUNTED_BYTES = 65_536
+USER_HEADER_KEY = USER_HEADER.lower().encode()
 HEADER_LENGTH_KEY = HEADER_LENGTH.lower().encode()
 
 Response = tuple[int, bytes, list[tuple[bytes, bytes]]]
@@ -55,6 +57,7 @@ class RestApp:
             await self._sdk(scope, receive, send)
             return
         headers = dict(scope["headers"])
+        request_user.set(headers.get(USER_HEADER_KEY, b"").decode("latin-1"))
         request_id = set_request_id(headers.get(b"x-request-id", b"").decode("latin-1"))
         try:
             handler = self._route(scope["method"], scope["path"])

@@ -17,6 +17,7 @@ from yarl import URL
 from inference.auth_proxy.predictions.product_reader import RequestProduct
 from inference.http.http_client import CONNECT_TIMEOUT_S, MAX_RESPONSE_BYTES, HttpClient, TransportError
 from inference.http.problems import public_message
+from inference.http.request_user import USER_HEADER, request_user
 from inference.oip.client import (
     HEADER_LENGTH,
     DecodedResponse,
@@ -111,6 +112,7 @@ class Backends:
         """
         body, headers = encode_products(products)
         headers["X-Request-Id"] = request_id
+        headers[USER_HEADER] = request_user.get()
         if self._fusion is None:
             self._fusion = HttpClient(self._urls[FUSION], CONNECTIONS, KEEP_ALIVE_S)
         try:

@@ -50,7 +50,7 @@ async def forward_to_model(services: GatewayDependencies, scope: Scope, receive:
     """Forward a request to a model and stream its response; server errors become problems."""
     services.predictor.refuse_when_full()
     body = await read_request_body(services, scope, receive)
-    with services.predictor.slot(), cancel_on_disconnect(scope):
+    with services.predictor.slot(context_of(scope).user.name), cancel_on_disconnect(scope):
         await _forward(services, scope, body, send, _model_of(scope["path"]))
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,10 +12,12 @@ from numpy.typing import NDArray
 
 from inference.auth_proxy.gateway_metrics import GatewayMetrics
 from inference.auth_proxy.predictions.backends import Backends, Inference, RowRejected
+from inference.auth_proxy.predictions.decoding_budget import DecodingBudget
 from inference.auth_proxy.predictions.product_reader import RequestProduct
 from inference.auth_proxy.schemas import TOP, CandidateView, CategoryLabel, ModalitiesView, PredictionView
 from inference.durability.deadline import DeadlineWriter, RecordStatus
 from inference.http.problems import Overloaded, Problem, problem_of, public_message
+from inference.http.request_user import request_user
 from product_classifier.errors import ModelUnavailable
 from product_classifier.feedback.records import (
     CategoryProbability,
@@ -53,10 +56,14 @@ class Predictor:
         self._metrics = metrics
         self._taxonomy = taxonomy
         self._free_slots = max_in_flight
+        self._slots_per_user = max(1, max_in_flight - max_in_flight // 4)
+        self._held: Counter[str] = Counter()
+        self._decoding = DecodingBudget()
 
     async def predict(self, product: RequestProduct, user: str, request_id: str) -> tuple[PredictionView, RecordStatus]:
         """Return the prediction for one product and the state of its record."""
-        with self.slot():
+        with self.slot(user), self._decoding.admit(user, [product]):
+            request_user.set(user)
             try:
                 inference = await self._backends.infer([product], request_id)
             except RowRejected as error:
@@ -73,7 +80,8 @@ class Predictor:
         }
         products = {i: row for i, row in enumerate(rows) if isinstance(row, RequestProduct)}
         entries: list[Entry] = []
-        with self.slot():
+        with self.slot(user), self._decoding.admit(user, list(products.values())):
+            request_user.set(user)
             for index, (product, outcome) in (await self._infer(products, request_id)).items():
                 if isinstance(outcome, Problem):
                     results[index] = outcome
@@ -90,14 +98,21 @@ class Predictor:
             raise Overloaded("too many requests are in progress; try again in a second")
 
     @contextmanager
-    def slot(self) -> Iterator[None]:
-        """Hold one of the slots for model requests; raise Overloaded at once when none is free."""
+    def slot(self, user: str) -> Iterator[None]:
+        """Hold one of the slots for model requests; raise Overloaded at once when none is free for this user."""
         self.refuse_when_full()
+        held = self._held[user]
+        if held >= self._slots_per_user:
+            raise Overloaded(f"{held} requests of this user are in progress; try again in a second")
         self._free_slots -= 1
+        self._held[user] = held + 1
         try:
             yield
         finally:
             self._free_slots += 1
+            self._held[user] -= 1
+            if not self._held[user]:
+                del self._held[user]
 
     async def _infer(self, products: Mapping[int, RequestProduct], request_id: str) -> Rows:
         """Send all products in one request; send each alone if one of them is rejected."""

@@ -16,7 +16,8 @@ from inference.compat.starlette import Utf8MultiPartParser
 from inference.http.bodies import strict_base64, strict_json
 from inference.http.problems import Problem, public_message
 from product_classifier.errors import InvalidImage
-from product_classifier.images.headers import read_header
+from product_classifier.images.headers import cut, read_header
+from product_classifier.images.image_info import ImageInfo
 from product_classifier.limits import BATCH_PRODUCTS, DESCRIPTION_CHARACTERS, DESIGNATION_CHARACTERS
 from product_classifier.text.normalization import has_words
 
@@ -35,6 +36,9 @@ class RequestProduct:
     designation: str = ""
     description: str = ""
     image: bytes = b""
+    """The photo, without the bytes behind the picture."""
+    photo: ImageInfo | None = None
+    """Size of the photo, and what decoding it costs."""
     has_text: bool = field(init=False, compare=False)
     """Whether the models can read a letter or digit in designation or description."""
 
@@ -146,13 +150,14 @@ def _text(value: object, name: str, where: str) -> str:
 
 
 def _checked(texts: dict[str, str], image: bytes, where: str) -> RequestProduct:
-    product = RequestProduct(**texts, image=image)
     if image:
         try:
-            read_header(image)
+            photo = read_header(image)
         except InvalidImage as error:
             raise Problem(422, f"{where}.image: {error}", kind="invalid-image") from error
-    elif not product.has_text:
+        return RequestProduct(texts["designation"], texts["description"], cut(image, photo), photo)
+    product = RequestProduct(texts["designation"], texts["description"])
+    if not product.has_text:
         raise _invalid(f"{where}: has neither a letter or digit in designation and description nor an image; add one")
     return product
 

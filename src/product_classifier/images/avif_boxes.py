@@ -86,7 +86,7 @@ def read_avif(data: bytes) -> ImageInfo:
     if primary is None:
         raise InvalidImage("the AVIF has no primary image")
     if primary.kind != b"av01":
-        what = "a grid of images" if primary.kind in _GRIDS else f"an item of type {ascii(primary.kind)}"
+        what = "a grid of images" if primary.kind in _GRIDS else f"an item of type {primary.kind!a}"
         raise InvalidImage(f"the AVIF is {what}; send one AV1 image")
     size = _declared_size(data, meta, primary)
     _check_av1(_item_bytes(data, meta, primary), size)
@@ -142,7 +142,7 @@ def _read_meta(data: bytes, start: int, end: int) -> _Meta:
     seen: set[bytes] = set()
     for kind, at, until in _boxes(data, start + 4, end):
         if kind in seen:
-            raise InvalidImage(f"the AVIF has more than one box {ascii(kind)}")
+            raise InvalidImage(f"the AVIF has more than one box {kind!a}")
         seen.add(kind)
         reader = _Reader(data, at, until)
         if kind == b"idat":
@@ -180,7 +180,7 @@ def _read_items(data: bytes, meta: _Meta, reader: _Reader, version: int) -> None
         _check_items(len(meta.items))
 
 
-def _read_locations(_: bytes, meta: _Meta, reader: _Reader, version: int) -> None:
+def _read_locations(_data: bytes, meta: _Meta, reader: _Reader, version: int) -> None:
     sizes = reader.take(2)
     offset_size, length_size, base_size, index_size = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
     if version == 0:
@@ -217,7 +217,7 @@ def _read_properties(data: bytes, meta: _Meta, start: int, end: int) -> None:
     seen: set[bytes] = set()
     for kind, at, until in _boxes(data, start, end):
         if kind in seen:
-            raise InvalidImage(f"the AVIF has more than one box {ascii(kind)}")
+            raise InvalidImage(f"the AVIF has more than one box {kind!a}")
         seen.add(kind)
         if kind == b"ipco":
             meta.properties += list(_boxes(data, at, until))

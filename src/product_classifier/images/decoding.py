@@ -11,16 +11,15 @@ import struct
 import zlib
 from typing import Any
 
-import cv2
 import numpy as np
 import simplejpeg
-from numpy.typing import NDArray
 
 from product_classifier.errors import InvalidImage
 from product_classifier.images import decoder_process, png_chunks
 from product_classifier.images.headers import cut, read_header
 from product_classifier.images.image_info import ImageInfo
-from product_classifier.images.scaling import Pixels, composite_on_white, fit, upright
+from product_classifier.images.scaling import Pixels as Pixels  # noqa: PLC0414 - part of the interface
+from product_classifier.images.scaling import composite_on_white, fit, upright
 
 DEFAULT_SIZE = 64
 _STRIP_BYTES = 2**18

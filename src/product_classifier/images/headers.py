@@ -1,6 +1,6 @@
-"""Check the structure of a photo before it is decoded, in pure Python: the gateway has no image libraries.
+"""Check the structure of a photo before it is decoded, without image libraries.
 
-The checks are linear in the size of the photo, and strict: a marker, chunk or box that could change what a decoder
+The gateway has no image libraries. The checks are linear in the size of the photo, and strict: a marker, chunk or box that could change what a decoder
 reads is known or refused. `ImageInfo.length` is where the picture ends; bytes behind it are not part of the photo.
 """
 
@@ -14,7 +14,7 @@ from product_classifier.images.png_chunks import SIGNATURE, read_png
 from product_classifier.images.webp_chunks import is_webp, read_webp
 from product_classifier.limits import PHOTO_BYTES, PHOTO_DECODING_BYTES, PHOTO_DECODING_MS, PHOTO_PIXELS
 
-ACCEPTED = "send a JPEG, a PNG, a still WebP or a still AVIF"
+ACCEPTED = "send a JPEG, a PNG, a still WebP or AVIF"
 _OTHER_FORMATS: tuple[tuple[bytes, str], ...] = (
     (b"GIF8", "GIF"),
     (b"BM", "BMP"),

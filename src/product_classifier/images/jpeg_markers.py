@@ -12,8 +12,8 @@ EOI, SOS, DRI, APP1 = 0xD9, 0xDA, 0xDD, 0xE1
 BASELINE, EXTENDED, PROGRESSIVE = 0xC0, 0xC1, 0xC2
 _FRAMES = {BASELINE, EXTENDED, PROGRESSIVE}
 _OTHER_FRAMES = {0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF, 0xDE}
-_IGNORED = {0xC4, 0xDB, 0xFE, *range(0xE0, 0xF0)}
-"""Tables, which the decoder checks, applications' segments and comments."""
+_ACCEPTED = {*_FRAMES, SOS, DRI, 0xC4, 0xDB, 0xFE, *range(0xE0, 0xF0)}
+"""With tables, which the decoder checks, applications' segments and comments."""
 
 _NEXT = re.compile(rb"\xff++([^\xff])", re.DOTALL)
 _IN_SCAN = re.compile(rb"\xff[^\x00\xff]", re.DOTALL)
@@ -60,48 +60,68 @@ class _Frame:
             raise InvalidImage(f"the JPEG has more than {PHOTO_SCANS} scans; send a baseline JPEG")
 
 
+@dataclass(slots=True)
+class _Image:
+    """What the segments so far say."""
+
+    frame: _Frame | None = None
+    orientation: int | None = None
+    restarts: bool = False
+    """Whether a restart interval is in force: only then may a scan hold restart markers."""
+
+    def add(self, marker: int, data: bytes, start: int, end: int) -> None:
+        """Take the payload of a segment."""
+        if marker in _FRAMES:
+            if self.frame is not None:
+                raise InvalidImage("the JPEG has more than one frame")
+            self.frame = _read_frame(marker, data[start:end])
+        elif marker == SOS:
+            if self.frame is None:
+                raise InvalidImage("the JPEG has a scan before its frame")
+            self.frame.add_scan(data[start:end])
+        elif marker == DRI:
+            if end - start != 2:
+                raise InvalidImage("the restart interval of the JPEG is damaged")
+            self.restarts = data[start:end] != b"\x00\x00"
+        elif marker == APP1 and self.orientation is None and data.startswith(b"Exif\x00\x00", start):
+            self.orientation = read_orientation(data[start + 6 : end])
+
+
 def read_jpeg(data: bytes) -> ImageInfo:
     """Check the segments up to the end of the image; what follows is not read."""
-    frame: _Frame | None = None
-    orientation, restarts, at = None, False, 2
+    image, at = _Image(), 2
     for _ in range(PHOTO_SEGMENTS):
         marker, at = _next_marker(data, at)
         if marker == EOI:
-            return _info(frame, at, orientation or 1)
-        if marker in _OTHER_FRAMES:
-            raise InvalidImage(f"the JPEG has frame type {marker:#04x}; send a baseline or progressive JPEG")
-        if marker not in _IGNORED and marker not in _FRAMES and marker not in (SOS, DRI):
-            raise InvalidImage(f"the JPEG has a marker {marker:#04x} that is not accepted here; send a baseline JPEG")
+            return _info(image.frame, at, image.orientation or 1)
+        _check_marker(marker)
         length = int.from_bytes(data[at : at + 2], "big")
         if length < 2 or at + length > len(data):
             raise InvalidImage("the JPEG is truncated")
         start, at = at + 2, at + length
-        if marker in _FRAMES:
-            if frame is not None:
-                raise InvalidImage("the JPEG has more than one frame")
-            frame = _read_frame(marker, data[start:at])
-        elif marker == DRI:
-            if length != 4:
-                raise InvalidImage("the restart interval of the JPEG is damaged")
-            restarts = data[start:at] != b"\x00\x00"
-        elif marker == SOS:
-            if frame is None:
-                raise InvalidImage("the JPEG has a scan before its frame")
-            frame.add_scan(data[start:at])
-            found = (_IN_SCAN_WITH_RESTARTS if restarts else _IN_SCAN).search(data, at)
+        image.add(marker, data, start, at)
+        if marker == SOS:
+            found = (_IN_SCAN_WITH_RESTARTS if image.restarts else _IN_SCAN).search(data, at)
             if found is None:
                 raise InvalidImage("the JPEG is truncated")
             at = found.start()
-        elif marker == APP1 and orientation is None and data.startswith(b"Exif\x00\x00", start):
-            orientation = read_orientation(data[start + 6 : at])
     raise InvalidImage(f"the JPEG has more than {PHOTO_SEGMENTS} segments")
+
+
+def _check_marker(marker: int) -> None:
+    if marker in _OTHER_FRAMES:
+        raise InvalidImage(f"the JPEG has frame type {marker:#04x}; send a baseline or progressive JPEG")
+    if marker not in _ACCEPTED:
+        raise InvalidImage(f"the JPEG has a marker {marker:#04x} that is not accepted here; send a baseline JPEG")
 
 
 def _next_marker(data: bytes, at: int) -> tuple[int, int]:
     """Return the marker at a position, which fill bytes may precede, and the position behind it."""
     found = _NEXT.match(data, at)
     if found is None:
-        raise InvalidImage("the JPEG is damaged" if data[at : at + 1] not in (b"", b"\xff") else "the JPEG is truncated")
+        raise InvalidImage(
+            "the JPEG is damaged" if data[at : at + 1] not in (b"", b"\xff") else "the JPEG is truncated"
+        )
     return found[1][0], found.end()
 
 
@@ -114,7 +134,9 @@ def _read_frame(marker: int, segment: bytes) -> _Frame:
     if len(segment) != 6 + 3 * count:
         raise InvalidImage("the frame header of the JPEG is damaged")
     components = [(segment[at], segment[at + 1] >> 4, segment[at + 1] & 15) for at in range(6, len(segment), 3)]
-    if len({name for name, _, _ in components}) != count or not all(1 <= h <= 4 and 1 <= v <= 4 for _, h, v in components):
+    if len({name for name, _, _ in components}) != count or not all(
+        1 <= h <= 4 and 1 <= v <= 4 for _, h, v in components
+    ):
         raise InvalidImage("the frame header of the JPEG is damaged")
     largest_h, largest_v = max(h for _, h, _ in components), max(v for _, _, v in components)
     columns, rows = -(-width // (8 * largest_h)), -(-height // (8 * largest_v))

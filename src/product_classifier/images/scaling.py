@@ -10,13 +10,13 @@ cv2.setNumThreads(1)  # requests decode one image at a time, and other servers s
 
 
 def composite_on_white(rgba: Pixels) -> Pixels:
-    """Return RGB pixels of `[height, width, 4]` on white: `(color * alpha + 255 * (255 - alpha) + 127) // 255`."""
+    """Return `(color * alpha + 255 * (255 - alpha) + 127) // 255` of pixels `[height, width, 4]`."""
     rgba = np.ascontiguousarray(rgba)
-    colors = cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
+    colors: Pixels = cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
     alpha = cv2.extractChannel(rgba, 3)
     if alpha.min() == 255:
         return colors
-    mixed = colors.astype(np.uint16)
+    mixed: NDArray[np.uint16] = colors.astype(np.uint16)
     mixed -= 255  # modulo 65536; the sum is positive again
     mixed *= cv2.cvtColor(alpha, cv2.COLOR_GRAY2RGB)
     mixed += 255 * 255 + 127

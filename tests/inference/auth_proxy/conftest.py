@@ -92,7 +92,7 @@ def start(
             count=metrics.count_record,
             set_backlog=metrics.record_backlog.set,
         )
-        limits = RateLimits(products=settings.rate_limit)
+        limits = RateLimits(products=settings.rate_limit, megapixels=settings.megapixel_limit)
         services = dict.fromkeys(MODELS, models_url) | {"feedback-service": feedback_url} | dict(urls or {})
         backends = Backends(services, settings.backend_timeout_s)
         app = create_app(Collaborators(settings, CHALLENGE, issuer, backends, record_writer, limits, metrics))

@@ -173,7 +173,7 @@ BAD_BODIES: list[tuple[str, bytes, int, str]] = [
     ("image double padding", b'{"image":"/9j/===="}', 422, "base64"),
     ("image not ASCII", '{"image":"é"}'.encode(), 422, "base64"),
     ("image fullwidth", '{"image":"/9ｊ/"}'.encode(), 422, "base64"),
-    ("image of a text", orjson.dumps({"image": as_base64(b"hello world")}), 422, "JPEG or a PNG"),
+    ("image of a text", orjson.dumps({"image": as_base64(b"hello world")}), 422, "a JPEG, a PNG, a still WebP or AVIF"),
     ("image a URL", orjson.dumps({"image": "http://169.254.169.254/latest"}), 422, "base64"),
     ("image a path", orjson.dumps({"image": "/etc/passwd"}), 422, ""),
 ]
@@ -195,7 +195,7 @@ def test_an_invalid_body_is_rejected_with_field_and_value(
 
 def bad_images() -> list[tuple[str, bytes]]:
     jpeg, png = make_photo("JPEG"), make_photo("PNG")
-    kinds = [(kind, make_photo(kind)) for kind in ("GIF", "BMP", "TIFF", "WEBP", "ICO", "PPM")]
+    kinds = [(kind, make_photo(kind)) for kind in ("GIF", "BMP", "TIFF", "ICO", "PPM")]
     return [
         *kinds,
         ("svg", b'<svg xmlns="http://www.w3.org/2000/svg"><image href="file:///etc/passwd"/></svg>'),
@@ -206,9 +206,9 @@ def bad_images() -> list[tuple[str, bytes]]:
         ("png start", png[:8]),
         *[(f"jpeg cut at {share} %", jpeg[: len(jpeg) * share // 100]) for share in range(5, 100, 10)],
         *[(f"png cut at {share} %", png[: len(png) * share // 100]) for share in range(5, 100, 10)],
-        ("too wide", make_photo("PNG", "L", (4097, 1))),
         ("too many pixels", make_photo("PNG", "L", (4096, 4000))),
-        ("jpeg too wide", make_photo("JPEG", "L", (5000, 2))),
+        ("webp cut short", make_photo("WEBP")[:-3]),
+        ("avif cut short", make_photo("AVIF")[:-3]),
         ("png of a jpeg", png[:8] + jpeg),
     ]
 

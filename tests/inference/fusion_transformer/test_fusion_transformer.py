@@ -230,7 +230,7 @@ def fake_predictor() -> Iterator[FakePredictor]:
         server.server_close()
 
 
-def test_the_circuit_opens_after_misses_and_admits_one_request(
+def test_the_circuit_opens_after_faults_and_admits_one_request(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [100.0]
@@ -240,13 +240,13 @@ def test_the_circuit_opens_after_misses_and_admits_one_request(
     def states(count: int) -> list[bool]:
         return [breaker.is_open() for _ in range(count)]
 
-    breaker.record(in_time=False)
-    breaker.record(in_time=True)
-    breaker.record(in_time=False)
+    breaker.record(healthy=False)
+    breaker.record(healthy=True)
+    breaker.record(healthy=False)
     assert [False] == states(1)
-    breaker.record(in_time=False)
+    breaker.record(healthy=False)
     assert [True, True] == states(2)
     now[0] += 1.1
     assert [False, True] == states(2)
-    breaker.record(in_time=True)
+    breaker.record(healthy=True)
     assert [False, False] == states(2)

@@ -44,6 +44,7 @@ def jpeg_with_size(width: int, height: int) -> bytes:
 SECOND_FRAME = b"\xff\xc0\x00\x0b\x08\x00\x08\x00\x08\x01\x01\x11\x00"
 UPSIDE_DOWN = Image.fromarray(pattern()[::-1])
 TEXT_BOMB = png_chunk(b"zTXt", b"a\x00\x00" + zlib.compress(b"x" * 70_000_000))
+PROFILE_BOMB = png_chunk(b"iCCP", b"a\x00\x00" + zlib.compress(b"x" * 70_000_000))
 
 REFUSED = {
     "nothing": (b"", "empty"),
@@ -56,7 +57,7 @@ REFUSED = {
         encoded("JPEG")[: encoded("JPEG").index(b"\xff\xda") + 14] + b"\x01\xff\xd9",
         "cannot be decoded",
     ),
-    "JPEG too wide": (jpeg_with_size(5000, 10), "5000x10"),
+    "JPEG wider than its pixels": (jpeg_with_size(5000, 10), "cannot be decoded"),
     "JPEG of too many pixels": (jpeg_with_size(4096, 4096), "4096x4096"),
     "JPEG of 4 gigapixels": (jpeg_with_size(65500, 65500), "65500x65500"),
     "JPEG without height": (jpeg_with_size(10, 0), "no area"),
@@ -65,8 +66,6 @@ REFUSED = {
     "lossless JPEG": (encoded("JPEG").replace(b"\xff\xc0", b"\xff\xc3", 1), "frame type"),
     "arithmetic JPEG": (encoded("JPEG").replace(b"\xff\xc0", b"\xff\xc9", 1), "frame type"),
     "JPEG with endless segments": (b"\xff\xd8" + b"\xff\xe1\x00\x02" * 5000 + b"\xff\xd9", "segments"),
-    "JPEG that is also a ZIP": (encoded("JPEG") + b"PK\x03\x04" + b"x" * 30, "follow the end"),
-    "JPEG that is also a page": (encoded("JPEG") + b"<script>alert(1)</script>", "follow the end"),
     "JPEG behind other bytes": (b"GIF89a" + encoded("JPEG"), "GIF"),
     "too many bytes": (encoded("JPEG") + b"\x00" * 8 * 2**20, "more than"),
     "PNG signature alone": (b"\x89PNG\r\n\x1a\n", "truncated"),
@@ -75,30 +74,31 @@ REFUSED = {
     "PNG with few pixels": (png_of(50, 50), "cannot be decoded"),
     "PNG of 10 gigapixels": (png_of(100_000, 100_000), "100000x100000"),
     "PNG without area": (png_of(0, 10), "no area"),
-    "PNG without header": (b"\x89PNG\r\n\x1a\n" + png_chunk(b"IEND", b"") + b"", "no image data"),
+    "PNG without header": (b"\x89PNG\r\n\x1a\n" + png_chunk(b"IEND", b"") + b"", "begin with its header"),
     "PNG that begins with its pixels": (
         b"\x89PNG\r\n\x1a\n" + png_chunk(b"IDAT", b"") * 2 + png_chunk(b"IEND", b""),
         "begin with its header",
     ),
     "PNG with endless chunks": (png_of(4, 4, *[png_chunk(b"tEXt", b"a\x00b")] * 5000), "chunks"),
     "animated PNG": (encoded("PNG", save_all=True, append_images=[UPSIDE_DOWN]), "animated"),
-    "PNG that is also a ZIP": (encoded("PNG") + b"PK\x05\x06", "follow the end"),
-    "PNG with a text bomb": (png_of(4, 4, TEXT_BOMB, pixels=b"\x00" * 52), "cannot be"),
     "GIF": (encoded("GIF"), "GIF is not accepted"),
     "animated GIF": (encoded("GIF", save_all=True, append_images=[UPSIDE_DOWN]), "GIF is not accepted"),
-    "WEBP": (encoded("WEBP"), "WEBP is not accepted"),
+    "animated WEBP": (encoded("WEBP", save_all=True, append_images=[UPSIDE_DOWN]), "animated WEBP"),
+    "animated AVIF": (encoded("AVIF", save_all=True, append_images=[UPSIDE_DOWN]), "animated AVIF"),
+    "WEBP cut short": (encoded("WEBP")[:-9], "truncated"),
+    "AVIF cut short": (encoded("AVIF")[:-9], "truncated"),
     "BMP": (encoded("BMP"), "BMP is not accepted"),
     "TIFF": (encoded("TIFF"), "TIFF is not accepted"),
     "ICO": (encoded("ICO"), "ICO is not accepted"),
     "SVG": (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG is not accepted"),
     "SVG with a prologue": (b'\xef\xbb\xbf<?xml version="1.0"?><svg/>', "SVG is not accepted"),
-    "HEIC": (b"\x00\x00\x00\x18ftypheic" + b"\x00" * 30, "AVIF or HEIC"),
+    "HEIC": (b"\x00\x00\x00\x18ftypheic" + b"\x00" * 30, "HEIC"),
     "PDF": (b"%PDF-1.7", "PDF is not accepted"),
 }
 
 
 @pytest.mark.parametrize(("data", "reason"), REFUSED.values(), ids=REFUSED.keys())
-def test_anything_but_a_still_jpeg_or_png_is_refused_with_its_reason(data: bytes, reason: str) -> None:
+def test_anything_but_a_still_photo_is_refused_with_its_reason(data: bytes, reason: str) -> None:
     with pytest.raises(InvalidImage, match=reason) as refusal:
         decoding.decode(data, 32)
 
@@ -188,11 +188,12 @@ def test_a_gray_jpeg_has_three_equal_channels() -> None:
     assert np.array_equal(pixels[..., 0], pixels[..., 2])
 
 
-def test_padding_and_an_appended_jpeg_are_accepted() -> None:
-    plain = encoded("JPEG")
+def test_a_profile_or_text_that_is_a_bomb_is_not_decompressed() -> None:
+    plain = png_of(4, 4, pixels=b"\x00" * 52)
 
-    for data in (plain + b"\x00\x00\n", plain + plain):
-        assert np.array_equal(decoding.decode(plain, 32), decoding.decode(data, 32))
+    assert np.array_equal(
+        decoding.decode(plain, 8), decoding.decode(png_of(4, 4, TEXT_BOMB, PROFILE_BOMB, pixels=b"\x00" * 52), 8)
+    )
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 300), (300, 1), (4000, 2), (33, 77), (500, 500)])
