@@ -1,7 +1,8 @@
 """Check the structure of a photo before it is decoded, without image libraries.
 
-The gateway has no image libraries. The checks are linear in the size of the photo, and strict: a marker, chunk or box that could change what a decoder
-reads is known or refused. `ImageInfo.length` is where the picture ends; bytes behind it are not part of the photo.
+The gateway has no image libraries. The checks are linear in the size of the photo, and strict: a marker, chunk or box
+that could change what a decoder reads is known or refused. `ImageInfo.length` is where the picture ends; bytes behind
+it are not part of the photo.
 """
 
 from collections.abc import Callable
