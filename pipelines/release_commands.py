@@ -11,7 +11,7 @@ from components.shared.rollout.releases import NoRelease, roll_back, stored_rele
 from components.shared.rollout.rollout import open_rollout
 from components.shared.rollout.smoke import SmokeTest
 from components.shared.rollout.switch import Switch
-from components.shared.tracking import Tracking
+from components.shared.tracking import Tracking, TrackingUnavailable
 from pipelines.parameters import gate_limits, step_parameters
 from pipelines.settings import PipelineSettings
 from product_classifier.errors import ObjectNotFound, ProductClassifierError, RolloutFailed
@@ -27,14 +27,18 @@ def list_releases(settings: PipelineSettings, console: Console) -> None:
     """Print the kept releases, newest first; raise `NoRelease` if there are none."""
     store = open_store(settings.store)
     identity = [Column(name, no_wrap=True) for name in ("release", "created")]  # a wrapped id cannot be copied
-    table = Table(*identity, "F1", "corrections", "state", box=None, padding=(0, 1, 0, 0))
+    table = Table(*identity, "F1", "hold-out", "corrections", "state", box=None, padding=(0, 1, 0, 0))
+    hold_outs = set()
     for kept in stored_releases(store, open_rollout(settings.rollout, store, CHALLENGE.codes)):
         count = "?" if kept.corrections is None else str(kept.corrections)
         score = "–" if kept.weighted_f1 is None else f"{kept.weighted_f1:.4f}"
-        table.add_row(kept.release, kept.created[:16], score, count, kept.state)
+        hold_outs.add(kept.hold_out)
+        table.add_row(kept.release, kept.created[:16], score, kept.hold_out[:8] or "?", count, kept.state)
     if not table.row_count:
         raise NoRelease(f"{settings.store}: no release; train one with `python -m pipelines train`")
     console.print(table)
+    if len(hold_outs) > 1:
+        console.print("F1 compares only releases that were measured on the same hold-out", highlight=False)
 
 
 def prune_releases(settings: PipelineSettings, keep: int, console: Console) -> None:
@@ -53,18 +57,38 @@ def prune_releases(settings: PipelineSettings, keep: int, console: Console) -> N
 def roll_back_release(settings: PipelineSettings, release: str, console: Console) -> None:
     """Deploy a kept release again, by default the previous one, and move the alias `champion` in MLflow.
 
+    A release that is deployed already gets the alias only: what failed is repeated, what was done is not.
+
     Raises:
-        RollbackFailed: If the release fails its checks or its rollout.
+        RollbackFailed: If the release fails its checks or its rollout, or the alias does not move.
     """
     store = open_store(settings.store)
     smoke = SmokeTest(settings.service_url, gate_limits(), step_parameters("promote")["smoke_deadline_s"])
     switch = Switch(store, open_rollout(settings.rollout, store, CHALLENGE.codes), smoke, CHALLENGE.codes)
-    switched = roll_back(switch, release)
-    if not switched.done:
-        raise RollbackFailed("; ".join(switched.reasons))
-    console.print("; ".join(switched.reasons), highlight=False)
+    try:
+        switched = roll_back(switch, release)
+    except NoRelease:
+        if not release or release != switch.rollout.current():
+            raise
+        console.print(f"{release} is deployed already", highlight=False)
+    else:
+        if not switched.done:
+            raise RollbackFailed("; ".join(switched.reasons))
+        console.print("; ".join(switched.reasons), highlight=False)
     if current := switch.rollout.current():
-        Tracking(settings.tracking, settings.experiment).set_champion_alias(current)
+        _move_alias(settings, current)
+
+
+def _move_alias(settings: PipelineSettings, release: str) -> None:
+    """Move the alias `champion` to the deployed release; a failure says what remains to be done, and how."""
+    try:
+        Tracking(settings.tracking, settings.experiment).set_champion_alias(release)
+    except TrackingUnavailable as error:
+        variable = "" if settings.tracking_uri else ", with MLFLOW_TRACKING_URI set to the MLflow of the deployment"
+        raise RollbackFailed(
+            f"{release} is deployed; only the alias champion in MLflow did not move: {error};"
+            f" then run `python -m pipelines rollback {release}` again{variable}"
+        ) from error
 
 
 def start_canary(settings: PipelineSettings, release: str, share: float, *, shadow: bool) -> str:

@@ -11,7 +11,7 @@ from components.shared.rollout.retention import prune
 from components.shared.rollout.rollout import Rollout, open_rollout
 from components.shared.rollout.smoke import SmokeTest
 from components.shared.rollout.switch import Switch, SwitchResult
-from components.shared.tracking import Tracking
+from components.shared.tracking import RegistryRefused, Tracking
 from product_classifier.errors import ProductClassifierError, RunSuperseded
 from product_classifier.evaluation.gate import GateLimits
 from product_classifier.retraining import RunStore, Verdict, is_run_finished, write_verdict
@@ -71,11 +71,22 @@ def run(
     if run_id:
         write_verdict(RunStore(objects), _verdict(promotion, run_id))
     if promotion.promoted:
-        tracking = Tracking(tracking_uri, experiment)
-        tracking.set_champion_alias(release)
-        if releases_kept:
-            _prune(objects, open_rollout(rollout, objects, taxonomy.codes), tracking, releases_kept)
+        _follow_up(
+            release, objects, open_rollout(rollout, objects, taxonomy.codes), (tracking_uri, experiment), releases_kept
+        )
     return promotion.promoted
+
+
+def _follow_up(release: str, objects: ObjectStore, rollout: Rollout, mlflow: tuple[str, str], keep: int) -> None:
+    """Move the alias and delete old releases; an MLflow that refuses costs both, not the promotion."""
+    try:
+        tracking = Tracking(*mlflow)
+        tracking.set_champion_alias(release)
+    except RegistryRefused as error:
+        sys.stderr.write(f"{release} is deployed; the alias champion was not moved: {error}\n")
+        return
+    if keep:
+        _prune(objects, rollout, tracking, keep)
 
 
 def _prune(objects: ObjectStore, rollout: Rollout, tracking: Tracking, keep: int) -> None:

@@ -1,12 +1,13 @@
 """Assemble a release, publish it to the object store and register its models in MLflow."""
 
 import json
+import sys
 from pathlib import Path
 
 from components.shared.hold_out import hold_out_digest
 from components.shared.published_releases import publish
 from components.shared.registry import TrainingRecord, log_runs, register_models
-from components.shared.tracking import Tracking, TrackingUnavailable
+from components.shared.tracking import RegistryRefused, Tracking, TrackingUnavailable
 from product_classifier.releases.release import ReleaseMeta, write_release
 from product_classifier.store import open_store
 
@@ -29,7 +30,8 @@ def run(
 ) -> str:
     """Write the release folder, publish it, register its three models; return its id.
 
-    The release is published before its models are registered, so an MLflow outage loses no training.
+    The release is published before its models are registered, so an MLflow outage loses no training. An MLflow that
+    refuses (401, 403, 404) costs the registration only, which is printed.
 
     Args:
         text: Bundle of the text model.
@@ -66,9 +68,15 @@ def run(
         if tracking is None or outage is not None:
             raise outage or TrackingUnavailable("MLflow: not reached")
         register_models(tracking, written, training, runs)
+    except RegistryRefused as error:
+        sys.stderr.write(f"{_unregistered(error, written.id, store)} MLflow accepts it\n")
     except TrackingUnavailable as error:
-        raise TrackingUnavailable(
-            f"{error}; release {written.id} is published in {store} but not registered; "
-            f"run `python -m pipelines register {written.id}` once MLflow is back"
-        ) from error
+        raise TrackingUnavailable(f"{_unregistered(error, written.id, store)} MLflow is back") from error
     return written.id
+
+
+def _unregistered(error: TrackingUnavailable, release: str, store: str) -> str:
+    return (
+        f"{error}; release {release} is published in {store} but not registered;"
+        f" run `python -m pipelines register {release}` once"
+    )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+from tenacity import RetryError, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from product_classifier.errors import ProductClassifierError
 from product_classifier.model_names import MODELS
@@ -29,10 +29,16 @@ R = TypeVar("R")
 
 CHAMPION = "champion"
 BUNDLE = "bundle"
+REFUSED = frozenset({401, 403, 404})
+"""Statuses of answers that a repetition of the call does not change."""
 
 
 class TrackingUnavailable(ProductClassifierError):
     """MLflow is unavailable or rejected a call."""
+
+
+class RegistryRefused(TrackingUnavailable):
+    """MLflow rejects a call for good: 401, 403, 404, or a release that was never registered; do not repeat it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,7 @@ class Tracking:
         for name in MODELS:
             for model in self._try(self._client.search_registered_models, f"name='{name}'"):
                 for version in model.aliases.values():
-                    found.add(self._try(self._client.get_model_version, name, str(version)).tags.get("release", ""))
+                    found.add(self._try(_release_of, self._client, name, str(version)))
         return found - {""}
 
     def set_champion_alias(self, release: str) -> None:
@@ -114,7 +120,7 @@ class Tracking:
     def _version_of(self, name: str, release: str) -> str:
         found = self._versions(name, release)
         if not found:
-            raise TrackingUnavailable(
+            raise RegistryRefused(
                 f"MLflow at {_without_credentials(self._uri)!r}: {name!r} has no version of release {release!r}; "
                 f"run `python -m pipelines register {release}`"
             )
@@ -126,7 +132,7 @@ class Tracking:
     def _try(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         expected = _errors()
         retrying = Retrying(
-            retry=retry_if_exception_type(expected),
+            retry=retry_if_exception(lambda error: isinstance(error, expected) and not _is_refused(error)),
             stop=stop_after_attempt(self._attempts),
             wait=wait_exponential(multiplier=0.5, max=8),
         )
@@ -134,9 +140,12 @@ class Tracking:
             return retrying(call, *args, **kwargs)
         except RetryError as error:
             cause = error.last_attempt.exception()
-            first_line = _without_credentials(str(cause).strip().partition("\n")[0])[:300]
-            uri = _without_credentials(self._uri)
-            raise TrackingUnavailable(f"MLflow at {uri!r}: failed: {first_line}") from cause
+            raise TrackingUnavailable(f"{self._where()}: failed: {_first_line(cause)}") from cause
+        except expected as error:
+            raise RegistryRefused(f"{self._where()}: refused: {_first_line(error)}") from error
+
+    def _where(self) -> str:
+        return f"MLflow at {_without_credentials(self._uri)!r}"
 
 
 def configure_mlflow() -> None:
@@ -196,6 +205,29 @@ def _artifacts(uri: str) -> str | None:
 
 def _database(uri: str) -> Path | None:
     return Path(uri.removeprefix("sqlite:///")).resolve() if uri.startswith("sqlite:///") else None
+
+
+def _is_refused(error: BaseException) -> bool:
+    """Return whether MLflow answered with a status after which the same call cannot succeed."""
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415 - takes seconds
+
+    return isinstance(error, MlflowException) and error.get_http_status_code() in REFUSED
+
+
+def _release_of(client: "MlflowClient", name: str, version: str) -> str:
+    """Return the release of a model version; empty for none, or if an alias outlived its version."""
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415 - takes seconds
+
+    try:
+        return str(client.get_model_version(name, version).tags.get("release", ""))
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return ""
+        raise
+
+
+def _first_line(error: BaseException | None) -> str:
+    return _without_credentials(str(error).strip().partition("\n")[0])[:300]
 
 
 def _run_exists(client: "MlflowClient", run: str) -> bool:

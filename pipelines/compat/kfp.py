@@ -95,6 +95,23 @@ def set_request_timeout(client: Any, timeout_s: float) -> None:
     transport.pool_manager.connection_pool_kw["retries"] = False
 
 
+@contextmanager
+def without_context_file() -> Iterator[None]:
+    """Let `kfp.Client` ignore `~/.config/kfp/context.json` within the block.
+
+    Reason: kfp prefers the namespace and the cookie of that file, written by whatever used kfp on this machine before,
+    to the default namespace, fails if the file is damaged, and has no parameter against it.
+    """
+    import kfp  # noqa: PLC0415 - takes seconds
+
+    original = kfp.Client._LOCAL_KFP_CONTEXT  # noqa: SLF001 - see above
+    kfp.Client._LOCAL_KFP_CONTEXT = ""  # noqa: SLF001 - no file has this name
+    try:
+        yield
+    finally:
+        kfp.Client._LOCAL_KFP_CONTEXT = original  # noqa: SLF001 - see above
+
+
 def remove_retries(pipeline: Any) -> None:
     """Remove the retry policies of a loaded pipeline.
 

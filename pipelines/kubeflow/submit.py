@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pipelines.compat.kfp import without_context_file
 from pipelines.compile import declared_parameters
 from pipelines.kubeflow.kfp_errors import translated_errors
 from pipelines.parameters import cast_arguments
@@ -32,8 +33,9 @@ def connect(host: str, namespace: str, token: Path | None = None) -> Any:
 
     try:
         credentials = ServiceAccountTokenVolumeCredentials(str(token)) if token is not None and token.exists() else None
-        return kfp.Client(host=host, namespace=namespace, credentials=credentials)
-    except (HTTPError, OSError, RuntimeError) as error:
+        with translated_errors(f"Kubeflow Pipelines at {host!r}, namespace {namespace!r}"), without_context_file():
+            return kfp.Client(host=host, namespace=namespace, credentials=credentials)
+    except (HTTPError, RuntimeError) as error:
         raise LauncherUnavailable(
             f"Kubeflow Pipelines at {host!r} does not respond: {error!s:.200}; check KF_PIPELINES_ENDPOINT"
         ) from error

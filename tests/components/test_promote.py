@@ -18,7 +18,7 @@ from components.shared.rollout import releases
 from components.shared.rollout.rollout import KEPT_ON_DISK, LocalRollout, open_rollout
 from components.shared.rollout.smoke import SmokeTest
 from components.shared.rollout.switch import Switch
-from components.shared.tracking import TrackingUnavailable
+from components.shared.tracking import RegistryRefused, TrackingUnavailable
 from product_classifier.bundles import bundle
 from product_classifier.errors import (
     BundleRefused,
@@ -190,6 +190,20 @@ def test_an_mlflow_outage_delays_only_the_alias(stage: Stage, monkeypatch: pytes
     monkeypatch.setattr(step, "Tracking", tracking)
 
     assert (True, [release]) == (stage.promote(release, None), tracking.champions)
+
+
+def test_a_registry_that_refuses_costs_the_alias_and_not_the_promotion(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refusing(uri: str, experiment: str) -> FakeTracking:
+        raise RegistryRefused("MLflow: refused: 403")
+
+    release = stage.publish(1)
+    monkeypatch.setattr(step, "Tracking", refusing)
+
+    assert stage.promote(release, None)
+    assert release == stage.rollout.current()
+    assert f"{release} is deployed; the alias champion was not moved: MLflow: refused: 403\n" == capsys.readouterr().err
 
 
 def test_old_folders_are_deleted_but_never_the_deployed_release_or_the_one_before(stage: Stage) -> None:

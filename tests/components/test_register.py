@@ -1,4 +1,9 @@
 import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -8,7 +13,7 @@ from mlflow.artifacts import download_artifacts
 from components.register import step
 from components.shared import published_releases
 from components.shared.hold_out import hold_out_digest
-from components.shared.tracking import TrackingUnavailable
+from components.shared.tracking import Tracking, TrackingUnavailable
 from product_classifier.bundles.bundle import verify
 from product_classifier.errors import BundleRefused, ObjectExists
 from product_classifier.model_names import BY_BUNDLE
@@ -101,6 +106,62 @@ def test_the_release_is_kept_when_mlflow_is_away(tmp_path: Path, monkeypatch: py
     assert manifest.split("/")[1] in str(refused.value)
     assert "127.0.0.1:1" in str(refused.value)
     assert "secret" not in str(refused.value)
+
+
+@contextmanager
+def responding(status: int) -> Iterator[str]:
+    """Serve an MLflow that answers every request with one status."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("content-length", "2")
+            self.end_headers()
+            self.wfile.write(b"no")
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def log_message(self, *_: object) -> None:
+            """Log nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_registry_that_refuses_costs_the_registration_and_not_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], status: int
+) -> None:
+    place = Place(tmp_path)
+    with responding(status) as url:
+        release = step.run(**{**place.trained("only", 0.8), "tracking_uri": url})
+
+    told = capsys.readouterr().err
+    assert open_store(place.store).exists(f"models/{release}/release.json")
+    assert f"`python -m pipelines register {release}`" in told
+    assert f"MLflow at {url!r}: refused" in told
+
+
+def test_an_alias_of_a_deleted_version_names_no_release(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    release = place.register("only", 0.8)
+    tracking = Tracking(place.tracking_uri, "product-classifier")
+    tracking.set_champion_alias(release)
+    assert {release} == tracking.aliased()
+
+    with closing(sqlite3.connect(place.tracking_uri.removeprefix("sqlite:///"))) as database, database:
+        database.execute("DELETE FROM model_version_tags")
+        database.execute("DELETE FROM model_versions")
+        assert 0 < database.execute("SELECT count(*) FROM registered_model_aliases").fetchone()[0]
+
+    assert set() == tracking.aliased()
 
 
 def test_a_damaged_bundle_is_not_released(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Canaries: start, end, and what is refused; rollbacks without parameters."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import pytest
 from components.shared.kubernetes_api import ClusterApi
 from components.shared.rollout.kserve_rollout import FUSION, KServeRollout
 from components.shared.rollout.placement import CANARY, SHADOW, SHARE
+from components.shared.rollout.releases import NoRelease
 from components.shared.rollout.switch import Switch, SwitchResult
+from components.shared.tracking import RegistryRefused
 from pipelines import __main__, release_commands
 from tests.support.fake_kubernetes import FakeKubernetes, fake_kubernetes
 from tests.support.fakes import FakeStore
@@ -78,6 +81,64 @@ def test_servers_on_one_machine_refuse_a_canary(
     error = capsys.readouterr().err
     assert "file://" in error
     assert "a canary needs kserve://namespace" in error
+
+
+def test_a_rollback_that_cannot_reach_mlflow_says_what_is_done_and_repeats_the_rest(
+    cluster: FakeKubernetes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    moved: list[str] = []
+
+    class Alias:
+        def __init__(self, uri: str, experiment: str) -> None:
+            if not moved and uri.startswith("sqlite"):
+                raise RegistryRefused("MLflow: has no version of the release; register it")
+
+        def set_champion_alias(self, release: str) -> None:
+            moved.append(release)
+
+    def roll_back(switch: Switch, release: str) -> SwitchResult:
+        if release == switch.rollout.current():
+            raise NoRelease(f"{release}: is deployed already; name another release")
+        switch.rollout.switch(release)
+        return SwitchResult(done=True, reasons=(f"{release} is deployed instead of {FIRST}",))
+
+    monkeypatch.setenv("STATE_DIR", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(release_commands, "Tracking", Alias)
+    monkeypatch.setattr(release_commands, "roll_back", roll_back)
+
+    assert 1 == __main__.main(["rollback", SECOND])
+    first = capsys.readouterr()
+    assert f"{SECOND} is deployed instead of {FIRST}\n" == first.out
+    assert f"{SECOND} is deployed; only the alias champion in MLflow did not move: MLflow: has no version" in first.err
+    assert f"`python -m pipelines rollback {SECOND}` again, with MLFLOW_TRACKING_URI set" in first.err
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow")
+    assert 0 == __main__.main(["rollback", SECOND])
+    assert f"{SECOND} is deployed already\n" == capsys.readouterr().out
+    assert [SECOND] == moved
+
+
+def test_the_list_of_releases_tells_scores_of_different_hold_outs_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = FakeStore()
+    for release, hold_out in ((FIRST, "aaaaaaaa11"), (SECOND, "bbbbbbbb22")):
+        metrics = {"fusion": {"weighted_f1": 0.8}, "test_set": hold_out}
+        manifest = {"created": "2026-01-01T00:00:00", "metrics": metrics, "corrections": None}
+        store.put(f"models/{release}/release.json", json.dumps(manifest).encode())
+    monkeypatch.setenv("STATE_DIR", str(tmp_path))
+    monkeypatch.setattr(release_commands, "open_store", lambda _: store)
+
+    assert 0 == __main__.main(["releases"])
+    listed = capsys.readouterr().out
+    assert "aaaaaaaa" in listed
+    assert "bbbbbbbb" in listed
+    assert "F1 compares only releases that were measured on the same hold-out" in listed
+
+    store.delete(f"models/{SECOND}/release.json")
+    assert 0 == __main__.main(["releases"])
+    assert "F1 compares" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("params", [None, "seed: 1\n", "compare: {min_gain: 0.5}\npromote: {releases_kept: 3}\n"])

@@ -17,6 +17,7 @@ class FakeKfp:
     runs: list[dict[str, Any]] = field(default_factory=list)
     experiments: list[dict[str, Any]] = field(default_factory=list)
     fail: int = 0
+    failure: dict[str, Any] = field(default_factory=lambda: {"error": "injected failure"})
     lose: int = 0
     tokens: list[str] = field(default_factory=list)
     url: str = ""
@@ -91,7 +92,7 @@ def fake_kfp() -> Iterator[FakeKfp]:
         def _failed(self) -> bool:
             api.tokens.append(self.headers.get("authorization", ""))
             if api.fail:
-                self._respond(api.fail, {"error": "injected failure"})
+                self._respond(api.fail, api.failure)
             return bool(api.fail)
 
         def _respond(self, status: int, response: dict[str, Any]) -> None:

@@ -29,6 +29,8 @@ class StoredRelease:
     created: str
     weighted_f1: float | None
     """Weighted F1 on the hold-out when it was trained; None if unknown."""
+    hold_out: str
+    """Digest of that hold-out: F1 of different ones cannot be compared; empty if unknown."""
     corrections: int | None
     """Number of corrections it was trained with; None if the snapshot is lost."""
     state: str
@@ -43,10 +45,13 @@ def stored_releases(store: ObjectStore, rollout: Rollout) -> Iterator[StoredRele
         try:
             values = json.loads(store.get(f"models/{release}/{MANIFEST}"))
             created, scores = str(values["created"]), values["metrics"].get("fusion", {})
+            hold_out = str(values["metrics"].get("test_set") or "")
             count = _corrections(store, values.get("corrections"))
         except (ValueError, KeyError, TypeError, AttributeError, ObjectNotFound):
             continue
-        yield StoredRelease(release, created, scores.get("weighted_f1"), count, _state(store, release, current))
+        yield StoredRelease(
+            release, created, scores.get("weighted_f1"), hold_out, count, _state(store, release, current)
+        )
 
 
 def roll_back(switch: Switch, release: str = "") -> SwitchResult:

@@ -89,3 +89,36 @@ def test_without_a_token_none_is_sent(tmp_path: Path) -> None:
         connect(api.url, "profile", tmp_path / "none").list_runs()
 
     assert [""] == api.tokens
+
+
+@pytest.mark.parametrize("content", ['{"namespace": "other", "client_authentication_cookie": "x"}', "", "[1]"])
+def test_a_context_file_of_another_user_of_kfp_is_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    file = tmp_path / "context.json"
+    file.write_text(content)
+    monkeypatch.setattr("kfp.Client._LOCAL_KFP_CONTEXT", str(file))
+    with fake_kfp() as api:
+        connected = connect(api.url, "kubeflow"), connect(api.url, "profile")
+
+    assert ["", "profile"] == [client.get_user_namespace() for client in connected]
+    assert content == file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (403, {"error": "injected failure"}, r"responded 403 Forbidden: injected failure; give the account access"),
+        (404, {"message": 'namespaces "nowhere" not found'}, r'404 Not Found: namespaces "nowhere" not found; check'),
+        (500, {"message": "database is locked"}, r"500 Internal Server Error: database is locked"),
+        (503, {}, r"503 Service Unavailable: \{\}"),
+    ],
+)
+def test_a_refusal_of_the_api_is_told_with_its_reason(
+    package: Path, status: int, body: dict[str, str], told: str
+) -> None:
+    with fake_kfp() as api:
+        client = connect(api.url, "nowhere")
+        api.fail, api.failure = status, body
+        with pytest.raises(LauncherUnavailable, match=told):
+            submit_run(client, package, {"label": "x"}, "nightly", "products")
