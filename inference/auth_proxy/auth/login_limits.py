@@ -32,7 +32,7 @@ DELAY_S = (1.5, 3.0)
 """Shortest and longest delay; random within, so that delayed guesses are not all checked at the same moment."""
 DELAY_CHECK_S = 0.1
 """A delay ends early when the limit has room again, which is checked this often."""
-MAX_WAITING = 500
+MAX_WAITING = 2000
 """Delayed guesses at one name or from one address, and guesses that wait for others at the same name and address."""
 LONGEST_WAIT_S = 4.0
 """Wait for the results of other guesses at the same name from the same address."""
@@ -94,6 +94,8 @@ class Guess:
 
     lane: str
     """What it is checked in turn with: lanes take turns."""
+    is_delayed: bool
+    """Whether it waited for a random time, which hides whether a password was hashed."""
     right: bool | None = None
     """Set by the caller once it is known; None refunds the guess, as if it had not been sent."""
 
@@ -138,13 +140,14 @@ class LoginLimits:
         is_familiar = pair in self._familiar
         await self._reserve(pair)
         try:
-            lane = f"pair {pair}" if is_familiar else await self._delay_if_crowded(pair, name_key, network)
+            result = Guess(f"pair {pair}", is_delayed=False)
+            if not is_familiar:
+                result = await self._delay_if_crowded(pair, name_key, network)
             reserved = (
                 [(self._addresses, network)] if is_familiar else [(self._addresses, network), (self._names, name_key)]
             )
             for window, key in reserved:
                 window.reserve(key)
-            result = Guess(lane)
             try:
                 yield result
             finally:
@@ -171,20 +174,22 @@ class LoginLimits:
             raise limit_exceeded(self._pairs.limit, 1) from error
         self._pairs.reserve(pair)
 
-    async def _delay_if_crowded(self, pair: str, name_key: str, network: str) -> str:
-        """Return the lane of a guess at an unfamiliar name, after a delay if name or address exceed their limit."""
+    async def _delay_if_crowded(self, pair: str, name_key: str, network: str) -> Guess:
+        """Return a guess at an unfamiliar name, after a delay if name or address exceed their limit."""
         window, key = (self._names, name_key) if self._names.is_full(name_key) else (self._addresses, network)
         lane = f"name {key}" if window is self._names else f"address {key}"
         if not window.is_full(key):
-            return lane
+            return Guess(lane, is_delayed=False)
         if window.is_exceeded(key) and (self._pairs.wrong(pair) or self._pairs.in_flight(pair) > 1):
             raise limit_exceeded(window.limit, window.wait_s(key))
         loop = asyncio.get_running_loop()
         until = loop.time() + random.uniform(*self._delay_s)  # noqa: S311 - jitter, not security
         with self._waiting_in(lane):
-            while (rest_s := until - loop.time()) > 0 and window.is_full(key):  # noqa: ASYNC110 - room comes with time
+            while window.is_full(key):
+                if (rest_s := until - loop.time()) <= 0:
+                    return Guess(lane, is_delayed=True)
                 await asyncio.sleep(min(rest_s, DELAY_CHECK_S))
-        return lane
+        return Guess(lane, is_delayed=False)
 
     def _remember(self, pair: str, result: Guess) -> None:
         if result.right is False:

@@ -130,11 +130,13 @@ class UserStore:
             self._problem = ""
         return True
 
-    def authenticate(self, name: str, password: str) -> User | None:
-        """Return the user if the password is right; takes as long for an unknown name."""
+    def authenticate(self, name: str, password: str, *, hash_unknown: bool = True) -> User | None:
+        """Return the user if the password is right; takes as long for an unknown name if `hash_unknown`."""
         with self._translated(), self._authenticating:
             self._check_not_replaced()
             row = self._authenticator.execute("SELECT password FROM users WHERE name = ?", (name,)).fetchone()
+        if row is None and not hash_unknown:
+            return None
         try:
             self._hasher.verify(row[0] if row else self._decoy_hash, password)
         except (VerificationError, InvalidHashError):
