@@ -84,6 +84,7 @@ def make_verifier(settings: Settings) -> Verifier:
         audience=settings.oidc_audience,
         roles_claim=settings.oidc_roles_claim,
         token_types=settings.oidc_token_types,
+        role_map=settings.oidc_role_map,
     )
 
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, AliasChoices, Field, IPvAnyNetwork, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from inference.auth_proxy.auth.roles import Role
 from inference.feedback_api import MIN_SECRET_CHARACTERS
 from inference.http.problems import public_message
 from product_classifier.limits import PHOTO_BODY_BYTES
@@ -71,7 +72,11 @@ class Settings(BaseSettings):
     oidc_roles_claim: str = Field(
         default="roles", validation_alias=AliasChoices("AUTH_PROXY_OIDC_ROLES_CLAIM", "OIDC_ROLES_CLAIM")
     )
-    """Claim that holds the roles; a dot separates the names of nested objects (`realm_access.roles`)."""
+    """Claim that holds the roles: a key with this name, else a dot separates nested objects (`realm_access.roles`)."""
+    oidc_role_map: dict[str, Role] = Field(
+        default_factory=dict, validation_alias=AliasChoices("AUTH_PROXY_OIDC_ROLE_MAP", "OIDC_ROLE_MAP")
+    )
+    """Roles of the issuer's own names, as JSON: `{"shop-admins": "admin"}`; the names of the roles count as well."""
     oidc_jwks_url: str | None = Field(
         default=None, validation_alias=AliasChoices("AUTH_PROXY_OIDC_JWKS_URL", "OIDC_JWKS_URL")
     )
@@ -79,7 +84,7 @@ class Settings(BaseSettings):
     oidc_token_types: tuple[str, ...] = Field(
         default=("at+jwt", "jwt"), validation_alias=AliasChoices("AUTH_PROXY_OIDC_TOKEN_TYPES", "OIDC_TOKEN_TYPES")
     )
-    """Accepted `typ` headers, lower case."""
+    """Accepted `typ` headers, lower case; an empty one accepts tokens without `typ`."""
 
     token_issuer: str = "product-classifier"  # noqa: S105 - a name
     """`iss` of the embedded issuer."""
@@ -109,7 +114,7 @@ class Settings(BaseSettings):
     max_connections_per_address: int = Field(default=1024, gt=0)
     """Connections from one address, at most three quarters of all; over it the longest idle one is closed."""
     trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
-    """Networks of proxies in front, in CIDR notation: one address there has connections of many clients."""
+    """Networks of proxies in front, in CIDR notation: the client's address is read from their `X-Forwarded-For`."""
     keep_alive_s: int = Field(default=30, gt=0)
     """Seconds an idle connection stays open."""
     shutdown_s: int = Field(default=10, gt=0)

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inference.auth_proxy.auth.request_checks import bearer, check_headers, check_path
 from inference.auth_proxy.auth.tokens import TokenRejected
+from inference.auth_proxy.client_address import client_address
 from inference.auth_proxy.collaborators import GatewayDependencies
 from inference.auth_proxy.context import RequestContext
 from inference.auth_proxy.routing import Rate, RouteTable
@@ -45,10 +46,9 @@ class AuthorizationMiddleware:
             await send({"type": "websocket.close", "code": 1008})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        client = scope.get("client")
-        context = RequestContext(
-            set_request_id(_request_id(scope)), time.perf_counter(), client[0] if client else "unknown"
-        )
+        peer = (scope.get("client") or ("unknown",))[0]
+        address = client_address(peer, scope["headers"], self._services.settings.trusted_proxies)
+        context = RequestContext(set_request_id(_request_id(scope)), time.perf_counter(), address)
         context.attach(scope)
         reason = ""
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jwt import PyJWK, PyJWKClient
@@ -73,7 +73,11 @@ class RemoteKeys:
     def _get(self) -> dict[str, PyJWK]:
         if self._client is None:
             self._client = PyJWKClient(self._discover(), cache_jwk_set=False, timeout=TIMEOUT_S)
-        return {key.key_id: key for key in self._client.get_signing_keys() if key.key_id}
+        keys = self._client.get_signing_keys()
+        usable = {key.key_id: key for key in keys if key.key_id and key.algorithm_name in ALGORITHMS}
+        if not usable:
+            raise ValueError(f"none of {len(keys)} keys has an id and one of {', '.join(sorted(ALGORITHMS))}")
+        return usable
 
     def _discover(self) -> str:
         url = f"{self._issuer}/.well-known/openid-configuration"
@@ -95,6 +99,7 @@ class ExternalIssuer:
         audience: str,
         roles_claim: str,
         token_types: tuple[str, ...],
+        role_map: Mapping[str, Role] | None = None,
         clock: WallClock | None = None,
     ) -> None:
         self._keys = keys
@@ -103,10 +108,11 @@ class ExternalIssuer:
         self._audience = audience
         self._roles_claim = roles_claim.split(".")
         self._types = frozenset(token_types)
+        self._role_names = {role.value: role for role in Role} | dict(role_map or {})
 
     async def verify(self, token: str) -> Identity:
         """Return the identity of the user; the algorithm is the key's, never the one the token names."""
-        header = read_header(token)
+        header = read_header(token, typ_required="" not in self._types)
         if header["alg"] not in ALGORITHMS or header["typ"].lower().removeprefix("application/") not in self._types:
             raise TokenRejected("alg or typ is not accepted")
         key = await self._keys.find(header["kid"])
@@ -121,9 +127,20 @@ class ExternalIssuer:
         return Identity(claims["sub"], self._role(claims))
 
     def _role(self, claims: Mapping[str, Any]) -> Role | None:
-        value: Any = claims
-        for name in self._roles_claim:
-            value = value.get(name) if isinstance(value, dict) else None
-        given = value.split() if isinstance(value, str) else value if isinstance(value, list) else []
-        held = [role for role in Role if role.value in given]
-        return held[-1] if held else None
+        value = _find_claim(claims, self._roles_claim)
+        given = [value, *value.split()] if isinstance(value, str) else value if isinstance(value, list) else []
+        held = {self._role_names[name] for name in given if isinstance(name, str) and name in self._role_names}
+        return max(held, key=list(Role).index, default=None)
+
+
+def _find_claim(claims: Any, names: Sequence[str]) -> Any:
+    """Return the claim of a dotted name: of the literal key, else of an object within an object."""
+    if not isinstance(claims, dict):
+        return None
+    for end in range(len(names), 0, -1):
+        value = claims.get(".".join(names[:end]))
+        if value is not None and end < len(names):
+            value = _find_claim(value, names[end:])
+        if value is not None:
+            return value
+    return None

@@ -169,8 +169,11 @@ class EmbeddedIssuer:
         return self._verified[token]
 
 
-def read_header(token: str) -> dict[str, Any]:
-    """Return the header of a token in canonical base64url with `alg`, `kid` and `typ`, without extensions."""
+def read_header(token: str, *, typ_required: bool = True) -> dict[str, Any]:
+    """Return the header of a token in canonical base64url with `alg`, `kid` and `typ`, without extensions.
+
+    Without `typ_required` a missing `typ` is returned as an empty one.
+    """
     if len(token) > MAX_CHARACTERS or not _SHAPE.fullmatch(token):
         raise TokenRejected("the token is not three base64url parts")
     header, payload, signature = (_decode(part) for part in token.split("."))
@@ -182,6 +185,8 @@ def read_header(token: str) -> dict[str, Any]:
         raise TokenRejected(f"header: {problem.detail}") from problem
     if not isinstance(fields, dict) or "crit" in fields or "b64" in fields:
         raise TokenRejected("header: must be an object without crit and b64")
+    if not typ_required:
+        fields.setdefault("typ", "")
     if any(not isinstance(fields.get(name), str) for name in ("alg", "kid", "typ")):
         raise TokenRejected("header: alg, kid and typ must be text")
     if not 0 < len(fields["kid"]) <= MAX_KID_CHARACTERS:

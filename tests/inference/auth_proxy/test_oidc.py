@@ -36,6 +36,7 @@ class FakeIssuer:
     away: bool = False
     name: str = ""
     fetched: int = 0
+    content: bytes | None = None
     keys: dict[str, Any] = field(default_factory=dict)
 
     def app(self) -> Starlette:
@@ -48,16 +49,20 @@ class FakeIssuer:
         self.fetched += 1
         if self.away:
             return Response("away", 503)
+        if self.content is not None:
+            return Response(self.content, media_type="application/json")
         rows = []
         for kid, key in self.keys.items():
             kind = RSAAlgorithm if isinstance(key, rsa.RSAPrivateKey) else ECAlgorithm
             rows.append({**json.loads(kind.to_jwk(key.public_key())), "kid": kid, "use": "sig"})
         return JSONResponse({"keys": rows})
 
-    def token(self, kid: str = "rsa", algorithm: str = "RS256", typ: str = "JWT", **changes: Any) -> str:
+    def token(
+        self, kid: str = "rsa", algorithm: str = "RS256", typ: Any = "JWT", header_kid: str = "", **changes: Any
+    ) -> str:
         now = int(time.time())
         claims = {"iss": self.url, "aud": AUDIENCE, "sub": "f:1:ada", "iat": now, "exp": now + 60, "roles": ["user"]}
-        return jwt.encode(claims | changes, self.keys[kid], algorithm, headers={"kid": kid, "typ": typ})
+        return jwt.encode(claims | changes, self.keys[kid], algorithm, headers={"kid": header_kid or kid, "typ": typ})
 
 
 @pytest.fixture(scope="module")
@@ -76,10 +81,17 @@ def issuer(keys: dict[str, Any]) -> Iterator[FakeIssuer]:
         yield fake
 
 
-def verifier(issuer: FakeIssuer, *, roles: str = "roles", cooldown_s: float = 30) -> ExternalIssuer:
+def verifier(
+    issuer: FakeIssuer,
+    *,
+    roles: str = "roles",
+    cooldown_s: float = 30,
+    types: tuple[str, ...] = ("at+jwt", "jwt"),
+    role_map: dict[str, Role] | None = None,
+) -> ExternalIssuer:
     remote = RemoteKeys(issuer.url, cooldown_s=cooldown_s)
     return ExternalIssuer(
-        remote, issuer=issuer.url, audience=AUDIENCE, roles_claim=roles, token_types=("at+jwt", "jwt")
+        remote, issuer=issuer.url, audience=AUDIENCE, roles_claim=roles, token_types=types, role_map=role_map
     )
 
 
@@ -102,6 +114,13 @@ async def test_a_token_of_the_issuer_is_accepted(issuer: FakeIssuer, kid: str, a
         ("realm_access.roles", {"realm_access": ["admin"]}, None),
         ("groups", {"groups": [["admin"]]}, None),
         ("scope", {"scope": "openid user"}, Role.USER),
+        ("https://shop.example/roles", {"https://shop.example/roles": ["admin"]}, Role.ADMIN),
+        ("a.b", {"a.b": ["user"], "a": {"b": ["admin"]}}, Role.USER),
+        ("a.b", {"a.b": None, "a": {"b": ["admin"]}}, Role.ADMIN),
+        ("a.b", {"a": {"c": ["admin"]}}, None),
+        ("resource.shop.fr.roles", {"resource": {"shop.fr": {"roles": ["reviewer"]}}}, Role.REVIEWER),
+        ("resource.shop.fr.roles", {"resource.shop": 1, "resource": {"shop": {"fr": {"roles": "user"}}}}, Role.USER),
+        ("roles", {"roles": [1, None, {"admin": 1}, "user"]}, Role.USER),
     ],
 )
 async def test_roles_come_from_the_configured_claim(
@@ -110,6 +129,76 @@ async def test_roles_come_from_the_configured_claim(
     identity = await verifier(issuer, roles=claim).verify(issuer.token(**{"roles": None, **claims}))
 
     assert identity.role is role
+
+
+@pytest.mark.parametrize(
+    ("groups", "role"),
+    [
+        (["Shop Admins"], Role.ADMIN),
+        ("Shop Admins", Role.ADMIN),
+        (["desk", "other"], Role.REVIEWER),
+        (["desk", "Shop Admins"], Role.ADMIN),
+        (["user"], Role.USER),
+        (["shop admins"], None),
+        ([["desk"]], None),
+        ({"desk": True}, None),
+        ("desk staff", Role.REVIEWER),
+    ],
+)
+async def test_foreign_names_of_roles_are_mapped(issuer: FakeIssuer, groups: object, role: Role | None) -> None:
+    role_map = {"Shop Admins": Role.ADMIN, "desk": Role.REVIEWER}
+    identity = await verifier(issuer, roles="groups", role_map=role_map).verify(issuer.token(groups=groups))
+
+    assert identity.role is role
+
+
+@pytest.mark.parametrize(
+    ("types", "typ", "accepted"),
+    [
+        (("jwt",), None, False),
+        (("jwt", ""), None, True),
+        (("jwt", ""), "JWT", True),
+        (("",), None, True),
+        (("",), "JWT", False),
+        (("jwt", ""), 1, False),
+        (("jwt", ""), "dpop+jwt", False),
+    ],
+)
+async def test_a_token_without_a_type_is_accepted_if_that_is_configured(
+    issuer: FakeIssuer, types: tuple[str, ...], typ: Any, accepted: bool
+) -> None:
+    try:
+        await verifier(issuer, types=types).verify(issuer.token(typ=typ))
+    except TokenRejected:
+        assert not accepted
+    else:
+        assert accepted
+
+
+def test_settings_of_an_external_issuer_are_read_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OIDC_ROLE_MAP", '{"shop-admins": "admin"}')
+    monkeypatch.setenv("AUTH_PROXY_OIDC_TOKEN_TYPES", '["at+jwt", ""]')
+    monkeypatch.setenv("AUTH_PROXY_TRUSTED_PROXIES", '["10.0.0.0/8", "::1"]')
+    found = Settings()
+    monkeypatch.setenv("OIDC_ROLE_MAP", '{"shop-admins": "root"}')
+
+    assert (found.oidc_role_map, found.oidc_token_types) == ({"shop-admins": Role.ADMIN}, ("at+jwt", ""))
+    assert [str(network) for network in found.trusted_proxies] == ["10.0.0.0/8", "::1/128"]
+    with pytest.raises(ValueError, match=r"(?i)oidc_role_map"):
+        Settings()
+
+
+@pytest.mark.parametrize("content", [b"", b"null", b"[]", b"{}", b'{"keys": []}', b'{"keys": 1}', b'{"keys": [1]}',
+                                     b'{"keys": [{}]}', b'{"keys": [{"kty": "oct", "k": "AA", "kid": "a"}]}',
+                                     b'{"keys": {"a": 1}}', b'{"keys": [null]}', b"\xff"])  # fmt: skip
+async def test_a_damaged_key_set_of_the_issuer_leaves_the_keys_in_use(issuer: FakeIssuer, content: bytes) -> None:
+    verify = verifier(issuer, cooldown_s=0).verify
+    await verify(issuer.token())
+    issuer.content = content
+
+    with pytest.raises(TokenRejected):
+        await verify(issuer.token(header_kid="unknown"))
+    assert (await verify(issuer.token())).name == "f:1:ada"
 
 
 WRONG: list[dict[str, Any]] = [

@@ -12,6 +12,7 @@ from functools import partial
 from urllib.parse import urlencode
 
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,10 +38,12 @@ class Client:
     port: int
     address: str
 
-    async def log_in(self, name: str, password: str = PASSWORD) -> "Reply":
+    async def log_in(self, name: str, password: str = PASSWORD, *, forwarded: str = "") -> "Reply":
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port, local_addr=(self.address, 0))
         form = urlencode({"username": name, "password": password}).encode()
         head = b"POST /token HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n" % len(form)
+        if forwarded:
+            head += b"X-Forwarded-For: %b\r\n" % forwarded.encode()
         writer.write(head + b"Content-Type: application/x-www-form-urlencoded\r\n\r\n" + form)
         response = (await reader.read()).decode()
         writer.close()
@@ -155,6 +158,31 @@ async def test_over_the_limit_of_an_address_a_name_may_be_guessed_once(own_gatew
     other = await attacker.log_in("ada")
 
     assert (first, again, other.status) == ({401: 10}, {429: 10}, 200)
+
+
+@FEW
+async def test_over_the_limit_of_an_address_made_up_names_are_not_hashed(own_gateway: Gateway) -> None:
+    """A flood of them would keep the right passwords of others behind the address waiting."""
+    attacker, hashed = Client(own_gateway.port, "127.0.0.2"), list[str]()
+    await attacker.guess(f"name{n}" for n in range(10))
+    hasher = own_gateway.issuer.users._hasher
+    own_gateway.issuer.users._hasher = CountingHasher(hasher, hashed)  # type: ignore[assignment]
+    unknown = await attacker.guess(f"other{n}" for n in range(60))
+    known = await attacker.log_in("ada")
+
+    assert (unknown, known.status, len(hashed)) == ({401: 60}, 200, 1)
+
+
+@dataclass
+class CountingHasher:
+    """A password hasher that notes what it verified."""
+
+    real: PasswordHasher
+    verified: list[str]
+
+    def verify(self, hashed: str, password: str) -> bool:
+        self.verified.append(password)
+        return self.real.verify(hashed, password)
 
 
 def guesses(limits: LoginLimits, sent: Iterable[tuple[str, str, bool]]) -> list[bool]:
