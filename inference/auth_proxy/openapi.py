@@ -115,7 +115,7 @@ def _operation(route: Route, schemas: _Schemas) -> Document:
 def _problem_statuses(route: Route) -> list[int]:
     statuses = set(route.problems)
     if route.role:
-        statuses |= {401, 403}
+        statuses |= {401, 403, 503}  # 503: users or keys cannot be read
     if route.rate is not Rate.NONE:
         statuses |= {429}
     if route.request:
