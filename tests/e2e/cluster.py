@@ -19,6 +19,7 @@ from components.shared.kubernetes_api import ClusterApi
 from components.shared.published_releases import fetch_release
 from components.shared.rollout.kserve_rollout import KServeRollout
 from components.shared.serving_check import ReleaseModels
+from product_classifier.releases.release import MANIFEST
 from product_classifier.store import ObjectStore, StoreSettings, open_store
 from product_classifier.taxonomy import CHALLENGE
 
@@ -90,7 +91,7 @@ class Product:
 
     @cached_property
     def rollout(self) -> KServeRollout:
-        return KServeRollout(ClusterApi(NAMESPACE), f"{STORE}/models")
+        return KServeRollout(ClusterApi(NAMESPACE), f"{STORE}/models", is_published=self._is_published)
 
     @property
     def current(self) -> str:
@@ -112,6 +113,14 @@ class Product:
         if release not in self.models:
             self.models[release] = ReleaseModels(fetch_release(self.store, release, self.folder, CHALLENGE.codes).path)
         return self.models[release]
+
+    def delete(self, release: str) -> None:
+        """Delete a release from the store, its manifest first."""
+        for key in [f"models/{release}/{MANIFEST}", *self.store.list(f"models/{release}/")]:
+            self.store.delete(key)
+
+    def _is_published(self, release: str) -> bool:
+        return self.store.exists(f"models/{release}/{MANIFEST}")
 
     def published(self) -> list[str]:
         keys = self.store.list("models/")

@@ -99,8 +99,7 @@ def runs(client: Any, image: str, product: Product, tmp_path_factory: pytest.Tem
     yield runs
     product.store.put(UNSEEN, unseen)
     for release in set(product.published()) - before:
-        for key in [f"models/{release}/release.json", *product.store.list(f"models/{release}/")]:
-            product.store.delete(key)
+        product.delete(release)
     for key in list(product.store.list(f"{raw}/")):
         product.store.delete(key)
 

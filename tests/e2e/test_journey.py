@@ -315,6 +315,7 @@ def test_a_release_that_servers_reject_does_not_replace_the_champion(product: Pr
     bad = _damaged(product, tmp_path)
     with request_loop(product) as log, pytest.raises(RolloutFailed) as failure:
         product.rollout.switch(bad)
+    product.delete(bad)
 
     assert "refuses the release" in str(failure.value)
     assert before == product.current

@@ -16,10 +16,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from components.shared.published_releases import fetch_release, publish
 from components.shared.rollout.placement import RELEASE, SHADOW
 from product_classifier.model_names import MODELS
-from product_classifier.releases.release import MANIFEST, write_release
+from product_classifier.releases.release import write_release
 from product_classifier.taxonomy import CHALLENGE
 from tests.e2e import cluster
-from tests.e2e.cluster import NAMESPACE, STORE, Object, Product, forwarded, get, is_ready, pods, until
+from tests.e2e.cluster import NAMESPACE, STORE, Object, Product, forwarded, get, is_ready, kubectl, pods, until
 from tests.e2e.request_loop import inconsistent, request_loop
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
@@ -47,8 +47,8 @@ def others(product: Product) -> Iterator[tuple[str, str]]:
     yield names[0], names[1]
     product.rollout.switch(champion)
     for name in names:
-        for key in [f"models/{name}/{MANIFEST}", *product.store.list(f"models/{name}/")]:
-            product.store.delete(key)
+        product.delete(name)
+    product.rollout.switch(champion)  # no specification names a deleted release
 
 
 def _copy(product: Product) -> str:
@@ -142,6 +142,24 @@ def test_after_a_promotion_killed_between_its_phases_the_champion_serves_and_the
     assert is_consistent(after)
     assert [] == log.failures
     assert [] == inconsistent(product, log)
+
+
+def test_pods_start_without_a_deleted_release_and_a_promotion_no_longer_names_it(product: Product) -> None:
+    champion = product.current
+    product.rollout.start_challenger(deleted := _copy(product), shadow=True)
+    product.rollout.stop_challenger()
+    product.delete(deleted)
+    assert deleted in product.rollout.in_use()
+    with request_loop(product) as log:
+        victim = pods("text-predictor")[0]["metadata"]["name"]
+        kubectl("delete", "pod", victim)
+        until(lambda: victim not in {pod["metadata"]["name"] for pod in pods("text-predictor")}, 120)
+        until(lambda: sum(map(is_ready, pods("text-predictor"))) == 2, 180, "two ready pods")
+        product.rollout.switch(champion)
+
+    assert deleted not in product.rollout.in_use()
+    assert is_consistent(champion)
+    assert ({champion}, [], []) == (set(log.releases), log.failures, inconsistent(product, log))
 
 
 def compared_by(pod: Object, release: str) -> Iterator[tuple[str, float]]:
