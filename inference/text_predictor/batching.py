@@ -96,6 +96,10 @@ class AdaptiveBatcher:
         except Exception as error:  # noqa: BLE001 - raised in the request that causes it
             await self._run_each(batch, error)
             return
+        except BaseException:
+            for request in batch:
+                request.result.cancel()
+            raise
         self._set_results(batch, probabilities)
 
     async def _run_each(self, batch: Sequence[PendingRequest], error: Exception) -> None:

@@ -3,6 +3,7 @@
 The expected values were computed with commit 465d588.
 """
 
+from hashlib import sha256
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,8 @@ import pytest
 from components.shared.hold_out import hold_out_digest
 from components.split_catalogue import step as split_catalogue
 from product_classifier.catalogue.catalogue_reader import data_revision
+from product_classifier.catalogue.encodings import repair
+from product_classifier.catalogue.sample.offers import offer, season_start
 from product_classifier.catalogue.splits import SPLITS, content_keys
 from product_classifier.feedback.records import ProductContent
 from product_classifier.feedback.trust import product_key
@@ -74,3 +77,18 @@ def test_product_keys_are_unchanged_so_an_upgrade_makes_no_run_due(product: tupl
     content = ProductContent(designation=designation, description=description, image_sha256=digest or None)
 
     assert key == product_key(content)
+
+
+def test_the_keys_of_the_sample_are_unchanged() -> None:
+    """Those of its products, which decide the splits, and those of its texts as users send them, which labels hold."""
+    contents, labels = sha256(), sha256()
+    for number in range(1500):
+        made = offer(27, number, season_start(1500))
+        title, description = repair(made.title), repair(made.description)
+        if title or description:
+            contents.update("".join(content_keys(title, description)).encode())
+            product = ProductContent(designation=made.title, description=made.description)
+            labels.update(product_key(product).encode())
+
+    assert "dfc01d57cef9fbe7a562f1cf94ab1a52a0412e96eabae99bd55bbea96b20e2f0" == contents.hexdigest()
+    assert "237835e95f15a79430ffe17fb48fa45b920551a5481fc8ea6366bbe3a0fbcd9a" == labels.hexdigest()

@@ -1,6 +1,6 @@
 """Any text has the same probabilities in training and on every route, and one bad product fails alone.
 
-A longer search: TEXT_EXAMPLES=300 .venv/bin/python -m pytest tests/inference/test_one_text_one_reading.py
+A longer search: TEXT_EXAMPLES=300 .venv/bin/python -m pytest --timeout=0 tests/inference/test_one_text_one_reading.py
 """
 
 import os
@@ -28,7 +28,7 @@ from product_classifier.releases.release import Release, load_text
 from product_classifier.text.model import TextModel
 from product_classifier.text.normalization import has_words
 from tests.inference.auth_proxy.conftest import Gateway, as_base64, start
-from tests.support.hostile_texts import VALID_TEXTS
+from tests.support.adversarial_texts import VALID_TEXTS
 from tests.support.model_servers import RunningServer
 from tests.support.tiny_release import photo
 

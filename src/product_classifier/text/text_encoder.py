@@ -82,13 +82,22 @@ class TextEncoder(TextModel):
         return cls(folder, max_tokens, prior, codes)
 
     def _run(self, texts: list[str]) -> Floats:
-        encoded = self._tokenizer.encode_batch(texts)
+        encoded = self._encode(texts)
         feeds: dict[str, NDArray[np.int64]] = {
             "input_ids": np.array([one.ids for one in encoded], np.int64),
             "attention_mask": np.array([one.attention_mask for one in encoded], np.int64),
         }
         probabilities: Floats = self._session.run(["probabilities"], feeds)[0]
         return probabilities
+
+    def _encode(self, texts: list[str]) -> Any:
+        """Return the encoded texts; raise ValueError for texts on which the bindings panic."""
+        try:
+            return self._tokenizer.encode_batch(texts)
+        except (Exception, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a panic of the bindings is no Exception
+            raise ValueError(f"the tokenizer fails on one of {len(texts)} texts") from error
 
 
 def open_tokenizer(path: Path, max_tokens: int) -> Any:

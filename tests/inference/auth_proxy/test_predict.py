@@ -114,6 +114,8 @@ BAD_BODIES: list[tuple[str, bytes, int, str]] = [
     ("nothing in it", b"{}", 422, "neither"),
     ("only nulls", b'{"designation":null,"image":null}', 422, "neither"),
     ("only spaces", b'{"designation":"  ","description":"\\n"}', 422, "neither"),
+    ("only markup", b'{"designation":"<br/>","description":"&nbsp;___!!!"}', 422, "neither"),
+    ("missing values", b'{"designation":"nan","description":"NULL"}', 422, "neither"),
     ("unknown field", b'{"designation":"x","prix":1}', 422, "prix"),
     ("wrong case", b'{"Designation":"x"}', 422, "Designation"),
     ("prototype", b'{"__proto__":{"a":1}}', 422, "__proto__"),

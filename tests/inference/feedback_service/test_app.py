@@ -118,6 +118,8 @@ def test_an_unknown_prediction_is_404_and_nothing_is_stored(harness: FeedbackHar
         ({"code": RIGHT, "prediction_id": "../../etc/passwd"}, 422, "../../etc/passwd"),
         ({"code": RIGHT, "product": {}}, 422, "designation"),
         ({"code": RIGHT, "product": {"designation": ""}}, 422, "designation"),
+        ({"code": RIGHT, "product": {"designation": "!!!", "description": "<br/>&nbsp;___"}}, 422, "letter or digit"),
+        ({"code": RIGHT, "product": {"designation": "nan", "description": "None"}}, 422, "letter or digit"),
         ({"code": RIGHT, "product": {"designation": "x", "price": 3}}, 422, "price"),
         ({"code": RIGHT, "product": {"designation": 3}}, 422, "designation"),
         ({"code": RIGHT, "product": {"image": "AAAA"}}, 422, "JPEG"),

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from product_classifier.feedback.records import Correction, ProductContent, Review, Role, new_id
 from product_classifier.feedback.trust import State, agreement_key, product_key, states, trusted_labels
@@ -205,3 +207,21 @@ def test_an_upgrade_makes_no_label_new_of_two_spellings_that_were_trusted_apart(
     before = {f"{product_key(product)}:{A}" for product in spellings}
 
     assert {label.fingerprint for label in trusted_labels(*build(events))} <= before
+
+
+SPELLINGS = ("Été", "ETE !", "<b>été</b>", "&eacute;t&eacute;", "Hiver", "hiver…", "!!!", "???")
+
+
+@given(st.lists(st.tuples(st.sampled_from(SPELLINGS), st.sampled_from((A, B))), max_size=12))
+def test_no_label_of_a_reviewer_is_new_because_spellings_agree(events: list[tuple[str, int]]) -> None:
+    """An upgrade from a version in which each spelling was a product starts no run for them."""
+    corrections, _ = build(
+        [Event("rita", code, "reviewer", product=ProductContent(designation=t)) for t, code in events]
+    )
+    apart = {
+        label.fingerprint
+        for spelling in SPELLINGS
+        for label in trusted_labels([c for c in corrections if c.product and c.product.designation == spelling], {})
+    }
+
+    assert {label.fingerprint for label in trusted_labels(corrections, {})} <= apart

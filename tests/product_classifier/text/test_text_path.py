@@ -18,7 +18,7 @@ from product_classifier.feedback.trust import agreement_key, product_key
 from product_classifier.limits import DESCRIPTION_CHARACTERS
 from product_classifier.text.mojibake import repair
 from product_classifier.text.normalization import has_words, normalize, strip_markup
-from tests.support.hostile_texts import HOSTILE_TEXTS, UNITS
+from tests.support.adversarial_texts import ADVERSARIAL_TEXTS, UNITS
 from tests.support.tiny_release import text_model
 
 EXAMPLES = int(os.environ.get("TEXT_EXAMPLES", "10"))
@@ -72,7 +72,7 @@ def test_any_text_is_read_in_linear_time(parts: list[tuple[str, int]]) -> None:
 
 
 @settings(max_examples=10 * EXAMPLES)
-@given(HOSTILE_TEXTS)
+@given(ADVERSARIAL_TEXTS)
 def test_any_text_is_read_the_same_by_every_reader(text: str) -> None:
     words = normalize(text, "")
 

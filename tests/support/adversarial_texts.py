@@ -21,8 +21,8 @@ UNITS = [
     *("é", "a", "日", "🎲", "!", "_", " ", "\n", "\xa0"),
 ]
 
-HOSTILE_TEXTS = st.lists(st.sampled_from(UNITS) | st.characters(), max_size=12).map("".join)
-"""Short texts of hostile pieces and any characters, lone surrogates among them."""
+ADVERSARIAL_TEXTS = st.lists(st.sampled_from(UNITS) | st.characters(), max_size=12).map("".join)
+"""Short texts of adversarial pieces and any characters, lone surrogates among them."""
 
-VALID_TEXTS = HOSTILE_TEXTS.map(lambda text: text.replace("\0", "").encode(errors="ignore").decode())
+VALID_TEXTS = ADVERSARIAL_TEXTS.map(lambda text: text.replace("\0", "").encode(errors="ignore").decode())
 """Those that a request may have: without NUL and lone surrogates."""
