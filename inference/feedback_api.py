@@ -101,6 +101,10 @@ class FeedbackReceipt(ResponseModel):
     code: int
     label: str
     created: datetime
+    replaces: str | None = Field(
+        default=None,
+        description="The user's earlier correction of this product with another category: only the newest counts.",
+    )
 
 
 class CorrectionView(ResponseModel):

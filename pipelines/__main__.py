@@ -16,7 +16,7 @@ from rich.console import Console
 
 from pipelines.compile import PACKAGE, compile_training, declared_parameters
 from pipelines.parameters import ParameterError, cast_arguments, read_overrides, training_arguments
-from pipelines.prepare_data import ensure_raw, prepare_data
+from pipelines.prepare_data import describe_data, ensure_raw, prepare_data
 from pipelines.settings import PARAMS, BootstrapSettings, DataSettings, PipelineSettings
 from product_classifier.errors import ProductClassifierError
 from product_classifier.retraining.settings import RetrainSettings
@@ -48,7 +48,9 @@ def main(argv: Sequence[str]) -> int:
 
 def _data(options: argparse.Namespace, console: Console) -> None:
     """Write the catalogue and its splits, from the challenge's files or from a sample."""
-    console.print(f"the splits of the catalogue are in {prepare_data(_data_settings(options))}", highlight=False)
+    settings = _data_settings(options)
+    prepare_data(settings)
+    console.print(describe_data(settings), highlight=False)
 
 
 def _compile(options: argparse.Namespace, console: Console) -> None:
@@ -76,7 +78,7 @@ def _train(options: argparse.Namespace, console: Console) -> None:
             tracking_database.created_in_background(settings.tracking, settings.experiment),
         ):
             result = run_pipeline(package, arguments, settings.state / "pipeline", console, host)
-    report.print_result(result, console)
+    report.print_result(result, console, store)
 
 
 def _submit(options: argparse.Namespace, console: Console) -> None:
@@ -179,7 +181,10 @@ def _raw(options: argparse.Namespace) -> str:
     """Return the location of the raw files; make a sample catalogue if there are none."""
     if options.raw is not None and "://" in options.raw:
         return str(options.raw)
-    return str(ensure_raw(_data_settings(options)).absolute())
+    settings = _data_settings(options)
+    if settings.raw is not None:
+        prepare_data(settings)  # the simulation reads the splits in the data folder
+    return str(ensure_raw(settings).absolute())
 
 
 def _data_settings(options: argparse.Namespace) -> DataSettings:

@@ -1,5 +1,7 @@
 """Prepare the data folder: raw files or a sample catalogue, the cleaned catalogue and its splits."""
 
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +9,7 @@ from pathlib import Path
 from pipelines.parameters import read_section
 from pipelines.settings import DataSettings
 from product_classifier.catalogue.raw_files import is_challenge
-from product_classifier.catalogue.sample import is_sample
+from product_classifier.catalogue.sample import MARKER, is_sample
 from product_classifier.catalogue.splits import SPLITS
 from product_classifier.errors import CatalogueError, ProductClassifierError
 
@@ -19,15 +21,27 @@ class StageFailed(ProductClassifierError):
 def ensure_raw(settings: DataSettings) -> Path:
     """Return the folder of raw files, after linking or making them if necessary.
 
-    A given folder is linked; without files a sample catalogue is made. A sample of another size than
-    requested is replaced. Files that are no sample are never changed.
+    A given folder is linked; without files a sample catalogue is made. A sample of another size than requested is
+    replaced, and replaces a link. Files that are no sample are never changed. What was made of other raw files is
+    deleted: the simulation would send products whose photos are not there.
     """
     folder = settings.data_dir / "raw"
+    before = _identity(folder)
     if settings.raw is not None:
+        if settings.products is not None:
+            raise CatalogueError(
+                f"PRODUCTS={settings.products}: sets the size of a sample, but RAW={str(settings.raw)!r} names files;"
+                " give one of the two"
+            )
         _link(folder, settings.raw)
+    elif settings.products is not None:
+        _unlink(folder, settings.products)
     if not is_challenge(folder) or (is_sample(folder) and settings.products is not None):
         size = {} if settings.products is None else {"products": settings.products}
-        _run_step("make_sample", settings, folder=folder, **size)
+        sys.stdout.write(_run_step("make_sample", settings, folder=folder, **size))
+        sys.stdout.flush()
+    if _identity(folder) != before:
+        _remove_derived(settings.data_dir)
     return folder
 
 
@@ -46,6 +60,44 @@ def prepare_data(settings: DataSettings) -> Path:
     files = {name: splits / f"{name}.parquet" for name in SPLITS}
     _run_step("split_catalogue", settings, catalogue=catalogue, report=splits / "report.json", **files)
     return splits
+
+
+def describe_data(settings: DataSettings) -> str:
+    """Return what `prepare_data` wrote, in two lines."""
+    folder = settings.data_dir
+    catalogue = json.loads((folder / "catalogue.json").read_text(encoding="utf-8"))
+    splits = json.loads((folder / "splits" / "report.json").read_text(encoding="utf-8"))
+    counts = ", ".join(f"{splits[split]['products']:,} {split}" for split in SPLITS)
+    revision = catalogue["data_revision"][:12]
+    return (
+        f"catalogue: {catalogue['products']:,} products, {catalogue['rejected']:,} rejected rows"
+        f" (data revision {revision}), in {folder}\nsplits: {counts}, in {folder / 'splits'}"
+    )
+
+
+def _identity(folder: Path) -> tuple[Path, str]:
+    """Return what tells the raw files of a folder from others: where they are, and which sample they are."""
+    mark = folder / MARKER
+    return folder.resolve(), mark.read_text(encoding="utf-8") if mark.is_file() else ""
+
+
+def _remove_derived(data: Path) -> None:
+    for name in ("catalogue.parquet", "rejects.csv", "catalogue.json"):
+        (data / name).unlink(missing_ok=True)
+    shutil.rmtree(data / "splits", ignore_errors=True)
+
+
+def _unlink(folder: Path, products: int) -> None:
+    """Replace a link to raw files by the sample that was moved aside for it, if there is one."""
+    if folder.is_symlink():
+        folder.unlink()
+        if is_sample(aside := folder.with_name("sample")):
+            aside.rename(folder)
+    elif is_challenge(folder) and not is_sample(folder):
+        raise CatalogueError(
+            f"PRODUCTS={products}: {str(folder)!r} holds files of the challenge and no sample; move them first,"
+            " or leave PRODUCTS out"
+        )
 
 
 def _link(folder: Path, raw: Path) -> None:
@@ -73,10 +125,12 @@ def _unused(path: Path) -> Path:
     return path
 
 
-def _run_step(step: str, settings: DataSettings, **options: object) -> None:
-    """Run a step in its own process, with its section of the parameters file and the given options."""
+def _run_step(step: str, settings: DataSettings, **options: object) -> str:
+    """Run a step in its own process, with its section of the parameters file and options; return what it prints."""
     values = {**read_section(step, settings.params), **options}
     arguments = [argument for name, value in values.items() for argument in (f"--{name.replace('_', '-')}", str(value))]
     command = [sys.executable, "-m", "components", step, *arguments]
-    if subprocess.run(command, check=False).returncode:  # noqa: S603 - a step of this repository
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)  # noqa: S603 - a step of this repository
+    if done.returncode:
         raise StageFailed(f"{step} failed; its error is printed above")
+    return done.stdout

@@ -118,7 +118,8 @@ def test_an_invalid_port_is_rejected(port: str) -> None:
         text=True,
     )
 
-    assert (1, True) == (done.returncode, done.stderr.startswith(f"error: PORT='{port}': "))
+    assert (1, True) == (done.returncode, done.stderr.startswith("error: PORT: must be "))
+    assert done.stderr.endswith(f", not {port!r}\n")
     assert 1 == done.stderr.count("\n")
 
 

@@ -227,6 +227,7 @@ def _receipt(result: SubmitResult, taxonomy: Taxonomy) -> FeedbackReceipt:
         code=correction.code,
         label=taxonomy[correction.code].label_fr,
         created=correction.created,
+        replaces=result.replaced.feedback_id if result.replaced else None,
     )
 
 

@@ -62,10 +62,14 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class SubmitResult:
-    """A correction and where it was written; `destination` is None if it had been submitted before."""
+    """A correction and where it was written; `destination` is None if it had been submitted before.
+
+    `replaced` is an earlier correction of the user that no longer counts, as this one names another category.
+    """
 
     correction: Correction
     destination: Destination | None
+    replaced: Correction | None = None
 
 
 class FeedbackService:
@@ -167,8 +171,9 @@ class FeedbackService:
             except ObjectExists:
                 return self._resubmit(draft, correction.feedback_id)
             self._ids.add(correction.feedback_id)
+        replaced = self._index.replaced_by(correction)
         self._index.add(correction)
-        return SubmitResult(correction, destination)
+        return SubmitResult(correction, destination, replaced)
 
     def _known_id(self, bits: int) -> str | None:
         """Return the id of this identity if it is known; while the store is unavailable only the index is read."""

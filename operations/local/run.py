@@ -28,6 +28,7 @@ def run() -> int:
     except InvalidSettings as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
+    had_release = _deployed(settings) != ""
     stdout = open_log_stream("local", sys.stdout.fileno())
     configure_logging("local", to=stdout)
     try:
@@ -42,10 +43,26 @@ def run() -> int:
         sys.stderr.write(f"error: {error}\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted before the services were ready\n")
+        deployed = "" if had_release else _deployed(settings)
+        sys.stderr.write(f"{_interruption(deployed)}\n")
         return EXIT_INTERRUPTED
     finally:
         stdout.wait_until_written(EXIT_S)  # a process that forked off a terminal skips exit handlers
+
+
+def _deployed(settings: Settings) -> str:
+    """Return the id of the release that the model servers serve; empty if there is none."""
+    try:
+        return (settings.releases / "champion").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+def _interruption(deployed: str) -> str:
+    """Return what an interruption left; `deployed` is the release that this run had already put into service."""
+    if deployed:
+        return f"interrupted while the training ended: release {deployed} is in service; the next `make run` serves it"
+    return "interrupted before the services were ready"
 
 
 def _serve(

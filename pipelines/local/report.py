@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from rich.console import Console
 from rich.table import Table
@@ -25,7 +26,7 @@ BOTH_SUFFIX = "_where_both"
 """Suffix of the scores on products with text and photo."""
 
 
-def print_result(result: LocalRunResult, console: Console) -> None:
+def print_result(result: LocalRunResult, console: Console, store: str) -> None:
     """Print the scores of the three models, the release, the verdict and the duration."""
     scores = json.loads(Path(result.outputs["scores"].path).read_text(encoding="utf-8"))
     verdict = json.loads(Path(result.outputs["verdict"].path).read_text(encoding="utf-8"))
@@ -33,7 +34,15 @@ def print_result(result: LocalRunResult, console: Console) -> None:
     console.print(_table(scores))
     console.print(f"release   {result.outputs['release']}", highlight=False)
     console.print(f"verdict   {decision}: {'; '.join(verdict['reasons'])}", highlight=False)
+    console.print(f"page      {_page(store, str(result.outputs['release']))}", highlight=False)
     console.print(f"duration  {sum(result.seconds.values()):.1f} s, logs in {result.folder / 'logs'}", highlight=False)
+
+
+def _page(store: str, release: str) -> str:
+    """Return where the page of the promotion is: a file if the store is a folder, else its URL."""
+    url = f"{store}/reports/promotions/{release}.html"
+    parts = urlsplit(url)
+    return unquote(parts.path) if parts.scheme == "file" else url
 
 
 def _table(scores: dict[str, Any]) -> Table:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from pipelines.prepare_data import StageFailed, ensure_raw, prepare_data
+from pipelines.prepare_data import StageFailed, describe_data, ensure_raw, prepare_data
 from pipelines.settings import DataSettings
 from product_classifier.catalogue.sample import is_sample, make_sample
 from product_classifier.errors import CatalogueError
@@ -46,7 +46,46 @@ def test_given_files_replace_a_sample_by_a_link(tmp_path: Path, challenge: Path)
 
     assert challenge == raw.resolve()
     assert is_sample(tmp_path / "data" / "sample")
-    assert challenge == ensure_raw(settings(tmp_path, products=30)).resolve()
+    assert challenge == ensure_raw(settings(tmp_path)).resolve()
+
+
+def test_a_size_brings_the_sample_back_and_leaves_the_files(tmp_path: Path, challenge: Path) -> None:
+    ensure_raw(settings(tmp_path, products=30))
+    ensure_raw(settings(tmp_path, raw=challenge))
+    raw = ensure_raw(settings(tmp_path, products=40))
+
+    assert (True, False, 40) == (is_sample(raw), raw.is_symlink(), len(pd.read_csv(raw / "X_train_update.csv")))
+    assert not (tmp_path / "data" / "sample").exists()
+    assert 30 == len(pd.read_csv(challenge / "X_train_update.csv"))
+
+
+def test_a_size_is_never_ignored(tmp_path: Path, challenge: Path) -> None:
+    with pytest.raises(CatalogueError, match=r"PRODUCTS=40: .* give one of the two"):
+        ensure_raw(settings(tmp_path, raw=challenge, products=40))
+
+    (tmp_path / "data").mkdir()
+    challenge.rename(tmp_path / "data" / "raw")
+    with pytest.raises(CatalogueError, match=r"PRODUCTS=40: .* holds files of the challenge"):
+        ensure_raw(settings(tmp_path, products=40))
+
+
+def test_what_was_made_of_other_raw_files_is_deleted(tmp_path: Path, challenge: Path) -> None:
+    prepare_data(settings(tmp_path, products=120))
+    unseen = tmp_path / "data" / "splits" / "unseen.parquet"
+
+    ensure_raw(settings(tmp_path, products=120))
+    assert unseen.is_file()
+    ensure_raw(settings(tmp_path, raw=challenge))
+    assert not unseen.exists()
+    assert not (tmp_path / "data" / "catalogue.parquet").exists()
+
+
+def test_the_description_counts_products_rejects_and_splits(tmp_path: Path) -> None:
+    prepare_data(settings(tmp_path, products=120))
+    described = describe_data(settings(tmp_path))
+
+    assert "catalogue: 120 products, 0 rejected rows (data revision " in described
+    assert " unseen, in " in described
 
 
 def test_other_files_in_the_folder_are_never_changed(tmp_path: Path, challenge: Path) -> None:

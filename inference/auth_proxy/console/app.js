@@ -7,7 +7,7 @@ const TRANSLATIONS = {
     token: "Jeton", predictTitle: "Classer un produit", designation: "Titre", description: "Description", image: "Photo (JPEG ou PNG)",
     submitProduct: "Classer", degraded: "Un des deux modèles n'a pas répondu.", modalities: "Prédiction de chaque modèle", text: "Texte", photo: "Photo",
     none: "aucune prédiction", release: "Version", correct: "Corriger", rightCategory: "Bonne catégorie", comment: "Commentaire", send: "Envoyer",
-    thanks: "Merci, la correction est enregistrée.", known: "Cette correction était déjà enregistrée.", reviewTitle: "Corrections", state: "État",
+    thanks: "Merci, la correction est enregistrée.", replaced: "Merci, cette correction remplace la précédente du même produit.", known: "Cette correction était déjà enregistrée.", reviewTitle: "Corrections", state: "État",
     refresh: "Actualiser", nothing: "Aucune correction.", more: "Suite", approve: "Accepter", reject: "Refuser", by: "par", instead: "au lieu de",
     retrainTitle: "Entraînement", start: "Lancer un entraînement", started: "Entraînement demandé :", progress: "Nouvelles corrections",
     all: "tous", pending: "en attente", trusted: "de confiance", approved: "acceptée", agreed: "concordante", rejected: "refusée",
@@ -22,7 +22,7 @@ const TRANSLATIONS = {
     token: "Token", predictTitle: "Classify a product", designation: "Title", description: "Description", image: "Photo (JPEG or PNG)",
     submitProduct: "Classify", degraded: "One of the two models did not respond.", modalities: "Prediction of each model", text: "Text", photo: "Photo",
     none: "no prediction", release: "Version", correct: "Correct", rightCategory: "Right category", comment: "Comment", send: "Send",
-    thanks: "Thank you, the correction is stored.", known: "This correction was already stored.", reviewTitle: "Corrections", state: "State",
+    thanks: "Thank you, the correction is stored.", replaced: "Thank you, this correction replaces your earlier one of the same product.", known: "This correction was already stored.", reviewTitle: "Corrections", state: "State",
     refresh: "Refresh", nothing: "No corrections.", more: "More", approve: "Approve", reject: "Reject", by: "by", instead: "instead of",
     retrainTitle: "Training", start: "Start a training run", started: "Training run requested:", progress: "New corrections",
     all: "all", pending: "pending", trusted: "trusted", approved: "approved", agreed: "agreed", rejected: "rejected",
@@ -313,8 +313,8 @@ onSubmit("feedback-form", async () => {
   const correction = { prediction_id: prediction.prediction_id, code: Number(byId("code").value) };
   if (byId("comment").value) correction.comment = byId("comment").value;
   const key = `${attempt}-${correction.code}-${[...(correction.comment || "")].reduce((sum, c) => (sum * 31 + c.codePointAt(0)) % 1e9, 7)}`;
-  const { reply } = await call("/feedback", asJson(correction, { "Idempotency-Key": key }));
-  showMessage(translated(reply.status === 200 ? "known" : "thanks"));
+  const { body, reply } = await call("/feedback", asJson(correction, { "Idempotency-Key": key }));
+  showMessage(translated(reply.status === 200 ? "known" : body.replaces ? "replaced" : "thanks"));
 });
 
 onSubmit("review-form", () => listCorrections(true));

@@ -23,7 +23,7 @@ from product_classifier.feedback.records import (
     prediction_key,
     review_key,
 )
-from product_classifier.feedback.trust import Label, State, states, trusted_labels
+from product_classifier.feedback.trust import Label, State, agreement_key, states, trusted_labels
 from product_classifier.store import ObjectStore
 from product_classifier.store.object_keys import FEEDBACK_PREFIX
 from product_classifier.taxonomy import Taxonomy
@@ -43,6 +43,8 @@ class FeedbackIndex:
         self._corrections: dict[str, Correction] = {}
         self._reviews: dict[str, Review] = {}
         self._without_product: set[str] = set()
+        self._newest: dict[tuple[str, str], Correction] = {}
+        """The newest correction of each user by what it corrects, see `_subjects`."""
         self._read: set[str] = set()
         self.damaged: dict[str, str] = {}
         """Reasons by key of the objects that cannot be used."""
@@ -69,7 +71,9 @@ class FeedbackIndex:
             if isinstance(record, Review):
                 self._reviews.setdefault(record.feedback_id, record)
                 return
-            self._corrections.setdefault(record.feedback_id, record)
+            if record.feedback_id not in self._corrections:
+                self._corrections[record.feedback_id] = record
+                self._note_newest(record)
             if record.product is None:
                 self._without_product.add(record.feedback_id)
 
@@ -87,6 +91,14 @@ class FeedbackIndex:
         """Return a correction, or None if it is not indexed."""
         return self._corrections.get(feedback_id)
 
+    def replaced_by(self, correction: Correction) -> Correction | None:
+        """Return the earlier correction of the same user and product with another category; only the newest counts."""
+        with self._lock:
+            found = [self._newest.get((correction.user, subject)) for subject in _subjects(correction)]
+        earlier = [one for one in found if one is not None and one.feedback_id != correction.feedback_id]
+        last = max(earlier, key=lambda one: (one.created, one.feedback_id), default=None)
+        return last if last is not None and last.code != correction.code else None
+
     def review(self, feedback_id: str) -> Review | None:
         """Return the review of a correction, or None without one."""
         return self._reviews.get(feedback_id)
@@ -103,6 +115,12 @@ class FeedbackIndex:
     def states(self) -> Mapping[str, State]:
         """Return the state of every correction by feedback id."""
         return states(self.corrections(), self._copy_reviews())
+
+    def _note_newest(self, correction: Correction) -> None:
+        for subject in _subjects(correction):
+            last = self._newest.setdefault((correction.user, subject), correction)
+            if (last.created, last.feedback_id) < (correction.created, correction.feedback_id):
+                self._newest[correction.user, subject] = correction
 
     def _copy_reviews(self) -> dict[str, Review]:
         with self._lock:
@@ -131,6 +149,12 @@ class FeedbackIndex:
         with self._lock:
             self._corrections[feedback_id] = correction.model_copy(update={"product": product})
             self._without_product.discard(feedback_id)
+
+
+def _subjects(correction: Correction) -> list[str]:
+    """Return what a correction is about: its prediction, its product, or both."""
+    found = [correction.prediction_id] if correction.prediction_id else []
+    return [*found, agreement_key(correction.product)] if correction.product is not None else found
 
 
 def read_prediction(store: ObjectStore, prediction_id: str) -> PredictionRecord:

@@ -28,8 +28,9 @@ def test_the_table_names_models_scores_release_and_verdict(tmp_path: Path, promo
     printed = io.StringIO()
 
     result = LocalRunResult(outputs, {"train-text": 1.25, "promote": 2.0}, tmp_path)
-    print_result(result, Console(file=printed, width=80))
+    print_result(result, Console(file=printed, width=80), "file:///srv/a%20store")
 
     text = printed.getvalue()
     assert 6 == text.count("0.6123") == text.count(" 117 ")
     assert all(part in text for part in ("either", "both", "release   r-1", verdict, "3.2 s"))
+    assert "page      /srv/a store/reports/promotions/r-1.html\n" in text
