@@ -15,6 +15,7 @@ from product_classifier.catalogue.splits import content_keys, known_splits
 from product_classifier.errors import InvalidImage, ObjectNotFound, StoreError
 from product_classifier.feedback.records import image_key
 from product_classifier.images import decoding
+from product_classifier.images.headers import picture_bytes
 from product_classifier.retraining import SnapshotItem, read_snapshot
 from product_classifier.store import ObjectStore, open_store
 from product_classifier.taxonomy import Taxonomy
@@ -54,7 +55,7 @@ def run(
     Raises:
         InvalidInput: If the snapshot is not what was frozen.
     """
-    corrections = _read_corrections(open_store(store), snapshot, taxonomy) if snapshot else SnapshotRows((), ())
+    corrections = _read_corrections(open_store(store), snapshot, taxonomy) if snapshot else SnapshotRows((), (), ())
     splits = {"train": train, "validation": validation, "test": test, "unseen": unseen}
     for path in (merged, report):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,6 +75,7 @@ def run(
         "products": products,
         "corrections": {**counts, "skipped": len(corrections.skipped)},
         "skipped": list(corrections.skipped),
+        "dropped_photos": list(corrections.dropped_photos),
     }
     report.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     return products
@@ -85,42 +87,52 @@ class SnapshotRows:
 
     rows: tuple[tuple[object, ...], ...]
     skipped: tuple[dict[str, str], ...]
+    dropped_photos: tuple[dict[str, str], ...]
+    """Corrections that are used without their photo, and the reason."""
 
 
 def _read_corrections(store: ObjectStore, snapshot: str, taxonomy: Taxonomy) -> SnapshotRows:
     """Read the corrections of a snapshot, oldest first, with their photos."""
     items = sorted(read_snapshot(store, snapshot).corrections, key=lambda item: (item.since, item.feedback_id))
-    rows, skipped = [], []
+    rows, skipped, dropped = [], [], []
     with ThreadPoolExecutor(TRANSFERS) as pool:
-        prepared: Iterator[tuple[object, ...] | str] = pool.map(lambda item: _prepare(store, item, taxonomy), items)
-        for item, row in zip(items, prepared, strict=True):
-            if isinstance(row, str):
-                skipped.append({"feedback_id": item.feedback_id, "reason": row})
-            else:
-                rows.append(row)
-    return SnapshotRows(tuple(rows), tuple(skipped))
+        prepared: Iterator[tuple[tuple[object, ...], str] | str] = pool.map(
+            lambda item: _prepare(store, item, taxonomy), items
+        )
+        for item, one in zip(items, prepared, strict=True):
+            if isinstance(one, str):
+                skipped.append({"feedback_id": item.feedback_id, "reason": one})
+                continue
+            row, problem = one
+            rows.append(row)
+            if problem:
+                dropped.append({"feedback_id": item.feedback_id, "reason": problem})
+    return SnapshotRows(tuple(rows), tuple(skipped), tuple(dropped))
 
 
-def _prepare(store: ObjectStore, item: SnapshotItem, taxonomy: Taxonomy) -> tuple[object, ...] | str:
-    """Return the row of a correction, or the reason why it cannot be used; only the store can fail the step."""
+def _prepare(store: ObjectStore, item: SnapshotItem, taxonomy: Taxonomy) -> tuple[tuple[object, ...], str] | str:
+    """Return the row of a correction and why its photo is dropped, or why the correction cannot be used.
+
+    A photo that cannot be used costs the photo, not a correction that has text. Only the store can fail the step.
+    """
+    product = item.product
     try:
-        photo, problem = _read_photo(store, item, taxonomy)
-        return problem or _row(item, photo)
+        if item.code not in taxonomy:
+            return f"category code {item.code} is not one of the {len(taxonomy)} known codes"
+        if not content_keys(product.designation, product.description, product.image_sha256 or ""):
+            return "the product has neither a word of text nor a photo"
+        photo, problem = _read_photo(store, product.image_sha256) if product.image_sha256 else (None, "")
+        if problem and not content_keys(product.designation, product.description):
+            return problem
+        return _row(item, photo), problem
     except StoreError:
         raise
     except Exception as error:  # noqa: BLE001 - one correction never fails a run
         return f"the correction cannot be prepared: {type(error).__name__}: {str(error)[:200]!a}"
 
 
-def _read_photo(store: ObjectStore, item: SnapshotItem, taxonomy: Taxonomy) -> tuple[bytes | None, str]:
-    """Return the photo, None if the product has none, and why the correction cannot be used, "" if it can."""
-    product, digest = item.product, item.product.image_sha256
-    if item.code not in taxonomy:
-        return None, f"category code {item.code} is not one of the {len(taxonomy)} known codes"
-    if not content_keys(product.designation, product.description, digest or ""):
-        return None, "the product has neither a word of text nor a photo"
-    if digest is None:
-        return None, ""
+def _read_photo(store: ObjectStore, digest: str) -> tuple[bytes | None, str]:
+    """Return a photo without the bytes behind the picture, or None and the reason why it cannot be used."""
     key = image_key(digest)
     try:
         photo = store.get(key)
@@ -130,13 +142,13 @@ def _read_photo(store: ObjectStore, item: SnapshotItem, taxonomy: Taxonomy) -> t
         return None, f"photo {key!r} does not match its SHA-256"
     try:
         decoding.decode(photo)
+        return picture_bytes(photo), ""
     except InvalidImage as error:
         return None, f"photo {key!r} cannot be decoded: {error}"
-    return photo, ""
 
 
 def _row(item: SnapshotItem, photo: bytes | None) -> tuple[object, ...]:
-    digest = item.product.image_sha256
+    digest = "" if photo is None else hashlib.sha256(photo).hexdigest()
     return (
         -1 - int(item.product_key[:15], 16),  # negative, so that it never equals the id of a catalogue's product
         item.product.designation,
@@ -144,6 +156,6 @@ def _row(item: SnapshotItem, photo: bytes | None) -> tuple[object, ...]:
         image_key(digest) if digest else "",
         item.code,
         0,
-        digest or "",
+        digest,
         photo,
     )

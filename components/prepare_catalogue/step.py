@@ -32,8 +32,8 @@ def run(
     Args:
         raw: Folder of the raw files.
         catalogue: Usable products; `image_path` is relative to `raw`.
-        rejects: Unusable rows with line, field, value and reason.
-        report: Numbers of products and rejected rows.
+        rejects: Unusable rows and unusable photos with line, field, value and reason.
+        report: Numbers of products, rejected rows and dropped photos.
         taxonomy: Categories of the catalogue; rows with another code are rejected.
         max_reject_share: Largest share of rows that may be unusable.
         jobs: Threads that check photos; 0 for one per processor.
@@ -48,8 +48,10 @@ def run(
     check_reject_share(rejected, len(products), max_reject_share)
     revision = data_revision(products)
     products.to_parquet(catalogue, index=False)
-    summary = {"data_revision": revision, "rejected": len(rejected), **_counts(products)}
-    summary["rejected_by_field"] = rejects_table(rejected)["field"].value_counts().to_dict()
+    rows = [reject for reject in rejected if not reject.product_kept]
+    summary = {"data_revision": revision, "rejected": len(rows), **_counts(products)}
+    summary["dropped_photos"] = len(rejected) - len(rows)
+    summary["rejected_by_field"] = rejects_table(rows)["field"].value_counts().to_dict()
     report.write_text(json.dumps(summary, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return revision
 

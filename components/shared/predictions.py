@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from components.shared import progress
 from components.shared.raw import photo_path
-from product_classifier.errors import BundleRefused
+from product_classifier.errors import BundleRefused, InvalidImage
+from product_classifier.images import decoding
+from product_classifier.observability import get_logger
 from product_classifier.releases.release import load_image, load_text
 from product_classifier.text.normalization import has_words
 
@@ -39,6 +41,8 @@ class Predictions:
 def predict(split: Path, raw: Path, text: Path, image: Path) -> Predictions:
     """Classify the products of a split that have a category of the models, and text or a photo.
 
+    A photo that can no longer be read is dropped, and its product too if it has no text.
+
     Args:
         split: Products (parquet).
         raw: Folder their `image_path` is relative to.
@@ -62,12 +66,20 @@ def predict(split: Path, raw: Path, text: Path, image: Path) -> Predictions:
     products = products[usable].reset_index(drop=True)
     text_probabilities = text_model.probabilities(list(products["designation"]), list(products["description"]))
     image_probabilities = np.full((len(products), len(codes)), 1 / len(codes), np.float32)
+    has_image = np.zeros(len(products), np.bool_)
     report, rows_with_photo = progress.on_stderr(), np.flatnonzero(products["has_image"])
     for start in range(0, len(rows_with_photo), _BATCH):
         rows = rows_with_photo[start : start + _BATCH]
-        photos = [photo_path(raw, path).read_bytes() for path in products["image_path"][rows]]
-        image_probabilities[rows] = image_model.probabilities(photos)
+        pixels = [_decode(raw, path, image_model.size) for path in products["image_path"][rows]]
+        decoded = rows[[one is not None for one in pixels]]
+        if len(decoded):
+            found = np.stack([one for one in pixels if one is not None])
+            image_probabilities[decoded] = image_model.probabilities_from_pixels(found)
+        has_image[decoded] = True
         report("photos classified", start + len(rows), len(rows_with_photo))
+    kept = products["has_text"].to_numpy(bool) | has_image
+    products = products.assign(has_image=has_image)[kept].reset_index(drop=True)
+    text_probabilities, image_probabilities = text_probabilities[kept], image_probabilities[kept]
     positions = {code: position for position, code in enumerate(codes)}
     return Predictions(
         products,
@@ -78,3 +90,12 @@ def predict(split: Path, raw: Path, text: Path, image: Path) -> Predictions:
         products["has_image"].to_numpy(bool),
         np.array([positions[code] for code in products["code"]], np.int64),
     )
+
+
+def _decode(raw: Path, path: str, size: int) -> decoding.Pixels | None:
+    """Return the pixels of a photo; None if its file is missing, or has changed since the catalogue was read."""
+    try:
+        return decoding.decode(photo_path(raw, path).read_bytes(), size)
+    except (InvalidImage, OSError) as error:
+        get_logger().warning("photo_dropped", photo=path, reason=str(error))
+        return None

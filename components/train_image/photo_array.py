@@ -17,7 +17,9 @@ from pyarrow.parquet import read_schema
 
 from components.shared import progress
 from components.shared.raw import photo_path
+from product_classifier.errors import InvalidImage
 from product_classifier.images import decoding
+from product_classifier.observability import get_logger
 
 IN_MEMORY_BYTES = 2**30
 """Larger arrays of decoded photos are memory-mapped files."""
@@ -54,15 +56,22 @@ def read_photos(split: Path, raw: Path, codes: Sequence[int], size: int) -> Iter
         report, paths = progress.on_stderr(), list(products["image_path"])
         contents = list(products.get("photo", [None] * len(products)))
 
-        def decode(row: int) -> None:
+        def decode(row: int) -> bool:
             content = contents[row]
-            photo = photo_path(raw, paths[row]).read_bytes() if content is None else content
-            pixels[row] = decoding.decode(photo, size)
+            try:
+                photo = photo_path(raw, paths[row]).read_bytes() if content is None else content
+                pixels[row] = decoding.decode(photo, size)
+            except (InvalidImage, OSError) as error:  # the catalogue has checked it, but the file may have changed
+                get_logger().warning("photo_dropped", photo=paths[row], reason=str(error))
+                return False
+            return True
 
         with ThreadPoolExecutor(os.cpu_count()) as threads:  # decoders release the GIL
-            for done, _ in enumerate(threads.map(decode, range(len(paths))), start=1):
-                report("photos decoded", done, len(paths))
-        yield Photos(pixels, labels)
+            decoded = np.zeros(len(paths), np.bool_)
+            for row, usable in enumerate(threads.map(decode, range(len(paths)))):
+                decoded[row] = usable
+                report("photos decoded", row + 1, len(paths))
+        yield Photos(pixels, labels) if decoded.all() else Photos(pixels[decoded], labels[decoded])
 
 
 def augment(pixels: torch.Tensor, random: torch.Generator) -> torch.Tensor:

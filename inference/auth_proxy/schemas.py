@@ -85,7 +85,7 @@ class ProductForm(RequestModel):
 
     designation: Annotated[str, Field(max_length=DESIGNATION_CHARACTERS, pattern=NO_NUL)] = ""
     description: Annotated[str, Field(max_length=DESCRIPTION_CHARACTERS, pattern=NO_NUL)] = ""
-    image: Annotated[PhotoFile, Field(description="A complete JPEG or PNG.")] = b""
+    image: Annotated[PhotoFile, Field(description="A complete JPEG, PNG, still WebP or AVIF.")] = b""
 
 
 AnyItem = Annotated[

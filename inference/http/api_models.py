@@ -56,7 +56,8 @@ class ProductInput(RequestModel):
         default=None, description="Text of the product page; HTML is accepted."
     )
     image: Annotated[str, Field(max_length=BASE64_CHARACTERS, json_schema_extra={"format": "photo"})] | None = Field(
-        default=None, description="A complete JPEG or PNG in base64 (RFC 4648, section 4), without a `data:` prefix."
+        default=None,
+        description="A complete JPEG, PNG, still WebP or AVIF in base64 (RFC 4648, section 4), without a `data:` prefix.",
     )
 
     @model_validator(mode="after")

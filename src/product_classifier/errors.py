@@ -3,7 +3,7 @@
 ProductClassifierError
 ├── InvalidInput              a request or a record is not acceptable
 │   ├── InvalidProduct        a product has neither text nor photo, or text that is not valid Unicode
-│   ├── InvalidImage          a photo is not an accepted JPEG or PNG
+│   ├── InvalidImage          a photo is not an accepted JPEG, PNG, WebP or AVIF
 │   └── UnknownCategory       a category code is not in the taxonomy
 ├── InvalidSettings           environment variables have values that are not accepted
 ├── CatalogueError            the raw data cannot be used
@@ -41,7 +41,7 @@ class InvalidProduct(InvalidInput):
 
 
 class InvalidImage(InvalidInput):
-    """A photo is not an accepted JPEG or PNG."""
+    """A photo is not an accepted JPEG, PNG, WebP or AVIF."""
 
 
 class UnknownCategory(InvalidInput):

@@ -109,8 +109,11 @@ Damage = Callable[[Corrections, str], object]
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (lambda corrections, key: corrections.store.delete(key), "is missing"),
-        (lambda corrections, key: corrections.store.put(key, jpeg(11)), "does not match its SHA-256"),
+        (lambda corrections, _: corrections.store.delete(corrections.correct(photo=jpeg(11))), "is missing"),
+        (
+            lambda corrections, _: corrections.store.put(corrections.correct(photo=jpeg(11)), b"x"),
+            "does not match its SHA",
+        ),
         (lambda corrections, _: corrections.correct(photo=jpeg(12)[:200]), "cannot be decoded"),
         (lambda corrections, _: corrections.correct(designation="…"), "neither a word"),
         (lambda corrections, _: corrections.correct("un titre parmi d'autres 1", code=9999), "category code 9999"),
@@ -151,8 +154,39 @@ def test_a_correction_with_any_text_is_merged(corrections: Corrections, text: st
     assert 1 == corrections.report["corrections"]["added"]
 
 
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda corrections, key: corrections.store.delete(key), "is missing"),
+        (lambda corrections, key: corrections.store.put(key, jpeg(11)), "does not match its SHA-256"),
+        (lambda corrections, _: corrections.correct("autre livre", jpeg(12)[:200]), "cannot be decoded"),
+    ],
+    ids=["missing", "altered", "truncated"],
+)
+def test_a_damaged_photo_costs_the_photo_and_not_the_correction(
+    corrections: Corrections, damage: Damage, reason: str
+) -> None:
+    corrections.correct("un livre ancien")
+    damage(corrections, corrections.correct("une piscine bleue", jpeg(10)))
+
+    corrections.merge()
+
+    counts = corrections.report["corrections"]
+    assert (len(corrections.labels), 0) == (counts["added"], counts["skipped"])
+    assert [reason in one["reason"] for one in corrections.report["dropped_photos"]] == [True]
+
+
+def test_bytes_behind_a_photo_are_not_trained_on(corrections: Corrections) -> None:
+    corrections.correct(photo=jpeg(10) + b"PK\x03\x04" * 9)
+
+    corrections.merge()
+
+    (added,) = corrections.merged[corrections.merged["product_id"] < 0].itertuples()
+    assert (jpeg(10), hashlib.sha256(jpeg(10)).hexdigest()) == (added.photo, added.image_sha256)
+
+
 def test_train_passes_unchanged_if_every_correction_is_damaged(corrections: Corrections) -> None:
-    corrections.store.delete(corrections.correct("une piscine bleue", jpeg(10)))
+    corrections.store.delete(corrections.correct(photo=jpeg(10)))
 
     corrections.merge()
 

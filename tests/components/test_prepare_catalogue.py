@@ -26,25 +26,28 @@ def test_catalogue_rejects_and_report_are_written(raw: RawFolder, tmp_path: Path
     raw.add("Texte seul", "", 40)
     raw.add("", "", 40, jpeg(7))
     raw.add("Code inconnu", "", 41)
+    raw.add("Texte et photo illisible", "oui", 10, jpeg()[:-40])
 
     revision = _run(raw.write(), tmp_path, 0.5)
 
     catalogue = pd.read_parquet(tmp_path / "out" / "catalogue.parquet")
-    assert 3 == len(catalogue)
+    assert 4 == len(catalogue)
     assert {True} == {not path or (raw.folder / path).is_file() for path in catalogue["image_path"]}
     assert not any(Path(path).is_absolute() for path in catalogue["image_path"])
     rejects = pd.read_csv(tmp_path / "out" / "rejects.csv")
-    assert [["Y_train_CVw08PX.csv", 5, "prdtypecode", "'41'", "unknown category code"]] == rejects.to_numpy().tolist()
+    assert ["Y_train_CVw08PX.csv", 5, "prdtypecode", "'41'", "unknown category code"] in rejects.to_numpy().tolist()
+    assert ["undecodable photo: the JPEG is truncated"] == [one for one in rejects["reason"] if "photo" in one]
     assert {
         "data_revision": revision,
-        "products": 3,
+        "products": 4,
         "rejected": 1,
+        "dropped_photos": 1,
         "rejected_by_field": {"prdtypecode": 1},
         "with_text_and_photo": 1,
-        "without_photo": 1,
+        "without_photo": 2,
         "without_text": 1,
         "without_description": 2,
-        "by_code": {"10": 1, "40": 2},
+        "by_code": {"10": 2, "40": 2},
     } == json.loads((tmp_path / "out" / "r.json").read_text())
 
 

@@ -4,7 +4,7 @@ const TRANSLATIONS = {
   fr: {
     skip: "Aller au contenu", predict: "Classer", review: "Corrections", retrain: "Entraînement", logout: "Se déconnecter", docs: "API",
     login: "Connexion", username: "Nom", password: "Mot de passe", enter: "Se connecter", external: "Jeton d'un autre fournisseur d'identité",
-    token: "Jeton", predictTitle: "Classer un produit", designation: "Titre", description: "Description", image: "Photo (JPEG ou PNG)",
+    token: "Jeton", predictTitle: "Classer un produit", designation: "Titre", description: "Description", image: "Photo (JPEG, PNG, WebP ou AVIF)",
     submitProduct: "Classer", degraded: "Un des deux modèles n'a pas répondu.", modalities: "Prédiction de chaque modèle", text: "Texte", photo: "Photo",
     none: "aucune prédiction", release: "Version", correct: "Corriger", rightCategory: "Bonne catégorie", comment: "Commentaire", send: "Envoyer",
     thanks: "Merci, la correction est enregistrée.", replaced: "Merci, cette correction remplace la précédente du même produit.", known: "Cette correction était déjà enregistrée.", reviewTitle: "Corrections", state: "État",
@@ -19,7 +19,7 @@ const TRANSLATIONS = {
   en: {
     skip: "Skip to content", predict: "Classify", review: "Corrections", retrain: "Training", logout: "Log out", docs: "API",
     login: "Log in", username: "Name", password: "Password", enter: "Log in", external: "Token of another identity provider",
-    token: "Token", predictTitle: "Classify a product", designation: "Title", description: "Description", image: "Photo (JPEG or PNG)",
+    token: "Token", predictTitle: "Classify a product", designation: "Title", description: "Description", image: "Photo (JPEG, PNG, WebP or AVIF)",
     submitProduct: "Classify", degraded: "One of the two models did not respond.", modalities: "Prediction of each model", text: "Text", photo: "Photo",
     none: "no prediction", release: "Version", correct: "Correct", rightCategory: "Right category", comment: "Comment", send: "Send",
     thanks: "Thank you, the correction is stored.", replaced: "Thank you, this correction replaces your earlier one of the same product.", known: "This correction was already stored.", reviewTitle: "Corrections", state: "State",

@@ -16,6 +16,7 @@ import pandas as pd
 from product_classifier.catalogue.encodings import repair
 from product_classifier.catalogue.raw_files import INDEX, RawFiles, RawRow, find_files, read_rows
 from product_classifier.errors import CatalogueError, InvalidImage
+from product_classifier.images.headers import cut, read_header
 from product_classifier.text.normalization import has_words
 
 Progress = Callable[[str, int, int], None]
@@ -52,6 +53,8 @@ class RejectedRow:
     field: str
     value: str
     reason: str
+    product_kept: bool = False
+    """Whether the product is used without its photo."""
 
     def __str__(self) -> str:
         return f"{self.file} line {self.line}, {self.field} {self.value}: {self.reason}"
@@ -76,7 +79,7 @@ def read_catalogue(
     folder: Path,
     codes: Container[int],
     *,
-    check_photo: Callable[[bytes], object] | None = None,
+    check_photo: Callable[[bytes], bytes] | None = None,
     progress: Progress = lambda _task, _done, _total: None,
     jobs: int = 0,
 ) -> tuple[pd.DataFrame, list[RejectedRow]]:
@@ -85,13 +88,14 @@ def read_catalogue(
     Args:
         folder: Folder with the raw files.
         codes: Known category codes, for example a `Taxonomy`; a row with another code is rejected.
-        check_photo: Raises `InvalidImage` for a photo that cannot be used; by default the decoder of the models.
+        check_photo: Returns the bytes of the picture or raises `InvalidImage`; by default the decoder of the models.
         progress: Called while rows are read and photos are checked.
         jobs: Threads that check photos; 0 for one per processor.
 
     Returns:
         The usable products as a table with the columns of `CatalogueRow`, in the order of the file, and the rejected
-        rows, sorted by file and line.
+        rows, sorted by file and line. A photo that cannot be used costs the photo: its product is kept if it has text,
+        and is in both.
 
     Raises:
         CatalogueError: If a file or a column is missing.
@@ -107,6 +111,7 @@ def read_catalogue(
 
 def check_reject_share(rejects: Sequence[RejectedRow], products: int, allowed: float) -> None:
     """Raise `CatalogueError` without products, or if the share of rejects exceeds `allowed` (0 to 1)."""
+    rejects = [reject for reject in rejects if not reject.product_kept]
     rows = products + len(rejects)
     if products and len(rejects) <= allowed * rows:
         return
@@ -204,7 +209,7 @@ def _parse_product(reader: _Reader, row: RawRow) -> CatalogueRow | RejectedRow:
 
 
 def _check_photos(
-    frame: pd.DataFrame, reader: _Reader, check: Callable[[bytes], object], progress: Progress, jobs: int
+    frame: pd.DataFrame, reader: _Reader, check: Callable[[bytes], bytes], progress: Progress, jobs: int
 ) -> pd.DataFrame:
     paths = [path for path in frame["image_path"] if path]
     batches = [paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)]
@@ -218,21 +223,29 @@ def _check_photos(
             progress("check photos", len(found), len(paths))
     checked = [found.get(path, ("", "")) for path in frame["image_path"]]
     frame["image_sha256"] = [digest for digest, _ in checked]
-    valid = np.array([not problem for _, problem in checked], bool)
-    for row, (_, problem) in zip(frame.itertuples(), checked, strict=True):
+    valid = np.ones(len(frame), bool)
+    for at, (row, (_, problem)) in enumerate(zip(frame.itertuples(), checked, strict=True)):
         if problem:
             value = _shorten(Path(str(row.image_path)).name)
+            valid[at] = has_words(str(row.designation), str(row.description))
             reader.rejects.append(
-                RejectedRow(reader.files.products.name, int(str(row.line)), "imageid", value, problem)
+                RejectedRow(
+                    reader.files.products.name,
+                    int(str(row.line)),
+                    "imageid",
+                    value,
+                    problem,
+                    product_kept=bool(valid[at]),
+                )
             )
+    frame.loc[[bool(problem) for _, problem in checked], "image_path"] = ""
     return frame[valid].reset_index(drop=True)
 
 
-def _check_photo(path: Path, check: Callable[[bytes], object]) -> tuple[str, str]:
+def _check_photo(path: Path, check: Callable[[bytes], bytes]) -> tuple[str, str]:
     """Return the SHA-256 of a photo and an empty reason, or an empty hash and the reason it cannot be used."""
     try:
-        data = path.read_bytes()
-        check(data)
+        data = check(path.read_bytes())
     except InvalidImage as error:
         return "", f"undecodable photo: {error}"
     except OSError as error:
@@ -240,10 +253,13 @@ def _check_photo(path: Path, check: Callable[[bytes], object]) -> tuple[str, str
     return sha256(data).hexdigest(), ""
 
 
-def _decode(data: bytes) -> object:
+def _decode(data: bytes) -> bytes:
+    """Return the bytes of a picture that can be decoded: what services store and hash, too."""
     from product_classifier.images import decoding  # noqa: PLC0415 - the simulation reads catalogues without image libraries
 
-    return decoding.decode(data)
+    info = read_header(data)
+    decoding.decode(data, info=info)
+    return cut(data, info)
 
 
 def _parse_integer(text: str) -> int | None:

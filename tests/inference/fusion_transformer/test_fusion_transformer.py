@@ -1,3 +1,5 @@
+import asyncio
+
 """The fusion transformer with predictors that are up, down, slow or of another release."""
 
 import base64
@@ -13,7 +15,9 @@ import httpx
 import numpy as np
 import pytest
 
-from inference.fusion_transformer.http_predictor import CircuitBreaker
+from inference.fusion_transformer import http_predictor
+from inference.fusion_transformer.http_predictor import CircuitBreaker, HttpPredictorClient
+from product_classifier.errors import ModelUnavailable
 from product_classifier.releases.release import Release, load_fusion, load_image, load_text
 from product_classifier.taxonomy import CHALLENGE
 from tests.support.fixtures_models import draw_photo
@@ -250,3 +254,31 @@ def test_the_circuit_opens_after_faults_and_admits_one_request(
     assert [False, True] == states(2)
     breaker.record(healthy=True)
     assert [False, False] == states(2)
+
+
+async def test_missed_deadlines_open_the_circuit_only_if_the_predictor_does_not_respond(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http_predictor, "PROBE_S", 0.3)
+    live, outcomes = [True], {}
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        if head.startswith(b"GET /v2/health/live") and live[0]:
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    for alive in (True, False):
+        live[0] = alive
+        client = HttpPredictorClient(url, "image-predictor", 0.05, 64)
+        slow = [client.predict({"image": [b"x"]}, 27, "") for _ in range(8)]
+        assert all(isinstance(one, ModelUnavailable) for one in await asyncio.gather(*slow, return_exceptions=True))
+        await asyncio.sleep(0.5)
+        outcomes[alive] = client._breaker.is_open()
+        client.close()
+    server.close()
+
+    assert {True: False, False: True} == outcomes
