@@ -57,7 +57,7 @@ class ProductInput(RequestModel):
     )
     image: Annotated[str, Field(max_length=BASE64_CHARACTERS, json_schema_extra={"format": "photo"})] | None = Field(
         default=None,
-        description="A complete JPEG, PNG, still WebP or AVIF in base64 (RFC 4648, section 4), without a `data:` prefix.",
+        description="A JPEG, PNG, still WebP or AVIF in base64 (RFC 4648, section 4), without a `data:` prefix.",
     )
 
     @model_validator(mode="after")

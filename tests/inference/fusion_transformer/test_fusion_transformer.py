@@ -1,7 +1,6 @@
-import asyncio
-
 """The fusion transformer with predictors that are up, down, slow or of another release."""
 
+import asyncio
 import base64
 import http.server
 import signal
