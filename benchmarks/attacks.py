@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
+import psutil
 import uvloop
 
 from benchmarks.load import ConnectionPool
@@ -29,6 +30,8 @@ PIPELINED = 1000
 UPLOADS = 150
 UPLOAD_BYTES = 6_000_000
 IDLE = 1003
+MIN_AVAILABLE = 4 << 30
+"""Bytes of memory of the machine below which an attack ends."""
 
 Attack = Callable[[int, str, float], Awaitable[Counter[str]]]
 """Attacks a gateway with a token for some seconds; returns how often it got each status."""
@@ -95,6 +98,8 @@ async def _repeat(make: Callable[[str], bytes], port: int, token: str, seconds: 
 
     async def send_until_end() -> None:
         while time.monotonic() < end:
+            if psutil.virtual_memory().available < MIN_AVAILABLE:
+                raise MemoryError("the attack is stopped: the machine has no memory left")
             response = await pool.send(request)
             statuses[str(response.status)] += 1
             if response.status in {0, 429}:

@@ -17,11 +17,17 @@ from inference.compat.uvicorn import ConnectionLimits, HttpProtocol, limited_pro
 from inference.http.problems import MEDIA_TYPE, Problem
 
 MAX_HEAD_BYTES = 32_768
+MAX_PARSED_HEADERS = 1000
+"""Headers that are parsed before a request is refused; one read can hold 60,000."""
 METRICS_CONNECTIONS = 32
 
 
 class AmbiguousRequest(Exception):
     """A request with two meanings; raised inside the parser, which makes it a 400."""
+
+
+class TooManyHeaders(Exception):
+    """A request with more headers than are parsed; raised inside the parser, which stops."""
 
 
 class GuardedProtocol(HttpProtocol):
@@ -61,6 +67,8 @@ class GuardedProtocol(HttpProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
             raise AmbiguousRequest("a trailer")  # uvicorn adds it to the headers
+        if len(self.headers) >= MAX_PARSED_HEADERS:
+            raise TooManyHeaders
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -74,7 +82,10 @@ class GuardedProtocol(HttpProtocol):
         super().on_headers_complete()
 
     def refuse_request(self, reason: str) -> None:  # noqa: ARG002 - the message of the parser is not sent
-        self._reject(400, "the request is not one valid HTTP request")
+        if self._in_head and self.headers is not None and len(self.headers) >= MAX_PARSED_HEADERS:
+            self._reject(431, f"headers: more than {MAX_PARSED_HEADERS} of them")
+        else:
+            self._reject(400, "the request is not one valid HTTP request")
 
     def refuse_connection(self, reason: str) -> None:
         problem = Problem(503, f"connection: {reason}", kind="overloaded")

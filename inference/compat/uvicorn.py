@@ -75,11 +75,10 @@ class SingleWriteTransport:
         else:
             self._transport.close()
 
-    def close_now(self) -> None:
-        """Close without reading what the client still sends."""
-        self._flush()
+    def abort(self) -> None:
+        """Close at once, without what the client has not read and still sends."""
         self._closing = True
-        self._transport.close()
+        self._transport.abort()
 
     def _flush(self) -> None:
         if parts := self._parts:
@@ -158,11 +157,13 @@ class HttpProtocol(HttpToolsProtocol):
 
     A response that is sent before the request was read can be read by the client: the rest of the request is read and
     discarded, up to `MAX_DISCARDED_BYTES` and `discard_s` seconds. At most `MAX_PIPELINED` requests wait for an earlier
-    one on a connection; after the last of them it is closed.
+    one on a connection; after the last of them it is closed. A client that does not read a response for
+    `write_timeout_s` is disconnected.
     """
 
     limits: ConnectionLimits | None = None
     discard_s = 5.0
+    write_timeout_s = 30.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -171,6 +172,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._discarded_bytes = 0
         self._discard_timer: asyncio.TimerHandle | None = None
         self._connected_at = 0.0
+        self._write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(cast("asyncio.Transport", SingleWriteTransport(transport, self)))
@@ -185,6 +187,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self.limits is not None:
             self.limits.release(self)
         self._stop_discarding()
+        self._stop_write_timer()
         self._receiving = self._stopped = False
         super().connection_lost(exc)
         if self.scope is not None and callable(on_disconnect := self.scope.get(ON_DISCONNECT)):
@@ -197,6 +200,15 @@ class HttpProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._receiving and self.response_complete:
             self._discard(len(data))
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._write_timer is None:
+            self._write_timer = self.loop.call_later(self.write_timeout_s, self._end)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_write_timer()
 
     def on_message_begin(self) -> None:
         if len(self.pipeline) >= MAX_PIPELINED:
@@ -261,7 +273,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     @property
     def idle_since(self) -> float | None:
-        """Time of the event loop since when no request is in progress; None if one is."""
+        """Time of the event loop since when no request is in progress, or its response is not read; else None."""
+        if self._write_timer is not None:
+            return self._write_timer.when() - self.write_timeout_s
         if self.cycle is not None and not self.cycle.response_complete:
             return None
         if self.timeout_keep_alive_task is not None:
@@ -272,7 +286,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Close an idle connection in favor of another one."""
         if self.limits is not None:
             self.limits.release(self)
-        cast("SingleWriteTransport", self.transport).close_now()
+        self.transport.abort()
 
     def close_after_response(self) -> None:
         """Close the connection after the response in progress, which says so; an idle one stays open."""
@@ -313,13 +327,18 @@ class HttpProtocol(HttpToolsProtocol):
         if self._discarded_bytes > MAX_DISCARDED_BYTES:
             self._end()
 
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
     def _stop_discarding(self) -> None:
         if self._discard_timer is not None:
             self._discard_timer.cancel()
             self._discard_timer = None
 
     def _end(self) -> None:
-        cast("SingleWriteTransport", self.transport).close_now()
+        self.transport.abort()
 
 
 def _close_unless_continued(cycle: RequestResponseCycle) -> None:

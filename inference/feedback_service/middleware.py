@@ -51,10 +51,7 @@ class InternalMiddleware:
             check_structure(body)  # before FastAPI parses it on the event loop
             await self._app(scope, _receive_again(body, receive), send_with_id)
         except (Problem, ProductClassifierError) as error:
-            problem = problem_of(error)
-            if problem.status == 413:  # the rest of the body is not read
-                problem.headers["Connection"] = "close"
-            await send_problem(send_with_id, problem, request_id.get())
+            await _respond_to(error, send_with_id)
         finally:
             reservation.release()
             route = getattr(scope.get("route"), "path", "unknown")
@@ -63,6 +60,18 @@ class InternalMiddleware:
     def _authenticate(self, path: str, headers: dict[bytes, bytes]) -> None:
         if path not in OPEN_PATHS and not hmac.compare_digest(headers.get(b"x-internal-token", b""), self._token):
             raise Problem(401, "X-Internal-Token: missing or wrong; only the gateway has it", kind="not-the-gateway")
+
+
+async def _respond_to(error: Exception, send: Send) -> None:
+    """Respond with the problem of an error.
+
+    Not in the frame that caught the error: a variable there that holds the problem is a reference cycle with its
+    traceback, which keeps the body in memory until the garbage collector runs.
+    """
+    problem = problem_of(error)
+    if problem.status == 413:  # the rest of the body is not read
+        problem.headers["Connection"] = "close"
+    await send_problem(send, problem, request_id.get())
 
 
 def _receive_again(body: bytes, receive: Receive) -> Receive:

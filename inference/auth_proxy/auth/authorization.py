@@ -65,14 +65,22 @@ class AuthorizationMiddleware:
             if context.status:
                 self._log.error("response_aborted", exc_info=True)
                 raise
-            problem = self._problem(error)
-            reason = problem.reason if isinstance(problem, TokenRejected) else problem.detail
-            with_error = scope["path"].startswith(("/v1", "/v2"))
-            await send_problem(respond, problem, context.request_id, with_error=with_error)
+            reason = await self._respond_to(error, scope, context, respond)
         finally:
             if context.reservation is not None:
                 context.reservation.release()
             self._record(scope, context, reason)
+
+    async def _respond_to(self, error: Exception, scope: Scope, context: RequestContext, send: Send) -> str:
+        """Respond with the problem of an error; return the reason to log.
+
+        Not in the frame that caught the error: a variable there that holds the problem is a reference cycle with its
+        traceback, which keeps the body in memory until the garbage collector runs.
+        """
+        problem = self._problem(error)
+        with_error = scope["path"].startswith(("/v1", "/v2"))
+        await send_problem(send, problem, context.request_id, with_error=with_error)
+        return problem.reason if isinstance(problem, TokenRejected) else problem.detail
 
     async def _authorize(self, scope: Scope, context: RequestContext) -> None:
         check_path(scope)

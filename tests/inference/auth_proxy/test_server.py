@@ -1,13 +1,15 @@
 """Ambiguous, oversized and slow requests as raw bytes."""
 
 import contextlib
+import gc
+import select
 import socket
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 
 import httpx
+import psutil
 import pytest
 
 from tests.inference.auth_proxy.conftest import Gateway
@@ -163,16 +165,18 @@ def test_pipelined_requests_are_served_in_order(gateway: Gateway) -> None:
     [
         ("GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + "a" * 20_000 + "\r\n\r\n", {b"431"}),
         ("GET /healthz HTTP/1.1\r\nHost: x\r\n" + "X: y\r\n" * 200 + "\r\n", {b"431"}),
-        ("GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + "a" * 5_000_000, {b"431", b""}),
-        ("GET /" + "a" * 5_000_000, {b"431", b""}),
+        ("GET /healthz HTTP/1.1\r\nHost: x\r\n" + "a:\r\n" * 60_000, {b"431"}),
+        ("GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + "a" * 5_000_000, {b"431"}),
+        ("GET /" + "a" * 5_000_000, {b"431"}),
         ("GET /" + "a" * 1000 + " HTTP/1.1\r\nHost: x\r\n\r\n", {b"414"}),
         ("GET /" + "a" * 1000 + "%20 HTTP/1.1\r\nHost: x\r\n\r\n", {b"414"}),
         ("GET /healthz?" + "a" * 3000 + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", {b"400"}),
-        ("A" * 100_000, {b"400", b""}),
+        ("A" * 100_000, {b"400"}),
     ],
     ids=[
         "one long header",
         "many headers",
+        "most headers of one read",
         "endless header",
         "endless path",
         "long path",
@@ -216,7 +220,7 @@ def test_a_slow_body_is_a_408(gateway: Gateway) -> None:
     assert gateway.models.seen == []
 
 
-@pytest.mark.parametrize("own_gateway", [{"body_memory_mb": 36, "body_timeout_s": 2.0}], indirect=True)
+@pytest.mark.parametrize("own_gateway", [{"body_memory_mb": 36, "body_timeout_s": 60.0}], indirect=True)
 def test_uploads_held_open_have_bounded_memory_and_leave_room_for_others(own_gateway: Gateway) -> None:
     held = POST.replace("{token}", own_gateway.token()) + "Content-Length: 6000000\r\n\r\n"
     with contextlib.ExitStack() as stack:
@@ -231,11 +235,32 @@ def test_uploads_held_open_have_bounded_memory_and_leave_room_for_others(own_gat
             status = other.post("/predict", content=LARGE, headers=JSON).status_code
         with own_gateway.client() as same:
             refused = same.post("/predict", content=LARGE, headers=JSON)
-        answers = [read_all(connection).split(b" ", 2)[1] for connection in uploads]
+        deadline = time.monotonic() + 20
+        while len(answered := select.select(uploads, [], [], 0)[0]) < 10 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        answers = [connection.recv(1000).split(b" ", 2)[1] for connection in answered]
 
     assert 200 == status
     assert (429, "1") == (refused.status_code, refused.headers["retry-after"])
-    assert {b"408": 2, b"429": 10} == Counter(answers)
+    assert {b"429"} == set(answers)
+    assert 10 <= len(answers) <= 11
+
+
+@pytest.mark.parametrize(("path", "unit"), [("/predict/batch", b"[],"), ("/predict", b'"a":1,'), ("/predict", b" ")])
+def test_refused_bodies_are_freed_without_the_garbage_collector(gateway: Gateway, path: str, unit: bytes) -> None:
+    body, process = unit * (10_000_000 // len(unit)), psutil.Process()
+    with gateway.client() as client:
+        client.post(path, content=body, headers=JSON)
+        gc.disable()
+        try:
+            before = process.memory_info().rss
+            for _ in range(20):
+                client.post(path, content=body, headers=JSON)
+            grown = process.memory_info().rss - before
+        finally:
+            gc.enable()
+
+    assert 60_000_000 > grown
 
 
 def test_idle_connections_do_not_delay_other_requests(gateway: Gateway) -> None:

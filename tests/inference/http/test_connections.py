@@ -49,8 +49,10 @@ class App:
 
 
 @contextlib.contextmanager
-def serving(app: App, limits: ConnectionLimits | None = None, loop: str = "uvloop") -> Iterator[int]:
-    protocol = type("Protocol", (HttpProtocol,), {"limits": limits, "discard_s": DISCARD_S})
+def serving(
+    app: Any, limits: ConnectionLimits | None = None, loop: str = "uvloop", **attributes: float
+) -> Iterator[int]:
+    protocol = type("Protocol", (HttpProtocol,), {"limits": limits, "discard_s": DISCARD_S, **attributes})
     config = uvicorn.Config(
         app, host="127.0.0.1", port=0, http=protocol, ws="none", lifespan="off", log_config=None, loop=loop
     )
@@ -268,6 +270,42 @@ def test_busy_connections_over_the_limit_are_refused_with_a_reason() -> None:
 
     assert (503, True) == (status, b"more than 5 connections are busy; try again in a second" in body)
     assert [b"HTTP/1.1 200"] * 5 == finished
+
+
+@pytest.mark.parametrize("query", ["", "?close"])
+def test_a_client_that_does_not_read_its_response_is_disconnected(query: str) -> None:
+    async def large(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"content-length", b"50000000"), *([(b"connection", b"close")] if scope["query_string"] else [])]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": bytes(50_000_000)})
+
+    received = 0
+    with (
+        serving(large, ConnectionLimits(100), write_timeout_s=1.0) as port,
+        socket.create_connection(("127.0.0.1", port), timeout=20) as connection,
+    ):
+        connection.sendall(f"GET /{query} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        time.sleep(2)
+        with contextlib.suppress(ConnectionError):
+            while piece := connection.recv(1 << 20):
+                received += len(piece)
+
+    assert received < 50_000_000
+
+
+def test_clients_that_do_not_read_do_not_take_all_connections() -> None:
+    async def large(scope: Any, receive: Any, send: Any) -> None:
+        size = 50_000_000 if scope["path"] == "/large" else 2
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
+        await send({"type": "http.response.body", "body": bytes(size)})
+
+    with serving(large, ConnectionLimits(3)) as port, contextlib.ExitStack() as stack:
+        for _ in range(3):
+            slow = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            slow.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(0.5)
+
+        assert 200 == httpx.get(f"http://127.0.0.1:{port}/", trust_env=False, timeout=20).status_code
 
 
 class Peer:
