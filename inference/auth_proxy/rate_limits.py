@@ -11,8 +11,8 @@ from limits.strategies import MovingWindowRateLimiter
 
 from inference.http.problems import Problem
 
-MAX_WINDOWS = 100_000
-"""Windows of one storage; beyond it the one that was used longest ago is removed."""
+MAX_WINDOWS = 20_000
+"""Windows of one storage, 1 KB each; beyond it the one that was used longest ago is removed."""
 REMOVED_PER_CALL = 2
 """Expired windows removed at each use: more than one, so that they cannot accumulate."""
 Clock = Callable[[], float]
