@@ -37,9 +37,11 @@ class FakeStore:
         self._check_available(validate_key(key))
         return key in self.objects
 
-    def list(self, prefix: str = "") -> Iterator[str]:
+    def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[str]:
         self._check_available(validate_prefix(prefix))
-        return iter(sorted((key for key in self.objects if key.startswith(prefix)), key=str.encode))
+        after = start_after.encode()
+        found = (key for key in tuple(self.objects) if key.startswith(prefix) and key.encode() > after)
+        return iter(sorted(found, key=str.encode))
 
     def delete(self, key: str) -> None:
         self._check_available(validate_key(key))

@@ -1,19 +1,20 @@
-"""The rule that decides which corrections are trusted, applied to all corrections and reviews at once.
+"""The rule that decides which corrections are trusted.
 
 A correction is trusted if a reviewer or an admin submitted it, if a reviewer approved it, or if two different users
 submitted the same category for the product, however they spell it. A rejected correction is never trusted. Each user
 has one vote per product, the newest. Each product has at most one label, that of the newest trusted correction.
 
-    labels = trusted_labels(corrections, reviews)
+The rule looks at one product at a time: `product_states` and `product_label` apply it to the corrections of a product,
+`states` and `trusted_labels` to all products.
 """
 
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from product_classifier.feedback.records import Correction, ProductContent, Review, Role
 from product_classifier.text.spelling import fold, letters
@@ -42,7 +43,7 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class _Evidence:
+class Evidence:
     """A reason to trust a category, and when it arose."""
 
     since: datetime
@@ -51,7 +52,48 @@ class _Evidence:
     reason: State
 
 
-Coded = TypeVar("Coded", _Evidence, Correction)
+class Vote(Protocol):
+    """What the rule reads of a correction."""
+
+    @property
+    def feedback_id(self) -> str:
+        """Id of the correction; of two votes of one moment the greater id is the newer."""
+
+    @property
+    def created(self) -> datetime:
+        """When the user submitted it."""
+
+    @property
+    def user(self) -> str:
+        """Who submitted it."""
+
+    @property
+    def role(self) -> Role:
+        """Role of the user."""
+
+    @property
+    def code(self) -> int:
+        """The category."""
+
+
+class Decision(Protocol):
+    """What the rule reads of a review."""
+
+    @property
+    def created(self) -> datetime:
+        """When the reviewer decided."""
+
+    @property
+    def decision(self) -> Literal["approved", "rejected"]:
+        """The decision."""
+
+
+class _Coded(Protocol):
+    @property
+    def code(self) -> int: ...
+
+
+Coded = TypeVar("Coded", bound=_Coded)
 
 
 def product_key(product: ProductContent) -> str:
@@ -80,6 +122,28 @@ def initial_state(role: Role) -> State:
     return "pending" if role == "user" else "trusted"
 
 
+def own_state(role: Role, decision: Literal["approved", "rejected"] | None) -> State:
+    """Return the state of a correction without those of other users; `decision` is that of its review."""
+    return initial_state(role) if decision is None else decision
+
+
+def product_states(group: Iterable[Vote], reviews: Mapping[str, Decision]) -> dict[str, State]:
+    """Return the states of the corrections of one product by feedback id; `reviews` are by feedback id."""
+    ordered = sorted(group, key=_order)
+    agreed = {evidence.code for evidence in _agreements(ordered, reviews)}
+    found = {}
+    for vote in ordered:
+        state = _own_state(vote, reviews)
+        found[vote.feedback_id] = "agreed" if state == "pending" and vote.code in agreed else state
+    return found
+
+
+def product_label(group: Iterable[Vote], reviews: Mapping[str, Decision]) -> Evidence | None:
+    """Return the evidence that the label of one product comes from, None without a trusted correction."""
+    evidence = sorted(_evidence(sorted(group, key=_order), reviews))
+    return _start_of_last_streak(evidence) if evidence else None
+
+
 def trusted_labels(corrections: Iterable[Correction], reviews: Mapping[str, Review]) -> tuple[Label, ...]:
     """Return the label of every product with a trusted correction, sorted by feedback id.
 
@@ -89,9 +153,8 @@ def trusted_labels(corrections: Iterable[Correction], reviews: Mapping[str, Revi
     """
     labels = []
     for group in _by_product(corrections).values():
-        evidence = sorted(_evidence(group, reviews))
-        if evidence:
-            first = _start_of_last_streak(evidence)
+        first = product_label(group, reviews)
+        if first is not None:
             product = next(correction.product for correction in group if correction.feedback_id == first.feedback_id)
             assert product is not None  # noqa: S101 - _by_product drops the others
             labels.append(
@@ -105,57 +168,51 @@ def states(corrections: Iterable[Correction], reviews: Mapping[str, Review]) -> 
     everything = list(corrections)
     found = {correction.feedback_id: _own_state(correction, reviews) for correction in everything}
     for group in _by_product(everything).values():
-        agreed = {evidence.code for evidence in _agreements(group, reviews)}
-        for correction in group:
-            if found[correction.feedback_id] == "pending" and correction.code in agreed:
-                found[correction.feedback_id] = "agreed"
+        found |= product_states(group, reviews)
     return found
 
 
 def _by_product(corrections: Iterable[Correction]) -> dict[str, list[Correction]]:
     groups: dict[str, list[Correction]] = defaultdict(list)
-    for correction in sorted(corrections, key=_order):
+    for correction in corrections:
         if correction.product is not None:
             groups[agreement_key(correction.product)].append(correction)
     return groups
 
 
-def _own_state(correction: Correction, reviews: Mapping[str, Review]) -> State:
-    """Return the state of a correction without those of other users."""
-    review = reviews.get(correction.feedback_id)
-    if review is not None:
-        return review.decision
-    return initial_state(correction.role)
+def _own_state(vote: Vote, reviews: Mapping[str, Decision]) -> State:
+    review = reviews.get(vote.feedback_id)
+    return own_state(vote.role, None if review is None else review.decision)
 
 
-def _evidence(group: list[Correction], reviews: Mapping[str, Review]) -> list[_Evidence]:
+def _evidence(group: Sequence[Vote], reviews: Mapping[str, Decision]) -> list[Evidence]:
     evidence = _agreements(group, reviews)
     for correction in group:
         state = _own_state(correction, reviews)
         if state == "trusted":
-            evidence.append(_Evidence(correction.created, correction.feedback_id, correction.code, state))
+            evidence.append(Evidence(correction.created, correction.feedback_id, correction.code, state))
         elif state == "approved":
             since = correction.created if correction.role != "user" else reviews[correction.feedback_id].created
-            evidence.append(_Evidence(since, correction.feedback_id, correction.code, state))
+            evidence.append(Evidence(since, correction.feedback_id, correction.code, state))
     return evidence
 
 
-def _agreements(group: list[Correction], reviews: Mapping[str, Review]) -> list[_Evidence]:
+def _agreements(group: Sequence[Vote], reviews: Mapping[str, Decision]) -> list[Evidence]:
     """Return one piece of evidence per code with enough current votes, dated by the vote that completed it."""
-    by_user: dict[str, list[Correction]] = defaultdict(list)
+    by_user: dict[str, list[Vote]] = defaultdict(list)
     for correction in group:
         if _own_state(correction, reviews) != "rejected":
             by_user[correction.user].append(correction)
-    votes: dict[int, list[Correction]] = defaultdict(list)
+    votes: dict[int, list[Vote]] = defaultdict(list)
     for own in by_user.values():
         vote = _start_of_last_streak(own)
         votes[vote.code].append(vote)
     deciding = (sorted(agreeing, key=_order)[AGREEING_USERS - 1 : AGREEING_USERS] for agreeing in votes.values())
-    return [_Evidence(vote.created, vote.feedback_id, vote.code, "agreed") for found in deciding for vote in found]
+    return [Evidence(vote.created, vote.feedback_id, vote.code, "agreed") for found in deciding for vote in found]
 
 
-def _order(correction: Correction) -> tuple[datetime, str]:
-    return correction.created, correction.feedback_id
+def _order(vote: Vote) -> tuple[datetime, str]:
+    return vote.created, vote.feedback_id
 
 
 def _start_of_last_streak(entries: list[Coded]) -> Coded:

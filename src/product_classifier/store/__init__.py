@@ -60,8 +60,14 @@ class ObjectStore(Protocol):
     def exists(self, key: str) -> bool:
         """Return whether an object has this key."""
 
-    def list(self, prefix: str = "") -> Iterator[str]:
-        """Yield the keys that start with `prefix`, sorted by their UTF-8 bytes."""
+    def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[str]:
+        """Yield the keys that start with `prefix`, sorted by their UTF-8 bytes.
+
+        Args:
+            prefix: Common start of the keys.
+            start_after: Only keys that sort after this text, which needs not be a key; the ones before cost nothing
+                or little.
+        """
 
     def delete(self, key: str) -> None:
         """Delete an object if it exists."""

@@ -86,13 +86,12 @@ class FileStore:
                 self._require_folder()
             return found
 
-    def list(self, prefix: str = "") -> Iterator[str]:
-        """Yield the keys in order; an object written during the iteration may be missing."""
+    def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[str]:
+        """Yield the keys in order, folder by folder; an object written during the iteration may be missing."""
         validate_prefix(prefix)
         with _translated("listing", prefix):
             self._require_folder()
-            folder = self._root / prefix.rpartition("/")[0]
-            yield from (key for key in sorted(self._walk(folder), key=str.encode) if key.startswith(prefix))
+            yield from self._walk(prefix.rpartition("/")[0], prefix, os.fsencode(start_after))
 
     def delete(self, key: str) -> None:
         """Delete an object if it exists."""
@@ -107,12 +106,25 @@ class FileStore:
     def _path(self, key: str) -> Path:
         return self._root / validate_key(key)
 
-    def _walk(self, folder: Path) -> Iterator[str]:
-        for parent, folders, names in os.walk(folder, onerror=_raise_unless_deleted):
-            if Path(parent) == self._root and RESERVED in folders:
-                folders.remove(RESERVED)
-            for name in names:
-                yield (Path(parent) / name).relative_to(self._root).as_posix()
+    def _walk(self, folder: str, prefix: str, start_after: bytes) -> Iterator[str]:
+        """Yield the keys of a folder in order; a folder is read when its first key is due."""
+        open_folders = [self._children(folder)]
+        while open_folders:
+            entry = next(open_folders[-1], None)
+            if entry is None:
+                open_folders.pop()
+                continue
+            key, is_folder = entry
+            if not is_folder:
+                if key.startswith(prefix) and os.fsencode(key) > start_after:
+                    yield key
+            elif key != RESERVED and _may_hold(f"{key}/", prefix, start_after):
+                open_folders.append(self._children(key))
+
+    def _children(self, folder: str) -> Iterator[tuple[str, bool]]:
+        """Return path and kind of what a folder holds, in order."""
+        parent = f"{folder}/" if folder else ""
+        return iter([(parent + name, is_folder) for name, is_folder in _entries(self._root / folder)])
 
     @contextmanager
     def _reading(self, key: str) -> Iterator[None]:
@@ -197,9 +209,22 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _raise_unless_deleted(error: OSError) -> None:
-    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
-        raise error
+def _entries(folder: Path) -> list[tuple[str, bool]]:
+    """Return the names in a folder and whether each is a folder, in the order of keys: a folder sorts as `name/`."""
+    try:
+        with os.scandir(folder) as found:
+            entries = [(entry.name, entry.is_dir()) for entry in found if not (entry.is_symlink() and entry.is_dir())]
+    except (FileNotFoundError, NotADirectoryError):
+        return []  # deleted meanwhile, or an object
+    return sorted(entries, key=lambda entry: os.fsencode(f"{entry[0]}/" if entry[1] else entry[0]))
+
+
+def _may_hold(folder: str, prefix: str, start_after: bytes) -> bool:
+    """Return whether keys of a folder, given as `name/`, can have the prefix and sort after `start_after`."""
+    encoded = os.fsencode(folder)
+    if not (folder.startswith(prefix) or prefix.startswith(folder)):
+        return False
+    return encoded > start_after or start_after.startswith(encoded)
 
 
 @contextmanager

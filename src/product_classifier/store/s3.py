@@ -94,10 +94,10 @@ class S3Store:
             return False
         return True
 
-    def list(self, prefix: str = "") -> Iterator[str]:
+    def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[str]:
         """Yield the keys in the order of the store, page by page."""
         validate_prefix(prefix)
-        return (key for key in self._keys(prefix) if not is_reserved(key))
+        return (key for key in self._keys(prefix, start_after) if not is_reserved(key))
 
     def scan(self, prefix: str = "") -> Iterator[tuple[str, ObjectInfo]]:
         """Yield the keys as `list` does, with the result of `head` for each, without further requests."""
@@ -123,11 +123,11 @@ class S3Store:
         except ObjectNotFound:
             return
 
-    def _keys(self, prefix: str) -> Iterator[str]:
-        return (key for key, _ in self._entries(prefix))
+    def _keys(self, prefix: str, start_after: str = "") -> Iterator[str]:
+        return (key for key, _ in self._entries(prefix, start_after))
 
-    def _entries(self, prefix: str) -> Iterator[tuple[str, ObjectInfo]]:
-        page = self._page(prefix, "")
+    def _entries(self, prefix: str, start_after: str = "") -> Iterator[tuple[str, ObjectInfo]]:
+        page = self._page(prefix, start_after)
         while page:
             yield from page
             page = self._page(prefix, page[-1][0]) if len(page) == PAGE else []

@@ -143,6 +143,28 @@ def test_keys_are_listed_by_prefix_in_byte_order_without_reserved_ones(store: Ob
     assert [] == list(store.list("nothing/"))
 
 
+@pytest.mark.parametrize("prefix", ["", "b", "b/", "b/1", "c/d/"])
+def test_a_listing_starts_after_any_text(store: ObjectStore, prefix: str) -> None:
+    keys = ["a", "b.txt", "b/10", "b/2", "b/z", "b/é", "b0/x", "c/d/e"]
+    for key in keys:
+        store.put(key, b"", only_if_absent=True)
+    for after in ("", "a", "a/", "b", "b.", "b.txt", "b/", "b/10", "b/1", "b/zz", "b0", "c/d/e", "d", "é"):
+        expected = [key for key in keys if key.startswith(prefix) and key.encode() > after.encode()]
+
+        assert expected == list(store.list(prefix, start_after=after))
+
+
+def test_a_folder_is_read_when_its_first_key_is_due(tmp_path: Path) -> None:
+    store = FileStore(tmp_path, create=True)
+    for key in ("feedback/dt=1/a", "feedback/dt=2/b", "feedback/dt=3/c"):
+        store.put(key, b"")
+    keys = store.list("feedback/", start_after="feedback/dt=2")
+    first = next(keys)
+    store.put("feedback/dt=3/b", b"")
+
+    assert ["feedback/dt=2/b", "feedback/dt=3/b", "feedback/dt=3/c"] == [first, *keys]
+
+
 @pytest.mark.parametrize("key", GOOD_KEYS, ids=lambda key: ascii(key[:20]))
 def test_a_key_may_contain_what_s3_and_file_systems_allow(store: ObjectStore, key: str) -> None:
     store.put(key, b"x", only_if_absent=True)
@@ -405,6 +427,10 @@ class FolderAgainstDictionary(RuleBasedStateMachine):
     @rule()
     def reopen(self) -> None:
         self.real = FileStore(self.folder)
+
+    @rule(prefix=st.sampled_from(["", "b", "b/", "é/"]), after=st.sampled_from(["", "a", "b", "b.", "b/c", "c"]))
+    def list_a_part(self, prefix: str, after: str) -> None:
+        assert list(self.model.list(prefix, start_after=after)) == list(self.real.list(prefix, start_after=after))
 
     @invariant()
     def agree(self) -> None:
