@@ -122,17 +122,23 @@ class CorrectionView(ResponseModel):
     prediction_id: str | None
     predicted: int | None = Field(description="The category that was predicted.")
     release: str | None
-    product: ProductContent | None
-    reviewer: str | None
+    product: ProductContent | None = Field(
+        description="Texts of more than 500 characters are cut and end with an ellipsis."
+    )
+    is_cut: bool = Field(description="Whether a text of the product is cut.")
+    reviewer: str | None = Field(description="Who reviewed it; null for users who are not reviewers.")
     reviewed: datetime | None
 
 
 class CorrectionPage(ResponseModel):
     """A page of corrections, newest first."""
 
-    items: list[CorrectionView]
+    items: list[CorrectionView] = Field(description="Fewer than `limit` if the page would have more than 1 MiB.")
     next_cursor: str | None = Field(description="`cursor` of the next page; null on the last.")
     total: int = Field(description="Corrections that match the filters, on all pages.")
+    is_complete: bool = Field(
+        description="False while the index of corrections is being built: older ones and reviews may be missing."
+    )
 
 
 class RetrainProgress(ResponseModel):

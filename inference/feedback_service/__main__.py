@@ -13,6 +13,7 @@ from inference.feedback_service.settings import Settings
 from inference.http.sockets import bind_socket
 from product_classifier.descriptors import raise_descriptor_limit
 from product_classifier.errors import ProductClassifierError
+from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.limits import MIB
 from product_classifier.observability import configure_logging
 from product_classifier.settings_help import settings_parser
@@ -35,9 +36,12 @@ def main() -> int:
     except (ValueError, ProductClassifierError, OSError) as error:
         sys.stderr.write(f"feedback-service: {error}\n")
         return 2
+    index = FeedbackIndex(
+        store, CHALLENGE, settings.state_dir / "feedback-index" / "service.sqlite", store_name=settings.store_address()
+    )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again after it has stopped
     try:
-        serve(settings, create_app(store, journal, settings, CHALLENGE))
+        serve(settings, create_app(store, journal, settings, CHALLENGE, index=index))
     except KeyboardInterrupt:
         return 0
     except OSError as error:

@@ -2,7 +2,8 @@
 
     app = create_app(store, journal, settings, taxonomy)
 
-Handlers are plain functions: they block on the store, so FastAPI runs them in threads.
+Handlers that block on the store are plain functions, which FastAPI runs in threads. Lists and runs have threads of
+their own, so that any number of them leaves those of submissions free.
 """
 
 import hashlib
@@ -11,10 +12,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
+from math import nan
 from typing import Annotated
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from fastapi import Body, FastAPI, Header, Query, Response
+from pydantic import BaseModel
 
 from inference.durability.writer import DurableWriter
 from inference.feedback_api import (
@@ -34,7 +37,7 @@ from inference.feedback_service.callers import Admin, Reviewer, User
 from inference.feedback_service.correction_replay import CorrectionReplay
 from inference.feedback_service.exception_handlers import add_problem_handlers
 from inference.feedback_service.feedback_metrics import FeedbackMetrics
-from inference.feedback_service.identity import IdIndex
+from inference.feedback_service.index_refresher import IndexRefresher
 from inference.feedback_service.listing import CorrectionListing
 from inference.feedback_service.middleware import InternalMiddleware
 from inference.feedback_service.notifier import TriggerNotifier
@@ -42,14 +45,14 @@ from inference.feedback_service.service import FeedbackService, SubmitResult, ut
 from inference.feedback_service.settings import Settings
 from inference.http.api_models import ProductInput
 from inference.http.bodies import strict_base64
-from inference.http.problems import Problem, public_message
-from product_classifier.errors import UnknownCategory
+from inference.http.problems import Overloaded, Problem, public_message
+from product_classifier.errors import IndexUnavailable, UnknownCategory
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import PHOTO_PREFIX, ProductContent
 from product_classifier.feedback.trust import initial_state
 from product_classifier.images.headers import picture_bytes
 from product_classifier.limits import PHOTO_BODY_BYTES
-from product_classifier.retraining import RunStore, RunView, list_runs, request_run
+from product_classifier.retraining import LabelProgress, RunStore, RunView, list_runs, start_requested_run
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.settings_reader import read_settings
 from product_classifier.store import ObjectStore
@@ -59,6 +62,12 @@ from product_classifier.taxonomy import Taxonomy
 
 THREADS = 16
 """Requests handled concurrently; the size of the S3 client's connection pool."""
+LIST_THREADS = 2
+"""Lists of corrections or runs made concurrently."""
+MAX_WAITING_LISTS = 64
+"""Lists that wait for a thread; more are refused."""
+RUN_WAIT_S = 5.0
+"""Longest time that a request about runs waits for corrections that were just stored."""
 PROBE_KEY = f"{PHOTO_PREFIX}probe"
 """Not under the prefix of corrections: each new object there is a notification to the trigger."""
 PROBE_DEADLINE_S = 2.0
@@ -72,19 +81,31 @@ def create_app(
     taxonomy: Taxonomy,
     retrain: RetrainSettings | None = None,
     now: Callable[[], datetime] = utc_now,
+    index: FeedbackIndex | None = None,
 ) -> FastAPI:
-    """Return the application; while it runs, threads replay the journal and notify the trigger."""
-    ids, index, run_store = IdIndex(store), FeedbackIndex(store, taxonomy), RunStore(store)
-    replay = CorrectionReplay(store, ids, now)
+    """Return the application; while it runs, threads replay the journal, refresh the index and notify the trigger.
+
+    Args:
+        store: Object store.
+        journal: Holds records while the store is unavailable; None refuses them instead.
+        settings: Settings of the service.
+        taxonomy: Categories of corrections.
+        retrain: Settings of the trigger, of which the threshold is shown.
+        now: Returns the current time.
+        index: Corrections of the store; by default a temporary index.
+    """
+    index, run_store = index or FeedbackIndex(store, taxonomy), RunStore(store)
+    refresher = IndexRefresher(index)
+    replay = CorrectionReplay(store, index, now)
     writer = DurableWriter(store, journal, replay, probe_key=PROBE_KEY, max_pause_s=settings.longest_pause_s)
-    service = FeedbackService(store, writer, ids, index, now)
+    service = FeedbackService(store, writer, index, now, settings.daily_corrections)
     token = settings.internal_token.get_secret_value()
     notifier = TriggerNotifier(settings.trigger_url, token)
     writer.on_replayed = notifier.notify
     metrics = _metrics(writer, journal, index)
     app = FastAPI(
         title="Feedback service",
-        lifespan=partial(_lifespan, writer, notifier),
+        lifespan=partial(_lifespan, writer, notifier, refresher),
         openapi_url=None,
         redirect_slashes=False,
     )
@@ -93,10 +114,12 @@ def create_app(
     )
     add_problem_handlers(app)
     _add_submission(app, service, taxonomy, metrics, notifier)
-    _add_reviews(app, service, CorrectionListing(index, taxonomy), notifier)
-    _add_run_request(app, run_store, index, notifier, now)
-    _add_runs(app, run_store, index, (retrain or read_settings(RetrainSettings)).min_corrections)
-    _add_health(app, writer, metrics)
+    lists = BoundedThreads(LIST_THREADS, MAX_WAITING_LISTS)
+    _add_reviews(app, service, CorrectionListing(index, refresher, taxonomy), notifier, lists)
+    runs = Runs(run_store, index, refresher, (retrain or read_settings(RetrainSettings)).min_corrections)
+    _add_run_request(app, runs, notifier, now, lists)
+    _add_runs(app, runs, lists)
+    _add_health(app, writer, index, metrics)
     return app
 
 
@@ -130,52 +153,112 @@ def _add_submission(
         return _receipt(result, taxonomy)
 
 
-def _add_reviews(app: FastAPI, service: FeedbackService, listing: CorrectionListing, notifier: TriggerNotifier) -> None:
-    @app.get("/feedback")
-    def list_corrections(_: Reviewer, parameters: Annotated[ListParameters, Query()]) -> CorrectionPage:
-        return listing.page(parameters)
+def _add_reviews(
+    app: FastAPI,
+    service: FeedbackService,
+    listing: CorrectionListing,
+    notifier: TriggerNotifier,
+    lists: "BoundedThreads",
+) -> None:
+    @app.get("/feedback", response_model=CorrectionPage)
+    async def list_corrections(caller: User, parameters: Annotated[ListParameters, Query()]) -> Response:
+        return await lists.run(lambda: listing.page(caller, parameters))
 
     @app.post("/feedback/{feedback_id}/approve")
     def approve(feedback_id: str, caller: Reviewer, body: OptionalReview = None) -> CorrectionView:
         correction, review = service.review(caller, feedback_id, "approved", (body and body.comment) or "")
         notifier.notify()
-        return listing.view(correction, review.decision, review)
+        return listing.view(correction, review)
 
     @app.post("/feedback/{feedback_id}/reject")
     def reject(feedback_id: str, caller: Reviewer, body: OptionalReview = None) -> CorrectionView:
         correction, review = service.review(caller, feedback_id, "rejected", (body and body.comment) or "")
-        return listing.view(correction, review.decision, review)
+        return listing.view(correction, review)
 
 
-def _add_run_request(
-    app: FastAPI, run_store: RunStore, index: FeedbackIndex, notifier: TriggerNotifier, now: Callable[[], datetime]
-) -> None:
-    @app.post("/retrain", status_code=202)
-    def start_run(caller: Admin, response: Response) -> RunReceipt:
-        index.refresh()
-        claim = request_run(run_store, index.labels(), caller.name, now())
-        notifier.notify()
-        url = f"/retrain/{claim.run_id}"
-        response.headers["Location"] = url
-        return RunReceipt(run_id=claim.run_id, status_url=url)
+class BoundedThreads:
+    """Runs functions that build a response in a few threads; a bounded number of them waits."""
+
+    def __init__(self, threads: int, max_waiting: int) -> None:
+        self._limiter = CapacityLimiter(threads)
+        self._max_waiting = max_waiting
+
+    async def run(self, build: Callable[[], BaseModel], status: int = 200) -> Response:
+        """Return the JSON of what `build` returns; raise `Overloaded` if too many are waiting."""
+        if self._limiter.statistics().tasks_waiting >= self._max_waiting:
+            raise Overloaded(f"{self._max_waiting} lists are waiting to be made; send the request later")
+        body = await to_thread.run_sync(lambda: build().model_dump_json(), limiter=self._limiter)
+        return Response(body, status, media_type="application/json")
 
 
-def _add_runs(app: FastAPI, run_store: RunStore, index: FeedbackIndex, needed: int) -> None:
-    @app.get("/retrain")
-    def show_runs(_: Admin) -> RunPage:
-        index.refresh()
-        corrections = len(run_store.new_labels(index.labels()))
-        return RunPage(runs=list_runs(run_store), progress=RetrainProgress(corrections=corrections, needed=needed))
+class Runs:
+    """Runs of the training pipeline, and the corrections that the next one would use."""
 
-    @app.get("/retrain/{run_id}")
-    def show_run(run_id: str, _: Admin) -> RunView:
-        found = next((view for view in list_runs(run_store) if view.run_id == run_id), None)
+    def __init__(self, run_store: RunStore, index: FeedbackIndex, refresher: IndexRefresher, needed: int) -> None:
+        self._run_store = run_store
+        self._index = index
+        self._refresher = refresher
+        self._progress = LabelProgress(index, run_store)
+        self._needed = needed
+
+    def page(self) -> RunPage:
+        """Return all runs and the progress toward the next one."""
+        self._refresher.refresh(RUN_WAIT_S)
+        self._progress.update()
+        progress = RetrainProgress(corrections=self._progress.count(), needed=self._needed)
+        return RunPage(runs=list_runs(self._run_store), progress=progress)
+
+    def find(self, run_id: str) -> RunView:
+        """Return a run; raise a 404 problem if there is none."""
+        found = next((view for view in list_runs(self._run_store) if view.run_id == run_id), None)
         if found is None:
             raise Problem(404, f"run_id: no run has the id {public_message(run_id)}", kind="unknown-run")
         return found
 
+    def start(self, user: str, now: datetime) -> RunReceipt:
+        """Claim a run with all trusted corrections.
 
-def _add_health(app: FastAPI, writer: DurableWriter, metrics: FeedbackMetrics) -> None:
+        Raises:
+            RetrainActive: If a run is active.
+            IndexUnavailable: If not all corrections are indexed.
+        """
+        self._refresher.refresh(RUN_WAIT_S)
+        if not self._index.is_complete:
+            count = self._index.unread_count()
+            raise IndexUnavailable(f"the index of corrections is being built, {count} are left; send the request later")
+        self._progress.update()
+        claim = start_requested_run(self._run_store, self._progress, user, now)
+        return RunReceipt(run_id=claim.run_id, status_url=f"/retrain/{claim.run_id}")
+
+
+def _add_run_request(
+    app: FastAPI, runs: Runs, notifier: TriggerNotifier, now: Callable[[], datetime], lists: BoundedThreads
+) -> None:
+    @app.post("/retrain", status_code=202, response_model=RunReceipt)
+    async def start_run(caller: Admin) -> Response:
+        receipts: list[RunReceipt] = []
+
+        def start() -> RunReceipt:
+            receipts.append(runs.start(caller.name, now()))
+            notifier.notify()
+            return receipts[0]
+
+        response = await lists.run(start, status=202)
+        response.headers["Location"] = receipts[0].status_url
+        return response
+
+
+def _add_runs(app: FastAPI, runs: Runs, lists: BoundedThreads) -> None:
+    @app.get("/retrain", response_model=RunPage)
+    async def show_runs(_: Admin) -> Response:
+        return await lists.run(runs.page)
+
+    @app.get("/retrain/{run_id}", response_model=RunView)
+    async def show_run(run_id: str, _: Admin) -> Response:
+        return await lists.run(lambda: runs.find(run_id))
+
+
+def _add_health(app: FastAPI, writer: DurableWriter, index: FeedbackIndex, metrics: FeedbackMetrics) -> None:
     probe = StoreProbe(writer.probe, deadline_s=PROBE_DEADLINE_S)
 
     @app.get("/healthz")
@@ -187,7 +270,9 @@ def _add_health(app: FastAPI, writer: DurableWriter, metrics: FeedbackMetrics) -
         is_away = writer.store_unavailable or not probe.check()
         if is_away:
             writer.check_journal()
-        return {"status": "ok", "store": "away" if is_away else "ok", "waiting": writer.pending_count}
+        store = "away" if is_away else "ok"
+        health: dict[str, str | int] = {"status": "ok", "store": store, "waiting": writer.pending_count}
+        return health if index.is_complete else health | {"index": "building"}
 
     @app.get("/metrics")
     def prometheus_metrics() -> Response:
@@ -204,10 +289,28 @@ def _metrics(writer: DurableWriter, journal: Journal | None, index: FeedbackInde
         "feedback_journal_drained", "Records replayed from the journal to the store.", lambda: writer.replayed
     )
     metrics.add_gauge("feedback_journal_damages", "Damaged places found in the journal.", lambda: len(writer.damages))
-    metrics.add_gauge("feedback_corrections_damaged", "Damaged objects found in the store.", lambda: len(index.damaged))
+    metrics.add_gauge(
+        "feedback_corrections_damaged", "Damaged objects found in the store.", _or_nan(index.damaged_count)
+    )
+    metrics.add_gauge("feedback_corrections_unread", "Objects listed and not yet indexed.", _or_nan(index.unread_count))
+    metrics.add_gauge(
+        "feedback_index_complete", "0 while the index of corrections is being built.", lambda: index.is_complete
+    )
     if journal is not None:
         metrics.add_gauge("feedback_journal_bytes", "Size of the journal on disk in bytes.", lambda: journal.size)
     return metrics
+
+
+def _or_nan(count: Callable[[], int]) -> Callable[[], float]:
+    """Return a function that returns NaN while the index cannot be used."""
+
+    def read() -> float:
+        try:
+            return count()
+        except IndexUnavailable:
+            return nan
+
+    return read
 
 
 def _decode_photo(product: ProductInput) -> bytes:
@@ -232,11 +335,14 @@ def _receipt(result: SubmitResult, taxonomy: Taxonomy) -> FeedbackReceipt:
 
 
 @asynccontextmanager
-async def _lifespan(writer: DurableWriter, notifier: TriggerNotifier, _: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(
+    writer: DurableWriter, notifier: TriggerNotifier, refresher: IndexRefresher, _: FastAPI
+) -> AsyncIterator[None]:
     to_thread.current_default_thread_limiter().total_tokens = THREADS
     threads = [
         threading.Thread(target=writer.run, name="journal-replay"),
         threading.Thread(target=notifier.run, name="trigger-notifier"),
+        threading.Thread(target=refresher.run, name="index-refresh"),
     ]
     for thread in threads:
         thread.start()
@@ -245,5 +351,6 @@ async def _lifespan(writer: DurableWriter, notifier: TriggerNotifier, _: FastAPI
     finally:
         writer.close()
         notifier.close()
+        refresher.close()
         for thread in threads:
             thread.join()

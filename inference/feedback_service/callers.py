@@ -35,6 +35,11 @@ def _utf8(header: str) -> str:
         return header
 
 
+def is_reviewer(caller: Caller) -> bool:
+    """Return whether the user may see and review the corrections of others."""
+    return RANKS[caller.role] >= RANKS["reviewer"]
+
+
 def _require(role: Role, caller: Caller) -> Caller:
     if RANKS[caller.role] < RANKS[role]:
         raise Problem(403, f"this request needs the role {role}, not {caller.role}", kind="forbidden")

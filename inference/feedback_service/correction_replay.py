@@ -3,9 +3,17 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from inference.feedback_service.identity import IdIndex, bits_of, feedback_id, identity, request_of
+from inference.feedback_service.identity import bits_of, feedback_id, identity, identity_bytes, request_of
 from product_classifier.errors import ObjectExists, StoreUnavailable
-from product_classifier.feedback.records import PHOTO_PREFIX, REVIEW_SUFFIX, Correction, correction_key, created_at
+from product_classifier.feedback.index import FeedbackIndex
+from product_classifier.feedback.records import (
+    PHOTO_PREFIX,
+    REVIEW_SUFFIX,
+    Correction,
+    Review,
+    correction_key,
+    created_at,
+)
 from product_classifier.observability import get_logger
 from product_classifier.store import ObjectStore
 from product_classifier.store.journal import Entry
@@ -21,9 +29,9 @@ class CorrectionReplay:
     under another id, because both were acknowledged. Of two reviews the first stands.
     """
 
-    def __init__(self, store: ObjectStore, ids: IdIndex, now: Callable[[], datetime]) -> None:
+    def __init__(self, store: ObjectStore, index: FeedbackIndex, now: Callable[[], datetime]) -> None:
         self._store = store
-        self._ids = ids
+        self._index = index
         self._now = now
 
     def __call__(self, entry: Entry) -> None:
@@ -47,14 +55,16 @@ class CorrectionReplay:
         try:
             self._store.put(entry.key, entry.data, only_if_absent=True)
         except ObjectExists:
-            if self._store.get(entry.key) != entry.data:
+            stored = self._store.get(entry.key)
+            if stored != entry.data:
                 log.warning("review_superseded", key=entry.key)
+                self._index.add(Review.from_json(stored, entry.key), replace=True)
             return
         self._read_back(entry.key, entry.data)
 
     def _store_correction(self, correction: Correction) -> None:
-        self._ids.ensure(self._now())
-        known = self._ids.find(bits_of(correction.feedback_id))
+        self._index.ensure_listed(self._now())
+        known = self._index.find_id(identity_bytes(bits_of(correction.feedback_id)))
         key = correction_key(known or correction.feedback_id)
         data = correction.to_json()
         if known is None or known == correction.feedback_id:
@@ -63,7 +73,7 @@ class CorrectionReplay:
             except ObjectExists:
                 pass
             else:
-                self._ids.add(correction.feedback_id)
+                self._index.add(correction)
                 self._read_back(key, data)
                 return
         try:
@@ -74,6 +84,7 @@ class CorrectionReplay:
             self._store.put(key, data)  # the object is damaged, and these are the bytes of its key
             self._read_back(key, data)
             return
+        self._index.add(stored, replace=True)
         if request_of(stored) != request_of(correction):
             self._store_under_another_id(correction)
 

@@ -2,19 +2,18 @@
 
 An id is a UUID of version 7 (RFC 9562). Its timestamp is midnight (UTC) of the day of the first submission; its other
 74 bits are a hash of user and key. On one day the same key is therefore the same object, which the store creates once
-however many servers try. `IdIndex` finds those of other days.
+however many servers try. `FeedbackIndex.find_id` finds those of other days.
 """
 
 import hashlib
 import json
-import threading
 import uuid
 from datetime import UTC, datetime, timedelta
 
-from product_classifier.errors import InvalidInput
-from product_classifier.feedback.records import Correction, correction_key, created_at
-from product_classifier.store import ObjectStore
-from product_classifier.store.object_keys import FEEDBACK_PREFIX
+from product_classifier.feedback.records import Correction
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+TIMESTAMP_BYTES = 6
 
 MAX_CLOCK_SKEW = timedelta(minutes=10)
 """Largest difference between the clocks of two servers at which both find the same correction around midnight."""
@@ -51,49 +50,12 @@ def bits_of(identifier: str) -> int:
     return (number >> 64 & 0xFFF) << 62 | number & (1 << 62) - 1
 
 
-class IdIndex:
-    """Ids of all corrections in the store, by identity; built from a listing of keys."""
+def identity_bytes(bits: int) -> bytes:
+    """Return the bytes of every id with this identity, see `FeedbackIndex.find_id`."""
+    return uuid.UUID(feedback_id(bits, EPOCH)).bytes[TIMESTAMP_BYTES:]
 
-    def __init__(self, store: ObjectStore) -> None:
-        self._store = store
-        self._lock = threading.Lock()
-        self._ids: dict[int, str] = {}
-        self._listed_on: str | None = None
 
-    def add(self, identifier: str) -> None:
-        """Add an id; of several ids of an identity the oldest is kept."""
-        bits = bits_of(identifier)
-        if self._ids.setdefault(bits, identifier) > identifier:
-            self._ids[bits] = identifier
-
-    def find(self, bits: int) -> str | None:
-        """Return the id of an identity on whatever day, None if the index has none."""
-        return self._ids.get(bits)
-
-    def ensure(self, now: datetime) -> None:
-        """List the store once a day; raise `StoreUnavailable` if that fails."""
-        day = now.astimezone(UTC).date().isoformat()
-        if self._listed_on == day:
-            return
-        with self._lock:
-            if self._listed_on == day:
-                return
-            for key in self._store.list(FEEDBACK_PREFIX):
-                self._add_key(key)
-            self._listed_on = day
-
-    def yesterdays(self, bits: int, now: datetime) -> str | None:
-        """Return yesterday's id of an identity if another server has just stored it; see `MAX_CLOCK_SKEW`."""
-        midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        if now - midnight > MAX_CLOCK_SKEW:
-            return None
-        earlier = feedback_id(bits, midnight - timedelta(days=1))
-        return earlier if self._store.exists(correction_key(earlier)) else None
-
-    def _add_key(self, key: str) -> None:
-        name = key.rpartition("/")[2].removesuffix(".json")
-        try:
-            created_at(name)
-        except InvalidInput:
-            return  # a review, or an object of another producer
-        self.add(name)
+def yesterdays_id(bits: int, now: datetime) -> str | None:
+    """Return yesterday's id of an identity while another server may just have stored it; see `MAX_CLOCK_SKEW`."""
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return None if now - midnight > MAX_CLOCK_SKEW else feedback_id(bits, midnight - timedelta(days=1))

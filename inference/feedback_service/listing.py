@@ -1,69 +1,73 @@
-"""Pages of corrections for reviewers, newest first."""
-
-import threading
-from time import monotonic
+"""Pages of corrections, newest first, for reviewers and for the users who submitted them."""
 
 from inference.feedback_api import CorrectionPage, CorrectionView, ListParameters
-from product_classifier.errors import StoreUnavailable, UnknownFeedback
-from product_classifier.feedback.index import FeedbackIndex
-from product_classifier.feedback.records import Correction, Review
-from product_classifier.feedback.trust import TRUSTED_STATES, State
+from inference.feedback_service.callers import is_reviewer
+from inference.feedback_service.index_refresher import IndexRefresher
+from inference.feedback_service.service import Caller
+from product_classifier.feedback.index import FeedbackIndex, IndexedCorrection
+from product_classifier.feedback.records import Review
+from product_classifier.feedback.trust import TRUSTED_STATES
+from product_classifier.limits import LISTED_BYTES
 from product_classifier.taxonomy import Taxonomy
 
-REFRESH_INTERVAL_S = 2.0
+MAX_AGE_S = 2.0
+WAIT_S = 1.0
+"""Longest time that a page waits for corrections of other servers."""
 
 
 class CorrectionListing:
-    """Lists all corrections; those of other servers appear within `REFRESH_INTERVAL_S`.
+    """Lists corrections; those of other servers appear within `MAX_AGE_S`, later while the store is slow."""
 
-    While the store is unavailable it lists what was read before.
-    """
-
-    def __init__(self, index: FeedbackIndex, taxonomy: Taxonomy) -> None:
+    def __init__(self, index: FeedbackIndex, refresher: IndexRefresher, taxonomy: Taxonomy) -> None:
         self._index = index
+        self._refresher = refresher
         self._taxonomy = taxonomy
-        self._lock = threading.Lock()
-        self._refreshed = -REFRESH_INTERVAL_S
 
-    def page(self, parameters: ListParameters) -> CorrectionPage:
-        """Return one page; the cursor is the id of the last correction on the previous page."""
-        self._refresh()
-        state, cursor = parameters.state, parameters.cursor
-        states = self._index.states()
-        found = [item for item in self._index.corrections() if state is None or states[item.feedback_id] == state]
-        found.sort(key=lambda item: (item.created, item.feedback_id), reverse=True)
-        remaining = found
-        if cursor is not None:
-            last = self._index.get(cursor)
-            if last is None:
-                raise UnknownFeedback(f"cursor: no page ends with {cursor!r}; start again without it")
-            position = (last.created, last.feedback_id)
-            remaining = [item for item in found if (item.created, item.feedback_id) < position]
-        items = remaining[: parameters.limit]
-        return CorrectionPage(
-            items=[self.view(item, states[item.feedback_id], self._index.review(item.feedback_id)) for item in items],
-            next_cursor=items[-1].feedback_id if len(remaining) > parameters.limit else None,
-            total=len(found),
+    def page(self, caller: Caller, parameters: ListParameters) -> CorrectionPage:
+        """Return one page of all corrections to a reviewer, of the own ones to any other user.
+
+        Raises:
+            UnknownFeedback: If no such page ends with the cursor.
+        """
+        self._refresher.refresh(WAIT_S, MAX_AGE_S)
+        reviewer = is_reviewer(caller)
+        is_complete = self._index.is_complete
+        found = self._index.page(
+            limit=parameters.limit,
+            state=parameters.state,
+            user=None if reviewer else caller.name,
+            cursor=parameters.cursor,
         )
+        views: list[CorrectionView] = []
+        size = 0
+        for item in found.items:
+            view = self.view(item) if reviewer else self.view(item).model_copy(update={"reviewer": None})
+            size += len(view.model_dump_json().encode())
+            if views and size > LISTED_BYTES:
+                return CorrectionPage(
+                    items=views, next_cursor=views[-1].feedback_id, total=found.total, is_complete=is_complete
+                )
+            views.append(view)
+        return CorrectionPage(items=views, next_cursor=found.next_cursor, total=found.total, is_complete=is_complete)
 
-    def view(self, correction: Correction, state: State, review: Review | None) -> CorrectionView:
-        """Return a correction as the API represents it."""
+    def view(self, item: IndexedCorrection, review: Review | None = None) -> CorrectionView:
+        """Return a correction as the API represents it, with a review that is newer than the item."""
+        state = review.decision if review else item.state
         return CorrectionView(
-            **correction.model_dump(exclude={"product"}),
-            product=correction.product,
+            feedback_id=item.feedback_id,
             state=state,
-            counts=state in TRUSTED_STATES and correction.product is not None,
-            label=self._taxonomy[correction.code].label_fr,
-            reviewer=review.reviewer if review else None,
-            reviewed=review.created if review else None,
+            counts=state in TRUSTED_STATES and item.product is not None,
+            code=item.code,
+            label=self._taxonomy[item.code].label_fr,
+            user=item.user,
+            role=item.role,
+            comment=item.comment,
+            created=item.created,
+            prediction_id=item.prediction_id,
+            predicted=item.predicted,
+            release=item.release,
+            product=item.product,
+            is_cut=item.is_cut,
+            reviewer=review.reviewer if review else item.reviewer,
+            reviewed=review.created if review else item.reviewed,
         )
-
-    def _refresh(self) -> None:
-        with self._lock:
-            if monotonic() - self._refreshed < REFRESH_INTERVAL_S:
-                return
-            try:
-                self._index.refresh()
-            except StoreUnavailable:
-                return
-            self._refreshed = monotonic()

@@ -13,16 +13,19 @@ from typing import Literal, TypeVar
 
 from inference.durability.writer import Destination, DurableWriter
 from inference.feedback_service.identity import (
-    IdIndex,
     bits_of,
     derived_key,
     feedback_id,
     identity,
+    identity_bytes,
     request_of,
+    yesterdays_id,
 )
+from inference.feedback_service.quota import DailyQuota
 from inference.http.problems import public_message
 from product_classifier.errors import (
     FeedbackConflict,
+    IndexUnavailable,
     InvalidInput,
     NotDurable,
     ObjectExists,
@@ -31,7 +34,7 @@ from product_classifier.errors import (
     UnknownFeedback,
     UnknownPrediction,
 )
-from product_classifier.feedback.index import FeedbackIndex, read_prediction
+from product_classifier.feedback.index import FeedbackIndex, IndexedCorrection, read_prediction
 from product_classifier.feedback.records import (
     REVIEW_SUFFIX,
     Correction,
@@ -69,22 +72,36 @@ class SubmitResult:
 
     correction: Correction
     destination: Destination | None
-    replaced: Correction | None = None
+    replaced: IndexedCorrection | None = None
 
 
 class FeedbackService:
     """Writes corrections and reviews; safe for any number of threads and of servers on one store."""
 
     def __init__(
-        self, store: ObjectStore, writer: DurableWriter, ids: IdIndex, index: FeedbackIndex, now: Callable[[], datetime]
+        self,
+        store: ObjectStore,
+        writer: DurableWriter,
+        index: FeedbackIndex,
+        now: Callable[[], datetime],
+        daily_corrections: int = 0,
     ) -> None:
-        """Index what an earlier process left in the journal of `writer`."""
+        """Index what an earlier process left in the journal of `writer`.
+
+        Args:
+            store: Where corrections and predictions are.
+            writer: Makes records durable.
+            index: The corrections of the store.
+            now: Returns the current time.
+            daily_corrections: Corrections that one user may submit on a day; 0 for any number.
+        """
         self._store = store
         self._writer = writer
-        self._ids = ids
         self._index = index
+        self._quota = DailyQuota(index, daily_corrections)
         self._now = now
         self._locks = [threading.Lock() for _ in range(LOCKS)]
+        index.is_pending = lambda key: writer.pending(key) is not None
         for key in writer.pending_keys():
             self._index_pending(key)
 
@@ -96,6 +113,7 @@ class FeedbackService:
         Raises:
             UnknownPrediction: If the store has no prediction of this id.
             FeedbackConflict: If the idempotency key was used for another request.
+            QuotaExceeded: If the user has submitted too many corrections today.
             NotDurable: If neither the store nor the journal accepts the correction.
         """
         return self._submit(self._draft(caller, code, comment, prediction_id=prediction_id), key, ())
@@ -107,6 +125,7 @@ class FeedbackService:
 
         Raises:
             FeedbackConflict: If the idempotency key was used for another request.
+            QuotaExceeded: If the user has submitted too many corrections today.
             NotDurable: If neither the store nor the journal accepts the correction.
         """
         photos = (Entry(image_key(product.image_sha256), photo),) if product.image_sha256 else ()
@@ -114,7 +133,7 @@ class FeedbackService:
 
     def review(
         self, caller: Caller, identifier: str, decision: Literal["approved", "rejected"], comment: str
-    ) -> tuple[Correction, Review]:
+    ) -> tuple[IndexedCorrection, Review]:
         """Write a review; the first decision stands, and repeating it returns it.
 
         Raises:
@@ -131,7 +150,6 @@ class FeedbackService:
                 self._writer.create(Entry(review.key, review.to_json()))
             except ObjectExists:
                 review = self._read(review_key(identifier), Review)
-        self._index.add(correction)
         self._index.add(review)
         if review.decision != decision:
             raise FeedbackConflict(f"correction {identifier!r} was already {review.decision} by {review.reviewer!r}")
@@ -165,25 +183,29 @@ class FeedbackService:
             known = self._known_id(bits)
             if known is not None:
                 return self._resubmit(draft, known)
-            correction = self._complete(draft, bits)
-            try:
-                destination = self._writer.create(Entry(correction.key, correction.to_json()), photos)
-            except ObjectExists:
-                return self._resubmit(draft, correction.feedback_id)
-            self._ids.add(correction.feedback_id)
-        replaced = self._index.replaced_by(correction)
-        self._index.add(correction)
+            with self._quota.reserved(draft.user, draft.created):
+                correction = self._complete(draft, bits)
+                try:
+                    destination = self._writer.create(Entry(correction.key, correction.to_json()), photos)
+                except ObjectExists:
+                    return self._resubmit(draft, correction.feedback_id)
+                replaced = self._index.replaced_by(correction)
+                self._index.add(correction)
         return SubmitResult(correction, destination, replaced)
 
     def _known_id(self, bits: int) -> str | None:
         """Return the id of this identity if it is known; while the store is unavailable only the index is read."""
         if not self._writer.store_unavailable:
             try:
-                self._ids.ensure(self._now())
-                return self._ids.find(bits) or self._ids.yesterdays(bits, self._now())
+                self._index.ensure_listed(self._now())
+                return self._index.find_id(identity_bytes(bits)) or self._stored_yesterday(bits)
             except StoreUnavailable as error:
                 self._writer.report_unavailable(error)
-        return self._ids.find(bits)
+        return self._index.find_id(identity_bytes(bits))
+
+    def _stored_yesterday(self, bits: int) -> str | None:
+        earlier = yesterdays_id(bits, self._now())
+        return earlier if earlier is not None and self._store.exists(correction_key(earlier)) else None
 
     def _resubmit(self, draft: Correction, identifier: str) -> SubmitResult:
         first = self._read(correction_key(identifier), Correction)
@@ -211,14 +233,18 @@ class FeedbackService:
             self._writer.report_unavailable(error)
             return None
 
-    def _find(self, identifier: str) -> Correction:
+    def _find(self, identifier: str) -> IndexedCorrection:
         known = self._index.get(identifier)
         if known is not None:
             return known
         try:
-            return self._read(correction_key(identifier), Correction)
+            self._index.add(self._read(correction_key(identifier), Correction))
         except (ObjectNotFound, InvalidInput) as error:
             raise UnknownFeedback(f"feedback_id: no correction has the id {public_message(identifier)}") from error
+        added = self._index.get(identifier)
+        if added is None:
+            raise IndexUnavailable("the index of corrections cannot be written; check its disk")
+        return added
 
     def _read(self, key: str, kind: type[R]) -> R:
         """Read a record from the journal or the store."""
@@ -245,9 +271,7 @@ class FeedbackService:
                 if key.endswith(REVIEW_SUFFIX):
                     self._index.add(self._parse(Review, data, key))
                 else:
-                    correction = self._parse(Correction, data, key)
-                    self._index.add(correction)
-                    self._ids.add(correction.feedback_id)
+                    self._index.add(self._parse(Correction, data, key))
 
 
 def utc_now() -> datetime:

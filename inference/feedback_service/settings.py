@@ -27,13 +27,17 @@ class Settings(BaseSettings):
     store_url: str = ""
     """Object store, `file:///folder` or `s3://bucket`; empty for a folder in the state directory."""
     state_dir: Path = Path(".run")
-    """Folder of the journal; it must survive restarts, because it holds acknowledged corrections during an outage."""
+    """Folder of the journal, which must survive restarts, because it holds acknowledged corrections during an outage,
+    and of the index of corrections, which is built again if it is missing; about 500 bytes per correction."""
     journal_mb: int = Field(default=256, ge=0)
     """Size limit in MiB of the journal that corrections wait in during an outage; 0 responds 503 instead."""
     body_limit: int = Field(default=PHOTO_BODY_BYTES, ge=10_000)
     """Largest request body in bytes; lowers the product's limit, never raises it."""
     longest_pause_s: float = Field(default=15.0, gt=0, le=30)
     """Longest pause in seconds between two attempts to reach an unavailable store."""
+    daily_corrections: int = Field(default=10_000, ge=0)
+    """Corrections that one user may submit on a day (UTC), whatever the role; 0 for any number. A repeated request
+    does not count."""
     trigger_url: str = ""
     """URL of the retrain trigger, which is notified of new corrections; empty if it only polls."""
     shutdown_s: int = Field(default=10, gt=0)

@@ -24,12 +24,14 @@ import orjson
 
 from product_classifier.errors import (
     FeedbackConflict,
+    IndexUnavailable,
     InvalidImage,
     InvalidInput,
     InvalidProduct,
     ModelUnavailable,
     NotDurable,
     ProductClassifierError,
+    QuotaExceeded,
     RetrainActive,
     StoreUnavailable,
     UnknownCategory,
@@ -126,6 +128,7 @@ STATUS: Mapping[type[Exception], Status] = {
     UnknownPrediction: Status(404, "unknown-prediction", "NOT_FOUND", "unknown"),
     UnknownFeedback: Status(404, "unknown-feedback", "NOT_FOUND", "unknown"),
     FeedbackConflict: Status(409, "conflict", "ALREADY_EXISTS", "conflict"),
+    QuotaExceeded: Status(429, "quota-exceeded", "RESOURCE_EXHAUSTED", "too_many"),
     RetrainActive: Status(409, "retrain-active", "FAILED_PRECONDITION", "conflict"),
     BodyTooLarge: Status(413, "body-too-large", "RESOURCE_EXHAUSTED", "too_large"),
     BodyIncomplete: Status(400, "body-incomplete", "INVALID_ARGUMENT", "unsupported", close=True),
@@ -134,6 +137,7 @@ STATUS: Mapping[type[Exception], Status] = {
     ClientDisconnected: Status(CLIENT_CLOSED_REQUEST, "client-disconnected", "CANCELLED", "gone"),
     Overloaded: Status(503, "overloaded", "UNAVAILABLE", "overloaded", retry_after_s=1),
     ModelUnavailable: Status(503, "model-unavailable", "UNAVAILABLE", "unavailable", retry_after_s=1),
+    IndexUnavailable: Status(503, "index-unavailable", "UNAVAILABLE", "unavailable", retry_after_s=5),
     NotDurable: Status(503, "not-durable", "UNAVAILABLE", "unavailable", retry_after_s=5),
     StoreUnavailable: Status(503, "store-unavailable", "UNAVAILABLE", "unavailable", retry_after_s=5),
 }
@@ -186,7 +190,8 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, Problem):
         return error
     status = status_of(error)
-    headers = {} if status.retry_after_s is None else {"Retry-After": str(status.retry_after_s)}
+    pause_s = error.retry_after_s if isinstance(error, QuotaExceeded) else status.retry_after_s
+    headers = {} if pause_s is None else {"Retry-After": str(pause_s)}
     return Problem(
         status.http, detail_of(error), kind=status.slug, headers=headers, close=status.close, **_members(error)
     )

@@ -23,6 +23,7 @@ from pipelines.retrain.settings import TriggerSettings
 from pipelines.settings import PipelineSettings
 from product_classifier.descriptors import raise_descriptor_limit
 from product_classifier.errors import ProductClassifierError
+from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.observability import configure_logging, get_logger
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
@@ -49,7 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings, pipeline = read_settings(TriggerSettings), read_settings(PipelineSettings)
         store = open_store(pipeline.store, create=not pipeline.store_url)
         launcher = make_launcher(settings, pipeline, store)
-        trigger = Trigger(store, launcher, read_settings(RetrainSettings), CHALLENGE)
+        index = FeedbackIndex(
+            store, CHALLENGE, pipeline.state / "feedback-index" / "trigger.sqlite", store_name=pipeline.store
+        )
+        trigger = Trigger(store, launcher, read_settings(RetrainSettings), CHALLENGE, index=index)
     except (ValueError, OSError, ProductClassifierError) as error:
         sys.stderr.write(f"retrain: {error}\n")
         return INVALID_SETTINGS

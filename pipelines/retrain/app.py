@@ -66,7 +66,7 @@ def _add_health(app: FastAPI, loop: ReconcileLoop, trigger: Trigger, probe: Stor
     @app.get("/metrics")
     async def metrics() -> Response:
         lines = [f'retrain_steps_total{{step="{step}"}} {count}' for step, count in sorted(loop.steps.items())]
-        lines.append(f"retrain_corrections_damaged {len(trigger.feedback_index.damaged)}")
+        lines.append(f"retrain_corrections_damaged {trigger.feedback_index.damaged_count()}")
         lines.append(f"log_lines_dropped_total {dropped_log_lines()}")
         return Response("\n".join([*lines, ""]), media_type="text/plain; version=0.0.4")
 

@@ -8,7 +8,7 @@ from product_classifier.errors import ProductClassifierError
 from product_classifier.observability import get_logger
 from product_classifier.retraining.trigger import ReconcileResult, Trigger
 
-DUE_AT_ONCE = frozenset({"claimed", "closed"})
+DUE_AT_ONCE = frozenset({"indexing", "claimed", "closed"})
 """Steps after which the next one is due at once."""
 
 IDLE = frozenset({"waiting", "cooling", "launcher_away"})

@@ -14,12 +14,14 @@ ProductClassifierError
 │   ├── ObjectExists          a write-once object exists
 │   ├── InvalidKey            a key is empty, absolute or leaves the bucket
 │   └── StoreUnavailable      the store cannot be reached, is full or returns invalid data
+├── IndexUnavailable          the index of corrections cannot be used now, or is being built
 ├── NotDurable                neither store nor journal accepted a record; it must not be acknowledged
 ├── LauncherUnavailable       the pipeline API did not respond; a run may or may not have started
 ├── LaunchRefused             the pipeline API rejected a run; retrying does not help
 ├── RolloutFailed             a rollout or canary failed or could not start
 ├── UnknownPrediction         feedback refers to a prediction that does not exist
 ├── UnknownFeedback           a review refers to a correction that does not exist
+├── QuotaExceeded             a user has submitted as many corrections today as one may
 ├── FeedbackConflict          an idempotency key was used for another body, or a review contradicts an earlier one
 ├── RetrainActive             a run was requested while another is active
 └── RunSuperseded             another execution owns the run, or the run is finished
@@ -87,6 +89,10 @@ class StoreUnavailable(StoreError):
     """The store cannot be reached, is full or returns invalid data."""
 
 
+class IndexUnavailable(ProductClassifierError):
+    """The index of corrections cannot be used now, or is being built."""
+
+
 class NotDurable(ProductClassifierError):
     """Neither store nor journal accepted a record; it must not be acknowledged."""
 
@@ -112,6 +118,14 @@ class UnknownPrediction(ProductClassifierError):
 
 class UnknownFeedback(ProductClassifierError):
     """A review refers to a correction that does not exist."""
+
+
+class QuotaExceeded(ProductClassifierError):
+    """A user has submitted as many corrections today as one may; more are accepted after `retry_after_s` seconds."""
+
+    def __init__(self, limit: int, retry_after_s: int) -> None:
+        super().__init__(f"user: {limit} corrections were submitted today, the most of a day; submit more tomorrow")
+        self.retry_after_s = retry_after_s
 
 
 class FeedbackConflict(ProductClassifierError):

@@ -14,6 +14,12 @@ DESCRIPTION_CHARACTERS = 50_000
 COMMENT_CHARACTERS = 2_000
 PHOTO_BYTES = 8 * MIB
 
+LISTED_CHARACTERS = 500
+"""Characters of a designation or description in a list of corrections; more are cut."""
+
+LISTED_BYTES = MIB
+"""A page of corrections; it has at least one."""
+
 PHOTO_PIXELS = 16_000_000
 """Width times height of a photo of any format, before decoding."""
 

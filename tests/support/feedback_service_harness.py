@@ -15,7 +15,6 @@ from pydantic import SecretStr
 from inference.durability.writer import DurableWriter
 from inference.feedback_service.app import PROBE_KEY, create_app
 from inference.feedback_service.correction_replay import CorrectionReplay
-from inference.feedback_service.identity import IdIndex
 from inference.feedback_service.service import FeedbackService, utc_now
 from inference.feedback_service.settings import Settings
 from product_classifier.feedback.index import FeedbackIndex
@@ -88,9 +87,9 @@ def make_service(
     store: ObjectStore, journal: Journal | None = None, now: Callable[[], datetime] = utc_now
 ) -> tuple[FeedbackService, DurableWriter]:
     """Return a service without HTTP and its writer."""
-    ids = IdIndex(store)
-    writer = DurableWriter(store, journal, CorrectionReplay(store, ids, now), probe_key=PROBE_KEY, max_pause_s=0.3)
-    return FeedbackService(store, writer, ids, FeedbackIndex(store, CHALLENGE), now), writer
+    index = FeedbackIndex(store, CHALLENGE)
+    writer = DurableWriter(store, journal, CorrectionReplay(store, index, now), probe_key=PROBE_KEY, max_pause_s=0.3)
+    return FeedbackService(store, writer, index, now), writer
 
 
 def store_prediction(store: ObjectStore, designation: str = "Chemise bleue") -> str:

@@ -12,15 +12,16 @@ All state is in the object store, so any number of triggers may run, and each ma
 All objects are written once (`only_if_absent`) and never changed.
 """
 
-from product_classifier.retraining.run_records import Cause, Claim, Failure, Owner, RunResult, Verdict
+from product_classifier.retraining.label_progress import LabelProgress
+from product_classifier.retraining.run_records import Cause, Claim, Failure, Owner, RunResult, RunView, Verdict
 from product_classifier.retraining.run_store import RunStore
 from product_classifier.retraining.runs import (
-    RunView,
     acquire_run,
     is_run_finished,
     list_runs,
     request_run,
     run_of_execution,
+    start_requested_run,
     write_failure,
     write_verdict,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "Cause",
     "Claim",
     "Failure",
+    "LabelProgress",
     "Owner",
     "RunResult",
     "RunStore",
@@ -43,6 +45,7 @@ __all__ = [
     "read_snapshot",
     "request_run",
     "run_of_execution",
+    "start_requested_run",
     "write_failure",
     "write_snapshot",
     "write_verdict",

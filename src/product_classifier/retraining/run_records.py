@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field
@@ -80,10 +81,36 @@ class RunResult(Record):
     created: AwareDatetime
 
 
+RunState = Literal["waiting", "running", "succeeded", "failed"]
+
+
+class RunView(Record):
+    """A run with its state, as returned by the API."""
+
+    run_id: str
+    state: RunState
+    cause: str
+    requested_by: str
+    corrections: int
+    snapshot: str
+    created: datetime
+    started: datetime | None
+    finished: datetime | None
+    reason: str | None
+    verdict: Verdict | None
+
+
 def make_run_id(generation: int, feedback_ids: Iterable[str]) -> str:
     """Return the id of a run, derived from its number and the ids of its new corrections."""
-    text = "\n".join([str(generation), *sorted(feedback_ids)])
-    return f"retrain-{generation:06}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    return make_run_id_of_sorted(generation, sorted(feedback_ids))
+
+
+def make_run_id_of_sorted(generation: int, feedback_ids: Iterable[str]) -> str:
+    """Return what `make_run_id` returns, for ids that are sorted and may be more than fit in memory."""
+    digest = hashlib.sha256(str(generation).encode())
+    for feedback_id in feedback_ids:
+        digest.update(f"\n{feedback_id}".encode())
+    return f"retrain-{generation:06}-{digest.hexdigest()[:12]}"
 
 
 def claim_key(generation: int) -> str:

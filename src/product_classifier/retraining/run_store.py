@@ -17,6 +17,7 @@ from product_classifier.retraining.run_records import (
     Outcome,
     Owner,
     RunResult,
+    RunView,
     StartLease,
     Verdict,
     claim_key,
@@ -40,11 +41,16 @@ class RunStore:
         self.store = store
         self.damaged: dict[str, str] = {}
         """Reasons by key or run id of the objects that cannot be parsed."""
+        self.finished_views: dict[str, RunView] = {}
+        """Runs with a result, by run id."""
         self._cache: dict[str, Record] = {}
+        self._latest = 0
+        self._results: list[int] = []
 
     def latest(self) -> int:
-        """Return the number of the newest claim, 0 without one."""
-        return max(self._numbers(CLAIMS), default=0)
+        """Return the number of the newest claim, 0 without one; lists only claims after the last known one."""
+        self._latest = max(self._numbers(CLAIMS, claim_key(self._latest)), default=self._latest)
+        return self._latest
 
     def claim(self, generation: int) -> Claim | None:
         """Return a claim; None if it is missing or cannot be parsed."""
@@ -60,17 +66,23 @@ class RunStore:
 
     def results(self) -> Iterator[RunResult]:
         """Yield the readable results, newest first."""
-        for number in sorted(self._numbers(WATERMARK), reverse=True):
+        newest = self._results[-1] if self._results else 0
+        self._results += sorted(self._numbers(WATERMARK, result_key(newest)))
+        for number in reversed(self._results):
             result = self.result(number)
             if result is not None:
                 yield result
 
-    def trained_fingerprints(self) -> frozenset[str]:
-        """Return the label fingerprints of the watermark, the snapshot of the newest successful run."""
+    def succeeded(self) -> Iterator[Claim]:
+        """Yield the readable claims of successful runs, newest first; the first one has the watermark."""
         for result in self.results():
             claim = self.claim(result.generation) if result.outcome == "succeeded" else None
-            if claim is None:
-                continue
+            if claim is not None:
+                yield claim
+
+    def trained_fingerprints(self) -> frozenset[str]:
+        """Return the label fingerprints of the watermark, the snapshot of the newest successful run."""
+        for claim in self.succeeded():
             try:
                 snapshot = read_snapshot(self.store, claim.snapshot)
             except (InvalidInput, ObjectNotFound) as error:
@@ -102,8 +114,12 @@ class RunStore:
             corrections=len(new),
             created=now,
         )
-        self.store.put(claim_key(generation), claim.to_json(), only_if_absent=True)
+        self.write_claim(claim)
         return claim
+
+    def write_claim(self, claim: Claim) -> None:
+        """Write a claim; raise `ObjectExists` if the run is already claimed."""
+        self.store.put(claim_key(claim.generation), claim.to_json(), only_if_absent=True)
 
     def finish(self, generation: int, run_id: str, outcome: Outcome, reason: str, now: datetime) -> RunResult:
         """Write the result of a run unless it has one; return the result that is stored."""
@@ -142,8 +158,9 @@ class RunStore:
             return held is not None and held.trigger == trigger
         return True
 
-    def _numbers(self, prefix: str) -> list[int]:
-        names = (key.removeprefix(prefix).removesuffix(".json") for key in self.store.list(prefix))
+    def _numbers(self, prefix: str, start_after: str = "") -> list[int]:
+        keys = self.store.list(prefix, start_after=start_after)
+        names = (key.removeprefix(prefix).removesuffix(".json") for key in keys)
         return [int(name) for name in names if name.isdigit()]
 
     def _read(self, key: str, kind: type[R]) -> R | None:

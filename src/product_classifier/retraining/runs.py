@@ -1,18 +1,19 @@
 """Operations on runs for the pipeline and the feedback service."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
-from typing import Literal
 
 from product_classifier.errors import ObjectExists, RetrainActive
-from product_classifier.feedback.records import Record
 from product_classifier.feedback.trust import Label
+from product_classifier.retraining.label_progress import LabelProgress
 from product_classifier.retraining.run_records import (
     Claim,
     Failure,
     Owner,
     RunResult,
+    RunState,
+    RunView,
     Verdict,
     failures_prefix,
     owner_key,
@@ -20,43 +21,43 @@ from product_classifier.retraining.run_records import (
 )
 from product_classifier.retraining.run_store import RunStore
 
-RunState = Literal["waiting", "running", "succeeded", "failed"]
 
-
-class RunView(Record):
-    """A run with its state, as returned by the API."""
-
-    run_id: str
-    state: RunState
-    cause: str
-    requested_by: str
-    corrections: int
-    snapshot: str
-    created: datetime
-    started: datetime | None
-    finished: datetime | None
-    reason: str | None
-    verdict: Verdict | None
-
-
-def request_run(run_store: RunStore, labels: tuple[Label, ...], requested_by: str, now: datetime) -> Claim:
-    """Claim a run regardless of threshold and cooldown.
+def start_requested_run(run_store: RunStore, progress: LabelProgress, requested_by: str, now: datetime) -> Claim:
+    """Claim a run with all labels, regardless of threshold and cooldown.
 
     Raises:
         RetrainActive: If a run is active.
     """
+    return _request(
+        run_store, lambda number: progress.claim(number, cause="manual", requested_by=requested_by, now=now)
+    )
+
+
+def request_run(run_store: RunStore, labels: tuple[Label, ...], requested_by: str, now: datetime) -> Claim:
+    """Claim a run with these labels, regardless of threshold and cooldown.
+
+    Raises:
+        RetrainActive: If a run is active.
+    """
+    return _request(
+        run_store,
+        lambda number: run_store.claim_run(number, labels, cause="manual", requested_by=requested_by, now=now),
+    )
+
+
+def _request(run_store: RunStore, claim: Callable[[int], Claim]) -> Claim:
     latest = run_store.latest()
     if latest and not run_store.is_finished(latest):
         raise RetrainActive(_run_id(run_store, latest))
     try:
-        return run_store.claim_run(latest + 1, labels, cause="manual", requested_by=requested_by, now=now)
+        return claim(latest + 1)
     except ObjectExists as error:
         raise RetrainActive(_run_id(run_store, latest + 1)) from error
 
 
 def list_runs(run_store: RunStore) -> list[RunView]:
-    """Return all runs, newest first."""
-    return [_view(run_store, claim) for claim in _claims(run_store)]
+    """Return all runs, newest first; finished ones are read once."""
+    return [run_store.finished_views.get(claim.run_id) or _view(run_store, claim) for claim in _claims(run_store)]
 
 
 def acquire_run(run_store: RunStore, run_id: str, execution: str, now: datetime) -> bool:
@@ -116,7 +117,7 @@ def _run_id(run_store: RunStore, generation: int) -> str:
 def _view(run_store: RunStore, claim: Claim) -> RunView:
     owner = run_store.owner(claim.run_id)
     result = run_store.result(claim.generation)
-    return RunView(
+    view = RunView(
         run_id=claim.run_id,
         state=_state(owner, result),
         cause=claim.cause,
@@ -129,6 +130,9 @@ def _view(run_store: RunStore, claim: Claim) -> RunView:
         reason=result.reason if result else None,
         verdict=run_store.verdict(claim.run_id),
     )
+    if result is not None:
+        run_store.finished_views[claim.run_id] = view
+    return view
 
 
 def _state(owner: Owner | None, result: RunResult | None) -> RunState:

@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 from product_classifier.errors import LauncherUnavailable, LaunchRefused, ObjectExists
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import Record
+from product_classifier.retraining.label_progress import LabelProgress
 from product_classifier.retraining.launcher import Execution, Launcher
 from product_classifier.retraining.run_records import Claim, Outcome, RunResult, StartLease
 from product_classifier.retraining.run_store import RunStore
@@ -21,8 +22,10 @@ from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.store import ObjectStore
 from product_classifier.taxonomy import Taxonomy
 
-Step = Literal["waiting", "cooling", "claimed", "starting", "started", "running", "closed", "launcher_away"]
+Step = Literal["indexing", "waiting", "cooling", "claimed", "starting", "started", "running", "closed", "launcher_away"]
 MAX_PAUSE_S = 86_400
+REFRESH_BUDGET_S = 20.0
+"""Time of one reconciliation for building the index; less than that after which the process counts as hung."""
 
 
 class Clock(Protocol):
@@ -66,9 +69,11 @@ class Trigger:
         settings: RetrainSettings,
         taxonomy: Taxonomy,
         clock: Clock | None = None,
+        index: FeedbackIndex | None = None,
     ) -> None:
-        self.feedback_index = FeedbackIndex(store, taxonomy)
+        self.feedback_index = index or FeedbackIndex(store, taxonomy)
         self._run_store = RunStore(store)
+        self._progress = LabelProgress(self.feedback_index, self._run_store)
         self._launcher = launcher
         self._settings = settings
         self._clock = clock or SystemClock()
@@ -95,17 +100,17 @@ class Trigger:
 
     def _claim_if_due(self, latest: int) -> ReconcileResult:
         """Claim the next run if enough corrections are new and the cooldown has passed."""
-        self.feedback_index.refresh()
-        labels = self.feedback_index.labels()
-        count = len(self._run_store.new_labels(labels))
+        if not self.feedback_index.refresh(REFRESH_BUDGET_S):
+            reason = f"{self.feedback_index.unread_count()} corrections and reviews are not indexed yet"
+            return ReconcileResult(step="indexing", reason=reason)
+        self._progress.update()
+        count = self._progress.count()
         if count < self._settings.min_corrections:
             return ReconcileResult(step="waiting", corrections=count)
         if (rest := self._cooldown_left(latest)) > 0:
             return ReconcileResult(step="cooling", corrections=count, reason=f"{rest:.0f} s left")
         try:
-            claim = self._run_store.claim_run(
-                latest + 1, labels, cause="threshold", requested_by="trigger", now=self._clock.now()
-            )
+            claim = self._progress.claim(latest + 1, cause="threshold", requested_by="trigger", now=self._clock.now())
         except ObjectExists:
             return ReconcileResult(step="claimed", corrections=count, reason="by another trigger")
         return ReconcileResult(step="claimed", run_id=claim.run_id, corrections=claim.corrections)

@@ -221,7 +221,7 @@ def test_only_requests_with_the_internal_token_a_user_and_a_role_are_accepted(
 
 ROUTES = {
     ("POST", "/feedback"): "user",
-    ("GET", "/feedback"): "reviewer",
+    ("GET", "/feedback"): "user",
     ("POST", "/feedback/{id}/approve"): "reviewer",
     ("POST", "/feedback/{id}/reject"): "reviewer",
     ("POST", "/retrain"): "admin",

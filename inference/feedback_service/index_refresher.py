@@ -1,0 +1,68 @@
+"""Refreshes the index of corrections in a thread, so that no request waits for the store."""
+
+import threading
+from time import monotonic
+
+from product_classifier.errors import ProductClassifierError
+from product_classifier.feedback.index import FeedbackIndex
+from product_classifier.observability import get_logger
+
+PERIOD_S = 10.0
+"""Pause between two refreshes that no request asks for."""
+SLICE_S = 1.0
+"""Time after which a refresh is interrupted and continued, so that those who wait for it can go on."""
+RETRY_S = 1.0
+log = get_logger()
+
+
+class IndexRefresher:
+    """Refreshes until closed; `refresh` and `close` are thread-safe."""
+
+    def __init__(self, index: FeedbackIndex) -> None:
+        self._index = index
+        self._changed = threading.Condition()
+        self._requested = 0
+        self._finished = 0
+        self._finished_at = -PERIOD_S
+        self._closed = False
+
+    def run(self) -> None:
+        """Refresh at the start, on request and every `PERIOD_S`, until closed."""
+        pause_s = 0.0
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or self._requested > self._finished, pause_s)
+                if self._closed:
+                    return
+                number = self._requested
+            pause_s = self._refresh_once()
+            with self._changed:
+                self._finished = max(number, self._finished)
+                self._finished_at = monotonic()
+                self._changed.notify_all()
+
+    def refresh(self, wait_s: float, max_age_s: float = 0.0) -> None:
+        """Request a refresh, unless the last one is not older than `max_age_s`; wait for it at most `wait_s`."""
+        with self._changed:
+            if self._closed or monotonic() - self._finished_at <= max_age_s:
+                return
+            self._requested += 1
+            number = self._requested
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._closed or self._finished >= number, wait_s)
+
+    def close(self) -> None:
+        """End `run` after the refresh in progress."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _refresh_once(self) -> float:
+        """Refresh; return the seconds until the next refresh."""
+        try:
+            return PERIOD_S if self._index.refresh(SLICE_S) else 0.0
+        except ProductClassifierError as error:
+            log.warning("index_refresh_failed", reason=str(error))
+        except Exception:
+            log.exception("index_refresh_failed")  # a defect must not end this thread
+        return RETRY_S
