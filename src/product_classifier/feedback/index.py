@@ -90,7 +90,7 @@ LARGE_PRODUCT_SHARE = 0.02
 """Share of the time that computing the states of such products may take."""
 RESOLVED_AT_ONCE = 8
 MAX_RESOLVE_PAUSE_S = 6 * 3600
-DAMAGED_SHOWN = 1000
+MAX_DAMAGED = 1000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 LISTED, READ, DAMAGED = 0, 1, 2
@@ -195,9 +195,9 @@ class FeedbackIndex:
 
     @property
     def damaged(self) -> dict[str, str]:
-        """Reasons by key of the objects that cannot be used, at most `DAMAGED_SHOWN`."""
+        """Reasons by key of the objects that cannot be used, at most `MAX_DAMAGED`."""
         with self._database.read() as database:
-            return dict(database.execute("SELECT key, reason FROM damaged LIMIT ?", (DAMAGED_SHOWN,)))
+            return dict(database.execute("SELECT key, reason FROM damaged LIMIT ?", (MAX_DAMAGED,)))
 
     def damaged_count(self) -> int:
         """Return the number of objects that cannot be used."""
