@@ -182,6 +182,7 @@ class FeedbackIndex:
         self._complete_generation = -1
         self._listing_due = self._sweep_due = self._large_due = -inf
         self._sweep_after = ""
+        self._swept_ids = b""
         self._sweep_pause_s = SWEEP_PAUSE_S
         self._swept_days = 0
         self.is_pending: Callable[[str], bool] = lambda _: False
@@ -234,7 +235,7 @@ class FeedbackIndex:
     def sweep(self) -> None:
         """List every day and index what is new, remove what was deleted. Raises what `refresh` raises."""
         with self._refreshing:
-            self._sweep_after = ""
+            self._sweep_after, self._swept_ids = "", b""
             while self._sweep_next_day():
                 pass
             self._read_listed(inf)
@@ -466,11 +467,12 @@ class FeedbackIndex:
     def _sweep_next_day(self) -> bool:
         """List the next of the days that have objects; return False after the last."""
         began = monotonic()
-        key = next(iter(self._store.list(FEEDBACK_PREFIX, start_after=self._sweep_after)), None)
+        found = (self._next_stored(), self._next_indexed())
+        key = min((one for one in found if one is not None), default=None)
         if key is None:
             self._sweep_pause_s = max(SWEEP_PAUSE_S, SWEEP_PERIOD_S / max(self._swept_days, 1))
             self._sweep_due = monotonic() + self._sweep_pause_s
-            self._sweep_after, self._swept_days = "", 0
+            self._sweep_after, self._swept_ids, self._swept_days = "", b"", 0
             return False
         folder, slash, _ = key.removeprefix(FEEDBACK_PREFIX).partition("/")
         if slash:
@@ -482,6 +484,20 @@ class FeedbackIndex:
         self._swept_days += 1
         self._sweep_due = monotonic() + max(self._sweep_pause_s, _pause_after(monotonic() - began))
         return True
+
+    def _next_stored(self) -> str | None:
+        return next(iter(self._store.list(FEEDBACK_PREFIX, start_after=self._sweep_after)), None)
+
+    def _next_indexed(self) -> str | None:
+        """Return the key of an indexed object of a day that is not swept: all of a day may have been deleted."""
+        keys = []
+        with self._database.read() as database:
+            for table, key_of in (("corrections", correction_key), ("reviews", review_key)):
+                query = f"SELECT min(id) FROM {table} WHERE id > ?"  # noqa: S608
+                (identifier,) = database.execute(query, (self._swept_ids,)).fetchone()
+                if identifier is not None:
+                    keys.append(key_of(_text(identifier)))
+        return min(keys, default=None)
 
     def _sweep_day(self, folder: str) -> None:
         """Add the ids of a day that are not indexed; remove those that are no longer in the store."""
@@ -496,6 +512,7 @@ class FeedbackIndex:
                 begin = end
         if bounds is not None:
             self._remove_missing(begin, bounds[1], set(), set())
+            self._swept_ids = bounds[1]
 
     def _remove_missing(self, begin: bytes, end: bytes, corrections: set[bytes], reviews: set[bytes]) -> None:
         """Remove the ids after `begin`, up to `end`, that were not listed and are not in the store."""

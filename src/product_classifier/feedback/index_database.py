@@ -125,6 +125,7 @@ class IndexDatabase:
         self._lock = threading.RLock()
         self._local = threading.local()
         self._generation = 0
+        self._readers: list[sqlite3.Connection] = []
         self._owner: IO[bytes] | None = None
         self._in_memory = path is None
         self._is_temporary = path is None
@@ -186,9 +187,10 @@ class IndexDatabase:
         return self._generation
 
     def close(self) -> None:
-        """Close the writer; later calls raise `IndexUnavailable`."""
+        """Close all connections; later calls raise `IndexUnavailable`."""
         with self._lock:
-            self._writer.close()
+            for connection in (*self._readers, self._writer):
+                connection.close()
             if self._owner is not None:
                 self._owner.close()
 
@@ -269,6 +271,8 @@ class IndexDatabase:
             generation = self._generation
             self._local.connection = self._connect(READER_CACHE_KIB)
             self._local.generation = generation
+            with self._lock:
+                self._readers.append(self._local.connection)
         connection: sqlite3.Connection = self._local.connection
         return connection
 
