@@ -304,12 +304,13 @@ class FeedbackIndex:
         subjects = [("c.prediction_id", None if correction.prediction_id is None else _blob(correction.prediction_id))]
         if correction.product is not None:
             subjects.append(("c.agreement_key", _keys_of(correction.product)[1]))
-        found = []
+        found, own = [], _blob(correction.feedback_id)
         try:
             with self._database.read() as database:
                 for column, value in subjects:
-                    query = f"{_SELECT} AND {column} = ? AND c.user = ? ORDER BY c.created DESC, c.id DESC LIMIT 1"
-                    found += database.execute(query, (value, correction.user)).fetchall()
+                    query = f"{_SELECT} AND {column} = ? AND c.user = ? AND c.id <> ?"
+                    query += " ORDER BY c.created DESC, c.id DESC LIMIT 1"
+                    found += database.execute(query, (value, correction.user, own)).fetchall()
         except IndexUnavailable as error:
             log.warning("replaced_correction_unknown", key=correction.key, reason=str(error))
         last = max(map(_correction_of, found), key=lambda one: (one.created, one.feedback_id), default=None)
