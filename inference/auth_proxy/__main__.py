@@ -14,7 +14,7 @@ from inference.auth_proxy.auth.keys import KeyRing
 from inference.auth_proxy.auth.oidc import ExternalIssuer, RemoteKeys
 from inference.auth_proxy.auth.roles import Role
 from inference.auth_proxy.auth.tokens import LEEWAY_S, EmbeddedIssuer, Verifier
-from inference.auth_proxy.auth.users import UserStore
+from inference.auth_proxy.auth.users import USERS_FILE, UserStore
 from inference.auth_proxy.collaborators import Collaborators
 from inference.auth_proxy.gateway_metrics import GatewayMetrics
 from inference.auth_proxy.predictions.backends import FEEDBACK, Backends
@@ -157,7 +157,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def _users(state: Path) -> UserStore:
-    return UserStore(state / "users.sqlite")
+    return UserStore(state / USERS_FILE)
 
 
 def _keys(state: Path, token_ttl_s: int) -> KeyRing:

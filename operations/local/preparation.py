@@ -2,12 +2,16 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 
+from inference.auth_proxy.auth.demo_accounts import create_demo_accounts
+from inference.auth_proxy.auth.users import USERS_FILE, UserStore
+from inference.http.problems import Problem
 from operations.local.settings import Settings
 from product_classifier.errors import ProductClassifierError
 from product_classifier.observability import get_logger
@@ -52,14 +56,11 @@ class TrainingProcess:
 
 def create_accounts(settings: Settings) -> None:
     """Create the demo accounts; existing ones are not changed."""
-    with _start(settings, "inference.auth_proxy", "accounts", "--file", str(settings.accounts)) as process:
-        try:
-            status = process.wait()
-        except KeyboardInterrupt:
-            process.send_signal(signal.SIGINT)
-            raise
-    if status:
-        raise PreparationFailed(_failure(process, status))
+    try:
+        with closing(UserStore(settings.state_dir.resolve() / USERS_FILE)) as users:
+            create_demo_accounts(users, settings.accounts)
+    except (ProductClassifierError, Problem, OSError, sqlite3.Error, ValueError) as error:
+        raise PreparationFailed(f"the demo accounts cannot be created: {error}; check {settings.state_dir}") from error
 
 
 @contextmanager

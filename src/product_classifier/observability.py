@@ -15,10 +15,15 @@ from datetime import UTC, datetime
 from typing import Any, TextIO, cast
 
 import orjson
-import structlog
-from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
-from product_classifier.log_stream import LogStream
+sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # structlog imports it for tracebacks in color: 0.1 s CPU
+import structlog  # noqa: E402
+from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger  # noqa: E402
+
+from product_classifier.log_stream import LogStream  # noqa: E402
+
+if sys.modules["rich"] is None:
+    del sys.modules["rich"]  # others may import it
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Id of the current request, added to every event of its task."""

@@ -18,6 +18,8 @@ from inference.auth_proxy.auth.roles import Role
 from inference.http.problems import Problem
 from product_classifier.observability import get_logger
 
+USERS_FILE = "users.sqlite"
+"""Name of the file in the state folder."""
 USER_NAME = r"[a-z0-9][a-z0-9._@-]{0,63}"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS users (
