@@ -11,14 +11,17 @@ from pydantic_settings import BaseSettings
 
 from components.shared.step_image import TRAINER
 from inference.auth_proxy.settings import Settings as AuthProxy
+from inference.compat.draining import DRAIN_S
 from inference.feedback_service.settings import Settings as FeedbackService
 from inference.fusion_transformer.settings import Settings as FusionTransformer
+from inference.model_server.flags import parse_flags
 from inference.simulation.settings import Settings as Simulation
 from operations.cluster.images import IMAGES, PREFIX
 from operations.cluster.secrets import create_secrets
 from pipelines.retrain.settings import TriggerSettings
 from pipelines.settings import PipelineSettings
 from product_classifier import settings_help
+from product_classifier.model_names import MODELS
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.store import StoreSettings
 from tests.support.fake_cluster import FakeCluster
@@ -272,6 +275,30 @@ def test_every_server_has_probes(objects: tuple[Object, ...]) -> None:
         ((where, pod),) = pods((one,))
         (container,) = pod["containers"]
         assert {"readinessProbe", "livenessProbe", "startupProbe"} <= set(container), where
+        if container["name"] not in THIRD_PARTY_CONTAINERS:
+            liveness = container["livenessProbe"]
+            hung_s = liveness["periodSeconds"] * liveness.get("failureThreshold", 3) + liveness.get("timeoutSeconds", 1)
+            assert liveness["httpGet"]["path"] in {"/healthz", "/v2/health/live"}, where
+            assert hung_s <= 70, f"{where}: a server that hangs is restarted only after {hung_s} s"
+
+
+@pytest.mark.parametrize(
+    ("name", "in_progress_s"),
+    [
+        ("auth-proxy", AuthProxy.model_fields["shutdown_s"].default),
+        ("feedback-service", FeedbackService.model_fields["shutdown_s"].default),
+        *((model, parse_flags(model, []).grace_s) for model in MODELS),
+    ],
+)
+def test_a_pod_has_time_to_leave_its_service_drain_and_complete_requests(
+    objects: tuple[Object, ...], name: str, in_progress_s: float
+) -> None:
+    kinds = {"StatefulSet", "InferenceService"}
+    [server] = [one for one in objects if one["kind"] in kinds and one["metadata"]["name"] == name]
+    [(_, pod)] = pods((server,))
+    leaving_s = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+
+    assert leaving_s + DRAIN_S + in_progress_s + 5 <= pod["terminationGracePeriodSeconds"]
 
 
 def test_the_end_of_a_containers_log_is_its_termination_message(objects: tuple[Object, ...]) -> None:
