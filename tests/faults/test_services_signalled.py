@@ -22,6 +22,10 @@ from tests.support.tiny_release import make_release
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("make run")]
 
+ALL = os.environ.get("SERVICE_SIGNALS") == "all"
+"""Whether every service gets every signal, which takes some minutes."""
+longer = pytest.mark.skipif(not ALL, reason="needs SERVICE_SIGNALS=all")
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP)
 SERVICES = [service.name for service in services(Settings())]
 ROOT = Path(__file__).parents[2]
 
@@ -123,8 +127,10 @@ def run(state_dir: Path) -> Iterator[LocalRun]:
         yield started
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [(name, number) for name in SERVICES for number in SIGNALS] if ALL else [("fusion-transformer", signal.SIGKILL)],
+)
 def test_a_service_is_back_after_a_signal_and_the_others_are_not_touched(
     run: LocalRun, name: str, number: signal.Signals, record_property: Callable[[str, object], None]
 ) -> None:
@@ -162,6 +168,7 @@ def test_services_and_their_processes_end_with_a_run_that_is_killed(state_dir: P
     assert [] == alive
 
 
+@longer
 def test_a_run_whose_output_is_not_read_responds(state_dir: Path) -> None:
     reader, writer = os.pipe()
     with running(state_dir, stdout=writer) as run:
@@ -191,6 +198,7 @@ def test_a_run_whose_release_is_refused_ends_and_says_what_to_do(state_dir: Path
     assert "pipelines rollback" in error
 
 
+@longer
 def test_a_release_that_is_damaged_while_it_is_served_stops_its_service_only(state_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "releases").mkdir()
     release = make_release(tmp_path / "releases", 1)

@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.servers import free_port
 
-STOPS = int(os.environ.get("DRAINING_STOPS", "4"))
+STOPS = int(os.environ.get("DRAINING_STOPS", "3"))
 CLIENTS = 20
 PAUSE_S = 0.1
 """Of each client, which makes 200 requests a second together."""

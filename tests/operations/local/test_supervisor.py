@@ -46,7 +46,8 @@ services = [
 ]
 liveness.PERIOD_S, liveness.DEADLINE_S, liveness.SUSPENDED_S = 0.1, 0.4, 0.4
 supervisor.POLL_S = 0.05
-supervisor.PROGRAM = supervisor.PROGRAM.replace("startretries = 4", "startretries = 1")
+for default, value in {"startretries = 4": "startretries = 1", "startsecs = 2": "startsecs = 1"}.items():
+    supervisor.PROGRAM = supervisor.PROGRAM.replace(default, value)
 run = supervisor.ServiceSupervisor(services, folder, OutputMultiplexer(as_json=False, to=stdout))
 if sys.argv[3] == "1":
     threading.Timer(2, setattr, (run._options, "mood", None)).start()  # makes the library raise
@@ -319,7 +320,7 @@ def test_a_refused_release_is_not_tried_again_until_another_is_the_champion(tmp_
 
 
 def test_the_first_restart_is_immediate_and_further_ones_are_delayed_more_and_more(tmp_path: Path) -> None:
-    exiting = [sys.executable, "-c", "import time; time.sleep(2.5)"]  # longer than supervisor's start
+    exiting = [sys.executable, "-c", "import time; time.sleep(1.3)"]  # longer than supervisor's start
     with supervised(tmp_path, ("exiting", exiting, {})) as run:
         pauses = run.wait_for(r"service_exited process=exiting reason=\S.* restart_in_s=(\d+)", 3)
 
