@@ -17,6 +17,7 @@ import pytest
 
 from operations.local.service_table import services
 from operations.local.settings import Settings
+from product_classifier.releases.release import Release
 from tests.support.servers import free_ports
 from tests.support.tiny_release import make_release
 
@@ -101,13 +102,12 @@ class LocalRun:
             )
 
 
-@pytest.fixture(scope="module")
-def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("signalled")
+def add_release(folder: Path) -> Release:
+    """Make a release the champion of a state folder."""
     (folder / "releases").mkdir(parents=True)
     release = make_release(folder / "releases", 1)
     (folder / "releases" / "champion").write_text(f"{release.id}\n")
-    return folder
+    return release
 
 
 @contextmanager
@@ -121,8 +121,10 @@ def running(state_dir: Path, stdout: int | None = None) -> Iterator[LocalRun]:
 
 
 @pytest.fixture(scope="module")
-def run(state_dir: Path) -> Iterator[LocalRun]:
-    with running(state_dir) as started:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRun]:
+    folder = tmp_path_factory.mktemp("signalled")
+    add_release(folder)
+    with running(folder) as started:
         started.wait_until_ready()
         yield started
 
@@ -156,8 +158,9 @@ def test_a_second_run_on_the_same_ports_names_the_port_and_the_process(run: Loca
     assert "make run PORT=" in line
 
 
-def test_services_and_their_processes_end_with_a_run_that_is_killed(state_dir: Path) -> None:
-    with running(state_dir) as run:
+def test_services_and_their_processes_end_with_a_run_that_is_killed(tmp_path: Path) -> None:
+    add_release(tmp_path)
+    with running(tmp_path) as run:
         run.wait_until_ready()
         processes = psutil.Process(run.process.pid).children(recursive=True)
         os.kill(run.service("text-predictor").pid, signal.SIGSTOP)
@@ -169,9 +172,10 @@ def test_services_and_their_processes_end_with_a_run_that_is_killed(state_dir: P
 
 
 @longer
-def test_a_run_whose_output_is_not_read_responds(state_dir: Path) -> None:
+def test_a_run_whose_output_is_not_read_responds(tmp_path: Path) -> None:
+    add_release(tmp_path)
     reader, writer = os.pipe()
-    with running(state_dir, stdout=writer) as run:
+    with running(tmp_path, stdout=writer) as run:
         run.wait_for(run.is_ready)
         with httpx.Client(base_url=run.url, trust_env=False, verify=False) as client:
             statuses = {client.get(f"/{number}").status_code for number in range(3000)}
@@ -183,10 +187,8 @@ def test_a_run_whose_output_is_not_read_responds(state_dir: Path) -> None:
     assert 0 == run.process.returncode
 
 
-def test_a_run_whose_release_is_refused_ends_and_says_what_to_do(state_dir: Path, tmp_path: Path) -> None:
-    (tmp_path / "releases").mkdir()
-    release = make_release(tmp_path / "releases", 1)
-    (tmp_path / "releases" / "champion").write_text(f"{release.id}\n")
+def test_a_run_whose_release_is_refused_ends_and_says_what_to_do(tmp_path: Path) -> None:
+    release = add_release(tmp_path)
     model = max((tmp_path / "releases" / release.id / "text").iterdir(), key=lambda path: path.stat().st_size)
     model.write_bytes(model.read_bytes()[:-1] + b"x")
     with running(tmp_path) as run:
@@ -199,10 +201,8 @@ def test_a_run_whose_release_is_refused_ends_and_says_what_to_do(state_dir: Path
 
 
 @longer
-def test_a_release_that_is_damaged_while_it_is_served_stops_its_service_only(state_dir: Path, tmp_path: Path) -> None:
-    (tmp_path / "releases").mkdir()
-    release = make_release(tmp_path / "releases", 1)
-    (tmp_path / "releases" / "champion").write_text(f"{release.id}\n")
+def test_a_release_that_is_damaged_while_it_is_served_stops_its_service_only(tmp_path: Path) -> None:
+    release = add_release(tmp_path)
     model = max((tmp_path / "releases" / release.id / "image").iterdir(), key=lambda path: path.stat().st_size)
     content = model.read_bytes()
     with running(tmp_path) as run:
