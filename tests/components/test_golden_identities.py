@@ -80,7 +80,7 @@ def test_product_keys_are_unchanged_so_an_upgrade_makes_no_run_due(product: tupl
 
 
 def test_the_keys_of_the_sample_are_unchanged() -> None:
-    """Those of its products, which decide the splits, and those of its texts as users send them, which labels hold."""
+    """Those of the products decide the splits, those of the texts as users send them are in labels."""
     contents, labels = sha256(), sha256()
     for number in range(1500):
         made = offer(27, number, season_start(1500))

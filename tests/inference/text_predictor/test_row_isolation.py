@@ -30,13 +30,13 @@ NAME = "text-predictor"
 
 
 class FailingModel(HashedLinear):
-    """A model that fails on a word, as a library may on a text nobody has thought of."""
+    """A model that fails on a word, as a library may on an unusual text."""
 
     broken = False
 
     def classify(self, texts: list[str]) -> Floats:
         if self.broken or any("poison" in text for text in texts):
-            raise ValueError("a text nobody has thought of")
+            raise ValueError("an unusual text")
         return super().classify(texts)
 
 
@@ -107,7 +107,7 @@ async def test_a_model_that_fails_on_any_text_is_not_blamed_on_a_row(
 ) -> None:
     monkeypatch.setattr(FailingModel, "broken", True)
 
-    with pytest.raises(ValueError, match="nobody has thought of"):
+    with pytest.raises(ValueError, match="an unusual text"):
         await predict(predictor, "livre", "lampe")
 
 
