@@ -112,7 +112,8 @@ def _correction(number: int) -> bytes:
 
 @contextmanager
 def _service(folder: Path, environment: Mapping[str, str]) -> Iterator[Server]:
-    given = {"FEEDBACK_INTERNAL_TOKEN": SECRET, "FEEDBACK_TRIGGER_URL": ""} | dict(environment)
+    given = {"FEEDBACK_INTERNAL_TOKEN": SECRET, "FEEDBACK_TRIGGER_URL": "", "FEEDBACK_DAILY_CORRECTIONS": "0"}
+    given |= environment
     with running_product(folder, ALL, given, only=["feedback-service"]) as stack:
         yield stack.servers["feedback-service"]
 
