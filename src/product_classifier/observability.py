@@ -28,6 +28,10 @@ if sys.modules["rich"] is None:
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Id of the current request, added to every event of its task."""
 
+traceparent: ContextVar[str] = ContextVar("traceparent", default="")
+"""Trace context of the current request (W3C Trace Context, section 3.2), passed on to the services behind."""
+
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _SECRETS = frozenset({"authorization", "cookie", "password", "secret", "token", "image", "payload", "body"})
 _MAX_VALUE_CHARACTERS = 300
@@ -92,6 +96,13 @@ def set_request_id(given: str | None) -> str:
     """
     chosen = given if given and _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
     request_id.set(chosen)
+    return chosen
+
+
+def set_traceparent(given: str) -> str:
+    """Set the trace context of the current task and return it; empty if the header is missing or not valid."""
+    chosen = given if _TRACEPARENT.fullmatch(given) else ""
+    traceparent.set(chosen)
     return chosen
 
 

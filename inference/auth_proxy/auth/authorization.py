@@ -17,7 +17,7 @@ from inference.auth_proxy.context import RequestContext
 from inference.auth_proxy.routing import Rate, RouteTable
 from inference.http.bodies import check_content_length
 from inference.http.problems import INTERNAL, Problem, problem_of, public_message, send_problem, status_of
-from product_classifier.observability import get_logger, set_request_id
+from product_classifier.observability import get_logger, set_request_id, set_traceparent, traceparent
 
 SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -50,6 +50,7 @@ class AuthorizationMiddleware:
         address = client_address(peer, scope["headers"], self._services.settings.trusted_proxies)
         context = RequestContext(set_request_id(_request_id(scope)), time.perf_counter(), address)
         context.attach(scope)
+        set_traceparent(_header(scope, b"traceparent"))
         reason = ""
 
         async def respond(message: Message) -> None:
@@ -117,6 +118,8 @@ class AuthorizationMiddleware:
             route.path if route else "unknown", scope["method"] if route else "other", context.status, seconds
         )
         fields = {"reason": reason} if reason else {}
+        if trace := traceparent.get():
+            fields["traceparent"] = trace
         self._log.log(
             logging.DEBUG if route and route.probe else logging.INFO,
             "request_completed",
@@ -134,6 +137,13 @@ def _request_id(scope: Scope) -> str | None:
         if name == b"x-request-id":
             return str(value.decode("latin-1"))
     return None
+
+
+def _header(scope: Scope, wanted: bytes) -> str:
+    for name, value in scope["headers"]:
+        if name == wanted:
+            return str(value.decode("latin-1"))
+    return ""
 
 
 def _completed(headers: list[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:

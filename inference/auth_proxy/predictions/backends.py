@@ -28,7 +28,7 @@ from inference.oip.client import (
 )
 from product_classifier.errors import InvalidInput, ModelUnavailable
 from product_classifier.model_names import FUSION
-from product_classifier.observability import get_logger
+from product_classifier.observability import get_logger, traceparent
 
 FEEDBACK = "feedback-service"
 PROBE_TIMEOUT_S = 1.0
@@ -112,6 +112,8 @@ class Backends:
         """
         body, headers = encode_products(products)
         headers["X-Request-Id"] = request_id
+        if trace := traceparent.get():
+            headers["traceparent"] = trace
         headers[USER_HEADER] = request_user.get()
         if self._fusion is None:
             self._fusion = HttpClient(self._urls[FUSION], CONNECTIONS, KEEP_ALIVE_S)

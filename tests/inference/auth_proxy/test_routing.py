@@ -122,3 +122,32 @@ def test_no_text_of_the_validation_library_reaches_a_client(gateway: Gateway, bo
         assert 422 == response.status_code
         assert "Input should" not in response.text
         assert "Value error" not in response.text
+
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.mark.parametrize(
+    ("sent", "passed"),
+    [
+        (TRACE, TRACE),
+        (TRACE.upper(), None),
+        (TRACE[:-1], None),
+        ("00-" + "0" * 32 + "-00f067aa0ba902b7-01", None),
+        ("ff" + TRACE[2:], None),
+        (None, None),
+    ],
+)
+def test_the_trace_of_a_request_reaches_every_service_behind(
+    gateway: Gateway, sent: str | None, passed: str | None
+) -> None:
+    headers = {"traceparent": sent} if sent else {}
+    before = len(gateway.models.seen), len(gateway.feedback.seen)
+    with gateway.client("ada") as client:
+        client.post("/predict", json={"designation": "Piscine"}, headers=headers)
+        client.get("/v2/models/text-predictor", headers=headers)
+        client.get("/retrain", headers=headers)
+
+    seen = [*gateway.models.seen[before[0] :], *gateway.feedback.seen[before[1] :]]
+    assert 3 <= len(seen)
+    assert {passed} == {request.headers.get("traceparent") for request in seen}
