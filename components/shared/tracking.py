@@ -38,7 +38,7 @@ class TrackingUnavailable(ProductClassifierError):
 
 
 class RegistryRefused(TrackingUnavailable):
-    """MLflow rejects a call for good: 401, 403, 404, or a release that was never registered; do not repeat it."""
+    """MLflow rejects a call for good: 401, 403, 404, or a release that was never registered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +140,12 @@ class Tracking:
             return retrying(call, *args, **kwargs)
         except RetryError as error:
             cause = error.last_attempt.exception()
-            raise TrackingUnavailable(f"{self._where()}: failed: {_first_line(cause)}") from cause
+            raise TrackingUnavailable(f"MLflow at {self._address()!r}: failed: {_first_line(cause)}") from cause
         except expected as error:
-            raise RegistryRefused(f"{self._where()}: refused: {_first_line(error)}") from error
+            raise RegistryRefused(f"MLflow at {self._address()!r}: refused: {_first_line(error)}") from error
 
-    def _where(self) -> str:
-        return f"MLflow at {_without_credentials(self._uri)!r}"
+    def _address(self) -> str:
+        return _without_credentials(self._uri)
 
 
 def configure_mlflow() -> None:

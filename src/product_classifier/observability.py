@@ -100,7 +100,7 @@ def set_request_id(given: str | None) -> str:
 
 
 def set_traceparent(given: str) -> str:
-    """Set the trace context of the current task and return it; empty if the header is missing or not valid."""
+    """Set the trace context of the current task and return it; empty if the header is not valid."""
     chosen = given if _TRACEPARENT.fullmatch(given) else ""
     traceparent.set(chosen)
     return chosen

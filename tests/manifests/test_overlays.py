@@ -248,7 +248,7 @@ def test_annotations_for_prometheus_name_a_port_that_listens(objects: tuple[Obje
 
 
 def test_finished_jobs_of_a_deployment_do_not_refuse_the_next_one(objects: tuple[Object, ...]) -> None:
-    """The template of a Job is immutable: one that stays would refuse `kubectl apply -k` with another image."""
+    """The template of a Job is immutable: one that stays refuses `apply` with another image."""
     jobs = [one for one in objects if one["kind"] == "Job"]
 
     assert jobs

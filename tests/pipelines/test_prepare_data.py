@@ -49,7 +49,7 @@ def test_given_files_replace_a_sample_by_a_link(tmp_path: Path, challenge: Path)
     assert challenge == ensure_raw(settings(tmp_path)).resolve()
 
 
-def test_a_size_brings_the_sample_back_and_leaves_the_files(tmp_path: Path, challenge: Path) -> None:
+def test_a_size_restores_the_sample_and_leaves_the_files(tmp_path: Path, challenge: Path) -> None:
     ensure_raw(settings(tmp_path, products=30))
     ensure_raw(settings(tmp_path, raw=challenge))
     raw = ensure_raw(settings(tmp_path, products=40))

@@ -119,7 +119,7 @@ def test_a_rollback_that_cannot_reach_mlflow_says_what_is_done_and_repeats_the_r
     assert [SECOND] == moved
 
 
-def test_the_list_of_releases_tells_scores_of_different_hold_outs_apart(
+def test_the_list_of_releases_marks_scores_of_different_hold_outs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = FakeStore()

@@ -91,7 +91,7 @@ class TokenRejected(Problem):
 
 
 class TokenExpired(TokenRejected):
-    """A token whose signature is valid has expired; the client is told, because a new login resolves it."""
+    """A token with a valid signature has expired; the detail says so, as a new login resolves it."""
 
     def __init__(self) -> None:
         super().__init__("the token has expired", "the access token has expired; log in again for a new one")

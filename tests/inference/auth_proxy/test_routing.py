@@ -1,4 +1,4 @@
-"""What a request gets that misses a route by little: HEAD, slashes, case, typing errors; and the favicon."""
+"""Requests that almost match a route: HEAD, slashes, case, typing errors; the favicon; traces."""
 
 import time
 from http.client import HTTPConnection

@@ -384,7 +384,7 @@ def test_the_response_does_not_contain_the_reason(gateway: Gateway) -> None:
     assert details == {"the access token is not valid"}
 
 
-def test_an_expired_token_is_told_apart_so_that_clients_log_in_again(gateway: Gateway) -> None:
+def test_an_expired_token_has_its_own_detail_so_that_clients_log_in(gateway: Gateway) -> None:
     expired = signed(gateway.issuer, claims_of(gateway.issuer) | {"exp": 1, "iat": 0})
 
     response = gateway.client(None).get("/categories", headers={"Authorization": f"Bearer {expired}"})

@@ -102,25 +102,25 @@ def test_idempotency_keys_of_different_users_do_not_collide(harness: FeedbackHar
     assert (statuses, len(correction_keys(store))) == ([201, 201], 2)
 
 
-@pytest.mark.parametrize("again", [False, True], ids=["as sent", "spelled otherwise"])
-def test_a_correction_that_contradicts_an_earlier_one_of_the_same_person_says_what_it_replaces(
-    harness: FeedbackHarness, again: bool
+@pytest.mark.parametrize("respelled", [False, True], ids=["as sent", "spelled otherwise"])
+def test_a_correction_that_contradicts_an_earlier_one_of_the_same_user_names_it(
+    harness: FeedbackHarness, respelled: bool
 ) -> None:
     def submit(designation: str, code: int, user: str = "ann") -> Any:
         return harness.submit({"product": {"designation": designation}, "code": code}, user).json()
 
     first = submit("Piscine ronde", WRONG)
-    same = submit("Piscine ronde!" if again else "Piscine ronde", WRONG)
+    same = submit("Piscine ronde!" if respelled else "Piscine ronde", WRONG)
     harness.clock.time += timedelta(seconds=1)
     other_user = submit("Piscine ronde", RIGHT, "bob")
-    second = submit("PISCINE  ronde" if again else "Piscine ronde", RIGHT)
+    second = submit("PISCINE  ronde" if respelled else "Piscine ronde", RIGHT)
     other_product = submit("Piscine carrée", RIGHT)
 
     assert [None, None, None, None] == [one["replaces"] for one in (first, same, other_user, other_product)]
     assert second["replaces"] in {first["feedback_id"], same["feedback_id"]}
 
 
-def test_a_contradiction_about_one_prediction_is_told_too(harness: FeedbackHarness, store: FakeStore) -> None:
+def test_a_contradiction_about_one_prediction_is_named_too(harness: FeedbackHarness, store: FakeStore) -> None:
     prediction_id = store_prediction(store)
     first = harness.submit({"prediction_id": prediction_id, "code": WRONG}).json()
     harness.clock.time += timedelta(seconds=1)

@@ -106,7 +106,7 @@ def test_a_context_file_of_another_user_of_kfp_is_ignored(
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "told"),
+    ("status", "body", "reported"),
     [
         (403, {"error": "injected failure"}, r"responded 403 Forbidden: injected failure; give the account access"),
         (404, {"message": 'namespaces "nowhere" not found'}, r'404 Not Found: namespaces "nowhere" not found; check'),
@@ -114,11 +114,11 @@ def test_a_context_file_of_another_user_of_kfp_is_ignored(
         (503, {}, r"503 Service Unavailable: \{\}"),
     ],
 )
-def test_a_refusal_of_the_api_is_told_with_its_reason(
-    package: Path, status: int, body: dict[str, str], told: str
+def test_a_refusal_of_the_api_is_reported_with_its_reason(
+    package: Path, status: int, body: dict[str, str], reported: str
 ) -> None:
     with fake_kfp() as api:
         client = connect(api.url, "nowhere")
         api.fail, api.failure = status, body
-        with pytest.raises(LauncherUnavailable, match=told):
+        with pytest.raises(LauncherUnavailable, match=reported):
             submit_run(client, package, {"label": "x"}, "nightly", "products")
