@@ -26,7 +26,7 @@ from itertools import islice
 from math import inf
 from pathlib import Path
 from sqlite3 import Connection
-from time import monotonic, time
+from time import monotonic, thread_time, time
 from typing import Any, Literal, NamedTuple
 
 from product_classifier.errors import (
@@ -77,7 +77,7 @@ LISTED_KEYS = 5000
 LABEL_ROWS = 1000
 CHEAP_LISTING_S = 0.1
 LISTING_SHARE = 0.05
-"""Largest share of the time that listings take; after one that is not cheap the next one waits accordingly."""
+"""Largest share of a core that listings take; after one that is not cheap the next one waits accordingly."""
 SWEEP_PAUSE_S = 5.0
 """Least pause between the listings of two older days, and the one until each has been listed once."""
 SWEEP_PERIOD_S = 86_400.0
@@ -425,11 +425,11 @@ class FeedbackIndex:
         if self._meta("listed_on") is None:
             self.ensure_listed(datetime.combine(self._today(), datetime.min.time(), UTC))
             return
-        began = monotonic()
-        if began < self._listing_due:
+        if monotonic() < self._listing_due:
             return
+        began = thread_time()
         self._list_from(_days_prefix(self._today().isoformat(), -1))
-        self._listing_due = monotonic() + _pause_after(monotonic() - began)
+        self._listing_due = monotonic() + _pause_after(thread_time() - began)
 
     def _list_from(self, start_after: str) -> None:
         keys = self._store.list(FEEDBACK_PREFIX, start_after=start_after)
@@ -467,7 +467,7 @@ class FeedbackIndex:
 
     def _sweep_next_day(self) -> bool:
         """List the next of the days that have objects; return False after the last."""
-        began = monotonic()
+        began = thread_time()
         found = (self._next_stored(), self._next_indexed())
         key = min((one for one in found if one is not None), default=None)
         if key is None:
@@ -483,7 +483,7 @@ class FeedbackIndex:
             self._add_keys([key])
             self._sweep_after = key
         self._swept_days += 1
-        self._sweep_due = monotonic() + max(self._sweep_pause_s, _pause_after(monotonic() - began))
+        self._sweep_due = monotonic() + max(self._sweep_pause_s, _pause_after(thread_time() - began))
         return True
 
     def _next_stored(self) -> str | None:
