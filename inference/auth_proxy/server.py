@@ -129,7 +129,7 @@ def make_server(app: ASGIApp, settings: Settings) -> uvicorn.Server:
 
 
 def serve_metrics(registry: CollectorRegistry, listener: socket.socket) -> None:
-    """Serve Prometheus metrics from a thread, with few connections: idle ones must not take all descriptors."""
+    """Serve Prometheus metrics from a thread, with few connections: idle ones cost descriptors."""
     config = uvicorn.Config(
         make_asgi_app(registry),
         http=limited_protocol(ConnectionLimits(METRICS_CONNECTIONS)),

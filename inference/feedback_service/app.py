@@ -83,7 +83,7 @@ def create_app(
     now: Callable[[], datetime] = utc_now,
     index: FeedbackIndex | None = None,
 ) -> FastAPI:
-    """Return the application; while it runs, threads replay the journal, refresh the index and notify the trigger.
+    """Return the application; its threads replay the journal, refresh the index, notify the trigger.
 
     Args:
         store: Object store.

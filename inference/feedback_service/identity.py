@@ -56,6 +56,6 @@ def identity_bytes(bits: int) -> bytes:
 
 
 def yesterdays_id(bits: int, now: datetime) -> str | None:
-    """Return yesterday's id of an identity while another server may just have stored it; see `MAX_CLOCK_SKEW`."""
+    """Return yesterday's id of an identity while another server may have stored it just now."""
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return None if now - midnight > MAX_CLOCK_SKEW else feedback_id(bits, midnight - timedelta(days=1))

@@ -121,7 +121,7 @@ class UnknownFeedback(ProductClassifierError):
 
 
 class QuotaExceeded(ProductClassifierError):
-    """A user has submitted as many corrections today as one may; more are accepted after `retry_after_s` seconds."""
+    """A user has submitted as many corrections as one day allows; `retry_after_s` is the wait."""
 
     def __init__(self, limit: int, retry_after_s: int) -> None:
         super().__init__(f"user: {limit} corrections were submitted today, the most of a day; submit more tomorrow")

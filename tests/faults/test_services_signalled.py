@@ -1,4 +1,4 @@
-"""Every service of a local run is killed, stopped and terminated; the run itself is killed; its output is not read."""
+"""Services of a local run are killed, stopped and terminated; the run is killed or not read."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Which releases a model pod downloads before it starts: the command of the storage initializer, run as a process."""
+"""Which releases a model pod downloads: the storage initializer's command, run as a process."""
 
 import subprocess
 import sys

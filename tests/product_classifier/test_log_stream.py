@@ -1,4 +1,4 @@
-"""Tests that a log never waits for its reader, and that dropped lines are counted and reported in their place."""
+"""A log never waits for its reader; dropped lines are counted and reported in their place."""
 
 import contextlib
 import fcntl

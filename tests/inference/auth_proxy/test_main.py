@@ -135,7 +135,7 @@ def _wait_for(client: httpx.Client) -> None:
     raise TimeoutError("the gateway did not start")
 
 
-def test_a_gateway_whose_log_nobody_reads_responds_and_counts_the_lost_lines(tmp_path: Path) -> None:
+def test_a_gateway_whose_log_is_not_read_responds_and_counts_the_lost_lines(tmp_path: Path) -> None:
     port, internal = free_port(), free_port()
     environment = os.environ | {
         "AUTH_PROXY_PORT": str(port), "AUTH_PROXY_METRICS_PORT": str(internal), "AUTH_PROXY_STATE_DIR": str(tmp_path),

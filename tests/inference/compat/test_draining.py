@@ -1,4 +1,4 @@
-"""Clients with kept connections while a server stops: every request gets a response or a refused connection."""
+"""While a server stops, each request of a kept connection gets a response or is refused."""
 
 import contextlib
 import http.client
@@ -69,7 +69,7 @@ def wait_until_listening(port: int, within_s: float = 60) -> None:
 
 
 class Clients:
-    """Send requests from several threads until stopped, half of them with httpx; each keeps its connection."""
+    """Send requests from threads until stopped, half of them with httpx, on kept connections."""
 
     def __init__(self, port: int, path: str = "/") -> None:
         self._url, self._port, self._path = f"http://127.0.0.1:{port}", port, path

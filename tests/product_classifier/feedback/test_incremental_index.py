@@ -140,7 +140,7 @@ class IndexAgainstRule(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 30))
     def delete(self, number: int) -> None:
-        """An object is deleted from the store, for example on request of a person."""
+        """Delete an object from the store, as an erasure does."""
         if number < len(self.made) and self.made[number].feedback_id in self.stored:
             correction = self.made[number]
             del self.stored[correction.feedback_id]

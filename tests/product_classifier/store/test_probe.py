@@ -39,7 +39,7 @@ def replace_with_empty_folder(root: Path) -> None:
     root.mkdir()
 
 
-GONE = [remove, replace_with_file, replace_with_empty_folder]
+VANISHED = [remove, replace_with_file, replace_with_empty_folder]
 OPERATIONS: dict[str, Callable[[FileStore], object]] = {
     "put": lambda store: store.put("a/b", b"x"),
     "put once": lambda store: store.put("a/new", b"x", only_if_absent=True),
@@ -53,15 +53,15 @@ OPERATIONS: dict[str, Callable[[FileStore], object]] = {
 }
 
 
-@pytest.mark.parametrize("gone", GONE)
+@pytest.mark.parametrize("vanish", VANISHED)
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_store_whose_folder_vanished_is_unavailable_and_not_created_again(
-    tmp_path: Path, gone: Callable[[Path], None], operation: str
+    tmp_path: Path, vanish: Callable[[Path], None], operation: str
 ) -> None:
     root = tmp_path / "store"
     store = FileStore(root, create=True)
     store.put("a/b", b"x")
-    gone(root)
+    vanish(root)
 
     with pytest.raises(StoreUnavailable, match=r"no longer exists|Not a directory"):
         OPERATIONS[operation](store)
