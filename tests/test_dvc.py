@@ -1,6 +1,7 @@
 """The data stages in a fresh clone, with nothing but tracked files."""
 
 import inspect
+import json
 import os
 import re
 import shlex
@@ -157,3 +158,21 @@ def test_telemetry_is_off_and_no_remote_is_prescribed() -> None:
 
     assert "analytics = false" in config
     assert "remote" not in config
+
+
+def test_the_lock_describes_the_tracked_files(tmp_path: Path) -> None:
+    """The outputs are missing in a fresh clone; `dvc repro` has to be run after a change of anything else."""
+    clone = Clone(tmp_path / "clone", 80)
+    for name in ("dvc.lock", "params.yaml"):
+        shutil.copy(ROOT / name, clone.folder / name)
+    found = json.loads(clone.dvc("status", "--json"))
+
+    changed = {
+        (stage, path)
+        for stage, changes in found.items()
+        for change in changes
+        for path in (change.get("changed deps", {}) if isinstance(change, dict) else {change: ""})
+        if not path.startswith("data/")
+    }
+    assert set() == changed
+    assert found.keys() == STAGES.keys()
