@@ -29,6 +29,11 @@ ROWS: Mapping[str, Row] = {
     "P13": Row("replay of the unseen set, offline", "≥ 4×", "p13_replay"),
     "P14": Row("durable acknowledgement of a correction, p99 at 200/s", "≤ 15 ms", "p14_feedback"),
     "P15": Row("`make run` to the first prediction", "≤ 60 s", "p15_make_run"),
+    "P18": Row(
+        "corrections: first page, reconciliation, start and memory at 100,000; index cost per correction",
+        "≤ 50 ms, ≤ 100 ms CPU, ≤ 60 s, ≤ 300 MiB, flat",
+        "p18_corrections",
+    ),
     "P19": Row("a good client's p99 while another user sends the worst", "≤ 2×, 0 degraded", "p19_noisy_neighbor"),
     "steps": Row("cost per product of every step, to 100,000 products", "flat", "steps"),
     "collocated": Row("three models in one process, same API", "compare with P4 and P5", "collocated"),
