@@ -18,6 +18,9 @@ from product_classifier.errors import ObjectNotFound, ProductClassifierError, Ro
 from product_classifier.store import ObjectStore, open_store
 from product_classifier.taxonomy import CHALLENGE
 
+LIST_WIDTH = 100
+"""Characters of the widest row: a narrower output would cut ids and numbers, which a program may read."""
+
 
 class RollbackFailed(ProductClassifierError):
     """A release could not be deployed again; the message has the reason and the release that is deployed."""
@@ -26,8 +29,8 @@ class RollbackFailed(ProductClassifierError):
 def list_releases(settings: PipelineSettings, console: Console) -> None:
     """Print the kept releases, newest first; raise `NoRelease` if there are none."""
     store = open_store(settings.store)
-    identity = [Column(name, no_wrap=True) for name in ("release", "created")]  # a wrapped id cannot be copied
-    table = Table(*identity, "F1", "hold-out", "corrections", "state", box=None, padding=(0, 1, 0, 0))
+    columns = [Column(name, no_wrap=True) for name in ("release", "created", "F1", "hold-out", "corrections", "state")]
+    table = Table(*columns, box=None, padding=(0, 1, 0, 0))
     hold_outs = set()
     for kept in stored_releases(store, open_rollout(settings.rollout, store, CHALLENGE.codes)):
         count = "?" if kept.corrections is None else str(kept.corrections)
@@ -36,6 +39,7 @@ def list_releases(settings: PipelineSettings, console: Console) -> None:
         table.add_row(kept.release, kept.created[:16], score, kept.hold_out[:8] or "?", count, kept.state)
     if not table.row_count:
         raise NoRelease(f"{settings.store}: no release; train one with `python -m pipelines train`")
+    console.width = max(console.width, LIST_WIDTH)
     console.print(table)
     if len(hold_outs) > 1:
         console.print("F1 compares only releases that were measured on the same hold-out", highlight=False)

@@ -136,7 +136,7 @@ def test_mlflow_knows_runs_parameters_and_the_champion(trained: Trained) -> None
     assert "report.html" in {file.path for file in client.list_artifacts(versions[2].run_id)}
 
 
-def test_raw_data_that_cannot_be_used_ends_in_one_line(tmp_path: Path, trained: Trained) -> None:
+def test_raw_data_that_cannot_be_used_ends_with_its_reason(tmp_path: Path, trained: Trained) -> None:
     raw = tmp_path / "raw"
     raw.mkdir()
     titles = ["Livre", "", "Jeu", "", "Lampe", ""]
@@ -144,13 +144,13 @@ def test_raw_data_that_cannot_be_used_ends_in_one_line(tmp_path: Path, trained: 
     (raw / "X_train.csv").write_text(f",designation,description,productid,imageid\n{rows}")
     (raw / "Y_train.csv").write_text(",prdtypecode\n" + "".join(f"{row},10\n" for row in range(len(titles))))
 
-    done = train(tmp_path, "--raw", str(raw))
+    done = run_pipelines(tmp_path, "train", "--raw", str(raw))
 
     assert 1 == done.returncode
-    (line,) = [line for line in done.stderr.splitlines() if line]
-    assert "prepare-catalogue" in line
-    assert "CatalogueError: " in line
-    assert "✗ prepare-catalogue" in done.stdout
+    *_, reason, last = done.stderr.splitlines()
+    assert "prepare_catalogue: 3 of 6 rows (50.0%) cannot be used" in reason
+    assert last.startswith("train: prepare_catalogue failed")
+    assert "Traceback" not in done.stderr
 
 
 def test_an_unknown_number_is_refused_before_anything_runs(tmp_path: Path) -> None:

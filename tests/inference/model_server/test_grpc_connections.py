@@ -24,17 +24,18 @@ async def test_idle_connections_over_the_limit_are_closed(monkeypatch: pytest.Mo
     address = f"127.0.0.1:{free_port()}"
     server = GrpcServer(Servicer(HostedModels([]), DataPlane(ModelRepository())), address, 1 << 20)
     await server.start()
+    before = count_open_files()
     with ExitStack() as stack:
         for _ in range(200):
             stack.enter_context(socket.create_connection(("127.0.0.1", int(address.partition(":")[2]))))
         await asyncio.sleep(1.5)
-        open_files = count_open_files() - 200
+        held = count_open_files() - before - 200
         async with grpc.aio.insecure_channel(address) as channel:
             ready = await GRPCInferenceServiceStub(channel).ServerReady(pb.ServerReadyRequest(), timeout=20)
     await server.stop(0)
 
     assert ready.ready
-    assert 100 > open_files
+    assert 100 > held
 
 
 def count_open_files() -> int:

@@ -270,7 +270,7 @@ def test_a_failed_step_is_named(
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"PRODUCTS": "5"}, "error: PRODUCTS='5': "),
+        ({"PRODUCTS": "5"}, "error: PRODUCTS: must be at least 300, not '5'"),
         ({"DEMO_DIR": str(Path(__file__).parent)}, "error: step 'prepare' failed: "),
     ],
 )

@@ -18,7 +18,7 @@ def test_a_port_in_use_is_reported_with_its_service() -> None:
         port = listener.getsockname()[1]
         with pytest.raises(
             ResourceInUse,
-            match=rf"port in use: {port} \(auth-proxy http\) by process {os.getpid()}, '.*pytest.* make run PORT=",
+            match=rf"port in use: {port} \(auth-proxy http\) by process {os.getpid()}, '.*python.* make run PORT=",
         ):
             check_ports([Service("auth-proxy", (), {"http": port, "metrics": free_port()})])
 
