@@ -206,6 +206,20 @@ def test_every_part_of_a_package_is_declared_and_no_two_import_each_other(packag
     assert parts_of(package) == sorted(order)
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_modules_import_each_other(package: str) -> None:
+    """Without `__init__`, which modules of the same folder import implicitly."""
+    names = {_module_name(path): path for path in modules(package) if path.name != "__init__.py"}
+    graph = {name: modules_imported(path, package) & names.keys() - {name} for name, path in names.items()}
+
+    assert sorted(names) == sorted(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
+
+
+def _module_name(path: Path) -> str:
+    package = next(name for name, folder in PACKAGES.items() if path.is_relative_to(folder))
+    return ".".join((package, *path.relative_to(PACKAGES[package]).with_suffix("").parts))
+
+
 def test_pipelines_imports_only_components_and_shared_modules_of_the_steps() -> None:
     """What a step does inside is reached by its component only."""
     wrong = {

@@ -4,7 +4,8 @@ from inference.feedback_api import CorrectionPage, CorrectionView, ListParameter
 from inference.feedback_service.callers import is_reviewer
 from inference.feedback_service.index_refresher import IndexRefresher
 from inference.feedback_service.service import Caller
-from product_classifier.feedback.index import FeedbackIndex, IndexedCorrection
+from product_classifier.feedback.index import FeedbackIndex
+from product_classifier.feedback.index_rows import IndexedCorrection
 from product_classifier.feedback.records import Review
 from product_classifier.feedback.trust import TRUSTED_STATES
 from product_classifier.limits import LISTED_BYTES

@@ -34,7 +34,8 @@ from product_classifier.errors import (
     UnknownFeedback,
     UnknownPrediction,
 )
-from product_classifier.feedback.index import FeedbackIndex, IndexedCorrection, read_prediction
+from product_classifier.feedback.index import FeedbackIndex
+from product_classifier.feedback.index_rows import IndexedCorrection
 from product_classifier.feedback.records import (
     REVIEW_SUFFIX,
     Correction,
@@ -47,6 +48,7 @@ from product_classifier.feedback.records import (
     image_key,
     review_key,
 )
+from product_classifier.feedback.stored_products import read_prediction
 from product_classifier.store import ObjectStore
 from product_classifier.store.journal import Entry
 from product_classifier.store.object_keys import FEEDBACK_PREFIX

@@ -1,0 +1,160 @@
+"""Queries of the corrections in the index, and their pages."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from sqlite3 import Connection
+
+from product_classifier.errors import IndexUnavailable, InvalidInput, UnknownFeedback
+from product_classifier.feedback.index_database import IndexDatabase
+from product_classifier.feedback.index_rows import (
+    EPOCH,
+    SELECT_CORRECTIONS,
+    IndexedCorrection,
+    correction_of,
+    product_keys,
+    to_blob,
+    to_text,
+)
+from product_classifier.feedback.records import Correction, correction_key
+from product_classifier.feedback.trust import State
+from product_classifier.observability import get_logger
+
+MAX_DAMAGED = 1000
+NEWEST_FIRST = "ORDER BY c.created DESC, c.id DESC"
+
+log = get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexPage:
+    """Corrections, newest first, the cursor of the next page, and how many match on all pages."""
+
+    items: Sequence[IndexedCorrection]
+    next_cursor: str | None
+    total: int
+
+
+class IndexQueries:
+    """What the index holds now. Each method raises `IndexUnavailable` if its file cannot be read."""
+
+    def __init__(self, database: IndexDatabase) -> None:
+        self._database = database
+
+    @property
+    def damaged(self) -> dict[str, str]:
+        """Reasons by key of the objects that cannot be used, at most `MAX_DAMAGED`."""
+        with self._database.read() as database:
+            return dict(database.execute("SELECT key, reason FROM damaged LIMIT ?", (MAX_DAMAGED,)))
+
+    def damaged_count(self) -> int:
+        """Return the number of objects that cannot be used."""
+        return int(self._database.value("SELECT count(*) FROM damaged"))
+
+    def unread_count(self) -> int:
+        """Return the number of objects that are listed and not yet read."""
+        tables = "SELECT id FROM corrections WHERE status = 0 UNION ALL SELECT id FROM reviews WHERE status = 0"
+        return int(self._database.value(f"SELECT count(*) FROM ({tables})"))  # noqa: S608
+
+    def find_id(self, identity: bytes) -> str | None:
+        """Return the oldest id that ends with these 10 bytes, None if there is none."""
+        found = self._database.value("SELECT min(id) FROM corrections WHERE substr(id, 7) = ?", identity)
+        return None if found is None else to_text(found)
+
+    def get(self, feedback_id: str) -> IndexedCorrection | None:
+        """Return a correction, or None if it is not indexed."""
+        try:
+            correction_key(feedback_id)
+        except InvalidInput:
+            return None
+        with self._database.read() as database:
+            row = database.execute(f"{SELECT_CORRECTIONS} AND c.id = ?", (to_blob(feedback_id),)).fetchone()
+        return None if row is None else correction_of(row)
+
+    def replaced_by(self, correction: Correction) -> IndexedCorrection | None:
+        """Return the newest earlier correction of the user and product, if it has another category."""
+        prediction = None if correction.prediction_id is None else to_blob(correction.prediction_id)
+        subjects = [("c.prediction_id", prediction)]
+        if correction.product is not None:
+            subjects.append(("c.agreement_key", product_keys(correction.product)[1]))
+        found, own = [], to_blob(correction.feedback_id)
+        try:
+            with self._database.read() as database:
+                for column, value in subjects:
+                    query = f"{SELECT_CORRECTIONS} AND {column} = ? AND c.user = ? AND c.id <> ? {NEWEST_FIRST} LIMIT 1"
+                    found += database.execute(query, (value, correction.user, own)).fetchall()
+        except IndexUnavailable as error:
+            log.warning("replaced_correction_unknown", key=correction.key, reason=str(error))
+        last = max(map(correction_of, found), key=lambda one: (one.created, one.feedback_id), default=None)
+        return last if last is not None and last.code != correction.code else None
+
+    def page(
+        self, *, limit: int, state: State | None = None, user: str | None = None, cursor: str | None = None
+    ) -> IndexPage:
+        """Return corrections, newest first, after the one whose id is the cursor.
+
+        Args:
+            limit: Corrections of the page.
+            state: Only those in this state.
+            user: Only those of this user.
+            cursor: Id of the last correction on the page before.
+
+        Raises:
+            UnknownFeedback: If no such page ends with the cursor.
+        """
+        conditions: list[str] = []
+        values: list[object] = []
+        with self._database.read() as database:
+            if user is not None:
+                conditions.append("c.user = ?")
+                values.append(user)
+            if cursor is not None:
+                query = " AND ".join(["SELECT c.created, c.id FROM corrections c WHERE c.status = 1", *conditions])
+                found = database.execute(f"{query} AND c.id = ?", (*values, to_blob(cursor))).fetchone()
+                if found is None:
+                    raise UnknownFeedback(f"cursor: no page ends with {cursor!r}; start again without it")
+                conditions.append("(c.created, c.id) < (?, ?)")
+                values.extend(found)
+            if state is not None:
+                conditions.append("c.state = ?")
+                values.append(state)
+            query = " AND ".join([SELECT_CORRECTIONS, *conditions])
+            rows = database.execute(f"{query} {NEWEST_FIRST} LIMIT ?", (*values, limit + 1))
+            items = [correction_of(row) for row in rows]
+            total = _total(database, state, user)
+        more = len(items) > limit
+        return IndexPage(items[:limit], items[limit - 1].feedback_id if more else None, total)
+
+    def count_of_day(self, user: str, day: date) -> int:
+        """Return how many corrections a user submitted on a day (UTC)."""
+        number = (day - EPOCH.date()).days
+        return self._database.value("SELECT n FROM day_counts WHERE user = ? AND day = ?", user, number) or 0
+
+    def states(self) -> dict[str, State]:
+        """Return the state of every correction by feedback id; for small histories."""
+        with self._database.read() as database:
+            rows = database.execute("SELECT id, state FROM corrections WHERE status = 1")
+            return {to_text(identifier): state for identifier, state in rows}
+
+    def corrections(self) -> list[IndexedCorrection]:
+        """Return every correction, in no particular order; for small histories."""
+        with self._database.read() as database:
+            return [correction_of(row) for row in database.execute(SELECT_CORRECTIONS)]
+
+    def new_label_count(self) -> int:
+        """Return the number of labels that are not in the watermark."""
+        return int(self._database.value("SELECT n FROM totals WHERE name = 'new_labels'"))
+
+    @property
+    def watermark(self) -> str:
+        """Name of the watermark, "" at first, "?" while it is replaced."""
+        return self._database.meta("watermark") or ""
+
+
+def _total(database: Connection, state: State | None, user: str | None) -> int:
+    """Return the number of corrections, which triggers of the database count."""
+    conditions = {name: value for name, value in (("user", user), ("state", state)) if value is not None}
+    table = "state_counts" if user is None else "user_counts"
+    where = " AND ".join(["1", *(f"{name} = ?" for name in conditions)])
+    query = f"SELECT coalesce(sum(n), 0) FROM {table} WHERE {where}"  # noqa: S608
+    return int(database.execute(query, tuple(conditions.values())).fetchone()[0])

@@ -1,0 +1,147 @@
+"""Rows of the index of corrections: conversion of records, ids, times and products."""
+
+import hashlib
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any, NamedTuple
+
+from product_classifier.feedback.records import Correction, ProductContent, Review, Role
+from product_classifier.feedback.trust import State, agreement_key, product_key
+from product_classifier.limits import LISTED_CHARACTERS
+from product_classifier.taxonomy import Taxonomy
+from product_classifier.text import spelling
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+SELECT_CORRECTIONS = (
+    "SELECT c.id, c.created, c.user, c.role, c.code, c.predicted, c.release, c.comment, c.prediction_id, "
+    "c.designation, c.description, c.image_sha256, c.state, r.reviewer, r.created "
+    "FROM corrections c LEFT JOIN reviews r ON r.id = c.id AND r.status = 1 WHERE c.status = 1"
+)
+"""Query of the rows that `correction_of` takes; " AND ..." may follow."""
+SAMPLE_PRODUCTS = (
+    ProductContent(designation="Chemise  BLEUE", description="<p>Coton&nbsp;&eacute;pais, taille n°38</p>"),
+    ProductContent(designation="e\u0301te\u0301 ﬁn ΑΣ ß İ", description="1.234,50 € l'été; \u200bmots-clés"),
+    ProductContent(designation="", description="a" * 600 + " " + "mot " * 100, image_sha256="0" * 64),
+    ProductContent(image_sha256="f" * 64),
+)
+"""Products whose keys reveal a change of the keys for which nobody changed the version."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedCorrection:
+    """A correction with its state and review; long texts of the product are cut, see `LISTED_CHARACTERS`."""
+
+    feedback_id: str
+    created: datetime
+    user: str
+    role: Role
+    code: int
+    predicted: int | None
+    release: str | None
+    comment: str
+    prediction_id: str | None
+    product: ProductContent | None
+    is_cut: bool
+    state: State
+    reviewer: str | None
+    reviewed: datetime | None
+
+
+class PreparedRecord(NamedTuple):
+    """An object that was read, and what is computed of it.
+
+    Without a record, `reason` is why the object is damaged, "" if it is missing.
+    """
+
+    key: str
+    record: Correction | Review | None
+    reason: str
+    created: int = 0
+    product_key: bytes | None = None
+    agreement_key: bytes | None = None
+
+
+def prepare(record: Correction | Review, key: str) -> PreparedRecord:
+    """Compute what the index stores of a record; raise `OverflowError` if its time cannot be stored."""
+    created = to_microseconds(record.created)
+    to_datetime(created)  # a time zone may move it out of the range
+    if isinstance(record, Correction) and record.product is not None:
+        return PreparedRecord(key, record, "", created, *product_keys(record.product))
+    return PreparedRecord(key, record, "", created)
+
+
+def correction_of(row: Sequence[Any]) -> IndexedCorrection:
+    """Return the correction in a row of `SELECT_CORRECTIONS`."""
+    identifier, created, user, role, code, predicted, release, comment, prediction_id = row[:9]
+    product, is_cut = product_of(*row[9:12])
+    state, reviewer, reviewed = row[12:]
+    return IndexedCorrection(
+        to_text(identifier),
+        to_datetime(created),
+        user,
+        role,
+        code,
+        predicted,
+        release,
+        comment,
+        None if prediction_id is None else to_text(prediction_id),
+        product,
+        is_cut,
+        state,
+        reviewer,
+        None if reviewed is None else to_datetime(reviewed),
+    )
+
+
+def product_of(
+    designation: str | None, description: str | None, image_sha256: str | None
+) -> tuple[ProductContent | None, bool]:
+    """Return a stored product, None if there is none, and whether a text of it is cut."""
+    if not (designation or description or image_sha256):
+        return None, False
+    texts = [text or "" for text in (designation, description)]
+    is_cut = any(len(text) > LISTED_CHARACTERS for text in texts)
+    shown = [f"{text[:LISTED_CHARACTERS]}…" if len(text) > LISTED_CHARACTERS else text for text in texts]
+    return ProductContent.model_construct(designation=shown[0], description=shown[1], image_sha256=image_sha256), is_cut
+
+
+def cut_texts(product: ProductContent) -> tuple[str, str]:
+    """Return the texts of a product as stored in the index: at most one character more than is shown."""
+    return product.designation[: LISTED_CHARACTERS + 1], product.description[: LISTED_CHARACTERS + 1]
+
+
+def product_keys(product: ProductContent) -> tuple[bytes, bytes]:
+    """Return the key of a product and that of all its spellings."""
+    return bytes.fromhex(product_key(product)), bytes.fromhex(agreement_key(product))
+
+
+@cache
+def content_version(taxonomy: Taxonomy) -> str:
+    """Return a text that differs if product keys or codes of the stored rows would be others."""
+    keys = [key(product) for product in SAMPLE_PRODUCTS for key in (product_key, agreement_key)]
+    text = "\n".join([str(spelling.VERSION), str(LISTED_CHARACTERS), *keys, *map(str, sorted(taxonomy.codes))])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def to_microseconds(moment: datetime) -> int:
+    """Return a time as stored in the index."""
+    return (moment - EPOCH) // MICROSECOND
+
+
+def to_datetime(microseconds: int) -> datetime:
+    """Return the time that `to_microseconds` converted."""
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
+def to_blob(identifier: str) -> bytes:
+    """Return an id as stored in the index."""
+    return uuid.UUID(identifier).bytes
+
+
+def to_text(identifier: bytes) -> str:
+    """Return the id that `to_blob` converted."""
+    return str(uuid.UUID(bytes=identifier))
