@@ -41,13 +41,21 @@ class AdjustableClock:
 class FeedbackHarness:
     """The service behind a test client, with a journal in a folder or none."""
 
-    def __init__(self, store: ObjectStore, journal: Path | None, *, disk: Disk | None = None) -> None:
-        settings = Settings(internal_token=SecretStr(TOKEN), longest_pause_s=0.3)
+    def __init__(
+        self,
+        store: ObjectStore,
+        journal: Path | None,
+        *,
+        disk: Disk | None = None,
+        index: FeedbackIndex | None = None,
+        daily_corrections: int = 0,
+    ) -> None:
+        settings = Settings(internal_token=SecretStr(TOKEN), longest_pause_s=0.3, daily_corrections=daily_corrections)
         self.clock = AdjustableClock()
         self.store = store
         self.journal = Journal(journal, max_bytes=1 << 20, disk=disk) if journal else None
         retrain = RetrainSettings.model_validate({"min_corrections": 2})
-        self.app = create_app(store, self.journal, settings, CHALLENGE, retrain, self.clock)
+        self.app = create_app(store, self.journal, settings, CHALLENGE, retrain, self.clock, index)
         self.client = TestClient(self.app, raise_server_exceptions=False)
 
     def __enter__(self) -> Self:
@@ -70,9 +78,9 @@ class FeedbackHarness:
         """Send `POST /feedback/{id}/approve` or `/reject`."""
         return self.client.post(f"/feedback/{feedback_id}/{action}", headers=self.headers(user, "reviewer"))
 
-    def list(self, user: str = "rita", **query: object) -> Any:
+    def list(self, user: str = "rita", role: str = "reviewer", **query: object) -> Any:
         """Send `GET /feedback`."""
-        return self.client.get("/feedback", params=query, headers=self.headers(user, "reviewer"))
+        return self.client.get("/feedback", params=query, headers=self.headers(user, role))
 
     def wait_until_replayed(self) -> bool:
         """Return whether the store was available and the journal empty within 10 s."""
