@@ -28,7 +28,7 @@ BLOCK = 6
 LONG_EVERY = 20
 """One product in this many has a long description."""
 LONG_CHARACTERS = 5000
-ROUNDS = 3
+ROUNDS = 5
 """Times that a small history is indexed, so that what a process does once is not counted."""
 SMALL = 1000
 
