@@ -1,8 +1,8 @@
 """Files of the embedded issuer that only their owner can read."""
 
+import errno
 import os
 import secrets
-from contextlib import suppress
 from pathlib import Path
 
 from product_classifier.errors import ProductClassifierError
@@ -37,11 +37,18 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def restrict(path: Path) -> None:
-    """Make a file unreadable for all but its owner; a file of another owner is left as it is."""
+    """Make a file unreadable for all but its owner.
+
+    A file of another owner or on a read-only volume, such as a mounted Secret, is left as it is.
+    """
     if path.stat().st_mode & 0o077:
-        _log.warning("file_permissions_restricted", file=str(path))
-        with suppress(PermissionError):
+        try:
             path.chmod(OWNER_ONLY)
+        except OSError as error:
+            if error.errno not in {errno.EPERM, errno.EACCES, errno.EROFS}:
+                raise
+        else:
+            _log.warning("file_permissions_restricted", file=str(path))
 
 
 def reason_of(error: Exception) -> str:

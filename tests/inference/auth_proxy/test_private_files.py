@@ -1,0 +1,44 @@
+"""Permissions of files that only their owner may read."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from inference.auth_proxy.auth.private_files import restrict
+
+
+def test_a_file_that_others_can_read_is_restricted(tmp_path: Path) -> None:
+    file = tmp_path / "users"
+    file.touch(0o644)
+
+    restrict(file)
+
+    assert 0o600 == file.stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize("reason", [errno.EPERM, errno.EACCES, errno.EROFS])
+def test_a_mounted_file_is_read_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: int) -> None:
+    """A Secret is mounted read-only with mode 0644, and a volume may belong to root."""
+    file = tmp_path / "accounts.json"
+    file.touch(0o644)
+
+    def chmod(_: Path, __: int) -> None:
+        raise OSError(reason, "refused")
+
+    monkeypatch.setattr(Path, "chmod", chmod)
+    restrict(file)
+
+    assert 0o644 == file.stat().st_mode & 0o777
+
+
+def test_another_failure_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "users"
+    file.touch(0o644)
+
+    def chmod(_: Path, __: int) -> None:
+        raise OSError(errno.EIO, "damaged")
+
+    monkeypatch.setattr(Path, "chmod", chmod)
+    with pytest.raises(OSError, match="damaged"):
+        restrict(file)
