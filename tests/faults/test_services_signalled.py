@@ -195,7 +195,7 @@ def test_a_run_whose_release_is_refused_ends_and_says_what_to_do(tmp_path: Path)
         assert 1 == run.process.wait(120)
 
     [error] = re.findall(r"^error: .*", run.output, re.MULTILINE)
-    assert f"text-predictor refuses release {release.id}: " in error
+    assert re.search(rf"(text-predictor|fusion-transformer) refuses release {release.id}: ", error)
     assert "bundle_refused" in error
     assert "pipelines rollback" in error
 
