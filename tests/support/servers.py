@@ -1,4 +1,4 @@
-"""Object store servers for tests, a faulty proxy for them, and free ports."""
+"""Object store servers for tests, a faulty proxy for them, free ports, and the start of a server."""
 
 import http.client
 import os
@@ -16,6 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
+
+import httpx
 
 from product_classifier.store import StoreSettings
 
@@ -165,3 +167,16 @@ def _wait_for(port: int, health: str, process: subprocess.Popen[bytes]) -> None:
             connection.close()
         time.sleep(0.1)
     raise RuntimeError(f"{process.args!r} did not start")
+
+
+def wait_until_up(client: httpx.Client) -> None:
+    """Wait up to 60 s until a server that is starting responds."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            client.get("/healthz")
+        except httpx.ConnectError:
+            time.sleep(0.05)
+        else:
+            return
+    raise TimeoutError("the server did not start")

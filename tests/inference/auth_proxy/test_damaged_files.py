@@ -27,6 +27,7 @@ from inference.auth_proxy.auth.private_files import StateFileUnusable, replace_f
 from inference.auth_proxy.auth.roles import Role
 from inference.auth_proxy.auth.users import UserStore, UsersUnavailable
 from tests.inference.auth_proxy.conftest import PASSWORD, Gateway
+from tests.support.servers import wait_until_up
 
 KEYS, USERS, ACCOUNTS = "issuer-keys.json", "users.sqlite", "accounts.json"
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "30"))
@@ -327,18 +328,6 @@ def test_on_a_full_disk_users_are_read_and_changes_refused(state: Path) -> None:
     assert [reply.status_code for reply in replies] == [503] * 3
     assert (before, login, after) == (during, 200, 201)
     assert healthy["store"] is healthy["users"] is True
-
-
-def wait_until_up(client: httpx.Client) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            client.get("/healthz")
-        except httpx.ConnectError:
-            time.sleep(0.05)
-        else:
-            return
-    raise TimeoutError("the gateway did not start")
 
 
 def test_a_failed_replacement_leaves_the_file_as_it_was(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from inference.auth_proxy.__main__ import main
 from inference.auth_proxy.server import listen, serve_metrics
 from inference.auth_proxy.settings import Settings
 from tests.support.fakes import FakeStore
+from tests.support.servers import wait_until_up
 
 COMMAND = [sys.executable, "-m", "inference.auth_proxy"]
 
@@ -43,7 +43,7 @@ def test_a_process_serves_both_ports_and_stops_on_sigterm(tmp_path: Path) -> Non
     with subprocess.Popen(COMMAND, env=environment, stderr=subprocess.PIPE) as process:
         try:
             client = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, verify=False)
-            _wait_for(client)
+            wait_until_up(client)
             login = {"username": "demo-user", "password": accounts["demo-user"]["password"]}
             token = client.post("/token", data=login).json()["access_token"]
             asked = client.post("/predict", json={"designation": "x"}, headers={"Authorization": f"Bearer {token}"})
@@ -74,7 +74,7 @@ def test_idle_connections_leave_descriptors_for_requests_and_records(tmp_path: P
     few = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (64, 256))
     with subprocess.Popen(COMMAND, env=environment, stderr=subprocess.DEVNULL, preexec_fn=few) as process:  # noqa: PLW1509
         try:
-            _wait_for(httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, verify=False))
+            wait_until_up(httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, verify=False))
             with contextlib.ExitStack() as stack:
                 for _ in range(500):
                     stack.enter_context(socket.create_connection(("127.0.0.1", port)))
@@ -123,18 +123,6 @@ async def test_the_probe_of_the_store_is_under_a_prefix_of_the_gateway(
     assert probed == ["images/probe"]
 
 
-def _wait_for(client: httpx.Client) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            client.get("/healthz")
-        except httpx.ConnectError:
-            time.sleep(0.05)
-        else:
-            return
-    raise TimeoutError("the gateway did not start")
-
-
 def test_a_gateway_whose_log_is_not_read_responds_and_counts_the_lost_lines(tmp_path: Path) -> None:
     port, internal = free_port(), free_port()
     environment = os.environ | {
@@ -142,7 +130,7 @@ def test_a_gateway_whose_log_is_not_read_responds_and_counts_the_lost_lines(tmp_
     }  # fmt: skip
     with subprocess.Popen(COMMAND, env=environment, stderr=subprocess.PIPE) as process:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, verify=False) as client:
-            _wait_for(client)
+            wait_until_up(client)
             statuses = {client.get(f"/{number}").status_code for number in range(1500)}
             metrics = httpx.get(f"http://127.0.0.1:{internal}/metrics", trust_env=False, verify=False).text
         process.send_signal(signal.SIGTERM)

@@ -1,18 +1,9 @@
 """The index computes the same as the rule applied to everything, whatever arrives in whatever order."""
 
 import os
-import signal
-import sqlite3
-import subprocess
-import sys
 import tempfile
-import time
-import uuid
-from collections.abc import Callable
-from contextlib import closing, suppress
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
@@ -20,68 +11,28 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from product_classifier.errors import IndexUnavailable, UnknownFeedback
+from product_classifier.errors import UnknownFeedback
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import (
     Correction,
-    Modalities,
-    PredictionRecord,
     ProductContent,
     Review,
-    Role,
-    correction_key,
-    new_id,
 )
 from product_classifier.feedback.trust import states, trusted_labels
 from product_classifier.limits import LISTED_CHARACTERS
-from product_classifier.store import open_store
-from product_classifier.taxonomy import CHALLENGE, Taxonomy
+from product_classifier.taxonomy import CHALLENGE
+from tests.support.corrections import (
+    NOW,
+    ROLES,
+    make_correction,
+    make_review,
+    put,
+)
 from tests.support.fakes import FakeStore
 
 STEPS = int(os.environ.get("STATE_MACHINE_STEPS", "2000"))
 STEPS_EACH = 40
-NOW = datetime(2030, 5, 5, 12, tzinfo=UTC)
-ROLES: dict[str, Role] = {"ann": "user", "bob": "user", "cid": "user", "rita": "reviewer"}
 SPELLINGS = ("Chemise bleue", "CHEMISE  bleue", "Chemise, <b>bleue</b>", "Robe")
-OTHER_TAXONOMY = Taxonomy(CHALLENGE.categories[:-1])
-
-
-def make_correction(designation: str = "Chemise", user: str = "ann", code: int = 0, **fields: Any) -> Correction:
-    created = fields.pop("created", NOW)
-    product = fields.pop("product", None) or ProductContent(designation=designation)
-    return Correction(
-        feedback_id=new_id(created),
-        created=created,
-        user=user,
-        role=ROLES[user],
-        code=CHALLENGE.codes[code],
-        product=product,
-        **fields,
-    )
-
-
-def make_review(correction: Correction, decision: Any = "approved", created: datetime = NOW) -> Review:
-    return Review(feedback_id=correction.feedback_id, created=created, reviewer="rita", decision=decision)
-
-
-def make_prediction(designation: str, created: datetime = NOW) -> PredictionRecord:
-    return PredictionRecord(
-        prediction_id=new_id(created),
-        created=created,
-        user="ann",
-        product=ProductContent(designation=designation),
-        code=CHALLENGE.codes[1],
-        confidence=0.5,
-        top=(),
-        modalities=Modalities(),
-        degraded=False,
-        release="r",
-    )
-
-
-def put(store: FakeStore, *records: Correction | Review | PredictionRecord) -> None:
-    for record in records:
-        store.put(record.key, record.to_json())
 
 
 class IndexAgainstRule(RuleBasedStateMachine):
@@ -208,249 +159,6 @@ TestIndexAgainstRule.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-
-
-def open_index(store: Any, path: Path, **options: Any) -> FeedbackIndex:
-    return FeedbackIndex(store, options.pop("taxonomy", CHALLENGE), path, **options)
-
-
-def build(store: FakeStore, path: Path) -> None:
-    put(store, make_correction("a", "rita"), make_correction("b"))
-    index = open_index(store, path)
-    index.refresh()
-    index.close()
-
-
-class ReadCounter(FakeStore):
-    """Counts reads of objects and listings by their start."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.reads = 0
-        self.listings: list[tuple[str, str]] = []
-
-    def get(self, key: str) -> bytes:
-        self.reads += 1
-        return super().get(key)
-
-    def list(self, prefix: str = "", *, start_after: str = "") -> Any:
-        self.listings.append((prefix, start_after))
-        return super().list(prefix, start_after=start_after)
-
-
-def test_an_index_on_disk_is_used_again_without_reading_objects(tmp_path: Path) -> None:
-    store = ReadCounter()
-    build(store, tmp_path / "index.sqlite")
-    reads = store.reads
-    index = open_index(store, tmp_path / "index.sqlite")
-    index.refresh()
-
-    assert (2, reads, 1) == (len(index.corrections()), store.reads, len(index.labels()))
-
-
-def damage_the_header(path: Path) -> None:
-    path.write_bytes(b"not a database" * 1000)
-
-
-def truncate(path: Path) -> None:
-    os.truncate(path, path.stat().st_size // 2)
-
-
-def overwrite_the_middle(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[4096:12_288] = os.urandom(8192)
-    path.write_bytes(data)
-
-
-def empty(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-def drop_the_version(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("DELETE FROM meta WHERE name = 'version'")
-
-
-def delete(path: Path) -> None:
-    path.unlink()
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [damage_the_header, truncate, overwrite_the_middle, empty, drop_the_version, delete],
-    ids=lambda f: f.__name__,
-)
-def test_a_damaged_or_missing_index_is_built_again(tmp_path: Path, damage: Any) -> None:
-    store, path = FakeStore(), tmp_path / "index.sqlite"
-    build(store, path)
-    damage(path)
-    index = open_index(store, path)
-    index.refresh()
-
-    assert (2, 1) == (len(index.corrections()), len(index.labels()))
-
-
-@pytest.mark.parametrize("options", [{"store_name": "file:///other"}, {"taxonomy": OTHER_TAXONOMY}])
-def test_an_index_of_another_store_or_taxonomy_is_built_again(tmp_path: Path, options: dict[str, Any]) -> None:
-    store = ReadCounter()
-    build(store, tmp_path / "index.sqlite")
-    index = open_index(store, tmp_path / "index.sqlite", **options)
-    index.refresh()
-
-    assert (4, 2) == (store.reads, len(index.corrections()))
-
-
-def test_an_index_that_is_damaged_while_in_use_is_built_again(tmp_path: Path) -> None:
-    store, path = FakeStore(), tmp_path / "index.sqlite"
-    put(store, *(make_correction(f"produit {number}", "rita") for number in range(300)))
-    index = open_index(store, path)
-    index.refresh()
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    data = bytearray(path.read_bytes())
-    data[4096:] = bytes(len(data) - 4096)
-    path.write_bytes(data)
-    for _ in range(5):
-        with suppress(IndexUnavailable):
-            index.refresh()
-
-    assert (300, 300) == (len(index.corrections()), len(index.labels()))
-
-
-def test_a_second_process_on_one_folder_has_an_index_of_its_own(tmp_path: Path) -> None:
-    store, path = FakeStore(), tmp_path / "index.sqlite"
-    put(store, make_correction("a", "rita"))
-    first, second = open_index(store, path), open_index(store, path)
-    first.refresh()
-    second.refresh()
-    second.add(make_correction("b", "rita"))
-
-    assert (1, 2) == (len(first.labels()), len(second.labels()))
-
-
-KILLED = """
-import sys
-from pathlib import Path
-from product_classifier.feedback.index import FeedbackIndex
-from product_classifier.store import open_store
-from product_classifier.taxonomy import CHALLENGE
-
-index = FeedbackIndex(open_store(sys.argv[1]), CHALLENGE, Path(sys.argv[2]))
-print("open", flush=True)
-while True:
-    index.sweep()
-    index.set_watermark("some", [(label.product_key, label.code) for label in index.labels()][::2])
-    index.set_watermark("", [])
-"""
-
-
-def test_a_kill_at_any_moment_leaves_an_index_that_agrees_with_the_rule(tmp_path: Path) -> None:
-    store, path, random = open_store(f"file://{tmp_path}/store", create=True), tmp_path / "index.sqlite", Random(5)
-    corrections = [
-        make_correction(f"produit {number % 200}", random.choice(sorted(ROLES)), number % 2) for number in range(600)
-    ]
-    for correction in corrections:
-        folder = tmp_path / "store" / Path(correction.key).parent
-        folder.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "store" / correction.key).write_bytes(correction.to_json())
-    for _ in range(3):
-        with subprocess.Popen(
-            [sys.executable, "-c", KILLED, f"file://{tmp_path}/store", str(path)], stdout=subprocess.PIPE
-        ) as process:
-            assert process.stdout is not None
-            assert b"open\n" == process.stdout.readline()
-            time.sleep(random.uniform(0, 0.4))
-            process.send_signal(signal.SIGKILL)
-    index = open_index(store, path)
-    index.refresh()
-    index.set_watermark("", [])
-
-    assert states(corrections, {}) == index.states()
-    assert trusted_labels(corrections, {}) == index.labels()
-    assert len(index.labels()) == index.new_label_count()
-
-
-def test_a_refresh_lists_the_newest_days_and_a_sweep_finds_what_was_written_late() -> None:
-    store = ReadCounter()
-    index = FeedbackIndex(store, CHALLENGE, today=lambda: date(2030, 5, 5))
-    index.refresh()
-    store.listings.clear()
-    yesterday, late = (
-        make_correction("a", created=NOW - timedelta(days=1)),
-        make_correction("b", created=NOW - timedelta(days=9)),
-    )
-    ahead = make_correction("c", created=NOW + timedelta(days=2))
-    put(store, yesterday, late, ahead)
-    index._listing.sweep_due = float("inf")
-    index.refresh()
-    found = {one.feedback_id for one in index.corrections()}
-
-    assert {yesterday.feedback_id, ahead.feedback_id} == found
-    assert ("feedback/", "feedback/dt=2030-05-04") in store.listings
-    index.sweep()
-    assert found | {late.feedback_id} == {one.feedback_id for one in index.corrections()}
-
-
-def test_each_refresh_lists_one_older_day_when_it_is_due() -> None:
-    store = FakeStore()
-    index = FeedbackIndex(store, CHALLENGE, today=lambda: date(2030, 5, 5))
-    index.refresh()
-    put(store, *(make_correction(f"produit {days}", created=NOW - timedelta(days=days)) for days in range(5, 9)))
-    counts = []
-    for _ in range(6):
-        index._listing.sweep_due = 0.0
-        index.refresh()
-        counts.append(len(index.corrections()))
-
-    assert [1, 2, 3, 4, 4, 4] == counts
-
-
-def test_a_sweep_ends_with_objects_that_are_not_in_the_folder_of_a_day() -> None:
-    store = FakeStore()
-    gone = make_correction("a")
-    put(store, gone, make_correction("b", created=NOW + timedelta(days=1)))
-    for key in ("feedback/a.txt", "feedback/dt=2030-05-05", "feedback/dt=x/y.json", "feedback/z/z"):
-        store.put(key, b"{}")
-    index = FeedbackIndex(store, CHALLENGE)
-    index.refresh()
-    store.delete(gone.key)
-    index.sweep()
-
-    assert (1, 4) == (len(index.corrections()), len(index.damaged))
-
-
-@pytest.mark.parametrize(
-    "day", ["20300101", "2030-W02-7", "20300505", "2030-05-5", "2030-5-05", "２０３０-05-05", "2030-05-06"]
-)
-def test_a_correction_in_a_folder_that_is_not_that_of_its_day_is_damaged(day: str) -> None:
-    store = FakeStore()
-    here, elsewhere = make_correction("a"), make_correction("b")
-    put(store, here)
-    store.put(f"feedback/dt={day}/{elsewhere.feedback_id}.json", elsewhere.to_json())
-    index = FeedbackIndex(store, CHALLENGE)
-    index.refresh()
-    index.sweep()
-
-    assert ([here.feedback_id], 1) == ([one.feedback_id for one in index.corrections()], index.damaged_count())
-
-
-def test_a_listing_of_known_keys_costs_little_more_than_parsing_their_ids() -> None:
-    store, identifiers = FakeStore(), [new_id(NOW) for _ in range(10_000)]
-    store.objects = {correction_key(identifier): b"" for identifier in sorted(identifiers)}
-    keys = list(store.objects)
-    index = FeedbackIndex(store, CHALLENGE)
-    index._listing._add_keys(keys)
-
-    def cost(work: Callable[[], object]) -> float:
-        times = []
-        for _ in range(5):
-            began = time.thread_time()
-            work()
-            times.append(time.thread_time() - began)
-        return min(times)
-
-    listing, parsing = cost(lambda: index._listing._add_keys(keys)), cost(lambda: [*map(uuid.UUID, identifiers)])
-    assert listing <= 3 * parsing, (listing, parsing)  # 1.7 is usual, and 6 with the checks of `created_at`
 
 
 def test_an_object_that_waits_in_the_journal_stays_indexed() -> None:

@@ -4,31 +4,17 @@ import pytest
 
 from product_classifier.errors import StoreUnavailable
 from product_classifier.feedback.index import FeedbackIndex
-from product_classifier.feedback.records import Correction, Modalities, PredictionRecord, ProductContent, Review, new_id
+from product_classifier.feedback.records import Correction, Review, new_id
 from product_classifier.store import ObjectStore
 from product_classifier.taxonomy import CHALLENGE
+from tests.support.corrections import CountingStore, make_prediction, put
 from tests.support.fakes import FakeStore
 from tests.support.retraining_fakes import correct
 
 
-class Counting(FakeStore):
-    """Counts what is read, and can fail the n-th read."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.reads = 0
-        self.fail_at = 0
-
-    def get(self, key: str) -> bytes:
-        self.reads += 1
-        if self.reads == self.fail_at:
-            raise StoreUnavailable("reset by peer")
-        return super().get(key)
-
-
 @pytest.mark.parametrize("many", [5, 100])
 def test_each_object_is_read_once(many: int) -> None:
-    store = Counting()
+    store = CountingStore()
     for product in range(many):
         correct(store, product)
     book = FeedbackIndex(store, CHALLENGE)
@@ -42,7 +28,7 @@ def test_each_object_is_read_once(many: int) -> None:
 
 @pytest.mark.parametrize("many", [5, 100])
 def test_a_failed_read_is_retried_by_the_next_refresh(many: int) -> None:
-    store = Counting()
+    store = CountingStore()
     for product in range(many):
         correct(store, product)
     store.fail_at = many // 2
@@ -73,19 +59,7 @@ def test_a_correction_without_a_product_is_resolved_once_its_prediction_is_store
     book = FeedbackIndex(store, CHALLENGE)
     book.refresh()
     before = book.labels()
-    prediction = PredictionRecord(
-        prediction_id=prediction_id,
-        created=datetime.now(UTC),
-        user="ann",
-        product=ProductContent(designation="Chemise"),
-        code=CHALLENGE.codes[1],
-        confidence=0.5,
-        top=(),
-        modalities=Modalities(),
-        degraded=False,
-        release="r",
-    )
-    store.put(prediction.key, prediction.to_json())
+    put(store, make_prediction("Chemise", prediction_id=prediction_id))
     book.refresh()
 
     assert (before, [label.product.designation for label in book.labels()]) == ((), ["Chemise"])
