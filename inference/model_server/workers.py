@@ -6,7 +6,8 @@ import threading
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
@@ -27,7 +28,8 @@ class _Work:
     user: str
     long: bool
     since: float
-    future: "Future[Any]"
+    result: "asyncio.Future[Any]"
+    is_started: bool = False
 
 
 class WorkerPool:
@@ -56,16 +58,16 @@ class WorkerPool:
         Raises:
             Overloaded: If the queue is full, or this work waited too long in it.
         """
-        return await asyncio.wrap_future(self._enqueue(partial(work, *args, **kwargs), long=False))
+        return await self._run(partial(work, *args, **kwargs), long=False)
 
     async def run_long(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `work` as `run` does; it may take long, so that one user cannot take all threads with it."""
-        return await asyncio.wrap_future(self._enqueue(partial(work, *args, **kwargs), long=True))
+        return await self._run(partial(work, *args, **kwargs), long=True)
 
-    def _enqueue(self, work: Callable[[], T], *, long: bool) -> "Future[T]":
+    async def _run(self, work: Callable[[], T], *, long: bool) -> T:
         context, user = contextvars.copy_context(), request_user.get()
-        future: Future[T] = Future()
-        one = _Work(partial(context.run, work), user, long, time.monotonic(), future)
+        result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        one = _Work(partial(context.run, work), user, long, time.monotonic(), result)
         with self._lock:
             if self._pending >= self._max_pending:
                 raise Overloaded(f"{self._pending} requests are in progress or waiting; retry later")
@@ -75,9 +77,14 @@ class WorkerPool:
             if long:
                 self._long_pending[user] += 1
             self._waiting.setdefault(user, deque()).append(one)
-        future.add_done_callback(partial(self._release, one))
         self._pool.submit(self._work)
-        return future
+        try:
+            return await result
+        except asyncio.CancelledError:
+            self._cancel(one)
+            raise
+        finally:
+            del one, result  # they hold the exception, whose traceback has this frame
 
     def _work(self) -> None:
         """Run what waits, until nothing is left that may run: a thread that ends long work starts the user's next."""
@@ -94,6 +101,7 @@ class WorkerPool:
                 if works[0].long and self._long_running[user] >= self._long_at_once:
                     continue
                 one = works.popleft()
+                one.is_started = True
                 self._waiting.move_to_end(user)
                 if not works:
                     del self._waiting[user]
@@ -103,37 +111,45 @@ class WorkerPool:
         return None
 
     def _start(self, one: _Work) -> None:
-        if not one.future.set_running_or_notify_cancel():
-            return
+        result: Any = None
+        error: BaseException | None = None
         waited = time.monotonic() - one.since
         if waited > self._max_wait_s:
-            one.future.set_exception(Overloaded(f"no thread was free for {waited:.1f} s; retry later"))
-            return
-        try:
-            result = one.call()
-        except BaseException as error:  # noqa: BLE001 - the caller receives it
-            one.future.set_exception(error)
+            error = Overloaded(f"no thread was free for {waited:.1f} s; retry later")
         else:
-            one.future.set_result(result)
-
-    def _release(self, one: _Work, future: "Future[Any]") -> None:
-        """Give the place back when the thread is free, which may be after a cancellation."""
+            try:
+                result = one.call()
+            except BaseException as raised:  # noqa: BLE001 - the caller receives it
+                error = raised
         with self._lock:
-            self._pending -= 1
-            if one.long:
-                _decrease(self._long_pending, one.user)
-            works = self._waiting.get(one.user)
-            if future.cancelled() and works is not None and one in works:
-                works.remove(one)
-                if not works:
-                    del self._waiting[one.user]
+            self._release(one)
+        with suppress(RuntimeError):  # the event loop is closed: nothing waits for the result
+            one.result.get_loop().call_soon_threadsafe(_settle, one.result, result, error)
+        del error, one  # the traceback has this frame: a cycle would hold the request until the collector runs
+
+    def _cancel(self, one: _Work) -> None:
+        """Give the place back at once, or leave it to the thread that has started the work."""
+        with self._lock:
+            if one.is_started:
+                return
+            works = self._waiting[one.user]
+            works.remove(one)
+            if not works:
+                del self._waiting[one.user]
+            self._release(one)
+
+    def _release(self, one: _Work) -> None:
+        self._pending -= 1
+        if one.long:
+            _decrease(self._long_pending, one.user)
 
     def close(self) -> None:
         """Cancel what waits and block until running work has ended."""
         with self._lock:
             waiting = [one for works in self._waiting.values() for one in works]
         for one in waiting:
-            one.future.cancel()
+            with suppress(RuntimeError):
+                one.result.get_loop().call_soon_threadsafe(one.result.cancel)
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -141,3 +157,13 @@ def _decrease(counter: Counter[str], user: str) -> None:
     counter[user] -= 1
     if not counter[user]:
         del counter[user]
+
+
+def _settle(result: "asyncio.Future[Any]", value: Any, error: BaseException | None) -> None:
+    """Pass on the outcome of work, on the event loop; the caller may have been canceled."""
+    if result.done():
+        return
+    if error is None:
+        result.set_result(value)
+    else:
+        result.set_exception(error)

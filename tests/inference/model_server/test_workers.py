@@ -1,7 +1,10 @@
 """Work of several users on a few threads."""
 
 import asyncio
+import gc
 import threading
+import weakref
+from contextlib import suppress
 
 import pytest
 
@@ -73,3 +76,45 @@ async def test_canceled_work_leaves_its_place_at_once() -> None:
     assert "ran" == await last
     assert True is await running
     workers.close()
+
+
+async def test_work_that_fails_is_freed_without_the_garbage_collector() -> None:
+    class Body:
+        """Stands for the request that the work holds."""
+
+    def fail(_: Body) -> None:
+        raise ValueError("refused")
+
+    pool = WorkerPool(1, 4)
+    body = Body()
+    freed = weakref.ref(body)
+    gc.disable()
+    try:
+        with pytest.raises(ValueError, match="refused"):
+            await pool.run(fail, body)
+        del body
+        await pool.run(lambda: None)  # the thread has left the frame of the work before
+        assert freed() is None
+    finally:
+        gc.enable()
+        pool.close()
+
+
+async def test_canceled_work_that_has_started_holds_its_place_until_it_ends() -> None:
+    pool, go = WorkerPool(1, 0), threading.Event()
+    running = asyncio.create_task(pool.run(go.wait))
+    await asyncio.sleep(0.05)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    with pytest.raises(Overloaded):
+        await pool.run(lambda: None)
+    go.set()
+    for _ in range(100):
+        with suppress(Overloaded):
+            assert 7 == await pool.run(lambda: 7)
+            break
+        await asyncio.sleep(0.02)
+    else:
+        pytest.fail("the place was not given back")
+    pool.close()
