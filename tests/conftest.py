@@ -1,7 +1,10 @@
 """Fixtures and settings of all tests."""
 
+import os
 import signal
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.support.fixtures_data", "tests.support.fixtures_models"]
@@ -12,3 +15,12 @@ settings.load_profile("any-machine")
 
 # A shell that starts the tests in the background makes them, and every process they start, ignore SIGINT.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _same_umask() -> Iterator[None]:
+    """A service makes its files private at start, which must not last beyond the test that started it."""
+    umask = os.umask(0o022)
+    os.umask(umask)
+    yield
+    os.umask(umask)
