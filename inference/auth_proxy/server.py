@@ -74,18 +74,18 @@ class GuardedProtocol(HttpProtocol):
     def on_headers_complete(self) -> None:
         self._stop_timer()
         self._in_head = False
-        if not self.url.startswith(b"/") or self.parser.should_upgrade():
-            raise AmbiguousRequest("the target is not a path, or the request is an upgrade to another protocol")
+        if not self.url.startswith(b"/"):
+            raise AmbiguousRequest("the target is not a path")
         version = self.parser.get_http_version()
         if version != "1.1" and (version != "1.0" or any(name == b"transfer-encoding" for name, _ in self.headers)):
             raise AmbiguousRequest("the HTTP version is not 1.0 or 1.1, or has no chunked transfer")
         super().on_headers_complete()
 
-    def refuse_request(self, reason: str) -> None:  # noqa: ARG002 - the message of the parser is not sent
+    def refuse_request(self, reason: str) -> None:
         if self._in_head and self.headers is not None and len(self.headers) >= MAX_PARSED_HEADERS:
             self._reject(431, f"headers: more than {MAX_PARSED_HEADERS} of them")
         else:
-            self._reject(400, "the request is not one valid HTTP request")
+            self._reject(400, reason)
 
     def refuse_connection(self, reason: str) -> None:
         problem = Problem(503, f"connection: {reason}", kind="overloaded")

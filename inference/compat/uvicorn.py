@@ -16,8 +16,10 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, cast
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from inference.compat.upgrades import head_without_offer
 from product_classifier.descriptors import descriptor_limit, most_connections
 
 ON_DISCONNECT = "product_classifier.on_disconnect"
@@ -26,6 +28,9 @@ MAX_DISCARDED_BYTES = 64_000_000
 """Bytes of requests that no handler reads, on one connection; more close it."""
 MAX_PIPELINED = 16
 """Requests of one connection that may wait for the response to an earlier one."""
+NOT_HTTP = "the request is not one valid HTTP request"
+HTTP2_PREFACE = b"PRI * HTTP/2.0"
+NOT_HTTP2 = "the connection starts with HTTP/2, which this port does not support; use HTTP/1.1"
 REFUSALS = 64
 """Refused connections that stay open, a few seconds at most, until the client has read why."""
 
@@ -158,7 +163,7 @@ class HttpProtocol(HttpToolsProtocol):
     A response that is sent before the request was read can be read by the client: the rest of the request is read and
     discarded, up to `MAX_DISCARDED_BYTES` and `discard_s` seconds. At most `MAX_PIPELINED` requests wait for an earlier
     one on a connection; after the last of them it is closed. A client that does not read a response for
-    `write_timeout_s` is disconnected.
+    `write_timeout_s` is disconnected. An offer to upgrade the connection is ignored (RFC 9110, section 7.8).
     """
 
     limits: ConnectionLimits | None = None
@@ -173,6 +178,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._discard_timer: asyncio.TimerHandle | None = None
         self._connected_at = 0.0
         self._write_timer: asyncio.TimerHandle | None = None
+        self._is_offer = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(cast("asyncio.Transport", SingleWriteTransport(transport, self)))
@@ -197,7 +203,11 @@ class HttpProtocol(HttpToolsProtocol):
         if self._stopped or self.transport.is_closing():
             self._discard(len(data))
             return
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self.send_400_response(NOT_HTTP2 if data.startswith(HTTP2_PREFACE) else NOT_HTTP)
         if self._receiving and self.response_complete:
             self._discard(len(data))
 
@@ -217,6 +227,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._receiving = True
 
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            self._is_offer = True
+            return
         super().on_headers_complete()
         if hasattr(self.server_state, "draining"):
             self.cycle.keep_alive = False
@@ -224,6 +237,8 @@ class HttpProtocol(HttpToolsProtocol):
             _close_unless_continued(self.cycle)
 
     def on_message_complete(self) -> None:
+        if self._is_offer:
+            return
         super().on_message_complete()
         self._receiving = False
         if self._discard_timer is not None and not self.transport.is_closing():
@@ -321,6 +336,24 @@ class HttpProtocol(HttpToolsProtocol):
         """Close the connection after `discard_s`, whatever the client still sends."""
         if self._discard_timer is None:
             self._discard_timer = self.loop.call_later(self.discard_s, self._end)
+
+    def _parse(self, data: bytes) -> None:
+        """Feed the parser; raise HttpParserError for what is not HTTP.
+
+        A parser ends a request that offers to upgrade after its head, and reads nothing more if that says `close`:
+        another one parses the head without the offer, and what follows.
+        """
+        while data:
+            try:
+                self.parser.feed_data(data)
+                data = b""
+            except httptools.HttpParserUpgrade as offer:
+                self._is_offer = False
+                method, version = self.parser.get_method(), self.parser.get_http_version()
+                head = head_without_offer(method, self.url, version, self.headers)
+                data = head + data[offer.args[0] :]
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn sets it
 
     def _discard(self, size: int) -> None:
         self._discarded_bytes += size

@@ -112,12 +112,6 @@ SMUGGLING: dict[str, str] = {
     "unknown method": "SMUGGLE /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
     "lower method": "get /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
     "CONNECT": "CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: x\r\n\r\n",
-    "upgrade to h2c": framed(
-        "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMA", "Content-Length: 19", body=BODY
-    ),
-    "upgrade to websocket": framed(
-        "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Content-Length: 0", body=""
-    ),
     "name with blank": framed("X Y: z", "Content-Length: 19", body=BODY),
     "name with NUL": framed("X\x00Y: z", "Content-Length: 19", body=BODY),
     "name missing": framed(": z", "Content-Length: 19", body=BODY),

@@ -41,6 +41,8 @@ async def protocol() -> HttpToolsProtocol:
         ("on_headers_complete", "the gateway accepts ambiguous requests"),
         ("on_header", "the gateway accepts trailers"),
         ("on_body", "the gateway cannot limit what follows a response"),
+        ("on_message_complete", "requests that offer to upgrade lose their body"),
+        ("_unset_keepalive_if_required", "connections in use are closed as idle ones"),
         ("connection_made", "the gateway cannot limit the time of headers"),
         ("connection_lost", "handlers are not cancelled when a client disconnects"),
         ("data_received", "the gateway cannot limit the size of headers"),
