@@ -104,7 +104,7 @@ def _revision() -> str:
 
 
 def _make_release(folder: Path, parts: Path) -> None:
-    from components.train_text.linear_training import calibrate, fit  # noqa: PLC0415 - needs scikit-learn, only here
+    from components.train_text.linear_training import fit_and_cross_predict  # noqa: PLC0415 - needs scikit-learn, only here
     from product_classifier.bundles import bundle  # noqa: PLC0415
     from product_classifier.fusion.fit import fit_fusion  # noqa: PLC0415
     from product_classifier.images.model import ImageModel  # noqa: PLC0415
@@ -120,9 +120,8 @@ def _make_release(folder: Path, parts: Path) -> None:
     usable = [product for product in products(TRAINED_ON) if normalize(product.title, product.description)]
     texts = [normalize(product.title, product.description) for product in usable]
     labels = np.array([CHALLENGE.index_of(product.label) for product in usable], np.int64)
-    text = calibrate(
-        fit(texts[300:], labels[300:], CHALLENGE.codes, TextFeatures(), 1.0, SEED), texts[:300], labels[:300]
-    )
+    folds = np.arange(len(texts)) % 2
+    text, _ = fit_and_cross_predict(texts, labels, folds, CHALLENGE.codes, TextFeatures(), 1.0, SEED)
     text.save(parts / "text")
     bundle.write_manifest(parts / "text", "text", None, self_check.record_text(text, CHALLENGE), text.codes)
     _export_mobile_network(parts / "image" / "model.onnx")

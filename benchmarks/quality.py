@@ -28,6 +28,7 @@ from sklearn.svm import LinearSVC
 
 from components.fit_fusion import step as fit_fusion
 from components.prepare_catalogue import step as prepare_catalogue
+from components.shared.out_of_fold import FOLDS
 from components.shared.predictions import predict
 from components.split_catalogue import step as split_catalogue
 from components.train_image import step as train_image
@@ -35,6 +36,7 @@ from components.train_text import linear_training as linear
 from components.train_text import step as train_text
 from product_classifier.catalogue.splits import SPLITS, text_key
 from product_classifier.command_line import add_former_option, show_deprecations
+from product_classifier.evaluation.folds import assign_folds
 from product_classifier.evaluation.resampling import bootstrap_gains
 from product_classifier.evaluation.scores import score, weighted_f1
 from product_classifier.probabilities import softmax
@@ -48,8 +50,6 @@ Labels = NDArray[np.int64]
 Rows = NDArray[np.intp]
 PEER = "TF-IDF + LinearSVC"
 HEADINGS = {"ece": "ECE", "ece_if_calibrated": "ECE if calibrated", "coverage_at_99": "coverage at 99 %"}
-CALIBRATION_PARTS = 8
-"""One of this many parts of the training texts is held out for calibration."""
 
 
 @dataclass(frozen=True)
@@ -100,13 +100,14 @@ def main(arguments: Sequence[str]) -> int:
 def by_split(work: Path, options: argparse.Namespace) -> list[QualityRow]:
     """Train with the pipeline's steps and evaluate on the test split."""
     train, validation, test = (work / f"{side}.parquet" for side in ("train", "validation", "test"))
-    train_text.run(train, validation, work / "text", CHALLENGE, C=options.C)
+    predicted = work / "text.parquet", work / "image.parquet"
+    train_text.run(train, validation, work / "text", predicted[0], CHALLENGE, C=options.C)
     train_texts, test_texts = read_texts(pd.read_parquet(train)), read_texts(pd.read_parquet(test))
     peer = _peer_scores(train_texts, test_texts)
     lines = [_line(PEER, peer, test_texts.labels, confident=False)]
     image_numbers = {"epochs": options.image_epochs, "budget_s": options.image_budget_s}
-    train_image.run(train, validation, options.raw, work / "image", CHALLENGE, **image_numbers)
-    fit_fusion.run(validation, options.raw, work / "text", work / "image", work / "fusion")
+    train_image.run(train, validation, options.raw, work / "image", predicted[1], CHALLENGE, **image_numbers)
+    fit_fusion.run(train, validation, *predicted, work / "fusion")
     predictions = predict(test, options.raw, work / "text", work / "image")
     ours = predictions.text[predictions.has_text]
     mean, error = paired(ours, peer, test_texts.labels)
@@ -132,14 +133,14 @@ def cross_validate(texts: Texts, options: argparse.Namespace) -> list[QualityRow
     collected: dict[str, list[tuple[Floats, Labels]]] = {"text": [], PEER: []}
     better = []
     for train_texts, test_texts in _parts(texts, options.repeats, options.folds):
-        fit, held = next(_folds(texts, train_texts, CALIBRATION_PARTS, seed=0))
-        model = linear.fit(
-            [texts.ours[row] for row in fit], texts.labels[fit], CHALLENGE.codes, TextFeatures(), options.C, 27
+        own = _of(texts, train_texts)
+        folds = assign_folds([[group] for group in own.groups], own.labels.tolist(), FOLDS, seed=27)
+        model, _ = linear.fit_and_cross_predict(
+            own.ours, own.labels, folds, CHALLENGE.codes, TextFeatures(), options.C, 27
         )
-        model = linear.calibrate(model, [texts.ours[row] for row in held], texts.labels[held])
         labels = texts.labels[test_texts]
         ours = model.classify([texts.ours[row] for row in test_texts])
-        peer = _peer_scores(_of(texts, fit), _of(texts, test_texts))
+        peer = _peer_scores(own, _of(texts, test_texts))
         for name, probabilities in (("text", ours), (PEER, peer)):
             collected[name].append((probabilities, labels))
         better.append(weighted_f1(ours, labels) - weighted_f1(peer, labels))

@@ -119,7 +119,13 @@ def training(
     )
     models = {"text": text.outputs["model"], "image": image.outputs["model"]}
 
-    fusion = fit_fusion(validation=validation, store=store, **models, **files)
+    fusion = fit_fusion(
+        train=train,
+        validation=validation,
+        text_out_of_fold=text.outputs["out_of_fold"],
+        image_out_of_fold=image.outputs["out_of_fold"],
+        store=store,
+    )
     models["fusion"] = fusion.outputs["model"]
 
     evaluated = evaluate(test=test, store=store, **models, **files)

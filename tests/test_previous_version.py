@@ -289,7 +289,8 @@ def splits(tmp_path: Path) -> Path:
 def test_a_text_model_is_trained_on_its_splits(splits: Path, tmp_path: Path) -> None:
     from components.train_text import step
 
-    step.run(splits / "train.parquet", splits / "validation.parquet", tmp_path / "text", CHALLENGE, buckets=64)
+    outputs = tmp_path / "text", tmp_path / "out_of_fold.parquet"
+    step.run(splits / "train.parquet", splits / "validation.parquet", *outputs, CHALLENGE, buckets=64)
 
     assert releases.load_text(tmp_path / "text")
 

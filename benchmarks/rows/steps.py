@@ -107,7 +107,7 @@ def _steps(folder: Path, size: int) -> Mapping[str, Cost]:
     splits = {side: folder / f"{side}.parquet" for side in ("train", "validation", "test", "unseen")}
     models = {kind: folder / kind for kind in ("text", "image", "fusion")}
     training = {"train": folder / "merged.parquet", "validation": splits["validation"]}
-    single = {"text": models["text"], "image": models["image"]}
+    predictions = {kind: folder / f"{kind}_out_of_fold.parquet" for kind in ("text", "image")}
     published = {"store": store, "rollout": f"file://{folder}/releases"}
     tracked = {"store": store, "tracking_uri": f"sqlite:///{folder}/mlflow.db"}
     options: dict[str, Mapping[str, object]] = {
@@ -131,9 +131,20 @@ def _steps(folder: Path, size: int) -> Mapping[str, Cost]:
             "store": store,
             "snapshot": _corrections(store, size // PRODUCTS_PER_CORRECTION),
         },
-        "train_text": {**training, "model": models["text"]},
-        "train_image": {**training, **raw, "model": models["image"], "epochs": 1, "budget_s": 1e6},
-        "fit_fusion": {"validation": splits["validation"], **raw, "model": models["fusion"], **single},
+        "train_text": {**training, "model": models["text"], "out_of_fold": predictions["text"]},
+        "train_image": {
+            **training,
+            **raw,
+            "model": models["image"],
+            "out_of_fold": predictions["image"],
+            "epochs": 1,
+            "budget_s": 1e6,
+        },
+        "fit_fusion": {
+            **training,
+            **{f"{kind}_out_of_fold": path for kind, path in predictions.items()},
+            "model": models["fusion"],
+        },
         "evaluate": {
             "test": splits["test"],
             **raw,

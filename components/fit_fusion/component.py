@@ -7,33 +7,30 @@ from components.shared import step_image
 
 @dsl.component(base_image=step_image.TRAINER, install_kfp_package=False)
 def fit_fusion(
-    raw: str,
-    raw_revision: str,
+    train: dsl.Input[dsl.Dataset],
     validation: dsl.Input[dsl.Dataset],
-    text: dsl.Input[dsl.Model],
-    image: dsl.Input[dsl.Model],
+    text_out_of_fold: dsl.Input[dsl.Dataset],
+    image_out_of_fold: dsl.Input[dsl.Dataset],
     store: str,
     model: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
 ) -> float:
-    """Fit the weights of text and image by category; return the weighted F1 on validation.
+    """Fit the weights of text and image; return the weighted F1 on the products they are fitted on.
 
     Args:
-        raw: Folder of the raw files, or s3://bucket/prefix.
-        raw_revision: Revision of these files when the run started.
-        validation: Products that neither model was trained on.
-        text: Bundle of the text model.
-        image: Bundle of the image model.
+        train: Products that the models are trained on.
+        validation: More products, with a category like those of train.
+        text_out_of_fold: Predictions of text models that were not trained on the product.
+        image_out_of_fold: Predictions of image models that were not trained on the product.
         store: URL of the object store where a failure is recorded.
     """
     from pathlib import Path
 
     from components.fit_fusion import step
     from components.shared import failures
-    from components.shared import raw as raw_files
 
     with failures.record_step_failure("fit_fusion", store):
-        folder = raw_files.fetch(raw, raw_revision)
-        score = step.run(Path(validation.path), folder, Path(text.path), Path(image.path), Path(model.path))
-    metrics.log_metric("validation_weighted_f1", score)
+        paths = (train.path, validation.path, text_out_of_fold.path, image_out_of_fold.path, model.path)
+        score = step.run(*map(Path, paths))
+    metrics.log_metric("out_of_fold_weighted_f1", score)
     return score

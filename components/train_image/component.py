@@ -19,9 +19,10 @@ def train_image(
     seed: int,
     store: str,
     model: dsl.Output[dsl.Model],
+    out_of_fold: dsl.Output[dsl.Dataset],
     metrics: dsl.Output[dsl.Metrics],
 ) -> float:
-    """Train the image model; return its weighted F1 on validation.
+    """Train the image model; return the weighted F1 of its out-of-fold predictions.
 
     Args:
         raw: Folder of the raw files, or s3://bucket/prefix.
@@ -53,8 +54,8 @@ def train_image(
         "seed": seed,
     }
     with failures.record_step_failure("train_image", store):
-        folder = raw_files.fetch(raw, raw_revision)
-        score = step.run(Path(train.path), Path(validation.path), folder, Path(model.path), CHALLENGE, **numbers)
-    metrics.log_metric("validation_weighted_f1", score)
+        inputs = Path(train.path), Path(validation.path), raw_files.fetch(raw, raw_revision)
+        score = step.run(*inputs, Path(model.path), Path(out_of_fold.path), CHALLENGE, **numbers)
+    metrics.log_metric("out_of_fold_weighted_f1", score)
     model.metadata.update(numbers)
     return score

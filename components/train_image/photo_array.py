@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,10 +28,11 @@ IN_MEMORY_BYTES = 2**30
 
 @dataclass(frozen=True)
 class Photos:
-    """Pixels `[n, size, size, 3]` and columns of the categories `[n]`."""
+    """Pixels `[n, size, size, 3]`, columns of the categories `[n]` and product ids `[n]`."""
 
     pixels: decoding.Pixels
     labels: NDArray[np.int64]
+    product_ids: NDArray[Any]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -42,7 +44,7 @@ def read_photos(split: Path, raw: Path, codes: Sequence[int], size: int) -> Iter
 
     Photos are read below `raw`, unless the split holds their bytes in the column `photo`, as merged corrections do.
     """
-    columns = [name for name in ("image_path", "code", "photo") if name in read_schema(split).names]
+    columns = [name for name in ("product_id", "image_path", "code", "photo") if name in read_schema(split).names]
     products = pd.read_parquet(split, columns=columns)
     products = products[(products["image_path"] != "") & products["code"].isin(codes)]
     positions = {code: position for position, code in enumerate(codes)}
@@ -71,7 +73,8 @@ def read_photos(split: Path, raw: Path, codes: Sequence[int], size: int) -> Iter
             for row, usable in enumerate(threads.map(decode, range(len(paths)))):
                 decoded[row] = usable
                 report("photos decoded", row + 1, len(paths))
-        yield Photos(pixels, labels) if decoded.all() else Photos(pixels[decoded], labels[decoded])
+        ids = products["product_id"].to_numpy()
+        yield (Photos(pixels, labels, ids) if decoded.all() else Photos(pixels[decoded], labels[decoded], ids[decoded]))
 
 
 def augment(pixels: torch.Tensor, random: torch.Generator) -> torch.Tensor:

@@ -4,6 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from components.shared.out_of_fold import OutOfFold, write_out_of_fold
 from product_classifier.bundles import bundle
 from product_classifier.errors import CatalogueError
 from product_classifier.evaluation.scores import weighted_f1
@@ -18,6 +19,7 @@ def run(
     validation: Path,
     raw: Path,
     model: Path,
+    out_of_fold: Path,
     taxonomy: Taxonomy,
     size: int = 64,
     epochs: int = 30,
@@ -28,11 +30,14 @@ def run(
 ) -> float:
     """Write the sealed bundle `model`; return its weighted F1 on validation products with a photo.
 
+    `out_of_fold` holds the predictions for `validation`: the network is trained once, on `train`.
+
     Args:
         train: Products to train on (parquet).
         validation: Products to calibrate on (parquet).
         raw: Folder of the raw files, which `image_path` is relative to.
         model: Folder of the bundle to write.
+        out_of_fold: Predictions of a model that was not trained on the product (parquet).
         taxonomy: Categories to predict.
         size: Side of the square input of the network, in pixels.
         epochs: Passes over the photos, if `budget_s` allows.
@@ -67,6 +72,6 @@ def run(
             ImageModel(Path(folder) / "model.onnx", size, codes).save(model)
         trained = ImageModel.load(model)
         bundle.write_manifest(model, "image", None, self_check.record_image(trained), trained.codes)
-        if not len(held_out):
-            return 0.0
-        return weighted_f1(trained.probabilities_from_pixels(held_out.pixels), held_out.labels)
+        probabilities = trained.probabilities_from_pixels(held_out.pixels)
+        write_out_of_fold(out_of_fold, OutOfFold(held_out.product_ids, probabilities, codes))
+        return weighted_f1(probabilities, held_out.labels)

@@ -18,13 +18,14 @@ def train_text(
     seed: int,
     store: str,
     model: dsl.Output[dsl.Model],
+    out_of_fold: dsl.Output[dsl.Dataset],
     metrics: dsl.Output[dsl.Metrics],
 ) -> float:
-    """Train the text model; return its weighted F1 on validation.
+    """Train the text model; return the weighted F1 of its out-of-fold predictions.
 
     Args:
         train: Products to train on.
-        validation: Products to calibrate on.
+        validation: More products to train on, or those an encoder is calibrated on.
         buckets: Size of the hashed vocabulary, a power of two.
         C: Inverse regularization strength of the linear support vector machines, as in scikit-learn.
         encoder: Name or folder of a pretrained encoder such as camembert-base; empty for the linear model.
@@ -51,7 +52,8 @@ def train_text(
         "seed": seed,
     }
     with failures.record_step_failure("train_text", store):
-        score = step.run(Path(train.path), Path(validation.path), Path(model.path), CHALLENGE, **numbers)
-    metrics.log_metric("validation_weighted_f1", score)
+        outputs = Path(model.path), Path(out_of_fold.path)
+        score = step.run(Path(train.path), Path(validation.path), *outputs, CHALLENGE, **numbers)
+    metrics.log_metric("out_of_fold_weighted_f1", score)
     model.metadata.update(numbers)
     return score

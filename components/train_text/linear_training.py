@@ -12,6 +12,8 @@ from sklearn.svm import LinearSVC
 
 from product_classifier.errors import CatalogueError
 from product_classifier.fusion.calibration import class_prior, fit_margin_calibration
+from product_classifier.probabilities import Floats, softmax, softplus_logits
+from product_classifier.taxonomy import Codes
 from product_classifier.text.features import TextFeatures
 from product_classifier.text.hashed_linear import HashedLinear
 
@@ -24,26 +26,75 @@ _UNSEEN_MARGIN = -2.0
 """Margin of a category without training products, below that of a typical negative."""
 
 
+def fit_and_cross_predict(
+    texts: Sequence[str],
+    labels: Labels,
+    folds: NDArray[np.int64],
+    codes: Codes,
+    features: TextFeatures,
+    C: float,  # noqa: N803 - scikit-learn's name
+    seed: int,
+) -> tuple[HashedLinear, Floats]:
+    """Fit a calibrated model on all texts; return it with the out-of-fold probabilities `[n, classes]`.
+
+    Factor and offset of the calibration are fitted on the margins of all folds together.
+
+    Args:
+        texts: Normalized, non-empty texts.
+        labels: Columns of their categories in `codes` `[n]`.
+        folds: Fold of each text `[n]`.
+        codes: Category codes.
+        features: Settings of the hashed counts.
+        C: Inverse regularization strength.
+        seed: Seed of the optimizer.
+
+    Raises:
+        CatalogueError: If the texts, or those of all folds but one, have fewer than two categories.
+    """
+    counts = features.matrix(texts)
+    margins = np.zeros((len(texts), len(codes)), np.float32)
+    for fold in np.unique(folds):
+        held = folds == fold
+        fitted = _fit(counts[~held], labels[~held], codes, features, C, seed)
+        margins[held] = _margins(fitted, counts[held])
+    model = _fit(counts, labels, codes, features, C, seed)
+    factor, offset = map(np.float32, fit_margin_calibration(margins, labels))
+    calibrated = replace(model, table=model.table * factor, bias=model.bias * factor + offset)
+    return calibrated, softmax(softplus_logits(margins * factor + offset))
+
+
 def fit(
     texts: Sequence[str],
     labels: Labels,
-    codes: tuple[int, ...],
+    codes: Codes,
     features: TextFeatures,
     C: float,  # noqa: N803 - scikit-learn's name
     seed: int,
 ) -> HashedLinear:
-    """Fit normalized, non-empty texts to columns of `codes`; `calibrate` turns margins into probabilities.
+    """Fit normalized, non-empty texts to columns of `codes`; the margins are not calibrated.
 
     Raises:
         CatalogueError: If the texts have fewer than two categories.
     """
+    return _fit(features.matrix(texts), labels, codes, features, C, seed)
+
+
+def _fit(
+    counts: csr_matrix,
+    labels: Labels,
+    codes: Codes,
+    features: TextFeatures,
+    C: float,  # noqa: N803 - scikit-learn's name
+    seed: int,
+) -> HashedLinear:
     seen = np.unique(labels)
     if len(seen) < 2:
-        raise CatalogueError(f"{len(texts)} texts have {len(seen)} categories, at least 2 are needed; add products")
-    matrix, idf = _tf_idf(features.matrix(texts), features)
-    matrix = matrix.astype(np.float64)  # once here, or every fit makes a copy
+        raise CatalogueError(f"{len(labels)} texts have {len(seen)} categories, at least 2 are needed; add products")
+    idf = _idf(counts)
+    matrix = _scaled(counts, idf, features)
+    matrix.data = matrix.data.astype(np.float64) * idf[matrix.indices]  # float64 here, or every fit makes a copy
     # Processes, not threads: liblinear has one random generator per process, which threads would share.
-    workers = -1 if len(texts) > _FEW else 1
+    workers = -1 if len(labels) > _FEW else 1
     fitted = Parallel(n_jobs=workers)(delayed(_fit_one)(matrix, labels == index, C, seed) for index in seen)
     if workers != 1:
         get_reusable_executor().shutdown()  # idle workers would stay for five minutes
@@ -54,24 +105,29 @@ def fit(
     return HashedLinear(features, table, idf, bias, class_prior(labels, len(codes)), codes)
 
 
-def calibrate(model: HashedLinear, texts: Sequence[str], labels: Labels) -> HashedLinear:
-    """Return the model with margins scaled and shifted to the highest likelihood of held-out texts."""
-    factor, offset = map(np.float32, fit_margin_calibration(model.margins(texts), labels))
-    return replace(model, table=model.table * factor, bias=model.bias * factor + offset)
+def _margins(model: HashedLinear, counts: csr_matrix) -> Floats:
+    """Return the margins `[n, classes]` of hashed counts, equal to `model.margins` of their texts."""
+    margins: Floats = _scaled(counts, model.idf, model.features) @ model.table + model.bias
+    return margins
 
 
-def _tf_idf(counts: csr_matrix, features: TextFeatures) -> tuple[csr_matrix, NDArray[np.float32]]:
-    """Return TF-IDF rows with each view scaled to unit length, and idf, 0 for buckets without a text."""
+def _idf(counts: csr_matrix) -> Floats:
+    """Return idf `[buckets]`, 0 for buckets without a text."""
     texts = counts.shape[0]
     found = np.bincount(counts.indices, minlength=counts.shape[1])
-    idf = np.where(found > 0, np.log((1 + texts) / (1 + found)) + 1, 0).astype(np.float32)
-    counts.data *= idf[counts.indices]
-    views = len(features.views) - 1
+    idf: Floats = np.where(found > 0, np.log((1 + texts) / (1 + found)) + 1, 0).astype(np.float32)
+    return idf
+
+
+def _scaled(counts: csr_matrix, idf: Floats, features: TextFeatures) -> csr_matrix:
+    """Return counts divided by the TF-IDF norm of their view, without the factor idf."""
+    texts, views = counts.shape[0], len(features.views) - 1
     rows = np.repeat(np.arange(texts) * views, np.diff(counts.indptr))
     groups = rows + np.searchsorted(features.views, counts.indices, side="right") - 1
-    lengths = np.sqrt(np.bincount(groups, counts.data.astype(np.float64) ** 2, minlength=texts * views))
-    counts.data /= lengths[groups].astype(np.float32)
-    return counts, idf
+    squares = (counts.data * idf[counts.indices]).astype(np.float64) ** 2
+    norms = np.sqrt(np.maximum(np.bincount(groups, squares, minlength=texts * views), 1e-12))
+    values = counts.data / norms[groups].astype(np.float32)
+    return csr_matrix((values, counts.indices, counts.indptr), shape=counts.shape)
 
 
 def _fit_one(

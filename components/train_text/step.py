@@ -1,12 +1,14 @@
 """Train the text model."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from components.shared.out_of_fold import OutOfFold, folds_of, read_labelled, write_out_of_fold
 from product_classifier.bundles import bundle
 from product_classifier.evaluation.scores import weighted_f1
 from product_classifier.releases import self_check
@@ -16,10 +18,24 @@ from product_classifier.text.model import TextModel
 from product_classifier.text.normalization import normalize, strip_markup
 
 
+@dataclass(frozen=True)
+class Texts:
+    """Products that have text and a category of the model."""
+
+    product_ids: NDArray[Any]
+    prepared: list[str]
+    labels: NDArray[np.int64]
+    """Columns of the categories."""
+    folds: NDArray[np.int64]
+    held_out: NDArray[np.bool_]
+    """Whether the product is of the validation split."""
+
+
 def run(
     train: Path,
     validation: Path,
     model: Path,
+    out_of_fold: Path,
     taxonomy: Taxonomy,
     buckets: int = 2**18,
     C: float = 1.0,  # noqa: N803 - scikit-learn's name
@@ -29,12 +45,16 @@ def run(
     learning_rate: float = 3e-5,
     seed: int = 27,
 ) -> float:
-    """Write the sealed bundle `model`; return its weighted F1 on validation products with text.
+    """Write the sealed bundle `model` and `out_of_fold`; return the weighted F1 of the latter.
+
+    The linear model is trained on both splits and calibrated on its out-of-fold predictions. An encoder is trained
+    once, on `train`: its predictions and its calibration are those of `validation`.
 
     Args:
         train: Products to train on (parquet).
-        validation: Products to calibrate on (parquet).
+        validation: More products to train on, or those an encoder is calibrated on (parquet).
         model: Folder of the bundle to write.
+        out_of_fold: Predictions of models that were not trained on the product (parquet).
         taxonomy: Categories to predict.
         buckets: Size of the hashed vocabulary, a power of two.
         C: Inverse regularization strength of the linear support vector machines, as in scikit-learn.
@@ -47,37 +67,52 @@ def run(
     Raises:
         CatalogueError: If too few products to train on have text.
     """
-    prepare = strip_markup if encoder else normalize
     codes = taxonomy.codes
-    texts, labels = read_texts(train, codes, prepare)
-    held_out, held_out_labels = read_texts(validation, codes, prepare)
+    texts = read_texts(train, validation, codes, strip_markup if encoder else normalize, seed)
     model.mkdir(parents=True, exist_ok=True)
     trained: TextModel
     if encoder:
         from components.train_text.encoder_training import Schedule, fit_encoder
 
+        predicted = texts.held_out
         schedule = Schedule(epochs, budget_s, learning_rate, seed)
-        trained = fit_encoder(encoder, (texts, labels), (held_out, held_out_labels), codes, model, schedule)
+        parts = [
+            ([texts.prepared[row] for row in np.flatnonzero(rows)], texts.labels[rows])
+            for rows in (~predicted, predicted)
+        ]
+        trained = fit_encoder(encoder, parts[0], parts[1], codes, model, schedule)
+        probabilities = trained.classify(parts[1][0])
     else:
-        from components.train_text.linear_training import calibrate, fit
+        from components.train_text.linear_training import fit_and_cross_predict
 
-        fitted = fit(texts, labels, codes, TextFeatures(buckets), C, seed)
-        trained = calibrate(fitted, held_out, held_out_labels)
+        predicted = np.ones(len(texts.labels), np.bool_)
+        features = TextFeatures(buckets)
+        trained, probabilities = fit_and_cross_predict(
+            texts.prepared, texts.labels, texts.folds, codes, features, C, seed
+        )
+    write_out_of_fold(out_of_fold, OutOfFold(texts.product_ids[predicted], probabilities, codes))
     trained.save(model)
     bundle.write_manifest(model, "text", None, self_check.record_text(trained, taxonomy), trained.codes)
-    if not held_out:
-        return 0.0
-    return weighted_f1(trained.classify(held_out), held_out_labels)
+    return weighted_f1(probabilities, texts.labels[predicted])
 
 
 def read_texts(
-    split: Path, codes: Sequence[int], prepare: Callable[[str, str], str] = normalize
-) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the prepared texts and the label columns of the products with text and a category of `codes`."""
-    products = pd.read_parquet(split, columns=["designation", "description", "code"])
-    products = products[products["code"].isin(codes)]
+    train: Path,
+    validation: Path,
+    codes: Sequence[int],
+    prepare: Callable[[str, str], str] = normalize,
+    seed: int = 27,
+) -> Texts:
+    """Return the products of both splits that have text and a category of `codes`."""
+    products, held_out = read_labelled(train, validation)
+    folds = folds_of(products, seed)
     texts = [prepare(*text) for text in zip(products["designation"], products["description"], strict=True)]
+    kept = products["code"].isin(codes).to_numpy() & np.array([bool(text) for text in texts], np.bool_)
     positions = {code: position for position, code in enumerate(codes)}
-    labels = [positions[code] for code in products["code"]]
-    rows = [row for row, text in enumerate(texts) if text]
-    return [texts[row] for row in rows], np.array([labels[row] for row in rows], np.int64)
+    return Texts(
+        products["product_id"].to_numpy()[kept],
+        [texts[row] for row in np.flatnonzero(kept)],
+        np.array([positions[code] for code in products["code"][kept]], np.int64),
+        folds[kept],
+        held_out[kept],
+    )

@@ -1,21 +1,35 @@
 from pathlib import Path
 
+import pandas as pd
+import pytest
+
 from components.fit_fusion import step
-from components.shared.predictions import predict
+from components.shared.out_of_fold import OutOfFold, read_out_of_fold, write_out_of_fold
+from product_classifier.errors import CatalogueError
 from product_classifier.evaluation.scores import weighted_f1
 from product_classifier.releases.release import load_fusion
 
 
-def test_fusion_is_never_worse_than_the_better_single_model_on_validation(
-    release_dir: Path, splits_dir: Path, tmp_path: Path
-) -> None:
-    inputs = splits_dir / "validation.parquet", splits_dir, release_dir / "text", release_dir / "image"
-    step.run(*inputs, tmp_path)
+@pytest.fixture
+def inputs(splits_dir: Path) -> list[Path]:
+    return [splits_dir / f"{name}.parquet" for name in ("train", "validation", "text_out_of_fold", "image_out_of_fold")]
 
-    model, _ = load_fusion(tmp_path)
-    found = predict(*inputs)
-    both = found.has_text & found.has_image
-    fused = model.combine(found.text, found.image, found.has_text, found.has_image)[both]
-    singles = [weighted_f1(one[both], found.labels[both]) for one in (found.text, found.image)]
 
-    assert weighted_f1(fused, found.labels[both]) >= max(singles)
+def test_the_fusion_of_all_out_of_fold_predictions_is_no_worse_than_both(inputs: list[Path], tmp_path: Path) -> None:
+    scored = step.run(*inputs, tmp_path)
+
+    codes = load_fusion(tmp_path)[0].codes
+    products = pd.concat([pd.read_parquet(path) for path in inputs[:2]]).set_index("product_id")
+    for path in inputs[2:]:
+        found = read_out_of_fold(path)
+        labels = [codes.index(code) for code in products["code"][found.product_ids]]
+        assert scored >= weighted_f1(found.probabilities, pd.Series(labels).to_numpy())
+
+
+def test_predictions_of_other_categories_are_refused(inputs: list[Path], tmp_path: Path) -> None:
+    found = read_out_of_fold(inputs[3])
+    fewer = OutOfFold(found.product_ids, found.probabilities[:, :-1], found.codes[:-1])
+    write_out_of_fold(tmp_path / "fewer.parquet", fewer)
+
+    with pytest.raises(CatalogueError, match="image_out_of_fold: has 26 categories, text_out_of_fold 27 others"):
+        step.run(*inputs[:3], tmp_path / "fewer.parquet", tmp_path / "fusion")

@@ -40,7 +40,7 @@ def test_a_single_photo_is_rejected(splits_dir: Path, tmp_path: Path) -> None:
     pd.read_parquet(splits_dir / "train.parquet").head(1).to_parquet(train)
 
     with pytest.raises(CatalogueError, match="1 products to train on have a photo"):
-        step.run(train, validation, splits_dir, tmp_path / "image", CHALLENGE, size=32)
+        step.run(train, validation, splits_dir, tmp_path / "image", tmp_path / "out_of_fold", CHALLENGE, size=32)
 
 
 def test_a_pretrained_backbone_on_disk_is_fine_tuned(splits_dir: Path, tmp_path: Path) -> None:
@@ -55,6 +55,7 @@ def test_a_pretrained_backbone_on_disk_is_fine_tuned(splits_dir: Path, tmp_path:
         splits_dir / "validation.parquet",
         splits_dir,
         tmp_path / "image",
+        tmp_path / "out_of_fold",
         CHALLENGE,
         size=32,
         epochs=1,

@@ -60,13 +60,13 @@ def folder(encoder: Path, splits_dir: Path, tmp_path_factory: pytest.TempPathFac
     target = tmp_path_factory.mktemp("bundles") / "text"
     train, validation = (dsl.Dataset(uri=str(splits_dir / f"{side}.parquet")) for side in ("train", "validation"))
     model, metrics = dsl.Model(uri=str(target), metadata={}), dsl.Metrics(metadata={})
+    predictions = dsl.Dataset(uri=str(target.parent / "out_of_fold.parquet"))
     numbers = {"epochs": 20, "budget_s": 600.0, "learning_rate": 3e-3, "seed": 27}
     linear = {"buckets": 2**13, "C": 1.0}
-    score = train_text.python_func(
-        train, validation, **linear, encoder=str(encoder), **numbers, model=model, metrics=metrics, store=""
-    )
+    outputs = {"model": model, "out_of_fold": predictions, "metrics": metrics}
+    score = train_text.python_func(train, validation, **linear, encoder=str(encoder), **numbers, **outputs, store="")
     assert score > 0.3
-    assert {"validation_weighted_f1": score} == metrics.metadata
+    assert {"out_of_fold_weighted_f1": score} == metrics.metadata
     assert linear | {"encoder": str(encoder)} | numbers == model.metadata
     return target
 
@@ -90,7 +90,8 @@ def test_fusion_and_evaluation_take_an_encoder_like_any_text_model(
     text, image, fusion = folder, release_dir / "image", tmp_path / "fusion"
     outputs = tmp_path / "metrics.json", tmp_path / "report.html"
 
-    fit_fusion.run(splits_dir / "validation.parquet", splits_dir, text, image, fusion)
+    predictions = folder.parent / "out_of_fold.parquet", splits_dir / "image_out_of_fold.parquet"
+    fit_fusion.run(*(splits_dir / f"{side}.parquet" for side in ("train", "validation")), *predictions, fusion)
     score = evaluate.run(tmp_path / "test.parquet", splits_dir, text, image, fusion, *outputs, CHALLENGE)
 
     found = json.loads((tmp_path / "metrics.json").read_text())

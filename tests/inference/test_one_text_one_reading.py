@@ -123,10 +123,11 @@ def in_training(model: TextModel, products: Products) -> np.ndarray:
     rows = [(repair(title), repair(body), model.codes[0]) for title, body in products]
     with TemporaryDirectory() as folder:
         split = Path(folder) / "split.parquet"
-        pd.DataFrame(rows, columns=["designation", "description", "code"]).to_parquet(split)
-        texts, _ = read_texts(split, model.codes, model.prepare)
-    assert len(texts) == len(products)
-    return model.classify(texts)
+        frame = pd.DataFrame(rows, columns=["designation", "description", "code"])
+        frame.assign(product_id=range(len(frame)), image_sha256="").to_parquet(split)
+        texts = read_texts(split, split, model.codes, model.prepare)
+    assert len(texts.prepared) == 2 * len(products)
+    return model.classify(texts.prepared[: len(products)])
 
 
 def v2_body(products: Products) -> dict[str, object]:

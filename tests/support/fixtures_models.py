@@ -86,10 +86,11 @@ def _train(folder: Path) -> None:
     validation = make_split(folder, "validation", 4, 2)
     make_split(folder, "test", 4, 3)
     text, image, fusion = (folder / kind for kind in ("text", "image", "fusion"))
-    train_text.run(train, validation, text, CHALLENGE, buckets=2**13)
+    predictions = folder / "text_out_of_fold.parquet", folder / "image_out_of_fold.parquet"
+    train_text.run(train, validation, text, predictions[0], CHALLENGE, buckets=2**13)
     train_image.run(
-        train, validation, folder, image, CHALLENGE, size=32, epochs=8, budget_s=600
+        train, validation, folder, image, predictions[1], CHALLENGE, size=32, epochs=8, budget_s=600
     )  # limited by epochs, so that the load of the machine does not matter
-    fit_fusion.run(validation, folder, text, image, fusion)
+    fit_fusion.run(train, validation, *predictions, fusion)
     metrics = {"fusion": {"weighted_f1": 0.5}, "test_set": "made-up"}
     write_release(folder / "release", text, image, fusion, ReleaseMeta("made-up", metrics=metrics))
