@@ -4,6 +4,7 @@ ProductClassifierError
 ├── InvalidInput              a request or a record is not acceptable
 │   ├── InvalidProduct        a product has neither text nor photo, or text that is not valid Unicode
 │   ├── InvalidImage          a photo is not an accepted JPEG, PNG, WebP or AVIF
+│   ├── TaxonomyError         a taxonomy or a change of one is not valid
 │   └── UnknownCategory       a category code is not in the taxonomy
 ├── InvalidSettings           environment variables have values that are not accepted
 ├── CatalogueError            the raw data cannot be used
@@ -44,6 +45,10 @@ class InvalidProduct(InvalidInput):
 
 class InvalidImage(InvalidInput):
     """A photo is not an accepted JPEG, PNG, WebP or AVIF."""
+
+
+class TaxonomyError(InvalidInput):
+    """A taxonomy or a change of one is not valid."""
 
 
 class UnknownCategory(InvalidInput):
