@@ -10,6 +10,7 @@ ProductClassifierError
 ├── BodyTooLarge        the body exceeds its limit
 ├── BodyIncomplete      the connection ended before the body did
 ├── BodyTimeout         the body did not arrive in time
+├── DeadlineExceeded    the prediction took longer than its request allows
 ├── UnsupportedBody     the body is compressed or of an unsupported media type
 ├── Overloaded          the queue is full, or the request waited too long in it
 └── ClientDisconnected  the client closed the connection before the response
@@ -89,6 +90,10 @@ class BodyTimeout(ProductClassifierError):
     """The body did not arrive in time."""
 
 
+class DeadlineExceeded(ProductClassifierError):
+    """The prediction took longer than its request allows."""
+
+
 class UnsupportedBody(ProductClassifierError):
     """The body is compressed or of an unsupported media type."""
 
@@ -133,6 +138,7 @@ STATUS: Mapping[type[Exception], Status] = {
     BodyTooLarge: Status(413, "body-too-large", "RESOURCE_EXHAUSTED", "too_large"),
     BodyIncomplete: Status(400, "body-incomplete", "INVALID_ARGUMENT", "unsupported", close=True),
     BodyTimeout: Status(408, "body-timeout", "DEADLINE_EXCEEDED", "timeout", close=True),
+    DeadlineExceeded: Status(504, "deadline-exceeded", "DEADLINE_EXCEEDED", "timeout"),
     UnsupportedBody: Status(415, "unsupported-body", "INVALID_ARGUMENT", "unsupported"),
     ClientDisconnected: Status(CLIENT_CLOSED_REQUEST, "client-disconnected", "CANCELLED", "gone"),
     Overloaded: Status(503, "overloaded", "UNAVAILABLE", "overloaded", retry_after_s=1),

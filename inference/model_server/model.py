@@ -1,6 +1,7 @@
 """Base class of the models, their registry in a process, and the observation of each request."""
 
 import abc
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
@@ -9,7 +10,7 @@ from kserve import Model
 from kserve.model import InferenceVerb
 
 from inference.compat.kserve import predict_timer
-from inference.http.problems import INTERNAL, UnknownModel, public_message, status_of
+from inference.http.problems import INTERNAL, DeadlineExceeded, UnknownModel, public_message, status_of
 from inference.model_server.loaded_releases import LoadedRelease, LoadedReleases
 from inference.model_server.server_metrics import count_request
 from inference.model_server.workers import WorkerPool
@@ -49,6 +50,8 @@ class ProductModel(Model, Generic[M]):
     ) -> tuple[ModelResponse, dict[str, str]]:
         """Predict, in place of the SDK's preprocess, predict and postprocess, of which two would be empty."""
         with self._predict_seconds.time():
+            if body.timeout_s:
+                return await self._predict_in_time(body), {}
             return await self.predict(body, headers), {}
 
     async def predict(self, payload: ModelRequest, headers: dict[str, str] | None = None) -> ModelResponse:  # noqa: ARG002
@@ -59,6 +62,14 @@ class ProductModel(Model, Generic[M]):
             UnknownModel: If the requested version is not in memory.
         """
         return await self.infer(payload, self.releases.select(payload.release, payload.version))
+
+    async def _predict_in_time(self, payload: ModelRequest) -> ModelResponse:
+        try:
+            async with asyncio.timeout(payload.timeout_s):
+                return await self.predict(payload)
+        except TimeoutError as error:
+            reason = f"the prediction took longer than {payload.timeout_s * 1e6:.0f} microseconds, the timeout sent"
+            raise DeadlineExceeded(reason) from error
 
     def validate(self, payload: ModelRequest) -> ModelRequest:
         """Return the request, which its codec has checked; the SDK's check accepts only its own types."""

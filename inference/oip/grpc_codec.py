@@ -5,14 +5,26 @@ row of an invalid element. Responses are encoded by the SDK.
 """
 
 import uuid
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kserve import InferOutput, InferResponse
 
-from inference.http.problems import InvalidTensor
+from inference.http.problems import InvalidTensor, public_message
+from inference.oip.parameters import (
+    CONTENT_TYPES,
+    OF_REQUESTS,
+    check_content_type,
+    check_output_parameters,
+    check_parameters,
+    decode_input,
+    flag,
+    timeout_s,
+)
 from inference.oip.rest_codec import unpack_bytes
 from inference.oip.tensors import NUMPY_TYPES
 from inference.oip.types import (
+    ID_CHARACTERS,
     ModelRequest,
     ModelResponse,
     OutputSelection,
@@ -35,9 +47,9 @@ def decode(message: Any, signature: Signature) -> ModelRequest:
     packed = message.raw_input_contents
     if packed and len(packed) != len(message.inputs):
         raise InvalidInput(f"raw_input_contents has {len(packed)} tensors, inputs has {len(message.inputs)}")
-    raw: dict[str, list[bytes]] = {}
+    raw: dict[str, Sequence[str | bytes]] = {}
     for index, tensor in enumerate(message.inputs):
-        signature.input(tensor.name)
+        known = signature.input(tensor.name)
         check_datatype(tensor.name, tensor.datatype)
         if tensor.name in raw:
             raise InvalidTensor("is given twice", tensor=tensor.name)
@@ -47,19 +59,45 @@ def decode(message: Any, signature: Signature) -> ModelRequest:
         if len(tensor.shape) > MAX_QUOTED_DIMENSIONS:  # before an object is made for each
             raise InvalidTensor(f"shape has {len(tensor.shape)} dimensions, not [n]", tensor=tensor.name)
         check_shape(tensor.name, list(tensor.shape), len(values))
-        raw[tensor.name] = values
+        raw[tensor.name] = decode_input(values, _parameters(tensor), known) if tensor.parameters else values
+    parameters = _parameters(message)
+    check_parameters(parameters, OF_REQUESTS)
+    check_content_type(parameters, CONTENT_TYPES)
+    _check_raw(parameters, "binary_data_output")
     return validate_request(
         signature,
         raw,
-        id=short_text(message.id, "id"),
-        release=short_text(_release(message), "parameter 'release'"),
+        id=short_text(message.id, "id", ID_CHARACTERS),
+        release=short_text(parameters.get("release"), "parameter 'release'"),
         version=message.model_version,
-        outputs=tuple(OutputSelection(output.name) for output in message.outputs),
+        outputs=tuple(map(_requested_output, message.outputs)),
+        timeout_s=timeout_s(parameters),
     )
 
 
-def _release(message: Any) -> str:
-    return message.parameters["release"].string_param if "release" in message.parameters else ""
+def _requested_output(output: Any) -> OutputSelection:
+    if output.parameters:
+        parameters = _parameters(output)
+        check_output_parameters(parameters, output.name)
+        _check_raw(parameters, "binary_data")
+    return OutputSelection(output.name)
+
+
+def _parameters(message: Any) -> dict[str, Any]:
+    """Return the parameters of a request or tensor; raise InvalidInput for a value of a type added by Triton."""
+    parameters = {}
+    for name, value in message.parameters.items():
+        kind = value.WhichOneof("parameter_choice")
+        if kind is None:
+            raise InvalidInput(f"parameter {public_message(name)}: has no bool, int64 or string; send one of them")
+        parameters[name] = getattr(value, kind)
+    return parameters
+
+
+def _check_raw(parameters: Mapping[str, Any], name: str) -> None:
+    """Raise InvalidInput for a parameter that requests outputs which are not binary."""
+    if not flag(parameters, name, default=True):
+        raise InvalidInput(f"parameter {name!r}: is false, but outputs are binary over gRPC; leave it out, or use REST")
 
 
 def _elements(tensor: Any, packed: bytes | None, max_rows: int) -> list[bytes]:

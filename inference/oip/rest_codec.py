@@ -1,15 +1,26 @@
 """Server codec of V1 and V2 over HTTP: decode request bodies, encode response bodies."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from inference.http.json_structure import structure_error
 from inference.http.problems import InvalidTensor, public_message
-from inference.oip.tensors import ELEMENT_LENGTH, NUMPY_TYPES
+from inference.oip.parameters import (
+    CONTENT_TYPES,
+    OF_REQUESTS,
+    check_content_type,
+    check_output_parameters,
+    check_parameters,
+    decode_input,
+    flag,
+    timeout_s,
+)
+from inference.oip.tensors import ELEMENT_LENGTH, HEADER_LENGTH, NUMPY_TYPES
 from inference.oip.types import (
+    ID_CHARACTERS,
     UNCHECKED_BYTES,
     ModelRequest,
     ModelResponse,
@@ -23,18 +34,27 @@ from inference.oip.types import (
     validate_request,
 )
 from product_classifier.errors import InvalidInput
+from product_classifier.images.headers import photo_format
 from product_classifier.observability import request_id
+
+V2_PHOTO_ADVICE = (
+    f"send it in JSON as base64, or as a binary tensor behind JSON, with the JSON's size in {HEADER_LENGTH}"
+)
+V1_PHOTO_ADVICE = 'send JSON such as {"instances": [{"image": {"b64": "..."}}]}'
 
 
 def decode_v2(body: bytes, header_length: str | None, signature: Signature, version: str = "") -> ModelRequest:
     """Decode a V2 request: JSON, or JSON of `header_length` bytes followed by binary tensors."""
     size = _header_size(header_length, len(body))
-    document = _object(body[:size], signature)
+    try:
+        document = _object(body[:size], signature)
+    except InvalidInput as error:
+        raise _with_advice(error, body, V2_PHOTO_ADVICE, has_size=header_length is not None) from error
     tensors = document.get("inputs")
     if not isinstance(tensors, list):
         raise InvalidInput(f"'inputs' is {public_message(tensors)}, not a list of tensors")
     tail = memoryview(body)[size:]
-    raw: dict[str, list[Any]] = {}
+    raw: dict[str, Sequence[Any]] = {}
     for tensor in tensors:
         name, values, used = _tensor(tensor, tail, signature)
         if name in raw:
@@ -43,17 +63,17 @@ def decode_v2(body: bytes, header_length: str | None, signature: Signature, vers
         tail = tail[used:]
     if len(tail):
         raise InvalidInput(f"{len(tail)} bytes follow the last tensor")
-    parameters = _mapping(document.get("parameters"), "parameters")
+    parameters = _request_parameters(document)
+    binary = flag(parameters, "binary_data_output", default=False)
     return validate_request(
         signature,
         raw,
-        id=short_text(document.get("id"), "id"),
+        id=short_text(document.get("id"), "id", ID_CHARACTERS),
         release=short_text(parameters.get("release"), "parameter 'release'"),
         version=version,
-        outputs=_requested_outputs(
-            document.get("outputs"), signature, binary=parameters.get("binary_data_output") is True
-        ),
-        binary_outputs=parameters.get("binary_data_output") is True,
+        outputs=_requested_outputs(document.get("outputs"), signature, binary=binary),
+        binary_outputs=binary,
+        timeout_s=timeout_s(parameters) if "timeout" in parameters else 0.0,
     )
 
 
@@ -83,7 +103,10 @@ def encode_v2(model: str, request: ModelRequest, response: ModelResponse) -> tup
 
 def decode_v1(body: bytes, signature: Signature) -> ModelRequest:
     """Decode a V1 request; its instances are objects by input name, or values of the required input."""
-    document = _object(body, signature)
+    try:
+        document = _object(body, signature)
+    except InvalidInput as error:
+        raise _with_advice(error, body, V1_PHOTO_ADVICE) from error
     instances = document.get("instances")
     if not isinstance(instances, list):
         raise InvalidInput(f"'instances' is {public_message(instances)}, not a list")
@@ -94,8 +117,11 @@ def decode_v1(body: bytes, signature: Signature) -> ModelRequest:
         named = _instance(instance, row, signature)
         for name, column in raw.items():
             column.append(_v1_value(named.get(name), name, row, signature))
-    parameters = _mapping(document.get("parameters"), "parameters")
-    return validate_request(signature, raw, release=short_text(parameters.get("release"), "parameter 'release'"))
+    parameters = _request_parameters(document)
+    release = short_text(parameters.get("release"), "parameter 'release'")
+    return validate_request(
+        signature, raw, release=release, timeout_s=timeout_s(parameters) if "timeout" in parameters else 0.0
+    )
 
 
 def encode_v1(response: ModelResponse) -> bytes:
@@ -107,7 +133,15 @@ def encode_v1(response: ModelResponse) -> bytes:
     return orjson.dumps({"predictions": rows, "model_version": response.version, **response.all_parameters()})
 
 
-def _tensor(tensor: object, tail: memoryview, signature: Signature) -> tuple[str, list[Any], int]:
+def _request_parameters(document: Mapping[str, Any]) -> dict[str, Any]:
+    parameters = _mapping(document.get("parameters"), "parameters")
+    if parameters:
+        check_parameters(parameters, OF_REQUESTS)
+        check_content_type(parameters, CONTENT_TYPES)
+    return parameters
+
+
+def _tensor(tensor: object, tail: memoryview, signature: Signature) -> tuple[str, Sequence[Any], int]:
     """Return a tensor's name, its elements, and the size of its binary tensor (0 in JSON)."""
     fields = _mapping(tensor, "a tensor in 'inputs'")
     name = fields.get("name")
@@ -116,15 +150,15 @@ def _tensor(tensor: object, tail: memoryview, signature: Signature) -> tuple[str
     known = signature.input(name)
     check_datatype(name, fields.get("datatype"))
     parameters = _mapping(fields.get("parameters"), "the parameters of input", name)
+    values: list[str] | list[bytes]
     if "binary_data_size" in parameters:
         used, values = _binary(parameters["binary_data_size"], tail, name, signature.max_rows)
-        check_shape(name, fields.get("shape"), len(values))
-        return name, values, used
-    texts = _flat(fields.get("data"), name, 2, signature.max_rows)
-    check_shape(name, fields.get("shape"), len(texts))
-    if parameters.get("content_type") == "base64" and not known.photo:
-        return name, [decode_base64(text, name, row) for row, text in enumerate(texts)], 0
-    return name, texts, 0
+    else:
+        used, values = 0, _flat(fields.get("data"), name, 2, signature.max_rows)
+    check_shape(name, fields.get("shape"), len(values))
+    if len(parameters) > ("binary_data_size" in parameters):
+        return name, decode_input(values, parameters, known), used
+    return name, values, used
 
 
 def _binary(size: object, tail: memoryview, name: str, max_rows: int) -> tuple[int, list[bytes]]:
@@ -206,9 +240,20 @@ def _requested_outputs(outputs: object, signature: Signature, *, binary: bool) -
     for output in outputs:
         fields = _mapping(output, "an output in 'outputs'")
         parameters = _mapping(fields.get("parameters"), "the parameters of an output")
-        chosen = parameters.get("binary_data", binary) is True
-        requested.append(OutputSelection(short_text(fields.get("name"), "an output's name"), chosen))
+        name = short_text(fields.get("name"), "an output's name")
+        if parameters:
+            check_output_parameters(parameters, name)
+        requested.append(OutputSelection(name, flag(parameters, "binary_data", default=binary)))
     return tuple(requested)
+
+
+def _with_advice(error: InvalidInput, body: bytes, photo_advice: str, *, has_size: bool = True) -> InvalidInput:
+    """Return the error of a body that is not JSON, with what to do if a photo or a header is the reason."""
+    if kind := photo_format(body):
+        return InvalidInput(f"{error}; the body is a {kind}: {photo_advice}")
+    if not has_size and b"binary_data_size" in body:
+        return InvalidInput(f"{error}; send the size of the JSON before the binary tensors in {HEADER_LENGTH}")
+    return error
 
 
 def _header_size(header_length: str | None, available: int) -> int:

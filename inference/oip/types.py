@@ -4,14 +4,13 @@ Each codec (V1 JSON, V2 JSON with or without binary tensors, gRPC) decodes and c
 `ModelResponse`.
 """
 
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from numpy.typing import NDArray
 
+from inference.http.base64_text import decode_base64 as decode_text
 from inference.http.problems import InvalidTensor, public_message
 from product_classifier.errors import InvalidInput
 from product_classifier.limits import BATCH_PRODUCTS, DESCRIPTION_CHARACTERS, JSON_VALUES
@@ -21,11 +20,13 @@ Parameter = bool | int | str
 
 UNCHECKED_BYTES = 16_384
 """JSON or protobuf of this size is parsed at once: it takes less than a millisecond, whatever it contains."""
+ID_CHARACTERS = 1024
+PARAMETER_CHARACTERS = 128
 
 
 @dataclass(frozen=True)
 class InputTensor:
-    """A BYTES tensor `[n]` of a request: UTF-8 texts, or encoded photos."""
+    """A BYTES tensor `[n]` or `[n, 1]` of a request: UTF-8 texts, or encoded photos."""
 
     name: str
     photo: bool = False
@@ -100,6 +101,8 @@ class ModelRequest:
     version: str = ""
     outputs: tuple[OutputSelection, ...] = ()
     binary_outputs: bool = False
+    timeout_s: float = 0.0
+    """Seconds the prediction may take; 0 is no limit."""
 
     def texts(self, name: str) -> list[str]:
         """Return the texts of an input; empty texts if the request does not have it."""
@@ -173,11 +176,15 @@ def check_row_count(name: str, rows: int, max_rows: int) -> None:
 
 
 def check_shape(name: str, shape: object, elements: int) -> None:
-    """Raise InvalidTensor unless the shape is `[elements]`."""
-    if not isinstance(shape, list | tuple) or len(shape) != 1 or not _is_size(shape[0]):
+    """Raise InvalidTensor unless the shape is `[elements]`, or `[elements, 1]` as MLServer's codecs write it."""
+    if shape == [elements] and type(shape[0]) is int:  # the usual case; not True or 1.0
+        return
+    if not isinstance(shape, list | tuple) or not 1 <= len(shape) <= 2 or not all(map(_is_size, shape)):
         raise InvalidTensor(f"shape {public_message(shape)} is not [n]", tensor=name)
+    if len(shape) == 2 and shape[1] != 1:
+        raise InvalidTensor(f"shape {public_message(shape)} is not [n] or [n, 1]", tensor=name)
     if shape[0] != elements:
-        raise InvalidTensor(f"shape is [{shape[0]}], but the data has {elements} elements", tensor=name)
+        raise InvalidTensor(f"shape is {public_message(shape)}, but the data has {elements} elements", tensor=name)
 
 
 def check_datatype(name: str, datatype: object) -> None:
@@ -187,19 +194,19 @@ def check_datatype(name: str, datatype: object) -> None:
 
 
 def decode_base64(value: str, name: str, row: int | None) -> bytes:
-    """Decode standard base64 without ignoring any character; raise InvalidTensor."""
+    """Decode base64 in any of its spellings; raise InvalidTensor."""
     try:
-        return base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise InvalidTensor(f"{public_message(value)} is not base64", tensor=name, row=row) from error
+        return decode_text(value)
+    except ValueError as error:
+        raise InvalidTensor(f"{public_message(value)} is not base64: {error}", tensor=name, row=row) from error
 
 
-def short_text(value: object, what: str) -> str:
-    """Return an optional text of at most 128 characters, empty if it is missing; raise InvalidInput."""
+def short_text(value: object, what: str, longest: int = PARAMETER_CHARACTERS) -> str:
+    """Return an optional text of at most `longest` characters, empty if it is missing; raise InvalidInput."""
     if value is None:
         return ""
-    if not isinstance(value, str) or len(value) > 128:
-        raise InvalidInput(f"{what} is {public_message(value)}, not a short text")
+    if not isinstance(value, str) or len(value) > longest:
+        raise InvalidInput(f"{what} is {public_message(value)}, not a text of at most {longest} characters")
     return value
 
 

@@ -5,7 +5,7 @@ that could change what a decoder reads is known or refused. `ImageInfo.length` i
 it are not part of the photo.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from product_classifier.errors import InvalidImage
 from product_classifier.images.avif_boxes import is_avif, read_avif
@@ -29,6 +29,13 @@ _OTHER_FORMATS: tuple[tuple[bytes, str], ...] = (
     (b"\x00\x00\x00\x0cJXL ", "JPEG XL"),
 )
 
+_READERS: Mapping[str, Callable[[bytes], ImageInfo]] = {
+    "JPEG": read_jpeg,
+    "PNG": read_png,
+    "WebP": read_webp,
+    "AVIF": read_avif,
+}
+
 
 def read_header(data: bytes) -> ImageInfo:
     """Check all markers, chunks or boxes of a photo without decoding it.
@@ -43,6 +50,17 @@ def read_header(data: bytes) -> ImageInfo:
     info = _reader(data)(data)
     _check_cost(info)
     return info
+
+
+def photo_format(data: bytes) -> str | None:
+    """Return the accepted format that data starts like, None if it is another or no photo."""
+    if data.startswith(b"\xff\xd8"):
+        return "JPEG"
+    if data.startswith(SIGNATURE):
+        return "PNG"
+    if is_webp(data):
+        return "WebP"
+    return "AVIF" if is_avif(data) else None
 
 
 def picture_bytes(data: bytes) -> bytes:
@@ -60,15 +78,10 @@ def cut(data: bytes, info: ImageInfo) -> bytes:
 
 
 def _reader(data: bytes) -> Callable[[bytes], ImageInfo]:
-    if data.startswith(b"\xff\xd8"):
-        return read_jpeg
-    if data.startswith(SIGNATURE):
-        return read_png
-    if is_webp(data):
-        return read_webp
-    if is_avif(data):
-        return read_avif
-    raise InvalidImage(f"{_name_format(data)} is not accepted; {ACCEPTED}")
+    kind = photo_format(data)
+    if kind is None:
+        raise InvalidImage(f"{_name_format(data)} is not accepted; {ACCEPTED}")
+    return _READERS[kind]
 
 
 def _name_format(data: bytes) -> str:

@@ -44,7 +44,11 @@ V2 = {
     "unknown tensor": (GOOD | {"name": "title"}, ["input 'title'", "designation, description"]),
     "no name": ({"shape": [1], "datatype": "BYTES", "data": ["a"]}, ["a tensor's name is None"]),
     "datatype": (GOOD | {"datatype": "FP32", "data": [1.5]}, ["'designation'", "'FP32'", "'BYTES'"]),
-    "two dimensions": (GOOD | {"shape": [1, 1]}, ["'designation'", "[1, 1] is not [n]"]),
+    "two columns": (GOOD | {"shape": [1, 2]}, ["'designation'", "[1, 2] is not [n] or [n, 1]"]),
+    "three dimensions": (GOOD | {"shape": [1, 1, 1]}, ["'designation'", "[1, 1, 1] is not [n]"]),
+    "no columns": (GOOD | {"shape": [1, 0]}, ["[1, 0] is not [n]"]),
+    "true columns": (GOOD | {"shape": [1, True]}, ["is not [n]"]),
+    "rows of two dimensions": (GOOD | {"shape": [2, 1]}, ["shape is [2, 1]", "1 elements"]),
     "negative shape": (GOOD | {"shape": [-1]}, ["[-1] is not [n]"]),
     "huge shape": (GOOD | {"shape": [10**30]}, ["[1e+30] is not [n]"]),
     "float shape": (GOOD | {"shape": [1.0]}, ["is not [n]"]),
@@ -134,7 +138,7 @@ def test_an_invalid_v1_body_is_refused(text: RunningServer, case: str) -> None:
     refused(httpx.post(text.predict, json=body), *words)
 
 
-@pytest.mark.parametrize("instance", ["!!!", {"image": {"b64": "!!!"}}, {"b64": "YWJj\n"}], ids=str)
+@pytest.mark.parametrize("instance", ["!!!", {"image": {"b64": "!!!"}}, {"b64": "YWJjY"}], ids=str)
 def test_an_invalid_base64_value_is_refused(image: RunningServer, instance: object) -> None:
     refused(httpx.post(image.predict, json={"instances": [instance]}), "'image'", "row 0", "is not base64")
 
@@ -261,7 +265,7 @@ GRPC: dict[str, tuple[Callable[[], pb.ModelInferRequest], str, str]] = {
     ),
     "unknown tensor": (lambda: message("titel", b"a"), "INVALID_ARGUMENT", "input 'titel'"),
     "datatype": (lambda: message("designation", b"a", datatype="FP32"), "INVALID_ARGUMENT", "'FP32'"),
-    "shape": (lambda: message("designation", b"a", shape=[1, 1]), "INVALID_ARGUMENT", "[1, 1] is not [n]"),
+    "shape": (lambda: message("designation", b"a", shape=[1, 2]), "INVALID_ARGUMENT", "[1, 2] is not [n]"),
     "shape and data": (lambda: message("designation", b"a", shape=[2]), "INVALID_ARGUMENT", "shape is [2]"),
     "too many rows": (lambda: message("designation", *[b"a"] * 65), "INVALID_ARGUMENT", "65 rows"),
     "not UTF-8": (lambda: message("designation", b"a", b"\xff"), "INVALID_ARGUMENT", "row 1: is not UTF-8"),
