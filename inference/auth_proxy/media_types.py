@@ -3,6 +3,7 @@
 from starlette.types import Scope
 
 from inference.http.problems import Problem, public_message
+from product_classifier.images.headers import photo_format
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -22,3 +23,11 @@ def require_media_type(sent: str, *accepted: str) -> str:
     if media_type not in accepted:
         raise Problem(415, f"content-type: {public_message(media_type)} is not supported; send {' or '.join(accepted)}")
     return media_type
+
+
+def with_photo_advice(problem: Problem, body: bytes, advice: str) -> Problem:
+    """Return a problem; one of media type or syntax with what to do, if the body is a photo."""
+    kind = photo_format(body) if problem.status in {400, 415} else None
+    if kind is None:
+        return problem
+    return Problem(problem.status, f"{problem.detail}; the body is a {kind}: {advice}", kind=problem.kind)

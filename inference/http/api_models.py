@@ -8,8 +8,8 @@ from product_classifier.feedback.records import Text
 from product_classifier.limits import DESCRIPTION_CHARACTERS, DESIGNATION_CHARACTERS, PHOTO_BYTES
 from product_classifier.text.normalization import has_words
 
-BASE64_CHARACTERS = 4 * -(-PHOTO_BYTES // 3)
-"""Length of the largest photo in base64."""
+BASE64_CHARACTERS = 4 * -(-PHOTO_BYTES // 3) * 66 // 64 + 128
+"""Length of the largest photo in base64, with a line break (CR LF) every 64 characters, in a `data:` URL."""
 
 NO_NUL = r"^[^\u0000]*$"
 BLANK_FIELDS: dict[str, JsonValue] = {
@@ -57,7 +57,7 @@ class ProductInput(RequestModel):
     )
     image: Annotated[str, Field(max_length=BASE64_CHARACTERS, json_schema_extra={"format": "photo"})] | None = Field(
         default=None,
-        description="A JPEG, PNG, still WebP or AVIF in base64 (RFC 4648, section 4), without a `data:` prefix.",
+        description="A JPEG, PNG, still WebP or AVIF in base64 (RFC 4648) or as a `data:` URL; at most 8 MiB decoded.",
     )
 
     @model_validator(mode="after")

@@ -1,7 +1,6 @@
 """Read request bodies within limits; parse JSON, base64 and forms without accepting ambiguity."""
 
 import asyncio
-import binascii
 import json
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -9,6 +8,7 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope
 
+from inference.http.base64_text import decode_base64
 from inference.http.body_budget import BodyReservation
 from inference.http.json_structure import MAX_DEPTH, structure_error
 from inference.http.problems import BodyIncomplete, BodyTimeout, BodyTooLarge, Problem, public_message
@@ -99,19 +99,11 @@ def check_structure(data: bytes, max_depth: int = MAX_DEPTH, max_values: int = J
 
 
 def strict_base64(text: str, where: str) -> bytes:
-    """Decode standard base64; `where` names the field in the problem (422)."""
+    """Decode base64 in any of its spellings; `where` names the field in the problem (422)."""
     try:
-        data = text.encode("ascii")
-    except UnicodeEncodeError as error:
-        raise Problem(422, f"{where}: character {error.start} is not base64", kind="invalid-image") from error
-    try:
-        # strict_mode accepts surplus padding, which no encoder writes: refuse three padding characters
-        return binascii.a2b_base64(data if not data.endswith(b"===") else b"=", strict_mode=True)
-    except binascii.Error as error:
-        hint = " (send the base64 alone, without data:…;base64,)" if text.startswith("data:") else ""
-        raise Problem(
-            422, f"{where}: not base64: {str(error).lower()}, in {public_message(text)}{hint}", kind="invalid-image"
-        ) from error
+        return decode_base64(text)
+    except ValueError as error:
+        raise Problem(422, f"{where}: {public_message(text)} is not base64: {error}", kind="invalid-image") from error
 
 
 def strict_form(data: bytes, content_type: str, known: frozenset[str]) -> dict[str, str]:

@@ -36,6 +36,7 @@ class Flags:
     max_rows: int
     max_body: int
     max_message: int
+    grpc_reflection: bool
     poll_s: float
     grace_s: float
 
@@ -65,6 +66,7 @@ def parse_flags(model_name: str, argv: Sequence[str], settings: Sequence[type[Ba
     add("--max_rows", type=int, default=BATCH_PRODUCTS, help="rows of one request")
     add("--max_body_mib", type=int, default=GRPC_MESSAGE_BYTES // MIB, help="size of an HTTP body in MiB")
     add("--grpc_max_receive_message_length", type=int, default=GRPC_MESSAGE_BYTES, help="bytes of a gRPC message")
+    add("--grpc_reflection", action="store_true", help="describe the gRPC services to clients such as grpcurl")
     add("--poll_s", type=float, default=1.0, help="seconds between reads of the file that names the champion")
     add("--grace_s", type=float, default=20.0, help="seconds that requests may take to end after SIGTERM")
     found, _ = parser.parse_known_args(argv)
@@ -82,6 +84,7 @@ def parse_flags(model_name: str, argv: Sequence[str], settings: Sequence[type[Ba
         max_rows=max(1, found.max_rows),
         max_body=found.max_body_mib * MIB,
         max_message=found.grpc_max_receive_message_length,
+        grpc_reflection=found.grpc_reflection,
         poll_s=found.poll_s,
         grace_s=found.grace_s,
     )

@@ -6,12 +6,14 @@ from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec
 
 import grpc  # type: ignore[import-untyped]
+from grpc_health.v1 import health_pb2_grpc  # type: ignore[import-untyped]
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc
 from kserve.protocol.grpc.servicer import InferenceServicer
 
 from inference.http.problems import detail_of, status_of
+from inference.model_server.grpc_health import HEALTH_SERVICE, INFERENCE_SERVICE, HealthServicer
 from inference.model_server.model import HostedModels, RequestObserver
 from inference.oip import grpc_codec
 from inference.oip.grpc_structure import message_error
@@ -116,10 +118,20 @@ def _checked_inference(servicer: Servicer) -> Any:
     )
 
 
+def _enable_reflection(server: Any) -> None:
+    from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]  # noqa: PLC0415 - usually unused
+
+    names = (INFERENCE_SERVICE, HEALTH_SERVICE, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)
+
+
 class GrpcServer:
     """A gRPC server on one port, which no other process may share (no SO_REUSEPORT)."""
 
-    def __init__(self, servicer: Servicer, address: str, max_message: int) -> None:
+    def __init__(
+        self, servicer: Servicer, health: HealthServicer, address: str, max_message: int, *, reflection: bool = False
+    ) -> None:
+        self._health = health
         self._server = grpc.aio.server(
             ThreadPoolExecutor(1),
             options=[
@@ -131,9 +143,12 @@ class GrpcServer:
                 ("grpc.max_connection_idle_ms", IDLE_MS),
             ],
         )
+        health_pb2_grpc.add_HealthServicer_to_server(health, self._server)
+        if reflection:
+            _enable_reflection(self._server)
         grpc_predict_v2_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, self._server)
         self._server.add_registered_method_handlers(  # the last handler of a method is used
-            "inference.GRPCInferenceService", {"ModelInfer": _checked_inference(servicer)}
+            INFERENCE_SERVICE, {"ModelInfer": _checked_inference(servicer)}
         )
         try:
             self._server.add_insecure_port(address)
@@ -146,4 +161,5 @@ class GrpcServer:
 
     async def stop(self, grace_s: float) -> None:
         """Refuse new calls and wait up to `grace_s` for calls in progress."""
+        self._health.drain()
         await self._server.stop(grace_s)

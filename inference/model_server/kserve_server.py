@@ -17,6 +17,7 @@ from inference.compat.kserve import sdk_application
 from inference.compat.uvicorn import limited_protocol, process_limits
 from inference.http.sockets import bind_socket
 from inference.model_server.flags import Flags
+from inference.model_server.grpc_health import HealthServicer
 from inference.model_server.grpc_server import GrpcServer, Servicer
 from inference.model_server.model import HostedModels, ProductModel
 from inference.model_server.rest import RestApp
@@ -85,7 +86,9 @@ class ProductModelServer(ModelServer):
         flags = self._flags
         if not flags.grpc_port:
             return None
-        return GrpcServer(Servicer(self._models, self.dataplane), f"{flags.host}:{flags.grpc_port}", flags.max_message)
+        servicer, health = Servicer(self._models, self.dataplane), HealthServicer(self._models)
+        address = f"{flags.host}:{flags.grpc_port}"
+        return GrpcServer(servicer, health, address, flags.max_message, reflection=flags.grpc_reflection)
 
     def _log_started(self) -> None:
         current, seconds = next(iter(self._models)).releases.current, time.perf_counter() - self._started

@@ -11,16 +11,6 @@ from typing import Any
 from kserve import InferOutput, InferResponse
 
 from inference.http.problems import InvalidTensor, public_message
-from inference.oip.parameters import (
-    CONTENT_TYPES,
-    OF_REQUESTS,
-    check_content_type,
-    check_output_parameters,
-    check_parameters,
-    decode_input,
-    flag,
-    timeout_s,
-)
 from inference.oip.rest_codec import unpack_bytes
 from inference.oip.tensors import NUMPY_TYPES
 from inference.oip.types import (
@@ -34,6 +24,16 @@ from inference.oip.types import (
     check_shape,
     short_text,
     validate_request,
+)
+from inference.oip.v2_parameters import (
+    CONTENT_TYPES,
+    OF_REQUESTS,
+    check_content_type,
+    check_output_parameters,
+    check_parameters,
+    decode_input,
+    flag,
+    timeout_s,
 )
 from product_classifier.errors import InvalidInput
 from product_classifier.observability import request_id

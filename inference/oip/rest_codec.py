@@ -8,16 +8,6 @@ import orjson
 
 from inference.http.json_structure import structure_error
 from inference.http.problems import InvalidTensor, public_message
-from inference.oip.parameters import (
-    CONTENT_TYPES,
-    OF_REQUESTS,
-    check_content_type,
-    check_output_parameters,
-    check_parameters,
-    decode_input,
-    flag,
-    timeout_s,
-)
 from inference.oip.tensors import ELEMENT_LENGTH, HEADER_LENGTH, NUMPY_TYPES
 from inference.oip.types import (
     ID_CHARACTERS,
@@ -33,6 +23,16 @@ from inference.oip.types import (
     short_text,
     validate_request,
 )
+from inference.oip.v2_parameters import (
+    CONTENT_TYPES,
+    OF_REQUESTS,
+    check_content_type,
+    check_output_parameters,
+    check_parameters,
+    decode_input,
+    flag,
+    timeout_s,
+)
 from product_classifier.errors import InvalidInput
 from product_classifier.images.headers import photo_format
 from product_classifier.observability import request_id
@@ -45,6 +45,25 @@ V1_PHOTO_ADVICE = 'send JSON such as {"instances": [{"image": {"b64": "..."}}]}'
 
 def decode_v2(body: bytes, header_length: str | None, signature: Signature, version: str = "") -> ModelRequest:
     """Decode a V2 request: JSON, or JSON of `header_length` bytes followed by binary tensors."""
+    document, raw = decode_columns(body, header_length, signature)
+    parameters = _request_parameters(document)
+    binary = flag(parameters, "binary_data_output", default=False)
+    return validate_request(
+        signature,
+        raw,
+        id=short_text(document.get("id"), "id", ID_CHARACTERS),
+        release=short_text(parameters.get("release"), "parameter 'release'"),
+        version=version,
+        outputs=_requested_outputs(document.get("outputs"), signature, binary=binary),
+        binary_outputs=binary,
+        timeout_s=timeout_s(parameters) if "timeout" in parameters else 0.0,
+    )
+
+
+def decode_columns(
+    body: bytes, header_length: str | None, signature: Signature
+) -> tuple[dict[str, Any], dict[str, Sequence[Any]]]:
+    """Return the JSON of a V2 request, and the elements of its inputs, where photos may be in base64."""
     size = _header_size(header_length, len(body))
     try:
         document = _object(body[:size], signature)
@@ -63,18 +82,7 @@ def decode_v2(body: bytes, header_length: str | None, signature: Signature, vers
         tail = tail[used:]
     if len(tail):
         raise InvalidInput(f"{len(tail)} bytes follow the last tensor")
-    parameters = _request_parameters(document)
-    binary = flag(parameters, "binary_data_output", default=False)
-    return validate_request(
-        signature,
-        raw,
-        id=short_text(document.get("id"), "id", ID_CHARACTERS),
-        release=short_text(parameters.get("release"), "parameter 'release'"),
-        version=version,
-        outputs=_requested_outputs(document.get("outputs"), signature, binary=binary),
-        binary_outputs=binary,
-        timeout_s=timeout_s(parameters) if "timeout" in parameters else 0.0,
-    )
+    return document, raw
 
 
 def encode_v2(model: str, request: ModelRequest, response: ModelResponse) -> tuple[bytes, int | None]:

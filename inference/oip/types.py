@@ -176,7 +176,7 @@ def check_row_count(name: str, rows: int, max_rows: int) -> None:
 
 
 def check_shape(name: str, shape: object, elements: int) -> None:
-    """Raise InvalidTensor unless the shape is `[elements]`, or `[elements, 1]` as MLServer's codecs write it."""
+    """Raise InvalidTensor unless the shape is `[elements]`, or `[elements, 1]` as MLServer writes it."""
     if shape == [elements] and type(shape[0]) is int:  # the usual case; not True or 1.0
         return
     if not isinstance(shape, list | tuple) or not 1 <= len(shape) <= 2 or not all(map(_is_size, shape)):

@@ -4,11 +4,15 @@ from starlette.types import Receive, Scope, Send
 
 from inference.auth_proxy.collaborators import GatewayDependencies
 from inference.auth_proxy.context import context_of, forwarded_headers
+from inference.auth_proxy.media_types import JSON, content_type, require_media_type, with_photo_advice
 from inference.auth_proxy.predictions.backends import FEEDBACK
+from inference.auth_proxy.predictions.photo_quota import spend_for_feedback
 from inference.auth_proxy.request_body import read_request_body
 from inference.http.problems import MEDIA_TYPE, Problem
 from product_classifier.errors import ModelUnavailable
+from product_classifier.images.headers import photo_format
 
+PHOTO_ADVICE = "send JSON with the photo in base64 as product.image"
 FORWARDED = {b"content-type": "Content-Type", b"accept": "Accept", b"idempotency-key": "Idempotency-Key"}
 """Request headers the feedback service receives; all others are dropped, forged identities among them."""
 
@@ -18,6 +22,9 @@ async def forward_feedback(services: GatewayDependencies, scope: Scope, receive:
     if not services.backends.has(FEEDBACK):
         raise Problem(503, "the feedback service is not configured; set AUTH_PROXY_FEEDBACK_URL", kind="not-configured")
     body = await read_request_body(services, scope, receive)
+    if body and context_of(scope).matched.request:
+        _require_json(scope, body)
+        await spend_for_feedback(services, scope, body)
     secret = services.settings.internal_token
     headers = {**forwarded_headers(scope, FORWARDED), "X-Internal-Token": secret.get_secret_value() if secret else ""}
     query = scope["query_string"].decode("ascii")
@@ -29,3 +36,13 @@ async def forward_feedback(services: GatewayDependencies, scope: Scope, receive:
             raise ModelUnavailable(f"the feedback service failed with status {response.status}; try again")
         await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
         await send({"type": "http.response.body", "body": data})
+
+
+def _require_json(scope: Scope, body: bytes) -> None:
+    """Raise a problem for a body of another media type, and for a photo instead of JSON."""
+    try:
+        require_media_type(content_type(scope), JSON)
+    except Problem as problem:
+        raise with_photo_advice(problem, body, PHOTO_ADVICE) from None
+    if photo_format(body) is not None:
+        raise with_photo_advice(Problem(400, "the body is not valid JSON", kind="malformed-json"), body, PHOTO_ADVICE)

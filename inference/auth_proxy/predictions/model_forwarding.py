@@ -8,6 +8,7 @@ from inference.auth_proxy.collaborators import GatewayDependencies
 from inference.auth_proxy.context import RequestContext, context_of, forwarded_headers
 from inference.auth_proxy.json_handlers import HandlerResult, json_handler
 from inference.auth_proxy.predictions.oip_schemas import ModelList, ServerLive, ServerMetadata, ServerReady
+from inference.auth_proxy.predictions.photo_quota import spend_for_inference
 from inference.auth_proxy.request_body import read_request_body
 from inference.http.disconnects import cancel_on_disconnect
 from inference.http.problems import Problem
@@ -50,8 +51,11 @@ async def forward_to_model(services: GatewayDependencies, scope: Scope, receive:
     """Forward a request to a model and stream its response; server errors become problems."""
     services.predictor.refuse_when_full()
     body = await read_request_body(services, scope, receive)
+    model = _model_of(scope["path"])
+    if body:
+        await spend_for_inference(services, scope, body, model)
     with services.predictor.slot(context_of(scope).user.name), cancel_on_disconnect(scope):
-        await _forward(services, scope, body, send, _model_of(scope["path"]))
+        await _forward(services, scope, body, send, model)
 
 
 async def _forward(services: GatewayDependencies, scope: Scope, body: bytes, send: Send, model: str) -> None:

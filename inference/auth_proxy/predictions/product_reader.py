@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException
 
-from inference.auth_proxy.media_types import JSON, MULTIPART, require_media_type
+from inference.auth_proxy.media_types import JSON, MULTIPART, require_media_type, with_photo_advice
 from inference.compat.starlette import Utf8MultiPartParser
 from inference.http.bodies import strict_base64, strict_json
 from inference.http.problems import Problem, public_message
@@ -24,6 +24,7 @@ from product_classifier.text.normalization import has_words
 OFF_LOOP_BYTES = 200_000
 """Bodies of this size are parsed in a thread, so that they do not delay other requests."""
 FIELDS = ("designation", "description", "image")
+PHOTO_ADVICE = "send a photo as the file 'image' of a form (curl -F image=@photo.jpg), or in base64 as 'image' of JSON"
 MAX_CHARACTERS = {"designation": DESIGNATION_CHARACTERS, "description": DESCRIPTION_CHARACTERS}
 
 T = TypeVar("T")
@@ -48,15 +49,21 @@ class RequestProduct:
 
 async def read_product(body: bytes, content_type: str) -> RequestProduct:
     """Return the product of a `/predict` body."""
-    if require_media_type(content_type, JSON, MULTIPART) == MULTIPART:
-        return await _from_form(body, content_type)
-    return await _off_loop(len(body), lambda: product_from(strict_json(body), "product"))
+    try:
+        if require_media_type(content_type, JSON, MULTIPART) == MULTIPART:
+            return await _from_form(body, content_type)
+        return await _off_loop(len(body), lambda: product_from(strict_json(body), "product"))
+    except Problem as problem:
+        raise with_photo_advice(problem, body, PHOTO_ADVICE) from None
 
 
 async def read_batch(body: bytes, content_type: str) -> list[RequestProduct | Problem]:
     """Return each product of a `/predict/batch` body, or its problem."""
-    require_media_type(content_type, JSON)
-    return await _off_loop(len(body), lambda: _rows(strict_json(body)))
+    try:
+        require_media_type(content_type, JSON)
+        return await _off_loop(len(body), lambda: _rows(strict_json(body)))
+    except Problem as problem:
+        raise with_photo_advice(problem, body, "send JSON with a photo in base64 as 'image' of its product") from None
 
 
 def _rows(rows: object) -> list[RequestProduct | Problem]:
@@ -83,7 +90,7 @@ def product_from(value: object, where: str) -> RequestProduct:
     image = value.get("image")
     if image is not None and not isinstance(image, str):
         raise _invalid(f"{where}.image: must be base64 text, not {public_message(image)}")
-    return _checked(texts, strict_base64(image, f"{where}.image") if image else b"", where)
+    return _checked(texts, strict_base64(image, f"{where}.image") if image else None, where)
 
 
 async def _from_form(body: bytes, content_type: str) -> RequestProduct:
@@ -118,10 +125,19 @@ async def _product_of(form: FormData) -> RequestProduct:
             raise Problem(422, f"form.{name}: is given twice; send it once", kind="invalid-product")
         if isinstance(value, UploadFile) != (name == "image"):
             raise _invalid(f"form.{name}: must be a {'file' if name == 'image' else 'text'}")
-        fields[name] = await value.read() if isinstance(value, UploadFile) else value
+        fields[name] = await _read_file(value) if isinstance(value, UploadFile) else value
     texts = {name: _text(fields.get(name), name, "form") for name in MAX_CHARACTERS}
-    image = fields.get("image", b"")
-    return await _off_loop(len(image), lambda: _checked(texts, image, "form"))
+    image = fields.get("image")
+    return await _off_loop(len(image or b""), lambda: _checked(texts, image, "form"))
+
+
+async def _read_file(file: UploadFile) -> bytes | None:
+    """Return the photo of a form, None if a browser's form has no file chosen: no name and no bytes."""
+    data = await file.read()
+    if not data and file.filename:
+        name = public_message(file.filename)
+        raise Problem(422, f"form.image: the file {name} is empty (0 bytes); send a photo", kind="invalid-image")
+    return data or None
 
 
 def _product_or_problem(row: object, index: int) -> RequestProduct | Problem:
@@ -149,8 +165,8 @@ def _text(value: object, name: str, where: str) -> str:
     return value
 
 
-def _checked(texts: dict[str, str], image: bytes, where: str) -> RequestProduct:
-    if image:
+def _checked(texts: dict[str, str], image: bytes | None, where: str) -> RequestProduct:
+    if image is not None:
         try:
             photo = read_header(image)
         except InvalidImage as error:

@@ -13,6 +13,7 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
 from inference.model_server import grpc_server
+from inference.model_server.grpc_health import HealthServicer
 from inference.model_server.grpc_server import GrpcServer, Servicer
 from inference.model_server.model import HostedModels
 from tests.support.servers import free_port
@@ -22,7 +23,8 @@ async def test_idle_connections_over_the_limit_are_closed(monkeypatch: pytest.Mo
     monkeypatch.setattr(grpc_server, "descriptor_limit", lambda: 128)
     monkeypatch.setattr(grpc_server, "HANDSHAKE_MS", 500)
     address = f"127.0.0.1:{free_port()}"
-    server = GrpcServer(Servicer(HostedModels([]), DataPlane(ModelRepository())), address, 1 << 20)
+    models = HostedModels([])
+    server = GrpcServer(Servicer(models, DataPlane(ModelRepository())), HealthServicer(models), address, 1 << 20)
     await server.start()
     before = count_open_files()
     with ExitStack() as stack:

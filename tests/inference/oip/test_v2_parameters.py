@@ -1,4 +1,4 @@
-"""Parameters, ids and shapes of a request mean the same in V2 JSON, with binary tensors, and over gRPC."""
+"""Parameters, ids and shapes of a request mean the same in V2 JSON, binary tensors and gRPC."""
 
 import base64
 import json

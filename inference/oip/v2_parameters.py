@@ -1,4 +1,4 @@
-"""Parameters of requests, inputs and outputs that V2 clients know: each is honored, or refused with its name.
+"""Parameters that V2 clients know: each is honored, or refused with its name.
 
 They are those of the protocol's and Triton's extensions (binary data, classification, schedule policy, sequences,
 shared memory, decoupled responses), of MLServer's codecs, and `release` of this product. Others are ignored, as the
@@ -41,7 +41,7 @@ LONGEST_TIMEOUT_S = 3600.0
 
 
 def check_parameters(parameters: Mapping[str, Any], honored: frozenset[str], where: str = "") -> None:
-    """Raise InvalidInput for a known parameter that is not honored here; `where` is " of input 'x'" or the like."""
+    """Raise InvalidInput for a known parameter that is not honored; `where` is like " of input 'x'"."""
     if honored.issuperset(parameters):
         return
     for name, value in parameters.items():
@@ -90,7 +90,7 @@ def check_output_parameters(parameters: Mapping[str, Any], name: str) -> None:
 def decode_input(
     values: list[str] | list[bytes], parameters: Mapping[str, Any], known: InputTensor
 ) -> Sequence[str | bytes]:
-    """Return the elements of an input, decoded as its parameters say; raise InvalidInput for one not honored."""
+    """Return the elements of an input, decoded as its parameters say; raise InvalidInput."""
     where = f" of input {public_message(known.name)}"
     check_parameters(parameters, OF_INPUTS, where)
     if "content_type" not in parameters:
