@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipelines.parameters import read_section
 from pipelines.settings import DataSettings
-from product_classifier.catalogue.raw_files import is_challenge
+from product_classifier.catalogue.catalogue_layouts import find_layout, is_catalogue
 from product_classifier.catalogue.sample import MARKER, is_sample
 from product_classifier.catalogue.splits import SPLITS
 from product_classifier.errors import CatalogueError, ProductClassifierError
@@ -33,13 +33,14 @@ def ensure_raw(settings: DataSettings) -> Path:
                 f"PRODUCTS={settings.products}: sets the size of a sample, but RAW={str(settings.raw)!r} names files;"
                 " give one of the two"
             )
-        _link(folder, settings.raw)
+        _link(folder, settings.raw, settings.catalogue)
     elif settings.products is not None:
         _unlink(folder, settings.products)
-    if not is_challenge(folder) or (is_sample(folder) and settings.products is not None):
+    if _is_empty(folder) or (is_sample(folder) and (settings.products is not None or not is_catalogue(folder))):
         size = {} if settings.products is None else {"products": settings.products}
         sys.stdout.write(_run_step("make_sample", settings, folder=folder, **size))
         sys.stdout.flush()
+    find_layout(folder, settings.catalogue)
     if _identity(folder) != before:
         _remove_derived(settings.data_dir)
     return folder
@@ -55,6 +56,9 @@ def prepare_data(settings: DataSettings) -> Path:
         catalogue=catalogue,
         rejects=folder / "rejects.csv",
         report=folder / "catalogue.json",
+        unlabelled=folder / "unlabelled.parquet",
+        taxonomy_folder=folder / "taxonomy",
+        **({} if settings.catalogue is None else {"layout": settings.catalogue}),
     )
     splits = folder / "splits"
     files = {name: splits / f"{name}.parquet" for name in SPLITS}
@@ -81,10 +85,16 @@ def _identity(folder: Path) -> tuple[Path, str]:
     return folder.resolve(), mark.read_text(encoding="utf-8") if mark.is_file() else ""
 
 
+def _is_empty(folder: Path) -> bool:
+    """Return whether a folder is missing or has hidden files only."""
+    return not folder.is_dir() or all(entry.name.startswith(".") for entry in folder.iterdir())
+
+
 def _remove_derived(data: Path) -> None:
-    for name in ("catalogue.parquet", "rejects.csv", "catalogue.json"):
+    for name in ("catalogue.parquet", "unlabelled.parquet", "rejects.csv", "catalogue.json"):
         (data / name).unlink(missing_ok=True)
-    shutil.rmtree(data / "splits", ignore_errors=True)
+    for name in ("splits", "taxonomy"):
+        shutil.rmtree(data / name, ignore_errors=True)
 
 
 def _unlink(folder: Path, products: int) -> None:
@@ -93,17 +103,16 @@ def _unlink(folder: Path, products: int) -> None:
         folder.unlink()
         if is_sample(aside := folder.with_name("sample")):
             aside.rename(folder)
-    elif is_challenge(folder) and not is_sample(folder):
+    elif is_catalogue(folder) and not is_sample(folder):
         raise CatalogueError(
-            f"PRODUCTS={products}: {str(folder)!r} holds files of the challenge and no sample; move them first,"
+            f"PRODUCTS={products}: {str(folder)!r} holds files of a catalogue and no sample; move them first,"
             " or leave PRODUCTS out"
         )
 
 
-def _link(folder: Path, raw: Path) -> None:
+def _link(folder: Path, raw: Path, layout: Path | None) -> None:
     """Make `folder` a link to the raw files; a sample catalogue there is moved aside."""
-    if not is_challenge(raw):
-        raise CatalogueError(f"RAW={str(raw)!r}: no folder with product and label files of the challenge")
+    find_layout(raw, layout)
     if folder.exists() and folder.samefile(raw):
         return
     if folder.is_symlink():

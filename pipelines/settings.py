@@ -101,7 +101,11 @@ class DataSettings(BaseSettings):
     """Folder for all data."""
 
     raw: Path | None = None
-    """Folder with the challenge's files; by default `raw` in the data folder."""
+    """Folder with the files of a catalogue, with `catalogue.yaml` or as the challenge's; by default `raw` in the data
+    folder."""
+
+    catalogue: Path | None = None
+    """Layout of the files in RAW; by default `catalogue.yaml` beside them."""
 
     products: int | None = Field(default=None, ge=MINIMUM_PRODUCTS)
     """Number of products of a sample catalogue; by default as in the parameters file."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from components.shared import progress
-from product_classifier.catalogue.raw_files import is_challenge
+from product_classifier.catalogue.challenge_files import is_challenge
 from product_classifier.catalogue.sample import is_sample, make_sample
 
 

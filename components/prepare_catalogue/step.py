@@ -1,19 +1,18 @@
-"""Read the raw files into one table of products."""
+"""Read the raw files into a table of products, with their taxonomy."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
-import pandas as pd
-
+from components.prepare_catalogue.product_tables import ProductCounts, ProductWriter
 from components.shared import progress
-from product_classifier.catalogue.catalogue_reader import (
-    check_reject_share,
-    data_revision,
-    read_catalogue,
-    rejects_table,
-)
+from product_classifier.catalogue.catalogue_layouts import find_layout
+from product_classifier.catalogue.catalogue_rows import RejectedRow, check_reject_share, rejects_table
+from product_classifier.catalogue.challenge_source import ChallengeSource
+from product_classifier.catalogue.layout_source import LayoutSource
+from product_classifier.catalogue.photo_checks import check_photos
 from product_classifier.taxonomy import Taxonomy
-from product_classifier.text.normalization import has_words
+from product_classifier.taxonomy.folder import write_taxonomy
 
 
 def run(
@@ -24,46 +23,75 @@ def run(
     taxonomy: Taxonomy,
     max_reject_share: float = 0.05,
     jobs: int = 0,
+    unlabelled: Path | None = None,
+    taxonomy_folder: Path | None = None,
+    layout: Path | None = None,
 ) -> str:
     """Write `catalogue` (parquet), `rejects` (CSV) and `report` (JSON); return the data revision.
 
-    The rejects are written even if their share is too high, so that their rows can be corrected.
+    The rejects are written even if their share is too high, so that their rows can be corrected. Products are written
+    as they are read; memory is needed for their ids only.
 
     Args:
-        raw: Folder of the raw files.
-        catalogue: Usable products; `image_path` is relative to `raw`.
+        raw: Folder of the raw files, with `catalogue.yaml` or in the layout of the challenge.
+        catalogue: Usable products with a category; `image_path` is relative to `raw`.
         rejects: Unusable rows and unusable photos with line, field, value and reason.
         report: Numbers of products, rejected rows and dropped photos.
-        taxonomy: Categories of the catalogue; rows with another code are rejected.
+        taxonomy: Categories of the challenge; its rows with another code are rejected.
         max_reject_share: Largest share of rows that may be unusable.
         jobs: Threads that check photos; 0 for one per processor.
+        unlabelled: Products without a category; left out by default.
+        taxonomy_folder: Folder for the taxonomy of a catalogue with `catalogue.yaml`.
+        layout: Layout file; by default `catalogue.yaml` in `raw`.
 
     Raises:
-        CatalogueError: If too many rows are unusable, or there are none.
+        CatalogueError: If too many rows are unusable, there are none, or the layout does not fit the files.
     """
-    products, rejected = read_catalogue(raw, taxonomy, progress=progress.on_stderr(), jobs=jobs)
-    for path in (catalogue, rejects, report):
+    for path in (catalogue, rejects, report, *filter(None, [unlabelled])):
         path.parent.mkdir(parents=True, exist_ok=True)
-    rejects_table(rejected).to_csv(rejects, index=False)
-    check_reject_share(rejected, len(products), max_reject_share)
-    revision = data_revision(products)
-    products.to_parquet(catalogue, index=False)
+    found = find_layout(raw, layout)
+    source = ChallengeSource(raw, taxonomy) if found is None else LayoutSource(raw, found)
+    on_progress, integers = progress.on_stderr(), found is None
+    counts, without_category, rejected = ProductCounts(), 0, list[RejectedRow]()
+    incomplete = catalogue.with_name(f".{catalogue.name}.incomplete")
+    try:
+        with (
+            ProductWriter(incomplete, integers=integers) as labelled,
+            ProductWriter(unlabelled or incomplete.with_suffix(".unlabelled"), integers=integers) as others,
+        ):
+            rows = source.rows(on_progress)
+            for row in check_photos(rows, raw, source.photo_field, progress=on_progress, jobs=jobs):
+                if isinstance(row, RejectedRow):
+                    rejected.append(row)
+                elif row.code == "":
+                    others.add(row)
+                    without_category += 1
+                else:
+                    counts.add(row)
+                    labelled.add(row)
+        rejected.sort(key=lambda reject: (reject.file, reject.line))
+        rejects_table(rejected).to_csv(rejects, index=False)
+        check_reject_share(rejected, counts.products + without_category, max_reject_share)
+        if isinstance(source, LayoutSource):
+            found_taxonomy = source.taxonomy()
+            write_taxonomy(taxonomy_folder or catalogue.parent / "taxonomy", found_taxonomy)
+        incomplete.rename(catalogue)
+    finally:
+        incomplete.unlink(missing_ok=True)
+        incomplete.with_suffix(".unlabelled").unlink(missing_ok=True)
+    _write_report(report, counts, rejected, without_category)
+    return counts.revision.hexdigest()
+
+
+def _write_report(path: Path, counts: ProductCounts, rejected: list[RejectedRow], unlabelled: int) -> None:
     rows = [reject for reject in rejected if not reject.product_kept]
-    summary = {"data_revision": revision, "rejected": len(rows), **_counts(products)}
-    summary["dropped_photos"] = len(rejected) - len(rows)
-    summary["rejected_by_field"] = rejects_table(rows)["field"].value_counts().to_dict()
-    report.write_text(json.dumps(summary, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    return revision
-
-
-def _counts(products: pd.DataFrame) -> dict[str, object]:
-    photo = products["image_path"] != ""
-    text = pd.Series(map(has_words, products["designation"], products["description"]), products.index, bool)
-    return {
-        "products": len(products),
-        "with_text_and_photo": int((text & photo).sum()),
-        "without_photo": int((~photo).sum()),
-        "without_text": int((~text).sum()),
-        "without_description": int((products["description"] == "").sum()),
-        "by_code": {str(code): int(count) for code, count in products["code"].value_counts().sort_index().items()},
+    summary = {
+        "data_revision": counts.revision.hexdigest(),
+        "rejected": len(rows),
+        **counts.report(),
+        "dropped_photos": len(rejected) - len(rows),
+        "rejected_by_field": dict(Counter(reject.field for reject in rows)),
     }
+    if unlabelled:
+        summary["unlabelled"] = unlabelled
+    path.write_text(json.dumps(summary, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -82,5 +82,5 @@ def _quarantine(part: pd.DataFrame) -> dict[str, object]:
     return {
         "products": len(part),
         "reason": "text and photo belong to groups in two different splits, or neither has a content key",
-        "product_ids": [int(product) for product in part["product_id"]],
+        "product_ids": part["product_id"].tolist(),
     }

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 
-from product_classifier.catalogue.raw_files import PHOTO_FOLDERS
+from product_classifier.catalogue.challenge_files import PHOTO_FOLDERS
 from product_classifier.catalogue.splits import content_keys
 from product_classifier.errors import CatalogueError, ObjectNotFound
 from product_classifier.store import open_store

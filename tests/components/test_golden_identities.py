@@ -12,11 +12,11 @@ import pytest
 from components.shared.hold_out import hold_out_digest
 from components.split_catalogue import step as split_catalogue
 from product_classifier.catalogue.catalogue_reader import data_revision
-from product_classifier.catalogue.encodings import repair
 from product_classifier.catalogue.sample.offers import offer, season_start
 from product_classifier.catalogue.splits import SPLITS, content_keys
 from product_classifier.feedback.records import ProductContent
 from product_classifier.feedback.trust import product_key
+from product_classifier.text.mojibake import repair
 
 COLUMNS = ["product_id", "designation", "description", "image_path", "code", "line", "image_sha256"]
 TITLES = pd.DataFrame([(n, f"un titre parmi d'autres {n}", "", "", 10, n + 2, "") for n in range(24)], columns=COLUMNS)

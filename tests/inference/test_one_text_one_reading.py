@@ -23,9 +23,9 @@ from inference.oip.client import HEADER_LENGTH, decode_response, encode_request
 from inference.oip.tensors import pack_bytes
 from inference.simulation.offline import OfflineModels
 from inference.simulation.unseen import UnseenProduct
-from product_classifier.catalogue.encodings import repair
 from product_classifier.releases.release import Release, load_text
 from product_classifier.text.model import TextModel
+from product_classifier.text.mojibake import repair
 from product_classifier.text.normalization import has_words
 from tests.inference.auth_proxy.conftest import Gateway, as_base64, start
 from tests.support.adversarial_texts import VALID_TEXTS

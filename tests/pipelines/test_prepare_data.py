@@ -65,7 +65,7 @@ def test_a_size_is_never_ignored(tmp_path: Path, challenge: Path) -> None:
 
     (tmp_path / "data").mkdir()
     challenge.rename(tmp_path / "data" / "raw")
-    with pytest.raises(CatalogueError, match=r"PRODUCTS=40: .* holds files of the challenge"):
+    with pytest.raises(CatalogueError, match=r"PRODUCTS=40: .* holds files of a catalogue"):
         ensure_raw(settings(tmp_path, products=40))
 
 

@@ -1,7 +1,9 @@
 """Assign every product to one split: train, validation, test or unseen.
 
-A product has up to two content keys: a hash of its text without markup, accents, case and punctuation, and the hash
-of its photo. Every key belongs to exactly one split, permanently. Products are assigned in the order of the catalogue:
+Rows of one group (offers of one product, where the catalogue has such a column) are in the split of their group's key.
+Other products have up to two content keys: a hash of its text without markup, accents, case and punctuation, and the
+hash of its photo. Every key belongs to exactly one split, permanently. Products are assigned in the order of the
+catalogue:
 
 - If no key of a product is known, the stable hash of its first key determines the split.
 - If a key is known, the product joins the split of that key, and its other key joins with it.
@@ -29,6 +31,8 @@ from product_classifier.text.characters import decompose, unescape
 SPLITS: Final = ("train", "validation", "test", "unseen")
 QUARANTINED: Final = "quarantined"
 
+_FROZEN: Final = ("validation", "test")
+_GROUP: Final = "group:"
 _SALT: Final = "product-classifier/1/"
 _MARKUP: Final = re.compile(r"<[^<>]{0,2000}>")
 _WORD: Final = re.compile(r"[^\W_]+")
@@ -62,17 +66,24 @@ class SplitAssigner:
     def place(self, keys: Iterable[str]) -> str:
         """Assign a product with these keys; return its split or `QUARANTINED`.
 
+        The key of a group, which comes first, takes precedence over the others.
+
         Raises:
             CatalogueError: If the product has no key.
         """
         keys = tuple(keys)
         if not keys:
             raise CatalogueError("a product with neither text nor photo has no split")
-        found = {self._known[key] for key in keys if key in self._known}
-        if len(found) > 1:
-            return QUARANTINED
-        split = found.pop() if found else split_of_key(keys[0], self._shares)
-        self._known.update(dict.fromkeys(keys, split))
+        is_grouped = keys[0].startswith(_GROUP)
+        if is_grouped and keys[0] in self._known:
+            split = self._known[keys[0]]
+        else:
+            found = {self._known[key]: None for key in keys if key in self._known}
+            if len(found) > 1 and not is_grouped:
+                return QUARANTINED
+            split = next(iter(found), None) or split_of_key(keys[0], self._shares)
+        for key in keys:
+            self._known.setdefault(key, split)
         return split
 
 
@@ -81,8 +92,7 @@ def assign_splits(
 ) -> pd.Series:
     """Return the split of every product of a catalogue, or `QUARANTINED`, in the order of its rows."""
     assigner = SplitAssigner(shares, known)
-    columns = (frame["designation"], frame["description"], frame["image_sha256"])
-    keys = [content_keys(*product) for product in zip(*columns, strict=True)]
+    keys = [(*group_keys(group), *content) for group, content in zip(_groups(frame), _content(frame), strict=True)]
     splits = [assigner.place(own) if own else QUARANTINED for own in keys]
     return pd.Series(splits, index=frame.index, name="split", dtype="object")
 
@@ -91,9 +101,18 @@ def known_splits(frames: Mapping[str, pd.DataFrame]) -> dict[str, str]:
     """Return the split of every content key in the tables of earlier splits, `{"train": frame, …}`."""
     known: dict[str, str] = {}
     for split, frame in frames.items():
-        for product in zip(frame["designation"], frame["description"], frame["image_sha256"], strict=True):
-            known.update(dict.fromkeys(content_keys(*product), split))
+        for group, content in zip(_groups(frame), _content(frame), strict=True):
+            known.update(dict.fromkeys((*group_keys(group), *content), split))
+    # Near duplicates in different groups may be in different splits: what a correction must not change prevails.
+    for split in _FROZEN:
+        for content in _content(frames[split]) if split in frames else ():
+            known.update(dict.fromkeys(content, split))
     return known
+
+
+def group_keys(group: str) -> tuple[str, ...]:
+    """Return the key of a group as a tuple, empty without a group."""
+    return (f"{_GROUP}{sha256(group.encode()).hexdigest()}",) if group else ()
 
 
 def content_keys(designation: str, description: str, image_sha256: str = "") -> tuple[str, ...]:
@@ -134,3 +153,13 @@ def _words(text: str) -> list[str]:
     folded = decompose(plain.casefold().translate(_LIGATURES))
     # Lone surrogates cannot be encoded as UTF-8.
     return _WORD.findall("".join(c for c in folded if not unicodedata.combining(c) and not "\ud800" <= c <= "\udfff"))
+
+
+def _groups(frame: pd.DataFrame) -> list[str]:
+    """Return the group of each product; tables of earlier versions have none."""
+    return list(frame["group"]) if "group" in frame else [""] * len(frame)
+
+
+def _content(frame: pd.DataFrame) -> list[tuple[str, ...]]:
+    columns = (frame["designation"], frame["description"], frame["image_sha256"])
+    return [content_keys(*product) for product in zip(*columns, strict=True)]

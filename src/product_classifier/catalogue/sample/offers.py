@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
-from product_classifier.catalogue.encodings import repair
 from product_classifier.catalogue.sample.texts import GROUP_OF, near_duplicate, write_offer
 from product_classifier.catalogue.sample.words import SHIFTED, VOCABULARIES
 from product_classifier.catalogue.splits import split_of_key, text_key
+from product_classifier.text.mojibake import repair
 
 SEASON: Final = 0.06
 """Share of the catalogue in the new season."""

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from product_classifier.catalogue.raw_files import is_challenge
+from product_classifier.catalogue.challenge_files import is_challenge
 from product_classifier.catalogue.sample.offers import Offer, offer, season_start
 from product_classifier.catalogue.sample.photo_generator import PACKAGING, PACKAGING_IN_SEASON, photo
 from product_classifier.catalogue.sample.words import VOCABULARIES

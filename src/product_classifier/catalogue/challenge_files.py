@@ -1,15 +1,15 @@
 """Locate the files of the Rakuten challenge and read their rows with line numbers."""
 
-import csv
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from product_classifier.catalogue.encodings import decode_lines
+from product_classifier.catalogue.tables.csv_records import CsvRecords
+from product_classifier.catalogue.tables.table import TableRow
+from product_classifier.catalogue.tables.text_encodings import MIXED, decoded_lines
 from product_classifier.errors import CatalogueError
-from product_classifier.limits import CSV_FIELD_BYTES
 
 PRODUCT_FILES: Final = ("X_train_update.csv", "X_train.csv", "X_data.csv")
 LABEL_FILES: Final = ("Y_train_CVw08PX.csv", "Y_train_update.csv", "Y_train.csv", "Y_data.csv")
@@ -71,69 +71,24 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[RawRow]:
     Raises:
         CatalogueError: If the file cannot be read or lacks one of `columns`.
     """
-    lines = _LineReader(list(decode_lines(_read_bytes(path))))
-    header, _ = lines.record()
-    names = _parse_header(path, header, columns)
-    count = 0
-    while not lines.finished:
-        start = lines.position
-        record, problem = lines.record(len(names))
-        if not record and not problem:
-            continue
-        fields = dict(zip(names, record, strict=False))
+    if not path.is_file():
+        raise CatalogueError(f"{str(path)!r} cannot be read: there is no such file")
+    records = CsvRecords(decoded_lines(path, MIXED))
+    names = _parse_header(path, next(records, None), columns)
+    for count, row in enumerate(records):
+        problem = row.problem
+        if not problem and len(row.cells) != len(names):
+            problem = f"{len(row.cells)} fields instead of {len(names)}"
+            row = records.reject(row, problem)  # noqa: PLW2901 - the same row
+        cells = [cell or "" for cell in row.cells]
+        fields = {INDEX: cells[0].partition(",")[0]} if problem else dict(zip(names, cells, strict=True))
         if INDEX not in names:
             fields[INDEX] = str(count)
-        elif problem:
-            fields[INDEX] = lines.text(start).partition(",")[0]
-        count += 1
-        yield RawRow(start + 1, fields, problem)
+        yield RawRow(row.line, fields, problem)
 
 
-class _LineReader:
-    """A CSV reader that resumes at the line after a malformed record."""
-
-    def __init__(self, lines: list[str]) -> None:
-        csv.field_size_limit(CSV_FIELD_BYTES)
-        self._lines = lines
-        self.position = 0
-        self._reader = csv.reader(self, strict=True)
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        if self.finished:
-            raise StopIteration
-        self.position += 1
-        return self._lines[self.position - 1]
-
-    @property
-    def finished(self) -> bool:
-        return self.position >= len(self._lines)
-
-    def text(self, position: int) -> str:
-        """Return one line as it is in the file."""
-        return self._lines[position]
-
-    def record(self, width: int = 0) -> tuple[list[str], str]:
-        """Return the next record and its problem.
-
-        After a problem reading resumes one line after the start of the record, so that an unclosed quote does not
-        consume the rest of the file.
-        """
-        start = self.position
-        try:
-            record = next(self._reader, [])
-            problem = f"{len(record)} fields instead of {width}" if record and width and len(record) != width else ""
-        except csv.Error as error:
-            record, problem = [], f"not a CSV row: {error}"
-        if problem:
-            self.position = start + 1
-            self._reader = csv.reader(self, strict=True)
-        return record, problem
-
-
-def _parse_header(path: Path, header: list[str], expected: Sequence[str]) -> list[str]:
+def _parse_header(path: Path, first: TableRow | None, expected: Sequence[str]) -> list[str]:
+    header = [cell or "" for cell in first.cells] if first else []
     names = [name.strip().lower() for name in header]
     names = [INDEX if name in _INDEX_NAMES else name for name in names]
     missing = [column for column in expected if column not in names]
@@ -144,13 +99,6 @@ def _parse_header(path: Path, header: list[str], expected: Sequence[str]) -> lis
     if twice:
         raise CatalogueError(f"{path.name} has the column {', '.join(map(repr, sorted(twice)))} twice")
     return names
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise CatalogueError(f"{str(path)!r} cannot be read: {error.strerror}") from error
 
 
 def _first_file(folder: Path, names: Sequence[str]) -> Path | None:

@@ -1,0 +1,109 @@
+"""Rows of a catalogue, usable and rejected, and their summary."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+import pandas as pd
+
+from product_classifier.errors import CatalogueError
+
+Progress = Callable[[str, int, int], None]
+"""Called with the name of the task, the number of items done, and the total (0 if unknown)."""
+
+_SHOWN_CHARACTERS: Final = 60
+
+
+class CatalogueRow(NamedTuple):
+    """One row of the catalogue table."""
+
+    product_id: int | str
+    """The catalogue's id; an integer in the challenge."""
+    designation: str
+    description: str
+    image_path: str
+    """Path of the photo relative to the raw folder; empty without a photo."""
+    code: int | str
+    """Category code; empty without a category."""
+    line: int
+    """Line of the product in its raw file; the header is line 1."""
+    image_sha256: str = ""
+    file: str = ""
+    """Name of its raw file."""
+    group: str = ""
+    """Offers of one product have one group; empty without groups."""
+    other_images: str = ""
+    """Further photos of the product as a JSON list; models use the first one only."""
+
+
+COLUMNS: Final = CatalogueRow._fields
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """A row that cannot be used: its file, line, field and value, and the reason."""
+
+    file: str
+    line: int
+    field: str
+    value: str
+    reason: str
+    product_kept: bool = False
+    """Whether the product is used without its photo."""
+
+    def __str__(self) -> str:
+        return f"{self.file} line {self.line}, {self.field} {self.value}: {self.reason}"
+
+
+def check_reject_share(rejects: Sequence[RejectedRow], products: int, allowed: float) -> None:
+    """Raise `CatalogueError` without products, or if the share of rejects exceeds `allowed` (0 to 1)."""
+    rejects = [reject for reject in rejects if not reject.product_kept]
+    rows = products + len(rejects)
+    if products and len(rejects) <= allowed * rows:
+        return
+    reasons = Counter(re.sub(r"\d+", "#", reject.reason) for reject in rejects)
+    first = {re.sub(r"\d+", "#", reject.reason): reject for reject in reversed(rejects)}
+    listed = "; ".join(f"{count} × {first[reason]}" for reason, count in reasons.most_common(5))
+    share = len(rejects) / max(rows, 1)
+    raise CatalogueError(
+        f"{len(rejects)} of {rows} rows ({share:.1%}) cannot be used, {allowed:.1%} are allowed; "
+        f"first of each reason: {listed or 'the file has no rows'}"
+    )
+
+
+class RevisionDigest:
+    """The digest of a catalogue's contents, product by product; paths of photos do not count."""
+
+    def __init__(self) -> None:
+        self._digest = sha256()
+
+    def update(self, product_id: object, code: object, designation: str, description: str, image_sha256: str) -> None:
+        """Add a product."""
+        product = (product_id, code, designation, description, image_sha256)
+        self._digest.update(repr(product).encode("utf-8", errors="surrogatepass"))
+
+    def hexdigest(self) -> str:
+        """Return the digest of the products added so far."""
+        return self._digest.hexdigest()
+
+
+def data_revision(frame: pd.DataFrame) -> str:
+    """Return the SHA-256 of the content of a catalogue; paths of photos do not count."""
+    digest = RevisionDigest()
+    for row in frame[["product_id", "code", "designation", "description", "image_sha256"]].itertuples(index=False):
+        digest.update(*row)
+    return digest.hexdigest()
+
+
+def rejects_table(rejects: Iterable[RejectedRow]) -> pd.DataFrame:
+    """Return the rejected rows as a table with one row each."""
+    names = ["file", "line", "field", "value", "reason"]
+    return pd.DataFrame([[getattr(reject, name) for name in names] for reject in rejects], columns=names)
+
+
+def shorten(value: str) -> str:
+    """Return the representation of a value for a message, cut after 60 characters."""
+    return repr(value if len(value) <= _SHOWN_CHARACTERS else value[:_SHOWN_CHARACTERS] + "…")
