@@ -84,6 +84,7 @@ DOMAIN: dict[str, set[str]] = {
     "catalogue": FOUNDATION | {"text", "images"},
     "feedback": FOUNDATION | {"store", "text"},
     "retraining": FOUNDATION | {"feedback", "store"},
+    "audit": FOUNDATION | {"feedback", "store"},
 }
 INFERENCE: dict[str, set[str]] = {
     "feedback_api": {"http"},

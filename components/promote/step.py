@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from components.shared.rollout.history import Promotion, find, record
+from components.shared.rollout.history import Promotion, find, record, record_in_audit_log
 from components.shared.rollout.retention import prune
 from components.shared.rollout.rollout import Rollout, open_rollout
 from components.shared.rollout.smoke import SmokeTest
@@ -66,6 +66,7 @@ def run(
         switch = Switch(objects, open_rollout(rollout, objects, taxonomy.codes), smoke, taxonomy.codes)
         switched = _apply(decision_document, switch, run_id)
         promotion = record(objects, _promotion(decision_document, switched), report.read_bytes())
+    record_in_audit_log(objects, promotion, run_id)
     verdict.parent.mkdir(parents=True, exist_ok=True)
     verdict.write_text(promotion.model_dump_json(indent=2) + "\n", encoding="utf-8")
     if run_id:

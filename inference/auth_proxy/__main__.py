@@ -9,6 +9,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from inference.auth_proxy.app import create_app
+from inference.auth_proxy.audit.audit_log import AuditLog
+from inference.auth_proxy.auth.api_keys import KEYS_FILE, ApiKeyStore, ApiKeyVerifier
 from inference.auth_proxy.auth.demo_accounts import create_demo_accounts
 from inference.auth_proxy.auth.keys import KeyRing
 from inference.auth_proxy.auth.oidc import ExternalIssuer, RemoteKeys
@@ -56,8 +58,9 @@ def assemble(settings: Settings) -> Collaborators:
     settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = open_store(settings.store_address(), create=settings.store_address().startswith("file:"))
     journal = Journal(settings.state_dir / "prediction-journal", max_bytes=JOURNAL_BYTES)
+    writer = DurableWriter(store, journal, probe_key=PROBE_KEY, max_pause_s=REPLAY_PAUSE_S, index_pending=False)
     record_writer = DeadlineWriter(
-        DurableWriter(store, journal, probe_key=PROBE_KEY, max_pause_s=REPLAY_PAUSE_S, index_pending=False),
+        writer,
         deadline_s=settings.record_deadline_s,
         max_backlog_bytes=settings.record_backlog_mb << 20,
         count=metrics.count_record,
@@ -65,7 +68,10 @@ def assemble(settings: Settings) -> Collaborators:
     )
     limits = RateLimits(products=settings.rate_limit, megapixels=settings.megapixel_limit)
     backends = Backends(urls, settings.backend_timeout_s)
-    return Collaborators(settings, CHALLENGE, make_verifier(settings), backends, record_writer, limits, metrics)
+    verifier = make_verifier(settings)
+    api_keys = open_api_keys(settings, verifier)
+    audit = AuditLog(writer, store)
+    return Collaborators(settings, CHALLENGE, verifier, backends, record_writer, limits, audit, metrics, api_keys)
 
 
 def make_verifier(settings: Settings) -> Verifier:
@@ -86,6 +92,14 @@ def make_verifier(settings: Settings) -> Verifier:
         token_types=settings.oidc_token_types,
         role_map=settings.oidc_role_map,
     )
+
+
+def open_api_keys(settings: Settings, verifier: Verifier) -> ApiKeyVerifier | None:
+    """Return the API keys of the state folder; None if they are turned off."""
+    if not settings.api_keys:
+        return None
+    users = verifier.users if isinstance(verifier, EmbeddedIssuer) else None
+    return ApiKeyVerifier(ApiKeyStore(settings.state_dir / KEYS_FILE), users)
 
 
 def serve(settings: Settings) -> None:

@@ -19,18 +19,19 @@ TITLE = "product-classifier"
 
 def create_app(collaborators: Collaborators) -> FastAPI:
     """Return the application; it connects to nothing before it starts or serves a request."""
+    services = GatewayDependencies(collaborators)
     embedded_issuer = isinstance(collaborators.verifier, EmbeddedIssuer)
-    routes = routes_for(embedded_issuer=embedded_issuer)
+    routes = routes_for(embedded_issuer=embedded_issuer, api_keys=collaborators.api_keys is not None)
     app = FastAPI(
         title=TITLE,
         version=version(TITLE),
-        lifespan=_lifespan(collaborators),
+        lifespan=_lifespan(services),
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.add_middleware(AuthorizationMiddleware, table=RouteTable(routes), services=GatewayDependencies(collaborators))
+    app.add_middleware(AuthorizationMiddleware, table=RouteTable(routes), services=services)
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -43,14 +44,15 @@ def create_app(collaborators: Collaborators) -> FastAPI:
     return app
 
 
-def _lifespan(collaborators: Collaborators) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
+def _lifespan(services: GatewayDependencies) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        collaborators.record_writer.start()
+        services.record_writer.start()
         try:
             yield
         finally:
-            await collaborators.record_writer.close()
-            await collaborators.backends.close()
+            await services.login_failures.close()
+            await services.record_writer.close()
+            await services.backends.close()
 
     return lifespan

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass, field
 
+from inference.auth_proxy.audit.audit_log import AuditLog
+from inference.auth_proxy.audit.login_failures import LoginFailures
+from inference.auth_proxy.auth.api_keys import PREFIX, ApiKeyVerifier
 from inference.auth_proxy.auth.hashing_pool import HashingPool
 from inference.auth_proxy.auth.login_limits import LoginLimits
-from inference.auth_proxy.auth.tokens import EmbeddedIssuer, Verifier
+from inference.auth_proxy.auth.tokens import EmbeddedIssuer, Identity, Verifier
 from inference.auth_proxy.gateway_metrics import GatewayMetrics
 from inference.auth_proxy.health import Readiness
 from inference.auth_proxy.predictions.backends import Backends
@@ -27,7 +30,10 @@ class Collaborators:
     backends: Backends
     record_writer: DeadlineWriter
     limits: RateLimits
+    audit: AuditLog
     metrics: GatewayMetrics = field(default_factory=GatewayMetrics)
+    api_keys: ApiKeyVerifier | None = None
+    """None: API keys are not accepted."""
 
 
 class GatewayDependencies:
@@ -41,7 +47,10 @@ class GatewayDependencies:
         self.backends = collaborators.backends
         self.record_writer = collaborators.record_writer
         self.limits = collaborators.limits
+        self.audit = collaborators.audit
+        self.login_failures = LoginFailures(collaborators.audit)
         self.metrics = collaborators.metrics
+        self._api_keys = collaborators.api_keys
         self.login_limits = LoginLimits(
             by_name_and_address=settings.login_limit,
             by_address=settings.login_address_limit,
@@ -50,10 +59,25 @@ class GatewayDependencies:
         self.hashing = HashingPool()
         self.body_budget = body_budget(settings.body_memory_mb * MIB)
         issuer = self.verifier if isinstance(self.verifier, EmbeddedIssuer) else None
-        self.readiness = Readiness(self.backends, self.record_writer, settings.start_s, issuer=issuer)
+        self.readiness = Readiness(
+            self.backends, self.record_writer, settings.start_s, issuer=issuer, api_keys=self._api_keys
+        )
         self.predictor = Predictor(
             self.backends, self.record_writer, self.metrics, self.taxonomy, max_in_flight=settings.max_in_flight
         )
+
+    async def identify(self, token: str) -> Identity:
+        """Return the identity of an access token or an API key; raise `TokenRejected` if not valid."""
+        if self._api_keys is not None and token.startswith(PREFIX):
+            return await self._api_keys.verify(token)
+        return await self.verifier.verify(token)
+
+    @property
+    def api_keys(self) -> ApiKeyVerifier:
+        """Return the API keys; their routes exist only if they are accepted."""
+        if self._api_keys is None:
+            raise TypeError("API keys are not accepted; their routes do not exist")
+        return self._api_keys
 
     @property
     def issuer(self) -> EmbeddedIssuer:

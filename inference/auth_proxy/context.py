@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from starlette.types import Scope
 
+from inference.auth_proxy.audit.audit_log import Requester
 from inference.auth_proxy.auth.tokens import NO_CREDENTIALS, Identity
 from inference.auth_proxy.routing import Route
 from inference.http.body_budget import BodyReservation
@@ -46,6 +47,11 @@ class RequestContext:
         if self.identity is None:
             raise Problem(401, "an access token is required", headers=NO_CREDENTIALS)
         return self.identity
+
+    @property
+    def requester(self) -> Requester:
+        """Return who sent the request, for the audit log."""
+        return Requester(self.identity, self.client_address, self.request_id)
 
     def attach(self, scope: Scope) -> None:
         """Make this the context of the request with this scope."""

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 
+from inference.auth_proxy.auth.api_keys import ApiKeyVerifier, KeysUnavailable
 from inference.auth_proxy.auth.tokens import EmbeddedIssuer
 from inference.auth_proxy.auth.users import UsersUnavailable
 from inference.auth_proxy.predictions.backends import Backends
@@ -30,8 +31,10 @@ class Readiness:
         clock: Callable[[], float] = time.monotonic,
         *,
         issuer: EmbeddedIssuer | None = None,
+        api_keys: ApiKeyVerifier | None = None,
     ) -> None:
         self._issuer = issuer
+        self._api_keys = api_keys
         self._backends = backends
         self._record_writer = record_writer
         self._clock = clock
@@ -61,6 +64,11 @@ class Readiness:
                 checks["users"] = self._issuer.users.check()
             except UsersUnavailable:
                 checks["users"] = can_authenticate = False
+        if self._api_keys is not None:
+            try:
+                checks["api_keys"] = self._api_keys.store.check()
+            except KeysUnavailable:
+                checks["api_keys"] = False
         return HealthView(status=self._status(checks, can_authenticate=can_authenticate), checks=checks)
 
     def _status(self, checks: Mapping[str, bool], *, can_authenticate: bool) -> HealthStatus:

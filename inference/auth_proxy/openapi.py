@@ -38,17 +38,18 @@ def describe(
 ) -> Document:
     """Return the OpenAPI document of these routes."""
     schemas = _Schemas(routes, taxonomy)
+    api_keys = _accept_api_keys(routes)
     paths: Document = {}
     for route in routes:
         if route.operation_id:
-            paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
+            paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas, api_keys=api_keys)
     return {
         "openapi": OPENAPI_VERSION,
         "info": {"title": title, "version": version},
         "paths": paths,
         "components": {
             "schemas": schemas.definitions,
-            "securitySchemes": {"token": _security(embedded_issuer=embedded_issuer)},
+            "securitySchemes": _security_schemes(routes, embedded_issuer=embedded_issuer),
         },
     }
 
@@ -90,10 +91,11 @@ def _with_codes(schema: Any, taxonomy: Taxonomy) -> Any:
     return {name: _with_codes(one, taxonomy) for name, one in schema.items() if name != CODE_MARK} | codes
 
 
-def _operation(route: Route, schemas: _Schemas) -> Document:
+def _operation(route: Route, schemas: _Schemas, *, api_keys: bool) -> Document:
     operation: Document = {"operationId": route.operation_id, "summary": route.summary, "tags": [route.tag]}
     if route.role:
-        operation |= {"security": [{"token": []}], "x-role": route.role.value}
+        schemes = ["token", "api_key"] if api_keys and not route.refuses_api_keys else ["token"]
+        operation |= {"security": [{scheme: []} for scheme in schemes], "x-role": route.role.value}
     if parameters := [*_path_parameters(route), *_query_parameters(route, schemas), *_headers(route, schemas)]:
         operation["parameters"] = parameters
     if route.request:
@@ -175,7 +177,18 @@ def _response(response: DocumentedResponse, schemas: _Schemas) -> Document:
     return documented
 
 
-def _security(*, embedded_issuer: bool) -> Document:
+def _security_schemes(routes: Sequence[Route], *, embedded_issuer: bool) -> Document:
+    schemes: Document = {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
     if embedded_issuer:
-        return {"type": "oauth2", "flows": {"password": {"tokenUrl": "/token", "scopes": {}}}}
-    return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+        schemes["token"] = {"type": "oauth2", "flows": {"password": {"tokenUrl": "/token", "scopes": {}}}}
+    if _accept_api_keys(routes):
+        schemes["api_key"] = {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API key of a machine, as POST /keys returns it.",
+        }
+    return schemes
+
+
+def _accept_api_keys(routes: Sequence[Route]) -> bool:
+    return any(route.api_keys for route in routes)

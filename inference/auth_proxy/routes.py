@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from inference.auth_proxy.audit.audit_handlers import list_audit_events
 from inference.auth_proxy.auth import account_handlers as accounts
+from inference.auth_proxy.auth import api_key_handlers as api_keys
 from inference.auth_proxy.auth.roles import Role
 from inference.auth_proxy.console.static_files import openapi_document, page
 from inference.auth_proxy.feedback.forwarding import forward_feedback
@@ -14,9 +16,14 @@ from inference.auth_proxy.predictions.prediction_handlers import list_categories
 from inference.auth_proxy.routing import DocumentedResponse, Rate, Route
 from inference.auth_proxy.schemas import (
     EXAMPLE_PREDICTION,
+    AuditPage,
+    AuditParameters,
     CategoryView,
     HealthView,
     JwksView,
+    KeyPage,
+    NewKey,
+    NewKeyView,
     NewUser,
     PredictionView,
     ProblemView,
@@ -40,6 +47,7 @@ from inference.feedback_api import (
     RunReceipt,
 )
 from inference.http.api_models import ProductInput
+from product_classifier.audit.audit_events import AuditAction
 from product_classifier.limits import BATCH_PRODUCTS, PHOTO_BODY_BYTES, TOKEN_BODY_BYTES
 from product_classifier.retraining import RunView
 
@@ -106,7 +114,7 @@ def _versions(path: str, suffix: str) -> tuple[Route, ...]:
     )
 
 
-def _review(decision: str, summary: str) -> Route:
+def _review(decision: str, summary: str, audit: AuditAction) -> Route:
     return Route(
         method="POST",
         path=f"/feedback/{{id}}/{decision}",
@@ -119,6 +127,7 @@ def _review(decision: str, summary: str) -> Route:
         request_required=False,
         responses={200: DocumentedResponse("The correction with its review.", CorrectionView)},
         problems=(409, 503),
+        audit=audit,
     )
 
 
@@ -207,6 +216,7 @@ ROUTES: tuple[Route, ...] = (
         responses={201: DocumentedResponse("The new user.", UserView, headers={"Location": "Path of the user."})},
         problems=(409,),
         embedded_issuer=True,
+        refuses_api_keys=True,
     ),
     Route(
         method="PATCH",
@@ -220,6 +230,7 @@ ROUTES: tuple[Route, ...] = (
         responses={200: DocumentedResponse("The changed user.", UserView)},
         problems=(409,),
         embedded_issuer=True,
+        refuses_api_keys=True,
     ),
     Route(
         method="DELETE",
@@ -232,6 +243,56 @@ ROUTES: tuple[Route, ...] = (
         responses={204: DocumentedResponse("The user is deleted.")},
         problems=(409,),
         embedded_issuer=True,
+        refuses_api_keys=True,
+    ),
+    Route(
+        method="GET",
+        path="/keys",
+        handler=api_keys.list_api_keys,
+        role=Role.ADMIN,
+        operation_id="list_api_keys",
+        tag="keys",
+        summary="List the API keys",
+        responses={200: DocumentedResponse("All keys, by name, without their secrets.", KeyPage)},
+        api_keys=True,
+    ),
+    Route(
+        method="POST",
+        path="/keys",
+        handler=api_keys.create_api_key,
+        role=Role.ADMIN,
+        operation_id="create_api_key",
+        tag="keys",
+        summary="Create an API key for a machine",
+        request={JSON: NewKey},
+        responses={201: DocumentedResponse("The new key with its secret, which is shown this once.", NewKeyView)},
+        problems=(409,),
+        api_keys=True,
+        refuses_api_keys=True,
+    ),
+    Route(
+        method="DELETE",
+        path="/keys/{key_id}",
+        handler=api_keys.revoke_api_key,
+        role=Role.ADMIN,
+        operation_id="revoke_api_key",
+        tag="keys",
+        summary="Delete an API key, which is refused from then on",
+        responses={204: DocumentedResponse("The key is deleted.")},
+        api_keys=True,
+        refuses_api_keys=True,
+    ),
+    Route(
+        method="GET",
+        path="/audit",
+        handler=list_audit_events,
+        role=Role.ADMIN,
+        operation_id="list_audit_events",
+        tag="audit",
+        summary="List who did what, newest first",
+        query=AuditParameters,
+        responses={200: DocumentedResponse("A page of events.", AuditPage)},
+        problems=(503,),
     ),
     Route(
         method="POST",
@@ -377,8 +438,8 @@ ROUTES: tuple[Route, ...] = (
         responses={200: DocumentedResponse("A page of corrections.", CorrectionPage)},
         problems=(404, 503),
     ),
-    _review("approve", "Trust a correction"),
-    _review("reject", "Reject a correction"),
+    _review("approve", "Trust a correction", AuditAction.CORRECTION_APPROVED),
+    _review("reject", "Reject a correction", AuditAction.CORRECTION_REJECTED),
     Route(
         method="POST",
         path="/retrain",
@@ -391,6 +452,7 @@ ROUTES: tuple[Route, ...] = (
             202: DocumentedResponse("The run is requested.", RunReceipt, headers={"Location": "Path of the run."})
         },
         problems=(409, 503),
+        audit=AuditAction.RUN_REQUESTED,
     ),
     Route(
         method="GET",
@@ -417,6 +479,8 @@ ROUTES: tuple[Route, ...] = (
 )
 
 
-def routes_for(*, embedded_issuer: bool) -> list[Route]:
-    """Return the routes of a deployment: those of the embedded issuer exist only with it."""
-    return [route for route in ROUTES if embedded_issuer or not route.embedded_issuer]
+def routes_for(*, embedded_issuer: bool, api_keys: bool) -> list[Route]:
+    """Return the routes of a deployment, without those of an embedded issuer or API keys it lacks."""
+    return [
+        route for route in ROUTES if (embedded_issuer or not route.embedded_issuer) and (api_keys or not route.api_keys)
+    ]

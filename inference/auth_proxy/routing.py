@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, TypeAdapter
 from starlette.types import Receive, Scope, Send
 
+from inference.auth_proxy.auth.api_keys import KEY_ID
 from inference.auth_proxy.auth.roles import Role
 from inference.auth_proxy.auth.users import USER_NAME
 from inference.auth_proxy.media_types import JSON
 from inference.feedback_api import IDENTIFIER
 from inference.http.problems import Problem, public_message
+from product_classifier.audit.audit_events import AuditAction
 from product_classifier.limits import BODY_BYTES
 from product_classifier.model_names import MODELS
 from product_classifier.retraining.run_records import RunId
@@ -30,6 +32,7 @@ PATH_PARAMETERS: Mapping[str, str] = {
     "version": r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}",
     "name": USER_NAME,
     "id": IDENTIFIER.strip("^$"),
+    "key_id": KEY_ID,
     "run_id": str(TypeAdapter(RunId).json_schema()["pattern"]).strip("^$"),
 }
 """Pattern of each parameter; a path that does not match is no route (404)."""
@@ -85,6 +88,12 @@ class Route:
     body_limit: int = BODY_BYTES
     embedded_issuer: bool = False
     """Whether the route exists only with the embedded issuer."""
+    api_keys: bool = False
+    """Whether the route exists only where API keys are accepted."""
+    refuses_api_keys: bool = False
+    """Whether API keys are refused, whatever their role: one that leaked must not outlive its deletion."""
+    audit: AuditAction | None = None
+    """Action that a forwarded request is recorded as; handlers of the gateway's own routes record theirs."""
     probe: bool = False
     """Whether machines call it every few seconds: logged at level debug."""
 

@@ -4,14 +4,17 @@ Those of `/feedback` and `/retrain` are in `inference.feedback_api`.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, WithJsonSchema, model_validator
 
 from inference.auth_proxy.auth.roles import Role
 from inference.auth_proxy.auth.users import USER_NAME
-from inference.http.api_models import BLANK_FIELDS, NO_NUL, ProductInput, RequestModel, ResponseModel
+from inference.feedback_api import MAX_PAGE, RecordId
+from inference.http.api_models import BLANK_FIELDS, NO_NUL, Moment, ProductInput, RequestModel, ResponseModel
 from inference.http.problems import Problem, public_message
+from product_classifier.audit.audit_events import ActorKind, AuditAction
 from product_classifier.limits import BATCH_PRODUCTS, DESCRIPTION_CHARACTERS, DESIGNATION_CHARACTERS
 
 MAX_PASSWORD = 256
@@ -78,6 +81,16 @@ class UserChange(RequestModel):
         return self
 
 
+class NewKey(RequestModel):
+    """An API key to create."""
+
+    name: Annotated[str, StringConstraints(pattern=f"^{USER_NAME}$")]
+    role: RoleName = Role.USER
+    expires: Moment | None = Field(
+        default=None, description="Time in the future from which the key is refused; null: never."
+    )
+
+
 class ProductForm(RequestModel):
     """A product as a form; at least one of the three fields has content."""
 
@@ -105,6 +118,32 @@ class UserView(ResponseModel):
     role: Role
     disabled: bool
     created: float = Field(description="Seconds since 1970, UTC.")
+
+
+class KeyView(ResponseModel):
+    """An API key, without its secret."""
+
+    id: str
+    name: str
+    role: Role
+    user: str = Field(description="User name of its predictions and corrections.")
+    created: datetime
+    created_by: str = Field(description="User whose role limits that of the key.")
+    expires: datetime | None = Field(description="Null: never.")
+    last_used: datetime | None = Field(description="At most one hour before the last use; null: not used.")
+
+
+class NewKeyView(KeyView):
+    """A new API key with its secret."""
+
+    key: str = Field(description="The bearer token. It is shown this once, and stored nowhere.")
+
+
+class KeyPage(ResponseModel):
+    """All API keys."""
+
+    items: list[KeyView]
+    next_cursor: None = Field(default=None, description="Null: the page has all keys.")
 
 
 class TokenView(ResponseModel):
@@ -183,6 +222,47 @@ EXAMPLE_PREDICTION = {
     "degraded": False,
     "release": "r-20260101T120000-1a2b3c4d",
 }
+
+
+class AuditParameters(BaseModel):
+    """Query parameters of `GET /audit`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    since: Moment | None = Field(default=None, description="Only events at this time or later.")
+    until: Moment | None = Field(default=None, description="Only events before this time.")
+    actor: Annotated[str, Field(max_length=255)] | None = Field(default=None, description="Only events of this user.")
+    action: AuditAction | None = Field(default=None, description="Only events of this action.")
+    limit: int = Field(default=50, ge=1, le=MAX_PAGE, description="Events of one page.")
+    cursor: RecordId | None = Field(default=None, description="`next_cursor` of the page before.")
+
+
+class AuditEventView(ResponseModel):
+    """An event of the audit log."""
+
+    event_id: str
+    created: datetime
+    action: str = Field(description="As the parameter `action`, or that of a newer version.")
+    actor: str = Field(description="User name, also of an API key; empty if it is not known.")
+    actor_kind: ActorKind
+    role: str | None = Field(description="Role of the user at that time.")
+    target: str = Field(description="What it was done to: a user, key, correction, run or release.")
+    details: dict[str, JsonValue]
+    address: str = Field(description="Address of the client; empty if no request caused the event.")
+    request_id: str
+    outcome: Literal["done", "failed", "unknown", "damaged"] = Field(
+        description="`unknown`: the process ended before the outcome was recorded. `damaged`: the event is unreadable."
+    )
+    reason: str = Field(description="Why it failed; empty if it did not.")
+
+
+class AuditPage(ResponseModel):
+    """A page of the audit log, newest first."""
+
+    items: list[AuditEventView]
+    next_cursor: str | None = Field(
+        description="`cursor` of the next page; null on the last. A page may be empty and not the last."
+    )
 
 
 class ProblemView(ResponseModel):

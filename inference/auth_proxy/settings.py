@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     store_url: str = ""
     """Object store of prediction records, file:// or s3://; empty: a folder in the state directory."""
     state_dir: Path = Path(".run")
-    """Folder of users, signing keys and the journal; must survive a restart."""
+    """Folder of users, signing keys, API keys and the journal; must survive a restart."""
 
     oidc_issuer: BaseUrl | None = Field(
         default=None, validation_alias=AliasChoices("AUTH_PROXY_OIDC_ISSUER", "OIDC_ISSUER")
@@ -92,6 +92,8 @@ class Settings(BaseSettings):
     """`aud` of the embedded issuer."""
     token_ttl_s: int = Field(default=3600, ge=30, le=86_400)
     """Lifetime of a token in seconds."""
+    api_keys: bool = True
+    """Whether API keys are accepted. They are in the state folder: turn them off for gateways that do not share it."""
 
     rate_limit: str = "200/second"
     """Products per user, as the limits library writes it."""

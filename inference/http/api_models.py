@@ -1,8 +1,18 @@
 """Models that several public routes share: their request and response bases, and a product."""
 
+import re
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    model_validator,
+)
 
 from product_classifier.feedback.records import Text
 from product_classifier.limits import DESCRIPTION_CHARACTERS, DESIGNATION_CHARACTERS, PHOTO_BYTES
@@ -11,6 +21,7 @@ from product_classifier.text.normalization import has_words
 BASE64_CHARACTERS = 4 * -(-PHOTO_BYTES // 3) * 66 // 64 + 128
 """Length of the largest photo in base64, with a line break (CR LF) every 64 characters, in a `data:` URL."""
 
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 NO_NUL = r"^[^\u0000]*$"
 BLANK_FIELDS: dict[str, JsonValue] = {
     name: {"not": {"type": "string", "pattern": r"\S"}} for name in ("designation", "description", "image")
@@ -28,6 +39,17 @@ class ResponseModel(BaseModel):
     """Base of response bodies."""
 
     model_config = ConfigDict(frozen=True)
+
+
+def _rfc_3339(value: object) -> object:
+    """Return the text of a date and time; raise for anything else, which pydantic would read as seconds."""
+    if not isinstance(value, str) or not RFC_3339.fullmatch(value):
+        raise ValueError("must be a date and time with an offset, as 2027-01-31T12:00:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_rfc_3339)]
+"""A date and time in a request (RFC 3339)."""
 
 
 def _without_nul(text: str) -> str:

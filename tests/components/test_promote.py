@@ -19,6 +19,7 @@ from components.shared.rollout.rollout import KEPT_ON_DISK, LocalRollout, open_r
 from components.shared.rollout.smoke import SmokeTest
 from components.shared.rollout.switch import Switch
 from components.shared.tracking import RegistryRefused, TrackingUnavailable
+from product_classifier.audit.audit_entries import AuditFilter, read_entries
 from product_classifier.bundles import bundle
 from product_classifier.errors import (
     BundleRefused,
@@ -94,6 +95,25 @@ def test_a_release_that_fails_the_gate_is_not_deployed(stage: Stage, tracking: F
     kept = json.loads(stage.store.get(f"reports/promotions/{worse}.json"))
     assert (False, ["worse"], champion) == (kept["promoted"], kept["reasons"], kept["champion"])
     assert kept == stage.verdict(worse)
+
+
+def test_the_outcome_of_a_promotion_is_in_the_audit_log_once(stage: Stage, tracking: FakeTracking) -> None:
+    champion, worse = stage.publish(1), stage.publish(2)
+    stage.rollout.switch(champion)
+    decision = stage.decide(worse, champion, promote=False)
+    for _ in range(2):  # a step that is repeated after an interruption
+        stage.promote(worse, champion, decision=decision)
+
+    (entry,) = read_entries(stage.store, AuditFilter(), limit=10, now=datetime.now(UTC)).items
+    event = entry.event
+    assert event is not None
+    assert ("release_refused", "pipeline", "pipeline", worse) == (
+        event.action,
+        event.actor,
+        event.actor_kind,
+        event.target,
+    )
+    assert {"run_id": "", "champion_before": champion, "reasons": ["worse"]} == event.details
 
 
 def test_a_release_with_the_codes_in_another_order_is_refused_before_anything_moves(
@@ -360,8 +380,19 @@ def test_a_good_release_is_deployed_and_can_be_rolled_back(live: Stage, tracking
     assert ("champion", "not compared") == (states[release], states[champion])
 
     back = releases.roll_back(switch(live))
+    rolled_back = read_entries(
+        live.store, AuditFilter(action="release_rolled_back"), limit=1, now=datetime.now(UTC)
+    ).items[0]
 
     assert (True, champion) == (back.done, serving(live))
+    assert rolled_back.event is not None
+    assert rolled_back.outcome is not None
+    assert ("operator", champion, {"champion_before": release}, "done") == (
+        rolled_back.event.actor_kind,
+        rolled_back.event.target,
+        rolled_back.event.details,
+        rolled_back.outcome.outcome,
+    )
     assert [release] == tracking.champions
     with pytest.raises(releases.NoRelease, match="no release is known"):
         releases.roll_back(switch(live))

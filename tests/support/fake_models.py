@@ -99,6 +99,8 @@ class FakeModels:
 
     def _as_v2_client(self, body: bytes, request: Request) -> Response:
         length = request.headers.get(HEADER_LENGTH)
+        if self.strict and length is not None and not length.isdecimal():
+            return JSONResponse({"error": "the length of the header is not a number"}, 400)
         head = body[: int(length)] if length and length.isdecimal() else body
         if (length is None or self.strict) and not _is_valid(V2InferRequest, head):
             return JSONResponse({"error": "no inputs"}, 400)

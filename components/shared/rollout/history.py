@@ -4,6 +4,14 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from product_classifier.audit.audit_events import (
+    PIPELINE,
+    AuditAction,
+    AuditEvent,
+    AuditOutcome,
+    record_event,
+    repeatable_id,
+)
 from product_classifier.errors import ObjectExists, ObjectNotFound
 from product_classifier.feedback.records import Record
 from product_classifier.store import ObjectStore
@@ -32,6 +40,22 @@ def record(store: ObjectStore, promotion: Promotion, report: bytes) -> Promotion
     except ObjectExists:
         return find(store, promotion.release) or promotion
     return promotion
+
+
+def record_in_audit_log(store: ObjectStore, promotion: Promotion, run_id: str) -> None:
+    """Write the outcome of a promotion to the audit log, once however often it is called."""
+    action = AuditAction.RELEASE_PROMOTED if promotion.promoted else AuditAction.RELEASE_REFUSED
+    event = AuditEvent(
+        event_id=repeatable_id(promotion.decided, promotion.release),
+        created=promotion.decided,
+        action=action,
+        actor=PIPELINE,
+        actor_kind="pipeline",
+        target=promotion.release,
+        details={"run_id": run_id, "champion_before": promotion.champion, "reasons": list(promotion.reasons)},
+        outcome=AuditOutcome(outcome="done"),
+    )
+    record_event(store, event)
 
 
 def find(store: ObjectStore, release: str) -> Promotion | None:

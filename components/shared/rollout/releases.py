@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from components.shared.rollout import history
 from components.shared.rollout.rollout import Rollout
 from components.shared.rollout.switch import Switch, SwitchResult
+from product_classifier.audit.audit_events import AuditAction, AuditEvent, AuditOutcome, operator_name, record_event
 from product_classifier.errors import InvalidInput, ObjectNotFound, ProductClassifierError
+from product_classifier.feedback.records import new_id
 from product_classifier.releases.release import MANIFEST
 from product_classifier.retraining import read_snapshot
 from product_classifier.store import ObjectStore
@@ -70,7 +72,22 @@ def roll_back(switch: Switch, release: str = "") -> SwitchResult:
     now = datetime.now(UTC)
     record = {"from": current, "to": chosen, "done": switched.done, "reasons": switched.reasons, "at": now.isoformat()}
     switch.store.put(f"{ROLLBACKS}{now:%Y%m%dT%H%M%S%f}.json", json.dumps(record).encode())
+    record_event(switch.store, _rollback_event(chosen, current, switched, now))
     return SwitchResult(switched.done, switched.reasons or (f"{chosen} is deployed instead of {current}",))
+
+
+def _rollback_event(release: str, before: str | None, switched: SwitchResult, now: datetime) -> AuditEvent:
+    outcome = AuditOutcome(outcome="done" if switched.done else "failed", reason="; ".join(switched.reasons))
+    return AuditEvent(
+        event_id=new_id(now),
+        created=now,
+        action=AuditAction.RELEASE_ROLLED_BACK,
+        actor=operator_name(),
+        actor_kind="operator",
+        target=release,
+        details={"champion_before": before},
+        outcome=outcome,
+    )
 
 
 def _forget_deleted(switch: Switch, current: str) -> SwitchResult:

@@ -1,14 +1,18 @@
 """Handlers of the embedded issuer's routes: access tokens, public keys and users."""
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 
+from inference.auth_proxy.audit.audit_log import Requester
+from inference.auth_proxy.auth.tokens import Identity
 from inference.auth_proxy.auth.users import User
 from inference.auth_proxy.collaborators import GatewayDependencies
 from inference.auth_proxy.context import RequestContext
 from inference.auth_proxy.json_handlers import HandlerResult, json_handler
 from inference.auth_proxy.schemas import JwksView, NewUser, TokenRequest, TokenView, UserChange, UserView
 from inference.http.problems import Overloaded, Problem
+from product_classifier.audit.audit_events import AuditAction
 
 
 @json_handler
@@ -27,7 +31,10 @@ async def issue_token(
         raise
     services.metrics.count_login("wrong" if user is None else "right")
     if user is None:
+        known = users.get(body.username)
+        services.login_failures.add(_requester(context, known))
         raise _wrong_credentials()
+    await services.audit.login(_requester(context, user), AuditAction.LOGIN_SUCCEEDED)
     token = TokenView(access_token=services.issuer.issue(user), expires_in=services.issuer.ttl_s)
     return HandlerResult(token, headers={"Pragma": "no-cache"})
 
@@ -49,7 +56,8 @@ async def list_users(services: GatewayDependencies, _: RequestContext) -> Handle
 async def add_user(services: GatewayDependencies, context: RequestContext, body: NewUser) -> HandlerResult[UserView]:
     """Create a user."""
     add = partial(services.issuer.users.add, body.name, body.password, body.role)
-    user = await services.hashing.run(f"user {context.user.name}", add)
+    async with services.audit.action(context.requester, AuditAction.USER_CREATED, body.name, role=body.role):
+        user = await services.hashing.run(f"user {context.user.name}", add)
     return HandlerResult(_view(user), headers={"Location": f"/users/{user.name}"})
 
 
@@ -58,22 +66,31 @@ async def change_user(
     services: GatewayDependencies, context: RequestContext, body: UserChange
 ) -> HandlerResult[UserView]:
     """Change password, role or state of a user, and revoke the user's tokens."""
+    name = context.parameters["name"]
     change = partial(
         services.issuer.users.change,
-        context.parameters["name"],
+        name,
         password=body.password,
         role=body.role,
         disabled=body.disabled,
     )
-    changed = await services.hashing.run(f"user {context.user.name}", change)
+    given = body.model_dump(exclude={"password"}, exclude_none=True) | {"password_changed": body.password is not None}
+    async with services.audit.action(context.requester, AuditAction.USER_CHANGED, name, **given):
+        changed = await services.hashing.run(f"user {context.user.name}", change)
     return HandlerResult(_view(changed))
 
 
 @json_handler
 async def remove_user(services: GatewayDependencies, context: RequestContext) -> HandlerResult[None]:
     """Delete a user, and revoke the user's tokens."""
-    await asyncio.to_thread(services.issuer.users.remove, context.parameters["name"])
+    name = context.parameters["name"]
+    async with services.audit.action(context.requester, AuditAction.USER_DELETED, name):
+        await asyncio.to_thread(services.issuer.users.remove, name)
     return HandlerResult(None)
+
+
+def _requester(context: RequestContext, user: User | None) -> Requester:
+    return replace(context.requester, user=Identity(user.name, user.role) if user else None)
 
 
 def _wrong_credentials() -> Problem:

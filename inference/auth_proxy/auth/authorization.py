@@ -10,11 +10,12 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inference.auth_proxy.auth.request_checks import bearer, check_headers, check_path
-from inference.auth_proxy.auth.tokens import TokenRejected
+from inference.auth_proxy.auth.roles import Role
+from inference.auth_proxy.auth.tokens import Identity, TokenRejected
 from inference.auth_proxy.client_address import client_address
 from inference.auth_proxy.collaborators import GatewayDependencies
 from inference.auth_proxy.context import RequestContext
-from inference.auth_proxy.routing import Rate, RouteTable
+from inference.auth_proxy.routing import Rate, Route, RouteTable
 from inference.http.bodies import check_content_length
 from inference.http.problems import INTERNAL, Problem, problem_of, public_message, send_problem, status_of
 from product_classifier.observability import get_logger, set_request_id, set_traceparent, traceparent
@@ -89,14 +90,8 @@ class AuthorizationMiddleware:
         context.route, context.parameters = route, _ = self._table.find(scope["method"], scope["path"])
         if route.role is not None:
             token = bearer(headers.get(b"authorization"))
-            context.identity = user = await self._services.verifier.verify(token)
-            if user.role is None or not user.role.includes(route.role):
-                raise Problem(
-                    403,
-                    f"user {public_message(user.name)} does not have the role {route.role.value!r};"
-                    " log in as a user who has it",
-                    kind="role",
-                )
+            context.identity = user = await self._services.identify(token)
+            _check_role(user, route, route.role)
             if route.rate is Rate.USER:
                 self._services.limits.spend(user.name)
         context.body_limit = min(route.body_limit, self._services.settings.body_limit)
@@ -129,6 +124,23 @@ class AuthorizationMiddleware:
             ms=round(seconds * 1000, 2),
             user=context.identity.name if context.identity else "",
             **fields,
+        )
+
+
+def _check_role(user: Identity, route: Route, required: Role) -> None:
+    """Raise a 403 problem if the user may not call a route."""
+    if user.role is None or not user.role.includes(required):
+        raise Problem(
+            403,
+            f"user {public_message(user.name)} does not have the role {required.value!r}; log in as a user who has it",
+            kind="role",
+        )
+    if route.refuses_api_keys and user.is_machine:
+        raise Problem(
+            403,
+            f"API key {public_message(user.name)} cannot change users or API keys, whatever its role;"
+            f" log in as a user who has the role {required.value!r}",
+            kind="api-key-refused",
         )
 
 

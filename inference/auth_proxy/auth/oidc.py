@@ -10,6 +10,7 @@ from typing import Any
 from jwt import PyJWK, PyJWKClient
 from jwt.exceptions import PyJWTError
 
+from inference.auth_proxy.auth.api_keys import KEY_USER
 from inference.auth_proxy.auth.roles import Role
 from inference.auth_proxy.auth.tokens import Identity, PublicKey, TokenRejected, WallClock, read_claims, read_header
 from inference.http.problems import Problem
@@ -124,6 +125,8 @@ class ExternalIssuer:
         claims = read_claims(
             token, public, [key.algorithm_name], self._clock, issuer=self._issuers, audience=self._audience
         )
+        if claims["sub"].startswith(KEY_USER):
+            raise TokenRejected(f"sub: starts with {KEY_USER!r}, as the names of API keys do")
         return Identity(claims["sub"], self._role(claims))
 
     def _role(self, claims: Mapping[str, Any]) -> Role | None:

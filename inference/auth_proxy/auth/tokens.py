@@ -46,6 +46,8 @@ class Identity:
 
     name: str
     role: Role | None
+    is_machine: bool = False
+    """Whether it was an API key."""
 
 
 class WallClock:

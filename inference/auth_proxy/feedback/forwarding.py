@@ -1,5 +1,8 @@
 """Forward `/feedback` and `/retrain` to the feedback service, with the identity of the user."""
 
+from dataclasses import dataclass
+
+import orjson
 from starlette.types import Receive, Scope, Send
 
 from inference.auth_proxy.collaborators import GatewayDependencies
@@ -21,21 +24,56 @@ async def forward_feedback(services: GatewayDependencies, scope: Scope, receive:
     """Forward a request to the feedback service and return its response, unless it is a server error."""
     if not services.backends.has(FEEDBACK):
         raise Problem(503, "the feedback service is not configured; set AUTH_PROXY_FEEDBACK_URL", kind="not-configured")
+    context = context_of(scope)
     body = await read_request_body(services, scope, receive)
-    if body and context_of(scope).matched.request:
+    if body and context.matched.request:
         _require_json(scope, body)
         await spend_for_feedback(services, scope, body)
+    if (action := context.matched.audit) is None:
+        response = await _forward(services, scope, body)
+    else:
+        async with services.audit.action(context.requester, action, context.parameters.get("id", "")) as progress:
+            response = await _forward(services, scope, body)
+            progress.target = response.created
+            progress.failure = response.problem
+    await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+    await send({"type": "http.response.body", "body": response.body})
+
+
+@dataclass(frozen=True, slots=True)
+class _ForwardedResponse:
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+    @property
+    def created(self) -> str:
+        """Return the id of what the request created."""
+        return dict(self.headers).get(b"location", b"").decode("latin-1").rpartition("/")[2]
+
+    @property
+    def problem(self) -> str:
+        """Return why the service refused the request; empty if it did not."""
+        if self.status < 400:
+            return ""
+        try:
+            return str(orjson.loads(self.body)["detail"])
+        except (ValueError, KeyError, TypeError):
+            return f"status {self.status}"
+
+
+async def _forward(services: GatewayDependencies, scope: Scope, body: bytes) -> _ForwardedResponse:
     secret = services.settings.internal_token
     headers = {**forwarded_headers(scope, FORWARDED), "X-Internal-Token": secret.get_secret_value() if secret else ""}
     query = scope["query_string"].decode("ascii")
     target = f"{scope['path']}?{query}" if query else scope["path"]
-    async with services.backends.forward(FEEDBACK, context_of(scope).matched.method, target, headers, body) as response:
+    method = context_of(scope).matched.method
+    async with services.backends.forward(FEEDBACK, method, target, headers, body) as response:
         data = b"".join([chunk async for chunk in response.chunks])
         media_type = dict(response.headers).get(b"content-type", b"").decode("latin-1")
         if response.status >= 500 and not (response.status == 503 and media_type.startswith(MEDIA_TYPE)):
             raise ModelUnavailable(f"the feedback service failed with status {response.status}; try again")
-        await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
-        await send({"type": "http.response.body", "body": data})
+        return _ForwardedResponse(response.status, list(response.headers), data)
 
 
 def _require_json(scope: Scope, body: bytes) -> None:

@@ -12,8 +12,9 @@ import pytest
 import structlog
 from PIL import Image
 
-from inference.auth_proxy.__main__ import PROBE_KEY, make_verifier
+from inference.auth_proxy.__main__ import PROBE_KEY, make_verifier, open_api_keys
 from inference.auth_proxy.app import create_app
+from inference.auth_proxy.audit.audit_log import AuditLog
 from inference.auth_proxy.auth.roles import Role
 from inference.auth_proxy.auth.tokens import EmbeddedIssuer
 from inference.auth_proxy.collaborators import Collaborators
@@ -85,8 +86,9 @@ def start(
         for name, role in USER_ROLES.items():
             issuer.users.add(name, PASSWORD, role)
         journal = Journal(state / "journal", max_bytes=1 << 20)
+        writer = DurableWriter(store, journal, probe_key=PROBE_KEY, max_pause_s=2.0, index_pending=False)
         record_writer = DeadlineWriter(
-            DurableWriter(store, journal, probe_key=PROBE_KEY, max_pause_s=2.0, index_pending=False),
+            writer,
             deadline_s=0.5,
             max_backlog_bytes=1 << 24,
             count=metrics.count_record,
@@ -95,7 +97,11 @@ def start(
         limits = RateLimits(products=settings.rate_limit, megapixels=settings.megapixel_limit)
         services = dict.fromkeys(MODELS, models_url) | {"feedback-service": feedback_url} | dict(urls or {})
         backends = Backends(services, settings.backend_timeout_s)
-        app = create_app(Collaborators(settings, CHALLENGE, issuer, backends, record_writer, limits, metrics))
+        api_keys = open_api_keys(settings, issuer)
+        audit = AuditLog(writer, store)
+        app = create_app(
+            Collaborators(settings, CHALLENGE, issuer, backends, record_writer, limits, audit, metrics, api_keys)
+        )
         listener = listen("127.0.0.1", 0)
         with running(make_server(app, settings), sockets=[listener]) as port:
             url = f"http://127.0.0.1:{port}"

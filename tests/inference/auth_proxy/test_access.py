@@ -20,6 +20,7 @@ SAMPLES = {
     "{id}": "019ab0f2-7d1e-7c3a-9d55-0c8f6a4be111",
     "{run_id}": "retrain-000001-0123456789ab",
     "{version}": "v1",
+    "{key_id}": "0123456789abcdef",
 }
 WHO: list[str | None] = [None, *USER_ROLES]
 
@@ -69,7 +70,7 @@ def test_the_table_is_the_one_of_the_contract() -> None:
     assert ("POST", "/token") in open_routes
     assert {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/.well-known/jwks.json")} <= open_routes
     assert all(r.role is Role.USER for r in TABLE if r.path in models)
-    assert {r.role for r in TABLE if r.path.startswith(("/users", "/retrain"))} == {Role.ADMIN}
+    assert {r.role for r in TABLE if r.path.startswith(("/users", "/keys", "/retrain"))} == {Role.ADMIN}
     assert not {template for template in models if "repository" in template or "load" in template}
 
 

@@ -104,6 +104,7 @@ def test_readiness_reports_each_dependency(
         "store": not silent,
         "keys": True,
         "users": True,
+        "api_keys": True,
     }
 
 

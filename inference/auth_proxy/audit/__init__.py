@@ -1,0 +1,1 @@
+"""The gateway's part of the audit log: recording of actions and logins, and `GET /audit`."""
