@@ -54,6 +54,15 @@ GRPC_MESSAGE_BYTES = 16 * MIB
 BATCH_PRODUCTS = 64
 """Products of one `/predict/batch`."""
 
+EXPLANATION_PRODUCTS = 8
+"""Products that one request may have explained."""
+
+OCCLUSION_GRID = 6
+"""Regions per side of a photo that an explanation covers one by one: at most 40 predictions may be spent on it."""
+
+EXPLANATION_PREDICTIONS = OCCLUSION_GRID**2 + 1
+"""Predictions that the explanation of a photo costs."""
+
 # Bundles
 
 BUNDLE_FILES = 16

@@ -24,6 +24,15 @@ _MIN_PROBABILITY = 1e-6
 """Lower bound before the logarithm, so that one modality alone cannot rule a category out."""
 
 
+@dataclass(frozen=True, slots=True)
+class FusionTerms:
+    """Weights and bias `[classes]` of products with the same modalities; 0 for an absent one."""
+
+    text: Floats
+    image: Floats
+    bias: Floats
+
+
 @dataclass(frozen=True)
 class FusionModel:
     """Weights and biases `[classes]` for both modalities, text alone and image alone."""
@@ -67,6 +76,22 @@ class FusionModel:
             if count:
                 result[rows] = _mix_uniform(softmax(logits(text[rows], image[rows])), mixture)
         return result
+
+    def terms(self, *, has_text: bool, has_image: bool) -> FusionTerms:
+        """Return the weights and the bias for products with these modalities; raise ValueError for none."""
+        none = np.zeros(len(self.codes), np.float32)
+        if has_text and has_image:
+            return FusionTerms(self.text_weight, self.image_weight, self.bias)
+        if has_text:
+            return FusionTerms(self.text_only_weight, none, self.text_only_bias)
+        if has_image:
+            return FusionTerms(none, self.image_only_weight, self.image_only_bias)
+        raise ValueError("a product has neither text nor image")
+
+    @staticmethod
+    def weigh(weights: Floats, probabilities: Floats) -> Floats:
+        """Return the weighted log probabilities that a modality adds to the logits."""
+        return weights * _log(probabilities)
 
     def save(self, folder: Path) -> None:
         """Write the file of the model into an existing folder."""

@@ -15,7 +15,10 @@ MARKS_IN_A_ROW: Final = 30
 
 _CHUNK: Final = 128
 """Characters that are decomposed at once."""
-_LONG_NUMBER: Final = re.compile(r"&#([0-9]{20,});?")
+LONG_NUMBER: Final = re.compile(r"&#[0-9]{20,};?")
+"""A reference that `html.unescape` may raise for."""
+REFERENCE: Final = re.compile(r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\f <&#;]{1,32};?)")
+"""The character references that `html.unescape` replaces, each independently of the others."""
 _MARK_RANGE: Final = range(0x300, 0x20000)
 """Code points among which all combining marks lie."""
 
@@ -24,7 +27,7 @@ def unescape(text: str) -> str:
     """Replace HTML character references as `html.unescape` does, numbers of any length included."""
     if "&" not in text:
         return text
-    return html.unescape(_LONG_NUMBER.sub(_shorten_number, text))
+    return html.unescape(LONG_NUMBER.sub(lambda reference: shorten_number(reference[0]), text))
 
 
 def decompose(text: str) -> str:
@@ -50,9 +53,9 @@ def limit_marks(text: str) -> str:
     return text if text.isascii() else _long_runs().sub(lambda run: run[0][:MARKS_IN_A_ROW], text)
 
 
-def _shorten_number(reference: re.Match[str]) -> str:
-    """Return the reference with so many digits that it still names the same character, or none."""
-    return f"&#{reference[1].lstrip('0')[:20] or '0'};"
+def shorten_number(reference: str) -> str:
+    """Return a match of `LONG_NUMBER` with so many digits that it still names the same character, or none."""
+    return f"&#{reference.strip('&#;').lstrip('0')[:20] or '0'};"
 
 
 @cache

@@ -83,15 +83,19 @@ class TextFeatures:
 
     def count(self, texts: Sequence[str]) -> tuple[Keys, NDArray[np.float32]]:
         """Return the sorted distinct keys `row * buckets + bucket` of normalized texts, and the count of each."""
-        keys = np.sort(self._keys(_Page.of(texts)))
-        if not len(keys):
-            return keys, np.zeros(0, np.float32)
-        is_first = np.ones(len(keys), np.bool_)
-        np.not_equal(keys[1:], keys[:-1], out=is_first[1:])
-        first = is_first.nonzero()[0]
-        counts = np.full(len(first), len(keys) - first[-1], np.float32)
-        counts[:-1] = first[1:] - first[:-1]
-        return keys[first], counts
+        return count_distinct(self._keys(_Page.of(texts)))
+
+    def occurrences(self, text: str) -> "Occurrences":
+        """Return every occurrence of an n-gram or pair in one normalized text, with the words it spans."""
+        page = _Page.of([text])
+        begins = page.spaces[:-1] & ~page.spaces[1:]  # the space before each word
+        word_at = np.concatenate(([0], np.cumsum(begins)))  # index of the next word at a space, plus 1 within it
+        found = [(keys, word_at[start] - ~page.spaces[start], pair) for keys, start, pair in self._located(page)]
+        return Occurrences(
+            np.concatenate([keys for keys, _, _ in found]),
+            np.concatenate([first for _, first, _ in found]),
+            np.concatenate([first + pair for _, first, pair in found]),
+        )
 
     def view_starts(self, keys: Keys, rows: int) -> Positions:
         """Return the position in sorted `keys` at which each view of each row starts, and the end of the last."""
@@ -99,15 +103,21 @@ class TextFeatures:
         return np.append(np.searchsorted(keys, edges.ravel().astype(keys.dtype)), len(keys))
 
     def _keys(self, page: "_Page") -> Keys:
+        return np.concatenate([keys for keys, _, _ in self._located(page)])
+
+    def _located(self, page: "_Page") -> list[tuple[Keys, Positions, bool]]:
+        """Return keys of occurrences, where they start, and whether they are pairs of words."""
         small = (page.texts * self.buckets) <= 2**32
         rows = page.rows.astype(np.uint32 if small else np.uint64) * self.buckets
         all_text, words, title = self.views[:-1].astype(rows.dtype)
         masks = self._masks
         hashes, positions, in_title = self._characters(page)
-        keys = [(hashes & masks[0]) + rows[positions] + all_text]
-        keys += [(hashes[in_title] & masks[2]) + rows[positions[in_title]] + title]
-        keys += [(hashes & masks[1]) + rows[positions] + words for hashes, positions in self._words(page)]
-        return np.concatenate(keys)
+        title_positions = positions[in_title]
+        found = [((hashes & masks[0]) + rows[positions] + all_text, positions, False)]
+        found += [((hashes[in_title] & masks[2]) + rows[title_positions] + title, title_positions, False)]
+        for is_pair, (hashes, positions) in enumerate(self._words(page)):
+            found += [((hashes & masks[1]) + rows[positions] + words, positions, bool(is_pair))]
+        return found
 
     def _characters(self, page: "_Page") -> tuple[Hashes, Positions, NDArray[np.bool_]]:
         """Return hash, start and in-title flag of every n-gram with spaces at its ends only."""
@@ -158,6 +168,15 @@ class TextFeatures:
 
 
 @dataclass(frozen=True)
+class Occurrences:
+    """Occurrences `[n]` of n-grams in a text: bucket, and index of the first and last word they span."""
+
+    buckets: Keys
+    first: Positions
+    last: Positions
+
+
+@dataclass(frozen=True)
 class _Page:
     """Texts end to end, each framed by spaces, so that no word crosses from one text into the next."""
 
@@ -175,6 +194,19 @@ class _Page:
         titles = np.cumsum(lengths) - lengths + [len(text.partition(FIELD_SEPARATOR)[0]) + 1 for text in framed]
         rows = np.repeat(np.arange(len(texts)), lengths)
         return cls(len(texts), points, points <= 32, rows, titles[rows] - np.arange(len(points)))
+
+
+def count_distinct(keys: Keys) -> tuple[Keys, NDArray[np.float32]]:
+    """Return the sorted distinct keys and the count of each."""
+    keys = np.sort(keys)
+    if not len(keys):
+        return keys, np.zeros(0, np.float32)
+    is_first = np.ones(len(keys), np.bool_)
+    np.not_equal(keys[1:], keys[:-1], out=is_first[1:])
+    first = is_first.nonzero()[0]
+    counts = np.full(len(first), len(keys) - first[-1], np.float32)
+    counts[:-1] = first[1:] - first[:-1]
+    return keys[first], counts
 
 
 def split_pages(texts: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -14,8 +14,10 @@ from product_classifier.bundles.bundle import read_codes
 from product_classifier.errors import BundleRefused
 from product_classifier.probabilities import Floats, softmax, softplus_logits
 from product_classifier.taxonomy import Codes
-from product_classifier.text.features import TextFeatures, split_pages
+from product_classifier.text.features import TextFeatures, count_distinct, split_pages
 from product_classifier.text.model import TextModel
+from product_classifier.text.word_contributions import Method, TextExplanation, WordContribution, explain_without_words
+from product_classifier.text.word_spans import word_spans
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,28 @@ class HashedLinear(TextModel):
 
     def classify(self, texts: list[str]) -> Floats:
         return softmax(softplus_logits(self.margins(texts)))
+
+    def explain(self, designation: str, description: str, category: int) -> TextExplanation:
+        """Return the exact contributions of the words to the margin of a category.
+
+        The margin is a sum over n-grams. What an n-gram adds is divided equally between its occurrences, and that of an
+        occurrence between the first and the last word it spans.
+        """
+        words = word_spans(designation, description)
+        if not words:
+            return explain_without_words(self.prior, category)
+        occurrences = self.features.occurrences(self.prepare(designation, description))
+        buckets, counts = count_distinct(occurrences.buckets)
+        weights = self._term_weights(buckets.astype(np.intp), counts, self.features.view_starts(buckets, 1))
+        parts = (weights * self.table[buckets, category] / counts).astype(np.float64)
+        halves = parts[np.searchsorted(buckets, occurrences.buckets)] / 2
+        shares = [np.bincount(spanned, halves, len(words)) for spanned in (occurrences.first, occurrences.last)]
+        return TextExplanation(
+            Method.LINEAR,
+            score=float(self.bias[category]) + float(halves.sum() * 2),
+            intercept=float(self.bias[category]),
+            words=tuple(map(WordContribution, words, (shares[0] + shares[1]).tolist())),
+        )
 
     def save(self, folder: Path) -> None:
         settings = {"type": self.TYPE, "codes": list(self.codes), "features": self.features.to_json()}

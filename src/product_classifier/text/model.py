@@ -9,6 +9,7 @@ import numpy as np
 from product_classifier.probabilities import Floats
 from product_classifier.taxonomy import Codes
 from product_classifier.text.normalization import normalize
+from product_classifier.text.word_contributions import TextExplanation, explain_by_occlusion
 
 
 class TextModel(ABC):
@@ -31,6 +32,10 @@ class TextModel(ABC):
         if rows := [row for row, text in enumerate(texts) if text]:
             result[rows] = self.classify([texts[row] for row in rows])
         return result
+
+    def explain(self, designation: str, description: str, category: int) -> TextExplanation:
+        """Return what the words contribute to the prediction of a category, a position in `codes`."""
+        return explain_by_occlusion(self.probabilities, designation, description, category)
 
     @staticmethod
     def prepare(designation: str, description: str) -> str:

@@ -30,36 +30,47 @@ _TRAILS: Final = frozenset(char for byte in range(0x80, 0xC0) for char in _wrong
 _TRAIL: Final = re.escape("".join(sorted(_TRAILS)))
 _MOJIBAKE: Final = re.compile(f"[Â-Å][{_TRAIL}]|â[{_TRAIL}]{{2}}")
 _PIECES: Final = re.compile(f"[Â-Åâ{_TRAIL}]|[^Â-Åâ{_TRAIL}]+")
-_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]+")
+CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]+")
 
 
 def repair(text: str) -> str:
     """Undo mojibake and remove control characters and surrounding space; a repaired text is unchanged."""
     text = undo_mojibake(text)
     if not text.isprintable():
-        text = undo_mojibake(_CONTROLS.sub("", text))
+        text = undo_mojibake(CONTROLS.sub("", text))
     return text.strip()
 
 
 def undo_mojibake(text: str) -> str:
     """Return the text with every sequence of mojibake replaced by the character it stands for."""
-    if text.isascii() or not _may_have_mojibake(text) or not _MOJIBAKE.search(text):
+    if not has_mojibake(text):
         return text
-    done = ["", ""]
+    return "".join(piece for piece, _ in repaired_pieces(text))
+
+
+def repaired_pieces(text: str) -> list[tuple[str, int]]:
+    """Return the pieces of the repaired text, and how many characters of `text` each replaces."""
+    done = [("", 0), ("", 0)]
     for piece in _PIECES.findall(text):
-        last = piece
+        last, length = piece, len(piece)
         while last in _TRAILS:
-            if original := _ORIGINAL_OF.get(done[-1] + last):
+            (before, before_length), (lead, lead_length) = done[-2:]
+            if original := _ORIGINAL_OF.get(lead + last):
                 done.pop()
-            elif original := _ORIGINAL_OF.get(done[-2] + done[-1] + last):
+                length += lead_length
+            elif original := _ORIGINAL_OF.get(before + lead + last):
                 del done[-2:]
+                length += before_length + lead_length
             else:
                 break
             last = original
-        done.append(last)
-    return "".join(done)
+        done.append((last, length))
+    return done
 
 
-def _may_have_mojibake(text: str) -> bool:
-    """Return whether a lead byte is in the text; five searches of a character cost less than one of the pattern."""
-    return "Ã" in text or "Â" in text or "â" in text or "Å" in text or "Ä" in text
+def has_mojibake(text: str) -> bool:
+    """Return whether a sequence is to be repaired."""
+    # five searches of a character cost less than one of the pattern
+    if text.isascii() or not any(lead in text for lead in "ÃÂâÅÄ"):
+        return False
+    return _MOJIBAKE.search(text) is not None

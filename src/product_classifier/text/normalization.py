@@ -22,11 +22,11 @@ FIELD_SEPARATOR = "\n"
 
 MISSING_VALUES: Final = frozenset({"nan", "none", "null"})
 
-_TAG = re.compile(r"<[^<>]*>")
-_COMBINING = re.compile(r"[\u0300-\u036f\u180b-\u180d\u180f\ufe00-\ufe0f]+")
+TAG = re.compile(r"<[^<>]*>")
+COMBINING = re.compile(r"[\u0300-\u036f\u180b-\u180d\u180f\ufe00-\ufe0f]+")
 _NOT_WORD = re.compile(r"[\W_]+")
-_ESCAPED_TWICE = re.compile(r"&(?:#[0-9]{1,8}|#[xX][0-9a-fA-F]{1,8}|[A-Za-z][A-Za-z0-9]{1,31});")
-_INVISIBLE = re.compile(
+ESCAPED_TWICE = re.compile(r"&(?:#[0-9]{1,8}|#[xX][0-9a-fA-F]{1,8}|[A-Za-z][A-Za-z0-9]{1,31});")
+INVISIBLE = re.compile(
     "[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]+"
 )
 _CERTAIN_WORD = re.compile(r"[^<&]{0,40}?[0-9A-Za-z]{5}")
@@ -71,15 +71,15 @@ def _read_field(text: str, limit: int) -> str:
     if "&" in text:
         text = unescape(text)
         if "&" in text:
-            text = _ESCAPED_TWICE.sub(lambda reference: html.unescape(reference[0]), text)
+            text = ESCAPED_TWICE.sub(lambda reference: html.unescape(reference[0]), text)
         text = _remove_invisible(undo_mojibake(text))
     if "<" in text:
-        text = _TAG.sub(" ", text)
+        text = TAG.sub(" ", text)
     return text
 
 
 def _remove_invisible(text: str) -> str:
-    return text if text.isprintable() else undo_mojibake(_INVISIBLE.sub("", text))
+    return text if text.isprintable() else undo_mojibake(INVISIBLE.sub("", text))
 
 
 def _normalize_field(text: str, limit: int) -> str:
@@ -90,7 +90,7 @@ def _normalize_field(text: str, limit: int) -> str:
 def _words(text: str, limit: int) -> str:
     text = text.lower()
     if not text.isascii():
-        text = _COMBINING.sub("", decompose(text)).lower()
+        text = COMBINING.sub("", decompose(text)).lower()
     return _NOT_WORD.sub(" ", text[: 2 * limit]).strip()[:limit]
 
 

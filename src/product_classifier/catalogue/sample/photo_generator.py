@@ -6,14 +6,14 @@ differ in a detail. Text and photo therefore carry complementary information.
 
 from collections.abc import Callable
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from product_classifier.catalogue.sample import drawings
-from product_classifier.catalogue.sample.canvas import Canvas, Color
+from product_classifier.catalogue.sample.canvas import Canvas, Color, Point
 
 PACKAGING: Final = 0.25
 """Share of photos that show only a parcel."""
@@ -25,8 +25,23 @@ Pixels = NDArray[np.uint8]
 _TILE: Final = 512
 
 
+class DrawnPhoto(NamedTuple):
+    """A JPEG, its size in pixels, and center and side of the square in which the product is drawn."""
+
+    jpeg: bytes
+    width: int
+    height: int
+    center: Point
+    side: float
+
+
 def photo(random: np.random.Generator, code: int, packaging: float = PACKAGING) -> bytes:
-    """Return a JPEG of a product, with random position, size, rotation, background and brightness."""
+    """Return a JPEG of a product, see `draw_product`."""
+    return draw_product(random, code, packaging).jpeg
+
+
+def draw_product(random: np.random.Generator, code: int, packaging: float = PACKAGING) -> DrawnPhoto:
+    """Return a photo of a product, with random position, size, rotation, background and brightness."""
     width, height = (int(side) for side in random.integers(96, 161, 2))
     pixels = _background(random, width, height)
     draw = drawings.parcel if random.random() < packaging else DRAWINGS[code]
@@ -40,7 +55,7 @@ def photo(random: np.random.Generator, code: int, packaging: float = PACKAGING) 
     done, encoded = cv2.imencode(".jpg", pixels, (cv2.IMWRITE_JPEG_QUALITY, int(random.integers(60, 91))))
     if not done:
         raise RuntimeError("OpenCV could not encode a photo")
-    return encoded.tobytes()
+    return DrawnPhoto(encoded.tobytes(), width, height, place, side)
 
 
 def _background(random: np.random.Generator, width: int, height: int) -> Pixels:
