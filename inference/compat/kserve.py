@@ -5,8 +5,8 @@
   server starts later and holds more memory (row P12 of `make bench`).
 - `sdk_application` builds the SDK's routes from `kserve.model_server.app`, a module global, and overrides
   `RESTServer._add_middlewares`: its timing middleware prints a line per request.
-- `predict_timer` is the SDK's own histogram of prediction time; `Model.__call__` would observe three more stages that
-  are empty here.
+- `predict_timer` and `explain_timer` are the SDK's own histograms of the time of each verb; `Model.__call__` would
+  observe three more stages that are empty here.
 """
 
 import sys
@@ -48,6 +48,13 @@ def predict_timer(model_name: str) -> Any:
     from kserve.metrics import PREDICT_HIST_TIME, get_labels  # noqa: PLC0415
 
     return PREDICT_HIST_TIME.labels(**get_labels(model_name))
+
+
+def explain_timer(model_name: str) -> Any:
+    """Return the SDK's histogram of explanation time of a model."""
+    from kserve.metrics import EXPLAIN_HIST_TIME, get_labels  # noqa: PLC0415
+
+    return EXPLAIN_HIST_TIME.labels(**get_labels(model_name))
 
 
 @contextmanager

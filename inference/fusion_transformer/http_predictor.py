@@ -1,9 +1,15 @@
 """Client of a predictor over HTTP: V2, with photos and probabilities as binary tensors."""
 
 import asyncio
+import base64
 import time
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
 
 from inference.fusion_transformer.predictor_client import (
+    EXPLANATION_DEADLINE_S,
     IMAGE,
     TEXT,
     Columns,
@@ -91,10 +97,7 @@ class HttpPredictorClient(PredictorClient):
         if self._breaker.is_open():
             raise ModelUnavailable(f"{self.model} failed several times in a row; requests resume within seconds")
         body, headers = encode_request(columns, release=release)
-        if current := request_id.get():
-            headers["X-Request-Id"] = current
-        if user := request_user.get():
-            headers[USER_HEADER] = user
+        headers |= _context_headers()
         try:
             async with asyncio.timeout(self._deadline_s):
                 reply = await self._client.request("POST", self._target, headers, body)
@@ -112,6 +115,27 @@ class HttpPredictorClient(PredictorClient):
         except InvalidResponse as error:
             raise ModelUnavailable(f"{self.model}: {error}") from error
         return prediction_in(self.model, response, len(next(iter(columns.values()))), classes)
+
+    async def _explain(self, columns: Columns, release: str, code: Any, heat_map: bool) -> Mapping[str, Any]:
+        if self._breaker.is_open():
+            raise ModelUnavailable(f"{self.model} failed several times in a row; requests resume within seconds")
+        parameters = {"code": code, "heat_map": heat_map} | ({"release": release} if release else {})
+        body = orjson.dumps({"instances": [_v1_instance(columns)], "parameters": parameters})
+        headers = {"Content-Type": "application/json"} | _context_headers()
+        try:
+            async with asyncio.timeout(EXPLANATION_DEADLINE_S):
+                reply = await self._client.request("POST", f"/v1/models/{self.model}:explain", headers, body)
+        except TimeoutError as error:
+            raise ModelUnavailable(f"{self.model} did not explain within {EXPLANATION_DEADLINE_S:g} s") from error
+        except TransportError as error:
+            self._breaker.record(healthy=False)
+            raise ModelUnavailable(f"{self.model} cannot be reached: {error}") from error
+        if reply.status != _OK:
+            raise _error(self.model, reply.status, reply.body)
+        match decode_error(reply.body):
+            case {"explanations": [dict(explanation)]}:
+                return explanation
+        raise ModelUnavailable(f"{self.model} responded without an explanation")
 
     def _check_liveness(self) -> None:
         """Count a missed deadline only if the predictor does not respond at all: a photo may take long to decode."""
@@ -145,6 +169,21 @@ def prediction_in(model: str, response: DecodedResponse, rows: int, classes: int
     except KeyError as error:
         raise ModelUnavailable(f"{model}: the response has no {error}") from error
     return check_prediction(model, prediction, rows, classes)
+
+
+def _v1_instance(columns: Columns) -> dict[str, Any]:
+    """Return the first row of the columns as a V1 instance."""
+    first = {name: values[0] for name, values in columns.items()}
+    return {
+        name: {"b64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
+        for name, value in first.items()
+    }
+
+
+def _context_headers() -> dict[str, str]:
+    """Return the headers that name the request and its user."""
+    found = {"X-Request-Id": request_id.get(), USER_HEADER: request_user.get()}
+    return {name: value for name, value in found.items() if value}
 
 
 def _error(model: str, status: int, body: bytes) -> Exception:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from inference.fusion_transformer.predictor_client import (
+    EXPLANATION_DEADLINE_S,
     Columns,
     Connect,
     Prediction,
@@ -13,6 +14,7 @@ from inference.fusion_transformer.predictor_client import (
 )
 from inference.http.problems import Overloaded, ReleaseNotLoaded
 from inference.model_server.model import ProductModel
+from inference.oip.explain import ExplainRequest
 from inference.oip.types import validate_request
 from product_classifier.errors import InvalidInput, ModelUnavailable
 from product_classifier.observability import get_logger
@@ -50,6 +52,22 @@ class InProcessPredictorClient(PredictorClient):
             raise ModelUnavailable(f"{self.model} failed ({type(error).__name__})") from error
         prediction = Prediction(response.outputs["probabilities"], response.release)
         return check_prediction(self.model, prediction, request.rows, classes)
+
+    async def _explain(self, columns: Columns, release: str, code: Any, heat_map: bool) -> Mapping[str, Any]:
+        products = validate_request(self._predictor.signature, columns, release=release)
+        try:
+            async with asyncio.timeout(EXPLANATION_DEADLINE_S):
+                response = await self._predictor.explain(ExplainRequest(products, (code,), heat_map))
+        except (InvalidInput, ReleaseNotLoaded):
+            raise
+        except TimeoutError as error:
+            raise ModelUnavailable(f"{self.model} did not explain within {EXPLANATION_DEADLINE_S:g} s") from error
+        except Overloaded as error:
+            raise ModelUnavailable(f"{self.model}: {error}") from error
+        except Exception as error:
+            log.exception("predictor_failed", predictor=self.model)
+            raise ModelUnavailable(f"{self.model} failed ({type(error).__name__})") from error
+        return response.explanations[0]
 
     def close(self) -> None:
         """Do nothing: the process closes the predictor."""

@@ -3,6 +3,7 @@
 import abc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from product_classifier.errors import InvalidInput, ModelUnavailable
 from product_classifier.observability import get_logger
 
 TEXT, IMAGE = "text", "image"
+EXPLANATION_DEADLINE_S = 8.0
+"""Seconds that the explanation of one product may take; less than the time that the gateway waits."""
 
 log = get_logger()
 Columns = Mapping[str, list[str] | list[bytes]]
@@ -56,9 +59,27 @@ class PredictorClient(abc.ABC):
         self._outcomes["ok"].inc()
         return prediction
 
+    async def explain(self, columns: Columns, release: str, code: Any, *, heat_map: bool) -> Mapping[str, Any]:
+        """Return the explanation of one product for a category.
+
+        Raises:
+            InvalidInput: If the predictor refuses the request.
+            ReleaseNotLoaded: If the predictor does not have this release.
+            ModelUnavailable: If it is down, slow or overloaded, or its response is invalid.
+        """
+        try:
+            return await self._explain(columns, release, code, heat_map)
+        except ModelUnavailable as error:
+            log.warning("explanation_unavailable", predictor=self.model, reason=str(error))
+            raise
+
     @abc.abstractmethod
     async def _predict(self, columns: Columns, classes: int, release: str) -> Prediction:
         """Send the request; raise only what `predict` declares."""
+
+    @abc.abstractmethod
+    async def _explain(self, columns: Columns, release: str, code: Any, heat_map: bool) -> Mapping[str, Any]:
+        """Send the request; raise only what `explain` declares."""
 
     @abc.abstractmethod
     def close(self) -> None:
@@ -66,7 +87,7 @@ class PredictorClient(abc.ABC):
 
 
 Connect = Callable[[str, float], PredictorClient]
-"""Returns the client of a modality's predictor, with a deadline in seconds."""
+"""Returns the client of a modality's predictor, with a deadline for predictions in seconds."""
 
 
 def check_prediction(model: str, prediction: Prediction, rows: int, classes: int) -> Prediction:

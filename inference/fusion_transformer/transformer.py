@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.fusion_transformer.challenger import Canary, Shadow, complete_or_none, counted
+from inference.fusion_transformer.explained_rows import ExplainedRow, explain_row
 from inference.fusion_transformer.http_predictor import connect_over_http
 from inference.fusion_transformer.modalities import ProductRows, Rows, at_request_row, modality_rows
 from inference.fusion_transformer.predictor_client import IMAGE, TEXT, Connect, Prediction, PredictorClient
@@ -29,6 +30,7 @@ from inference.model_server.loaded_releases import LoadedRelease, LoadedReleases
 from inference.model_server.model import ProductModel
 from inference.model_server.server_metrics import DEGRADED
 from inference.model_server.workers import WorkerPool
+from inference.oip.explain import ExplainRequest, ExplainResponse
 from inference.oip.types import InputTensor, ModelRequest, ModelResponse, OutputTensor, Signature
 from product_classifier.errors import ModelUnavailable
 from product_classifier.fusion.model import FusionModel
@@ -67,7 +69,10 @@ def make(flags: Flags, codes: tuple[int, ...] | None = None, connect: Connect | 
     releases = LoadedReleases(flags.model_dir, partial(release.load_fusion, codes=codes), flags.release)
     signature = Signature(INPUTS, OUTPUTS, flags.max_rows)
     workers = WorkerPool(1, flags.max_waiting, flags.max_wait_s)
-    return FusionTransformer(flags.model_name, signature, releases, workers, read_settings(Settings), connect)
+    settings = read_settings(Settings)
+    return FusionTransformer(
+        flags.model_name, signature, releases, workers, settings, connect, max_explanations=flags.max_explanations
+    )
 
 
 @dataclass
@@ -98,8 +103,10 @@ class FusionTransformer(ProductModel[FusionModel]):
         workers: WorkerPool,
         settings: Settings,
         connect: Connect | None = None,
+        *,
+        max_explanations: int = 2,
     ) -> None:
-        super().__init__(name, signature, releases, workers)
+        super().__init__(name, signature, releases, workers, max_explanations)
         self._settings = settings
         self._canary = Canary(settings.canary_release, settings.canary_share)
         self._shadow = Shadow(settings.shadow_release, settings.shadow_waiting)
@@ -123,6 +130,20 @@ class FusionTransformer(ProductModel[FusionModel]):
         for modality in filter(None, str(response.parameters.get("unavailable", "")).split(",")):
             DEGRADED.labels(modality).inc()
         return response
+
+    async def explain_products(self, request: ExplainRequest, loaded: LoadedRelease[FusionModel]) -> ExplainResponse:
+        predictions = await self.infer(request.products, loaded)
+        explained = self.releases.select(predictions.release)  # the canary's, if it served this request
+        rows = ExplainedRow.of(request, predictions, explained)
+        clients = self._clients["champion"]
+        explanations = await asyncio.gather(*(explain_row(row, explained, clients, request.heat_map) for row in rows))
+        return ExplainResponse(
+            explanations,
+            explained.release,
+            explained.version,
+            predictions.parameters,
+            predictions if request.predictions else None,
+        )
 
     async def _infer(self, request: ModelRequest, loaded: LoadedRelease[FusionModel]) -> ModelResponse:
         if request.rows > MAX_ROWS_ON_LOOP:

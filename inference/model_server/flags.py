@@ -33,6 +33,7 @@ class Flags:
     threads: int
     max_waiting: int
     max_wait_s: float
+    max_explanations: int
     max_rows: int
     max_body: int
     max_message: int
@@ -63,6 +64,7 @@ def parse_flags(model_name: str, argv: Sequence[str], settings: Sequence[type[Ba
     add("--threads", type=int, default=min(4, os.cpu_count() or 1), help="threads that run the model")
     add("--max_waiting", type=int, default=64, help="requests that may wait for a thread; more are refused with 503")
     add("--max_wait_s", type=float, default=2.0, help="seconds a request may wait for a thread before it gets a 503")
+    add("--max_explanations", type=int, default=2, help="explanations in progress; more are refused with 503")
     add("--max_rows", type=int, default=BATCH_PRODUCTS, help="rows of one request")
     add("--max_body_mib", type=int, default=GRPC_MESSAGE_BYTES // MIB, help="size of an HTTP body in MiB")
     add("--grpc_max_receive_message_length", type=int, default=GRPC_MESSAGE_BYTES, help="bytes of a gRPC message")
@@ -81,6 +83,7 @@ def parse_flags(model_name: str, argv: Sequence[str], settings: Sequence[type[Ba
         threads=max(1, found.threads),
         max_waiting=max(0, found.max_waiting),
         max_wait_s=max(0.0, found.max_wait_s),
+        max_explanations=max(0, found.max_explanations),
         max_rows=max(1, found.max_rows),
         max_body=found.max_body_mib * MIB,
         max_message=found.grpc_max_receive_message_length,

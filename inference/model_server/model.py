@@ -3,38 +3,61 @@
 import abc
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 from kserve import Model
 from kserve.model import InferenceVerb
 
-from inference.compat.kserve import predict_timer
-from inference.http.problems import INTERNAL, DeadlineExceeded, UnknownModel, public_message, status_of
+from inference.compat.kserve import explain_timer, predict_timer
+from inference.http.problems import (
+    INTERNAL,
+    DeadlineExceeded,
+    Overloaded,
+    UnknownModel,
+    public_message,
+    status_of,
+)
 from inference.model_server.loaded_releases import LoadedRelease, LoadedReleases
 from inference.model_server.server_metrics import count_request
 from inference.model_server.workers import WorkerPool
-from inference.oip.types import ModelRequest, ModelResponse, Signature
+from inference.oip.explain import ExplainRequest, ExplainResponse
+from inference.oip.types import ModelRequest, ModelResponse, Parameter, Signature
 from product_classifier.observability import get_logger
 
 log = get_logger()
 M = TypeVar("M")
+T = TypeVar("T")
 
 
 class ProductModel(Model, Generic[M]):
     """A KServe model that receives checked requests, whatever their protocol."""
 
-    def __init__(self, name: str, signature: Signature, releases: LoadedReleases[M], workers: WorkerPool) -> None:
+    def __init__(
+        self,
+        name: str,
+        signature: Signature,
+        releases: LoadedReleases[M],
+        workers: WorkerPool,
+        max_explanations: int = 2,
+    ) -> None:
         super().__init__(name)
         self.signature = signature
         self.releases = releases
         self.workers = workers
         self.ready = True
+        self._max_explanations = max_explanations
+        self._explaining = 0
         self._predict_seconds = predict_timer(name)
+        self._explain_seconds = explain_timer(name)
 
     @abc.abstractmethod
     async def infer(self, request: ModelRequest, loaded: LoadedRelease[M]) -> ModelResponse:
         """Return the predictions of one loaded release."""
+
+    @abc.abstractmethod
+    async def explain_products(self, request: ExplainRequest, loaded: LoadedRelease[M]) -> ExplainResponse:
+        """Return explanations of the predictions of one loaded release."""
 
     async def open(self) -> None:
         """Create what needs a running event loop."""
@@ -44,14 +67,17 @@ class ProductModel(Model, Generic[M]):
 
     async def __call__(
         self,
-        body: ModelRequest,
+        body: Any,
         headers: dict[str, str] | None = None,
-        verb: InferenceVerb = InferenceVerb.PREDICT,  # noqa: ARG002 - the SDK's signature
-    ) -> tuple[ModelResponse, dict[str, str]]:
-        """Predict, in place of the SDK's preprocess, predict and postprocess, of which two would be empty."""
+        verb: InferenceVerb = InferenceVerb.PREDICT,
+    ) -> tuple[Any, dict[str, str]]:
+        """Predict a ModelRequest or explain an ExplainRequest, without the SDK's empty pre- and postprocessing."""
+        if verb is InferenceVerb.EXPLAIN:
+            with self._explain_seconds.time():
+                return await _in_time(self.explain(body, headers), body.products.timeout_s), {}
         with self._predict_seconds.time():
             if body.timeout_s:
-                return await self._predict_in_time(body), {}
+                return await _in_time(self.predict(body, headers), body.timeout_s), {}
             return await self.predict(body, headers), {}
 
     async def predict(self, payload: ModelRequest, headers: dict[str, str] | None = None) -> ModelResponse:  # noqa: ARG002
@@ -63,13 +89,20 @@ class ProductModel(Model, Generic[M]):
         """
         return await self.infer(payload, self.releases.select(payload.release, payload.version))
 
-    async def _predict_in_time(self, payload: ModelRequest) -> ModelResponse:
+    async def explain(self, payload: ExplainRequest, headers: dict[str, str] | None = None) -> ExplainResponse:  # noqa: ARG002
+        """Return explanations of the predictions of the requested release.
+
+        Raises:
+            Overloaded: If `max_explanations` are in progress.
+            ReleaseNotLoaded: If the release is not in memory.
+        """
+        if self._explaining >= self._max_explanations:
+            raise Overloaded(f"{self._explaining} explanations are in progress; retry later")
+        self._explaining += 1
         try:
-            async with asyncio.timeout(payload.timeout_s):
-                return await self.predict(payload)
-        except TimeoutError as error:
-            reason = f"the prediction took longer than {payload.timeout_s * 1e6:.0f} microseconds, the timeout sent"
-            raise DeadlineExceeded(reason) from error
+            return await self.explain_products(payload, self.releases.select(payload.products.release))
+        finally:
+            self._explaining -= 1
 
     def validate(self, payload: ModelRequest) -> ModelRequest:
         """Return the request, which its codec has checked; the SDK's check accepts only its own types."""
@@ -106,6 +139,16 @@ class ProductModel(Model, Generic[M]):
         }
 
 
+async def _in_time(response: Awaitable[T], timeout_s: float) -> T:
+    """Return the response if it is there within `timeout_s`, 0 for no limit; raise DeadlineExceeded."""
+    try:
+        async with asyncio.timeout(timeout_s or None):
+            return await response
+    except TimeoutError as error:
+        reason = f"the prediction took longer than {timeout_s * 1e6:.0f} microseconds, the timeout sent"
+        raise DeadlineExceeded(reason) from error
+
+
 class HostedModels:
     """The models of one process, by name."""
 
@@ -129,6 +172,30 @@ class HostedModels:
         return all(model.ready for model in self)
 
 
+class ObservedRequest(Protocol):
+    """What the observation of a request reads from it."""
+
+    @property
+    def rows(self) -> int:
+        """Number of products."""
+
+
+class ObservedResponse(Protocol):
+    """What the observation of a request reads from its response."""
+
+    @property
+    def release(self) -> str:
+        """The release that computed it."""
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Response parameters, `degraded` among them."""
+
+
+Req = TypeVar("Req", bound=ObservedRequest)
+Resp = TypeVar("Resp", bound=ObservedResponse)
+
+
 class RequestObserver:
     """Measures one request and logs it in one line, whatever its outcome."""
 
@@ -139,10 +206,10 @@ class RequestObserver:
 
     async def observe(
         self,
-        read: Callable[[], Awaitable[ModelRequest]],
-        infer: Callable[[ModelRequest], Awaitable[ModelResponse]],
-    ) -> tuple[ModelRequest, ModelResponse]:
-        """Read the request and infer; the time to read it is measured only if that fails."""
+        read: Callable[[], Awaitable[Req]],
+        infer: Callable[[Req], Awaitable[Resp]],
+    ) -> tuple[Req, Resp]:
+        """Read the request and infer or explain; the time to read it is measured only if that fails."""
         rows = 0
         try:
             request = await read()

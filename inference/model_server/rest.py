@@ -20,12 +20,13 @@ from inference.http.problems import UnknownModel, UnsupportedBody, oip_error, pu
 from inference.http.request_user import USER_HEADER, request_user
 from inference.model_server.model import HostedModels, ProductModel, RequestObserver
 from inference.oip import rest_codec
+from inference.oip.explain import ExplainRequest, ExplainResponse, decode_explain, encode_explain
 from inference.oip.tensors import HEADER_LENGTH
 from inference.oip.types import ModelRequest, ModelResponse
 from product_classifier.limits import MIB
 from product_classifier.observability import set_request_id
 
-V1_PREDICT = re.compile(r"/v1/models/([^/:]+):predict")
+V1_VERB = re.compile(r"/v1/models/([^/:]+):(predict|explain)")
 V2_INFER = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
 V2_MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(/ready)?")
 SDK_ROUTES = re.compile(r"/|/metrics|/v1/models(/[^/:]+)?|/v2/models|/v2/health/live")
@@ -75,8 +76,8 @@ class RestApp:
         if method == "POST":
             if found := V2_INFER.fullmatch(path):
                 return partial(self._v2, self._models[found[1]], found[2] or "")
-            if found := V1_PREDICT.fullmatch(path):
-                return partial(self._v1, self._models[found[1]])
+            if found := V1_VERB.fullmatch(path):
+                return partial(self._v1 if found[2] == "predict" else self._v1_explain, self._models[found[1]])
         elif method == "GET":
             if path == "/v2/health/ready":
                 return self._ready
@@ -117,6 +118,20 @@ class RestApp:
 
         _, response = await RequestObserver(model, "v1").observe(read, partial(self._infer, model.name, scope))
         return 200, rest_codec.encode_v1(response), [(b"content-type", b"application/json")]
+
+    async def _v1_explain(
+        self, model: ProductModel[Any], scope: Scope, headers: dict[bytes, bytes], receive: Receive
+    ) -> Response:
+        async def read() -> ExplainRequest:
+            return decode_explain(await self._body(scope, headers, receive), model.signature)
+
+        async def explain(request: ExplainRequest) -> ExplainResponse:
+            with cancel_on_disconnect(scope):
+                response, _ = await self._dataplane.explain(model.name, request)
+            return response  # type: ignore[no-any-return]  # the SDK passes on what the model returned
+
+        _, response = await RequestObserver(model, "v1-explain").observe(read, explain)
+        return 200, encode_explain(response), [(b"content-type", b"application/json")]
 
     async def _infer(self, name: str, scope: Scope, request: ModelRequest) -> ModelResponse:
         with cancel_on_disconnect(scope):

@@ -72,7 +72,9 @@ class WorkerPool:
             if self._pending >= self._max_pending:
                 raise Overloaded(f"{self._pending} requests are in progress or waiting; retry later")
             if long and user and self._long_pending[user] >= LONG_WAITING:
-                raise Overloaded(f"{LONG_WAITING} large photos of this user are in progress or waiting; retry later")
+                raise Overloaded(
+                    f"{LONG_WAITING} pieces of long work of this user are in progress or waiting; retry later"
+                )
             self._pending += 1
             if long:
                 self._long_pending[user] += 1

@@ -111,6 +111,11 @@ def encode_v2(model: str, request: ModelRequest, response: ModelResponse) -> tup
 
 def decode_v1(body: bytes, signature: Signature) -> ModelRequest:
     """Decode a V1 request; its instances are objects by input name, or values of the required input."""
+    return decode_instances(body, signature)[1]
+
+
+def decode_instances(body: bytes, signature: Signature) -> tuple[dict[str, Any], ModelRequest]:
+    """Return the JSON of a V1 request of any verb, and its instances as a request."""
     try:
         document = _object(body, signature)
     except InvalidInput as error:
@@ -127,18 +132,26 @@ def decode_v1(body: bytes, signature: Signature) -> ModelRequest:
             column.append(_v1_value(named.get(name), name, row, signature))
     parameters = _request_parameters(document)
     release = short_text(parameters.get("release"), "parameter 'release'")
-    return validate_request(
+    request = validate_request(
         signature, raw, release=release, timeout_s=timeout_s(parameters) if "timeout" in parameters else 0.0
     )
+    return document, request
 
 
 def encode_v1(response: ModelResponse) -> bytes:
-    """Encode a V1 response; its predictions are rows of the only output, or objects by output name."""
+    """Encode a V1 response."""
+    return orjson.dumps(
+        {"predictions": predictions_of(response), "model_version": response.version, **response.all_parameters()}
+    )
+
+
+def predictions_of(response: ModelResponse) -> list[Any]:
+    """Return the predictions of V1: rows of the only output, or objects by output name."""
     columns = {name: values.tolist() for name, values in response.outputs.items()}
     rows = list(next(iter(columns.values())))
     if len(columns) > 1:
         rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    return orjson.dumps({"predictions": rows, "model_version": response.version, **response.all_parameters()})
+    return rows
 
 
 def _request_parameters(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The text model as a KServe predictor: designations and descriptions to probabilities."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from inference.model_server.flags import Flags
 from inference.model_server.loaded_releases import LoadedRelease, LoadedReleases
 from inference.model_server.model import ProductModel
 from inference.model_server.workers import WorkerPool
+from inference.oip.explain import ExplainRequest, ExplainResponse
 from inference.oip.types import InputTensor, ModelRequest, ModelResponse, OutputTensor, Signature
 from inference.text_predictor.batching import AdaptiveBatcher
 from product_classifier.errors import InvalidInput
@@ -18,6 +20,7 @@ from product_classifier.observability import get_logger
 from product_classifier.probabilities import Floats
 from product_classifier.releases import release
 from product_classifier.text.model import TextModel
+from product_classifier.text.word_contributions import TextExplanation
 
 INPUTS = (InputTensor("designation", required=True, max_characters=DESIGNATION_CHARACTERS), InputTensor("description"))
 OUTPUTS = (OutputTensor("probabilities", "FP32"),)
@@ -38,7 +41,7 @@ def make(flags: Flags, codes: tuple[int, ...] | None = None) -> "TextPredictor":
     signature = Signature(INPUTS, OUTPUTS, flags.max_rows)
     workers = WorkerPool(flags.threads, flags.max_waiting, flags.max_wait_s)
     batcher = AdaptiveBatcher(workers, flags.max_waiting, flags.max_wait_s)
-    return TextPredictor(flags.model_name, signature, releases, workers, batcher)
+    return TextPredictor(flags.model_name, signature, releases, workers, batcher, flags.max_explanations)
 
 
 class TextPredictor(ProductModel[TextModel]):
@@ -51,8 +54,9 @@ class TextPredictor(ProductModel[TextModel]):
         releases: LoadedReleases[TextModel],
         workers: WorkerPool,
         batcher: AdaptiveBatcher,
+        max_explanations: int,
     ) -> None:
-        super().__init__(name, signature, releases, workers)
+        super().__init__(name, signature, releases, workers, max_explanations)
         self._batcher = batcher
 
     async def infer(self, request: ModelRequest, loaded: LoadedRelease[TextModel]) -> ModelResponse:
@@ -67,6 +71,46 @@ class TextPredictor(ProductModel[TextModel]):
         except Exception:  # noqa: BLE001 - raised again unless it is that of one row
             probabilities = await self.workers.run(_predict_each, loaded.model, designations, descriptions)
         return ModelResponse({"probabilities": probabilities}, loaded.release, loaded.version)
+
+    async def explain_products(self, request: ExplainRequest, loaded: LoadedRelease[TextModel]) -> ExplainResponse:
+        predictions = await self.infer(request.products, loaded)
+        probabilities = predictions.outputs["probabilities"]
+        positions = request.positions(loaded.codes, probabilities.argmax(axis=1).tolist())
+        texts = zip(request.products.texts("designation"), request.products.texts("description"), strict=True)
+        explanations = []
+        for row, ((designation, description), position) in enumerate(zip(texts, positions, strict=True)):
+            found = await self.workers.run_long(loaded.model.explain, designation, description, position)
+            explanations.append(
+                {
+                    "code": loaded.codes[position],
+                    "probability": float(probabilities[row, position]),
+                    "text": _described(found, {"designation": designation, "description": description}),
+                }
+            )
+        return ExplainResponse(
+            explanations, loaded.release, loaded.version, predictions=predictions if request.predictions else None
+        )
+
+
+def _described(explanation: TextExplanation, written: Mapping[str, str]) -> dict[str, Any]:
+    """Return the JSON of an explanation; `written` has the fields as the user sent them."""
+    words = [
+        {
+            "text": written[span.field][span.start : span.end],
+            "field": span.field,
+            "start": span.start,
+            "end": span.end,
+            "contribution": contribution,
+        }
+        for span, contribution in explanation.words
+    ]
+    return {
+        "method": explanation.method,
+        "score": explanation.score,
+        "intercept": explanation.intercept,
+        "omitted_words": explanation.omitted,
+        "words": words,
+    }
 
 
 def _predict_each(model: TextModel, designations: Sequence[str], descriptions: Sequence[str]) -> Floats:

@@ -50,7 +50,7 @@ async def test_the_long_work_of_one_user_that_may_wait_is_limited() -> None:
     workers, release = WorkerPool(1, 64), threading.Event()
     large = [await start(workers, "ada", lambda: release.wait(10)) for _ in range(LONG_WAITING)]
 
-    with pytest.raises(Overloaded, match="large photos"):
+    with pytest.raises(Overloaded, match="long work"):
         await (await start(workers, "ada", lambda: None))
     other = await start(workers, "bob", lambda: "accepted")
     release.set()
