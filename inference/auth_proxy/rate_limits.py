@@ -108,6 +108,17 @@ class RateLimits:
         self._products = parse(products)
         self._megapixels = parse(megapixels)
 
+    def spend_explanations(self, user: str, cost: int, counted: int = 1) -> None:
+        """Count what explanations cost, in products; `counted` products of the request were counted before.
+
+        A request never counts more than the limit, so that a small limit does not exclude explanations.
+
+        Raises:
+            Problem: 429 if they exceed the limit.
+        """
+        if (cost := min(cost, self._products.amount - counted)) > 0:
+            self.spend(user, cost)
+
     def spend(self, user: str, products: int = 1) -> None:
         """Count products of a user; raise a 429 problem if they exceed the limit."""
         if products > self._products.amount:

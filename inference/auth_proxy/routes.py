@@ -10,21 +10,24 @@ from inference.auth_proxy.console.static_files import openapi_document, page
 from inference.auth_proxy.feedback.forwarding import forward_feedback
 from inference.auth_proxy.health_handlers import check_liveness, check_readiness
 from inference.auth_proxy.media_types import BINARY, FORM, JSON, MULTIPART
+from inference.auth_proxy.predictions import explanation_schemas as explanations
 from inference.auth_proxy.predictions import model_forwarding as models
 from inference.auth_proxy.predictions import oip_schemas as oip
 from inference.auth_proxy.predictions.prediction_handlers import list_categories, predict, predict_batch
-from inference.auth_proxy.routing import DocumentedResponse, Rate, Route
+from inference.auth_proxy.routing import DocumentedResponse, Handler, Rate, Route
 from inference.auth_proxy.schemas import (
     EXAMPLE_PREDICTION,
     AuditPage,
     AuditParameters,
     CategoryView,
+    ExplainedPredictionView,
     HealthView,
     JwksView,
     KeyPage,
     NewKey,
     NewKeyView,
     NewUser,
+    PredictInput,
     PredictionView,
     ProblemView,
     ProductBatch,
@@ -46,7 +49,6 @@ from inference.feedback_api import (
     RunPage,
     RunReceipt,
 )
-from inference.http.api_models import ProductInput
 from product_classifier.audit.audit_events import AuditAction
 from product_classifier.limits import BATCH_PRODUCTS, PHOTO_BODY_BYTES, TOKEN_BODY_BYTES
 from product_classifier.retraining import RunView
@@ -70,6 +72,7 @@ def _model_route(
     request: Any = None,
     binary: bool = False,
     probe: bool = False,
+    handler: Handler = models.forward_to_model,
 ) -> Route:
     """Return a route that is forwarded to the model named in its path."""
     media_types = (JSON, BINARY) if binary else (JSON,)
@@ -81,7 +84,7 @@ def _model_route(
     return Route(
         method=method,
         path=path,
-        handler=models.forward_to_model,
+        handler=handler,
         role=Role.USER,
         operation_id=operation_id,
         tag="models",
@@ -302,11 +305,14 @@ ROUTES: tuple[Route, ...] = (
         operation_id="predict",
         tag="predictions",
         summary="Classify a product",
-        request={JSON: ProductInput, MULTIPART: ProductForm},
+        request={JSON: PredictInput, MULTIPART: ProductForm},
         headers={"X-Request-Id": RequestId},
         responses={
             200: DocumentedResponse(
-                "The prediction.", PredictionView, headers=RECORD_HEADER, example=EXAMPLE_PREDICTION
+                "The prediction.",
+                ExplainedPredictionView | PredictionView,
+                headers=RECORD_HEADER,
+                example=EXAMPLE_PREDICTION,
             )
         },
         problems=(503,),
@@ -324,7 +330,7 @@ ROUTES: tuple[Route, ...] = (
         responses={
             200: DocumentedResponse(
                 "A prediction or a problem per product, in their order.",
-                list[PredictionView | ProblemView],
+                list[ExplainedPredictionView | PredictionView | ProblemView],
                 headers=RECORD_HEADER,
             )
         },
@@ -363,6 +369,15 @@ ROUTES: tuple[Route, ...] = (
         "Predict (V1)",
         oip.V1PredictResponse,
         request=oip.V1PredictRequest,
+    ),
+    _model_route(
+        "POST",
+        "/v1/models/{model}:explain",
+        "explain_v1",
+        "Explain predictions (V1); counts as 3 (text), 37 (photo) or 40 (both) products per instance",
+        explanations.V1ExplainResponse,
+        request=explanations.V1ExplainRequest,
+        handler=models.forward_explanation,
     ),
     Route(
         method="GET",

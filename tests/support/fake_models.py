@@ -1,6 +1,7 @@
 """Fakes of the services behind the gateway: HTTP servers that record requests and can fail."""
 
 import asyncio
+import base64
 import contextlib
 import hashlib
 import struct
@@ -18,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from inference.auth_proxy.predictions.explanation_schemas import V1ExplainRequest
 from inference.auth_proxy.predictions.oip_schemas import V1PredictRequest, V2InferRequest
 from product_classifier.taxonomy import CHALLENGE
 
@@ -44,6 +46,7 @@ class FakeModels:
         self.away = False
         self.delay_s = 0.0
         self.status = 0
+        self.cannot_explain = False
         self.strict = False
         """Whether V1 requests and the JSON before binary tensors are validated."""
 
@@ -52,6 +55,7 @@ class FakeModels:
             routes=[
                 Route("/v2/models/{model}/infer", self._infer, methods=["POST"]),
                 Route("/v2/models/{model}/ready", self._ready),
+                Route("/v1/models/fusion-transformer:explain", self._explain, methods=["POST"]),
                 Route("/{rest:path}", self._echo, methods=["GET", "POST", "PUT", "DELETE"]),
             ]
         )
@@ -72,6 +76,8 @@ class FakeModels:
         if request.url.path.endswith("/infer") and self.strict:
             return self._as_v2_client(body, request)
         if request.url.path.endswith(":predict") and self.strict and not _is_valid(V1PredictRequest, body):
+            return JSONResponse({"error": "no instances"}, 400)
+        if request.url.path.endswith(":explain") and self.strict and not _is_valid(V1ExplainRequest, body):
             return JSONResponse({"error": "no instances"}, 400)
         if self.status:
             return Response("Traceback (most recent call last): secret", self.status, {"Location": "http://other/"})
@@ -97,6 +103,27 @@ class FakeModels:
                 return JSONResponse({"error": reason, "input": "image", "row": row, "reason": reason}, 400)
         return self._respond(columns)
 
+    async def _explain(self, request: Request) -> Response:
+        body = await self._record(request)
+        if self.away or self.status or self.cannot_explain:
+            return JSONResponse({"error": "2 explanations are in progress"}, self.status or 503)
+        if not _is_valid(V1ExplainRequest, body):
+            return JSONResponse({"error": "no instances"}, 400)
+        rows = [one for one in orjson.loads(body)["instances"] if isinstance(one, dict)]
+        texts = [f"{one.get('designation', '')}{one.get('description', '')}".encode() for one in rows]
+        photos = [_photo(one.get("image")) for one in rows]
+        for row, photo in enumerate(photos):
+            if b"broken" in photo:
+                reason = "the JPEG ends early"
+                return JSONResponse({"error": reason, "input": "image", "row": row, "reason": reason}, 400)
+        outputs, about = self._predict(texts, photos)
+        columns = {name: np.nan_to_num(values).tolist() for name, values in outputs.items()}
+        predictions = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        explanations = [
+            fake_explanation(one["code"], bool(photo)) for one, photo in zip(predictions, photos, strict=True)
+        ]
+        return JSONResponse({"explanations": explanations, "predictions": predictions, "model_version": "1", **about})
+
     def _as_v2_client(self, body: bytes, request: Request) -> Response:
         length = request.headers.get(HEADER_LENGTH)
         if self.strict and length is not None and not length.isdecimal():
@@ -109,8 +136,12 @@ class FakeModels:
 
     def _respond(self, columns: dict[str, list[bytes]]) -> Response:
         texts = [a + b for a, b in zip(columns["designation"], columns["description"], strict=True)]
-        text, image = _distributions(texts), _distributions(columns["image"])
-        requested = {"text": any(texts), "image": any(columns["image"])}
+        return _binary(*self._predict(texts, columns["image"]))
+
+    def _predict(self, texts: list[bytes], photos: list[bytes]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return the outputs of the fusion and its response parameters."""
+        text, image = _distributions(texts), _distributions(photos)
+        requested = {"text": any(texts), "image": any(photos)}
         responding = [name for name in requested if requested[name] and name not in self.silent]
         parts = {"text": text, "image": image}
         fused = sum((np.nan_to_num(parts[name]) for name in responding), np.zeros_like(text)) + 1e-6
@@ -123,7 +154,7 @@ class FakeModels:
         }
         degraded = any(requested[name] for name in self.silent)
         about = {"degraded": degraded, "modalities": ",".join(responding), "release": "r-20260101T000000-0000aaaa"}
-        return _binary(outputs, about)
+        return outputs, about
 
 
 class FakeFeedback:
@@ -173,6 +204,20 @@ def running(server: uvicorn.Server, **options: Any) -> Iterator[int]:
         thread.join(timeout=10)
 
 
+def _photo(value: object) -> bytes:
+    return base64.b64decode(value["b64"]) if isinstance(value, dict) and "b64" in value else b""
+
+
+def fake_explanation(code: int, has_photo: bool) -> dict[str, Any]:
+    """Return an explanation as the fusion responds it."""
+    one = {"weight": 1.0, "probability": 0.9, "contribution": 2.0}
+    word = {"text": "x", "field": "designation", "start": 0, "end": 1, "contribution": 2.0}
+    text = {"method": "linear", "score": 1.5, "intercept": -0.5, "omitted_words": 0, "words": [word]}
+    fusion = {"score": 2.0, "intercept": 0.0, "text": one, "image": one if has_photo else None}
+    image = {"method": "occlusion", "grid": [[0.0]], "heat_map": None} if has_photo else None
+    return {"code": code, "probability": 0.9, "fusion": fusion, "text": text, "image": image}
+
+
 def _is_valid(model: type[BaseModel], body: bytes) -> bool:
     try:
         model.model_validate_json(body)
@@ -183,6 +228,8 @@ def _is_valid(model: type[BaseModel], body: bytes) -> bool:
 
 def _required_members(request: Request) -> dict[str, object]:
     """Return what the OpenAPI document requires in the response."""
+    if request.url.path.endswith(":explain"):
+        return {"explanations": []}
     if request.url.path.endswith(":predict"):
         return {"predictions": []}
     return {"name": request.url.path.split("/")[3]} if request.url.path.startswith("/v2/models/") else {}

@@ -4,18 +4,21 @@ Their addresses come from the settings, never from a request.
 """
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 from yarl import URL
 
+from inference.auth_proxy.predictions.explanation_schemas import ExplanationView
 from inference.auth_proxy.predictions.product_reader import RequestProduct
-from inference.http.http_client import CONNECT_TIMEOUT_S, MAX_RESPONSE_BYTES, HttpClient, TransportError
+from inference.http.http_client import CONNECT_TIMEOUT_S, MAX_RESPONSE_BYTES, HttpClient, HttpResponse, TransportError
 from inference.http.problems import public_message
 from inference.http.request_user import USER_HEADER, request_user
 from inference.oip.client import (
@@ -59,6 +62,10 @@ class Inference:
     image: Probabilities | None
     degraded: bool
     release: str
+    explanation: ExplanationView | None = None
+    """Of the only product, if it was requested."""
+    explanation_problem: str = ""
+    """Why there is no explanation although it was requested."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,25 @@ class Backends:
             ModelUnavailable: If no prediction can be made in time.
         """
         body, headers = encode_products(products)
+        reply = await self._post_to_fusion(f"/v2/models/{FUSION}/infer", headers, body, request_id)
+        try:
+            response = decode_response(reply.body, reply.header(HEADER_LENGTH))
+        except InvalidResponse as error:
+            raise ModelUnavailable(f"{FUSION}: {error}") from error
+        return inference_of(response, len(products))
+
+    async def explain(self, product: RequestProduct, request_id: str) -> Inference:
+        """Send one product to the fusion, and return its prediction with the explanation.
+
+        Raises:
+            RowRejected: If the models reject it.
+            ModelUnavailable: If no explanation can be made in time.
+        """
+        body, headers = encode_explain_request(product)
+        reply = await self._post_to_fusion(f"/v1/models/{FUSION}:explain", headers, body, request_id)
+        return explained_inference(reply.body)
+
+    async def _post_to_fusion(self, path: str, headers: dict[str, str], body: bytes, request_id: str) -> HttpResponse:
         headers["X-Request-Id"] = request_id
         if trace := traceparent.get():
             headers["traceparent"] = trace
@@ -119,18 +145,14 @@ class Backends:
             self._fusion = HttpClient(self._urls[FUSION], CONNECTIONS, KEEP_ALIVE_S)
         try:
             async with asyncio.timeout(self._timeout_s):
-                reply = await self._fusion.request("POST", f"/v2/models/{FUSION}/infer", headers, body)
+                reply = await self._fusion.request("POST", path, headers, body)
         except TimeoutError as error:
             raise ModelUnavailable(f"{FUSION} did not respond within {self._timeout_s:g} s") from error
         except TransportError as error:
             raise ModelUnavailable(f"{FUSION} is not reachable ({error})") from error
         if reply.status != 200:
             raise _failure(reply.status, reply.body)
-        try:
-            response = decode_response(reply.body, reply.header(HEADER_LENGTH))
-        except InvalidResponse as error:
-            raise ModelUnavailable(f"{FUSION}: {error}") from error
-        return inference_of(response, len(products))
+        return reply
 
     async def ready(self, service: str) -> bool:
         """Return whether a model is ready."""
@@ -205,6 +227,30 @@ def inference_of(response: DecodedResponse, rows: int) -> Inference:
         degraded=bool(parameters.get("degraded", False)),
         release=str(parameters.get("release") or response.model_version or "unknown"),
     )
+
+
+def encode_explain_request(product: RequestProduct) -> tuple[bytes, dict[str, str]]:
+    """Return body and headers of the fusion's `:explain` request for a product."""
+    instance: dict[str, Any] = {"designation": product.designation, "description": product.description}
+    if product.image:
+        instance["image"] = {"b64": base64.b64encode(product.image).decode()}
+    document = {"instances": [instance], "parameters": {"predictions": True, "heat_map": True}}
+    return orjson.dumps(document), {"Content-Type": "application/json"}
+
+
+def explained_inference(body: bytes) -> Inference:
+    """Return prediction and explanation in a response; raise ModelUnavailable if it is invalid."""
+    try:
+        document = orjson.loads(body)
+        (prediction,), (explanation,) = document["predictions"], document["explanations"]
+        outputs = {
+            name: np.array([prediction[name]], np.float32)
+            for name in ("probabilities", "text_probabilities", "image_probabilities")
+        }
+        inference = inference_of(DecodedResponse(outputs, document, document["model_version"]), 1)
+        return replace(inference, explanation=ExplanationView.model_validate(explanation))
+    except (ValueError, KeyError, TypeError) as error:  # pydantic's error is a ValueError
+        raise ModelUnavailable(f"{FUSION}: the explanation is invalid ({type(error).__name__})") from error
 
 
 def _distribution(probabilities: NDArray[Any], rows: int) -> Probabilities:

@@ -7,6 +7,7 @@ from starlette.types import Receive, Scope, Send
 from inference.auth_proxy.collaborators import GatewayDependencies
 from inference.auth_proxy.context import RequestContext, context_of, forwarded_headers
 from inference.auth_proxy.json_handlers import HandlerResult, json_handler
+from inference.auth_proxy.predictions.explanation_cost import count_instances, model_cost
 from inference.auth_proxy.predictions.oip_schemas import ModelList, ServerLive, ServerMetadata, ServerReady
 from inference.auth_proxy.predictions.photo_quota import spend_for_inference
 from inference.auth_proxy.request_body import read_request_body
@@ -58,6 +59,17 @@ async def forward_to_model(services: GatewayDependencies, scope: Scope, receive:
         await _forward(services, scope, body, send, model)
 
 
+async def forward_explanation(services: GatewayDependencies, scope: Scope, receive: Receive, send: Send) -> None:
+    """Forward an `:explain` request after what it costs was counted against the rate."""
+    services.predictor.refuse_when_full()
+    body = await read_request_body(services, scope, receive)
+    user, model = context_of(scope).user.name, _model_of(scope["path"])
+    await spend_for_inference(services, scope, body, model)
+    services.limits.spend_explanations(user, model_cost(model) * await count_instances(body))
+    with services.predictor.slot(user), cancel_on_disconnect(scope):
+        await _forward(services, scope, body, send, model)
+
+
 async def _forward(services: GatewayDependencies, scope: Scope, body: bytes, send: Send, model: str) -> None:
     headers = forwarded_headers(scope, FORWARDED)
     method = context_of(scope).matched.method  # GET for a HEAD request
@@ -72,5 +84,5 @@ async def _forward(services: GatewayDependencies, scope: Scope, body: bytes, sen
 
 
 def _model_of(path: str) -> str:
-    """Return the model of a path that matched a route: `/v2/models/<model>/…` or `/v1/models/<model>[:predict]`."""
+    """Return the model of a path that matched a route: `/v2/models/<model>/…` or `/v1/models/<model>[:<verb>]`."""
     return path.split("/")[3].split(":", maxsplit=1)[0]

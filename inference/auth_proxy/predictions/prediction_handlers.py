@@ -7,6 +7,7 @@ from inference.auth_proxy.collaborators import GatewayDependencies
 from inference.auth_proxy.context import RequestContext, context_of
 from inference.auth_proxy.json_handlers import HandlerResult, json_handler, send_json
 from inference.auth_proxy.media_types import content_type
+from inference.auth_proxy.predictions.explanation_cost import explanation_cost
 from inference.auth_proxy.predictions.product_reader import RequestProduct, read_batch, read_product
 from inference.auth_proxy.request_body import read_request_body
 from inference.auth_proxy.schemas import CategoryView
@@ -21,6 +22,7 @@ async def predict(services: GatewayDependencies, scope: Scope, receive: Receive,
     services.predictor.refuse_when_full()  # before the body is read; the slot is taken after it
     body = await read_request_body(services, scope, receive)
     product = await read_product(body, content_type(scope))
+    services.limits.spend_explanations(context.user.name, explanation_cost([product]))
     if product.photo is not None:
         services.limits.spend_megapixels(context.user.name, product.photo.megapixels)
     with cancel_on_disconnect(scope):
@@ -36,7 +38,9 @@ async def predict_batch(services: GatewayDependencies, scope: Scope, receive: Re
     rows = await read_batch(body, content_type(scope))
     if len(rows) > 1:
         services.limits.spend(context.user.name, len(rows) - 1)  # the middleware has counted one
-    photos = [row.photo for row in rows if isinstance(row, RequestProduct) and row.photo is not None]
+    products = [row for row in rows if isinstance(row, RequestProduct)]
+    services.limits.spend_explanations(context.user.name, explanation_cost(products), len(rows))
+    photos = [product.photo for product in products if product.photo is not None]
     services.limits.spend_megapixels(context.user.name, sum(photo.megapixels for photo in photos))
     with cancel_on_disconnect(scope):
         results, status = await services.predictor.predict_batch(rows, context.user.name, context.request_id)

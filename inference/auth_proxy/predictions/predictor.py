@@ -5,6 +5,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +15,14 @@ from inference.auth_proxy.gateway_metrics import GatewayMetrics
 from inference.auth_proxy.predictions.backends import Backends, Inference, RowRejected
 from inference.auth_proxy.predictions.decoding_budget import DecodingBudget
 from inference.auth_proxy.predictions.product_reader import RequestProduct
-from inference.auth_proxy.schemas import TOP, CandidateView, CategoryLabel, ModalitiesView, PredictionView
+from inference.auth_proxy.schemas import (
+    TOP,
+    CandidateView,
+    CategoryLabel,
+    ExplainedPredictionView,
+    ModalitiesView,
+    PredictionView,
+)
 from inference.durability.deadline import DeadlineWriter, RecordStatus
 from inference.http.problems import Overloaded, Problem, problem_of, public_message
 from inference.http.request_user import request_user
@@ -65,7 +73,7 @@ class Predictor:
         with self.slot(user), self._decoding.admit(user, [product]):
             request_user.set(user)
             try:
-                inference = await self._backends.infer([product], request_id)
+                inference = await self._infer_one(product, request_id)
             except RowRejected as error:
                 raise _row_problem(error, "product") from error
             prediction, entries = self._result(product, inference, 0, user)
@@ -82,7 +90,10 @@ class Predictor:
         entries: list[Entry] = []
         with self.slot(user), self._decoding.admit(user, list(products.values())):
             request_user.set(user)
-            for index, (product, outcome) in (await self._infer(products, request_id)).items():
+            plain = {i: product for i, product in products.items() if not product.explain}
+            explained = {i: product for i, product in products.items() if product.explain}
+            outcomes = await self._infer(plain, request_id) | await self._explain_each(explained, request_id)
+            for index, (product, outcome) in outcomes.items():
                 if isinstance(outcome, Problem):
                     results[index] = outcome
                 else:
@@ -113,6 +124,28 @@ class Predictor:
             self._held[user] -= 1
             if not self._held[user]:
                 del self._held[user]
+
+    async def _infer_one(self, product: RequestProduct, request_id: str) -> Inference:
+        """Return the prediction of a product, with its explanation if it is requested and can be made."""
+        if not product.explain:
+            return await self._backends.infer([product], request_id)
+        try:
+            return await self._backends.explain(product, request_id)
+        except ModelUnavailable as error:
+            inference = await self._backends.infer([product], request_id)
+            return replace(inference, explanation_problem=f"{error}; try again")
+
+    async def _explain_each(self, products: Mapping[int, RequestProduct], request_id: str) -> Rows:
+        """Explain one product after the other: each takes the time of many predictions."""
+        rows: Rows = {}
+        for index, product in products.items():
+            try:
+                rows[index] = product, (await self._infer_one(product, request_id), 0)
+            except RowRejected as error:
+                rows[index] = product, _row_problem(error, f"products[{index}]")
+            except ModelUnavailable as error:
+                rows[index] = product, problem_of(error)
+        return rows
 
     async def _infer(self, products: Mapping[int, RequestProduct], request_id: str) -> Rows:
         """Send all products in one request; send each alone if one of them is rejected."""
@@ -187,7 +220,14 @@ class Predictor:
         )
         self._metrics.count_prediction(degraded=record.degraded)
         photo = [Entry(image_key(digest), product.image)] if digest else []
-        return self._view(record), [*photo, Entry(record.key, record.to_json())]
+        view = self._view(record)
+        if product.explain:
+            view = ExplainedPredictionView(
+                **dict(view),
+                explanation=inference.explanation,
+                explanation_problem=inference.explanation_problem or None,
+            )
+        return view, [*photo, Entry(record.key, record.to_json())]
 
     def _view(self, record: PredictionRecord) -> PredictionView:
         text, image = record.modalities.text, record.modalities.image

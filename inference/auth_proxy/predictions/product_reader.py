@@ -18,12 +18,18 @@ from inference.http.problems import Problem, public_message
 from product_classifier.errors import InvalidImage
 from product_classifier.images.headers import cut, read_header
 from product_classifier.images.image_info import ImageInfo
-from product_classifier.limits import BATCH_PRODUCTS, DESCRIPTION_CHARACTERS, DESIGNATION_CHARACTERS
+from product_classifier.limits import (
+    BATCH_PRODUCTS,
+    DESCRIPTION_CHARACTERS,
+    DESIGNATION_CHARACTERS,
+    EXPLANATION_PRODUCTS,
+)
 from product_classifier.text.normalization import has_words
 
 OFF_LOOP_BYTES = 200_000
 """Bodies of this size are parsed in a thread, so that they do not delay other requests."""
-FIELDS = ("designation", "description", "image")
+FIELDS = ("designation", "description", "image", "explain")
+FORM_FLAGS = {"true": True, "false": False}
 PHOTO_ADVICE = "send a photo as the file 'image' of a form (curl -F image=@photo.jpg), or in base64 as 'image' of JSON"
 MAX_CHARACTERS = {"designation": DESIGNATION_CHARACTERS, "description": DESCRIPTION_CHARACTERS}
 
@@ -40,6 +46,8 @@ class RequestProduct:
     """The photo, without the bytes behind the picture."""
     photo: ImageInfo | None = None
     """Size of the photo, and what decoding it costs."""
+    explain: bool = False
+    """Whether the prediction is to be explained."""
     has_text: bool = field(init=False, compare=False)
     """Whether the models can read a letter or digit in designation or description."""
 
@@ -73,7 +81,15 @@ def _rows(rows: object) -> list[RequestProduct | Problem]:
         raise Problem(422, f"body: must be a list of products, not {public_message(rows)}", kind="invalid-batch")
     if not 0 < len(rows) <= BATCH_PRODUCTS:
         raise Problem(422, f"body: has {len(rows)} products; send 1 to {BATCH_PRODUCTS}", kind="invalid-batch")
-    return [_product_or_problem(row, index) for index, row in enumerate(rows)]
+    products = [_product_or_problem(row, index) for index, row in enumerate(rows)]
+    explained = sum(isinstance(product, RequestProduct) and product.explain for product in products)
+    if explained > EXPLANATION_PRODUCTS:
+        raise Problem(
+            422,
+            f"body: {explained} products ask for an explanation; at most {EXPLANATION_PRODUCTS} are explained at once",
+            kind="invalid-batch",
+        )
+    return products
 
 
 def product_from(value: object, where: str) -> RequestProduct:
@@ -87,10 +103,14 @@ def product_from(value: object, where: str) -> RequestProduct:
             kind="unknown-field",
         )
     texts = {name: _text(value.get(name), name, where) for name in MAX_CHARACTERS}
+    explain = value.get("explain")
+    if explain is not None and not isinstance(explain, bool):
+        raise _invalid(f"{where}.explain: must be true or false, not {public_message(explain)}")
     image = value.get("image")
     if image is not None and not isinstance(image, str):
         raise _invalid(f"{where}.image: must be base64 text, not {public_message(image)}")
-    return _checked(texts, strict_base64(image, f"{where}.image") if image else None, where)
+    photo = strict_base64(image, f"{where}.image") if image else None
+    return _checked(texts, photo, where, explain=bool(explain))
 
 
 async def _from_form(body: bytes, content_type: str) -> RequestProduct:
@@ -101,7 +121,7 @@ async def _from_form(body: bytes, content_type: str) -> RequestProduct:
         Headers({"content-type": content_type}),
         chunks(),
         max_files=1,
-        max_fields=2,
+        max_fields=3,
         max_part_size=4 * DESCRIPTION_CHARACTERS,
     )
     try:
@@ -127,8 +147,10 @@ async def _product_of(form: FormData) -> RequestProduct:
             raise _invalid(f"form.{name}: must be a {'file' if name == 'image' else 'text'}")
         fields[name] = await _read_file(value) if isinstance(value, UploadFile) else value
     texts = {name: _text(fields.get(name), name, "form") for name in MAX_CHARACTERS}
-    image = fields.get("image")
-    return await _off_loop(len(image or b""), lambda: _checked(texts, image, "form"))
+    image, explain = fields.get("image"), fields.get("explain", "false")
+    if explain not in FORM_FLAGS:
+        raise _invalid(f"form.explain: must be true or false, not {public_message(explain)}")
+    return await _off_loop(len(image or b""), lambda: _checked(texts, image, "form", explain=FORM_FLAGS[explain]))
 
 
 async def _read_file(file: UploadFile) -> bytes | None:
@@ -165,14 +187,14 @@ def _text(value: object, name: str, where: str) -> str:
     return value
 
 
-def _checked(texts: dict[str, str], image: bytes | None, where: str) -> RequestProduct:
+def _checked(texts: dict[str, str], image: bytes | None, where: str, *, explain: bool) -> RequestProduct:
     if image is not None:
         try:
             photo = read_header(image)
         except InvalidImage as error:
             raise Problem(422, f"{where}.image: {error}", kind="invalid-image") from error
-        return RequestProduct(texts["designation"], texts["description"], cut(image, photo), photo)
-    product = RequestProduct(texts["designation"], texts["description"])
+        return RequestProduct(texts["designation"], texts["description"], cut(image, photo), photo, explain)
+    product = RequestProduct(texts["designation"], texts["description"], explain=explain)
     if not product.has_text:
         raise _invalid(f"{where}: has neither a letter or digit in designation and description nor an image; add one")
     return product

@@ -130,6 +130,7 @@ def gateway(shared: Gateway) -> Iterator[Gateway]:
     yield shared
     shared.models.silent = set()
     shared.models.away = False
+    shared.models.cannot_explain = False
     shared.models.delay_s = 0.0
     shared.models.status = shared.feedback.status = 0
     shared.feedback.responses = {}

@@ -103,7 +103,7 @@ PATH_VARIANTS = """
     /V1/models /v2/Models /v2/models/Text-Predictor/infer /RETRAIN /users.json /users.html /users.css /users~
     /users. /users- /users_ /predict.php /predict:predict /users\\ /users\\ada /\\users /predict\\batch /users|
     /users" /users' /users< /users> /users^ /users` /users{ /users} /users* /users! /users$ /users& /users( /users)
-    /users+ /users, /users= /v1/models/text-predictor:explain /v1/models/text-predictor:predict:predict
+    /users+ /users, /users= /v1/models/text-predictor:explain: /v1/models/text-predictor:predict:predict
     /v1/models/text-predictor:load /v1/models/text-predictor: /v1/models/:predict /v1/models/text-predictor::predict
     /v1/models/other:predict /v1/models/text-predictor:predict/ /v1/models/text-predictor:Predict
     /v1/models/text-predictor:predict.json /v1/models/text-predictor/predict /v1/models/text-predictor@x:predict

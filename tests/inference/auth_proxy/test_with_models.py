@@ -120,3 +120,25 @@ def test_a_wrong_tensor_gets_the_error_of_the_model(gateway_with_models: Gateway
 
     assert reply.status_code == 400
     assert "'title'" in reply.json()["error"]
+
+
+def test_predictions_of_text_and_photo_are_explained(gateway_with_models: Gateway) -> None:
+    """The response has the prediction of the same request without explanation."""
+    rows = [
+        {"designation": "Livre"},
+        {"image": as_base64(photo(1))},
+        {"designation": "Livre", "image": as_base64(photo(1))},
+    ]
+    with gateway_with_models.client() as client:
+        plain = [client.post("/predict", json=row).json() for row in rows]
+        explained = [client.post("/predict", json=row | {"explain": True}).json() for row in rows]
+        v1 = client.post("/v1/models/fusion-transformer:explain", json={"instances": [{"designation": "Livre"}]}).json()
+
+    assert [one["category"] for one in plain] == [one["category"] for one in explained]
+    assert [pytest.approx(one["confidence"], abs=1e-5) for one in plain] == [one["confidence"] for one in explained]
+    found = [one["explanation"] for one in explained]
+    assert [(True, False), (False, True), (True, True)] == [
+        (one["text"] is not None, one["image"] is not None) for one in found
+    ]
+    assert found[1]["image"]["heat_map"]
+    assert v1["explanations"][0]["text"] == found[0]["text"]
