@@ -13,7 +13,7 @@ LOCK := $(if $(TORCH_INDEX),build/without-torch.lock,requirements.lock)
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(INSTALLED) ## install, train if there is no release yet, serve until Ctrl-C (PORT=8080, PRODUCTS=, LOG_FORMAT=json)
+run: $(INSTALLED) ## install, train if there is no release yet, serve until Ctrl-C (PORT=8080, PRODUCTS=, RELEASE=, LOG_FORMAT=json)
 	@$(PY) -m operations.local
 
 test: $(INSTALLED) ## run all tests that need no cluster, no docker and no network

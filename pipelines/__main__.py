@@ -127,6 +127,15 @@ def _register(options: argparse.Namespace, console: Console) -> None:
     console.print(f"release {options.release}: {outcome}", highlight=False)
 
 
+def _import(options: argparse.Namespace, console: Console) -> None:
+    """Copy a release that was trained elsewhere into the object store, and deploy it without a comparison."""
+    from pipelines.release_commands import deploy_imported  # noqa: PLC0415 - needs the training dependencies
+
+    settings = read_settings(PipelineSettings)
+    protect_state_folder(settings.state)
+    deploy_imported(settings, options.location, console)
+
+
 def _releases(options: argparse.Namespace, console: Console) -> None:
     """List the kept releases and their states; with --prune, delete those that are not needed."""
     from pipelines.release_commands import list_releases, prune_releases  # noqa: PLC0415 - needs training dependencies
@@ -166,6 +175,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, Console], None], tuple[t
     "schedule": (_schedule, (PipelineSettings, RetrainSettings)),
     "bootstrap": (_bootstrap, (BootstrapSettings, *STORED)),
     "register": (_register, STORED),
+    "import": (_import, STORED),
     "releases": (_releases, STORED),
     "rollback": (_rollback, STORED),
     "canary": (_canary, STORED),
@@ -224,6 +234,7 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("data", "train"):
         commands[name].add_argument("--raw", help="folder with raw files; for train also s3://bucket/prefix (RAW)")
         commands[name].add_argument("--products", type=int, help="products of a sample catalogue (PRODUCTS)")
+    commands["import"].add_argument("location", help="folder of the release, file:///folder, or s3://bucket/prefix")
     commands["releases"].add_argument(
         "--prune", type=_count, metavar="N", help="delete all releases but the newest N and those that are needed"
     )

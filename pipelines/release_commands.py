@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 from rich.table import Column, Table
 
+from components.shared.imported_releases import import_release
 from components.shared.rollout import retention
 from components.shared.rollout.kserve_rollout import KServeRollout
 from components.shared.rollout.releases import NoRelease, roll_back, stored_releases
@@ -58,6 +59,12 @@ def prune_releases(settings: PipelineSettings, keep: int, console: Console) -> N
         console.print("nothing to delete: every release is needed", highlight=False)
 
 
+def deploy_imported(settings: PipelineSettings, location: str, console: Console) -> None:
+    """Import the release at a location and print its id, see `import_release`."""
+    release = import_release(location, _switch(settings, open_store(settings.store, create=True)))
+    console.print(f"release {release} of {location} is deployed", highlight=False)
+
+
 def roll_back_release(settings: PipelineSettings, release: str, console: Console) -> None:
     """Deploy a kept release again, by default the previous one, and move the alias `champion` in MLflow.
 
@@ -66,9 +73,7 @@ def roll_back_release(settings: PipelineSettings, release: str, console: Console
     Raises:
         RollbackFailed: If the release fails its checks or its rollout, or the alias does not move.
     """
-    store = open_store(settings.store)
-    smoke = SmokeTest(settings.service_url, gate_limits(), step_parameters("promote")["smoke_deadline_s"])
-    switch = Switch(store, open_rollout(settings.rollout, store, CHALLENGE.codes), smoke, CHALLENGE.codes)
+    switch = _switch(settings, open_store(settings.store))
     try:
         switched = roll_back(switch, release)
     except NoRelease:
@@ -81,6 +86,11 @@ def roll_back_release(settings: PipelineSettings, release: str, console: Console
         console.print("; ".join(switched.reasons), highlight=False)
     if current := switch.rollout.current():
         _move_alias(settings, current)
+
+
+def _switch(settings: PipelineSettings, store: ObjectStore) -> Switch:
+    smoke = SmokeTest(settings.service_url, gate_limits(), step_parameters("promote")["smoke_deadline_s"])
+    return Switch(store, open_rollout(settings.rollout, store, CHALLENGE.codes), smoke, CHALLENGE.codes)
 
 
 def _move_alias(settings: PipelineSettings, release: str) -> None:

@@ -1,4 +1,4 @@
-"""Tests of one `make run` from start to Ctrl-C, on a release with random weights."""
+"""Tests of one `make run` from start to Ctrl-C, on an imported release with random weights."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from product_classifier.releases.release import Release
 from tests.support.fixtures_models import draw_photo
 from tests.support.gateway_client import predict
 from tests.support.make_run import MakeRun
@@ -25,20 +26,36 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("make run")]
 
 @pytest.fixture(scope="module")
 def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run") / "a state's folder"
-    (folder / "releases").mkdir(parents=True)
-    release = make_release(folder / "releases", 1)
-    (folder / "releases" / "champion").write_text(f"{release.id}\n")
-    return folder
+    return tmp_path_factory.mktemp("run") / "a state's folder"
 
 
 @pytest.fixture(scope="module")
-def run(state_dir: Path) -> Iterator[MakeRun]:
-    run = MakeRun(state_dir, free_ports())
+def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    """A release that was trained elsewhere."""
+    return make_release(tmp_path_factory.mktemp("elsewhere"), 1)
+
+
+@pytest.fixture(scope="module")
+def run(state_dir: Path, release: Release) -> Iterator[MakeRun]:
+    run = MakeRun(state_dir, free_ports(), RELEASE=str(release.path))
     run.wait_for(r"Ready after[\s\S]*demo-admin .* admin\n")
     yield run
     run.press_ctrl_c()
     run.wait()
+
+
+def test_the_imported_release_is_served_without_training(run: MakeRun, release: Release) -> None:
+    assert f"release {release.id} of {release.path} is deployed" in run.output
+    assert "training_started" not in run.output
+    assert f"{release.id}\n" == (run.state_dir / "releases" / "champion").read_text()
+    assert release.id == predict(run, designation="Livre")["release"]
+
+
+def test_a_location_without_a_release_ends_the_run_with_its_name(tmp_path: Path) -> None:
+    run = MakeRun(tmp_path / "state", free_ports(), RELEASE=str(tmp_path))
+
+    assert 0 != run.wait()
+    assert f"import: {tmp_path}: has no release.json" in run.output
 
 
 def test_the_url_and_the_accounts_are_printed(run: MakeRun) -> None:
@@ -135,7 +152,7 @@ def test_a_killed_model_server_is_restarted(run: MakeRun) -> None:
 def test_every_line_names_its_service(run: MakeRun) -> None:
     predict(run, designation="Piscine gonflable")
     names = "local|text-predictor|image-predictor|fusion-transformer|feedback-service|retrain-trigger|auth-proxy"
-    lines = [line for line in run.output.partition("Ready after")[0].splitlines() if line]
+    lines = [line for line in run.output.partition("is deployed\n")[2].partition("Ready after")[0].splitlines() if line]
 
     assert [] == [line for line in lines if not re.match(rf"[\d:.]+ \w+ +({names}) ", line)]
 

@@ -53,7 +53,10 @@ def fetch_release(store: ObjectStore, release_id: str, releases: Path, codes: Co
             shutil.rmtree(target)
     incoming = releases / f".incoming-{uuid.uuid4().hex}" / release_id
     try:
-        _download(store, release_id, incoming)
+        try:
+            download(store, f"models/{release_id}/", incoming)
+        except ObjectNotFound as error:
+            raise ObjectNotFound(f"release {release_id!r}: was never published or has been deleted: {error}") from error
         open_release(incoming, codes)
         incoming.rename(target)
     finally:
@@ -61,12 +64,13 @@ def fetch_release(store: ObjectStore, release_id: str, releases: Path, codes: Co
     return open_release(target, codes)
 
 
-def _download(store: ObjectStore, release_id: str, folder: Path) -> None:
-    prefix = f"models/{release_id}/"
-    try:
-        manifest = store.get(prefix + MANIFEST)
-    except ObjectNotFound as error:
-        raise ObjectNotFound(f"release {release_id!r}: was never published or has been deleted: {error}") from error
+def download(store: ObjectStore, prefix: str, folder: Path) -> None:
+    """Copy the objects of a release below `prefix` to a folder, without a check of their content.
+
+    Raises:
+        ObjectNotFound: If there is no `release.json`.
+    """
+    manifest = store.get(prefix + MANIFEST)
     with ThreadPoolExecutor(TRANSFERS) as pool:
         for name, content in pool.map(lambda name: (name, store.get(prefix + name)), _names(store, prefix)):
             path = folder / name

@@ -94,4 +94,3 @@ def _codes(value: object, rows: int) -> tuple[Any, ...]:
         if not isinstance(code, int | str) or isinstance(code, bool):
             raise InvalidInput(f"parameter 'code': {public_message(code)} is not a category code")
     return tuple(codes)
-

@@ -1,4 +1,4 @@
-"""Create what the services need: the demo accounts, and a first release by training."""
+"""Create what the services need: the demo accounts, and a release, imported or by a first training."""
 
 import os
 import signal
@@ -65,7 +65,17 @@ def create_accounts(settings: Settings) -> None:
 
 @contextmanager
 def first_training(settings: Settings) -> Iterator[TrainingProcess]:
-    """Train in the background unless there is a release; terminate the training at the end of the block."""
+    """Train in the background unless there is a release; terminate the training at the end of the block.
+
+    With `settings.release`, import that release before the block instead.
+
+    Raises:
+        PreparationFailed: If it cannot be imported.
+    """
+    if settings.release:
+        _import(settings)
+        yield TrainingProcess()
+        return
     if (settings.releases / "champion").is_file():
         yield TrainingProcess()
         return
@@ -76,6 +86,16 @@ def first_training(settings: Settings) -> Iterator[TrainingProcess]:
             yield training
         finally:
             training.stop()
+
+
+def _import(settings: Settings) -> None:
+    log.info("import_started", location=settings.release)
+    with _start(settings, "pipelines", "import", settings.release) as process:
+        importing = TrainingProcess(process)
+        try:
+            importing.wait()
+        finally:
+            importing.stop()
 
 
 def _start(settings: Settings, module: str, *arguments: str) -> "subprocess.Popen[bytes]":

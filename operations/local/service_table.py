@@ -125,7 +125,7 @@ def _model_server(name: str, settings: Settings, http_port: int, grpc_port: int,
         name,
         (*MODEL_SERVER_PRIORITY, sys.executable, "-m", module, *arguments, "--wait_for_release"),
         {"http": http_port, "grpc": grpc_port},
-        SINGLE_THREADED | environment,
+        SINGLE_THREADED | environment | {"RELEASE": ""},  # of `make run`, a location; of a model server, an id
         HealthCheck("/v2/health/live"),
         settings.releases / "champion",
     )

@@ -25,6 +25,10 @@ class Settings(BaseSettings):
     collocated: bool = False
     """Run all three models in one process: less memory and CPU per request, one core for all of them."""
 
+    release: str = ""
+    """Release that was trained elsewhere, to serve without training: its folder, `file:///folder` or
+    `s3://bucket/prefix`; empty: the champion, or a first training."""
+
     log_format: str = ""
     """`json` writes every line as JSON; any other value writes text."""
 
