@@ -67,7 +67,7 @@ DOMAIN: dict[str, set[str]] = {
     "log_stream": set(),
     "observability": {"log_stream"},
     "probabilities": set(),
-    "taxonomy": {"errors", "limits"},
+    "taxonomy": {"errors", "limits", "validation_messages"},
     "validation_messages": set(),
     "settings_help": FOUNDATION,
     "settings_reader": FOUNDATION | {"settings_help"},

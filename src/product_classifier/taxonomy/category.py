@@ -35,7 +35,7 @@ class Category:
 
     code: str
     """Opaque and normalized; never parsed or sorted."""
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     """By BCP 47 language tag, in the order in which they are preferred."""
     parent: str | None = None
     synonyms: tuple[str, ...] = ()

@@ -62,6 +62,9 @@ class Taxonomy:
         object.__setattr__(self, "_positions", {code: position for position, code in enumerate(self.codes)})
         _check(self)
 
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
     def __len__(self) -> int:
         """Return the number of answerable categories, the columns of a probability vector."""
         return len(self.codes)
@@ -260,8 +263,8 @@ def _check(taxonomy: Taxonomy) -> None:
             f"categories: {len(taxonomy.codes)} would be answered, {ANSWERABLE} are accepted; "
             "choose a lower category.level or a higher category.minimum_products"
         )
-    if len(taxonomy.codes) < 2:
-        raise TaxonomyError(f"categories: {list(taxonomy.codes)!r:.80} would be answered; two or more are needed")
+    if not taxonomy.categories:
+        raise TaxonomyError("categories: there is none; two or more are needed")
     if taxonomy.version < 1:
         raise TaxonomyError(f"version: {taxonomy.version} is not a version; versions count from 1")
     if len(set(taxonomy.codes)) != len(taxonomy.codes):

@@ -32,7 +32,7 @@ FOOD = tree("food", "food/tea", "food/coffee", "tea/green", "toys")
         (["b/a", "a/b", "c", "d"], {}, "category 'a': is below itself"),
         (["0", *(f"{depth}/{depth + 1}" for depth in range(100)), "z"], {}, "category '100': is 101 levels deep"),
         (["a/a", "c", "d"], {}, "category 'a': is below itself; correct its parent"),
-        (["a"], {}, "would be answered; two or more are needed"),
+        ([], {}, "categories: there is none; two or more are needed"),
         (["a", "b"], {"codes": ("a", "z")}, "codes: 'z' is not a category"),
         (["a", "b"], {"codes": ("a", "a")}, "codes: an answerable code is given twice"),
         (["a", "b"], {"tombstones": frozenset("b")}, "category 'b': its code was retired before"),
