@@ -1,7 +1,7 @@
 # The commands of the project; most are also `python -m …` with --help. Variables set options: make run PORT=9080
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo data train simulate check images up deploy e2e down bench
+.PHONY: help run test demo data inspect train simulate check images up deploy e2e down bench
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 INSTALLED ?= .venv/installed
@@ -24,6 +24,9 @@ demo: $(INSTALLED) ## run the whole loop once: train, serve, replay, correct, re
 
 data: $(INSTALLED) ## prepare data/ from data/raw, from the folder RAW=, or as a sample of PRODUCTS= products
 	@$(PY) -m pipelines data
+
+inspect: $(INSTALLED) ## propose catalogue.yaml for the files in RAW= and report what they have (WRITE=1 writes it)
+	@$(PY) -m pipelines inspect
 
 train: $(INSTALLED) ## run the pipeline on this machine; prints the metrics and the release id
 	@$(PY) -m pipelines train

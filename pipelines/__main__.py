@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings
 from rich.console import Console
 
 from pipelines.compile import PACKAGE, compile_training, declared_parameters
+from pipelines.inspect_data import inspect_data
 from pipelines.parameters import ParameterError, cast_arguments, read_overrides, training_arguments
 from pipelines.prepare_data import describe_data, ensure_raw, prepare_data
 from pipelines.settings import PARAMS, BootstrapSettings, DataSettings, PipelineSettings
@@ -51,6 +52,12 @@ def _data(options: argparse.Namespace, console: Console) -> None:
     settings = _data_settings(options)
     prepare_data(settings)
     console.print(describe_data(settings), highlight=False)
+
+
+def _inspect(options: argparse.Namespace, console: Console) -> None:
+    """Propose catalogue.yaml for the files in RAW, and report what the catalogue has."""
+    for line in inspect_data(_data_settings(options)):
+        console.print(line, highlight=False, markup=False)
 
 
 def _compile(options: argparse.Namespace, console: Console) -> None:
@@ -169,6 +176,7 @@ def _canary(options: argparse.Namespace, console: Console) -> None:
 STORED = (PipelineSettings, StoreSettings)
 COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, Console], None], tuple[type[BaseSettings], ...]]] = {
     "data": (_data, (DataSettings,)),
+    "inspect": (_inspect, (DataSettings,)),
     "compile": (_compile, ()),
     "train": (_train, (DataSettings, *STORED)),
     "submit": (_submit, (PipelineSettings,)),
@@ -198,7 +206,8 @@ def _raw(options: argparse.Namespace) -> str:
 
 
 def _data_settings(options: argparse.Namespace) -> DataSettings:
-    given = {"raw": options.raw, "products": options.products, "params": options.params}
+    names = ("raw", "catalogue", "write", "products", "params")
+    given = {name: getattr(options, name, None) for name in names}
     return read_settings(DataSettings, **{name: value for name, value in given.items() if value is not None})
 
 
@@ -231,8 +240,11 @@ def _parser() -> argparse.ArgumentParser:
         )
         commands[name].set_defaults(command=command)
     commands["compile"].add_argument("--output", type=Path, default=PACKAGE, help="file to write (%(default)s)")
-    for name in ("data", "train"):
+    for name in ("data", "inspect", "train"):
         commands[name].add_argument("--raw", help="folder with raw files; for train also s3://bucket/prefix (RAW)")
+        commands[name].add_argument("--catalogue", type=Path, help="layout of the files in RAW (CATALOGUE)")
+    commands["inspect"].add_argument("--write", action="store_true", default=None, help="write catalogue.yaml (WRITE)")
+    for name in ("data", "train"):
         commands[name].add_argument("--products", type=int, help="products of a sample catalogue (PRODUCTS)")
     commands["import"].add_argument("location", help="folder of the release, file:///folder, or s3://bucket/prefix")
     commands["releases"].add_argument(

@@ -107,6 +107,9 @@ class DataSettings(BaseSettings):
     catalogue: Path | None = None
     """Layout of the files in RAW; by default `catalogue.yaml` beside them."""
 
+    write: bool = False
+    """Whether `inspect` writes the proposed `catalogue.yaml`."""
+
     products: int | None = Field(default=None, ge=MINIMUM_PRODUCTS)
     """Number of products of a sample catalogue; by default as in the parameters file."""
 

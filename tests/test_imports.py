@@ -109,6 +109,7 @@ PIPELINES: dict[str, set[str]] = {
     "training": {"task_configuration"},
     "compile": {"training"},
     "prepare_data": {"parameters", "settings"},
+    "inspect_data": {"settings"},
     "release_commands": {"parameters", "settings"},
     "local": {"compat", "compile", "parameters"},
     "kubeflow": {"compat", "compile", "parameters", "settings"},

@@ -1,8 +1,7 @@
 """Read the files of a catalogue into one table of products and a list of rejected rows."""
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container
 from pathlib import Path
-from typing import Protocol
 
 import pandas as pd
 
@@ -28,17 +27,6 @@ __all__ = [
     "read_catalogue",
     "rejects_table",
 ]
-
-
-class ProductSource(Protocol):
-    """Where products come from: the challenge's files, or those that a layout describes."""
-
-    @property
-    def photo_field(self) -> str:
-        """Name of the photo's column for messages."""
-
-    def rows(self, progress: Progress = ...) -> Iterator[CatalogueRow | RejectedRow]:
-        """Yield each product and each rejected row; photos are located, not read."""
 
 
 def read_catalogue(

@@ -2,10 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import pandas as pd
 
@@ -56,6 +56,17 @@ class RejectedRow:
 
     def __str__(self) -> str:
         return f"{self.file} line {self.line}, {self.field} {self.value}: {self.reason}"
+
+
+class ProductSource(Protocol):
+    """Where products come from: the challenge's files, or those that a layout describes."""
+
+    @property
+    def photo_field(self) -> str:
+        """Name of the photo's column for messages."""
+
+    def rows(self, progress: Progress = ...) -> Iterator[CatalogueRow | RejectedRow]:
+        """Yield each product and each rejected row; photos are located, not read."""
 
 
 def check_reject_share(rejects: Sequence[RejectedRow], products: int, allowed: float) -> None:
