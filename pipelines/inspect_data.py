@@ -41,13 +41,6 @@ def inspect_data(settings: DataSettings) -> Iterator[str]:
 
 def _propose(folder: Path, path: Path, *, write: bool) -> Iterator[str]:
     proposal = propose_layout(folder)
-    yield f"# {path}: {'written' if write else 'proposed; WRITE=1 writes it'}"
-    yield from proposal.yaml().splitlines()
-    yield ""
-    yield f"{proposal.table.file}: {proposal.table.format}"
-    yield from _unused(proposal)
-    source = LayoutSource(folder, proposal.layout)
-    yield from inspect_catalogue(source).lines(proposal.layout.category)
     if write:
         try:
             path.write_text(proposal.yaml(), encoding="utf-8")
@@ -55,6 +48,13 @@ def _propose(folder: Path, path: Path, *, write: bool) -> Iterator[str]:
             raise CatalogueError(
                 f"{path}: cannot be written: {error.strerror}; name another file with CATALOGUE="
             ) from error
+    yield f"# {path}: {'written' if write else 'proposed; WRITE=1 writes it'}"
+    yield from proposal.yaml().splitlines()
+    yield ""
+    yield f"{proposal.table.file}: {proposal.table.format}"
+    yield from _unused(proposal)
+    source = LayoutSource(folder, proposal.layout)
+    yield from inspect_catalogue(source).lines(proposal.layout.category)
 
 
 def _unused(proposal: Proposal) -> Iterator[str]:

@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 from pipelines.parameters import read_section
-from pipelines.settings import DataSettings
+from pipelines.settings import DataSettings, PipelineSettings
 from product_classifier.catalogue.catalogue_layouts import find_layout, is_catalogue
 from product_classifier.catalogue.sample import MARKER, is_sample
 from product_classifier.catalogue.splits import SPLITS
 from product_classifier.errors import CatalogueError, ProductClassifierError
+from product_classifier.settings_reader import read_settings
 
 
 class StageFailed(ProductClassifierError):
@@ -58,6 +59,9 @@ def prepare_data(settings: DataSettings) -> Path:
         report=folder / "catalogue.json",
         unlabelled=folder / "unlabelled.parquet",
         taxonomy_folder=folder / "taxonomy",
+        store=read_settings(PipelineSettings).store,
+        photos=folder,
+        private_photos=settings.private_photos,
         **({} if settings.catalogue is None else {"layout": settings.catalogue}),
     )
     splits = folder / "splits"

@@ -107,6 +107,9 @@ class DataSettings(BaseSettings):
     catalogue: Path | None = None
     """Layout of the files in RAW; by default `catalogue.yaml` beside them."""
 
+    private_photos: bool = False
+    """Whether photos by URL may have private addresses, such as those of a server in the same network."""
+
     write: bool = False
     """Whether `inspect` writes the proposed `catalogue.yaml`."""
 

@@ -55,7 +55,7 @@ def compare(
         promote = step.run(
             release=release,
             test=Path(test.path),
-            raw=raw_files.fetch(raw, raw_revision),
+            raw=raw_files.fetch(raw, raw_revision, store),
             decision=Path(decision.path),
             report=Path(report.path),
             store=store,

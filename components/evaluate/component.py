@@ -41,7 +41,7 @@ def evaluate(
     with failures.record_step_failure("evaluate", store):
         weighted_f1 = step.run(
             test=Path(test.path),
-            raw=raw_files.fetch(raw, raw_revision),
+            raw=raw_files.fetch(raw, raw_revision, store),
             text=Path(text.path),
             image=Path(image.path),
             fusion=Path(fusion.path),

@@ -36,7 +36,9 @@ def prepare_catalogue(
     report = Path(f"{catalogue.path}.json")
     with failures.record_step_failure("prepare_catalogue", store):
         folder = raw_files.fetch(raw, raw_revision)
-        revision = step.run(folder, Path(catalogue.path), Path(rejects.path), report, CHALLENGE, max_reject_share)
+        revision = step.run(
+            folder, Path(catalogue.path), Path(rejects.path), report, CHALLENGE, max_reject_share, store=store
+        )
     catalogue.metadata.update({"raw_revision": raw_revision, "cache_key": cache_key})
     for name, value in json.loads(report.read_text(encoding="utf-8")).items():
         if isinstance(value, int):

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from components.prepare_catalogue.product_tables import ProductCounts, ProductWriter
 from components.shared import progress
+from components.shared.url_photos import UrlPhotos
 from product_classifier.catalogue.catalogue_layouts import find_layout
 from product_classifier.catalogue.catalogue_rows import RejectedRow, check_reject_share, rejects_table
 from product_classifier.catalogue.challenge_source import ChallengeSource
 from product_classifier.catalogue.layout_source import LayoutSource
 from product_classifier.catalogue.photo_checks import check_photos
+from product_classifier.catalogue.photo_downloads import DownloadLimits
 from product_classifier.taxonomy import Taxonomy
 from product_classifier.taxonomy.folder import write_taxonomy
 
@@ -26,6 +28,9 @@ def run(
     unlabelled: Path | None = None,
     taxonomy_folder: Path | None = None,
     layout: Path | None = None,
+    store: str = "",
+    photos: Path | None = None,
+    private_photos: bool = False,
 ) -> str:
     """Write `catalogue` (parquet), `rejects` (CSV) and `report` (JSON); return the data revision.
 
@@ -43,6 +48,9 @@ def run(
         unlabelled: Products without a category; left out by default.
         taxonomy_folder: Folder for the taxonomy of a catalogue with `catalogue.yaml`.
         layout: Layout file; by default `catalogue.yaml` in `raw`.
+        store: URL of the object store in which photos by URL are kept; empty for none.
+        photos: Folder for photos by URL; by default one of this machine.
+        private_photos: Whether photos may have URLs with private addresses.
 
     Raises:
         CatalogueError: If too many rows are unusable, there are none, or the layout does not fit the files.
@@ -59,8 +67,9 @@ def run(
             ProductWriter(incomplete, integers=integers) as labelled,
             ProductWriter(unlabelled or incomplete.with_suffix(".unlabelled"), integers=integers) as others,
         ):
-            rows = source.rows(on_progress)
-            for row in check_photos(rows, raw, source.photo_field, progress=on_progress, jobs=jobs):
+            by_url = UrlPhotos(store, photos, DownloadLimits(private_addresses=private_photos))
+            rows = by_url.locate(source.rows(on_progress), source.photo_field, on_progress)
+            for row in check_photos(rows, [by_url.folder, raw], source.photo_field, progress=on_progress, jobs=jobs):
                 if isinstance(row, RejectedRow):
                     rejected.append(row)
                 elif row.code == "":

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from components.shared import url_photos
 from product_classifier.errors import CatalogueError
 from product_classifier.settings_reader import read_settings
 from product_classifier.store import open_store
@@ -16,7 +17,7 @@ from product_classifier.store import open_store
 TRANSFERS = 16
 
 
-def fetch(location: str, expected: str = "") -> Path:
+def fetch(location: str, expected: str = "", store: str = "") -> Path:
     """Return a folder with the raw files of a path, `file:///folder` or `s3://bucket/prefix`.
 
     Download a prefix unless this machine holds a complete copy. Every step that reads photos calls this.
@@ -24,6 +25,7 @@ def fetch(location: str, expected: str = "") -> Path:
     Args:
         location: Where the raw files are.
         expected: Revision they must still have; empty to accept any.
+        store: URL of the object store with photos by URL, which are copied to this machine; empty for none.
 
     Raises:
         CatalogueError: If there are no files, or their revision is not `expected`.
@@ -35,6 +37,7 @@ def fetch(location: str, expected: str = "") -> Path:
             _download(location, folder)
     if expected and revision(location) != expected:
         raise CatalogueError(f"raw files at {location!r} changed during the run; start the run again")
+    url_photos.copy_photos(store)
     return folder
 
 
@@ -59,8 +62,11 @@ def revision(location: str) -> str:
 def photo_path(raw: Path, image_path: str) -> Path:
     """Return where to read the photo that a dataset names relative to the raw folder.
 
-    Older datasets hold absolute paths, or paths that begin with the raw folder; both are read as well.
+    Older datasets hold absolute paths, or paths that begin with the raw folder; both are read as well. A photo by URL
+    is read from the copy on this machine.
     """
+    if image_path.startswith(url_photos.PREFIX):
+        return url_photos.local_folder() / image_path
     return raw / image_path.removeprefix(f"{raw.as_posix()}/")
 
 

@@ -54,7 +54,7 @@ def train_image(
         "seed": seed,
     }
     with failures.record_step_failure("train_image", store):
-        inputs = Path(train.path), Path(validation.path), raw_files.fetch(raw, raw_revision)
+        inputs = Path(train.path), Path(validation.path), raw_files.fetch(raw, raw_revision, store)
         score = step.run(*inputs, Path(model.path), Path(out_of_fold.path), CHALLENGE, **numbers)
     metrics.log_metric("out_of_fold_weighted_f1", score)
     model.metadata.update(numbers)

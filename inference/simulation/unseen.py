@@ -24,6 +24,8 @@ from product_classifier.taxonomy import Taxonomy
 
 TABLE = "splits/unseen.parquet"
 READERS = 16
+URL_PHOTOS = "photos-by-url/"
+"""Beginning of the path of a photo that was downloaded, which is relative to the data folder."""
 NEITHER = ""
 _COLUMNS = ["product_id", "designation", "description", "image_path", "code", "image_sha256"]
 
@@ -136,7 +138,9 @@ def _files(location: str) -> _Files:
 
 
 def _below_raw(path: str) -> str:
-    """Return the path of a photo below the data folder."""
+    """Return the path of a photo below the data folder; older catalogues hold paths of other machines."""
+    if "/" in path[1:] and not path.startswith("/") and not any(f"/{one}/" in f"/{path}" for one in PHOTO_FOLDERS):
+        return path if path.startswith(URL_PHOTOS) else f"raw/{path}"
     folder, _, name = path.rpartition("/")
     within = max((one for one in PHOTO_FOLDERS if f"/{folder}".endswith(f"/{one}")), key=len, default="images")
     return f"raw/{within}/{name}"

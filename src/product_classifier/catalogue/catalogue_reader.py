@@ -57,7 +57,7 @@ def read_catalogue(
     source = ChallengeSource(folder, codes)
     products: list[CatalogueRow] = []
     rejects: list[RejectedRow] = []
-    for row in check_photos(source.rows(progress), folder, source.photo_field, check_photo, progress, jobs):
+    for row in check_photos(source.rows(progress), [folder], source.photo_field, check_photo, progress, jobs):
         if isinstance(row, CatalogueRow):
             products.append(row)
         else:

@@ -100,7 +100,8 @@ class CatalogueLayout(LayoutPart):
     """File with the columns `code`, `parent`, `label_<language>`, `synonyms`, `guideline`; only `code` is needed."""
 
     images: str | None = None
-    """Folder of the photos, relative to this file, or the prefix of an object store; by default this file's folder."""
+    """Folder of the photos, relative to the files of products, or a prefix such as `s3://bucket/photos`; by default the
+    folder of the files."""
 
     @model_validator(mode="after")
     def _level_needs_paths(self) -> "CatalogueLayout":

@@ -19,7 +19,7 @@ from product_classifier.catalogue.categories import (
 from product_classifier.catalogue.category_labels import CategoryLabels
 from product_classifier.catalogue.category_tree import build_taxonomy
 from product_classifier.catalogue.layout import CatalogueLayout
-from product_classifier.catalogue.photo_folder import PhotoFolder, is_url
+from product_classifier.catalogue.photo_folder import PhotoFolder, is_remote, is_url
 from product_classifier.catalogue.tables import Table, TableRow, find_table_files, open_table
 from product_classifier.catalogue.tables.columns import ColumnPositions
 from product_classifier.taxonomy.tree import Taxonomy
@@ -50,8 +50,9 @@ class LayoutSource:
         self.tables = [(table, ColumnPositions(layout, table)) for table in tables]
         self.cells = CategoryCells(layout, self.labels)
         self.photo_field = str(layout.columns.image)
-        with_folder = layout.columns.image is not None and "://" not in (layout.images or "")
-        self._photos = PhotoFolder(folder, layout.images or "") if with_folder else None
+        self._photo_prefix = f"{images.rstrip('/')}/" if is_remote(images := layout.images or "") else ""
+        with_folder = layout.columns.image is not None and not self._photo_prefix
+        self._photos = PhotoFolder(folder, images) if with_folder else None
         self._ids: dict[str, tuple[int, int]] = {}
         self._id_column = "" if layout.columns.id is None else str(layout.columns.id)
 
@@ -122,6 +123,8 @@ class LayoutSource:
     def _locate(self, image: str) -> str:
         if is_url(image):
             return image
+        if self._photo_prefix:
+            return self._photo_prefix + image.lstrip("/")
         return self._photos.find(image) if self._photos is not None else ""
 
 

@@ -1,7 +1,7 @@
 """Check the photos of products; an undecodable one is dropped, its product kept if it has text."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from itertools import islice
@@ -22,7 +22,7 @@ _CHUNK: Final = 16
 
 def check_photos(
     rows: Iterable[CatalogueRow | RejectedRow],
-    folder: Path,
+    folders: Sequence[Path],
     photo_field: str,
     check: CheckPhoto | None = None,
     progress: Progress = lambda _task, _done, _total: None,
@@ -32,7 +32,7 @@ def check_photos(
 
     Args:
         rows: Products and rejected rows; at most 1,024 are held in memory.
-        folder: Folder that `image_path` is relative to.
+        folders: Folders that `image_path` may be relative to; the first that has the file is used.
         photo_field: Name of the photo's column for messages.
         check: By default the decoder of the models.
         progress: Called as photos are checked.
@@ -46,7 +46,7 @@ def check_photos(
             paths = [row.image_path for row in batch if isinstance(row, CatalogueRow) and row.image_path]
             chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
             found: dict[str, tuple[str, str]] = {}
-            for chunk in pool.map(lambda chunk: [(path, _check(folder / path, check)) for path in chunk], chunks):
+            for chunk in pool.map(lambda chunk: [(path, _check(folders, path, check)) for path in chunk], chunks):
                 found.update(chunk)
             if paths:
                 done += len(paths)
@@ -81,8 +81,9 @@ def _checked(
         yield row._replace(image_path="")
 
 
-def _check(path: Path, check: CheckPhoto) -> tuple[str, str]:
+def _check(folders: Sequence[Path], image_path: str, check: CheckPhoto) -> tuple[str, str]:
     """Return the SHA-256 of a photo and an empty reason, or an empty hash and the reason it cannot be used."""
+    path = next((path for folder in folders if (path := folder / image_path).is_file()), folders[-1] / image_path)
     try:
         data = check(path.read_bytes())
     except InvalidImage as error:

@@ -7,6 +7,7 @@ from typing import Final
 from product_classifier.errors import CatalogueError
 
 URL_SCHEMES: Final = ("http://", "https://")
+STORE_SCHEME: Final = "s3://"
 
 
 class PhotoFolder:
@@ -39,6 +40,11 @@ class PhotoFolder:
 def is_url(cell: str) -> bool:
     """Return whether a cell names a photo by its URL."""
     return cell[:8].lower().startswith(URL_SCHEMES)
+
+
+def is_remote(location: str) -> bool:
+    """Return whether a photo or a prefix of photos is a URL or in an object store."""
+    return is_url(location) or location.startswith(STORE_SCHEME)
 
 
 def _index(root: Path, folder: Path) -> dict[str, str]:

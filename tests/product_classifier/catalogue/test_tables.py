@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 import pandas as pd
 import pyarrow as pa
@@ -49,6 +50,32 @@ def _zip(path: Path) -> None:
         archive.writestr("__MACOSX/._products.csv", "")
 
 
+def workbook(path: Path, rows: list[list[str | float]]) -> None:
+    """Write a workbook with one sheet; numbers are numbers, as spreadsheets store them."""
+
+    def cell(value: str | float) -> str:
+        if isinstance(value, str):
+            return f'<c t="inlineStr"><is><t xml:space="preserve">{escape(value)}</t></is></c>'
+        return f"<c><v>{value}</v></c>"
+
+    sheet = "".join(f"<row>{''.join(map(cell, row))}</row>" for row in rows)
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    package = "http://schemas.openxmlformats.org/package/2006/relationships"
+    relations = f'<Relationships xmlns="{package}"><Relationship Id="r1" Type="{office}/'
+    parts = {
+        "_rels/.rels": f'{relations}officeDocument" Target="xl/workbook.xml"/></Relationships>',
+        "[Content_Types].xml": '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>',
+        "xl/_rels/workbook.xml.rels": f'{relations}worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
+        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets><sheet name="Products" sheetId="1"'
+        ' r:id="r1"/></sheets></workbook>',
+        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{main}"><sheetData>{sheet}</sheetData></worksheet>',
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, part in parts.items():
+            archive.writestr(name, f'<?xml version="1.0" encoding="UTF-8"?>{part}')
+
+
 def _arrow(codec: str) -> Callable[[Path], None]:
     def write(path: Path) -> None:
         with pa.output_stream(str(path), compression=codec) as stream:
@@ -72,6 +99,7 @@ def _arrow(codec: str) -> Callable[[Path], None]:
         ("mac.csv", lambda path: path.write_bytes(CSV.replace("\n0870", "\r\n0870").encode())),
         ("p.parquet", _parquet),
         ("p.jsonl", _json_lines),
+        ("p.xlsx", lambda path: workbook(path, ROWS)),
     ],
 )
 def test_every_format_gives_the_same_text(tmp_path: Path, name: str, write: Callable[[Path], object]) -> None:
@@ -109,6 +137,15 @@ def test_whole_numbers_of_spreadsheets_have_no_fraction(tmp_path: Path) -> None:
     frame.to_parquet(tmp_path / "p.parquet")
 
     assert [["2583", "1"], [None, "2"], ["10.5", "3"]] == _read(tmp_path / "p.parquet")[1:]
+
+
+def test_numbers_of_a_workbook_are_text_and_empty_rows_are_skipped(tmp_path: Path) -> None:
+    workbook(tmp_path / "p.xlsx", [["code", "title"], [2583.0, "a"], ["", ""], [3804725264.0, 10.5]])
+
+    table = open_table(tmp_path / "p.xlsx", layout())
+
+    assert [(2, ["2583", "a"]), (4, ["3804725264", "10.5"])] == [(row.line, row.cells) for row in table.rows()]
+    assert "workbook, sheet 'Products'" == table.format
 
 
 def test_a_list_is_one_cell_and_a_record_is_named(tmp_path: Path) -> None:

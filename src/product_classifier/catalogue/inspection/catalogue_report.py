@@ -10,6 +10,7 @@ from typing import Final
 from product_classifier.catalogue.catalogue_rows import CatalogueRow, ProductSource, RejectedRow
 from product_classifier.catalogue.layout import CategoryCell
 from product_classifier.catalogue.layout_source import LayoutSource
+from product_classifier.catalogue.photo_folder import is_remote
 from product_classifier.catalogue.splits import text_key
 from product_classifier.errors import CatalogueError
 from product_classifier.taxonomy.tree import Taxonomy
@@ -144,7 +145,7 @@ def _count(report: CatalogueReport, row: CatalogueRow) -> None:
     report.without_text += not has_words(row.designation, row.description)
     report.without_description += not row.description
     report.without_photo += not row.image_path
-    report.by_url += "://" in row.image_path
+    report.by_url += is_remote(row.image_path)
     if len(report.sample) < SAMPLE_ROWS:
         report.sample.append(row)
 
