@@ -1,11 +1,14 @@
 """Apply an overlay to the current context and wait until everything is ready.
 
 The manifests do not need this command: `kubectl apply -k manifests/overlays/<name>` creates the same objects once the
-Secrets exist. A repeated deployment changes only what differs.
+Secrets exist. A repeated deployment changes only what differs. An upgrade of a deployment that serves applies its
+workloads in an order: each service after those it calls, the gateway last. A build that does not start stops the upgrade
+before the services that depend on it, and few pods start at the same time.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -16,10 +19,16 @@ from operations.cluster.images import IMAGES, PREFIX
 from operations.cluster.object_status import Object
 from operations.cluster.secrets import KUBEFLOW, NAMESPACE, create_secrets, share_with_kubeflow
 from operations.cluster.settings import Settings
+from operations.cluster.stuck_pods import delete_stuck_pods
+from product_classifier.model_names import FUSION, IMAGE, TEXT
 
 MANIFESTS = Path("manifests")
 RENDERED = Path("build/deploy")
 WITHOUT_KUBEFLOW = MANIFESTS / "components/without-kubeflow"
+GATEWAY = "auth-proxy"
+STAGES = ((TEXT, IMAGE), (FUSION,), ("feedback-service",))
+"""Workloads in the order of an upgrade: after all other objects, and before the gateway."""
+WORKLOADS = frozenset({"InferenceService", "StatefulSet"})
 
 
 def deploy(runner: CommandRunner, settings: Settings) -> None:
@@ -35,8 +44,20 @@ def deploy(runner: CommandRunner, settings: Settings) -> None:
     if has_kubeflow:
         share_with_kubeflow(runner)
     _delete_changed_jobs(runner, {one["metadata"]["name"]: one for one in objects if one["kind"] == "Job"})
+    wait = partial(
+        object_status.wait_until_ready,
+        runner,
+        NAMESPACE,
+        settings.timeout_s,
+        on_poll=partial(delete_stuck_pods, runner, NAMESPACE),
+    )
+    if _is_serving(runner):
+        _apply(runner, objects, excluded={GATEWAY, *(name for stage in STAGES for name in stage)})
+        for stage in STAGES:
+            _apply(runner, objects, only=stage)
+            wait(names=stage)
     runner.run_step(f"apply {settings.overlay} with images of {settings.tag}", ["kubectl", "apply", "-k", str(folder)])
-    object_status.wait_until_ready(runner, NAMESPACE, settings.timeout_s)
+    wait()
 
 
 def write_kustomization(settings: Settings, *, with_kubeflow: bool) -> Path:
@@ -59,6 +80,25 @@ def write_kustomization(settings: Settings, *, with_kubeflow: bool) -> Path:
 
 def _relative(path: Path) -> str:
     return str(Path(*[".."] * len(RENDERED.parts)) / path)
+
+
+def _is_serving(runner: CommandRunner) -> bool:
+    """Return whether gateway and models are deployed and ready, so that an upgrade could make requests fail."""
+    found = runner.get(object_status.KINDS, "--namespace", NAMESPACE) or {"items": []}
+    ready = {one["metadata"]["name"] for one in found["items"] if object_status.not_ready_reason(one) == ""}
+    return {GATEWAY, TEXT, IMAGE, FUSION} <= ready
+
+
+def _apply(
+    runner: CommandRunner, objects: Sequence[Object], *, only: Collection[str] = (), excluded: Collection[str] = ()
+) -> None:
+    """Apply the workloads with the names in `only`, or all objects but the workloads with those in `excluded`."""
+    chosen = [one for one in objects if (_is_workload(one, only) if only else not _is_workload(one, excluded))]
+    runner.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": chosen}))
+
+
+def _is_workload(one: Object, names: Collection[str]) -> bool:
+    return one["kind"] in WORKLOADS and one["metadata"]["name"] in names
 
 
 def _delete_changed_jobs(runner: CommandRunner, wanted: Mapping[str, Object]) -> None:

@@ -1,7 +1,7 @@
 """Wait until the objects of a namespace are ready, and report each as it becomes ready."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from operations.cluster.command_runner import CommandFailed, CommandRunner
@@ -26,13 +26,34 @@ def wait_for_platform(runner: CommandRunner) -> None:
     runner.kubectl("--namespace=kserve", "wait", "--for=condition=Available", CONTROLLER, "--timeout=300s")
 
 
-def wait_until_ready(runner: CommandRunner, namespace: str, timeout_s: float) -> None:
-    """Wait until every object of the namespace is ready; raise `NotReady` on a failure or timeout."""
+def wait_until_ready(
+    runner: CommandRunner,
+    namespace: str,
+    timeout_s: float,
+    *,
+    names: Collection[str] = (),
+    on_poll: Callable[[], None] = lambda: None,
+) -> None:
+    """Wait until every object of the namespace is ready; raise `NotReady` on a failure or timeout.
+
+    Args:
+        runner: Reads the objects.
+        namespace: Their namespace.
+        timeout_s: Seconds until all must be ready.
+        names: Wait only for the objects with these names; empty: all.
+        on_poll: Called before each reading.
+    """
     start_s = time.monotonic()
     ready: set[str] = set()
     while True:
-        found = runner.get(KINDS, "--namespace", namespace) or {"items": []}
-        reasons = {_name(one): not_ready_reason(one) for one in found["items"] if not _is_ignored(one)}
+        on_poll()
+        found = (runner.get(KINDS, "--namespace", namespace) or {"items": []})["items"]
+        deployments = {one["metadata"]["name"]: one for one in found if one["kind"] == "Deployment"}
+        reasons = {
+            _name(one): not_ready_reason(one) or _rollout_reason(one, deployments)
+            for one in found
+            if not _is_ignored(one) and (not names or one["metadata"]["name"] in names)
+        }
         for name in sorted(reasons):
             if reasons[name] == "" and name not in ready:
                 runner.report(f"{name} is ready  {time.monotonic() - start_s:.0f} s")
@@ -66,12 +87,26 @@ def not_ready_reason(one: Object) -> str:
     return f"{min(updated, available)} of {wanted} replicas are ready"
 
 
+def _rollout_reason(one: Object, deployments: Mapping[str, Object]) -> str:
+    """Return why the Deployment of an InferenceService is not ready: Ready stays True while its pods are replaced."""
+    deployment = deployments.get(f"{one['metadata']['name']}-predictor")
+    if one["kind"] != "InferenceService" or deployment is None:
+        return ""
+    if _images(one["spec"]["predictor"]) != _images(deployment["spec"]["template"]["spec"]):
+        return "KServe has not applied the change yet"
+    return not_ready_reason(deployment)
+
+
+def _images(pod: Object) -> dict[str, str]:
+    return {container["name"]: container["image"] for container in pod["containers"]}
+
+
 def _name(one: Object) -> str:
     return f"{one['kind'].lower()}/{one['metadata']['name']}"
 
 
 def _is_ignored(one: Object) -> bool:
-    """Return whether an InferenceService reports for this Deployment, or a Job is not part of the deployment."""
+    """Return whether its InferenceService stands for this Deployment, or a Job is not part of the deployment."""
     owners = {owner["kind"] for owner in one["metadata"].get("ownerReferences", [])}
     return "InferenceService" in owners or (one["kind"] == "Job" and one["metadata"]["name"] not in DEPLOYMENT_JOBS)
 

@@ -17,6 +17,8 @@ class FakeCluster(CommandRunner):
         self.reported: list[str] = []
         self.commands: list[list[str]] = []
         self.objects: dict[tuple[str, str, str], Object] = {}
+        self.lists: list[list[Object]] = []
+        """Items of the lists that were applied; they are not stored."""
         self.outputs: dict[str, str] = {}
         """Standard output by the beginning of the command."""
         super().__init__(self.reported.append)
@@ -28,7 +30,11 @@ class FakeCluster(CommandRunner):
             if line.startswith(begin):
                 return output
         if stdin is not None and "apply" in command:
-            self._apply(json.loads(stdin))
+            manifest = json.loads(stdin)
+            if manifest["kind"] == "List":
+                self.lists.append(manifest["items"])
+            else:
+                self._apply(manifest)
         return ""
 
     def get(self, *arguments: str) -> Object | None:

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from operations.cluster.command_runner import CommandFailed
 from operations.cluster.deploy import deploy, write_kustomization
+from operations.cluster.object_status import NotReady
 from operations.cluster.secrets import KUBEFLOW, NAMESPACE
 from operations.cluster.settings import Settings
 from tests.support.fake_cluster import FakeCluster
@@ -90,3 +92,62 @@ def test_a_job_is_deleted_only_if_its_template_is_immutable_and_differs(
 
     deletions = [command for command in strict.commands if command[:3] == ["kubectl", "delete", "job"]]
     assert deleted == len(deletions)
+
+
+MODELS = ("text-predictor", "image-predictor", "fusion-transformer")
+STATEFUL = ("object-store", "feedback-service", "auth-proxy")
+
+
+def workload(name: str, *, ready: bool = True) -> dict[str, Any]:
+    kind = "InferenceService" if name in MODELS else "StatefulSet"
+    conditions = [{"type": "Ready", "status": str(ready)}]
+    status = {"replicas": 1, "updatedReplicas": 1, "availableReplicas": int(ready), "conditions": conditions}
+    return {"kind": kind, "metadata": {"name": name, "namespace": NAMESPACE}, "spec": {}, "status": status}
+
+
+@pytest.mark.parametrize("broken", ["", *MODELS, "auth-proxy"])
+def test_an_upgrade_applies_each_service_after_those_it_calls_if_there_is_one_that_serves(
+    cluster: FakeCluster, broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("operations.cluster.object_status.POLL_S", 0)
+    workloads = [workload(name) for name in (*STATEFUL, *MODELS)]
+    cluster.outputs["kubectl kustomize"] = yaml.safe_dump_all([STORE, *JOBS, *workloads])
+    for one in workloads:
+        name = one["metadata"]["name"]
+        plural = "inferenceservices" if name in MODELS else "statefulsets"
+        cluster.objects[plural, NAMESPACE, name] = workload(name, ready=name != broken)
+    if broken:
+        with pytest.raises(NotReady, match=broken):
+            deploy(cluster, Settings(tag="1a2b", timeout_s=0.01))
+    else:
+        deploy(cluster, Settings(tag="1a2b"))
+
+    staged = [["object-store"], ["text-predictor", "image-predictor"], ["fusion-transformer"], ["feedback-service"]]
+    assert ([] if broken else staged) == [
+        [one["metadata"]["name"] for one in items if one["kind"] in {"InferenceService", "StatefulSet"}]
+        for items in cluster.lists
+    ]
+    assert ["kubectl", "apply", "-k"] == [command for command in cluster.commands if "-k" in command][-1][:3]
+
+
+def test_an_upgrade_stops_before_the_services_that_call_one_that_does_not_start(cluster: FakeCluster) -> None:
+    workloads = [workload(name) for name in (*STATEFUL, *MODELS)]
+    cluster.outputs["kubectl kustomize"] = yaml.safe_dump_all([STORE, *JOBS, *workloads])
+
+    class Broken(FakeCluster):
+        def run(self, command: Sequence[str], *, stdin: str | None = None) -> str:
+            output = super().run(command, stdin=stdin)
+            if self.lists:
+                self.objects["inferenceservices", NAMESPACE, "text-predictor"] = workload("text-predictor", ready=False)
+            return output
+
+    broken = Broken()
+    broken.objects, broken.outputs = dict(cluster.objects), cluster.outputs
+    for one in workloads:
+        name = one["metadata"]["name"]
+        broken.objects["inferenceservices" if name in MODELS else "statefulsets", NAMESPACE, name] = one
+    with pytest.raises(NotReady, match="text-predictor"):
+        deploy(broken, Settings(tag="1a2b", timeout_s=0.01))
+
+    assert 2 == len(broken.lists)
+    assert [] == [command for command in broken.commands if "-k" in command]

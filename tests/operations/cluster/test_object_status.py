@@ -96,11 +96,35 @@ def test_jobs_of_runs_and_simulations_are_ignored() -> None:
     wait_until_ready(cluster_with(workload(), run), "ns", 0.1)
 
 
-def test_the_deployment_of_an_inference_service_is_ignored() -> None:
-    made = workload(availableReplicas=0) | {"kind": "Deployment"}
-    made["metadata"] = {"name": "text-predictor-predictor", "ownerReferences": [{"kind": "InferenceService"}]}
+@pytest.mark.parametrize(
+    ("counts", "image", "reason"),
+    [
+        ({}, "new", ""),
+        ({"availableReplicas": 1}, "new", "1 of 2 replicas are ready"),
+        ({}, "old", "KServe has not applied the change yet"),
+    ],
+)
+def test_an_inference_service_is_ready_when_its_deployment_runs_its_image(
+    counts: dict[str, int], image: str, reason: str
+) -> None:
+    made = workload(**counts) | {"kind": "Deployment"}
+    made["metadata"] |= {"name": "text-predictor-predictor", "ownerReferences": [{"kind": "InferenceService"}]}
+    made["spec"]["template"] = {"spec": {"containers": [{"name": "kserve-container", "image": image}]}}
+    wanted = {"predictor": {"containers": [{"name": "kserve-container", "image": "new"}]}}
+    cluster = cluster_with(service("True") | {"spec": wanted}, made)
+    if not reason:
+        wait_until_ready(cluster, "ns", 0)
+        return
 
-    wait_until_ready(cluster_with(service("True"), made), "ns", 0.1)
+    with pytest.raises(NotReady, match=f"inferenceservice/text-predictor: {reason}"):
+        wait_until_ready(cluster, "ns", 0)
+
+
+def test_the_wait_can_be_for_some_objects_only() -> None:
+    other = workload(availableReplicas=0)
+    other["metadata"] = {"name": "feedback-service", "generation": 2}
+
+    wait_until_ready(cluster_with(workload(), other), "ns", 0, names={"auth-proxy"})
 
 
 def test_a_cluster_without_kserve_is_rejected_with_a_remedy() -> None:
