@@ -29,6 +29,9 @@ CLIENT_ENVIRONMENT = {"_KFP_RUNTIME": "false"}
 
 Reason: the child inherits kfp's setting for the step, but the child is no step."""
 
+HEALTH_TIMEOUT_S = 4.0
+"""Seconds in which the API must respond to the first request of a client."""
+
 _ANSI_COLOR = re.compile(r"\x1b\[\d*m")
 _TASK_STARTED = re.compile(r"Executing task \W*'(?P<task>[\w-]+)'")
 _TASK_FINISHED = re.compile(r"Task \W*'(?P<task>[\w-]+)'.* finished with status \W*(?P<status>SUCCESS|FAILURE)")
@@ -77,6 +80,21 @@ def parse_line(line: str) -> TaskStarted | TaskFinished | TaskOutput:
         return TaskFinished(finished["task"], finished["status"] == "SUCCESS")
     output = plain.removeprefix(_STEP_INDENT)
     return TaskOutput(output, not output or _KFP_OUTPUT.match(output) is not None)
+
+
+def open_client(**options: Any) -> Any:
+    """Return a `kfp.Client` whose constructor requests the health route once, for at most `HEALTH_TIMEOUT_S`.
+
+    Reason: kfp requests it five times with pauses of 5 s, also if the API refuses, then drops the reason it responded.
+    """
+    import kfp  # noqa: PLC0415 - takes seconds
+
+    class Client(kfp.Client):  # type: ignore[misc]
+        def get_kfp_healthz(self, sleep_duration: int = 0) -> Any:  # noqa: ARG002 - the signature of kfp
+            set_request_timeout(self, HEALTH_TIMEOUT_S)
+            return self._healthz_api.healthz_service_get_healthz()
+
+    return Client(**options)
 
 
 def set_request_timeout(client: Any, timeout_s: float) -> None:

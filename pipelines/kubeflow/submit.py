@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipelines.compat.kfp import without_context_file
+from pipelines.compat.kfp import open_client, without_context_file
 from pipelines.compile import declared_parameters
 from pipelines.kubeflow.kfp_errors import translated_errors
 from pipelines.parameters import cast_arguments
@@ -27,14 +27,13 @@ def connect(host: str, namespace: str, token: Path | None = None) -> Any:
         namespace: Namespace of the runs.
         token: File with a projected service account token, read for every request; ignored if it does not exist.
     """
-    import kfp  # noqa: PLC0415 - takes seconds
-    from kfp.client import ServiceAccountTokenVolumeCredentials  # noqa: PLC0415 - likewise
+    from kfp.client import ServiceAccountTokenVolumeCredentials  # noqa: PLC0415 - takes seconds
     from urllib3.exceptions import HTTPError  # noqa: PLC0415 - a dependency of kfp
 
     try:
         credentials = ServiceAccountTokenVolumeCredentials(str(token)) if token is not None and token.exists() else None
         with translated_errors(f"Kubeflow Pipelines at {host!r}, namespace {namespace!r}"), without_context_file():
-            return kfp.Client(host=host, namespace=namespace, credentials=credentials)
+            return open_client(host=host, namespace=namespace, credentials=credentials)
     except (HTTPError, RuntimeError) as error:
         raise LauncherUnavailable(
             f"Kubeflow Pipelines at {host!r} does not respond: {error!s:.200}; check KF_PIPELINES_ENDPOINT"

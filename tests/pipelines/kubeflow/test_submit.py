@@ -105,6 +105,16 @@ def test_a_context_file_of_another_user_of_kfp_is_ignored(
     assert content == file.read_text()
 
 
+@pytest.mark.parametrize("status", [401, 403, 404, 500, 503])
+def test_a_refusal_of_the_health_route_is_reported_after_one_request(status: int) -> None:
+    with fake_kfp() as api:
+        api.fail, api.failure = status, {"message": "no such account"}
+        with pytest.raises(LauncherUnavailable, match=f"the pipeline API responded {status} .*: no such account"):
+            connect(api.url, "kubeflow")
+
+    assert [""] == api.tokens
+
+
 @pytest.mark.parametrize(
     ("status", "body", "reported"),
     [
