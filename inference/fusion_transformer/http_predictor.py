@@ -35,6 +35,8 @@ from product_classifier.observability import request_id
 
 IDLE_S = 30.0
 """How long an idle connection stays open: less than the predictors' 65 s, so that they rarely close it first."""
+RETRY_S = 0.3
+"""How long a request is sent again when a predictor stops responding; then the response is degraded."""
 PROBE_S = 1.0
 """Seconds a live predictor takes at most to respond to a probe, which needs none of its threads."""
 _LIVE = "/v2/health/live"
@@ -84,7 +86,7 @@ class HttpPredictorClient(PredictorClient):
 
     def __init__(self, url: str, model: str, deadline_s: float, connections: int) -> None:
         super().__init__(model)
-        self._client = HttpClient(url, connections, IDLE_S)
+        self._client = HttpClient(url, connections, IDLE_S, RETRY_S)
         self._target = f"/v2/models/{model}/infer"
         self._deadline_s = deadline_s
         self._breaker = CircuitBreaker()

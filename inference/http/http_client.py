@@ -5,6 +5,7 @@ A request of the fusion to a predictor costs a general client more CPU time than
 
 import asyncio
 import contextlib
+import math
 import ssl
 import time
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ from urllib.parse import urlsplit
 import httptools
 
 CONNECT_TIMEOUT_S = 1.0
+RETRY_PAUSE_S = 0.05
+"""Pause before a request is sent again: each new connection to a Kubernetes Service may reach another pod."""
 MAX_RESPONSE_BYTES = 32_000_000
 
 
@@ -22,8 +25,8 @@ class TransportError(Exception):
     """The connection failed or broke, or the response is not HTTP."""
 
 
-class _ConnectionClosed(TransportError):
-    """The connection ended before the first byte of a response."""
+class _NoResponse(TransportError):
+    """The connection was not made, or ended before the first byte of a response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,12 @@ class HttpResponse:
 class HttpClient:
     """A pool of at most `connections` connections to one `http(s)://host[:port]`; for one event loop.
 
-    A connection that was idle for `idle_s` is not used again.
+    A connection that was idle for `idle_s` is not used again. A request to which no byte of a response arrives is sent
+    again on new connections, for at most `retry_s`: pods that stop, or were killed, are in the endpoints of their
+    Service for a moment. An outage that lasts longer than that is not waited for, nor a server that never responded.
     """
 
-    def __init__(self, url: str, connections: int, idle_s: float) -> None:
+    def __init__(self, url: str, connections: int, idle_s: float, retry_s: float = 0.0) -> None:
         address = urlsplit(url)
         if address.scheme not in {"http", "https"} or not address.hostname:
             raise ValueError(f"{url!r} is not an http(s)://host[:port]")
@@ -54,14 +59,17 @@ class HttpClient:
         self._host, self._port = address.hostname, address.port or (443 if self._tls else 80)
         self._head_rest = f" HTTP/1.1\r\nHost: {address.netloc}\r\n"
         self._idle_s = idle_s
+        self._retry_s = retry_s
+        self._failing_since: float | None = -math.inf
+        """Time of the first failure after the last response; None after a response."""
         self._available = asyncio.Semaphore(connections)
         self._idle: list[Connection] = []
 
     async def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> HttpResponse:
         """Send a request and return the response; cancellation closes the connection.
 
-        If the server closed an idle connection before responding, the request is sent once more on a new one, so it
-        must be idempotent.
+        The request must be idempotent: it is sent again on a new connection if the server closed an idle one before
+        responding, and as the class describes.
 
         Raises:
             TransportError: If there is no response.
@@ -70,9 +78,16 @@ class HttpClient:
         head = f"{method} {target}{self._head_rest}Content-Length: {len(body)}\r\n{fields}\r\n".encode("latin-1")
         async with self._available:
             if (connection := self._take_idle()) is not None:
-                with contextlib.suppress(_ConnectionClosed):
+                with contextlib.suppress(_NoResponse):
                     return await self._exchange(connection, head, body)
-            return await self._exchange(await self._connect(), head, body)
+            started = time.monotonic()
+            while True:
+                try:
+                    return await self._exchange(await self._connect(), head, body)
+                except _NoResponse:
+                    if not self._may_retry(started):
+                        raise
+                await asyncio.sleep(RETRY_PAUSE_S)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -85,9 +100,17 @@ class HttpClient:
         except BaseException:
             connection.close()  # a late response must not be read as that of another request
             raise
+        self._failing_since = None
         if connection.is_open:
             self._idle.append(connection)
         return response
+
+    def _may_retry(self, started: float) -> bool:
+        """Return whether a request first sent at `started`, which got no response, is sent again."""
+        now = time.monotonic()
+        if self._failing_since is None:
+            self._failing_since = now
+        return now < min(started, self._failing_since) + self._retry_s
 
     def _take_idle(self) -> "Connection | None":
         """Return the connection used last, so that surplus connections expire."""
@@ -105,9 +128,9 @@ class HttpClient:
                 loop = asyncio.get_running_loop()
                 _, connection = await loop.create_connection(Connection, self._host, self._port, ssl=self._tls)
         except TimeoutError as error:
-            raise TransportError(f"no connection within {CONNECT_TIMEOUT_S:g} s") from error
+            raise _NoResponse(f"no connection within {CONNECT_TIMEOUT_S:g} s") from error
         except OSError as error:
-            raise TransportError(type(error).__name__) from error
+            raise _NoResponse(type(error).__name__) from error
         return connection
 
 
@@ -135,7 +158,7 @@ class Connection(asyncio.Protocol):
     async def exchange(self, head: bytes, body: bytes) -> HttpResponse:
         """Send a request and return its response."""
         if self._transport is None or self._transport.is_closing():
-            raise _ConnectionClosed("the connection was closed")
+            raise _NoResponse("the connection was closed")
         self._response = asyncio.get_running_loop().create_future()
         self._transport.writelines((head, body) if body else (head,))
         try:
@@ -154,7 +177,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         reason = type(exc).__name__ if exc else "the connection was closed"
-        self._fail(TransportError(f"{reason} within a response") if self._received else _ConnectionClosed(reason))
+        self._fail(TransportError(f"{reason} within a response") if self._received else _NoResponse(reason))
 
     def data_received(self, data: bytes) -> None:
         if self._response is None:  # no request was sent

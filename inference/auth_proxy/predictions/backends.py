@@ -36,6 +36,10 @@ from product_classifier.observability import get_logger, traceparent
 FEEDBACK = "feedback-service"
 PROBE_TIMEOUT_S = 1.0
 CONNECTIONS = 256
+RETRY_S = 2.0
+"""How long a product is sent again when the fusion stops responding: its pods are replaced, or were killed."""
+RETRY_PAUSES_S = (0.05, 0.2)
+"""Pauses before a forwarded request is sent again: each new connection to a Service may reach another pod."""
 KEEP_ALIVE_S = 4.0
 """Less than the 5 s after which uvicorn closes an idle connection: a request is rarely sent on one it closes."""
 RETURNED = ("Content-Type", HEADER_LENGTH, "Location", "Retry-After", "ETag")
@@ -142,7 +146,7 @@ class Backends:
             headers["traceparent"] = trace
         headers[USER_HEADER] = request_user.get()
         if self._fusion is None:
-            self._fusion = HttpClient(self._urls[FUSION], CONNECTIONS, KEEP_ALIVE_S)
+            self._fusion = HttpClient(self._urls[FUSION], CONNECTIONS, KEEP_ALIVE_S, RETRY_S)
         try:
             async with asyncio.timeout(self._timeout_s):
                 reply = await self._fusion.request("POST", path, headers, body)
@@ -178,15 +182,23 @@ class Backends:
             raise ModelUnavailable(f"{service} is not reachable ({type(error).__name__})") from error
 
     async def _send(self, method: str, url: URL, headers: Mapping[str, str], body: bytes) -> aiohttp.ClientResponse:
+        """Send a request, again if no connection was made or, if it is idempotent, if it was closed without a response.
+
+        A correction, of which a part was sent, is never sent again: its client decides, with its idempotency key.
+        """
         session = self._open()
         idempotent = method == "GET" or url.path.startswith(("/v1/", "/v2/"))
-        try:
-            return await session.request(method, url, headers=headers, data=body or None, allow_redirects=False)
-        except aiohttp.ServerDisconnectedError:
-            # the server closed an idle connection at this moment; a request that changes nothing is sent again
-            if not idempotent:
-                raise
-            return await session.request(method, url, headers=headers, data=body or None, allow_redirects=False)
+        for pause_s in (*RETRY_PAUSES_S, None):
+            try:
+                return await session.request(method, url, headers=headers, data=body or None, allow_redirects=False)
+            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+                if pause_s is None:
+                    raise
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                if pause_s is None or not idempotent:
+                    raise
+            await asyncio.sleep(pause_s)
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:

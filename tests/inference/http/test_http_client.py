@@ -40,9 +40,11 @@ class ScriptedServer:
 
 
 @asynccontextmanager
-async def client_of(scripted: ScriptedServer, connections: int = 4, idle_s: float = 60) -> AsyncIterator[HttpClient]:
+async def client_of(
+    scripted: ScriptedServer, connections: int = 4, idle_s: float = 60, retry_s: float = 0
+) -> AsyncIterator[HttpClient]:
     server = await asyncio.start_server(scripted.handle, "127.0.0.1", 0)
-    client = HttpClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", connections, idle_s)
+    client = HttpClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", connections, idle_s, retry_s)
     try:
         yield client
     finally:
@@ -114,6 +116,59 @@ async def test_a_broken_connection_is_a_transport_error(script: tuple[bytes | No
 async def test_a_refused_connection_is_a_transport_error() -> None:
     with pytest.raises(TransportError, match="ConnectionRefusedError"):
         await send(HttpClient("http://127.0.0.1:1", 1, 60))
+
+
+@pytest.mark.parametrize("disconnects", [1, 2, 3])
+async def test_a_request_without_a_response_is_sent_again_on_new_connections(disconnects: int) -> None:
+    scripted = ScriptedServer(GOOD, *[None] * (disconnects + 1), GOOD)
+    async with client_of(scripted, retry_s=60) as client:
+        assert [200, 200] == [(await send(client)).status for _ in range(2)]
+
+    assert disconnects + 2 == scripted.connections
+
+
+async def test_a_request_is_sent_again_when_the_server_listens_again() -> None:
+    async with client_of(scripted := ScriptedServer(), idle_s=0, retry_s=60) as client:
+        await send(client)
+        port = int(scripted.seen[0].partition(b"127.0.0.1:")[2].partition(b"\r\n")[0])
+    waiting = asyncio.create_task(send(client))
+    await asyncio.sleep(3 * http_client.RETRY_PAUSE_S)
+    async with await asyncio.start_server(scripted.handle, "127.0.0.1", port):
+        assert 200 == (await waiting).status
+    client.close()
+
+
+async def test_a_broken_response_is_not_requested_again() -> None:
+    scripted = ScriptedServer(GOOD, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok\0")
+    async with client_of(scripted, retry_s=60) as client:
+        await send(client)
+        with pytest.raises(TransportError, match="within a response"):
+            await send(client)
+
+    assert 2 == len(scripted.seen)
+
+
+async def test_a_server_that_never_responded_is_not_waited_for() -> None:
+    scripted = ScriptedServer(None)
+    async with client_of(scripted, retry_s=60) as client:
+        with pytest.raises(TransportError, match="closed"):
+            await send(client)
+
+    assert 1 == scripted.connections
+
+
+async def test_an_outage_is_waited_for_once() -> None:
+    scripted = ScriptedServer(GOOD, *[None] * 1000)
+    async with client_of(scripted, idle_s=0, retry_s=3 * http_client.RETRY_PAUSE_S) as client:
+        await send(client)
+        with pytest.raises(TransportError, match="closed"):
+            await send(client)
+        waited_for = scripted.connections
+        with pytest.raises(TransportError, match="closed"):
+            await send(client)
+
+    assert waited_for > 2
+    assert waited_for + 1 == scripted.connections
 
 
 async def test_a_response_over_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
