@@ -2,8 +2,8 @@
 
 The manifests do not need this command: `kubectl apply -k manifests/overlays/<name>` creates the same objects once the
 Secrets exist. A repeated deployment changes only what differs. An upgrade of a deployment that serves applies its
-workloads in an order: each service after those it calls, the gateway last. A build that does not start stops the upgrade
-before the services that depend on it, and few pods start at the same time.
+workloads in an order: each service after those it calls, the gateway last. A build that does not start stops the
+upgrade before the services that depend on it, and few pods start at the same time.
 """
 
 import json
