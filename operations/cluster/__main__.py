@@ -1,12 +1,13 @@
-"""Build images, deploy, and manage the kind cluster: `python -m operations.cluster`."""
+"""Build images, deploy, manage releases and the kind cluster: `python -m operations.cluster`."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
 from operations.cluster import images, kind
-from operations.cluster.command_runner import CommandRunner
+from operations.cluster.command_runner import CommandFailed, CommandRunner
 from operations.cluster.deploy import deploy
+from operations.cluster.release_jobs import run_release_command
 from operations.cluster.settings import Settings, commit
 from product_classifier.errors import ProductClassifierError
 from product_classifier.settings_help import settings_parser
@@ -19,7 +20,13 @@ COMMANDS = {
     "images": "build every image, and load it into the cluster if there is one",
     "deploy": "apply an overlay to the current context and wait until everything is ready",
     "down": "remove the kind cluster",
+    "releases": "list the kept releases of the deployment and their states",
+    "rollback": "deploy a kept release again, by default the previous one",
+    "canary": "route a share of the requests to another release, until `canary --stop` or a promotion",
+    "register": "register a published release in MLflow, if MLflow was unavailable when it was published",
 }
+RELEASE_TIMEOUT_S = 900.0
+"""Seconds in which a command about releases must end: a rollout replaces all pods of three services twice."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -27,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
     options = _parse(argv)
     runner = CommandRunner(lambda line: print(line, flush=True))  # noqa: T201 - progress
     try:
-        _run(options.command, runner, read_settings(Settings))
+        _run(options, runner, read_settings(Settings))
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except ProductClassifierError as error:
@@ -36,8 +43,8 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _run(command: str, runner: CommandRunner, settings: Settings) -> None:
-    match command:
+def _run(options: argparse.Namespace, runner: CommandRunner, settings: Settings) -> None:
+    match options.command:
         case "images":
             images.build(
                 runner, builder=settings.build, tag=settings.tag, commit=commit(), torch_index=settings.torch_index
@@ -50,13 +57,47 @@ def _run(command: str, runner: CommandRunner, settings: Settings) -> None:
             deploy(runner, settings)
         case "down":
             kind.down(runner, existing=settings.is_existing)
+        case "releases":
+            runner.report(run_release_command(runner, ["releases"], RELEASE_TIMEOUT_S))
+        case "rollback":
+            release = [options.release] if options.release else []
+            runner.report(run_release_command(runner, ["rollback", *release], RELEASE_TIMEOUT_S))
+        case "register":
+            runner.report(run_release_command(runner, ["register", options.release], RELEASE_TIMEOUT_S))
+        case "canary":
+            runner.report(run_release_command(runner, ["canary", *_canary_arguments(options)], RELEASE_TIMEOUT_S))
+
+
+def _canary_arguments(options: argparse.Namespace) -> list[str]:
+    if options.stop:
+        return ["--stop"]
+    if not options.release:
+        raise CommandFailed("neither a release nor --stop is given; name one of them")
+    shadow = ["--shadow"] if options.shadow else []
+    return [options.release, f"--share={options.percent / 100:g}", *shadow]
+
+
+def _percent(text: str) -> float:
+    percent = float(text)
+    if not 0 < percent <= 100:
+        raise argparse.ArgumentTypeError(f"{text} is out of range; give a number above 0 and at most 100")
+    return percent
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = settings_parser("python -m operations.cluster", __doc__, Settings)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    for name, description in COMMANDS.items():
-        commands.add_parser(name, help=description, description=description)
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="command")
+    commands = {
+        name: subparsers.add_parser(name, help=description, description=description)
+        for name, description in COMMANDS.items()
+    }
+    commands["rollback"].add_argument("release", nargs="?", default="", help="id of the release; default: the previous")
+    commands["register"].add_argument("release", help="id of the release")
+    canary = commands["canary"]
+    canary.add_argument("release", nargs="?", default="", help="id of the release")
+    canary.add_argument("percent", nargs="?", type=_percent, default=10.0, help="percent of the requests (%(default)g)")
+    canary.add_argument("--shadow", action="store_true", help="only compare its predictions")
+    canary.add_argument("--stop", action="store_true", help="end the canary")
     return parser.parse_args(argv)
 
 

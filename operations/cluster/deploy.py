@@ -44,6 +44,7 @@ def deploy(runner: CommandRunner, settings: Settings) -> None:
     if has_kubeflow:
         share_with_kubeflow(runner)
     _delete_changed_jobs(runner, {one["metadata"]["name"]: one for one in objects if one["kind"] == "Job"})
+    _release_changed_volumes(runner, [one for one in objects if one["kind"] == "StatefulSet"])
     wait = partial(
         object_status.wait_until_ready,
         runner,
@@ -80,6 +81,23 @@ def write_kustomization(settings: Settings, *, with_kubeflow: bool) -> Path:
 
 def _relative(path: Path) -> str:
     return str(Path(*[".."] * len(RENDERED.parts)) / path)
+
+
+def _release_changed_volumes(runner: CommandRunner, wanted: Sequence[Object]) -> None:
+    """Delete the StatefulSets whose volume templates differ, which are immutable; their pods and volumes stay."""
+    for one in wanted:
+        name = one["metadata"]["name"]
+        if runner.get("statefulset", name, "--namespace", NAMESPACE) is None:
+            continue
+        try:
+            runner.kubectl("apply", "--dry-run=server", "-f", "-", stdin=json.dumps(one))
+        except CommandFailed as error:
+            if "updates to statefulset spec" not in str(error):
+                raise
+            runner.kubectl("delete", "statefulset", name, "--namespace", NAMESPACE, "--cascade=orphan")
+            runner.report(
+                f"statefulset {name} is created again, its pods keep running; volumes that exist keep their size"
+            )
 
 
 def _is_serving(runner: CommandRunner) -> bool:

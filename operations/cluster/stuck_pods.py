@@ -27,7 +27,7 @@ CANNOT_START = frozenset(
 
 
 def delete_stuck_pods(runner: CommandRunner, namespace: str) -> None:
-    """Delete the pods of earlier revisions of StatefulSets that cannot start, and report each with its reason."""
+    """Delete pods of earlier revisions of StatefulSets that cannot start; report each with its reason."""
     found = (runner.get("statefulsets,pods", "--namespace", namespace) or {"items": []})["items"]
     newest = {
         one["metadata"]["name"]: one.get("status", {}).get("updateRevision")

@@ -94,6 +94,35 @@ def test_a_job_is_deleted_only_if_its_template_is_immutable_and_differs(
     assert deleted == len(deletions)
 
 
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        ("Forbidden: updates to statefulset spec for fields other than 'replicas' are forbidden", ["--cascade=orphan"]),
+        ("", []),
+    ],
+)
+def test_a_stateful_set_with_other_volumes_is_created_again_and_its_pods_are_kept(
+    cluster: FakeCluster, error: str, expected: list[str]
+) -> None:
+    class StrictCluster(FakeCluster):
+        def run(self, command: Sequence[str], *, stdin: str | None = None) -> str:
+            if stdin and json.loads(stdin)["kind"] == "StatefulSet":
+                if error:
+                    raise CommandFailed(error)
+                return ""
+            return super().run(command, stdin=stdin)
+
+    strict = StrictCluster()
+    strict.objects, strict.outputs = dict(cluster.objects), dict(cluster.outputs)
+    strict.objects["statefulset", NAMESPACE, "feedback-service"] = workload("feedback-service")
+    strict.outputs["kubectl kustomize"] = yaml.safe_dump_all([STORE, *JOBS, *map(workload, STATEFUL)])
+    deploy(strict, Settings(tag="1a2b"))
+
+    assert expected == [
+        command[-1] for command in strict.commands if command[:3] == ["kubectl", "delete", "statefulset"]
+    ]
+
+
 MODELS = ("text-predictor", "image-predictor", "fusion-transformer")
 STATEFUL = ("object-store", "feedback-service", "auth-proxy")
 
