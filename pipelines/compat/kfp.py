@@ -83,7 +83,7 @@ def parse_line(line: str) -> TaskStarted | TaskFinished | TaskOutput:
 
 
 def open_client(**options: Any) -> Any:
-    """Return a `kfp.Client` whose constructor requests the health route once, for at most `HEALTH_TIMEOUT_S`.
+    """Return a `kfp.Client` that requests the health route once, for at most `HEALTH_TIMEOUT_S`.
 
     Reason: kfp requests it five times with pauses of 5 s, also if the API refuses, then drops the reason it responded.
     """

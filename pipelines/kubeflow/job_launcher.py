@@ -20,6 +20,7 @@ from components.shared.kubernetes_api import (
     NotFound,
     Object,
 )
+from components.shared.pod_problems import pending_reason
 from pipelines.parameters import run_options
 from product_classifier.errors import LauncherUnavailable, LaunchRefused
 from product_classifier.retraining.launcher import Execution
@@ -54,6 +55,13 @@ class JobLauncher:
                 self._api.create(JOB, _job(template, run_id, snapshot))
             except Conflict:
                 return
+
+    def pending_reason(self, run_id: str) -> str:
+        """Return why the pod of a Job does not start."""
+        try:
+            return pending_reason(self._api.pods(f"job-name={run_id}"))
+        except ClusterError:
+            return ""
 
     def stop(self, run_id: str) -> None:
         """Let the deadline of an active Job pass: it ends as failed and can still be inspected."""

@@ -4,22 +4,26 @@
 created, and if two executions exist nevertheless, the first step decides which of them is the run.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import kfp
 
+from components.shared.kubernetes_api import ClusterError, Object
+from components.shared.pod_problems import pending_reason
 from pipelines.compat.kfp import set_request_timeout
 from pipelines.compile import declared_parameters
 from pipelines.kubeflow.kfp_errors import translated_errors
 from pipelines.kubeflow.submit import name_filter
 from pipelines.parameters import ParameterError, cast_arguments
-from product_classifier.errors import LaunchRefused
+from product_classifier.errors import LauncherUnavailable, LaunchRefused
 from product_classifier.retraining.launcher import Execution
 
 REQUEST_TIMEOUT_S = 15.0
 PAGE_SIZE = 100
+RUN_LABEL = "pipeline/runid"
+"""Label of the pods of an execution; its value is the id of the execution."""
 
 ENDED = {
     "SUCCEEDED": Execution.SUCCEEDED,
@@ -42,6 +46,7 @@ class KfpLauncher:
         experiment: str,
         arguments: Arguments,
         owner: Callable[[str], str | None],
+        pods: Callable[[str], Sequence[Object]] = lambda _: (),
     ) -> None:
         """Create a launcher that connects on its first request.
 
@@ -51,12 +56,15 @@ class KfpLauncher:
             experiment: Name of the experiment of the runs.
             arguments: Returns the pipeline parameters for a run id and a snapshot.
             owner: Returns the execution that owns a run, None if no execution does yet.
+            pods: Returns the pods with a label, `name=value`; the API of Kubeflow Pipelines does not report why a pod
+                does not start.
         """
         self._connect = connect
         self._package = package
         self._experiment = experiment
         self._arguments = arguments
         self._owner = owner
+        self._pods = pods
         self._connected: kfp.Client | None = None
 
     def find(self, run_id: str) -> Execution | None:
@@ -81,6 +89,14 @@ class KfpLauncher:
                 pipeline_package_path=str(self._package),
                 params=self._params(run_id, snapshot),
             )
+
+    def pending_reason(self, run_id: str) -> str:
+        """Return why a pod of an active execution of the run does not start."""
+        try:
+            active = [run.run_id for run in self._executions(run_id) if str(run.state) not in ENDED]
+            return "; ".join(filter(None, (pending_reason(self._pods(f"{RUN_LABEL}={one}")) for one in active)))
+        except (LauncherUnavailable, ClusterError):
+            return ""
 
     def stop(self, run_id: str) -> None:
         """Terminate all active executions of the run."""

@@ -26,6 +26,7 @@ def _job_launcher(settings: TriggerSettings) -> Launcher:
 
 
 def _kfp_launcher(settings: TriggerSettings, pipeline: PipelineSettings, store: ObjectStore) -> Launcher:
+    from components.shared.kubernetes_api import ClusterApi  # noqa: PLC0415 - needs the Kubernetes client
     from pipelines.compile import compile_training  # noqa: PLC0415 - imports kfp, which takes seconds
     from pipelines.kubeflow.kfp_launcher import KfpLauncher  # noqa: PLC0415 - likewise
     from pipelines.kubeflow.submit import connect  # noqa: PLC0415 - likewise
@@ -44,4 +45,5 @@ def _kfp_launcher(settings: TriggerSettings, pipeline: PipelineSettings, store: 
         pipeline.experiment,
         lambda run_id, snapshot: arguments | {"run_id": run_id, "snapshot": snapshot},
         owner,
+        lambda label: ClusterApi(pipeline.pipelines_namespace).pods(label),
     )

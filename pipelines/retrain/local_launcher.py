@@ -72,6 +72,10 @@ class LocalLauncher:
         if not _wait_until(lambda: (folder / "started").exists() or child.poll() is not None, START_TIMEOUT_S):
             raise LauncherUnavailable(f"run {run_id!r}: its process did not start within {START_TIMEOUT_S:.0f} s")
 
+    def pending_reason(self, run_id: str) -> str:  # noqa: ARG002 - the interface
+        """Return "": a process starts at once."""
+        return ""
+
     def stop(self, run_id: str) -> None:
         """Terminate the processes of the run; kill them if they do not end in time."""
         started = self._folder / run_id / "started"

@@ -175,6 +175,8 @@ class FakeKubernetes:
                 self.away -= 1
                 return 503, {"message": "the server is shutting down"}
             if parts[:2] == ["api", "v1"] and parts[-1] == "pods":
+                if "pods" in self.forbidden:
+                    return 403, {"message": "pods is forbidden"}
                 key, _, value = parse_qs(url.query)["labelSelector"][0].partition("=")
                 found = [pod for pod in self.pods.values() if pod["metadata"]["labels"].get(key) == value]
                 return 200, {"items": found}

@@ -56,6 +56,8 @@ class FakeLauncher:
     away: bool = False
     lose_replies: int = 0
     refuse: bool = False
+    pending: str = ""
+    """Why no execution starts."""
 
     def find(self, run_id: str) -> Execution | None:
         self._check_available()
@@ -74,6 +76,9 @@ class FakeLauncher:
         if self.lose_replies:
             self.lose_replies -= 1
             raise LauncherUnavailable("the response was lost")
+
+    def pending_reason(self, run_id: str) -> str:
+        return self.pending
 
     def stop(self, run_id: str) -> None:
         self._check_available()

@@ -1,11 +1,11 @@
 """Set the releases of the three InferenceServices, and read the state of their pods."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from components.shared.kubernetes_api import DEPLOYMENT, INFERENCE_SERVICE, ClusterApi, Conflict, NotFound, Object
+from components.shared.pod_problems import container_states, last_line, pod_problems
 from components.shared.rollout.placement import Placement, read
 from product_classifier.errors import RolloutFailed
 from product_classifier.model_names import BY_BUNDLE
@@ -81,7 +81,7 @@ class InferenceServices:
         expected = (deployment.get("spec") or {}).get("replicas", 1)
         ready = sum(map(_is_ready, new))
         if ready < expected or _behind(deployment):
-            return "; ".join([f"{name}: {ready} of {expected} new pods are ready", *_problems(new)])
+            return "; ".join([f"{name}: {ready} of {expected} new pods are ready", *pod_problems(new)])
         if old:
             return f"{name}: {len(old)} old pods remain"
         if not _is_ready(self._api.get(INFERENCE_SERVICE, name)):
@@ -130,35 +130,8 @@ def _message(service: Object) -> str:
     return next((str(one.get("message", ""))[:400] for one in conditions if one["type"] == "Ready"), "")
 
 
-def _states(pod: Object) -> Iterator[tuple[str, Object]]:
-    """Yield each container of a pod with its present and its last state."""
-    status = pod.get("status") or {}
-    for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
-        for when in ("state", "lastState"):
-            for detail in (container.get(when) or {}).values():
-                yield container["name"], detail or {}
-
-
 def _raise_if_refused(pod: Object) -> None:
-    for container, detail in _states(pod):
+    for container, detail in container_states(pod):
         if detail.get("exitCode") == EXIT_REFUSED:
-            message = _one_line(detail.get("message", "")) or "see its log"
+            message = last_line(detail.get("message", "")) or "see its log"
             raise RolloutFailed(f"{pod['metadata']['name']}: {container} refuses the release: {message}")
-
-
-def _problems(pods: list[Object]) -> Iterator[str]:
-    """Yield why pods are not ready, as reported by Kubernetes."""
-    for pod in pods:
-        name = pod["metadata"]["name"]
-        for container, detail in _states(pod):
-            if detail.get("exitCode") or detail.get("reason") not in {None, "PodInitializing", "Completed"}:
-                parts = (detail.get("reason"), _one_line(detail.get("message", "")))
-                yield f"{name}: {container}: {' '.join(filter(None, parts))}"
-        for condition in (pod.get("status") or {}).get("conditions") or []:
-            if condition["type"] == "PodScheduled" and condition["status"] == "False":
-                yield f"{name}: {condition.get('message', 'cannot be scheduled')[:300]}"
-
-
-def _one_line(message: object) -> str:
-    """Return the end of a container's message, which has the reason."""
-    return " ".join(str(message).split())[-300:]

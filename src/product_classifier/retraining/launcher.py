@@ -32,5 +32,11 @@ class Launcher(Protocol):
             LauncherUnavailable: If the execution may have been started; call `find` before starting it again.
         """
 
+    def pending_reason(self, run_id: str) -> str:
+        """Return why an active execution does not start; "" if it does, or if no reason is known.
+
+        Never raises: the reason is additional information.
+        """
+
     def stop(self, run_id: str) -> None:
         """Stop the execution of a run."""

@@ -46,6 +46,17 @@ class Owner(Record):
     created: AwareDatetime
 
 
+class PendingReason(Record):
+    """Why the execution of a run, or a step of it, does not start; empty once it does.
+
+    The only record that is overwritten.
+    """
+
+    run_id: RunId
+    reason: str
+    created: AwareDatetime
+
+
 class Verdict(Record):
     """Verdict of a run about its challenger release."""
 
@@ -97,6 +108,7 @@ class RunView(Record):
     started: datetime | None
     finished: datetime | None
     reason: str | None
+    """Why the run ended as it did; of a run that has not ended, why it does not start."""
     verdict: Verdict | None
 
 
@@ -136,6 +148,11 @@ def owner_key(run_id: str) -> str:
 def verdict_key(run_id: str) -> str:
     """Return the key of a run's verdict."""
     return f"{RUNS}{run_id}/verdict.json"
+
+
+def pending_key(run_id: str) -> str:
+    """Return the key of the reason why a run does not start."""
+    return f"{RUNS}{run_id}/pending.json"
 
 
 def failures_prefix(run_id: str) -> str:

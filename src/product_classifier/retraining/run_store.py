@@ -16,6 +16,7 @@ from product_classifier.retraining.run_records import (
     Failure,
     Outcome,
     Owner,
+    PendingReason,
     RunResult,
     RunView,
     StartLease,
@@ -24,6 +25,7 @@ from product_classifier.retraining.run_records import (
     failures_prefix,
     make_run_id,
     owner_key,
+    pending_key,
     result_key,
     start_lease_key,
     verdict_key,
@@ -35,7 +37,7 @@ R = TypeVar("R", bound=Record)
 
 
 class RunStore:
-    """Reads and writes the objects under `retrain/`. Objects are immutable, so each is read once."""
+    """Reads and writes the objects under `retrain/`; all but `PendingReason` are immutable and read once."""
 
     def __init__(self, store: ObjectStore) -> None:
         self.store = store
@@ -142,6 +144,19 @@ class RunStore:
         """Return the newest failure of a run, or None. A later attempt of the step may have succeeded."""
         found = (self._read(key, Failure) for key in self.store.list(failures_prefix(run_id)))
         return max((one for one in found if one is not None), key=lambda one: one.created, default=None)
+
+    def pending_reason(self, run_id: str) -> str:
+        """Return why the execution of a run does not start; an empty string if nothing was reported."""
+        try:
+            return PendingReason.from_json(self.store.get(pending_key(run_id)), pending_key(run_id)).reason
+        except (ObjectNotFound, StoreUnavailable):  # additional information, which no state depends on
+            return ""
+
+    def report_pending(self, run_id: str, reason: str, now: datetime) -> None:
+        """Store why the execution of a run does not start, if that has changed."""
+        if reason != self.pending_reason(run_id):
+            record = PendingReason(run_id=run_id, reason=reason, created=now)
+            self.store.put(pending_key(run_id), record.to_json())
 
     def latest_start_lease(self, run_id: str) -> tuple[int, StartLease | None]:
         """Return number and content of the newest start lease of a run; (0, None) without one."""

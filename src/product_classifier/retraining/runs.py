@@ -127,7 +127,7 @@ def _view(run_store: RunStore, claim: Claim) -> RunView:
         created=claim.created,
         started=owner.created if owner else None,
         finished=result.created if result else None,
-        reason=result.reason if result else None,
+        reason=result.reason if result else run_store.pending_reason(claim.run_id) or None,
         verdict=run_store.verdict(claim.run_id),
     )
     if result is not None:

@@ -24,6 +24,8 @@ from product_classifier.taxonomy import Taxonomy
 
 Step = Literal["indexing", "waiting", "cooling", "claimed", "starting", "started", "running", "closed", "launcher_away"]
 MAX_PAUSE_S = 86_400
+PENDING_S = 5.0
+"""Time between two requests for the reason why an execution does not start."""
 REFRESH_BUDGET_S = 20.0
 """Time of one reconciliation for building the index; less than that after which the process counts as hung."""
 
@@ -80,6 +82,7 @@ class Trigger:
         self._name = uuid.uuid4().hex
         self._first_seen: dict[str, float] = {}
         self._uncertain_until = -inf
+        self._pending, self._pending_due = "", -inf
 
     def reconcile(self) -> ReconcileResult:
         """Take the next step, if any.
@@ -165,11 +168,21 @@ class Trigger:
 
     def _watch(self, claim: Claim) -> ReconcileResult:
         if self._observed_s(f"run {claim.run_id}") < self._settings.run_timeout_s:
-            return ReconcileResult(step="running", run_id=claim.run_id)
+            return ReconcileResult(step="running", run_id=claim.run_id, reason=self._pending_reason(claim))
         self._launcher.stop(claim.run_id)
         if self._run_store.verdict(claim.run_id) is not None:
             return self._finish(claim, "succeeded", "the run had a verdict but did not end by itself")
-        return self._finish(claim, "failed", f"stopped after {self._settings.run_timeout_s:.0f} s")
+        pending = self._run_store.pending_reason(claim.run_id)
+        reason = f"stopped after {self._settings.run_timeout_s:.0f} s{f'; {pending}' if pending else ''}"
+        return self._finish(claim, "failed", reason)
+
+    def _pending_reason(self, claim: Claim) -> str:
+        """Return and store why the execution does not start; requested at most every `PENDING_S`."""
+        if (now := self._clock.elapsed()) >= self._pending_due:
+            self._pending_due = now + PENDING_S
+            self._pending = self._launcher.pending_reason(claim.run_id)
+            self._run_store.report_pending(claim.run_id, self._pending, self._clock.now())
+        return self._pending
 
     def _failure_reason(self, claim: Claim, default: str) -> str:
         failure = self._run_store.failure(claim.run_id)

@@ -77,6 +77,52 @@ def test_stopping_sets_a_deadline_for_an_active_job_only(cluster: FakeKubernetes
     assert (1, False) == (stopped, "activeDeadlineSeconds" in cluster.objects["jobs", RUN]["spec"])
 
 
+IMAGE = {"waiting": {"reason": "ErrImagePull", "message": 'rpc error: image "trainer:x" not found'}}
+NOT_SCHEDULED = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available: Insufficient memory."}
+UNSCHEDULABLE = {"phase": "Pending", "conditions": [NOT_SCHEDULED]}
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (UNSCHEDULABLE, "p: cannot be scheduled: 0/1 nodes are available: Insufficient memory."),
+        (
+            {"phase": "Pending", "containerStatuses": [{"name": "training", "state": IMAGE}]},
+            'p: training: ErrImagePull rpc error: image "trainer:x" not found',
+        ),
+        (
+            {"phase": "Pending", "initContainerStatuses": [{"name": "unpack", "state": IMAGE}]},
+            'p: unpack: ErrImagePull rpc error: image "trainer:x" not found',
+        ),
+        (
+            {
+                "phase": "Pending",
+                "containerStatuses": [{"name": "t", "state": {"waiting": {"reason": "ContainerCreating"}}}],
+            },
+            "",
+        ),
+        ({"phase": "Running", "containerStatuses": [{"name": "training", "state": {"running": {}}}]}, ""),
+        ({"phase": "Failed", "containerStatuses": [{"name": "t", "state": {"terminated": {"exitCode": 1}}}]}, ""),
+        ({}, ""),
+    ],
+    ids=["unschedulable", "image", "image of an init container", "being created", "runs", "ended", "unknown"],
+)
+def test_the_reason_why_the_pod_of_a_run_does_not_start_is_that_of_kubernetes(
+    cluster: FakeKubernetes, status: dict[str, object], expected: str
+) -> None:
+    launcher(cluster).start(RUN, SNAPSHOT)
+    cluster.pods["p"] = {"metadata": {"name": "p", "labels": {"job-name": RUN}}, "status": status}
+    cluster.pods["q"] = {"metadata": {"name": "q", "labels": {"job-name": "another"}}, "status": UNSCHEDULABLE}
+
+    assert expected == launcher(cluster).pending_reason(RUN)
+
+
+def test_a_reason_that_cannot_be_read_is_empty(cluster: FakeKubernetes) -> None:
+    cluster.forbidden = {"pods"}
+
+    assert "" == launcher(cluster).pending_reason(RUN)
+
+
 def test_a_forbidden_request_makes_the_launcher_unavailable(cluster: FakeKubernetes) -> None:
     cluster.forbidden = {"jobs"}
 

@@ -1,7 +1,8 @@
 """Runs on Kubeflow Pipelines, against a fake of its API."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import kfp
 import pytest
@@ -46,11 +47,16 @@ def launcher(api: FakeKfp, owners: dict[str, str], tmp_path: Path, monkeypatch: 
     return make_launcher(client, tmp_path, owners)
 
 
-def make_launcher(client: kfp.Client, folder: Path, owners: dict[str, str]) -> KfpLauncher:
+def make_launcher(
+    client: kfp.Client,
+    folder: Path,
+    owners: dict[str, str],
+    pods: Callable[[str], Sequence[dict[str, Any]]] = lambda _: (),
+) -> KfpLauncher:
     package = folder / "training.yaml"
     package.write_text(PIPELINE_SPEC)
     return KfpLauncher(
-        lambda: client, package, "retraining", lambda run, snap: {"run_id": run, "snapshot": snap}, owners.get
+        lambda: client, package, "retraining", lambda run, snap: {"run_id": run, "snapshot": snap}, owners.get, pods
     )
 
 
@@ -60,6 +66,34 @@ def test_a_run_has_its_id_as_name_and_its_arguments(api: FakeKfp, launcher: KfpL
     assert [run["display_name"] for run in api.runs] == [RUN]
     assert api.runs[0]["parameters"] == {"run_id": RUN, "snapshot": SNAPSHOT}
     assert launcher.find(RUN) is Execution.ACTIVE
+
+
+def test_the_reason_why_a_run_does_not_start_is_that_of_the_pods_of_its_active_executions(
+    api: FakeKfp, launcher: KfpLauncher, tmp_path: Path
+) -> None:
+    message = "0/1 nodes are available: 1 Insufficient memory."
+    condition = {"type": "PodScheduled", "status": "False", "message": message}
+    pod = {"metadata": {"name": "step"}, "status": {"phase": "Pending", "conditions": [condition]}}
+    selectors: list[str] = []
+
+    def pods(selector: str) -> list[dict[str, Any]]:
+        selectors.append(selector)
+        return [pod]
+
+    for state in ("FAILED", "RUNNING"):
+        launcher.start(RUN, SNAPSHOT)
+        api.runs[-1]["state"] = state
+    with pytest.warns(FutureWarning, match="only works with"):
+        watching = make_launcher(kfp.Client(host=api.url, namespace="kubeflow"), tmp_path, {}, pods)
+
+    assert f"step: cannot be scheduled: {message}" == watching.pending_reason(RUN)
+    assert ["pipeline/runid=run-1"] == selectors
+
+
+def test_a_reason_that_cannot_be_read_is_empty(api: FakeKfp, launcher: KfpLauncher) -> None:
+    api.fail = 503
+
+    assert "" == launcher.pending_reason(RUN)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from product_classifier.retraining import RunStore, acquire_run, list_runs, read
 from product_classifier.retraining.launcher import Execution
 from product_classifier.retraining.run_records import claim_key, manifest_key, result_key
 from product_classifier.retraining.settings import RetrainSettings
-from product_classifier.retraining.trigger import Trigger
+from product_classifier.retraining.trigger import PENDING_S, Trigger
 from product_classifier.taxonomy import CHALLENGE
 from tests.support.fakes import FakeStore
 from tests.support.retraining_fakes import Countdown, Dying, FakeClock, FakeLauncher, correct, dying
@@ -157,6 +157,33 @@ def test_a_run_that_takes_too_long_is_stopped(world: World) -> None:
 
     assert steps[:4] == ["claimed", "started", "running", "running"]
     assert (steps[4], world.launcher.runs[0].state) == ("closed", Execution.FAILED)
+
+
+def test_the_view_of_a_run_says_why_it_does_not_start_until_it_does(world: World) -> None:
+    for product in range(3):
+        correct(world.store, product)
+    trigger = world.trigger()
+    reasons = []
+    for world.launcher.pending in ("", "train: no node has 900 GiB", "train: no node has 900 GiB", ""):
+        for _ in range(3):
+            trigger.reconcile()
+        reasons.append(list_runs(RunStore(world.store))[0].reason)
+        world.clock.pass_(PENDING_S)
+
+    assert [None, "train: no node has 900 GiB", "train: no node has 900 GiB", None] == reasons
+
+
+def test_a_run_that_is_stopped_before_it_starts_ends_with_the_reason(world: World) -> None:
+    for product in range(3):
+        correct(world.store, product)
+    trigger, world.launcher.pending = world.trigger(), "train: no such image"
+    for _ in range(4):
+        trigger.reconcile()
+        world.clock.pass_(SETTINGS.run_timeout_s)
+
+    (run,) = list_runs(RunStore(world.store))
+    assert "failed" == run.state
+    assert f"stopped after {SETTINGS.run_timeout_s:.0f} s; train: no such image" == run.reason
 
 
 def test_a_run_that_cannot_start_is_finished_with_its_reason(world: World) -> None:
