@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 
 from product_classifier.errors import ObjectExists, ObjectNotFound, StoreUnavailable
-from product_classifier.store import ObjectInfo, validate_key, validate_prefix
+from product_classifier.store import ObjectInfo, ObjectStore, validate_key, validate_prefix
 
 
 class FakeStore:
@@ -54,3 +54,20 @@ class FakeStore:
 
 def _info(data: bytes) -> ObjectInfo:
     return ObjectInfo(hashlib.sha256(data).hexdigest(), len(data))
+
+
+def folder_position(key: str) -> list[bytes]:
+    """Return what a store compares that lists folder by folder."""
+    return key.encode().split(b"/")
+
+
+class FolderOrderStore:
+    """An `ObjectStore` that lists the keys of another one folder by folder, as SeaweedFS does."""
+
+    def __init__(self, inner: ObjectStore) -> None:
+        self.put, self.get, self.head = inner.put, inner.get, inner.head
+        self.exists, self.delete, self._list = inner.exists, inner.delete, inner.list
+
+    def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[str]:
+        after = folder_position(start_after)
+        return iter(sorted((key for key in self._list(prefix) if folder_position(key) > after), key=folder_position))

@@ -61,12 +61,15 @@ class ObjectStore(Protocol):
         """Return whether an object has this key."""
 
     def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[str]:
-        """Yield the keys that start with `prefix`, sorted by their UTF-8 bytes.
+        """Yield the keys that start with `prefix`, each once, those of one folder sorted by their UTF-8 bytes.
+
+        Whether `b.txt` comes before the keys of the folder `b/` depends on the store: S3 compares whole keys, SeaweedFS
+        folder by folder. Both agree on keys whose folders have names of one length, as days have.
 
         Args:
             prefix: Common start of the keys.
-            start_after: Only keys that sort after this text, which needs not be a key; the ones before cost nothing
-                or little.
+            start_after: Only keys after this text in the order of the store; it needs not be a key. The ones before
+                cost nothing or little.
         """
 
     def delete(self, key: str) -> None:

@@ -12,9 +12,10 @@ from product_classifier.feedback.records import (
     correction_key,
     new_id,
 )
+from product_classifier.store import ObjectStore
 from product_classifier.taxonomy import CHALLENGE
 from tests.support.corrections import NOW, CountingStore, make_correction, put
-from tests.support.fakes import FakeStore
+from tests.support.fakes import FakeStore, FolderOrderStore
 
 
 def test_a_refresh_lists_the_newest_days_and_a_sweep_finds_what_was_written_late() -> None:
@@ -38,8 +39,9 @@ def test_a_refresh_lists_the_newest_days_and_a_sweep_finds_what_was_written_late
     assert found | {late.feedback_id} == {one.feedback_id for one in index.corrections()}
 
 
-def test_each_refresh_lists_one_older_day_when_it_is_due() -> None:
-    store = FakeStore()
+@pytest.mark.parametrize("order", [lambda store: store, FolderOrderStore], ids=["whole keys", "folder by folder"])
+def test_each_refresh_lists_one_older_day_when_it_is_due(order: Callable[[FakeStore], ObjectStore]) -> None:
+    store = order(FakeStore())
     index = FeedbackIndex(store, CHALLENGE, today=lambda: date(2030, 5, 5))
     index.refresh()
     put(store, *(make_correction(f"produit {days}", created=NOW - timedelta(days=days)) for days in range(5, 9)))
@@ -52,8 +54,11 @@ def test_each_refresh_lists_one_older_day_when_it_is_due() -> None:
     assert [1, 2, 3, 4, 4, 4] == counts
 
 
-def test_a_sweep_ends_with_objects_that_are_not_in_the_folder_of_a_day() -> None:
-    store = FakeStore()
+@pytest.mark.parametrize("order", [lambda store: store, FolderOrderStore], ids=["whole keys", "folder by folder"])
+def test_a_sweep_ends_with_objects_that_are_not_in_the_folder_of_a_day(
+    order: Callable[[FakeStore], ObjectStore],
+) -> None:
+    store = order(FakeStore())
     gone = make_correction("a")
     put(store, gone, make_correction("b", created=NOW + timedelta(days=1)))
     for key in ("feedback/a.txt", "feedback/dt=2030-05-05", "feedback/dt=x/y.json", "feedback/z/z"):

@@ -22,7 +22,7 @@ from product_classifier.store.claims import exclusive_claim
 from product_classifier.store.file import FileStore
 from product_classifier.store.object_keys import RESERVED
 from product_classifier.store.s3 import S3Store
-from tests.support.fakes import FakeStore
+from tests.support.fakes import FakeStore, FolderOrderStore, folder_position
 from tests.support.servers import interrupted, minio_binary, minio_server, moto_server, s3_settings
 
 BAD_KEYS = [
@@ -57,7 +57,7 @@ def minio() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["folder", "memory", "moto", "minio", "s3 without conditions"])
+@pytest.fixture(params=["folder", "memory", "moto", "minio", "s3 without conditions", "s3 in folder order"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     if request.param == "folder":
         return open_store(f"file://{tmp_path}/store", create=True)
@@ -67,7 +67,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     store = open_store(f"s3://test-{uuid.uuid4().hex}", s3_settings(request.getfixturevalue(server)), create=True)
     if request.param == "s3 without conditions":
         store.__dict__["_is_conditional"] = False
-    return store
+    return FolderOrderStore(store) if request.param == "s3 in folder order" else store
 
 
 def test_an_object_is_read_as_it_was_written(store: ObjectStore) -> None:
@@ -132,12 +132,15 @@ def test_deletion_is_idempotent(store: ObjectStore) -> None:
     store.put("a", b"again", only_if_absent=True)
 
 
-def test_keys_are_listed_by_prefix_in_byte_order_without_reserved_ones(store: ObjectStore) -> None:
+def test_keys_are_listed_by_prefix_each_folder_in_byte_order_without_reserved_ones(store: ObjectStore) -> None:
     keys = ["b/2", "b/10", "a", "b.txt", "b/é", "b/z", "c/d/e"]
     for key in keys:
         store.put(key, b"", only_if_absent=True)
 
-    assert ["a", "b.txt", "b/10", "b/2", "b/z", "b/é", "c/d/e"] == list(store.list())
+    listed = list(store.list())
+    assert sorted(keys) == sorted(listed)
+    assert ["a", "b.txt"] == [key for key in listed if "/" not in key]
+    assert ["b/10", "b/2", "b/z", "b/é"] == [key for key in listed if key.startswith("b/")]
     assert ["b/10", "b/2", "b/z", "b/é"] == list(store.list("b/"))
     assert ["b/10"] == list(store.list("b/1"))
     assert [] == list(store.list("nothing/"))
@@ -148,10 +151,15 @@ def test_a_listing_starts_after_any_text(store: ObjectStore, prefix: str) -> Non
     keys = ["a", "b.txt", "b/10", "b/2", "b/z", "b/é", "b0/x", "c/d/e"]
     for key in keys:
         store.put(key, b"", only_if_absent=True)
+    orders = {"whole keys": str.encode, "folder by folder": folder_position}
     for after in ("", "a", "a/", "b", "b.", "b.txt", "b/", "b/10", "b/1", "b/zz", "b0", "c/d/e", "d", "é"):
-        expected = [key for key in keys if key.startswith(prefix) and key.encode() > after.encode()]
+        listed = list(store.list(prefix, start_after=after))
+        expected = [
+            sorted((key for key in keys if key.startswith(prefix) and position(key) > position(after)), key=position)
+            for position in orders.values()
+        ]
 
-        assert expected == list(store.list(prefix, start_after=after))
+        assert listed in expected
 
 
 def test_a_folder_is_read_when_its_first_key_is_due(tmp_path: Path) -> None:
