@@ -107,6 +107,8 @@ def serve(settings: Settings) -> None:
     configure_logging("auth-proxy")
     raise_descriptor_limit()
     collaborators = assemble(settings)
+    if settings.accounts_file is not None and isinstance(collaborators.verifier, EmbeddedIssuer):
+        create_demo_accounts(collaborators.verifier.users, settings.accounts_file)
     listener = listen(settings.host, settings.port)
     if settings.metrics_port:
         serve_metrics(collaborators.metrics.registry, listen(settings.metrics_host, settings.metrics_port))

@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     """Secret shared with the feedback service, which accepts identity headers only with it; at least 32 characters."""
     store_url: str = ""
     """Object store of prediction records, file:// or s3://; empty: a folder in the state directory."""
+    accounts_file: Path | None = None
+    """File of the demo accounts, `{name: {password, role}}`: those that are missing or differ are set at start."""
     state_dir: Path = Path(".run")
     """Folder of users, signing keys, API keys and the journal; must survive a restart."""
 

@@ -1,4 +1,4 @@
-"""Open-loop load from inside the cluster, as a pod of the simulation's image runs it: `python -c <this file>`.
+"""Open-loop load from inside the cluster: `python -c <this file>` in a pod of the simulation.
 
 A port forward ends with its pod; a pod reaches the gateway through its Service, as the product's clients do. Every
 other request uses a new connection. Prints one JSON line: responses by status, failures with their times, degraded.

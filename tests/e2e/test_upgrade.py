@@ -1,4 +1,4 @@
-"""No request fails while a new build is applied, and both pods of a service that are killed are replaced in seconds.
+"""No request fails during an upgrade; a service whose pods are killed recovers in seconds.
 
 The load runs in the cluster: a port forward would end with its pod.
 """
@@ -58,7 +58,7 @@ def bodies() -> str:
 
 @contextmanager
 def pod_load(bodies: str, seconds: int) -> Iterator[Callable[[], PodLoad]]:
-    """Send requests for `seconds`, in the block; yield a function that waits for the end and returns the result."""
+    """Send requests for `seconds`; yield a function that waits for the end and returns the result."""
     name = f"load-{time.time_ns() // 1_000_000}"
     command = ["python", "-c", SOURCE]
     start_job("simulation", name, command=command, BODIES=bodies, SECONDS=str(seconds), RATE=str(RATE))
@@ -115,7 +115,7 @@ def predictor(metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 def pods_that_serve() -> set[str]:
-    """Return the unique ids of the pods of every service that a request passes, and of the feedback service."""
+    """Return the ids of the pods of the services that requests pass, and of the feedback service."""
     found = [
         *listed("pods", "--selector=serving.kserve.io/inferenceservice"),
         *(one for name in STATEFUL for one in listed("pods", f"--selector=app.kubernetes.io/name={name}")),

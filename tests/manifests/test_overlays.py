@@ -21,6 +21,7 @@ from operations.cluster.secrets import create_secrets
 from pipelines.retrain.settings import TriggerSettings
 from pipelines.settings import PipelineSettings
 from product_classifier import settings_help
+from product_classifier.limits import MIB
 from product_classifier.model_names import MODELS
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.store import StoreSettings
@@ -33,7 +34,6 @@ NOT_DEPLOYED = {"collocated"}
 
 SETTINGS: dict[str, tuple[type[BaseSettings], ...]] = {
     "auth-proxy": (AuthProxy, StoreSettings),
-    "accounts": (AuthProxy,),
     "feedback-service": (FeedbackService, StoreSettings, RetrainSettings),
     "retrain-trigger": (TriggerSettings, RetrainSettings, PipelineSettings, StoreSettings),
     "bootstrap": (PipelineSettings, StoreSettings),
@@ -338,6 +338,28 @@ def test_an_inference_service_is_cluster_local_standard_and_names_no_release(
         assert "STORAGE_URI" not in str(one)
 
 
+CORRECTIONS = 1_000_000
+INDEX_BYTES = 1_000
+"""Bytes of the index per correction, see the setting `state_dir` of the feedback service."""
+
+
+def test_volumes_hold_the_journal_and_the_index_of_a_million_corrections_twice(objects: tuple[Object, ...]) -> None:
+    index = 2 * CORRECTIONS * INDEX_BYTES  # while it is built again
+    journal = FeedbackService.model_fields["journal_mb"].default * MIB
+    named = {(one["kind"], one["metadata"]["name"]): one["spec"] for one in objects if "spec" in one}
+    (claim,) = named["StatefulSet", "feedback-service"]["volumeClaimTemplates"]
+    trigger = named["Deployment", "retrain-trigger"]["template"]["spec"]
+    (tmp,) = [volume["emptyDir"]["sizeLimit"] for volume in trigger["volumes"] if volume["name"] == "tmp"]
+    limit = trigger["containers"][0]["resources"]["limits"]["ephemeral-storage"]
+
+    assert _bytes(claim["spec"]["resources"]["requests"]["storage"]) >= journal + index
+    assert _bytes(limit) > _bytes(tmp) >= index
+
+
+def _bytes(quantity: str) -> int:
+    return int(quantity.removesuffix("Gi")) << 30
+
+
 def test_only_pipeline_runner_may_change_inference_services(objects: tuple[Object, ...]) -> None:
     roles = {
         one["metadata"]["name"]
@@ -361,7 +383,11 @@ def test_every_object_is_labeled_and_in_the_namespace(objects: tuple[Object, ...
     for one in objects:
         assert one["metadata"]["labels"]["app.kubernetes.io/part-of"] == "product-classifier"
         if one["kind"] != "Namespace":
-            shared = one["kind"] == "ConfigMap" and one["metadata"]["name"] == "object-store"
+            shared = (one["kind"], one["metadata"]["name"]) in {
+                ("ConfigMap", "object-store"),
+                ("Role", "run-watcher"),
+                ("RoleBinding", "run-watcher"),
+            }
             assert one["metadata"]["namespace"] in ("product-classifier", *(["kubeflow"] if shared else []))
 
 

@@ -1,4 +1,4 @@
-"""Forwarded requests whose connection is refused or closed: sent again where that is safe, a correction never."""
+"""Forwarded requests without a response: sent again where that is safe, a correction never."""
 
 import asyncio
 

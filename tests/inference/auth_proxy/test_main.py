@@ -37,9 +37,10 @@ def test_a_process_serves_both_ports_and_stops_on_sigterm(tmp_path: Path) -> Non
     port, internal = free_port(), free_port()
     environment = os.environ | {
         "AUTH_PROXY_PORT": str(port), "AUTH_PROXY_METRICS_PORT": str(internal), "AUTH_PROXY_STATE_DIR": str(tmp_path),
+        "AUTH_PROXY_ACCOUNTS_FILE": str(tmp_path / "other/accounts.json"),
     }  # fmt: skip
-    assert main(["accounts", "--state", str(tmp_path)]) == 0
-    accounts = orjson.loads((tmp_path / "accounts.json").read_bytes())
+    assert main(["accounts", "--state", str(tmp_path / "other")]) == 0
+    accounts = orjson.loads((tmp_path / "other/accounts.json").read_bytes())
     with subprocess.Popen(COMMAND, env=environment, stderr=subprocess.PIPE) as process:
         try:
             client = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, verify=False)
