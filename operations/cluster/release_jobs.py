@@ -39,7 +39,7 @@ def run_release_command(runner: CommandRunner, arguments: Sequence[str], timeout
         runner.kubectl("delete", "job", name, "--namespace", NAMESPACE, "--wait=false", "--ignore-not-found")
     output = output.replace(COMMAND_IN_JOB, COMMAND_HERE)
     if not succeeded:
-        raise CommandFailed(output or f"job {name} failed without output")
+        raise CommandFailed(output.removeprefix(f"{arguments[0]}: ") or f"job {name} failed without output")
     return output
 
 

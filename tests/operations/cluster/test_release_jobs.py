@@ -78,7 +78,7 @@ def test_a_command_that_fails_says_what_was_done_and_the_command_for_the_rest() 
     said = "rollback: r-1 is deployed; only the alias did not move; then run `python -m pipelines rollback r-1` again"
     cluster = JobCluster("Failed", said)
 
-    with pytest.raises(CommandFailed, match=r"r-1 is deployed.* `python -m operations\.cluster rollback r-1` again"):
+    with pytest.raises(CommandFailed, match=r"^r-1 is deployed.* `python -m operations\.cluster rollback r-1` again"):
         run_release_command(cluster, ["rollback"], 60)
 
     assert 1 == len(cluster.created) == len(cluster.deleted())
