@@ -9,10 +9,12 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from inference.http.api_models import ProductInput, RequestModel, ResponseModel
+from product_classifier.feedback.index_queries import Order
 from product_classifier.feedback.records import Identifier, ProductContent, Text
 from product_classifier.feedback.trust import State
 from product_classifier.limits import COMMENT_CHARACTERS
 from product_classifier.retraining import RunView
+from product_classifier.retraining.run_records import RunId
 
 IDENTIFIER = r"^[0-9a-d][0-9a-f]{7}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
 """UUID version 7 (RFC 9562), made by this product."""
@@ -89,6 +91,11 @@ class ListParameters(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     state: State | None = Field(default=None, description="Only corrections in this state.")
+    order: Order = Field(
+        default="newest",
+        description="Newest first, or `uncertain`: those of the least confident predictions first, then those without a"
+        " prediction. Send it with each `cursor`.",
+    )
     limit: int = Field(default=50, ge=1, le=MAX_PAGE, description="Corrections of one page.")
     cursor: RecordId | None = Field(default=None, description="`next_cursor` of the page before.")
 
@@ -121,6 +128,9 @@ class CorrectionView(ResponseModel):
     created: datetime
     prediction_id: str | None
     predicted: int | None = Field(description="The category that was predicted.")
+    confidence: float | None = Field(
+        default=None, description="Confidence of the prediction; null without one, and until it has been read."
+    )
     release: str | None
     product: ProductContent | None = Field(
         description="Texts of more than 500 characters are cut and end with an ellipsis."
@@ -131,7 +141,7 @@ class CorrectionView(ResponseModel):
 
 
 class CorrectionPage(ResponseModel):
-    """A page of corrections, newest first."""
+    """A page of corrections, in the order of the request."""
 
     items: list[CorrectionView] = Field(description="Fewer than `limit` if the page would have more than 1 MiB.")
     next_cursor: str | None = Field(description="`cursor` of the next page; null on the last.")
@@ -148,10 +158,21 @@ class RetrainProgress(ResponseModel):
     needed: int
 
 
-class RunPage(ResponseModel):
-    """All training runs, newest first."""
+class RunListParameters(BaseModel):
+    """Query parameters of `GET /retrain`."""
 
-    runs: list[RunView]
+    model_config = ConfigDict(frozen=True)
+
+    limit: int = Field(default=50, ge=1, le=MAX_PAGE, description="Runs of one page.")
+    cursor: RunId | None = Field(default=None, description="`next_cursor` of the page before.")
+
+
+class RunPage(ResponseModel):
+    """A page of training runs, newest first."""
+
+    items: list[RunView]
+    next_cursor: str | None = Field(description="`cursor` of the next page; null on the last.")
+    runs: list[RunView] = Field(description="The same as `items`, under its earlier name.", deprecated=True)
     progress: RetrainProgress
 
 

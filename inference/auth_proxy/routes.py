@@ -46,6 +46,7 @@ from inference.feedback_api import (
     IdempotencyKey,
     ListParameters,
     ReviewRequest,
+    RunListParameters,
     RunPage,
     RunReceipt,
 )
@@ -448,7 +449,7 @@ ROUTES: tuple[Route, ...] = (
         role=Role.USER,
         operation_id="list_feedback",
         tag="feedback",
-        summary="List the own corrections, as a reviewer all of them, newest first",
+        summary="List the own corrections, as a reviewer all of them",
         query=ListParameters,
         responses={200: DocumentedResponse("A page of corrections.", CorrectionPage)},
         problems=(404, 503),
@@ -477,7 +478,8 @@ ROUTES: tuple[Route, ...] = (
         operation_id="list_runs",
         tag="retraining",
         summary="List the training runs",
-        responses={200: DocumentedResponse("All runs, newest first.", RunPage)},
+        query=RunListParameters,
+        responses={200: DocumentedResponse("A page of runs, newest first.", RunPage)},
         problems=(503,),
     ),
     Route(

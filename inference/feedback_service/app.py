@@ -30,6 +30,7 @@ from inference.feedback_api import (
     ProductFeedback,
     RetrainProgress,
     ReviewRequest,
+    RunListParameters,
     RunPage,
     RunReceipt,
 )
@@ -52,7 +53,7 @@ from product_classifier.feedback.records import PHOTO_PREFIX, ProductContent
 from product_classifier.feedback.trust import initial_state
 from product_classifier.images.headers import picture_bytes
 from product_classifier.limits import PHOTO_BODY_BYTES
-from product_classifier.retraining import LabelProgress, RunStore, RunView, list_runs, start_requested_run
+from product_classifier.retraining import LabelProgress, RunStore, RunView, find_run, list_runs, start_requested_run
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.settings_reader import read_settings
 from product_classifier.store import ObjectStore
@@ -201,16 +202,18 @@ class Runs:
         self._progress = LabelProgress(index, run_store)
         self._needed = needed
 
-    def page(self) -> RunPage:
-        """Return all runs and the progress toward the next one."""
+    def page(self, parameters: RunListParameters) -> RunPage:
+        """Return a page of runs and the progress toward the next one."""
         self._refresher.refresh(RUN_WAIT_S)
         self._progress.update()
         progress = RetrainProgress(corrections=self._progress.count(), needed=self._needed)
-        return RunPage(runs=list_runs(self._run_store), progress=progress)
+        found = list_runs(self._run_store, parameters.limit + 1, parameters.cursor)
+        items, more = found[: parameters.limit], found[parameters.limit :]
+        return RunPage(items=items, next_cursor=items[-1].run_id if more else None, runs=items, progress=progress)
 
     def find(self, run_id: str) -> RunView:
         """Return a run; raise a 404 problem if there is none."""
-        found = next((view for view in list_runs(self._run_store) if view.run_id == run_id), None)
+        found = find_run(self._run_store, run_id)
         if found is None:
             raise Problem(404, f"run_id: no run has the id {public_message(run_id)}", kind="unknown-run")
         return found
@@ -250,8 +253,8 @@ def _add_run_request(
 
 def _add_runs(app: FastAPI, runs: Runs, lists: BoundedThreads) -> None:
     @app.get("/retrain", response_model=RunPage)
-    async def show_runs(_: Admin) -> Response:
-        return await lists.run(runs.page)
+    async def show_runs(_: Admin, parameters: Annotated[RunListParameters, Query()]) -> Response:
+        return await lists.run(lambda: runs.page(parameters))
 
     @app.get("/retrain/{run_id}", response_model=RunView)
     async def show_run(run_id: str, _: Admin) -> Response:

@@ -12,6 +12,7 @@ PERIOD_S = 10.0
 SLICE_S = 1.0
 """Time after which a refresh is interrupted and continued, so that those who wait for it can go on."""
 RETRY_S = 1.0
+"""Pause after an error, and between two batches of predictions that are read for their confidence."""
 log = get_logger()
 
 
@@ -60,7 +61,9 @@ class IndexRefresher:
     def _refresh_once(self) -> float:
         """Refresh; return the seconds until the next refresh."""
         try:
-            return PERIOD_S if self._index.refresh(SLICE_S) else 0.0
+            if not self._index.refresh(SLICE_S):
+                return 0.0
+            return RETRY_S if self._index.read_confidences() else PERIOD_S
         except ProductClassifierError as error:
             log.warning("index_refresh_failed", reason=str(error))
         except Exception:

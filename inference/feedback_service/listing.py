@@ -1,4 +1,4 @@
-"""Pages of corrections, newest first, for reviewers and for the users who submitted them."""
+"""Pages of corrections for reviewers and for the users who submitted them."""
 
 from inference.feedback_api import CorrectionPage, CorrectionView, ListParameters
 from inference.feedback_service.callers import is_reviewer
@@ -38,6 +38,7 @@ class CorrectionListing:
             state=parameters.state,
             user=None if reviewer else caller.name,
             cursor=parameters.cursor,
+            order=parameters.order,
         )
         views: list[CorrectionView] = []
         size = 0
@@ -71,4 +72,5 @@ class CorrectionListing:
             is_cut=item.is_cut,
             reviewer=review.reviewer if review else item.reviewer,
             reviewed=review.created if review else item.reviewed,
+            confidence=item.confidence,
         )

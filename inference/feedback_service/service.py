@@ -35,7 +35,7 @@ from product_classifier.errors import (
     UnknownPrediction,
 )
 from product_classifier.feedback.index import FeedbackIndex
-from product_classifier.feedback.index_rows import IndexedCorrection
+from product_classifier.feedback.index_rows import UNREAD_CONFIDENCE, IndexedCorrection
 from product_classifier.feedback.records import (
     REVIEW_SUFFIX,
     Correction,
@@ -186,13 +186,13 @@ class FeedbackService:
             if known is not None:
                 return self._resubmit(draft, known)
             with self._quota.reserved(draft.user, draft.created):
-                correction = self._complete(draft, bits)
+                correction, confidence = self._complete(draft, bits)
                 try:
                     destination = self._writer.create(Entry(correction.key, correction.to_json()), photos)
                 except ObjectExists:
                     return self._resubmit(draft, correction.feedback_id)
                 replaced = self._index.replaced_by(correction)
-                self._index.add(correction)
+                self._index.add(correction, confidence=confidence)
         return SubmitResult(correction, destination, replaced)
 
     def _known_id(self, bits: int) -> str | None:
@@ -216,13 +216,14 @@ class FeedbackService:
         self._index.add(first)
         return SubmitResult(first, None)
 
-    def _complete(self, draft: Correction, bits: int) -> Correction:
-        """Return the correction with its id and, unless the store is unavailable, the content of its prediction."""
+    def _complete(self, draft: Correction, bits: int) -> tuple[Correction, float]:
+        """Return the correction with its id and what is known of its prediction, and its confidence for the index."""
         found: dict[str, object] = {"feedback_id": feedback_id(bits, draft.created)}
         prediction = self._prediction(draft.prediction_id) if draft.prediction_id else None
         if prediction is not None:
             found |= {"product": prediction.product, "predicted": prediction.code, "release": prediction.release}
-        return draft.model_copy(update=found)
+        confidence = UNREAD_CONFIDENCE if prediction is None else prediction.confidence
+        return draft.model_copy(update=found), confidence
 
     def _prediction(self, prediction_id: str) -> PredictionRecord | None:
         if self._writer.store_unavailable:

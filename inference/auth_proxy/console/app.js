@@ -264,7 +264,7 @@ async function listRuns() {
   const { body } = await call("/retrain");
   const progress = body.progress;
   byId("progress").textContent = progress ? `${translated("progress")}: ${progress.corrections} / ${progress.needed}` : "";
-  byId("runs").replaceChildren(...(body.runs || []).map(runCard));
+  byId("runs").replaceChildren(...(body.items || []).map(runCard));
 }
 
 function runCard(run) {

@@ -25,7 +25,7 @@ from product_classifier.errors import IndexUnavailable
 from product_classifier.feedback.index_database import IndexDatabase
 from product_classifier.feedback.index_labels import LabelReader, replace_watermark
 from product_classifier.feedback.index_queries import IndexQueries
-from product_classifier.feedback.index_rows import content_version, prepare
+from product_classifier.feedback.index_rows import UNREAD_CONFIDENCE, content_version, prepare
 from product_classifier.feedback.index_writer import IndexWriter
 from product_classifier.feedback.object_listing import ObjectListing
 from product_classifier.feedback.object_reader import ObjectReader
@@ -108,15 +108,24 @@ class FeedbackIndex(IndexQueries):
                 pass
             self._reader.read_listed(inf)
 
-    def add(self, record: Correction | Review, *, replace: bool = False) -> None:
+    def read_confidences(self) -> bool:
+        """Read the confidence of some predictions, for `order="uncertain"`; return whether there may be more.
+
+        Raises what `refresh` raises.
+        """
+        with self._refreshing:
+            return self._reader.read_confidences()
+
+    def add(self, record: Correction | Review, *, replace: bool = False, confidence: float = UNREAD_CONFIDENCE) -> None:
         """Index a record that the caller has stored or found; after an error the next refresh finds it.
 
         Args:
             record: A correction or review.
             replace: Whether it is indexed in the place of another one of its id.
+            confidence: Confidence of the prediction that a correction is about, if it has been read.
         """
         try:
-            self._writer.write([prepare(record, record.key)], replace=replace)
+            self._writer.write([prepare(record, record.key, confidence)], replace=replace)
         except (IndexUnavailable, ValueError, OverflowError, RecursionError) as error:
             log.warning("correction_not_indexed", key=record.key, reason=str(error))
 

@@ -1,9 +1,10 @@
 """Queries of the corrections in the index, and their pages."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from sqlite3 import Connection
+from typing import Literal
 
 from product_classifier.errors import IndexUnavailable, InvalidInput, UnknownFeedback
 from product_classifier.feedback.index_database import IndexDatabase
@@ -22,13 +23,19 @@ from product_classifier.observability import get_logger
 
 MAX_DAMAGED = 1000
 NEWEST_FIRST = "ORDER BY c.created DESC, c.id DESC"
+Order = Literal["newest", "uncertain"]
+ORDERS: Mapping[Order, tuple[str, str, str]] = {
+    "newest": ("c.created, c.id", "<", NEWEST_FIRST),
+    "uncertain": ("c.confidence, c.created, c.id", ">", "ORDER BY c.confidence, c.created, c.id"),
+}
+"""Columns of the cursor, how those of later pages compare with it, and the order."""
 
 log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class IndexPage:
-    """Corrections, newest first, the cursor of the next page, and how many match on all pages."""
+    """Corrections in their order, the cursor of the next page, and how many match on all pages."""
 
     items: Sequence[IndexedCorrection]
     next_cursor: str | None
@@ -89,37 +96,46 @@ class IndexQueries:
         return last if last is not None and last.code != correction.code else None
 
     def page(
-        self, *, limit: int, state: State | None = None, user: str | None = None, cursor: str | None = None
+        self,
+        *,
+        limit: int,
+        state: State | None = None,
+        user: str | None = None,
+        cursor: str | None = None,
+        order: Order = "newest",
     ) -> IndexPage:
-        """Return corrections, newest first, after the one whose id is the cursor.
+        """Return corrections after the one whose id is the cursor.
 
         Args:
             limit: Corrections of the page.
             state: Only those in this state.
             user: Only those of this user.
             cursor: Id of the last correction on the page before.
+            order: Newest first, or those of the least confident predictions first; without a known confidence, and of
+                equal confidence, oldest first.
 
         Raises:
             UnknownFeedback: If no such page ends with the cursor.
         """
         conditions: list[str] = []
         values: list[object] = []
+        columns, comparison, order_by = ORDERS[order]
         with self._database.read() as database:
             if user is not None:
                 conditions.append("c.user = ?")
                 values.append(user)
             if cursor is not None:
-                query = " AND ".join(["SELECT c.created, c.id FROM corrections c WHERE c.status = 1", *conditions])
+                query = " AND ".join([f"SELECT {columns} FROM corrections c WHERE c.status = 1", *conditions])  # noqa: S608
                 found = database.execute(f"{query} AND c.id = ?", (*values, to_blob(cursor))).fetchone()
                 if found is None:
                     raise UnknownFeedback(f"cursor: no page ends with {cursor!r}; start again without it")
-                conditions.append("(c.created, c.id) < (?, ?)")
+                conditions.append(f"({columns}) {comparison} ({', '.join('?' * len(found))})")
                 values.extend(found)
             if state is not None:
                 conditions.append("c.state = ?")
                 values.append(state)
             query = " AND ".join([SELECT_CORRECTIONS, *conditions])
-            rows = database.execute(f"{query} {NEWEST_FIRST} LIMIT ?", (*values, limit + 1))
+            rows = database.execute(f"{query} {order_by} LIMIT ?", (*values, limit + 1))
             items = [correction_of(row) for row in rows]
             total = _total(database, state, user)
         more = len(items) > limit

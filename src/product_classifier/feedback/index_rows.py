@@ -16,9 +16,11 @@ from product_classifier.text import spelling
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+UNREAD_CONFIDENCE, UNKNOWN_CONFIDENCE = 2.0, 3.0
+"""Stored in place of the confidence of a prediction: it has not been read yet, or there is none."""
 SELECT_CORRECTIONS = (
     "SELECT c.id, c.created, c.user, c.role, c.code, c.predicted, c.release, c.comment, c.prediction_id, "
-    "c.designation, c.description, c.image_sha256, c.state, r.reviewer, r.created "
+    "c.designation, c.description, c.image_sha256, c.state, r.reviewer, r.created, c.confidence "
     "FROM corrections c LEFT JOIN reviews r ON r.id = c.id AND r.status = 1 WHERE c.status = 1"
 )
 """Query of the rows that `correction_of` takes; " AND ..." may follow."""
@@ -49,6 +51,8 @@ class IndexedCorrection:
     state: State
     reviewer: str | None
     reviewed: datetime | None
+    confidence: float | None
+    """Confidence of the prediction; None without a prediction, or before it was read."""
 
 
 class PreparedRecord(NamedTuple):
@@ -63,22 +67,31 @@ class PreparedRecord(NamedTuple):
     created: int = 0
     product_key: bytes | None = None
     agreement_key: bytes | None = None
+    confidence: float = UNREAD_CONFIDENCE
 
 
-def prepare(record: Correction | Review, key: str) -> PreparedRecord:
-    """Compute what the index stores of a record; raise `OverflowError` if its time cannot be stored."""
+def prepare(record: Correction | Review, key: str, confidence: float = UNREAD_CONFIDENCE) -> PreparedRecord:
+    """Compute what the index stores of a record; raise `OverflowError` if its time cannot be stored.
+
+    Args:
+        record: A correction or review.
+        key: Key of its object.
+        confidence: Confidence of the prediction that a correction is about, if it has been read.
+    """
+    if isinstance(record, Correction) and record.prediction_id is None:
+        confidence = UNKNOWN_CONFIDENCE
     created = to_microseconds(record.created)
     to_datetime(created)  # a time zone may move it out of the range
     if isinstance(record, Correction) and record.product is not None:
-        return PreparedRecord(key, record, "", created, *product_keys(record.product))
-    return PreparedRecord(key, record, "", created)
+        return PreparedRecord(key, record, "", created, *product_keys(record.product), confidence)
+    return PreparedRecord(key, record, "", created, confidence=confidence)
 
 
 def correction_of(row: Sequence[Any]) -> IndexedCorrection:
     """Return the correction in a row of `SELECT_CORRECTIONS`."""
     identifier, created, user, role, code, predicted, release, comment, prediction_id = row[:9]
     product, is_cut = product_of(*row[9:12])
-    state, reviewer, reviewed = row[12:]
+    state, reviewer, reviewed, confidence = row[12:]
     return IndexedCorrection(
         to_text(identifier),
         to_datetime(created),
@@ -94,6 +107,7 @@ def correction_of(row: Sequence[Any]) -> IndexedCorrection:
         state,
         reviewer,
         None if reviewed is None else to_datetime(reviewed),
+        confidence if confidence < UNREAD_CONFIDENCE else None,
     )
 
 

@@ -1,6 +1,6 @@
 """Tables of the index of corrections; the triggers maintain its counts."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -12,6 +12,7 @@ CREATE TABLE corrections (
     created INTEGER, user TEXT, role TEXT, code INTEGER, predicted INTEGER, release TEXT, comment TEXT,
     prediction_id BLOB, designation TEXT, description TEXT, image_sha256 TEXT,
     product_key BLOB, agreement_key BLOB, state TEXT,
+    confidence REAL NOT NULL DEFAULT 2,  -- of the prediction; 2 is not read yet, 3 not known: these sort last
     attempts INTEGER NOT NULL DEFAULT 0, retry_at INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX corrections_unread ON corrections (id) WHERE status = 0;
@@ -20,6 +21,13 @@ CREATE INDEX corrections_created ON corrections (created, id) WHERE status = 1;
 CREATE INDEX corrections_state ON corrections (state, created, id) WHERE status = 1;
 CREATE INDEX corrections_user ON corrections (user, created, id) WHERE status = 1;
 CREATE INDEX corrections_user_state ON corrections (user, state, created, id) WHERE status = 1;
+CREATE INDEX corrections_confidence ON corrections (confidence, created, id) WHERE status = 1;
+CREATE INDEX corrections_state_confidence ON corrections (state, confidence, created, id) WHERE status = 1;
+CREATE INDEX corrections_user_confidence ON corrections (user, confidence, created, id) WHERE status = 1;
+CREATE INDEX corrections_user_state_confidence ON corrections (user, state, confidence, created, id)
+    WHERE status = 1;
+CREATE INDEX corrections_confidence_unread ON corrections (id)
+    WHERE status = 1 AND confidence = 2 AND agreement_key IS NOT NULL;
 CREATE INDEX corrections_product ON corrections (agreement_key, user, created, id)
     WHERE status = 1 AND agreement_key IS NOT NULL;
 CREATE INDEX corrections_prediction ON corrections (prediction_id, user, created, id)

@@ -40,6 +40,11 @@ class IndexWriter:
         with self._database.write() as database:
             database.execute("INSERT OR REPLACE INTO damaged VALUES (?, ?)", (key, reason))
 
+    def write_confidences(self, found: Iterable[tuple[float, bytes]]) -> None:
+        """Write the confidence of the predictions of corrections, by id."""
+        with self._database.write() as database:
+            database.executemany("UPDATE corrections SET confidence = ? WHERE id = ?", found)
+
     def write_product(self, identifier: bytes, product: ProductContent) -> None:
         """Write the product of a correction that was stored without one."""
         keys = product_keys(product)
@@ -96,7 +101,7 @@ def _put_correction(database: Connection, one: PreparedRecord, record: Correctio
     database.execute(
         "UPDATE corrections SET status = 1, created = ?, user = ?, role = ?, code = ?, predicted = ?, release = ?, "
         "comment = ?, prediction_id = ?, designation = ?, description = ?, image_sha256 = ?, product_key = ?, "
-        "agreement_key = ?, state = ? WHERE id = ?",
+        "agreement_key = ?, state = ?, confidence = ? WHERE id = ?",
         (
             one.created,
             record.user,
@@ -111,6 +116,7 @@ def _put_correction(database: Connection, one: PreparedRecord, record: Correctio
             one.product_key,
             one.agreement_key,
             own_state(record.role, _decision_of(database, identifier)),
+            one.confidence,
             identifier,
         ),
     )

@@ -6,7 +6,7 @@ from time import monotonic, time
 
 from product_classifier.errors import InvalidInput, ObjectNotFound, StoreUnavailable, UnknownCategory
 from product_classifier.feedback.index_database import IndexDatabase
-from product_classifier.feedback.index_rows import PreparedRecord, prepare, to_text
+from product_classifier.feedback.index_rows import UNKNOWN_CONFIDENCE, PreparedRecord, prepare, to_text
 from product_classifier.feedback.index_writer import IndexWriter
 from product_classifier.feedback.records import (
     REVIEW_SUFFIX,
@@ -81,6 +81,23 @@ class ObjectReader:
                 return
             self._resolve_product(identifier, to_text(prediction_id), attempts)
 
+    def read_confidences(self) -> bool:
+        """Read the predictions of a batch of corrections; return whether there may be more.
+
+        Corrections found in the store name a prediction, but not its confidence. Those of this process have it.
+        """
+        with self._database.read() as database:
+            rows = database.execute(
+                "SELECT id, prediction_id FROM corrections WHERE status = 1 AND confidence = 2 "
+                "AND agreement_key IS NOT NULL ORDER BY id DESC LIMIT ?",
+                (BATCH,),
+            ).fetchall()
+        if rows:
+            with ThreadPoolExecutor(READERS if len(rows) >= MIN_PARALLEL else 1, "read") as pool:
+                found = list(pool.map(self._read_confidence, (to_text(row[1]) for row in rows)))
+            self._writer.write_confidences(zip(found, (row[0] for row in rows), strict=True))
+        return len(rows) == BATCH
+
     def check_codes(self, record: Record) -> None:
         """Raise `StoreUnavailable`, as for a malformed object, if a correction has an unknown code."""
         if not isinstance(record, Correction):
@@ -122,6 +139,12 @@ class ObjectReader:
             return prepare(record, key)
         except (InvalidInput, StoreUnavailable, ValueError, OverflowError, RecursionError) as error:
             return PreparedRecord(key, None, str(error) or type(error).__name__)
+
+    def _read_confidence(self, prediction_id: str) -> float:
+        try:
+            return read_prediction(self._store, prediction_id).confidence
+        except (ObjectNotFound, InvalidInput):
+            return UNKNOWN_CONFIDENCE
 
     def _resolve_product(self, identifier: bytes, prediction_id: str, attempts: int) -> None:
         try:

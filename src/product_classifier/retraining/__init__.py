@@ -17,6 +17,7 @@ from product_classifier.retraining.run_records import Cause, Claim, Failure, Own
 from product_classifier.retraining.run_store import RunStore
 from product_classifier.retraining.runs import (
     acquire_run,
+    find_run,
     is_run_finished,
     list_runs,
     request_run,
@@ -40,6 +41,7 @@ __all__ = [
     "SnapshotItem",
     "Verdict",
     "acquire_run",
+    "find_run",
     "is_run_finished",
     "list_runs",
     "read_snapshot",

@@ -1,6 +1,7 @@
 """Immutable records of retraining runs, and their keys."""
 
 import hashlib
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -11,12 +12,19 @@ from product_classifier.feedback.records import Record, Sha256
 
 Cause = Literal["threshold", "manual"]
 Outcome = Literal["succeeded", "failed"]
-RunId = Annotated[str, Field(pattern=r"^retrain-[0-9]{6}-[0-9a-f]{12}$")]
+RUN_ID = r"^retrain-([0-9]{6})-[0-9a-f]{12}$"
+RunId = Annotated[str, Field(pattern=RUN_ID)]
 
 CLAIMS = "retrain/claims/"
 WATERMARK = "retrain/watermark/"
 RUNS = "retrain/runs/"
 STARTS = "retrain/starts/"
+
+
+def generation_of(run_id: str) -> int:
+    """Return the number of a run, which its id contains; 0, which no run has, for another text."""
+    found = re.fullmatch(RUN_ID, run_id, re.ASCII)
+    return int(found[1]) if found else 0
 
 
 class Claim(Record):

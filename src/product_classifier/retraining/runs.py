@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
+from itertools import islice
 
 from product_classifier.errors import ObjectExists, RetrainActive
 from product_classifier.feedback.trust import Label
@@ -16,6 +17,7 @@ from product_classifier.retraining.run_records import (
     RunView,
     Verdict,
     failures_prefix,
+    generation_of,
     owner_key,
     verdict_key,
 )
@@ -55,9 +57,24 @@ def _request(run_store: RunStore, claim: Callable[[int], Claim]) -> Claim:
         raise RetrainActive(_run_id(run_store, latest + 1)) from error
 
 
-def list_runs(run_store: RunStore) -> list[RunView]:
-    """Return all runs, newest first; finished ones are read once."""
-    return [run_store.finished_views.get(claim.run_id) or _view(run_store, claim) for claim in _claims(run_store)]
+def list_runs(run_store: RunStore, limit: int | None = None, before: str | None = None) -> list[RunView]:
+    """Return runs, newest first; finished ones are read once.
+
+    Args:
+        run_store: Where the runs are.
+        limit: The most to return; None for all.
+        before: Id of a run; only older ones are returned.
+    """
+    claims = islice(_claims(run_store, before=None if before is None else generation_of(before)), limit)
+    return [run_store.finished_views.get(claim.run_id) or _view(run_store, claim) for claim in claims]
+
+
+def find_run(run_store: RunStore, run_id: str) -> RunView | None:
+    """Return a run, None if there is none of this id."""
+    claim = run_store.claim(generation_of(run_id))
+    if claim is None or claim.run_id != run_id:
+        return None
+    return run_store.finished_views.get(run_id) or _view(run_store, claim)
 
 
 def acquire_run(run_store: RunStore, run_id: str, execution: str, now: datetime) -> bool:
@@ -103,9 +120,10 @@ def is_run_finished(run_store: RunStore, run_id: str) -> bool:
     return any(claim.run_id == run_id and run_store.is_finished(claim.generation) for claim in _claims(run_store))
 
 
-def _claims(run_store: RunStore) -> Iterator[Claim]:
-    """Yield the readable claims, newest first."""
-    claims = (run_store.claim(generation) for generation in range(run_store.latest(), 0, -1))
+def _claims(run_store: RunStore, before: int | None = None) -> Iterator[Claim]:
+    """Yield the readable claims, newest first, of runs with a number below `before`."""
+    newest = run_store.latest() if before is None else min(before - 1, run_store.latest())
+    claims = (run_store.claim(generation) for generation in range(newest, 0, -1))
     return (claim for claim in claims if claim is not None)
 
 

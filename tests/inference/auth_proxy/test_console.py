@@ -98,7 +98,7 @@ def test_a_run_is_shown_with_its_verdict(page: Any, gateway: Gateway) -> None:
     verdict = {"promoted": False, "release": "r-1", "reasons": ["weighted F1 fell by 0.02"], "metrics": {}}
     run = {"run_id": "retrain-000001-ab", "state": "succeeded", "cause": "threshold", "requested_by": "trigger"}
     run |= {"corrections": 50, "snapshot": "ab", "created": "2026-01-02T03:04:05Z", "started": None, "finished": None}
-    gateway.feedback.responses["/retrain"] = {"runs": [run | {"reason": None, "verdict": verdict}], "progress": None}
+    gateway.feedback.responses["/retrain"] = {"items": [run | {"reason": None, "verdict": verdict}], "progress": None}
     enter(page, "ada")
     page.click("[data-view=retrain]")
     page.wait_for_selector("#runs li")

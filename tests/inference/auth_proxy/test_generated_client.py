@@ -91,6 +91,7 @@ def test_a_prediction_is_corrected_listed_and_approved(api: Any, package: str) -
         idempotency_key="generated-client",
     )
     pending = api("list_feedback", "remy", state=models.CorrectionViewState.PENDING, limit=10)
+    uncertain = api("list_feedback", "remy", order=models.ListFeedbackOrder.UNCERTAIN, limit=10)
     view = api("approve_feedback", "remy", receipt.feedback_id, body=models.ReviewRequest(comment="sure"))
 
     assert 5 == len(prediction.top)
@@ -101,7 +102,12 @@ def test_a_prediction_is_corrected_listed_and_approved(api: Any, package: str) -
         pending.items[0].predicted,
     )
     assert (models.CorrectionViewState.APPROVED, True, "remy") == (view.state, view.counts, view.reviewer)
-    assert 1 == api("list_runs", "ada").progress.corrections
+    assert (prediction.confidence, receipt.feedback_id) == (
+        pytest.approx(uncertain.items[0].confidence),
+        uncertain.items[0].feedback_id,
+    )
+    runs = api("list_runs", "ada", limit=5)
+    assert (1, [], None) == (runs.progress.corrections, runs.items, runs.next_cursor)
 
 
 def test_a_refusal_is_a_typed_problem(api: Any, package: str) -> None:

@@ -1,5 +1,6 @@
 """Corrections, reviews and runs over HTTP while the store is available."""
 
+import base64
 import hashlib
 import json
 from datetime import timedelta
@@ -9,6 +10,7 @@ import pytest
 
 from product_classifier.feedback.records import Correction, new_id
 from product_classifier.limits import MIB, PHOTO_BODY_BYTES
+from product_classifier.retraining import RunStore
 from tests.support.fakes import FakeStore
 from tests.support.feedback_service_harness import (
     RIGHT,
@@ -345,3 +347,52 @@ def test_a_response_carries_the_request_id_and_is_counted(harness: FeedbackHarne
 
     assert response.headers["x-request-id"] == "r-17"
     assert 'feedback_acknowledged_total{where="store"} 1.0' in harness.client.get("/metrics").text
+
+
+def test_runs_are_listed_in_pages(harness: FeedbackHarness) -> None:
+    admin, runs = harness.headers("adam", "admin"), RunStore(harness.store)
+    for generation in range(1, 8):
+        claim = runs.claim_run(generation, (), cause="manual", requested_by="adam", now=harness.clock())
+        runs.finish(generation, claim.run_id, "failed", "a test", harness.clock())
+    pages, cursor = [], None
+    while True:
+        query = {"limit": 3} | ({"cursor": cursor} if cursor else {})
+        page = harness.client.get("/retrain", headers=admin, params=query).json()
+        pages.append([int(run["run_id"][8:14]) for run in page["items"]])
+        assert page["items"] == page["runs"]
+        if (cursor := page["next_cursor"]) is None:
+            break
+
+    assert [[7, 6, 5], [4, 3, 2], [1]] == pages
+    assert [422, 422] == [
+        harness.client.get("/retrain", headers=admin, params=query).status_code
+        for query in ({"limit": 0}, {"cursor": "x"})
+    ]
+
+
+def test_corrections_of_uncertain_predictions_are_listed_first(harness: FeedbackHarness, store: FakeStore) -> None:
+    made = [harness.submit(product_correction()).json()["feedback_id"]]
+    made.insert(0, harness.submit({"prediction_id": store_prediction(store), "code": RIGHT}).json()["feedback_id"])
+
+    first = harness.list(order="uncertain", limit=1).json()
+    second = harness.list(order="uncertain", limit=1, cursor=first["next_cursor"]).json()
+
+    items = first["items"] + second["items"]
+    assert (made, [0.5, None]) == ([item["feedback_id"] for item in items], [item["confidence"] for item in items])
+    assert 422 == harness.list(order="random").status_code
+
+
+def test_a_correction_takes_a_photo_in_any_spelling_of_base64(harness: FeedbackHarness) -> None:
+    picture = photo()
+    plain = base64.b64encode(picture).decode()
+    spellings = [
+        plain,
+        base64.urlsafe_b64encode(picture).decode().rstrip("="),
+        base64.encodebytes(picture).decode(),
+        f"data:image/jpeg;base64,{plain}",
+    ]
+
+    replies = [harness.submit({"product": {"image": text}, "code": RIGHT}) for text in spellings]
+
+    assert [201, 200, 200, 200] == [reply.status_code for reply in replies]
+    assert 422 == harness.submit({"product": {"image": f"{plain}!"}, "code": RIGHT}).status_code
