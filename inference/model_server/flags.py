@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic_settings import BaseSettings
 
-from product_classifier.limits import BATCH_PRODUCTS, GRPC_MESSAGE_BYTES, MIB
+from product_classifier.limits import BATCH_PRODUCTS, GRPC_MESSAGE_BYTES, MIB, PHOTO_BODY_BYTES
 from product_classifier.settings_help import Variable, settings_epilog
 
 IGNORED = "Options that KServe's controller appends and this server does not know are ignored."
@@ -66,7 +66,7 @@ def parse_flags(model_name: str, argv: Sequence[str], settings: Sequence[type[Ba
     add("--max_wait_s", type=float, default=2.0, help="seconds a request may wait for a thread before it gets a 503")
     add("--max_explanations", type=int, default=2, help="explanations in progress; more are refused with 503")
     add("--max_rows", type=int, default=BATCH_PRODUCTS, help="rows of one request")
-    add("--max_body_mib", type=int, default=GRPC_MESSAGE_BYTES // MIB, help="size of an HTTP body in MiB")
+    add("--max_body_mib", type=int, default=PHOTO_BODY_BYTES // MIB, help="size of an HTTP body in MiB")
     add("--grpc_max_receive_message_length", type=int, default=GRPC_MESSAGE_BYTES, help="bytes of a gRPC message")
     add("--grpc_reflection", action="store_true", help="describe the gRPC services to clients such as grpcurl")
     add("--poll_s", type=float, default=1.0, help="seconds between reads of the file that names the champion")

@@ -21,7 +21,7 @@ def main(address: str, model: str) -> None:
     ready = [client.is_server_live(), client.is_server_ready(), client.is_model_ready(model)]
     metadata = client.get_model_metadata(model, as_json=True)
     result = client.infer(model, inputs)
-    chosen = client.infer(model, inputs, outputs=[InferRequestedOutput("probabilities")], request_id="abc")
+    chosen = client.infer(model, inputs, outputs=[InferRequestedOutput("probabilities")], request_id="i" * 200)
     json.dump(
         {
             "ready": ready,

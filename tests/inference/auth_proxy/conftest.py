@@ -11,6 +11,7 @@ import httpx
 import pytest
 import structlog
 from PIL import Image
+from pydantic import SecretStr
 
 from inference.auth_proxy.__main__ import PROBE_KEY, make_verifier, open_api_keys
 from inference.auth_proxy.app import create_app
@@ -25,11 +26,14 @@ from inference.auth_proxy.server import listen, make_server
 from inference.auth_proxy.settings import Settings
 from inference.durability.deadline import DeadlineWriter
 from inference.durability.writer import DurableWriter
+from inference.feedback_service.app import create_app as create_feedback_app
+from inference.feedback_service.settings import Settings as FeedbackSettings
 from product_classifier.model_names import MODELS
 from product_classifier.store.journal import Journal
 from product_classifier.taxonomy import CHALLENGE
 from tests.support.fake_models import FakeFeedback, FakeModels, running, served
 from tests.support.fakes import FakeStore
+from tests.support.model_servers import RunningServer
 
 PASSWORD = "correct horse battery"
 INTERNAL = "i" * 40
@@ -141,6 +145,17 @@ def gateway(shared: Gateway) -> Iterator[Gateway]:
 def own_gateway(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Gateway]:
     """A gateway of the test's own; parametrize indirectly with settings."""
     yield from start(tmp_path, **getattr(request, "param", {}))
+
+
+@pytest.fixture(scope="module")
+def whole_gateway(servers: dict[str, RunningServer], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway with the model servers and a feedback service on the same store."""
+    store = FakeStore()
+    journal = Journal(tmp_path_factory.mktemp("journal"), max_bytes=1 << 20)
+    feedback = create_feedback_app(store, journal, FeedbackSettings(internal_token=SecretStr(INTERNAL)), CHALLENGE)
+    with served(feedback, lifespan="on") as feedback_url:
+        urls = {name: server.url for name, server in servers.items()} | {"feedback-service": feedback_url}
+        yield from start(tmp_path_factory.mktemp("gateway"), urls, store, backend_timeout_s=20.0, body_timeout_s=20.0)
 
 
 @pytest.fixture(scope="session")

@@ -9,31 +9,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
-from inference.feedback_service.app import create_app
-from inference.feedback_service.settings import Settings
-from product_classifier.store.journal import Journal
 from product_classifier.taxonomy import CHALLENGE
-from tests.inference.auth_proxy.conftest import INTERNAL, PASSWORD, Gateway, start
-from tests.support.fake_models import served
-from tests.support.fakes import FakeStore
-from tests.support.model_servers import RunningServer
+from tests.inference.auth_proxy.conftest import PASSWORD, Gateway
 
 pytestmark = pytest.mark.slow
 
 PACKAGE = "generated_gateway_client"
-
-
-@pytest.fixture(scope="module")
-def whole_gateway(servers: dict[str, RunningServer], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A gateway with the model servers and a feedback service on the same store."""
-    store = FakeStore()
-    journal = Journal(tmp_path_factory.mktemp("journal"), max_bytes=1 << 20)
-    feedback = create_app(store, journal, Settings(internal_token=SecretStr(INTERNAL)), CHALLENGE)
-    with served(feedback, lifespan="on") as feedback_url:
-        urls = {name: server.url for name, server in servers.items()} | {"feedback-service": feedback_url}
-        yield from start(tmp_path_factory.mktemp("gateway"), urls, store)
 
 
 @pytest.fixture(scope="module")

@@ -194,7 +194,7 @@ def test_a_compressed_or_too_large_body_is_refused(text: RunningServer) -> None:
     refused(httpx.post(text.infer, content=b"x", headers={"Content-Encoding": "gzip"}), "'gzip'", status=415)
 
     endless = httpx.post(text.infer, content=(b" " * 2**20 for _ in range(20)), timeout=30)
-    refused(endless, "more than 16777216", status=413)
+    refused(endless, "more than 12582912", status=413)
 
 
 def test_a_body_that_its_client_does_not_complete_has_the_outcome_unsupported(text: RunningServer) -> None:

@@ -238,7 +238,7 @@ STRICTER: dict[str, list[Break]] = {
     ],
     "v2": [
         change("inputs", 0, "shape", to=[9]),
-        change("inputs", 0, "shape", to=[1, 1]),
+        change("inputs", 0, "shape", to=[1, 2]),
         change("inputs", 0, "datatype", to="FP32"),
         change("outputs", to=[{"name": "price"}]),
     ],
