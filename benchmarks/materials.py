@@ -129,7 +129,8 @@ def _make_release(folder: Path, parts: Path) -> None:
     image.save(parts / "image")
     bundle.write_manifest(parts / "image", "image", None, self_check.record_image(image), image.codes)
     nothing, none = np.zeros((0, len(CHALLENGE)), np.float32), np.zeros(0, bool)
-    fusion = fit_fusion(nothing, nothing, none, none, np.zeros(0, np.int64), CHALLENGE.codes)  # all weights 1
+    labels, folds = np.zeros(0, np.int64), np.zeros(0, np.int64)
+    fusion = fit_fusion(nothing, nothing, none, none, labels, folds, CHALLENGE.codes).model  # all weights 1
     fusion.save(parts / "fusion")
     bundle.write_manifest(parts / "fusion", "fusion", None, self_check.record_fusion(fusion), fusion.codes)
     meta = ReleaseMeta("benchmark")

@@ -1,9 +1,9 @@
 """Model quality on a folder of raw files: `python -m benchmarks.quality RAW`, see --help.
 
 The pipeline's steps train text, image and fusion models on the training split; they are evaluated on the test split.
-The peer is a pipeline of word and character TF-IDF and LinearSVC, fitted and evaluated on the same rows. The text model
-and the peer are also compared by repeated stratified group k-fold cross-validation (near duplicates form a group),
-because one split of a hundred texts cannot separate two good models.
+The peer is a pipeline of word and character TF-IDF and LinearSVC, fitted and evaluated on the same rows. All are also
+compared by repeated k-fold cross-validation over content groups, because one split of a hundred products cannot
+separate two good models; there the measures that use all labelled products are left out one by one.
 
 The expected calibration error (ECE) is positive on a finite sample even for perfect probabilities; the column "ECE if
 calibrated" is its mean in that case. Coverage at 99 % is the largest share of items, most confident first, with a
@@ -14,7 +14,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -22,33 +22,35 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline, make_union
 from sklearn.svm import LinearSVC
 
 from components.fit_fusion import step as fit_fusion
 from components.prepare_catalogue import step as prepare_catalogue
-from components.shared.out_of_fold import FOLDS
 from components.shared.predictions import predict
 from components.split_catalogue import step as split_catalogue
 from components.train_image import step as train_image
-from components.train_text import linear_training as linear
 from components.train_text import step as train_text
-from product_classifier.catalogue.splits import SPLITS, text_key
+from product_classifier.catalogue.splits import SPLITS, content_keys
 from product_classifier.command_line import add_former_option, show_deprecations
 from product_classifier.evaluation.folds import assign_folds
 from product_classifier.evaluation.resampling import bootstrap_gains
 from product_classifier.evaluation.scores import score, weighted_f1
 from product_classifier.probabilities import softmax
-from product_classifier.releases.release import load_fusion
+from product_classifier.releases.release import load_fusion, load_text
 from product_classifier.taxonomy import CHALLENGE
-from product_classifier.text.features import TextFeatures
 from product_classifier.text.normalization import normalize
 
 Floats = NDArray[np.floating]
 Labels = NDArray[np.int64]
-Rows = NDArray[np.intp]
 PEER = "TF-IDF + LinearSVC"
+VALIDATION_PARTS = 8
+"""One of this many parts of the products to learn from is the validation split."""
+ABLATIONS = {
+    "text_of_train": ", fitted without validation",
+    "fusion_of_validation": ", fitted on validation only",
+}
+"""Suffix of the row in which a measure is left out, by bundle."""
 HEADINGS = {"ece": "ECE", "ece_if_calibrated": "ECE if calibrated", "coverage_at_99": "coverage at 99 %"}
 
 
@@ -60,6 +62,8 @@ class QualityRow:
     items: int
     weighted_f1: float
     macro_f1: float
+    standard_error: float | None = None
+    """Of the weighted F1, over the folds."""
     ece: float | None = None
     ece_if_calibrated: float | None = None
     coverage_at_99: float | None = None
@@ -67,12 +71,11 @@ class QualityRow:
 
 @dataclass(frozen=True)
 class Texts:
-    """Products with text: prepared for our model, raw for the peer, labels and near-duplicate groups."""
+    """Products with text: prepared for our model, raw for the peer, and labels."""
 
     ours: list[str]
     raw: list[str]
     labels: Labels
-    groups: list[str]
 
     def __len__(self) -> int:
         return len(self.ours)
@@ -87,8 +90,7 @@ def main(arguments: Sequence[str]) -> int:
         _prepare(options.raw, work, options.share_test)
         found = {"held out": by_split(work, options)}
         if options.repeats:
-            texts = read_texts(pd.read_parquet(work / "catalogue"))
-            found[f"{options.repeats} x {options.folds}-fold over {len(texts)} texts"] = cross_validate(texts, options)
+            found[f"{options.repeats} x {options.folds}-fold by content group"] = cross_validate(work, options)
     for title, lines in found.items():
         sys.stdout.write(f"\n{title}\n\n{_table(lines)}\n")
     if options.json:
@@ -128,27 +130,74 @@ def by_split(work: Path, options: argparse.Namespace) -> list[QualityRow]:
     return lines
 
 
-def cross_validate(texts: Texts, options: argparse.Namespace) -> list[QualityRow]:
-    """Evaluate the text model and the peer out of fold on every text."""
-    collected: dict[str, list[tuple[Floats, Labels]]] = {"text": [], PEER: []}
-    better = []
-    for train_texts, test_texts in _parts(texts, options.repeats, options.folds):
-        own = _of(texts, train_texts)
-        folds = assign_folds([[group] for group in own.groups], own.labels.tolist(), FOLDS, seed=27)
-        model, _ = linear.fit_and_cross_predict(
-            own.ours, own.labels, folds, CHALLENGE.codes, TextFeatures(), options.C, 27
-        )
-        labels = texts.labels[test_texts]
-        ours = model.classify([texts.ours[row] for row in test_texts])
-        peer = _peer_scores(own, _of(texts, test_texts))
-        for name, probabilities in (("text", ours), (PEER, peer)):
-            collected[name].append((probabilities, labels))
-        better.append(weighted_f1(ours, labels) - weighted_f1(peer, labels))
-        sys.stderr.write(f"\rfold {len(better)} of {options.repeats * options.folds}")
-    mean, error = np.mean(better), np.std(better, ddof=1) / np.sqrt(len(better))
-    sys.stderr.write(f"\ntext - peer, weighted F1 by fold: {mean:+.4f} (standard error {error:.4f})\n")
-    pooled = {name: tuple(map(np.concatenate, zip(*parts, strict=True))) for name, parts in collected.items()}
-    return [_line(name, *found, confident=name != PEER) for name, found in pooled.items()]
+def cross_validate(work: Path, options: argparse.Namespace) -> list[QualityRow]:
+    """Train with the pipeline's steps without each fold of content groups and evaluate on the fold.
+
+    Weighted F1 has the standard error of its mean over the folds. The rows that end in `ABLATIONS` leave one measure
+    out: text fitted without the validation split, and a fusion fitted on the validation split only.
+    """
+    products = pd.read_parquet(work / "catalogue")
+    found: dict[str, list[tuple[Floats, Labels]]] = {}
+    for number in range(options.repeats * options.folds):
+        repeat, fold = divmod(number, options.folds)
+        outer = _content_folds(products, options.folds, repeat)
+        folder = work / f"fold-{number}"
+        folder.mkdir()
+        _write_fold(products[outer != fold], products[outer == fold], folder)
+        for name, predicted in _fold_predictions(folder, options).items():
+            found.setdefault(name, []).append(predicted)
+        sys.stderr.write(f"\rfold {number + 1} of {options.repeats * options.folds}")
+    lines = []
+    for name, parts in found.items():
+        pooled = [np.concatenate(one) for one in zip(*parts, strict=True)]
+        by_fold = [weighted_f1(*part) for part in parts]
+        error = float(np.std(by_fold, ddof=1) / np.sqrt(len(by_fold)))
+        lines.append(replace(_line(name, pooled[0], pooled[1], confident=name != PEER), standard_error=error))
+    return lines
+
+
+def _content_folds(products: pd.DataFrame, folds: int, seed: int) -> Labels:
+    content = zip(products["designation"], products["description"], products["image_sha256"], strict=True)
+    return assign_folds([content_keys(*one) for one in content], products["code"].to_list(), folds, seed)
+
+
+def _write_fold(learned: pd.DataFrame, test: pd.DataFrame, folder: Path) -> None:
+    """Write the splits of a fold; an eighth of the products to learn from is the validation split."""
+    held = _content_folds(learned, VALIDATION_PARTS, 0) == 0
+    parts = {"train": learned[~held], "validation": learned[held], "nothing": learned.head(0), "test": test}
+    for name, part in parts.items():
+        part.reset_index(drop=True).to_parquet(folder / f"{name}.parquet")
+
+
+def _fold_predictions(folder: Path, options: argparse.Namespace) -> dict[str, tuple[Floats, Labels]]:
+    """Return probabilities and labels of the test products by table row."""
+    train, validation, nothing, test, text, image = (
+        folder / f"{name}.parquet"
+        for name in ("train", "validation", "nothing", "test", "text_out_of_fold", "image_out_of_fold")
+    )
+    train_text.run(train, validation, folder / "text", text, CHALLENGE, C=options.C)
+    train_text.run(train, nothing, folder / "text_of_train", folder / "unused.parquet", CHALLENGE, C=options.C)
+    numbers = {"epochs": options.image_epochs, "budget_s": options.image_budget_s}
+    train_image.run(train, validation, options.raw, folder / "image", image, CHALLENGE, **numbers)
+    fit_fusion.run(train, validation, text, image, folder / "fusion")
+    fit_fusion.run(nothing, validation, text, image, folder / "fusion_of_validation")
+    one = predict(test, options.raw, folder / "text", folder / "image")
+    both, either = one.has_text & one.has_image, one.has_text | one.has_image
+    learned = read_texts(pd.concat([pd.read_parquet(train), pd.read_parquet(validation)], ignore_index=True))
+    test_texts = read_texts(pd.read_parquet(test))
+    rows = {
+        PEER: (_peer_scores(learned, test_texts), test_texts.labels),
+        "text": (one.text[one.has_text], one.labels[one.has_text]),
+        "image": (one.image[one.has_image], one.labels[one.has_image]),
+        "text, where both": (one.text[both], one.labels[both]),
+    }
+    for bundle, suffix in (("fusion", ""), ("fusion_of_validation", ABLATIONS["fusion_of_validation"])):
+        fused = load_fusion(folder / bundle)[0].combine(one.text, one.image, one.has_text, one.has_image)
+        rows[f"fusion, where both{suffix}"] = fused[both], one.labels[both]
+        rows[f"fusion{suffix}"] = fused[either], one.labels[either]
+    earlier = load_text(folder / "text_of_train")[0].classify(test_texts.ours)
+    rows[f"text{ABLATIONS['text_of_train']}"] = earlier, test_texts.labels
+    return rows
 
 
 def read_texts(products: pd.DataFrame) -> Texts:
@@ -160,7 +209,6 @@ def read_texts(products: pd.DataFrame) -> Texts:
         [ours[row] for row in kept],
         ["\n".join(fields[row]) for row in kept],
         np.array([CHALLENGE.index_of(code) for code in products["code"].iloc[kept]], np.int64),
-        [text_key(*fields[row]) for row in kept],
     )
 
 
@@ -205,26 +253,6 @@ def _peer() -> Pipeline:
     return make_pipeline(make_union(words, characters), LinearSVC(random_state=27))
 
 
-def _of(texts: Texts, rows: Rows) -> Texts:
-    return Texts(
-        [texts.ours[row] for row in rows],
-        [texts.raw[row] for row in rows],
-        texts.labels[rows],
-        [texts.groups[row] for row in rows],
-    )
-
-
-def _parts(texts: Texts, repeats: int, folds: int) -> Iterator[tuple[Rows, Rows]]:
-    for repeat in range(repeats):
-        yield from _folds(texts, np.arange(len(texts)), folds, seed=repeat)
-
-
-def _folds(texts: Texts, rows: Rows, folds: int, seed: int) -> Iterator[tuple[Rows, Rows]]:
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    for most, part in splitter.split(rows, texts.labels[rows], [texts.groups[row] for row in rows]):
-        yield rows[most], rows[part]
-
-
 def _prepare(raw: Path, work: Path, share_test: float) -> None:
     prepare_catalogue.run(raw, work / "catalogue", work / "rejects", work / "report", CHALLENGE)
     rest = (1 - share_test) / 9
@@ -248,7 +276,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--image-budget-s", type=float, default=20.0, help="time budget of the image training in seconds"
     )
     parser.add_argument("--share-test", type=float, default=0.1, help="share of the test split")
-    parser.add_argument("--repeats", type=int, default=3, help="repeats of the cross-validation; 0 disables it")
+    parser.add_argument("--repeats", type=int, default=1, help="repeats of the cross-validation; 0 disables it")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     return parser.parse_args(arguments)

@@ -20,6 +20,7 @@ SECTIONS = {
     "split_catalogue": "",
     "train_text": "text_",
     "train_image": "image_",
+    "fit_fusion": "",
     "compare": "gate_",
     "promote": "",
 }

@@ -60,6 +60,7 @@ def training(
     image_budget_s: float = 20.0,
     image_learning_rate: float = 0.004,
     image_encoder: str = "",
+    target_precision: float = 0.95,
     gate_min_gain: float = 0.002,
     gate_confidence: float = 0.9,
     gate_min_items: int = 10,
@@ -124,6 +125,8 @@ def training(
         validation=validation,
         text_out_of_fold=text.outputs["out_of_fold"],
         image_out_of_fold=image.outputs["out_of_fold"],
+        target_precision=target_precision,
+        seed=seed,
         store=store,
     )
     models["fusion"] = fusion.outputs["model"]

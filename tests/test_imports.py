@@ -50,6 +50,7 @@ EXEMPT = {
 }
 
 FOUNDATION = {
+    "decisions",
     "errors",
     "limits",
     "log_stream",
@@ -60,6 +61,7 @@ FOUNDATION = {
     "validation_messages",
 }
 DOMAIN: dict[str, set[str]] = {
+    "decisions": set(),
     "descriptors": set(),
     "errors": set(),
     "limits": set(),

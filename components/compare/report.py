@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from product_classifier.evaluation.gate import GateDecision
-from product_classifier.evaluation.scores import CategoryScores, Scores
+from product_classifier.evaluation.scores import CategoryScores, Scores, Selection
 from product_classifier.taxonomy import Taxonomy
 
 _PAGE = Path(__file__).with_name("report.html")
@@ -27,6 +27,8 @@ class HoldOutScores:
     """Columns of the true categories, `[n]`."""
     scores: Scores
     categories: list[CategoryScores]
+    selection: Selection
+    """Predictions that are accepted without review."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from product_classifier.evaluation.gate import (
     decide,
 )
 from product_classifier.evaluation.resampling import bootstrap_gains
-from product_classifier.evaluation.scores import per_category, score
+from product_classifier.evaluation.scores import per_category, score, select
 from product_classifier.releases.release import load_fusion
 from product_classifier.store import ObjectStore, open_store
 from product_classifier.taxonomy import Codes, Taxonomy
@@ -132,6 +132,7 @@ def _evaluate(release: str, inputs: Inputs) -> HoldOutScores:
         found.labels,
         score(fused, found.labels),
         per_category(fused, found.labels),
+        select(fusion.accepts(fused), fused.argmax(axis=1) == found.labels),
     )
 
 
@@ -175,4 +176,5 @@ def _numbers(scored: HoldOutScores, latencies: dict[str, float]) -> dict[str, ob
         }
         for one in scored.categories
     }
-    return {**asdict(scored.scores), "ms_per_product": latencies[scored.release], "by_category": categories}
+    accepted = {"accepted_coverage": scored.selection.coverage, "accepted_precision": scored.selection.precision}
+    return {**asdict(scored.scores), **accepted, "ms_per_product": latencies[scored.release], "by_category": categories}

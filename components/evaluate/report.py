@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.shared.predictions import Predictions
-from product_classifier.evaluation.scores import CategoryScores, Scores
+from product_classifier.evaluation.scores import CategoryScores, Scores, Selection
 from product_classifier.taxonomy import Category, Taxonomy
 
 _PAGE = Path(__file__).with_name("report.html")
@@ -29,6 +29,12 @@ class Evaluation:
     by_category: list[CategoryScores]
     confusion: NDArray[np.int64]
     """Products by true category (rows) and predicted category (columns)."""
+    selection: Selection
+    """Predictions of the fusion that are accepted without review."""
+    selections: list[Selection]
+    """The same by predicted category."""
+    target_precision: float | None
+    """What the thresholds of the fusion were chosen for; None for a release without thresholds."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,9 @@ def render(evaluation: Evaluation, taxonomy: Taxonomy) -> str:
         scores={kind: asdict(scores) for kind, scores in evaluation.scores.items()},
         categories=categories,
         by_category=evaluation.by_category,
+        selection=evaluation.selection,
+        selections=evaluation.selections,
+        target_precision=evaluation.target_precision,
         confusion=evaluation.confusion.tolist(),
         shares=shares.round(3).tolist(),
         mistakes=_mistakes(evaluation, categories),

@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 from components.evaluate.report import Evaluation, render
 from components.shared.predictions import Predictions, predict
 from product_classifier.errors import CatalogueError
-from product_classifier.evaluation.scores import Scores, confusion, per_category, score
+from product_classifier.evaluation.scores import (
+    Scores,
+    Selection,
+    confusion,
+    per_category,
+    score,
+    select,
+    select_per_category,
+)
 from product_classifier.releases.release import load_fusion
 from product_classifier.taxonomy import Taxonomy
 
@@ -40,8 +48,16 @@ def run(
         raise CatalogueError(f"{test.name}: has no product to evaluate on; check its categories")
     model, _ = load_fusion(fusion, found.codes)
     fused = model.combine(found.text, found.image, found.has_text, found.has_image)
+    accepted = model.accepts(fused)
     evaluation = Evaluation(
-        found, fused, _scores(found, fused), per_category(fused, found.labels), confusion(fused, found.labels)
+        found,
+        fused,
+        _scores(found, fused),
+        per_category(fused, found.labels),
+        confusion(fused, found.labels),
+        select(accepted, fused.argmax(axis=1) == found.labels),
+        select_per_category(fused, found.labels, accepted),
+        model.target_precision,
     )
     for path, content in ((metrics, _to_json(evaluation)), (report, render(evaluation, taxonomy))):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,12 +78,20 @@ def _scores(found: Predictions, fused: NDArray[np.float32]) -> dict[str, Scores]
     return {kind: score(probabilities[mask], found.labels[mask]) for kind, (probabilities, mask) in rows.items()}
 
 
+def _selection(found: Selection) -> dict[str, float]:
+    """Return coverage and, if something was accepted, precision of the accepted predictions."""
+    precision = {} if found.precision is None else {"accepted_precision": found.precision}
+    return {"accepted_coverage": found.coverage, **precision}
+
+
 def _to_json(evaluation: Evaluation) -> str:
     codes = evaluation.predictions.codes
     categories = {
         str(codes[one.index]): {name: value for name, value in asdict(one).items() if name != "index"}
-        for one in evaluation.by_category
+        | _selection(selection)
+        for one, selection in zip(evaluation.by_category, evaluation.selections, strict=True)
     }
     values: dict[str, object] = {kind: asdict(scores) for kind, scores in evaluation.scores.items()}
+    values["fusion"] = asdict(evaluation.scores["fusion"]) | _selection(evaluation.selection)
     values |= {"codes": list(codes), "by_category": categories, "confusion": evaluation.confusion.tolist()}
     return json.dumps(values, indent=1, allow_nan=False) + "\n"

@@ -11,17 +11,21 @@ def fit_fusion(
     validation: dsl.Input[dsl.Dataset],
     text_out_of_fold: dsl.Input[dsl.Dataset],
     image_out_of_fold: dsl.Input[dsl.Dataset],
+    target_precision: float,
+    seed: int,
     store: str,
     model: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
 ) -> float:
-    """Fit the weights of text and image; return the weighted F1 on the products they are fitted on.
+    """Fit the weights of text and image; return the cross-validated weighted F1.
 
     Args:
         train: Products that the models are trained on.
         validation: More products, with a category like those of train.
         text_out_of_fold: Predictions of text models that were not trained on the product.
         image_out_of_fold: Predictions of image models that were not trained on the product.
+        target_precision: Share of the predictions accepted without review that must be right.
+        seed: Seed of the folds.
         store: URL of the object store where a failure is recorded.
     """
     from pathlib import Path
@@ -30,7 +34,15 @@ def fit_fusion(
     from components.shared import failures
 
     with failures.record_step_failure("fit_fusion", store):
-        paths = (train.path, validation.path, text_out_of_fold.path, image_out_of_fold.path, model.path)
-        score = step.run(*map(Path, paths))
+        score = step.run(
+            Path(train.path),
+            Path(validation.path),
+            Path(text_out_of_fold.path),
+            Path(image_out_of_fold.path),
+            Path(model.path),
+            target_precision,
+            seed,
+        )
     metrics.log_metric("out_of_fold_weighted_f1", score)
+    model.metadata.update({"target_precision": target_precision, "seed": seed})
     return score

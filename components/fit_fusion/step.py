@@ -1,22 +1,32 @@
 """Fit the fusion of the text and the image model."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from components.shared.out_of_fold import OutOfFold, read_labelled, read_out_of_fold
+from components.shared.out_of_fold import OutOfFold, folds_of, read_labelled, read_out_of_fold
 from product_classifier.bundles import bundle
 from product_classifier.errors import CatalogueError
 from product_classifier.evaluation.scores import weighted_f1
 from product_classifier.fusion.fit import fit_fusion
 from product_classifier.fusion.model import Flags
+from product_classifier.fusion.thresholds import fit_thresholds
 from product_classifier.probabilities import Floats
 from product_classifier.releases import self_check
 
 
-def run(train: Path, validation: Path, text_out_of_fold: Path, image_out_of_fold: Path, model: Path) -> float:
-    """Write the sealed bundle `model`; return its weighted F1 on the products it was fitted on.
+def run(
+    train: Path,
+    validation: Path,
+    text_out_of_fold: Path,
+    image_out_of_fold: Path,
+    model: Path,
+    target_precision: float = 0.95,
+    seed: int = 27,
+) -> float:
+    """Write the sealed bundle `model`; return the cross-validated weighted F1 of the fusion.
 
     Args:
         train: Products that the models are trained on (parquet).
@@ -24,10 +34,14 @@ def run(train: Path, validation: Path, text_out_of_fold: Path, image_out_of_fold
         text_out_of_fold: Predictions of text models that were not trained on the product (parquet).
         image_out_of_fold: Predictions of image models that were not trained on the product (parquet).
         model: Folder of the bundle to write.
+        target_precision: Share of the predictions accepted without review that must be right.
+        seed: Seed of the folds.
 
     Raises:
-        CatalogueError: If the two files of predictions have different categories.
+        CatalogueError: If `target_precision` is not between 0 and 1, or the two files have different categories.
     """
+    if not 0 < target_precision < 1:
+        raise CatalogueError(f"target_precision: {target_precision!r} is not between 0 and 1; choose one such as 0.95")
     found = {"text": read_out_of_fold(text_out_of_fold), "image": read_out_of_fold(image_out_of_fold)}
     codes = found["text"].codes
     if found["image"].codes != codes:
@@ -36,6 +50,7 @@ def run(train: Path, validation: Path, text_out_of_fold: Path, image_out_of_fold
             "train both on one catalogue"
         )
     products, _ = read_labelled(train, validation)
+    folds = folds_of(products, seed)[products["code"].isin(codes)]
     products = products[products["code"].isin(codes)]
     in_file = [one.rows_of(products["product_id"].to_numpy()) for one in found.values()]
     predicted = np.maximum(*in_file) >= 0
@@ -43,11 +58,13 @@ def run(train: Path, validation: Path, text_out_of_fold: Path, image_out_of_fold
     image, has_image = _select(found["image"], in_file[1][predicted])
     positions = {code: position for position, code in enumerate(codes)}
     labels = np.array([positions[code] for code in products["code"][predicted]], np.int64)
-    fusion = fit_fusion(text, image, has_text, has_image, labels, codes)
+    fitted = fit_fusion(text, image, has_text, has_image, labels, folds[predicted], codes)
+    thresholds = fit_thresholds(fitted.out_of_fold, labels, target_precision)
+    fusion = replace(fitted.model, thresholds=thresholds, target_precision=target_precision)
     model.mkdir(parents=True, exist_ok=True)
     fusion.save(model)
     bundle.write_manifest(model, "fusion", None, self_check.record_fusion(fusion), fusion.codes)
-    return weighted_f1(fusion.combine(text, image, has_text, has_image), labels)
+    return weighted_f1(fitted.out_of_fold, labels)
 
 
 def _select(found: OutOfFold, rows: NDArray[np.intp]) -> tuple[Floats, Flags]:

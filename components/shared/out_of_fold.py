@@ -28,6 +28,8 @@ _METADATA = b"out_of_fold"
 _VERSION = 1
 FOLDS = 5
 """Number of folds: each model behind an out-of-fold prediction is trained on four fifths of the products."""
+MANY, FOLDS_OF_MANY = 20_000, 2
+"""Of more products the half is enough to train on, and two folds cost as much as one more training."""
 _COLUMNS = ("product_id", "designation", "description", "image_sha256", "code")
 
 
@@ -65,7 +67,8 @@ def folds_of(products: pd.DataFrame, seed: int) -> NDArray[np.int64]:
     """Return the fold of each labelled product; equal for all steps that read the same splits."""
     content = zip(products["designation"], products["description"], products["image_sha256"], strict=True)
     keys = [content_keys(*product) for product in content]
-    return assign_folds(keys, products["code"].to_list(), FOLDS, seed)
+    folds = FOLDS if len(products) <= MANY else FOLDS_OF_MANY
+    return assign_folds(keys, products["code"].to_list(), folds, seed)
 
 
 def write_out_of_fold(path: Path, found: OutOfFold) -> None:

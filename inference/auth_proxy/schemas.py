@@ -16,6 +16,7 @@ from inference.feedback_api import MAX_PAGE, RecordId
 from inference.http.api_models import BLANK_FIELDS, NO_NUL, Moment, ProductInput, RequestModel, ResponseModel
 from inference.http.problems import Problem, public_message
 from product_classifier.audit.audit_events import ActorKind, AuditAction
+from product_classifier.decisions import Decision
 from product_classifier.limits import BATCH_PRODUCTS, DESCRIPTION_CHARACTERS, DESIGNATION_CHARACTERS
 
 MAX_PASSWORD = 256
@@ -217,6 +218,10 @@ class PredictionView(ResponseModel):
     prediction_id: str
     category: CategoryLabel
     confidence: Probability
+    decision: Decision = Field(
+        description="`accept` if predictions of this category with this confidence hold the target precision of the"
+        " release, else `review`."
+    )
     top: Annotated[list[CandidateView], Field(max_length=TOP)]
     modalities: ModalitiesView
     degraded: bool = Field(description="True if a model that should have been called did not respond.")
@@ -234,6 +239,7 @@ EXAMPLE_PREDICTION = {
     "prediction_id": "019ab0f2-7d1e-7c3a-9d55-0c8f6a4be111",
     "category": {"code": 2583, "label": "Piscine et spa"},
     "confidence": 0.93,
+    "decision": "accept",
     "top": [{"code": 2583, "label": "Piscine et spa", "probability": 0.93}],
     "modalities": {"text": {"code": 2583, "label": "Piscine et spa", "probability": 0.9}, "image": None},
     "degraded": False,

@@ -32,6 +32,7 @@ from inference.model_server.server_metrics import DEGRADED
 from inference.model_server.workers import WorkerPool
 from inference.oip.explain import ExplainRequest, ExplainResponse
 from inference.oip.types import InputTensor, ModelRequest, ModelResponse, OutputTensor, Signature
+from product_classifier.decisions import decide
 from product_classifier.errors import ModelUnavailable
 from product_classifier.fusion.model import FusionModel
 from product_classifier.limits import DESIGNATION_CHARACTERS
@@ -237,6 +238,7 @@ def _combine(predictions: ModalityPredictions, loaded: LoadedRelease[FusionModel
     parameters: dict[str, bool | int | str] = {
         "degraded": bool(predictions.unavailable),
         "modalities": ",".join(one for one, rows in predictions.predicted.items() if np.count_nonzero(rows)),
+        "decision": ",".join(decide(accepted=one) for one in loaded.model.accepts(fused).tolist()),
     }
     if predictions.unavailable:
         parameters["unavailable"] = ",".join(predictions.unavailable)

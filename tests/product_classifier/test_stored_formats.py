@@ -35,6 +35,14 @@ RECORDS: dict[str, tuple[type[Record], str]] = {
             '"modalities":{"text":{"code":1560,"probability":0.8},"image":null},"degraded":false,"release":"r-1"}'
         ),
     ),
+    "prediction with a decision": (
+        PredictionRecord,
+        (
+            f'{{"prediction_id":"{ID}","created":"{NOW}","user":"ada","product":{PRODUCT},"code":1560,"confidence":0.9,'
+            '"decision":"accept","top":[{"code":1560,"probability":0.9},{"code":2582,"probability":0.1}],'
+            '"modalities":{"text":{"code":1560,"probability":0.8},"image":null},"degraded":false,"release":"r-1"}'
+        ),
+    ),
     "correction of a prediction": (
         Correction,
         (

@@ -47,6 +47,8 @@ class FakeModels:
         self.delay_s = 0.0
         self.status = 0
         self.cannot_explain = False
+        self.threshold: float | None = 0.5
+        """Confidence above which a prediction is accepted; None omits the decision, as earlier versions do."""
         self.strict = False
         """Whether V1 requests and the JSON before binary tensors are validated."""
 
@@ -154,6 +156,8 @@ class FakeModels:
         }
         degraded = any(requested[name] for name in self.silent)
         about = {"degraded": degraded, "modalities": ",".join(responding), "release": "r-20260101T000000-0000aaaa"}
+        if self.threshold is not None:
+            about["decision"] = ",".join("accept" if one.max() > self.threshold else "review" for one in fused)
         return outputs, about
 
 

@@ -47,7 +47,8 @@ def make_release(folder: Path, seed: int) -> Release:
 def unfitted_fusion(codes: Codes) -> FusionModel:
     """Return the fusion of too few products to fit: all weights 1, all biases 0."""
     nothing, none = np.zeros((0, len(codes)), np.float32), np.zeros(0, np.bool_)
-    return fit_fusion(nothing, nothing, none, none, np.zeros(0, np.int64), codes)
+    no_products = np.zeros(0, np.int64)
+    return fit_fusion(nothing, nothing, none, none, no_products, no_products, codes).model
 
 
 def text_model(seed: int) -> HashedLinear:

@@ -29,6 +29,7 @@ from inference.oip.client import (
     decode_response,
     encode_request,
 )
+from product_classifier.decisions import DEFAULT_THRESHOLD, Decision, decide
 from product_classifier.errors import InvalidInput, ModelUnavailable
 from product_classifier.model_names import FUSION
 from product_classifier.observability import get_logger, traceparent
@@ -66,6 +67,8 @@ class Inference:
     image: Probabilities | None
     degraded: bool
     release: str
+    decisions: Sequence[Decision]
+    """Whether each product's prediction is accepted or needs review."""
     explanation: ExplanationView | None = None
     """Of the only product, if it was requested."""
     explanation_problem: str = ""
@@ -238,6 +241,7 @@ def inference_of(response: DecodedResponse, rows: int) -> Inference:
         response.outputs.get("image_probabilities") if "image" in responded else None,
         degraded=bool(parameters.get("degraded", False)),
         release=str(parameters.get("release") or response.model_version or "unknown"),
+        decisions=_decisions(parameters.get("decision"), probabilities),
     )
 
 
@@ -263,6 +267,14 @@ def explained_inference(body: bytes) -> Inference:
         return replace(inference, explanation=ExplanationView.model_validate(explanation))
     except (ValueError, KeyError, TypeError) as error:  # pydantic's error is a ValueError
         raise ModelUnavailable(f"{FUSION}: the explanation is invalid ({type(error).__name__})") from error
+
+
+def _decisions(parameter: object, probabilities: Probabilities) -> Sequence[Decision]:
+    """Return a decision per row; by the default threshold if a fusion from before there were decisions responded."""
+    found = str(parameter).split(",")
+    if len(found) == len(probabilities) and set(found) <= {"accept", "review"}:
+        return [decide(accepted=one == "accept") for one in found]
+    return [decide(accepted=one > DEFAULT_THRESHOLD) for one in probabilities.max(axis=1).tolist()]
 
 
 def _distribution(probabilities: NDArray[Any], rows: int) -> Probabilities:

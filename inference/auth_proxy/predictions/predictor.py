@@ -26,6 +26,7 @@ from inference.auth_proxy.schemas import (
 from inference.durability.deadline import DeadlineWriter, RecordStatus
 from inference.http.problems import Overloaded, Problem, problem_of, public_message
 from inference.http.request_user import request_user
+from product_classifier.decisions import Decision
 from product_classifier.errors import ModelUnavailable
 from product_classifier.feedback.records import (
     CategoryProbability,
@@ -213,6 +214,7 @@ class Predictor:
             ),
             code=top[0].code,
             confidence=top[0].probability,
+            decision=inference.decisions[row],
             top=tuple(top),
             modalities=Modalities(text=text, image=image),
             degraded=inference.degraded and missing,
@@ -220,7 +222,7 @@ class Predictor:
         )
         self._metrics.count_prediction(degraded=record.degraded)
         photo = [Entry(image_key(digest), product.image)] if digest else []
-        view = self._view(record)
+        view = self._view(record, inference.decisions[row])
         if product.explain:
             view = ExplainedPredictionView(
                 **dict(view),
@@ -229,12 +231,13 @@ class Predictor:
             )
         return view, [*photo, Entry(record.key, record.to_json())]
 
-    def _view(self, record: PredictionRecord) -> PredictionView:
+    def _view(self, record: PredictionRecord, decision: Decision) -> PredictionView:
         text, image = record.modalities.text, record.modalities.image
         return PredictionView(
             prediction_id=record.prediction_id,
             category=CategoryLabel(code=record.code, label=self._taxonomy[record.code].label_fr),
             confidence=record.confidence,
+            decision=decision,
             top=[self._candidate(candidate) for candidate in record.top],
             modalities=ModalitiesView(
                 text=self._candidate(text) if text else None, image=self._candidate(image) if image else None

@@ -35,6 +35,40 @@ class CategoryScores:
     items: int
 
 
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Number of predictions, of accepted ones, and of accepted ones that are right."""
+
+    items: int
+    accepted: int
+    correct: int
+
+    @property
+    def coverage(self) -> float:
+        """Return the share of the predictions that are accepted; 0 without predictions."""
+        return self.accepted / max(self.items, 1)
+
+    @property
+    def precision(self) -> float | None:
+        """Return the share of the accepted predictions that are right; None without accepted ones."""
+        return self.correct / self.accepted if self.accepted else None
+
+
+def select(accepted: NDArray[np.bool_], correct: NDArray[np.bool_]) -> Selection:
+    """Count accepted predictions `[n]` and those of them that are right."""
+    return Selection(len(accepted), int(accepted.sum()), int((accepted & correct).sum()))
+
+
+def select_per_category(probabilities: Floats, labels: Labels, accepted: NDArray[np.bool_]) -> list[Selection]:
+    """Count accepted predictions of each predicted category, those without predictions included."""
+    predicted = probabilities.argmax(axis=1)
+    correct = predicted == labels
+    return [
+        select(accepted[predicted == category], correct[predicted == category])
+        for category in range(probabilities.shape[1])
+    ]
+
+
 def score(probabilities: Floats, labels: Labels) -> Scores:
     """Score probabilities `[n, classes]` against label positions `[n]`."""
     if not len(labels):

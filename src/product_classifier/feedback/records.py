@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from product_classifier.decisions import Decision
 from product_classifier.errors import InvalidInput, StoreUnavailable
 from product_classifier.limits import COMMENT_CHARACTERS
 from product_classifier.store.object_keys import FEEDBACK_PREFIX
@@ -110,6 +111,8 @@ class PredictionRecord(Record):
     product: ProductContent
     code: int
     confidence: Probability
+    decision: Decision | None = Field(default=None, exclude_if=lambda decision: decision is None)
+    """None in records from before there were decisions, which are written without it."""
     top: tuple[CategoryProbability, ...]
     modalities: Modalities
     degraded: bool

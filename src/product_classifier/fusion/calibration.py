@@ -85,8 +85,14 @@ def fit_uniform_mixture(logits: AnyFloats, labels: NDArray[np.integer]) -> tuple
 
 def log_loss(logits: AnyFloats, labels: NDArray[np.integer]) -> float:
     """Return the mean negative log-likelihood of `labels` `[n]` under `logits` `[n, classes]`."""
+    return float(log_losses(logits, labels).mean())
+
+
+def log_losses(logits: AnyFloats, labels: NDArray[np.integer]) -> AnyFloats:
+    """Return the negative log-likelihood of each label `[n]` under `logits` `[n, classes]`."""
     raised = logits - logits.max(axis=1, keepdims=True)
-    return float(np.mean(np.log(np.exp(raised).sum(axis=1)) - raised[np.arange(len(labels)), labels]))
+    losses: AnyFloats = np.log(np.exp(raised).sum(axis=1)) - raised[np.arange(len(labels)), labels]
+    return losses
 
 
 def class_prior(labels: NDArray[np.integer], classes: int, smoothing: float = 0.5) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from product_classifier.bundles.arrays import read_json, write_json
 from product_classifier.bundles.bundle import read_codes
+from product_classifier.decisions import DEFAULT_THRESHOLD, NEVER_ACCEPTED
 from product_classifier.errors import BundleRefused
 from product_classifier.probabilities import Floats, softmax
 from product_classifier.taxonomy import Codes
@@ -49,6 +50,10 @@ class FusionModel:
     codes: Codes
     uniform_mixture: Floats = field(default_factory=lambda: np.zeros(3, np.float32))
     """Weight of the uniform distribution with both modalities, text alone and image alone; in [0, 1)."""
+    thresholds: Floats | None = None
+    """Confidence above which a prediction of a category is accepted `[classes]`; None for `DEFAULT_THRESHOLD`."""
+    target_precision: float | None = None
+    """Share of the accepted predictions that the thresholds were chosen for; None without thresholds."""
 
     def combine(self, text: Floats, image: Floats, has_text: Flags, has_image: Flags) -> Floats:
         """Return fused probabilities `[n, classes]`.
@@ -72,10 +77,16 @@ class FusionModel:
         ):
             count = np.count_nonzero(rows)
             if count == len(rows):  # the common case; skipping the row copies halves its time
-                return _mix_uniform(softmax(logits(text, image)), mixture)
+                return mix_uniform(softmax(logits(text, image)), mixture)
             if count:
-                result[rows] = _mix_uniform(softmax(logits(text[rows], image[rows])), mixture)
+                result[rows] = mix_uniform(softmax(logits(text[rows], image[rows])), mixture)
         return result
+
+    def accepts(self, fused: Floats) -> Flags:
+        """Return which predictions `[n]` of fused probabilities `[n, classes]` need no review."""
+        thresholds = DEFAULT_THRESHOLD if self.thresholds is None else self.thresholds[fused.argmax(axis=1)]
+        accepted: Flags = fused.max(axis=1) > thresholds
+        return accepted
 
     def terms(self, *, has_text: bool, has_image: bool) -> FusionTerms:
         """Return the weights and the bias for products with these modalities; raise ValueError for none."""
@@ -97,7 +108,11 @@ class FusionModel:
         """Write the file of the model into an existing folder."""
         weights = {name: getattr(self, name).astype(float).round(9).tolist() for name in _WEIGHTS}
         mixture = self.uniform_mixture.astype(float).round(9).tolist()
-        write_json(folder / "model.json", {"type": self.TYPE, "codes": list(self.codes), **weights, "doubts": mixture})
+        values = {"type": self.TYPE, "codes": list(self.codes), **weights, "doubts": mixture}
+        if self.thresholds is not None:
+            values["thresholds"] = self.thresholds.astype(float).round(9).tolist()
+            values["target_precision"] = self.target_precision
+        write_json(folder / "model.json", values)
 
     @classmethod
     def load(cls, folder: Path) -> "FusionModel":
@@ -114,7 +129,10 @@ class FusionModel:
         if mixture.min() < 0 or mixture.max() >= 1:
             raise BundleRefused(f"model.json: doubts are not shares in [0, 1): {mixture.tolist()}")
         weights = {name: _read_floats(settings, name, len(codes)) for name in _WEIGHTS}
-        return cls(**weights, uniform_mixture=mixture, codes=codes)
+        thresholds, target_precision = _read_thresholds(settings, len(codes))
+        return cls(
+            **weights, codes=codes, uniform_mixture=mixture, thresholds=thresholds, target_precision=target_precision
+        )
 
     def _both(self, text: Floats, image: Floats) -> Floats:
         return self.text_weight * _log(text) + self.image_weight * _log(image) + self.bias
@@ -126,7 +144,13 @@ class FusionModel:
         return self.image_only_weight * _log(image) + self.image_only_bias
 
 
-_WEIGHTS = tuple(one.name for one in fields(FusionModel) if one.name not in {"uniform_mixture", "codes"})
+_WEIGHTS = tuple(one.name for one in fields(FusionModel) if one.name.endswith(("weight", "bias")))
+
+
+def mix_uniform(probabilities: Floats, weight: np.float32) -> Floats:
+    """Return probabilities `[n, classes]` mixed with a uniform distribution of this weight."""
+    mixed: Floats = (1 - weight) * probabilities + weight / probabilities.shape[1]
+    return mixed
 
 
 def log_probabilities(probabilities: Floats, present: Flags) -> Floats:
@@ -134,13 +158,21 @@ def log_probabilities(probabilities: Floats, present: Flags) -> Floats:
     return _log(np.where(present[:, None], probabilities, 1.0 / probabilities.shape[1]))
 
 
-def _mix_uniform(probabilities: Floats, weight: np.float32) -> Floats:
-    mixed: Floats = (1 - weight) * probabilities + weight / probabilities.shape[1]
-    return mixed
-
-
 def _log(probabilities: Floats) -> Floats:
     return np.log(np.maximum(probabilities, _MIN_PROBABILITY)).astype(np.float32)
+
+
+def _read_thresholds(settings: dict[str, Any], classes: int) -> tuple[Floats | None, float | None]:
+    """Return thresholds and target precision; None each for a release from before there were thresholds."""
+    if "thresholds" not in settings:
+        return None, None
+    thresholds = _read_floats(settings, "thresholds", classes)
+    if thresholds.min() < 0 or thresholds.max() > NEVER_ACCEPTED:
+        raise BundleRefused(f"model.json: thresholds are not in [0, 1]: {thresholds.tolist()!r:.120}")
+    target_precision = settings.get("target_precision")
+    if not isinstance(target_precision, float | int) or not 0 < target_precision < 1:
+        raise BundleRefused(f"model.json: target_precision is {target_precision!r:.40}, not between 0 and 1")
+    return thresholds, float(target_precision)
 
 
 def _read_floats(settings: dict[str, Any], name: str, length: int) -> Floats:

@@ -5,6 +5,9 @@ import pandas as pd
 import pytest
 
 from components.shared.out_of_fold import (
+    FOLDS,
+    FOLDS_OF_MANY,
+    MANY,
     OutOfFold,
     folds_of,
     read_labelled,
@@ -60,3 +63,11 @@ def test_steps_that_read_other_columns_get_the_same_folds(splits_dir: Path) -> N
     assert folds_of(products, 27).tolist() == folds_of(with_photos, 27).tolist()
     assert {"image_path"} == set(with_photos) - set(products)
     assert [len(pd.read_parquet(split)) for split in splits] == [sum(~held_out), sum(held_out)]
+
+
+@pytest.mark.parametrize(("products", "expected"), [(100, FOLDS), (MANY + 1, FOLDS_OF_MANY)])
+def test_many_products_have_fewer_folds(products: int, expected: int) -> None:
+    texts = [f"produit {number}" for number in range(products)]
+    frame = pd.DataFrame({"designation": texts, "description": "", "image_sha256": "", "code": 10})
+
+    assert expected == len(set(folds_of(frame, 27).tolist()))

@@ -18,7 +18,7 @@ def test_a_prediction_has_the_members_of_the_contract(gateway: Gateway) -> None:
     answer = reply.json()
     assert reply.status_code == 200
     assert set(answer) == {
-        "prediction_id", "category", "confidence", "top", "modalities", "degraded", "release",
+        "prediction_id", "category", "confidence", "decision", "top", "modalities", "degraded", "release",
     }  # fmt: skip
     assert answer["category"] == {"code": answer["top"][0]["code"], "label": answer["top"][0]["label"]}
     assert answer["confidence"] == answer["top"][0]["probability"]
@@ -28,6 +28,21 @@ def test_a_prediction_has_the_members_of_the_contract(gateway: Gateway) -> None:
     assert answer["modalities"]["image"] is None
     assert (answer["degraded"], answer["release"]) == (False, "r-20260101T000000-0000aaaa")
     assert answer["category"]["label"] == CHALLENGE[answer["category"]["code"]].label_fr
+
+
+@pytest.mark.parametrize(("threshold", "expected"), [(0.5, "accept"), (0.99, "review"), (None, "review")])
+def test_the_decision_is_that_of_the_fusion_and_is_recorded(
+    threshold: float | None, expected: str, gateway: Gateway
+) -> None:
+    """A fusion from before there were decisions has no threshold; the confidence of its prediction is 0.9."""
+    gateway.models.threshold = threshold
+
+    alone = gateway.client().post("/predict", json={"designation": "Piscine"}).json()
+    batch = gateway.client().post("/predict/batch", json=[{"designation": "Piscine"}, {"designation": "Lampe"}]).json()
+
+    key = prediction_key(alone["prediction_id"])
+    assert [expected] * 3 == [one["decision"] for one in (alone, *batch)]
+    assert expected == PredictionRecord.from_json(gateway.store.objects[key], key).decision
 
 
 def test_record_and_photo_are_stored_before_the_response(gateway: Gateway, photo: bytes) -> None:

@@ -64,6 +64,8 @@ def test_predictions_are_combined_as_the_bundles_do(server: RunningServer, relea
     np.testing.assert_allclose(output(reply), expected, atol=1e-5)
     assert [CHALLENGE.codes[column] for column in expected.argmax(axis=1)] == output(reply, "code").tolist()
     assert (False, "text,image", None) == parameters_of(reply)
+    decisions = ["accept" if one else "review" for one in fusion.accepts(expected)]
+    assert ",".join(decisions) == reply.json()["parameters"]["decision"]
     np.testing.assert_allclose(output(reply, "text_probabilities")[2], 0)
     np.testing.assert_allclose(output(reply, "image_probabilities")[2], photos[2], atol=1e-5)
 
