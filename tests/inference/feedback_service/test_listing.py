@@ -13,6 +13,7 @@ from product_classifier.feedback.records import Correction, ProductContent, new_
 from product_classifier.feedback.trust import State
 from product_classifier.limits import COMMENT_CHARACTERS, KIB, LISTED_BYTES
 from product_classifier.taxonomy import CHALLENGE
+from tests.support.corrections import put
 from tests.support.fakes import FakeStore
 from tests.support.feedback_service_harness import RIGHT, FeedbackHarness, product_correction
 
@@ -88,6 +89,7 @@ def test_a_page_is_cut_at_its_size_and_continued_by_its_cursor(store: FakeStore,
                     comment=character * COMMENT_CHARACTERS,
                 )
             )
+            put(store, made[-1])  # a refresh of the index removes what the store does not hold
             index.add(made[-1])
         sizes = []
 
