@@ -1,14 +1,17 @@
 # The commands of the project; most are also `python -m …` with --help. Variables set options: make run PORT=9080
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo data inspect train simulate check images up deploy e2e down bench
+.PHONY: help run test demo data inspect train simulate check encoders images up deploy e2e down bench
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 INSTALLED ?= .venv/installed
 PY ?= .venv/bin/python
 UV := .venv/bin/uv pip
 QUIET = $(shell [ -t 2 ] || echo --quiet)
-LOCK := $(if $(TORCH_INDEX),build/without-torch.lock,requirements.lock)
+TORCH := .venv/lib/python3.11/site-packages/torch
+ENCODERS ?= $(wildcard $(TORCH))
+LOCKS := requirements.lock $(if $(ENCODERS),$(if $(TORCH_INDEX),build/without-torch.lock,requirements-encoders.lock))
+SIZE := $(if $(ENCODERS),$(if $(TORCH_INDEX),1 GB to download and 3 GB,3 GB to download and 7 GB),1 GB to download and 2 GB)
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,7 +41,10 @@ check: $(INSTALLED) ## check format, lint and types; render every overlay and va
 	@$(PY) -m ruff format --check . && $(PY) -m ruff check . && $(PY) -m mypy
 	@$(PY) -m pytest -q tests/manifests
 
-bench: $(INSTALLED) ## run the benchmarks, ours and the peers, into benchmarks/ (ROW=P3 for one row)
+encoders: $(INSTALLED) ## install torch and transformers too, to fine-tune encoders and to run all tests (TORCH_INDEX=)
+	@[ -z "$(INSTALLED)" -o -d $(TORCH) ] || $(MAKE) --no-print-directory --always-make .venv/installed ENCODERS=yes
+
+bench: encoders ## run the benchmarks, ours and the peers, into benchmarks/ (ROW=P3 for one row)
 	@$(PY) -m benchmarks $(ROW)
 
 images: $(INSTALLED) ## build every image and load it into the cluster (BUILD="docker build", LOAD="kind load docker-image", TORCH_INDEX=)
@@ -56,13 +62,13 @@ e2e: $(INSTALLED) ## run the cluster tests against the current context (CLUSTER=
 down: $(INSTALLED) ## remove the kind cluster
 	@$(PY) -m operations.cluster down
 
-.venv/installed: requirements.lock pyproject.toml
+.venv/installed: requirements.lock requirements-encoders.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info[:2] == (3, 11) or sys.exit("Python 3.11 is required; run make PYTHON=python3.11 …")'
-	@echo "Installation into .venv: $(if $(TORCH_INDEX),about 1 GB to download and 3 GB on disk,about 3 GB to download and 7 GB on disk); 2 to 10 minutes, once."
+	@echo "Installation into .venv: about $(SIZE) on disk; 1 to 10 minutes, once."
 	@echo "1/4 virtual environment" && $(PYTHON) -m venv .venv
-	@mkdir -p build && awk '/^[a-z]/ {drop = /^(torch|triton)==|^(nvidia|cuda)-/} !drop' requirements.lock > build/without-torch.lock
+	@mkdir -p build && awk '/^[a-z]/ {drop = /^(torch|triton)==|^(nvidia|cuda)-/} !drop' requirements-encoders.lock > build/without-torch.lock
 	@echo "2/4 installer" && .venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(grep -o '^uv==[0-9.]*' requirements.lock)"
-	@echo "3/4 $$(grep -c '^[a-z0-9]' $(LOCK)) packages" && $(UV) sync $(QUIET) --require-hashes --compile-bytecode $(LOCK)
-	$(if $(TORCH_INDEX),@$(UV) install $(QUIET) --no-deps --compile-bytecode --index-url $(TORCH_INDEX) "$$(grep -o '^torch==[0-9.]*' requirements.lock)")
+	@echo "3/4 $$(cat $(LOCKS) | grep -o '^[a-z0-9][^ ]*' | sort -u | wc -l) packages" && $(UV) sync $(QUIET) --require-hashes --compile-bytecode $(LOCKS)
+	$(if $(and $(ENCODERS),$(TORCH_INDEX)),@$(UV) install $(QUIET) --no-deps --compile-bytecode --index-url $(TORCH_INDEX) "$$(grep -o '^torch==[0-9.]*' requirements-encoders.lock)")
 	@echo "4/4 this project" && $(UV) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@

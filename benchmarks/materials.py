@@ -1,7 +1,7 @@
 """Shared inputs of all rows, generated from a seed: products, photos of realistic size and a release.
 
-The image model is MobileNetV2 with width multiplier 0.35: about as many multiplications per photo as MobileNetV3-small
-(59 and 56 million at 224 pixels). Its weights are random, because cost does not depend on them.
+The image model is the default one, EfficientNet-Lite0 in integers. The weights of its last layer are random, because
+cost does not depend on them.
 """
 
 import hashlib
@@ -26,8 +26,10 @@ SIDE = 500
 """Side of a photo in pixels, as in the challenge's files."""
 DISTINCT_PHOTOS = 300
 """Number of photos with different pixels."""
-SIZE = 224
+SIZE = 176
 """Input size of the image model in pixels."""
+LARGE_SIZE = 224
+"""Input size of the networks that are compared with PyTorch."""
 TRAINED_ON = 3000
 
 
@@ -97,6 +99,7 @@ def _revision() -> str:
     sources = [
         *Path("src/product_classifier").rglob("*.py"),
         *Path("components/train_text").glob("*.py"),
+        *Path("components/train_image").glob("*.py"),
         Path(__file__),
     ]
     code = b"".join(path.read_bytes() for path in sorted(sources))
@@ -124,8 +127,8 @@ def _make_release(folder: Path, parts: Path) -> None:
     text, _ = fit_and_cross_predict(texts, labels, folds, CHALLENGE.codes, TextFeatures(), 1.0, SEED)
     text.save(parts / "text")
     bundle.write_manifest(parts / "text", "text", None, self_check.record_text(text, CHALLENGE), text.codes)
-    _export_mobile_network(parts / "image" / "model.onnx")
-    image = ImageModel(parts / "image" / "model.onnx", SIZE, CHALLENGE.codes)
+    _write_image_graph(parts / "image" / "model.onnx")
+    image = ImageModel(parts / "image" / "model.onnx", SIZE, CHALLENGE.codes, trimmed=True)
     image.save(parts / "image")
     bundle.write_manifest(parts / "image", "image", None, self_check.record_image(image), image.codes)
     nothing, none = np.zeros((0, len(CHALLENGE)), np.float32), np.zeros(0, bool)
@@ -137,14 +140,34 @@ def _make_release(folder: Path, parts: Path) -> None:
     write_release(folder, parts / "text", parts / "image", parts / "fusion", meta)
 
 
-def _export_mobile_network(graph: Path) -> None:
-    from components.train_image.network import export  # noqa: PLC0415
+def _write_image_graph(graph: Path) -> None:
+    import onnx  # noqa: PLC0415 - needed only here
 
-    export(mobile_network(), SIZE, graph)
+    from components.train_image import efficientnet_lite0, linear_head, quantization  # noqa: PLC0415
+    from product_classifier.images import decoding  # noqa: PLC0415
+    from product_classifier.taxonomy import CHALLENGE  # noqa: PLC0415
+
+    backbone = efficientnet_lite0.build(efficientnet_lite0.read_weights(), SIZE)
+    pixels = (decoding.decode(photo, SIZE, trimmed=True)[None] for photo in photos(quantization.PHOTOS))
+    backbone = quantization.quantize(backbone, quantization.calibrate(backbone, pixels))
+    shape = (efficientnet_lite0.FEATURES, len(CHALLENGE))
+    head = linear_head.LinearHead(np.random.default_rng(SEED).normal(size=shape), np.zeros(len(CHALLENGE)))
+    onnx.save(linear_head.attach(head, backbone), graph)
+
+
+@cache
+def mobile_graph() -> Path:
+    """Return `mobile_network` as an ONNX graph of `LARGE_SIZE` pixels."""
+    from components.train_image.network import export  # noqa: PLC0415 - needs PyTorch
+
+    path = CACHE.resolve() / "mobile.onnx"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    export(mobile_network(), LARGE_SIZE, path)
+    return path
 
 
 def mobile_network() -> "PixelNetwork":
-    """Return the image network as a PyTorch module."""
+    """Return a network that is compared with PyTorch: MobileNetV2 of width 0.35, random weights."""
     import torch  # noqa: PLC0415
     from transformers import AutoModelForImageClassification, MobileNetV2Config  # noqa: PLC0415
 
@@ -152,7 +175,9 @@ def mobile_network() -> "PixelNetwork":
     from product_classifier.taxonomy import CHALLENGE  # noqa: PLC0415
 
     torch.manual_seed(SEED)
-    config = MobileNetV2Config(depth_multiplier=0.35, image_size=SIZE, num_labels=len(CHALLENGE), tf_padding=False)
+    config = MobileNetV2Config(
+        depth_multiplier=0.35, image_size=LARGE_SIZE, num_labels=len(CHALLENGE), tf_padding=False
+    )
     network = PixelNetwork(AutoModelForImageClassification.from_config(config))
     network.eval()
     return network

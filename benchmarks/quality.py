@@ -107,8 +107,8 @@ def by_split(work: Path, options: argparse.Namespace) -> list[QualityRow]:
     train_texts, test_texts = read_texts(pd.read_parquet(train)), read_texts(pd.read_parquet(test))
     peer = _peer_scores(train_texts, test_texts)
     lines = [_line(PEER, peer, test_texts.labels, confident=False)]
-    image_numbers = {"epochs": options.image_epochs, "budget_s": options.image_budget_s}
-    train_image.run(train, validation, options.raw, work / "image", predicted[1], CHALLENGE, **image_numbers)
+    image = {"backbone": options.image_backbone, "size": options.image_size, "precision": options.image_precision}
+    train_image.run(train, validation, options.raw, work / "image", predicted[1], CHALLENGE, **image)
     fit_fusion.run(train, validation, *predicted, work / "fusion")
     predictions = predict(test, options.raw, work / "text", work / "image")
     ours = predictions.text[predictions.has_text]
@@ -271,10 +271,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("raw", type=Path, help="folder in the challenge's layout")
     parser.add_argument("--C", type=float, default=1.0, help="C of our text model")
     add_former_option(parser, "--penalty", dest="C", type=float)
-    parser.add_argument("--image-epochs", type=int, default=30)
-    parser.add_argument(
-        "--image-budget-s", type=float, default=20.0, help="time budget of the image training in seconds"
-    )
+    parser.add_argument("--image-backbone", default=train_image.DEFAULT_BACKBONE)
+    parser.add_argument("--image-size", type=int, default=176, help="side of the input of the image network in pixels")
+    parser.add_argument("--image-precision", choices=train_image.PRECISIONS, default=train_image.PRECISIONS[0])
     parser.add_argument("--share-test", type=float, default=0.1, help="share of the test split")
     parser.add_argument("--repeats", type=int, default=1, help="repeats of the cross-validation; 0 disables it")
     parser.add_argument("--folds", type=int, default=5)

@@ -16,7 +16,7 @@ from product_classifier.taxonomy import CHALLENGE, Taxonomy
 
 PROVIDED: Mapping[type, object] = {Taxonomy: CHALLENGE}
 """Type of a parameter to the value every step gets; such a parameter is no option."""
-FORMER = {("train_text", "C"): "--penalty"}
+FORMER = {("train_text", "C"): "--penalty", ("train_image", "backbone"): "--encoder"}
 """Step and parameter to the former name of its option, which is accepted with a `DeprecationWarning`."""
 
 

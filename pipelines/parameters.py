@@ -26,7 +26,11 @@ SECTIONS = {
 }
 """Section of params.yaml to the prefix of its pipeline parameters; other sections do not concern the pipeline."""
 
-RENAMED: dict[str, str] = {"fresh": "cache_buster", "text_penalty": "text_C"}
+RENAMED: dict[str, str] = {
+    "fresh": "cache_buster",
+    "text_penalty": "text_C",
+    "image_encoder": "image_backbone",
+}
 """Former name of a pipeline parameter to its name; the former one is accepted with a `DeprecationWarning`."""
 
 

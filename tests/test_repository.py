@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ import yaml
 
 REPOSITORY = Path(__file__).parents[1]
 MAKEFILE = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
-LOCK = (REPOSITORY / "requirements.lock").read_text(encoding="utf-8")
+LOCK, ENCODERS_LOCK = (
+    (REPOSITORY / name).read_text(encoding="utf-8") for name in ("requirements.lock", "requirements-encoders.lock")
+)
 CODE = ("src", "components", "pipelines", "inference", "operations")
 
 
@@ -68,11 +71,32 @@ def test_every_module_that_a_target_runs_exists(target: str) -> None:
     assert [] == [module for module in own if not (REPOSITORY / module.replace(".", "/") / "__main__.py").exists()]
 
 
-def test_the_lock_has_a_hash_for_every_package_and_no_url() -> None:
-    packages = re.findall(r"^([a-z0-9][\w.-]*)==\S+ \\\n    --hash=sha256:[0-9a-f]{64}", LOCK, re.MULTILINE)
+@pytest.mark.parametrize("lock", [LOCK, ENCODERS_LOCK], ids=["default", "encoders"])
+def test_a_lock_has_a_hash_for_every_package_and_no_url(lock: str) -> None:
+    packages = re.findall(r"^([a-z0-9][\w.-]*)==\S+ \\\n    --hash=sha256:[0-9a-f]{64}", lock, re.MULTILINE)
 
-    assert len(packages) == len(re.findall(r"^[a-z0-9]", LOCK, re.MULTILINE))
-    assert not re.search(r"://|--index|--find-links|@ ", LOCK)
+    assert len(packages) == len(re.findall(r"^[a-z0-9]", lock, re.MULTILINE))
+    assert not re.search(r"://|--index|--find-links|@ ", lock)
+
+
+def test_the_locks_agree_and_the_default_one_has_no_pytorch() -> None:
+    default, encoders = (
+        dict(re.findall(r"^([a-z0-9][\w.-]*)==(\S+)", lock, re.MULTILINE)) for lock in (LOCK, ENCODERS_LOCK)
+    )
+
+    assert {name: default[name] for name in default.keys() & encoders} == {
+        name: encoders[name] for name in default.keys() & encoders
+    }
+    assert {"torch", "transformers", "sentencepiece"} <= encoders.keys() - default.keys()
+    assert [] == [name for name in default if name.startswith(("nvidia-", "cuda-"))]
+
+
+def test_the_default_installation_has_every_extra_but_the_encoders() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (default,) = project["optional-dependencies"]["default"]
+
+    extras = set(re.fullmatch(r"product-classifier\[(.*)\]", default)[1].split(","))  # type: ignore[index]
+    assert extras == project["optional-dependencies"].keys() - {"default", "encoders"}
 
 
 def test_no_file_contains_a_path_of_one_machine() -> None:

@@ -16,6 +16,7 @@ from benchmarks.outcome import Check, Outcome
 from benchmarks.timing import ms_per_item
 from product_classifier.images import decoding
 from product_classifier.images.headers import read_header
+from product_classifier.images.scaling import trim
 
 GOAL_MS = 1.0
 MIN_RATIO = 5.0
@@ -28,7 +29,9 @@ def measure(_folder: Path) -> Outcome:
     photos = materials.photos(PHOTOS)
     found = alternate(
         {
-            "ours": lambda: ms_per_item(lambda: [decoding.decode(photo, materials.SIZE) for photo in photos], PHOTOS),
+            "ours": lambda: ms_per_item(
+                lambda: [decoding.decode(photo, materials.LARGE_SIZE, trimmed=True) for photo in photos], PHOTOS
+            ),
             "Pillow": lambda: ms_per_item(lambda: [_pillow(photo) for photo in photos], PHOTOS),
         },
         ROUNDS,
@@ -50,13 +53,14 @@ def measure(_folder: Path) -> Outcome:
 
 def _profile(photos: Sequence[bytes]) -> Sequence[str]:
     """Return the cost of the parts of decoding; all coefficients are read even when the photo is scaled down."""
-    size = materials.SIZE
+    size = materials.LARGE_SIZE
     shrunk = simplejpeg.decode_jpeg(photos[0], "RGB", min_width=size)
     parts: Mapping[str, Callable[[bytes], object]] = {
         "parse headers": read_header,
         f"decode to {shrunk.shape[1]} by {shrunk.shape[0]} pixels": lambda photo: simplejpeg.decode_jpeg(
             photo, "RGB", min_width=size
         ),
+        "trim the border": lambda _: trim(shrunk),
         f"resize to {size} by {size}": lambda _: cv2.resize(shrunk, (size, size), interpolation=cv2.INTER_LINEAR),
     }
     return [f"{ms_per_item(partial(_each, part, photos), len(photos)):.3f} ms {name}" for name, part in parts.items()]
@@ -69,4 +73,4 @@ def _each(part: Callable[[bytes], object], photos: Sequence[bytes]) -> None:
 
 def _pillow(photo: bytes) -> np.ndarray:
     image = Image.open(io.BytesIO(photo)).convert("RGB")
-    return np.asarray(image.resize((materials.SIZE, materials.SIZE), Image.Resampling.BILINEAR))
+    return np.asarray(image.resize((materials.LARGE_SIZE,) * 2, Image.Resampling.BILINEAR))

@@ -27,7 +27,7 @@ ROUNDS = 5
 def measure(_folder: Path) -> Outcome:
     """Time two networks in both runtimes; evaluate the trained one in both on held-out photos."""
     torch.set_num_threads(1)
-    mobile = ImageModel(materials.release() / "image" / "model.onnx", materials.SIZE, CHALLENGE.codes)
+    mobile = ImageModel(materials.mobile_graph(), materials.LARGE_SIZE, CHALLENGE.codes)
     trained = trained_image_model()
     found = {
         "MobileNetV2 ×0.35, 224 px": _timed(mobile, materials.mobile_network()),
@@ -55,7 +55,7 @@ def measure(_folder: Path) -> Outcome:
 
 
 def _timed(model: ImageModel, network: PixelNetwork) -> dict[str, list[float]]:
-    pixels = [decoding.decode(photo, model.size)[None] for photo in materials.photos(PHOTOS)]
+    pixels = [model.decode(photo)[None] for photo in materials.photos(PHOTOS)]
     sides: dict[str, Callable[[], float]] = {
         "ours": lambda: ms_per_item(lambda: [model.probabilities_from_pixels(one) for one in pixels], PHOTOS),
         "torch": lambda: ms_per_item(lambda: [_eager(network, one) for one in pixels], PHOTOS),

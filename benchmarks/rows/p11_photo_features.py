@@ -27,7 +27,7 @@ PEER_BATCH = 32
 def measure(_folder: Path) -> Outcome:
     """Process some photos each way on all cores and extrapolate to all."""
     photos = materials.photos(PHOTOS)
-    model = ImageModel(materials.release() / "image" / "model.onnx", materials.SIZE, CHALLENGE.codes)
+    model = ImageModel(materials.mobile_graph(), materials.LARGE_SIZE, CHALLENGE.codes)
     network = materials.mobile_network()
     with pinned(ALL), ThreadPoolExecutor(len(ALL)) as threads:
         torch.set_num_threads(len(ALL))
@@ -69,4 +69,4 @@ def _eager(network: torch.nn.Module, photos: Sequence[bytes]) -> None:
 
 def _pillow(photo: bytes) -> np.ndarray:
     image = Image.open(io.BytesIO(photo)).convert("RGB")
-    return np.asarray(image.resize((materials.SIZE, materials.SIZE), Image.Resampling.BILINEAR))
+    return np.asarray(image.resize((materials.LARGE_SIZE,) * 2, Image.Resampling.BILINEAR))

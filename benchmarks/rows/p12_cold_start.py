@@ -109,7 +109,7 @@ def _candidates() -> Mapping[str, Candidate]:
 
     path = {"PYTHONPATH": str(Path("src").resolve()), "BENCH_RELEASE": str(release)}
     image = payloads.v1_product("image", product, photo)
-    network = {"BENCH_TORCHSCRIPT": str(torchscript), "BENCH_SIZE": str(materials.SIZE)}
+    network = {"BENCH_TORCHSCRIPT": str(torchscript), "BENCH_SIZE": str(materials.LARGE_SIZE)}
     encoded = base64.b64encode(photo).decode()
     body = json.dumps({"image": encoded}).encode()
 
@@ -168,8 +168,7 @@ def _torchscript() -> Path:
     """Return the image network as TorchScript."""
     path = CACHE.resolve() / "network.torchscript"
     if not path.exists():
-        traced = torch.jit.trace(
-            materials.mobile_network(), torch.zeros(1, materials.SIZE, materials.SIZE, 3, dtype=torch.uint8)
-        )
+        side = materials.LARGE_SIZE
+        traced = torch.jit.trace(materials.mobile_network(), torch.zeros(1, side, side, 3, dtype=torch.uint8))
         traced.save(str(path))
     return path

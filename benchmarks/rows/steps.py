@@ -137,8 +137,6 @@ def _steps(folder: Path, size: int) -> Mapping[str, Cost]:
             **raw,
             "model": models["image"],
             "out_of_fold": predictions["image"],
-            "epochs": 1,
-            "budget_s": 1e6,
         },
         "fit_fusion": {
             **training,

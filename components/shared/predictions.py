@@ -11,6 +11,7 @@ from components.shared import progress
 from components.shared.raw import photo_path
 from product_classifier.errors import BundleRefused, InvalidImage
 from product_classifier.images import decoding
+from product_classifier.images.model import ImageModel
 from product_classifier.observability import get_logger
 from product_classifier.releases.release import load_image, load_text
 from product_classifier.text.normalization import has_words
@@ -70,7 +71,7 @@ def predict(split: Path, raw: Path, text: Path, image: Path) -> Predictions:
     report, rows_with_photo = progress.on_stderr(), np.flatnonzero(products["has_image"])
     for start in range(0, len(rows_with_photo), _BATCH):
         rows = rows_with_photo[start : start + _BATCH]
-        pixels = [_decode(raw, path, image_model.size) for path in products["image_path"][rows]]
+        pixels = [_decode(raw, path, image_model) for path in products["image_path"][rows]]
         decoded = rows[[one is not None for one in pixels]]
         if len(decoded):
             found = np.stack([one for one in pixels if one is not None])
@@ -92,10 +93,10 @@ def predict(split: Path, raw: Path, text: Path, image: Path) -> Predictions:
     )
 
 
-def _decode(raw: Path, path: str, size: int) -> decoding.Pixels | None:
+def _decode(raw: Path, path: str, model: ImageModel) -> decoding.Pixels | None:
     """Return the pixels of a photo; None if its file is missing, or has changed since the catalogue was read."""
     try:
-        return decoding.decode(photo_path(raw, path).read_bytes(), size)
+        return model.decode(photo_path(raw, path).read_bytes())
     except (InvalidImage, OSError) as error:
         get_logger().warning("photo_dropped", photo=path, reason=str(error))
         return None

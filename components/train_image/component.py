@@ -11,11 +11,13 @@ def train_image(
     raw_revision: str,
     train: dsl.Input[dsl.Dataset],
     validation: dsl.Input[dsl.Dataset],
+    backbone: str,
     size: int,
+    precision: str,
+    C: float,  # noqa: N803 - scikit-learn's name
     epochs: int,
     budget_s: float,
     learning_rate: float,
-    encoder: str,
     seed: int,
     store: str,
     model: dsl.Output[dsl.Model],
@@ -28,12 +30,15 @@ def train_image(
         raw: Folder of the raw files, or s3://bucket/prefix.
         raw_revision: Revision of these files when the run started.
         train: Products to train on.
-        validation: Products to calibrate on.
+        validation: More products to train on, or those a network is calibrated on.
+        backbone: efficientnet-lite0, frozen; scratch for a small network without pretrained weights; or the name or
+            folder of a vision backbone to fine-tune.
         size: Side of the square input of the network, in pixels.
-        epochs: Passes over the photos, if budget_s allows.
-        budget_s: Seconds the optimization may take.
-        learning_rate: Maximum of the learning-rate schedule.
-        encoder: Name or folder of a pretrained vision backbone; empty for a small network from scratch.
+        precision: Numbers in the graph of the frozen backbone, int8 or float32.
+        C: Inverse regularization strength of the linear layer, as in scikit-learn.
+        epochs: Passes of a trained network over the photos, if budget_s allows.
+        budget_s: Seconds its optimization may take.
+        learning_rate: Maximum of its learning-rate schedule.
         seed: Seed of everything random.
         store: URL of the object store where a failure is recorded.
     """
@@ -46,11 +51,13 @@ def train_image(
     from product_classifier.taxonomy import CHALLENGE
 
     numbers: dict[str, Any] = {
+        "backbone": backbone,
         "size": size,
+        "precision": precision,
+        "C": C,
         "epochs": epochs,
         "budget_s": budget_s,
         "learning_rate": learning_rate,
-        "encoder": encoder,
         "seed": seed,
     }
     with failures.record_step_failure("train_image", store):

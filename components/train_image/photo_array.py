@@ -62,7 +62,7 @@ def read_photos(split: Path, raw: Path, codes: Sequence[int], size: int) -> Iter
             content = contents[row]
             try:
                 photo = photo_path(raw, paths[row]).read_bytes() if content is None else content
-                pixels[row] = decoding.decode(photo, size)
+                pixels[row] = decoding.decode(photo, size, trimmed=True)
             except (InvalidImage, OSError) as error:  # the catalogue has checked it, but the file may have changed
                 get_logger().warning("photo_dropped", photo=paths[row], reason=str(error))
                 return False

@@ -1,17 +1,19 @@
 """Train the image model."""
 
-import os
 import tempfile
 from pathlib import Path
 
-from components.shared.out_of_fold import OutOfFold, write_out_of_fold
+from components.shared.out_of_fold import write_out_of_fold
 from product_classifier.bundles import bundle
-from product_classifier.errors import CatalogueError
+from product_classifier.errors import InvalidSettings
 from product_classifier.evaluation.scores import weighted_f1
-from product_classifier.fusion.calibration import fit_logit_scale
 from product_classifier.images.model import ImageModel
 from product_classifier.releases import self_check
 from product_classifier.taxonomy import Taxonomy
+
+DEFAULT_BACKBONE = "efficientnet-lite0"
+
+PRECISIONS = ("int8", "float32")
 
 
 def run(
@@ -21,57 +23,60 @@ def run(
     model: Path,
     out_of_fold: Path,
     taxonomy: Taxonomy,
-    size: int = 64,
+    backbone: str = DEFAULT_BACKBONE,
+    size: int = 176,
+    precision: str = "int8",
+    C: float = 0.01,  # noqa: N803 - scikit-learn's name
     epochs: int = 30,
-    budget_s: float = 20.0,
+    budget_s: float = 600.0,
     learning_rate: float = 4e-3,
-    encoder: str = "",
     seed: int = 27,
 ) -> float:
-    """Write the sealed bundle `model`; return its weighted F1 on validation products with a photo.
+    """Write the sealed bundle `model` and `out_of_fold`; return the weighted F1 of the latter.
 
-    `out_of_fold` holds the predictions for `validation`: the network is trained once, on `train`.
+    The default backbone is frozen, and a linear layer on its features is fitted on both splits and calibrated on its
+    out-of-fold predictions. Nothing depends on the clock. Other networks are trained once, on `train`: their
+    predictions and their calibration are those of `validation`.
 
     Args:
         train: Products to train on (parquet).
-        validation: Products to calibrate on (parquet).
+        validation: More products to train on, or those a network is calibrated on (parquet).
         raw: Folder of the raw files, which `image_path` is relative to.
         model: Folder of the bundle to write.
-        out_of_fold: Predictions of a model that was not trained on the product (parquet).
+        out_of_fold: Predictions of models that were not trained on the product (parquet).
         taxonomy: Categories to predict.
+        backbone: `efficientnet-lite0`, frozen; `scratch` for a small network without pretrained weights; or the name or
+            folder of a vision backbone to fine-tune. Empty is the default.
         size: Side of the square input of the network, in pixels.
-        epochs: Passes over the photos, if `budget_s` allows.
-        budget_s: Seconds the optimization may take; decoding and export are not included.
-        learning_rate: Maximum of the learning-rate schedule.
-        encoder: Name or folder of a pretrained vision backbone; empty for a small network from scratch.
+        precision: Numbers in the graph of the frozen backbone, `int8` or `float32`.
+        C: Inverse regularization strength of the linear layer, as in scikit-learn.
+        epochs: Passes of a trained network over the photos, if `budget_s` allows.
+        budget_s: Seconds its optimization may take; decoding and export are not included.
+        learning_rate: Maximum of its learning-rate schedule.
         seed: Seed of everything random.
 
     Raises:
         CatalogueError: If fewer than two products to train on have a photo.
+        InvalidSettings: If `precision` is unknown, or PyTorch is needed and not installed.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # active waiting halves the steps of a busy machine
-
-    import torch
-
-    from components.train_image import network as networks
-    from components.train_image.optimization import compute_logits, train_network
-    from components.train_image.photo_array import read_photos
-
-    torch.manual_seed(seed)
+    if precision not in PRECISIONS:
+        raise InvalidSettings(f"train_image.precision: is {precision!r:.40}; use one of {', '.join(PRECISIONS)}")
+    backbone = backbone or DEFAULT_BACKBONE
     codes = taxonomy.codes
-    with read_photos(train, raw, codes, size) as photos, read_photos(validation, raw, codes, size) as held_out:
-        if len(photos) < 2:
-            raise CatalogueError(f"{len(photos)} products to train on have a photo, at least 2 are needed; add photos")
-        classes = len(codes)
-        network = networks.pretrained_network(encoder, classes) if encoder else networks.small_network(classes)
-        train_network(network, photos, epochs, budget_s, learning_rate, seed)
-        network.scale = fit_logit_scale(compute_logits(network, held_out), held_out.labels)
+    with tempfile.TemporaryDirectory() as folder:
+        graph = Path(folder) / "model.onnx"
+        if backbone == DEFAULT_BACKBONE:
+            from components.train_image.frozen_backbone import fit_frozen
+
+            predicted = fit_frozen(train, validation, raw, graph, codes, size, precision, C, seed)
+        else:
+            from components.train_image.fine_tuning import PhotoSchedule, fine_tune
+
+            schedule = PhotoSchedule(epochs, budget_s, learning_rate, seed)
+            predicted = fine_tune(train, validation, raw, graph, codes, size, backbone, schedule)
         model.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory() as folder:
-            networks.export(network, size, Path(folder) / "model.onnx")
-            ImageModel(Path(folder) / "model.onnx", size, codes).save(model)
-        trained = ImageModel.load(model)
-        bundle.write_manifest(model, "image", None, self_check.record_image(trained), trained.codes)
-        probabilities = trained.probabilities_from_pixels(held_out.pixels)
-        write_out_of_fold(out_of_fold, OutOfFold(held_out.product_ids, probabilities, codes))
-        return weighted_f1(probabilities, held_out.labels)
+        ImageModel(graph, size, codes, trimmed=True).save(model)
+    trained = ImageModel.load(model)
+    bundle.write_manifest(model, "image", None, self_check.record_image(trained), trained.codes)
+    write_out_of_fold(out_of_fold, predicted.out_of_fold)
+    return weighted_f1(predicted.out_of_fold.probabilities, predicted.labels)

@@ -52,14 +52,14 @@ class ImagePredictor(ProductModel[ImageModel]):
         if isinstance(outcome, list):
             pixels: list[decoding.Pixels] = []
             for part in _parts(photos, outcome):
-                pixels += await self.workers.run_long(_decode_all, part, loaded.model.size)
+                pixels += await self.workers.run_long(_decode_all, part, loaded.model)
             outcome = await self.workers.run(loaded.model.probabilities_from_pixels, np.stack(pixels))
         return ModelResponse({"probabilities": outcome}, loaded.release, loaded.version)
 
     async def explain_products(self, request: ExplainRequest, loaded: LoadedRelease[ImageModel]) -> ExplainResponse:
         model, photos = loaded.model, request.products.photos("image")
         headers = await self.workers.run(_read_headers, photos)
-        pixels = [(await self.workers.run_long(_decode_all, [photo], model.size))[0] for photo in _all(photos, headers)]
+        pixels = [(await self.workers.run_long(_decode_all, [photo], model))[0] for photo in _all(photos, headers)]
         probabilities = await self.workers.run_long(model.probabilities_from_pixels, np.stack(pixels))
         positions = request.positions(loaded.codes, probabilities.argmax(axis=1).tolist())
         explanations = []
@@ -99,7 +99,7 @@ def _classify_at_once(model: ImageModel, photos: Sequence[bytes]) -> NDArray[np.
     headers = _read_headers(photos)
     if sum(info.decoding_ms for info in headers) > SHORT_MS:
         return headers
-    return model.probabilities_from_pixels(np.stack(_decode_all(_all(photos, headers), model.size)))
+    return model.probabilities_from_pixels(np.stack(_decode_all(_all(photos, headers), model)))
 
 
 def _all(photos: Sequence[bytes], headers: Sequence[ImageInfo]) -> list[_Photo]:
@@ -117,8 +117,8 @@ def _parts(photos: Sequence[bytes], headers: Sequence[ImageInfo]) -> Iterator[li
     yield part
 
 
-def _decode_all(photos: Sequence[_Photo], size: int) -> list[decoding.Pixels]:
-    return [_decode(photo, size) for photo in photos]
+def _decode_all(photos: Sequence[_Photo], model: ImageModel) -> list[decoding.Pixels]:
+    return [_decode(photo, model) for photo in photos]
 
 
 def _occlude(model: ImageModel, pixels: decoding.Pixels, cells: range, position: int) -> NDArray[np.float32]:
@@ -137,8 +137,8 @@ def _read_header(photo: bytes, row: int) -> ImageInfo:
         raise InvalidTensor(str(error), tensor="image", row=row) from error
 
 
-def _decode(photo: _Photo, size: int) -> decoding.Pixels:
+def _decode(photo: _Photo, model: ImageModel) -> decoding.Pixels:
     try:
-        return decoding.decode(photo.data, size, photo.info)
+        return model.decode(photo.data, photo.info)
     except InvalidImage as error:
         raise InvalidTensor(str(error), tensor="image", row=photo.row) from error

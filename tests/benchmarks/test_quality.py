@@ -39,7 +39,7 @@ def test_paired_returns_the_difference_and_its_standard_error() -> None:
 def test_every_model_and_the_peer_are_evaluated_on_the_same_products(
     sample_raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ["--repeats", "1", "--folds", "2", "--image-budget-s", "1", "--share-test", "0.3"]
+    options = ["--repeats", "1", "--folds", "2", "--image-size", "32", "--share-test", "0.3"]
     assert 0 == quality.main([str(sample_raw), *options, "--json", str(tmp_path / "found.json")])
 
     held_out, crossed = json.loads((tmp_path / "found.json").read_text()).values()

@@ -27,6 +27,8 @@ from product_classifier.text.text_encoder import TextEncoder
 @pytest.fixture(scope="module")
 def encoder(splits_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A CamemBERT of two small layers with a tokenizer trained on the training titles."""
+    for package in ("torch", "transformers"):
+        pytest.importorskip(package, reason=f"{package} is not installed; run `make encoders`")
     from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
     from transformers import CamembertConfig, CamembertForMaskedLM, PreTrainedTokenizerFast
 

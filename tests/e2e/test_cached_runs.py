@@ -56,8 +56,7 @@ class Runs:
             "tracking_uri": known["MLFLOW_TRACKING_URI"],
             "rollout": known["ROLLOUT_URL"],
             "cache_buster": self.cache_buster,
-            "image_budget_s": 2.0,
-            "image_epochs": 2,
+            "image_size": 32,
             **NEVER,
             **given,
         }

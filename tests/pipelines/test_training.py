@@ -63,7 +63,7 @@ def train(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("trained")
-    done = train(folder, "--set", "image_budget_s=2", "--set", "image_epochs=2")
+    done = train(folder, "--set", "image_budget_s=2", "--set", "image_size=32")
     assert 0 == done.returncode, done.stderr
     return Trained(folder, done.stdout)
 
@@ -188,7 +188,7 @@ def test_corrections_lead_to_a_better_release_that_can_be_rolled_back(tmp_path: 
     store = open_store(f"file://{state}/store/product-classifier")
     assert 1000 < correct_everything(store, tmp_path)
     environment = settings_of(tmp_path)
-    changes = {"image_budget_s": "2", "image_epochs": "2", **GENTLE}
+    changes = {"image_size": "32", **GENTLE}
 
     def command(run_id: str, snapshot: str) -> list[str]:
         words = [f"--set={name}={value}" for name, value in changes.items()]

@@ -88,9 +88,7 @@ def _train(folder: Path) -> None:
     text, image, fusion = (folder / kind for kind in ("text", "image", "fusion"))
     predictions = folder / "text_out_of_fold.parquet", folder / "image_out_of_fold.parquet"
     train_text.run(train, validation, text, predictions[0], CHALLENGE, buckets=2**13)
-    train_image.run(
-        train, validation, folder, image, predictions[1], CHALLENGE, size=32, epochs=8, budget_s=600
-    )  # limited by epochs, so that the load of the machine does not matter
+    train_image.run(train, validation, folder, image, predictions[1], CHALLENGE, size=64)
     fit_fusion.run(train, validation, *predictions, fusion)
     metrics = {"fusion": {"weighted_f1": 0.5}, "test_set": "made-up"}
     write_release(folder / "release", text, image, fusion, ReleaseMeta("made-up", metrics=metrics))

@@ -22,8 +22,8 @@ from product_classifier.limits import PHOTO_DECODING_BYTES, PHOTO_DECODING_MS
 
 WALL_CLOCK_S = 20.0
 """Seconds for one photo, including those in which the process does not run."""
-_HEADER = struct.Struct("<4sIIIBI")
-"""Format, width, height, size of the square, orientation and length of a photo."""
+_HEADER = struct.Struct("<4sIIIB?I")
+"""Format, width, height, size of the square, orientation, whether to trim, and length of a photo."""
 _DECODED, _REFUSED, _FAILED = b"d", b"r", b"f"
 
 
@@ -41,13 +41,14 @@ class DecoderProcess:
         with self._lock:
             self._running()
 
-    def decode(self, data: bytes, info: ImageInfo, size: int) -> tuple[Any, int]:
+    def decode(self, data: bytes, info: ImageInfo, size: int, *, trimmed: bool = False) -> tuple[Any, int]:
         """Return RGB pixels `[size, size, 3]` before rotation, and the EXIF orientation.
 
         Raises:
             InvalidImage: If the photo cannot be decoded within the limits.
         """
-        header = _HEADER.pack(info.format.encode(), info.width, info.height, size, info.orientation, len(data))
+        kind = info.format.encode()
+        header = _HEADER.pack(kind, info.width, info.height, size, info.orientation, trimmed, len(data))
         with self._connect() as connection:
             status, reply = _exchange(connection, header + data)
         if status == _DECODED:

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import AvifImagePlugin, Image
 
 from product_classifier.images.decoder_process import _DECODED, _FAILED, _HEADER, _REFUSED
-from product_classifier.images.scaling import Pixels, composite_on_white, fit
+from product_classifier.images.scaling import Pixels, composite_on_white, fit, trim
 from product_classifier.limits import PHOTO_DECODING_BYTES, PHOTO_DECODING_MS
 
 PARENT_INTERVAL_S = 5.0
@@ -58,7 +58,7 @@ def _decode_one(connection: socket.socket) -> NoReturn:
         request = bytearray()
         while part := connection.recv(1 << 20):
             request += part
-        kind, width, height, size, orientation, length = _HEADER.unpack_from(request)
+        kind, width, height, size, orientation, trimmed, length = _HEADER.unpack_from(request)
         data = memoryview(request)[_HEADER.size :]
         if len(data) != length:
             os._exit(1)
@@ -66,7 +66,8 @@ def _decode_one(connection: socket.socket) -> NoReturn:
         try:
             read = _read_webp if kind == b"WEBP" else _read_avif
             pixels, orientation = read(data, width, height, orientation)
-            reply = _DECODED + bytes([orientation]) + fit(pixels, size).tobytes()
+            square = fit(trim(pixels) if trimmed else pixels, size)
+            reply = _DECODED + bytes([orientation]) + square.tobytes()
         except Exception as error:  # noqa: BLE001 - the process exists to contain what a decoder does
             reply = _REFUSED + (str(error).splitlines() or ["it is damaged"])[0][:80].encode()
         signal.setitimer(signal.ITIMER_PROF, 0)

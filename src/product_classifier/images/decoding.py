@@ -19,7 +19,7 @@ from product_classifier.images import decoder_process, png_chunks
 from product_classifier.images.headers import cut, read_header
 from product_classifier.images.image_info import ImageInfo
 from product_classifier.images.scaling import Pixels as Pixels  # noqa: PLC0414 - part of the interface
-from product_classifier.images.scaling import composite_on_white, fit, upright
+from product_classifier.images.scaling import composite_on_white, fit, trim, upright
 
 DEFAULT_SIZE = 64
 _STRIP_BYTES = 2**18
@@ -28,13 +28,14 @@ _IN_ANOTHER_PROCESS = {"WEBP", "AVIF"}
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, KeyError, TypeError)
 
 
-def decode(data: bytes, size: int = DEFAULT_SIZE, info: ImageInfo | None = None) -> Pixels:
+def decode(data: bytes, size: int = DEFAULT_SIZE, info: ImageInfo | None = None, *, trimmed: bool = False) -> Pixels:
     """Return RGB pixels `[size, size, 3]`, scaled with the aspect ratio preserved and centered on white.
 
     Args:
         data: The encoded photo.
         size: Side of the square in pixels.
         info: Its header, if it was read before.
+        trimmed: Whether to cut off a uniform border before scaling, see `scaling.trim`.
 
     Raises:
         InvalidImage: If the photo is not accepted.
@@ -42,7 +43,7 @@ def decode(data: bytes, size: int = DEFAULT_SIZE, info: ImageInfo | None = None)
     info = info or read_header(data)
     data = cut(data, info)
     if info.format in _IN_ANOTHER_PROCESS:
-        pixels, turned = decoder_process.decode(data, info, size)
+        pixels, turned = decoder_process.decode(data, info, size, trimmed=trimmed)
         return upright(pixels, turned)
     if info.format == "PNG":
         pixels = _decode_png(data, info)
@@ -50,7 +51,7 @@ def decode(data: bytes, size: int = DEFAULT_SIZE, info: ImageInfo | None = None)
         pixels = _decode_cmyk(data, info, size)
     else:
         pixels = _decode_jpeg(data, info, size)
-    return upright(fit(pixels, size), info.orientation)
+    return upright(fit(trim(pixels) if trimmed else pixels, size), info.orientation)
 
 
 def _decode_jpeg(data: bytes, info: ImageInfo, size: int) -> Pixels:

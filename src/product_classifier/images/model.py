@@ -14,6 +14,7 @@ from product_classifier.bundles.onnx_guard import check_onnx
 from product_classifier.bundles.onnx_session import open_session
 from product_classifier.errors import BundleRefused
 from product_classifier.images import decoding
+from product_classifier.images.image_info import ImageInfo
 from product_classifier.probabilities import Floats
 from product_classifier.taxonomy import Codes
 
@@ -28,6 +29,8 @@ class ImageModel:
     graph: Path
     size: int
     codes: Codes
+    trimmed: bool = False
+    """Whether uniform borders are cut off before a photo is scaled; not in models of version 0.1."""
     _session: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -50,7 +53,15 @@ class ImageModel:
         """
         if not photos:
             return np.zeros((0, len(self.codes)), np.float32)
-        return self.probabilities_from_pixels(np.stack([decoding.decode(photo, self.size) for photo in photos]))
+        return self.probabilities_from_pixels(np.stack([self.decode(photo) for photo in photos]))
+
+    def decode(self, photo: bytes, info: ImageInfo | None = None) -> decoding.Pixels:
+        """Return the pixels `[size, size, 3]` of an encoded photo, prepared as in training.
+
+        Raises:
+            InvalidImage: If the photo is not accepted, see `decoding`.
+        """
+        return decoding.decode(photo, self.size, info, trimmed=self.trimmed)
 
     def probabilities_from_pixels(self, pixels: decoding.Pixels) -> Floats:
         """Return probabilities `[n, classes]` of decoded photos `[n, size, size, 3]`."""
@@ -62,7 +73,8 @@ class ImageModel:
 
     def save(self, folder: Path) -> None:
         """Write the files of the model into an existing folder."""
-        write_json(folder / "model.json", {"type": "onnx-image", "codes": list(self.codes), "size": self.size})
+        settings = {"type": "onnx-image", "codes": list(self.codes), "size": self.size, "trimmed": self.trimmed}
+        write_json(folder / "model.json", settings)
         if self.graph != folder / "model.onnx":
             shutil.copyfile(self.graph, folder / "model.onnx")
 
@@ -79,6 +91,9 @@ class ImageModel:
         size = settings.get("size")
         if not isinstance(size, int) or not 8 <= size <= 1024:
             raise BundleRefused(f"model.json: size is {size!r}, not a number of pixels from 8 to 1024")
+        trimmed = settings.get("trimmed", False)
+        if not isinstance(trimmed, bool):
+            raise BundleRefused(f"model.json: trimmed is {trimmed!r:.40}, not true or false")
         codes = read_codes(settings, "model.json")
         check_onnx(folder / "model.onnx")
-        return cls(folder / "model.onnx", size, codes)
+        return cls(folder / "model.onnx", size, codes, trimmed)

@@ -1,10 +1,15 @@
-"""Scale pixels to a square, composite alpha and apply an orientation."""
+"""Trim uniform borders, scale pixels to a square, composite alpha and apply an orientation."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
+
+UNIFORM = 24
+"""Largest difference of a color, of 255, within a uniform border: more than JPEG adds, less than a pale object."""
+_STRIP_PIXELS = 2**18
+"""Pixels that are compared at once, which bounds the memory for a large photo."""
 
 cv2.setNumThreads(1)  # requests decode one image at a time, and other servers share the cores
 
@@ -23,6 +28,30 @@ def composite_on_white(rgba: Pixels) -> Pixels:
     mixed += (mixed >> 8) + 1  # with the next line the division by 255, exact below 65535
     mixed >>= 8
     return mixed.astype(np.uint8)
+
+
+def trim(pixels: Pixels) -> Pixels:
+    """Return a view without the uniform border; all pixels if corners differ or nothing is inside.
+
+    The four corners must agree within `UNIFORM`; the part is the bounding box of the pixels that differ from their mean
+    by more.
+    """
+    corners = pixels[[0, 0, -1, -1], [0, -1, 0, -1]].astype(np.float64)
+    if np.ptp(corners, axis=0).max() > UNIFORM:
+        return pixels
+    border = corners.mean(axis=0)
+    low, high = tuple((border - UNIFORM).tolist()), tuple((border + UNIFORM).tolist())
+    rows = max(1, _STRIP_PIXELS // pixels.shape[1])
+    boxes = []
+    for top in range(0, len(pixels), rows):
+        differs = cv2.bitwise_not(cv2.inRange(pixels[top : top + rows], low, high))
+        left, above, width, height = cv2.boundingRect(differs)
+        if width:
+            boxes.append((left, top + above, left + width, top + above + height))
+    if not boxes:
+        return pixels
+    starts, ends = np.min(boxes, axis=0), np.max(boxes, axis=0)
+    return pixels[starts[1] : ends[3], starts[0] : ends[2]]
 
 
 def fit(pixels: Pixels, size: int) -> Pixels:

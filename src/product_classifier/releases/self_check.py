@@ -33,7 +33,7 @@ def record_text(model: TextModel, taxonomy: Taxonomy) -> dict[str, Any]:
 
 
 def record_image(model: "ImageModel") -> dict[str, Any]:
-    """Return a generated PNG and a generated JPEG, base64, and the probabilities of the model."""
+    """Return a PNG, a JPEG and a PNG with a border, base64, and the probabilities of the model."""
     import cv2  # noqa: PLC0415 - only images with photo libraries record or check photos
     import simplejpeg  # noqa: PLC0415
 
@@ -43,6 +43,7 @@ def record_image(model: "ImageModel") -> dict[str, Any]:
     photos = [
         cv2.imencode(".png", pattern)[1].tobytes(),
         simplejpeg.encode_jpeg(np.ascontiguousarray(np.where(rings, pattern, 255)), 92),
+        cv2.imencode(".png", np.pad(pattern, ((40, 20), (10, 90), (0, 0)), constant_values=250))[1].tobytes(),
     ]
     encoded = [base64.b64encode(photo).decode() for photo in photos]
     return {"image": encoded, "probabilities": _round(model.probabilities(photos))}

@@ -40,7 +40,7 @@ def test_a_prediction_does_not_depend_on_the_batch(model: ImageModel) -> None:
 def test_bytes_and_pixels_get_equal_probabilities(model: ImageModel) -> None:
     photo = draw_photo(3)
 
-    pixels = decoding.decode(photo, model.size)[None]
+    pixels = decoding.decode(photo, model.size, trimmed=model.trimmed)[None]
     assert np.array_equal(model.probabilities([photo]), model.probabilities_from_pixels(pixels))
 
 
