@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from inference.auth_proxy.auth.authorization import AuthorizationMiddleware
 from inference.auth_proxy.auth.tokens import EmbeddedIssuer
 from inference.auth_proxy.collaborators import Collaborators, GatewayDependencies
+from inference.auth_proxy.cross_origin import allow_origins
 from inference.auth_proxy.openapi import describe
 from inference.auth_proxy.routes import routes_for
 from inference.auth_proxy.routing import RouteTable
@@ -32,6 +33,9 @@ def create_app(collaborators: Collaborators) -> FastAPI:
         redirect_slashes=False,
     )
     app.add_middleware(AuthorizationMiddleware, table=RouteTable(routes), services=services)
+
+    if collaborators.settings.cors_origins:
+        allow_origins(app, collaborators.settings.cors_origins, {route.method for route in routes})
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:

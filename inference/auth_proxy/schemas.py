@@ -296,6 +296,7 @@ class ProblemView(ResponseModel):
     status: int
     detail: str
     request_id: str
+    trace_id: str | None = Field(default=None, description="Trace of the request's `traceparent` header.")
 
 
 HealthStatus = Literal["ok", "starting", "ready", "degraded", "unavailable"]

@@ -28,6 +28,24 @@ def _base_url(value: str) -> str:
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 
 
+def _origin(value: str) -> str:
+    """Return an origin as browsers send it (RFC 6454, section 6.2): lower case, without path or default port."""
+    parts = urlsplit(value)
+    default_port = {"http": 80, "https": 443}.get(parts.scheme)
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    rest = parts.path or parts.query or parts.fragment or "@" in parts.netloc or value != value.strip()
+    if default_port is None or not parts.hostname or "*" in value or port == 0 or rest:
+        raise ValueError(f"{public_message(value)} is not an origin; write it as https://shop.example[:port]")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + ("" if port in {None, default_port} else f":{port}")
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
+
+
 class Settings(BaseSettings):
     """Settings of the gateway: AUTH_PROXY_<NAME>; the OIDC_ fields also without the prefix."""
 
@@ -45,6 +63,9 @@ class Settings(BaseSettings):
     """Internal port of `/metrics`; 0 turns it off."""
     allowed_hosts: tuple[str, ...] = ()
     """Accepted host names, without port; empty: any."""
+
+    cors_origins: tuple[Origin, ...] = ()
+    """Origins whose pages may call the API from a browser (CORS), such as https://shop.example; empty: none."""
 
     fusion_url: BaseUrl = "http://127.0.0.1:8095"
     """Address of the fusion transformer."""

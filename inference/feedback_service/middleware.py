@@ -11,7 +11,7 @@ from inference.http.body_budget import BodyReservation, body_budget
 from inference.http.problems import Problem, problem_of, send_problem
 from product_classifier.errors import ProductClassifierError
 from product_classifier.limits import MIB
-from product_classifier.observability import request_id, set_request_id
+from product_classifier.observability import request_id, set_request_id, set_traceparent
 
 BODY_MEMORY = 192 * MIB
 """Bytes of the bodies of requests in progress."""
@@ -35,6 +35,7 @@ class InternalMiddleware:
             return
         headers = {name.lower(): value for name, value in scope["headers"]}
         set_request_id(headers.get(b"x-request-id", b"").decode("latin-1"))
+        set_traceparent(headers.get(b"traceparent", b"").decode("latin-1"))
         began, status = perf_counter(), 500
         reservation = BodyReservation(self._budget, headers.get(b"x-auth-user", b"").decode("latin-1"))
 

@@ -31,7 +31,7 @@ from inference.oip.client import (
     encode_request,
 )
 from product_classifier.errors import InvalidInput, ModelUnavailable
-from product_classifier.observability import request_id
+from product_classifier.observability import request_id, traceparent
 
 IDLE_S = 30.0
 """How long an idle connection stays open: less than the predictors' 65 s, so that they rarely close it first."""
@@ -183,8 +183,8 @@ def _v1_instance(columns: Columns) -> dict[str, Any]:
 
 
 def _context_headers() -> dict[str, str]:
-    """Return the headers that name the request and its user."""
-    found = {"X-Request-Id": request_id.get(), USER_HEADER: request_user.get()}
+    """Return the headers that name the request, its user and its trace."""
+    found = {"X-Request-Id": request_id.get(), USER_HEADER: request_user.get(), "traceparent": traceparent.get()}
     return {name: value for name, value in found.items() if value}
 
 

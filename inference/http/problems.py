@@ -39,6 +39,7 @@ from product_classifier.errors import (
     UnknownFeedback,
     UnknownPrediction,
 )
+from product_classifier.observability import trace_id
 from product_classifier.validation_messages import public_message as public_message  # noqa: PLC0414 - used by many
 
 if TYPE_CHECKING:
@@ -182,6 +183,7 @@ class Problem(Exception):
             "status": self.status,
             "detail": self.detail,
             "request_id": request_id,
+            **({"trace_id": trace} if (trace := trace_id()) else {}),
             **self.members,
         }
 
@@ -211,7 +213,8 @@ def detail_of(error: Exception) -> str:
 def oip_error(error: Exception, request_id: str) -> tuple[int, dict[str, Any], dict[str, str]]:
     """Return HTTP status, JSON document and headers of an error in V1 and V2."""
     status, problem = status_of(error), problem_of(error)
-    document = {"error": problem.detail, "kind": status.outcome, "request_id": request_id, **problem.members}
+    trace = {"trace_id": found} if (found := trace_id()) else {}
+    document = {"error": problem.detail, "kind": status.outcome, "request_id": request_id, **trace, **problem.members}
     return status.oip_http or status.http, document, problem.headers
 
 

@@ -20,7 +20,7 @@ from inference.oip.grpc_structure import message_error
 from inference.oip.types import UNCHECKED_BYTES, ModelRequest, ModelResponse
 from product_classifier.descriptors import descriptor_limit, most_grpc_connections
 from product_classifier.errors import InvalidInput
-from product_classifier.observability import set_request_id
+from product_classifier.observability import set_request_id, set_traceparent
 
 P = ParamSpec("P")
 HANDSHAKE_MS = 5000
@@ -34,8 +34,10 @@ def _with_status(call: Callable[Concatenate["Servicer", Any, Any, P], Awaitable[
 
     @wraps(call)
     async def wrapper(self: "Servicer", message: Any, context: Any, *args: P.args, **kwargs: P.kwargs) -> Any:
-        given = dict(context.invocation_metadata() or ()).get("x-request-id")
+        metadata = dict(context.invocation_metadata() or ())
+        given, trace = metadata.get("x-request-id"), metadata.get("traceparent")
         request_id = set_request_id(given if isinstance(given, str) else None)
+        set_traceparent(trace if isinstance(trace, str) else None)
         try:
             return await call(self, message, context, *args, **kwargs)
         except grpc.aio.AbortError:

@@ -17,7 +17,7 @@ from inference.http.sockets import bind_socket
 from inference.model_server.flags import Flags
 from inference.model_server.loaded_releases import is_empty
 from product_classifier.errors import ModelUnavailable
-from product_classifier.observability import get_logger, set_request_id
+from product_classifier.observability import get_logger, set_request_id, set_traceparent
 
 LIVE_PATHS = frozenset({"/", "/v2/health/live"})
 POLL_S = 0.2
@@ -62,7 +62,9 @@ class _NotReady:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         if scope["type"] != "http":
             return
-        request_id = set_request_id(dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1"))
+        received = dict(scope["headers"])
+        request_id = set_request_id(received.get(b"x-request-id", b"").decode("latin-1"))
+        set_traceparent(received.get(b"traceparent", b"").decode("latin-1"))
         live = scope["path"] in LIVE_PATHS
         body = orjson.dumps({"live": True} if live else oip_error(self._error, request_id)[1])
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]

@@ -24,7 +24,7 @@ from inference.oip.explain import ExplainRequest, ExplainResponse, decode_explai
 from inference.oip.tensors import HEADER_LENGTH
 from inference.oip.types import ModelRequest, ModelResponse
 from product_classifier.limits import MIB
-from product_classifier.observability import set_request_id
+from product_classifier.observability import set_request_id, set_traceparent
 
 V1_VERB = re.compile(r"/v1/models/([^/:]+):(predict|explain)")
 V2_INFER = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
@@ -60,6 +60,7 @@ class RestApp:
         headers = dict(scope["headers"])
         request_user.set(headers.get(USER_HEADER_KEY, b"").decode("latin-1"))
         request_id = set_request_id(headers.get(b"x-request-id", b"").decode("latin-1"))
+        set_traceparent(headers.get(b"traceparent", b"").decode("latin-1"))
         try:
             handler = self._route(scope["method"], scope["path"])
             if handler is None:

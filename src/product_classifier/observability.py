@@ -31,7 +31,12 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 traceparent: ContextVar[str] = ContextVar("traceparent", default="")
 """Trace context of the current request (W3C Trace Context, section 3.2), passed on to the services behind."""
 
-_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACEPARENT = re.compile(
+    r"(?:00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+    r"|(?!00|ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-[!-~]{0,200})?)"
+)
+"""Version 00 exactly; a later version may have more after another dash."""
+_TRACE_ID = slice(3, 35)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _SECRETS = frozenset({"authorization", "cookie", "password", "secret", "token", "image", "payload", "body"})
 _MAX_VALUE_CHARACTERS = 300
@@ -99,11 +104,23 @@ def set_request_id(given: str | None) -> str:
     return chosen
 
 
-def set_traceparent(given: str) -> str:
-    """Set the trace context of the current task and return it; empty if the header is not valid."""
-    chosen = given if _TRACEPARENT.fullmatch(given) else ""
+def set_traceparent(given: str | None) -> str:
+    """Set the trace context of the current task and return it.
+
+    A header that is not valid is replaced by that of a new trace, which is not sampled (W3C Trace Context, section
+    3.2.2.3 and 4.3); without one there is no trace.
+    """
+    chosen = ""
+    if given:
+        valid = _TRACEPARENT.fullmatch(given)
+        chosen = given if valid else f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-00"
     traceparent.set(chosen)
     return chosen
+
+
+def trace_id() -> str:
+    """Return the id of the current trace; empty if there is none."""
+    return traceparent.get()[_TRACE_ID]
 
 
 class _StandardError:
@@ -174,6 +191,8 @@ def _name_service(service: str) -> structlog.typing.Processor:
         event["service"] = service
         if current := request_id.get():
             event.setdefault("request_id", current)
+        if trace := trace_id():
+            event.setdefault("trace_id", trace)
         return event
 
     return add

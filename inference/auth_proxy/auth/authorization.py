@@ -18,7 +18,7 @@ from inference.auth_proxy.context import RequestContext
 from inference.auth_proxy.routing import Rate, Route, RouteTable
 from inference.http.bodies import check_content_length
 from inference.http.problems import INTERNAL, Problem, problem_of, public_message, send_problem, status_of
-from product_classifier.observability import get_logger, set_request_id, set_traceparent, traceparent
+from product_classifier.observability import get_logger, set_request_id, set_traceparent
 
 SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -113,8 +113,6 @@ class AuthorizationMiddleware:
             route.path if route else "unknown", scope["method"] if route else "other", context.status, seconds
         )
         fields = {"reason": reason} if reason else {}
-        if trace := traceparent.get():
-            fields["traceparent"] = trace
         self._log.log(
             logging.DEBUG if route and route.probe else logging.INFO,
             "request_completed",

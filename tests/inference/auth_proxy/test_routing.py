@@ -1,5 +1,6 @@
 """Requests that almost match a route: HEAD, slashes, case, typing errors; the favicon; traces."""
 
+import re
 import time
 from http.client import HTTPConnection
 
@@ -10,6 +11,7 @@ from inference.auth_proxy.routes import ROUTES
 from inference.auth_proxy.routing import RouteTable
 from inference.http.problems import Problem
 from tests.inference.auth_proxy.conftest import PASSWORD, Gateway
+from tests.inference.auth_proxy.test_access import sample
 
 GETS = [route.path for route in ROUTES if route.method == "GET" and "{" not in route.path]
 
@@ -54,10 +56,7 @@ def test_allow_lists_head_beside_get(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize("path", [route.path for route in ROUTES if route.path != "/"])
 def test_a_path_with_a_slash_too_many_names_the_route(path: str) -> None:
-    concrete = path.replace("{model}", "text-predictor").replace("{version}", "1").replace("{name}", "ann")
-    concrete = concrete.replace("{id}", "019ab0f2-7d1e-7c3a-9d55-0c8f6a4be111").replace(
-        "{run_id}", "retrain-000001-e59f92391aa6"
-    )
+    concrete = sample(path).replace("{model}", "text-predictor")
     with pytest.raises(Problem) as caught:
         RouteTable(ROUTES).find("GET", f"{concrete}/")
 
@@ -127,27 +126,45 @@ def test_no_text_of_the_validation_library_reaches_a_client(gateway: Gateway, bo
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
-@pytest.mark.parametrize(
-    ("sent", "passed"),
-    [
-        (TRACE, TRACE),
-        (TRACE.upper(), None),
-        (TRACE[:-1], None),
-        ("00-" + "0" * 32 + "-00f067aa0ba902b7-01", None),
-        ("ff" + TRACE[2:], None),
-        (None, None),
-    ],
-)
-def test_the_trace_of_a_request_reaches_every_service_behind(
-    gateway: Gateway, sent: str | None, passed: str | None
-) -> None:
-    headers = {"traceparent": sent} if sent else {}
+LATER = "01" + TRACE[2:] + "-what-a-later-version-adds"
+ZERO_TRACE, ZERO_PARENT = "00-" + "0" * 32 + TRACE[35:], TRACE[:36] + "0" * 16 + "-01"
+MALFORMED = [TRACE.upper(), TRACE[:-1], TRACE + "-00", ZERO_TRACE, ZERO_PARENT, "ff" + TRACE[2:], "x", TRACE * 9]
+
+
+def traces_behind(gateway: Gateway, headers: dict[str, str]) -> tuple[set[str | None], httpx.Response]:
+    """Return the trace contexts that the services behind a failing request received, and its response."""
     before = len(gateway.models.seen), len(gateway.feedback.seen)
     with gateway.client("ada") as client:
-        client.post("/predict", json={"designation": "Piscine"}, headers=headers)
         client.get("/v2/models/text-predictor", headers=headers)
         client.get("/retrain", headers=headers)
-
+        client.post("/predict", json={"designation": "Piscine"}, headers=headers)
+        gateway.models.away = True
+        refused = client.post("/predict", json={"designation": "Piscine"}, headers=headers)
     seen = [*gateway.models.seen[before[0] :], *gateway.feedback.seen[before[1] :]]
-    assert 3 <= len(seen)
-    assert {passed} == {request.headers.get("traceparent") for request in seen}
+    assert len(seen) >= 4
+    return {request.headers.get("traceparent") for request in seen}, refused
+
+
+@pytest.mark.parametrize("sent", [TRACE, LATER])
+def test_the_trace_of_a_request_reaches_every_service_behind_and_its_problem(gateway: Gateway, sent: str) -> None:
+    traces, refused = traces_behind(gateway, {"traceparent": sent})
+
+    assert {sent} == traces
+    assert TRACE[3:35] == refused.json()["trace_id"]
+
+
+@pytest.mark.parametrize("sent", MALFORMED)
+def test_a_malformed_trace_is_replaced_by_a_new_one(gateway: Gateway, sent: str) -> None:
+    traces, refused = traces_behind(gateway, {"traceparent": sent})
+
+    assert 4 == len(traces), "one per request"
+    for trace in traces:
+        assert re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-00", str(trace))
+        assert TRACE[3:35] not in str(trace)
+    assert refused.json()["trace_id"] in {str(trace)[3:35] for trace in traces}
+
+
+def test_a_request_without_a_trace_has_none(gateway: Gateway) -> None:
+    traces, refused = traces_behind(gateway, {})
+
+    assert ({None}, False) == (traces, "trace_id" in refused.json())
