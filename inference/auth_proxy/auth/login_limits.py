@@ -8,6 +8,9 @@ A guess is counted before it is checked and refunded if it was right, so that co
 | from this address at all names: `login_address_limit` | delayed; refused if one of them was at this name |
 | at this name from unfamiliar addresses together: `login_name_limit` | delayed; refused if one was from this address |
 
+A password is checked in turn with those of other addresses, except that a familiar name has turns of its own: however
+many names are guessed from an address, a password from a new one waits for at most one check per guessing address.
+
 A name and an address are familiar to each other once a right password for the name came from the address: the last two
 rows do not apply. A right password is therefore refused only if wrong ones came at the same name from the same address.
 """
@@ -33,7 +36,7 @@ DELAY_S = (1.5, 3.0)
 DELAY_CHECK_S = 0.1
 """A delay ends early when the limit has room again, which is checked this often."""
 MAX_WAITING = 2000
-"""Delayed guesses at one name or from one address, and guesses that wait for others at the same name and address."""
+"""Delayed guesses from one address, and guesses that wait for others at the same name and address."""
 LONGEST_WAIT_S = 4.0
 """Wait for the results of other guesses at the same name from the same address."""
 MAX_FAMILIAR = 10_000
@@ -177,7 +180,7 @@ class LoginLimits:
     async def _delay_if_crowded(self, pair: str, name_key: str, network: str) -> Guess:
         """Return a guess at an unfamiliar name, after a delay if name or address exceed their limit."""
         window, key = (self._names, name_key) if self._names.is_full(name_key) else (self._addresses, network)
-        lane = f"name {key}" if window is self._names else f"address {key}"
+        lane = f"address {network}"
         if not window.is_full(key):
             return Guess(lane, is_delayed=False)
         if window.is_exceeded(key) and (self._pairs.wrong(pair) or self._pairs.in_flight(pair) > 1):

@@ -328,6 +328,66 @@ async def test_a_lane_with_a_flood_does_not_delay_another() -> None:
     assert max(order.index(f"other{n}") for n in range(5)) < 25
 
 
+ADDRESSES = st.integers(min_value=2, max_value=9).map(lambda n: f"10.0.0.{n}")
+FLOODS = st.lists(st.tuples(st.sampled_from(["ursula", "ada", "remy", "zoe"]), ADDRESSES), min_size=20, max_size=120)
+FLOOD_TABLE = {
+    "one name, one address": [("ursula", "10.0.0.2")] * 60,
+    "one name, many addresses": [("ursula", f"10.0.1.{n % 250}") for n in range(100)],
+    "many names, one address": [(f"name{n}", "10.0.0.2") for n in range(100)],
+    "many names, few addresses": [(f"name{n}", f"10.0.0.{n % 4 + 2}") for n in range(100)],
+}
+
+
+async def checked_before(flood: list[tuple[str, str]], right: tuple[str, str]) -> tuple[int, int]:
+    """Return how many passwords of a flood are checked before a right one, and how many addresses guess."""
+    limits, pool, order = make_limits(by_address="5/minute", by_name="5/minute"), HashingPool(threads=1), list[str]()
+    gate = asyncio.Event()
+
+    async def log_in(name: str, address: str, *, is_right: bool) -> None:
+        try:
+            async with limits.guess(name, address) as guess:
+                await pool.run(guess.lane, partial(order.append, "right" if is_right else "wrong"))
+                guess.right = is_right
+        except (Problem, Overloaded):
+            order.append("refused" if not is_right else "right refused")
+
+    async def occupied() -> None:
+        loop = asyncio.get_running_loop()
+        await pool.run("first", lambda: asyncio.run_coroutine_threadsafe(gate.wait(), loop).result() and None)
+
+    blocker = asyncio.create_task(occupied())
+    await asyncio.sleep(0)
+    wrong = [asyncio.create_task(log_in(*one, is_right=False)) for one in flood]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    owner = asyncio.create_task(log_in(*right, is_right=True))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    gate.set()
+    await owner
+    before = order[: order.index("right")].count("wrong")
+    await asyncio.gather(blocker, *wrong)
+    return before, len({address for _, address in flood})
+
+
+@pytest.mark.parametrize("flood", FLOOD_TABLE)
+@pytest.mark.parametrize("name", ["ursula", "name7", "another"])
+async def test_a_right_password_from_a_new_address_waits_for_one_check_per_guessing_address(
+    flood: str, name: str
+) -> None:
+    before, addresses = await checked_before(FLOOD_TABLE[flood], (name, "192.0.2.1"))
+
+    assert before <= addresses + 1
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(FLOODS)
+def test_no_flood_delays_a_right_password_from_a_new_address_by_more(flood: list[tuple[str, str]]) -> None:
+    before, addresses = asyncio.run(checked_before(flood, ("ursula", "192.0.2.1")))
+
+    assert before <= addresses + 1
+
+
 async def test_at_most_two_passwords_are_hashed_at_once_and_a_canceled_one_frees_its_thread() -> None:
     pool, running, most = HashingPool(max_queued=300), 0, 0
 
