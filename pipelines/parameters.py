@@ -21,6 +21,7 @@ SECTIONS = {
     "train_text": "text_",
     "train_image": "image_",
     "fit_fusion": "",
+    "find_suspects": "suspects_",
     "compare": "gate_",
     "promote": "",
 }

@@ -6,6 +6,7 @@ from kfp import dsl
 
 from components.compare.component import compare
 from components.evaluate.component import evaluate
+from components.find_suspects.component import find_suspects
 from components.fit_fusion.component import fit_fusion
 from components.merge_corrections.component import merge_corrections
 from components.prepare_catalogue.component import prepare_catalogue
@@ -63,6 +64,7 @@ def training(
     image_budget_s: float = 600.0,
     image_learning_rate: float = 0.004,
     target_precision: float = 0.95,
+    suspects_limit: int = 200,
     gate_min_gain: float = 0.002,
     gate_confidence: float = 0.9,
     gate_min_items: int = 10,
@@ -135,6 +137,17 @@ def training(
     )
     models["fusion"] = fusion.outputs["model"]
 
+    suspected = find_suspects(
+        train=train,
+        validation=validation,
+        text_out_of_fold=text.outputs["out_of_fold"],
+        image_out_of_fold=image.outputs["out_of_fold"],
+        fusion=models["fusion"],
+        limit=suspects_limit,
+        store=store,
+        **files,
+    )
+
     evaluated = evaluate(test=test, store=store, **models, **files)
 
     release = register(
@@ -183,7 +196,7 @@ def training(
 
     for task in (run, release, compared, promoted):
         configure_task(task, SMALL)
-    for task in (catalogue, splits, corrected, fusion, evaluated):
+    for task in (catalogue, splits, corrected, fusion, suspected, evaluated):
         configure_task(task, SMALL, cached=True)
     for task in (text, image):
         configure_task(task, LARGE, cached=True)

@@ -4,16 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from components.shared.out_of_fold import OutOfFold, folds_of, read_labelled, read_out_of_fold
+from components.shared.out_of_fold import folds_of, read_labelled, read_out_of_fold
 from product_classifier.bundles import bundle
 from product_classifier.errors import CatalogueError
 from product_classifier.evaluation.scores import weighted_f1
 from product_classifier.fusion.fit import fit_fusion
-from product_classifier.fusion.model import Flags
 from product_classifier.fusion.thresholds import fit_thresholds
-from product_classifier.probabilities import Floats
 from product_classifier.releases import self_check
 
 
@@ -54,21 +51,15 @@ def run(
     products = products[products["code"].isin(codes)]
     in_file = [one.rows_of(products["product_id"].to_numpy()) for one in found.values()]
     predicted = np.maximum(*in_file) >= 0
-    text, has_text = _select(found["text"], in_file[0][predicted])
-    image, has_image = _select(found["image"], in_file[1][predicted])
+    products, folds = products[predicted], folds[predicted]
+    text, has_text = found["text"].select(products["product_id"].to_numpy())
+    image, has_image = found["image"].select(products["product_id"].to_numpy())
     positions = {code: position for position, code in enumerate(codes)}
-    labels = np.array([positions[code] for code in products["code"][predicted]], np.int64)
-    fitted = fit_fusion(text, image, has_text, has_image, labels, folds[predicted], codes)
+    labels = np.array([positions[code] for code in products["code"]], np.int64)
+    fitted = fit_fusion(text, image, has_text, has_image, labels, folds, codes)
     thresholds = fit_thresholds(fitted.out_of_fold, labels, target_precision)
     fusion = replace(fitted.model, thresholds=thresholds, target_precision=target_precision)
     model.mkdir(parents=True, exist_ok=True)
     fusion.save(model)
     bundle.write_manifest(model, "fusion", None, self_check.record_fusion(fusion), fusion.codes)
     return weighted_f1(fitted.out_of_fold, labels)
-
-
-def _select(found: OutOfFold, rows: NDArray[np.intp]) -> tuple[Floats, Flags]:
-    """Return the probabilities `[n, classes]` of rows, uniform for row -1, and which rows have some."""
-    probabilities = np.full((len(rows), len(found.codes)), 1 / len(found.codes), np.float32)
-    probabilities[rows >= 0] = found.probabilities[rows[rows >= 0]]
-    return probabilities, rows >= 0

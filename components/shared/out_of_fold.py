@@ -46,6 +46,13 @@ class OutOfFold:
         rows: NDArray[np.intp] = pd.Index(self.product_ids).get_indexer(pd.Index(product_ids))
         return rows
 
+    def select(self, product_ids: NDArray[Any]) -> tuple[Floats, NDArray[np.bool_]]:
+        """Return probabilities `[n, classes]` of products, uniform for one without, and which have some."""
+        rows = self.rows_of(product_ids)
+        probabilities = np.full((len(rows), len(self.codes)), 1 / len(self.codes), np.float32)
+        probabilities[rows >= 0] = self.probabilities[rows[rows >= 0]]
+        return probabilities, rows >= 0
+
 
 def read_labelled(train: Path, validation: Path, columns: Sequence[str] = ()) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
     """Return the products of both splits, and which of them are of `validation`.

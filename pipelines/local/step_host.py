@@ -44,6 +44,7 @@ PRELOADED = (
     "components.train_text.step",
     "components.train_text.linear_training",
     "components.fit_fusion.step",
+    "components.find_suspects.step",
     "components.evaluate.step",
     "mlflow",
     "sqlalchemy.dialects.sqlite",

@@ -1,0 +1,1 @@
+"""List the training labels that are probably wrong."""

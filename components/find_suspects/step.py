@@ -1,0 +1,97 @@
+"""List the training labels that are probably wrong."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from components.find_suspects.report import render
+from components.shared.out_of_fold import read_labelled, read_out_of_fold
+from product_classifier.catalogue.splits import content_keys
+from product_classifier.evaluation.suspects import Suspect, find_suspects
+from product_classifier.releases.release import load_fusion
+from product_classifier.taxonomy import Taxonomy
+from product_classifier.text.normalization import normalize
+
+
+def run(
+    train: Path,
+    validation: Path,
+    raw: Path,
+    text_out_of_fold: Path,
+    image_out_of_fold: Path,
+    fusion: Path,
+    suspects: Path,
+    report: Path,
+    taxonomy: Taxonomy,
+    limit: int = 200,
+) -> int:
+    """Write `suspects` (JSON) and `report` (HTML); return how many labels are listed.
+
+    Args:
+        train: Products that the models are trained on (parquet).
+        validation: More products with a category (parquet).
+        raw: Folder of the raw files, which `image_path` is relative to.
+        text_out_of_fold: Predictions of text models that were not trained on the product (parquet).
+        image_out_of_fold: Predictions of image models that were not trained on the product (parquet).
+        fusion: Bundle of the fusion model.
+        suspects: The listed products with their labels and the suggested ones, the most probable error first.
+        report: The same as a page with photos.
+        taxonomy: Labels of the categories.
+        limit: Number of labels that are listed.
+
+    Raises:
+        CatalogueError: If a file of predictions has another format.
+    """
+    text, image = read_out_of_fold(text_out_of_fold), read_out_of_fold(image_out_of_fold)
+    model, _ = load_fusion(fusion, text.codes)
+    products, _ = read_labelled(train, validation, ("image_path", "line"))
+    products = products[products["code"].isin(text.codes)]
+    (by_text, has_text), (by_image, has_image) = (
+        one.select(products["product_id"].to_numpy()) for one in (text, image)
+    )
+    used = has_text | has_image
+    products = products[used]
+    probabilities = model.combine(by_text[used], by_image[used], has_text[used], has_image[used])
+    positions = {code: position for position, code in enumerate(text.codes)}
+    labels = np.array([positions[code] for code in products["code"]], np.int64)
+    fields = list(zip(products["designation"], products["description"], products["image_sha256"], strict=True))
+    found = find_suspects(
+        probabilities,
+        labels,
+        [content_keys(*one) for one in fields],
+        [frozenset(normalize(designation, description).split()) for designation, description, _ in fields],
+        limit,
+    )
+    rows = [_described(one, products, text.codes) for one in found]
+    for path, content in (
+        (suspects, json.dumps({"labels": len(products), "suspects": rows}, indent=1, ensure_ascii=False) + "\n"),
+        (report, render(rows, len(products), raw, taxonomy)),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    return len(rows)
+
+
+def _described(suspect: Suspect, products: pd.DataFrame, codes: tuple[Any, ...]) -> dict[str, Any]:
+    """Return the JSON of a suspect."""
+    product = products.iloc[suspect.row]
+    return {
+        "product_id": _plain(product["product_id"]),
+        "designation": product["designation"],
+        "description": product["description"],
+        "image_path": product["image_path"],
+        "image_sha256": product["image_sha256"],
+        "code": codes[suspect.label],
+        "probability": round(suspect.label_probability, 6),
+        "suggested_code": codes[suspect.suggested],
+        "suggested_probability": round(suspect.suggested_probability, 6),
+        "copies": [_plain(products["product_id"].iloc[row]) for row in suspect.copies],
+    }
+
+
+def _plain(identifier: Any) -> Any:
+    """Return a product id as a value of Python, which JSON can hold."""
+    return identifier.item() if hasattr(identifier, "item") else identifier

@@ -1,0 +1,75 @@
+"""Labels that are probably wrong, by confident learning (Northcutt, Jiang and Chuang 2021).
+
+A label is a suspect if the model is confident of another category: its probability is at least the mean probability
+that products labelled with that category have for it. Suspects are ordered by the probability of their own label, the
+lowest first. The probabilities must be out of fold: a model that was trained on a wrong label repeats it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from product_classifier.evaluation.near_copies import NearCopies
+from product_classifier.probabilities import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A product whose label is probably wrong, as positions in the arguments of `find_suspects`."""
+
+    row: int
+    label: int
+    label_probability: float
+    suggested: int
+    suggested_probability: float
+    copies: list[int] = field(default_factory=list)
+    """Rows of near copies that are suspects too and come after it."""
+
+
+def find_suspects(
+    probabilities: Floats,
+    labels: NDArray[np.integer],
+    keys: Sequence[Sequence[str]],
+    words: Sequence[frozenset[str]],
+    limit: int,
+) -> list[Suspect]:
+    """Return at most `limit` suspects, the most probable error first, one for each group of near copies.
+
+    Args:
+        probabilities: Out-of-fold probabilities `[n, classes]`.
+        labels: Position `[n]` of the label of each product in the probabilities.
+        keys: Content keys of each product.
+        words: Words of each product.
+        limit: Number of suspects.
+    """
+    rows = np.arange(len(labels))
+    own = probabilities[rows, labels]
+    suggested = _suggested(probabilities, labels)
+    candidates = rows[suggested >= 0]
+    found: list[Suspect] = []
+    seen = NearCopies()
+    for row in candidates[own[candidates].argsort(kind="stable")].tolist():
+        copied = seen.add(keys[row], words[row])
+        if copied is not None:
+            if copied < len(found):
+                found[copied].copies.append(row)
+        elif len(found) == limit:
+            break
+        else:
+            other = int(suggested[row])
+            found.append(Suspect(row, int(labels[row]), float(own[row]), other, float(probabilities[row, other])))
+    return found
+
+
+def _suggested(probabilities: Floats, labels: NDArray[np.integer]) -> NDArray[np.intp]:
+    """Return the most probable other category of each product that is confident of it `[n]`, else -1."""
+    classes = probabilities.shape[1]
+    counts = np.bincount(labels, minlength=classes)
+    sums = np.bincount(labels, probabilities[np.arange(len(labels)), labels], classes)
+    thresholds = np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
+    confident = np.where(probabilities >= thresholds, probabilities, 0)
+    best: NDArray[np.intp] = confident.argmax(axis=1)
+    is_suspect = (confident.max(axis=1) > 0) & (best != labels)
+    return np.where(is_suspect, best, -1)
