@@ -143,6 +143,13 @@ def _import(options: argparse.Namespace, console: Console) -> None:
     deploy_imported(settings, options.location, console)
 
 
+def _queue(options: argparse.Namespace, console: Console) -> None:
+    """List the predictions to label next in a report of the object store: the least confident ones."""
+    from pipelines.queue_report import write_queue  # noqa: PLC0415 - needs pandas
+
+    write_queue(read_settings(PipelineSettings), options.days, options.limit, console)
+
+
 def _releases(options: argparse.Namespace, console: Console) -> None:
     """List the kept releases and their states; with --prune, delete those that are not needed."""
     from pipelines.release_commands import list_releases, prune_releases  # noqa: PLC0415 - needs training dependencies
@@ -184,6 +191,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, Console], None], tuple[t
     "bootstrap": (_bootstrap, (BootstrapSettings, *STORED)),
     "register": (_register, STORED),
     "import": (_import, STORED),
+    "queue": (_queue, STORED),
     "releases": (_releases, STORED),
     "rollback": (_rollback, STORED),
     "canary": (_canary, STORED),
@@ -247,6 +255,10 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("data", "train"):
         commands[name].add_argument("--products", type=int, help="products of a sample catalogue (PRODUCTS)")
     commands["import"].add_argument("location", help="folder of the release, file:///folder, or s3://bucket/prefix")
+    commands["queue"].add_argument(
+        "--days", type=_count, default=30, help="days whose predictions are read (%(default)s)"
+    )
+    commands["queue"].add_argument("--limit", type=_count, default=200, help="predictions to list (%(default)s)")
     commands["releases"].add_argument(
         "--prune", type=_count, metavar="N", help="delete all releases but the newest N and those that are needed"
     )
