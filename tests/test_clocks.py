@@ -12,6 +12,7 @@ ACROSS_PROCESSES = {
     ("src/product_classifier/store/claims.py", "_others"): "claims of other machines; a future one is observed",
     ("src/product_classifier/store/file.py", "_delete_stale_writes"): "modification times of the file system",
     ("src/product_classifier/retraining/trigger.py", "_since"): "records of other processes, also observed",
+    ("pipelines/queue_report.py", "write_queue"): "the days of records that other processes wrote",
     ("inference/auth_proxy/auth/keys.py", "_valid"): "when a key was retired, by another process; late is safe",
 }  # fmt: skip
 """Functions that compare with the wall clock what another process wrote, and why that is right."""

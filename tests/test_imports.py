@@ -84,7 +84,7 @@ DOMAIN: dict[str, set[str]] = {
     "fusion": FOUNDATION | {"bundles", "evaluation"},
     "releases": FOUNDATION | {"bundles", "text", "images", "fusion"},
     "catalogue": FOUNDATION | {"text", "images"},
-    "feedback": FOUNDATION | {"store", "text"},
+    "feedback": FOUNDATION | {"catalogue", "evaluation", "store", "text"},
     "retraining": FOUNDATION | {"feedback", "store"},
     "audit": FOUNDATION | {"feedback", "store"},
 }
@@ -113,6 +113,7 @@ PIPELINES: dict[str, set[str]] = {
     "prepare_data": {"parameters", "settings"},
     "inspect_data": {"settings"},
     "release_commands": {"parameters", "settings"},
+    "queue_report": {"settings"},
     "local": {"compat", "compile", "parameters"},
     "kubeflow": {"compat", "compile", "parameters", "settings"},
     "retrain": {"compat", "compile", "kubeflow", "parameters", "settings", "task_configuration"},

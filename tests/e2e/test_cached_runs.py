@@ -30,7 +30,14 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:This client only works", "ignore:.*executor_input.*"),
 ]
 BEFORE_CORRECTIONS = {"prepare-catalogue", "split-catalogue"}
-CACHED = BEFORE_CORRECTIONS | {"merge-corrections", "train-text", "train-image", "fit-fusion", "evaluate"}
+CACHED = BEFORE_CORRECTIONS | {
+    "merge-corrections",
+    "train-text",
+    "train-image",
+    "fit-fusion",
+    "find-suspects",
+    "evaluate",
+}
 NOT_CACHED = {"start-run", "register", "compare", "promote"}
 UNSEEN = "splits/unseen.parquet"
 NEVER = {"gate_min_gain": 2.0}

@@ -93,6 +93,7 @@ def test_the_output_names_every_step_the_scores_and_the_release(trained: Trained
         "train-text",
         "train-image",
         "fit-fusion",
+        "find-suspects",
         "evaluate",
         "register",
         "compare",
