@@ -4,9 +4,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from components.shared.encoder_packages import ENCODER_PACKAGES, require_encoder_packages
 from components.shared.out_of_fold import OutOfFold
 from components.train_image.predicted_photos import PredictedPhotos
-from product_classifier.errors import CatalogueError, InvalidSettings
+from product_classifier.errors import CatalogueError
 from product_classifier.fusion.calibration import fit_logit_scale
 from product_classifier.images.model import ImageModel
 from product_classifier.taxonomy import Codes
@@ -38,13 +39,13 @@ def fine_tune(
 
     Raises:
         CatalogueError: If fewer than two products to train on have a photo.
-        InvalidSettings: If PyTorch is not installed.
+        InvalidSettings: If PyTorch, or transformers for a pretrained backbone, is not installed.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # active waiting halves the steps of a busy machine
-    try:
-        import torch  # noqa: PLC0415 - only this backbone needs it, and it is an extra
-    except ModuleNotFoundError as error:
-        raise InvalidSettings(f"train_image.backbone: {backbone!r:.80} needs PyTorch; run `make encoders`") from error
+    packages = ("torch",) if backbone == SCRATCH else ENCODER_PACKAGES
+    require_encoder_packages("train_image.backbone", backbone, packages)
+
+    import torch  # noqa: PLC0415 - only this backbone needs it, and it is an extra
 
     from components.train_image import network as networks  # noqa: PLC0415 - imports PyTorch
     from components.train_image.optimization import compute_logits, train_network  # noqa: PLC0415

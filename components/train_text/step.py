@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from components.shared.encoder_packages import require_encoder_packages
 from components.shared.out_of_fold import OutOfFold, folds_of, read_labelled, write_out_of_fold
 from product_classifier.bundles import bundle
 from product_classifier.evaluation.scores import weighted_f1
@@ -66,7 +67,10 @@ def run(
 
     Raises:
         CatalogueError: If too few products to train on have text.
+        InvalidSettings: If there is an encoder and the packages to fine-tune it are not installed.
     """
+    if encoder:
+        require_encoder_packages("train_text.encoder", encoder)
     codes = taxonomy.codes
     texts = read_texts(train, validation, codes, strip_markup if encoder else normalize, seed)
     model.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ def test_an_error_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
     status = main(["prepare_catalogue", "--raw", str(tmp_path / "nowhere"), *outputs])
 
-    message = f"prepare_catalogue: raw data folder '{tmp_path}/nowhere' does not exist\n"
+    message = f"prepare_catalogue: raw data folder '{tmp_path}/nowhere' does not exist; correct RAW\n"
     assert (1, message) == (status, capsys.readouterr().err)
 
 
