@@ -177,8 +177,17 @@ def _fold_predictions(folder: Path, options: argparse.Namespace) -> dict[str, tu
     )
     train_text.run(train, validation, folder / "text", text, CHALLENGE, C=options.C)
     train_text.run(train, nothing, folder / "text_of_train", folder / "unused.parquet", CHALLENGE, C=options.C)
-    numbers = {"epochs": options.image_epochs, "budget_s": options.image_budget_s}
-    train_image.run(train, validation, options.raw, folder / "image", image, CHALLENGE, **numbers)
+    train_image.run(
+        train,
+        validation,
+        options.raw,
+        folder / "image",
+        image,
+        CHALLENGE,
+        backbone=options.image_backbone,
+        size=options.image_size,
+        precision=options.image_precision,
+    )
     fit_fusion.run(train, validation, text, image, folder / "fusion")
     fit_fusion.run(nothing, validation, text, image, folder / "fusion_of_validation")
     one = predict(test, options.raw, folder / "text", folder / "image")

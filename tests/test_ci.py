@@ -60,7 +60,7 @@ def test_every_part_is_run_and_the_output_ends_with_the_summary_of_the_tests(rep
 
     assert 0 == done.returncode, done.stdout + done.stderr
     assert SUMMARY == done.stdout.splitlines()[-1]
-    assert ["make .venv/installed", "make check"] == repository.calls[:2]
+    assert ["make encoders", "make check"] == repository.calls[:2]
     assert ["python -m operations.demo", "make test"] == repository.calls[-2:]
     assert repository.calls[2].startswith("python -m tests.support.first_prediction ")
 

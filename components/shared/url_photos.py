@@ -38,7 +38,7 @@ def copy_photos(store: str) -> None:
     """Copy the photos by URL of a store to this machine; those that are here already are not read."""
     if store:
         with ThreadPoolExecutor(TRANSFERS) as pool:
-            opened = open_store(store)
+            opened = open_store(store, create=True)  # the first run of an installation has no store yet
             list(pool.map(lambda key: _copy(opened, key, local_folder()), opened.list(PREFIX)))
 
 

@@ -1,8 +1,8 @@
 """Labels that are probably wrong, by confident learning (Northcutt, Jiang and Chuang 2021).
 
 A label is a suspect if the model is confident of another category: its probability is at least the mean probability
-that products labelled with that category have for it. Suspects are ordered by the probability of their own label, the
-lowest first. The probabilities must be out of fold: a model that was trained on a wrong label repeats it.
+that products labelled with that category have for it, or one half. Suspects are ordered by the probability of their own
+label, the lowest first. The probabilities must be out of fold: a model that was trained on a wrong label repeats it.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from product_classifier.evaluation.near_copies import NearCopies
 from product_classifier.probabilities import Floats
+
+MAJORITY = 0.5
+"""A category with this probability is confident however sure the model is of others: no other can have more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ def _suggested(probabilities: Floats, labels: NDArray[np.integer]) -> NDArray[np
     classes = probabilities.shape[1]
     counts = np.bincount(labels, minlength=classes)
     sums = np.bincount(labels, probabilities[np.arange(len(labels)), labels], classes)
-    thresholds = np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
+    thresholds = np.where(counts > 0, np.minimum(sums / np.maximum(counts, 1), MAJORITY), np.inf)
     confident = np.where(probabilities >= thresholds, probabilities, 0)
     best: NDArray[np.intp] = confident.argmax(axis=1)
     is_suspect = (confident.max(axis=1) > 0) & (best != labels)

@@ -64,7 +64,8 @@ def test_a_token_is_issued(package: str, whole_gateway: Gateway) -> None:
 
 def test_a_prediction_is_corrected_listed_and_approved(api: Any, package: str) -> None:
     models = importlib.import_module(f"{package}.models")
-    prediction = api("predict", "ursula", body=models.ProductInput(designation="Piscine gonflable"))
+    prediction = api("predict", "ursula", body=models.PredictInput(designation="Piscine gonflable"))
+    assert isinstance(prediction, models.PredictionView), prediction
     code = next(code for code in CHALLENGE.codes if code != prediction.category.code)
     receipt = api(
         "give_feedback",
