@@ -10,7 +10,7 @@ import pytest
 
 from components.merge_corrections import step
 from components.split_catalogue import step as split_catalogue
-from components.train_image.photo_array import read_photos
+from components.train_image.labelled_photos import read_labelled_photos
 from product_classifier.catalogue.splits import SPLITS
 from product_classifier.errors import InvalidInput
 from product_classifier.feedback.records import ProductContent, image_key
@@ -219,8 +219,10 @@ def test_corrections_change_train_and_no_other_side(corrections: Corrections) ->
     assert len(frames["unseen"]) + 1 == counts["added"]
     held_out = {*frames["validation"]["designation"], *frames["test"]["designation"]}
     assert set() == held_out & set(corrections.merged["designation"])
-    with read_photos(corrections.folder / "merged.parquet", corrections.folder, CHALLENGE.codes, 16) as photos:
-        assert 1 == len(photos)
+    merged, validation = corrections.folder / "merged.parquet", corrections.folder / "none.parquet"
+    corrections.merged.iloc[:0].to_parquet(validation)
+    photos = read_labelled_photos(merged, validation, corrections.folder, CHALLENGE.codes, seed=27)
+    assert [jpeg(10)] == [photos.read(row) for row in range(len(photos))]
 
 
 def test_equal_corrections_give_equal_bytes_and_other_corrections_others(corrections: Corrections) -> None:

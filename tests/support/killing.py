@@ -1,5 +1,6 @@
 """Kill a process with SIGKILL at its n-th call that changes the disk."""
 
+import fcntl
 import os
 import pickle
 import signal
@@ -9,6 +10,8 @@ from typing import Any
 
 CALLS = ("open", "write", "fsync", "link", "replace", "rename", "unlink")
 """Functions of `os` through which a store and a journal change the disk."""
+
+HIGH_DESCRIPTOR = 500
 
 Report = Callable[[Any], None]
 """Sends a value to the parent process at once."""
@@ -48,7 +51,10 @@ class ProcessResult:
 
 def run_killed(work: Callable[[Report], None], kill_at: int = 0) -> ProcessResult:
     """Run `work` in a forked process and kill it at a call; 0 does not kill it."""
-    reading, writing = os.pipe()
+    reading, low = os.pipe()
+    # Something that an earlier test left behind may still write to the number of a file it closed; few are as high.
+    writing = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, HIGH_DESCRIPTOR)
+    os.close(low)
     process = os.fork()
     if process == 0:
         _run(work, writing, kill_at)
