@@ -8,6 +8,7 @@ import numpy as np
 
 from inference.model_server import Flags, serve
 from product_classifier.bundles.bundle import BundleInfo, verify
+from product_classifier.errors import InvalidInput
 from product_classifier.taxonomy import CHALLENGE
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def make(flags: Flags) -> "list[ProductModel[None]]":
     from inference.model_server.loaded_releases import LoadedRelease, LoadedReleases  # noqa: PLC0415
     from inference.model_server.model import ProductModel  # noqa: PLC0415 - the SDK is imported after the flags are parsed
     from inference.model_server.workers import WorkerPool  # noqa: PLC0415
+    from inference.oip.explain import ExplainRequest, ExplainResponse  # noqa: PLC0415
     from inference.oip.types import ModelRequest, ModelResponse, Signature  # noqa: PLC0415
     from inference.text_predictor.model import INPUTS as TEXTS  # noqa: PLC0415
     from inference.text_predictor.model import OUTPUTS  # noqa: PLC0415
@@ -30,6 +32,13 @@ def make(flags: Flags) -> "list[ProductModel[None]]":
         async def infer(self, request: ModelRequest, loaded: LoadedRelease[None]) -> ModelResponse:
             probabilities = await self.workers.run(lambda rows: np.repeat(ANSWER, rows, axis=0), request.rows)
             return ModelResponse({"probabilities": probabilities}, loaded.release, loaded.version)
+
+        async def explain_products(
+            self,
+            request: ExplainRequest,  # noqa: ARG002 - named by the base class
+            loaded: LoadedRelease[None],  # noqa: ARG002
+        ) -> ExplainResponse:
+            raise InvalidInput("a model that computes nothing has no explanation")
 
     def load(folder: Path) -> tuple[None, BundleInfo]:
         return None, verify(folder)
