@@ -1,7 +1,8 @@
 """Client of a predictor in the same process, with the same errors as over HTTP."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from inference.fusion_transformer.predictor_client import (
@@ -37,37 +38,33 @@ class InProcessPredictorClient(PredictorClient):
 
     async def _predict(self, columns: Columns, classes: int, release: str) -> Prediction:
         request = validate_request(self._predictor.signature, columns, release=release)
+        async with self._call(self._deadline_s):
+            response = await self._predictor.predict(request)
+        prediction = Prediction(response.outputs["probabilities"], response.release)
+        return check_prediction(self.model, prediction, request.rows, classes)
+
+    async def _explain(self, columns: Columns, release: str, code: Any, heat_map: bool) -> Mapping[str, Any]:
+        products = validate_request(self._predictor.signature, columns, release=release)
+        async with self._call(EXPLANATION_DEADLINE_S):
+            response = await self._predictor.explain(ExplainRequest(products, (code,), heat_map))
+        return response.explanations[0]
+
+    @asynccontextmanager
+    async def _call(self, deadline_s: float) -> AsyncIterator[None]:
+        """Limit a call of the predictor to `deadline_s` seconds; its failures are those of a separate process."""
         try:
-            async with asyncio.timeout(self._deadline_s):
-                response = await self._predictor.predict(request)
+            async with asyncio.timeout(deadline_s):
+                yield
         except (InvalidInput, ReleaseNotLoaded):
             raise
         except TimeoutError as error:
-            raise ModelUnavailable(f"{self.model} did not respond within {self._deadline_s:g} s") from error
+            raise ModelUnavailable(f"{self.model} did not respond within {deadline_s:g} s") from error
         except Overloaded as error:
             raise ModelUnavailable(f"{self.model}: {error}") from error
         except Exception as error:
             log.exception("predictor_failed", predictor=self.model)
             # In a separate process this is a 500, after which the fusion responds without the modality.
             raise ModelUnavailable(f"{self.model} failed ({type(error).__name__})") from error
-        prediction = Prediction(response.outputs["probabilities"], response.release)
-        return check_prediction(self.model, prediction, request.rows, classes)
-
-    async def _explain(self, columns: Columns, release: str, code: Any, heat_map: bool) -> Mapping[str, Any]:
-        products = validate_request(self._predictor.signature, columns, release=release)
-        try:
-            async with asyncio.timeout(EXPLANATION_DEADLINE_S):
-                response = await self._predictor.explain(ExplainRequest(products, (code,), heat_map))
-        except (InvalidInput, ReleaseNotLoaded):
-            raise
-        except TimeoutError as error:
-            raise ModelUnavailable(f"{self.model} did not explain within {EXPLANATION_DEADLINE_S:g} s") from error
-        except Overloaded as error:
-            raise ModelUnavailable(f"{self.model}: {error}") from error
-        except Exception as error:
-            log.exception("predictor_failed", predictor=self.model)
-            raise ModelUnavailable(f"{self.model} failed ({type(error).__name__})") from error
-        return response.explanations[0]
 
     def close(self) -> None:
         """Do nothing: the process closes the predictor."""
