@@ -4,6 +4,7 @@ import fcntl
 import os
 import pickle
 import signal
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ class KillSwitch:
 
     def __init__(self, kill_at: int) -> None:
         self._kill_at = kill_at
+        self._lock = threading.Lock()
         self.count = 0
 
     def install(self) -> None:
@@ -30,8 +32,10 @@ class KillSwitch:
 
     def _counted(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
-            self.count += 1
-            if self.count == self._kill_at:
+            with self._lock:  # two threads that counted together would both pass the chosen call
+                self.count += 1
+                chosen = self.count == self._kill_at
+            if chosen:
                 if name == "write":
                     real(args[0], args[1][: len(args[1]) // 2])
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -260,7 +260,6 @@ def test_the_circuit_opens_after_faults_and_admits_one_request(
 async def test_missed_deadlines_open_the_circuit_only_if_the_predictor_does_not_respond(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(http_predictor, "PROBE_S", 0.3)
     live, outcomes = [True], {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -274,10 +273,12 @@ async def test_missed_deadlines_open_the_circuit_only_if_the_predictor_does_not_
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     for alive in (True, False):
         live[0] = alive
+        monkeypatch.setattr(http_predictor, "PROBE_S", 60.0 if alive else 0.3)  # a busy machine responds late, too
         client = HttpPredictorClient(url, "image-predictor", 0.05, 64)
         slow = [client.predict({"image": [b"x"]}, 27, "") for _ in range(8)]
         assert all(isinstance(one, ModelUnavailable) for one in await asyncio.gather(*slow, return_exceptions=True))
-        await asyncio.sleep(0.5)
+        assert client._probe is not None
+        await client._probe
         outcomes[alive] = client._breaker.is_open()
         client.close()
     server.close()
