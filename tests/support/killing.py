@@ -23,7 +23,8 @@ class KillSwitch:
 
     def __init__(self, kill_at: int) -> None:
         self._kill_at = kill_at
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
+        """Held from counting a call until the process is killed; whoever ends the process has to hold it."""
         self.count = 0
 
     def install(self) -> None:
@@ -32,13 +33,14 @@ class KillSwitch:
 
     def _counted(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
-            with self._lock:  # two threads that counted together would both pass the chosen call
+            with self.lock:  # two threads that counted together would both pass the chosen call
                 self.count += 1
-                chosen = self.count == self._kill_at
-            if chosen:
-                if name == "write":
-                    real(args[0], args[1][: len(args[1]) // 2])
-                os.kill(os.getpid(), signal.SIGKILL)
+                if self.count == self._kill_at:
+                    try:
+                        if name == "write":
+                            real(args[0], args[1][: len(args[1]) // 2])
+                    finally:
+                        os.kill(os.getpid(), signal.SIGKILL)
             return real(*args, **kwargs)
 
         return call
@@ -84,12 +86,14 @@ def _run(work: Callable[[Report], None], writing: int, kill_at: int) -> None:
     try:
         switch.install()
         work(lambda value: send("report", value))
-        send("calls", switch.count)
         status = 0
     except BaseException as error:  # noqa: BLE001 - the parent raises it
         send("error", repr(error))
     finally:
-        os._exit(status)
+        with switch.lock:  # a thread at the chosen call kills the process before it ends
+            if status == 0:
+                send("calls", switch.count)
+            os._exit(status)
 
 
 def _messages(pipe: Any) -> list[tuple[str, Any]]:
