@@ -1,0 +1,33 @@
+"""The route table: every public route once, one module per group."""
+
+from inference.auth_proxy.routes import (
+    account_routes,
+    api_key_routes,
+    audit_routes,
+    feedback_routes,
+    health_routes,
+    model_routes,
+    page_routes,
+    prediction_routes,
+    retraining_routes,
+)
+from inference.auth_proxy.routing import Route
+
+ROUTES: tuple[Route, ...] = (
+    *page_routes.ROUTES,
+    *health_routes.ROUTES,
+    *account_routes.ROUTES,
+    *api_key_routes.ROUTES,
+    *audit_routes.ROUTES,
+    *prediction_routes.ROUTES,
+    *model_routes.ROUTES,
+    *feedback_routes.ROUTES,
+    *retraining_routes.ROUTES,
+)
+
+
+def routes_for(*, embedded_issuer: bool, api_keys: bool) -> list[Route]:
+    """Return the routes of a deployment, without those of an embedded issuer or API keys it lacks."""
+    return [
+        route for route in ROUTES if (embedded_issuer or not route.embedded_issuer) and (api_keys or not route.api_keys)
+    ]

@@ -1,0 +1,90 @@
+"""Routes of users and tokens of the embedded issuer."""
+
+from inference.auth_proxy.auth import account_handlers as accounts
+from inference.auth_proxy.auth.roles import Role
+from inference.auth_proxy.media_types import FORM, JSON
+from inference.auth_proxy.routing import DocumentedResponse, Rate, Route
+from inference.auth_proxy.schemas import JwksView, NewUser, TokenRequest, TokenView, UserChange, UserView
+from product_classifier.limits import TOKEN_BODY_BYTES
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        method="POST",
+        path="/token",
+        handler=accounts.issue_token,
+        role=None,
+        operation_id="issue_token",
+        tag="users",
+        summary="Exchange a user name and a password for an access token (OAuth 2.0 password grant)",
+        request={FORM: TokenRequest},
+        responses={200: DocumentedResponse("An access token.", TokenView)},
+        problems=(401, 503),
+        rate=Rate.LOGIN,
+        body_limit=TOKEN_BODY_BYTES,
+        embedded_issuer=True,
+    ),
+    Route(
+        method="GET",
+        path="/.well-known/jwks.json",
+        handler=accounts.list_keys,
+        role=None,
+        operation_id="list_keys",
+        tag="users",
+        summary="List the public keys that verify access tokens",
+        responses={200: DocumentedResponse("The keys.", JwksView)},
+        rate=Rate.NONE,
+        embedded_issuer=True,
+    ),
+    Route(
+        method="GET",
+        path="/users",
+        handler=accounts.list_users,
+        role=Role.ADMIN,
+        operation_id="list_users",
+        tag="users",
+        summary="List the users",
+        responses={200: DocumentedResponse("All users, by name.", list[UserView])},
+        embedded_issuer=True,
+    ),
+    Route(
+        method="POST",
+        path="/users",
+        handler=accounts.add_user,
+        role=Role.ADMIN,
+        operation_id="add_user",
+        tag="users",
+        summary="Create a user",
+        request={JSON: NewUser},
+        responses={201: DocumentedResponse("The new user.", UserView, headers={"Location": "Path of the user."})},
+        problems=(409,),
+        embedded_issuer=True,
+        refuses_api_keys=True,
+    ),
+    Route(
+        method="PATCH",
+        path="/users/{name}",
+        handler=accounts.change_user,
+        role=Role.ADMIN,
+        operation_id="change_user",
+        tag="users",
+        summary="Change password, role or state of a user, and revoke the user's tokens",
+        request={JSON: UserChange},
+        responses={200: DocumentedResponse("The changed user.", UserView)},
+        problems=(409,),
+        embedded_issuer=True,
+        refuses_api_keys=True,
+    ),
+    Route(
+        method="DELETE",
+        path="/users/{name}",
+        handler=accounts.remove_user,
+        role=Role.ADMIN,
+        operation_id="remove_user",
+        tag="users",
+        summary="Delete a user, and revoke the user's tokens",
+        responses={204: DocumentedResponse("The user is deleted.")},
+        problems=(409,),
+        embedded_issuer=True,
+        refuses_api_keys=True,
+    ),
+)

@@ -1,0 +1,69 @@
+"""Routes of corrections and reviews."""
+
+from inference.auth_proxy.auth.roles import Role
+from inference.auth_proxy.feedback.forwarding import forward_feedback
+from inference.auth_proxy.media_types import JSON
+from inference.auth_proxy.routing import DocumentedResponse, Route
+from inference.feedback_api import (
+    CorrectionPage,
+    CorrectionView,
+    FeedbackReceipt,
+    FeedbackRequest,
+    IdempotencyKey,
+    ListParameters,
+    ReviewRequest,
+)
+from product_classifier.audit.audit_events import AuditAction
+from product_classifier.limits import PHOTO_BODY_BYTES
+
+
+def _review(decision: str, summary: str, audit: AuditAction) -> Route:
+    return Route(
+        method="POST",
+        path=f"/feedback/{{id}}/{decision}",
+        handler=forward_feedback,
+        role=Role.REVIEWER,
+        operation_id=f"{decision}_feedback",
+        tag="feedback",
+        summary=summary,
+        request={JSON: ReviewRequest},
+        request_required=False,
+        responses={200: DocumentedResponse("The correction with its review.", CorrectionView)},
+        problems=(409, 503),
+        audit=audit,
+    )
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        method="POST",
+        path="/feedback",
+        handler=forward_feedback,
+        role=Role.USER,
+        operation_id="give_feedback",
+        tag="feedback",
+        summary="Correct the category of a prediction or of a product",
+        request={JSON: FeedbackRequest},
+        headers={"Idempotency-Key": IdempotencyKey},
+        responses={
+            201: DocumentedResponse("The correction is stored.", FeedbackReceipt),
+            200: DocumentedResponse("The same request was stored before.", FeedbackReceipt),
+        },
+        problems=(404, 409, 503),
+        body_limit=PHOTO_BODY_BYTES,
+    ),
+    Route(
+        method="GET",
+        path="/feedback",
+        handler=forward_feedback,
+        role=Role.USER,
+        operation_id="list_feedback",
+        tag="feedback",
+        summary="List the own corrections, as a reviewer all of them",
+        query=ListParameters,
+        responses={200: DocumentedResponse("A page of corrections.", CorrectionPage)},
+        problems=(404, 503),
+    ),
+    _review("approve", "Trust a correction", AuditAction.CORRECTION_APPROVED),
+    _review("reject", "Reject a correction", AuditAction.CORRECTION_REJECTED),
+)
