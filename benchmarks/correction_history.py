@@ -14,10 +14,10 @@ from statistics import median
 from urllib.parse import unquote, urlsplit
 
 from benchmarks import materials
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import Correction, ProductContent, new_id
 from product_classifier.store import open_store
-from product_classifier.taxonomy import CHALLENGE
 
 DAYS = 365
 USERS = 499

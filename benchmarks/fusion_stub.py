@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from inference.oip.rest_codec import encode_v2
 from inference.oip.types import ModelRequest, ModelResponse
-from product_classifier.taxonomy import CHALLENGE
+from product_classifier.catalogue.challenge import CHALLENGE
 
 
 def reply() -> tuple[bytes, bytes]:

@@ -39,7 +39,7 @@ class LabeledProduct:
 
     title: str
     description: str
-    label: int
+    label: str
 
 
 def products(count: int, first: int = 0) -> list[LabeledProduct]:
@@ -50,7 +50,7 @@ def products(count: int, first: int = 0) -> list[LabeledProduct]:
         made = offer(SEED, number, season)
         number += 1
         if made.title.strip():
-            found.append(LabeledProduct(made.title, made.description, made.label))
+            found.append(LabeledProduct(made.title, made.description, str(made.label)))
     return found
 
 
@@ -109,11 +109,11 @@ def _revision() -> str:
 def _make_release(folder: Path, parts: Path) -> None:
     from components.train_text.linear_training import fit_and_cross_predict  # noqa: PLC0415 - needs scikit-learn, only here
     from product_classifier.bundles import bundle  # noqa: PLC0415
+    from product_classifier.catalogue.challenge import CHALLENGE  # noqa: PLC0415
     from product_classifier.fusion.fit import fit_fusion  # noqa: PLC0415
     from product_classifier.images.model import ImageModel  # noqa: PLC0415
     from product_classifier.releases import self_check  # noqa: PLC0415
     from product_classifier.releases.release import ReleaseMeta, write_release  # noqa: PLC0415
-    from product_classifier.taxonomy import CHALLENGE  # noqa: PLC0415
     from product_classifier.text.features import TextFeatures  # noqa: PLC0415
     from product_classifier.text.normalization import normalize  # noqa: PLC0415
 
@@ -172,7 +172,7 @@ def mobile_network() -> "PixelNetwork":
     from transformers import AutoModelForImageClassification, MobileNetV2Config  # noqa: PLC0415
 
     from components.train_image.network import PixelNetwork  # noqa: PLC0415
-    from product_classifier.taxonomy import CHALLENGE  # noqa: PLC0415
+    from product_classifier.catalogue.challenge import CHALLENGE  # noqa: PLC0415
 
     torch.manual_seed(SEED)
     config = MobileNetV2Config(

@@ -8,8 +8,8 @@ import numpy as np
 
 from inference.model_server import Flags, serve
 from product_classifier.bundles.bundle import BundleInfo, verify
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import InvalidInput
-from product_classifier.taxonomy import CHALLENGE
 
 if TYPE_CHECKING:
     from inference.model_server.model import ProductModel

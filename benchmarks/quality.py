@@ -31,6 +31,8 @@ from components.shared.predictions import predict
 from components.split_catalogue import step as split_catalogue
 from components.train_image import step as train_image
 from components.train_text import step as train_text
+from product_classifier.catalogue.challenge import CHALLENGE
+from product_classifier.catalogue.product_table import read_products
 from product_classifier.catalogue.splits import SPLITS, content_keys
 from product_classifier.command_line import add_former_option, show_deprecations
 from product_classifier.evaluation.folds import assign_folds
@@ -38,7 +40,6 @@ from product_classifier.evaluation.resampling import bootstrap_gains
 from product_classifier.evaluation.scores import score, weighted_f1
 from product_classifier.probabilities import softmax
 from product_classifier.releases.release import load_fusion, load_text
-from product_classifier.taxonomy import CHALLENGE
 from product_classifier.text.normalization import normalize
 
 Floats = NDArray[np.floating]
@@ -104,7 +105,7 @@ def by_split(work: Path, options: argparse.Namespace) -> list[QualityRow]:
     train, validation, test = (work / f"{side}.parquet" for side in ("train", "validation", "test"))
     predicted = work / "text.parquet", work / "image.parquet"
     train_text.run(train, validation, work / "text", predicted[0], CHALLENGE, C=options.C)
-    train_texts, test_texts = read_texts(pd.read_parquet(train)), read_texts(pd.read_parquet(test))
+    train_texts, test_texts = read_texts(read_products(train)), read_texts(read_products(test))
     peer = _peer_scores(train_texts, test_texts)
     lines = [_line(PEER, peer, test_texts.labels, confident=False)]
     image = {"backbone": options.image_backbone, "size": options.image_size, "precision": options.image_precision}

@@ -15,11 +15,11 @@ from benchmarks.materials import SEED
 from components.train_image.network import PixelNetwork, export, small_network
 from components.train_image.optimization import train_network
 from components.train_image.photo_array import read_photos
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.catalogue.sample.offers import offer
 from product_classifier.catalogue.sample.photo_generator import photo
 from product_classifier.images import decoding
 from product_classifier.images.model import ImageModel
-from product_classifier.taxonomy import CHALLENGE
 
 SIZE = 64
 TRAINING_PRODUCTS, HELD_OUT = 2000, 1000

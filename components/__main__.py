@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import components
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.command_line import add_former_option, show_deprecations
 from product_classifier.errors import ProductClassifierError
-from product_classifier.taxonomy import CHALLENGE, Taxonomy
+from product_classifier.taxonomy import Taxonomy
 
 PROVIDED: Mapping[type, object] = {Taxonomy: CHALLENGE}
 """Type of a parameter to the value every step gets; such a parameter is no option."""

@@ -6,7 +6,7 @@ The feedback service validates and builds them; the gateway publishes them in it
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
 from inference.http.api_models import ProductInput, RequestModel, ResponseModel
 from product_classifier.feedback.index_queries import Order
@@ -15,6 +15,7 @@ from product_classifier.feedback.trust import State
 from product_classifier.limits import COMMENT_CHARACTERS
 from product_classifier.retraining import RunView
 from product_classifier.retraining.run_records import RunId
+from product_classifier.taxonomy.stored_codes import from_stored
 
 IDENTIFIER = r"^[0-9a-d][0-9a-f]{7}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
 """UUID version 7 (RFC 9562), made by this product."""
@@ -28,9 +29,14 @@ RecordId = Annotated[Identifier, Field(json_schema_extra={"pattern": IDENTIFIER}
 CODE_MARK = "x-category-code"
 """Marks a category code in a JSON schema; the OpenAPI document lists the codes of the taxonomy there."""
 CategoryCode = Annotated[
-    int,
-    Field(
-        description="Code of the right category, as `GET /categories` lists it.", json_schema_extra={CODE_MARK: True}
+    str,
+    BeforeValidator(from_stored),
+    WithJsonSchema(
+        {
+            "type": ["string", "integer"],
+            "description": "Code of the right category, as `GET /categories` lists it.",
+            CODE_MARK: True,
+        }
     ),
 ]
 IdempotencyKey = Annotated[
@@ -105,7 +111,7 @@ class FeedbackReceipt(ResponseModel):
 
     feedback_id: str
     state: State
-    code: int
+    code: int | str
     label: str
     created: datetime
     replaces: str | None = Field(
@@ -120,14 +126,14 @@ class CorrectionView(ResponseModel):
     feedback_id: str
     state: State
     counts: bool = Field(description="Whether the next training run uses it.")
-    code: int
+    code: int | str
     label: str
     user: str
     role: str
     comment: str
     created: datetime
     prediction_id: str | None
-    predicted: int | None = Field(description="The category that was predicted.")
+    predicted: int | str | None = Field(description="The category that was predicted.")
     confidence: float | None = Field(
         default=None, description="Confidence of the prediction; null without one, and until it has been read."
     )

@@ -19,13 +19,13 @@ from pipelines.inspect_data import inspect_data
 from pipelines.parameters import ParameterError, cast_arguments, read_overrides, training_arguments
 from pipelines.prepare_data import describe_data, ensure_raw, prepare_data
 from pipelines.settings import PARAMS, BootstrapSettings, DataSettings, PipelineSettings
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import ProductClassifierError
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.settings_help import settings_epilog, settings_parser
 from product_classifier.settings_reader import read_settings
 from product_classifier.store import StoreSettings
 from product_classifier.store.folders import protect_state_folder
-from product_classifier.taxonomy import CHALLENGE
 
 FAILED = 1
 INTERRUPTED = 130

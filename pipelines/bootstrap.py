@@ -21,12 +21,12 @@ from pipelines.kubeflow.submit import connect
 from pipelines.local.runner import run_pipeline
 from pipelines.parameters import cast_arguments, read_section, training_arguments
 from pipelines.settings import BootstrapSettings, PipelineSettings
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.catalogue.challenge_files import LABEL_FILES, PRODUCT_FILES
 from product_classifier.catalogue.sample import make_sample
 from product_classifier.errors import LauncherUnavailable, ProductClassifierError, StoreUnavailable
 from product_classifier.retraining.launcher import Execution, Launcher
 from product_classifier.store import ObjectStore, open_store
-from product_classifier.taxonomy import CHALLENGE
 
 RUN_NAME = "bootstrap"
 UPLOAD_THREADS = 16

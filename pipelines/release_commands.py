@@ -15,9 +15,9 @@ from components.shared.rollout.switch import Switch
 from components.shared.tracking import Tracking, TrackingUnavailable
 from pipelines.parameters import gate_limits, step_parameters
 from pipelines.settings import PipelineSettings
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import ObjectNotFound, ProductClassifierError, RolloutFailed
 from product_classifier.store import ObjectStore, open_store
-from product_classifier.taxonomy import CHALLENGE
 
 LIST_WIDTH = 100
 """Characters of the widest row: a narrower output would cut ids and numbers, which a program may read."""

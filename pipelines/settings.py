@@ -7,8 +7,8 @@ from pathlib import Path
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.store import default_store_url
-from product_classifier.taxonomy import CHALLENGE
 
 PARAMS = Path("params.yaml")
 

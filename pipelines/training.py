@@ -94,11 +94,16 @@ def training(
     validation, test = by_split["validation"], by_split["test"]
 
     corrected = merge_corrections(
-        **by_split, snapshot=snapshot, photo_revision=run.outputs["photo_revision"], store=store
+        taxonomy=catalogue.outputs["taxonomy"],
+        **by_split,
+        snapshot=snapshot,
+        photo_revision=run.outputs["photo_revision"],
+        store=store,
     )
-    train = corrected.outputs["merged"]
+    train, taxonomy = corrected.outputs["merged"], corrected.outputs["answerable"]
 
     text = train_text(
+        taxonomy=taxonomy,
         train=train,
         validation=validation,
         buckets=text_buckets,
@@ -111,6 +116,7 @@ def training(
         store=store,
     )
     image = train_image(
+        taxonomy=taxonomy,
         train=train,
         validation=validation,
         backbone=image_backbone,
@@ -148,9 +154,10 @@ def training(
         **files,
     )
 
-    evaluated = evaluate(test=test, store=store, **models, **files)
+    evaluated = evaluate(taxonomy=taxonomy, test=test, store=store, **models, **files)
 
     release = register(
+        taxonomy=taxonomy,
         **models,
         metrics=evaluated.outputs["scores"],
         report=evaluated.outputs["report"],

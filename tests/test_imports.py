@@ -82,7 +82,7 @@ DOMAIN: dict[str, set[str]] = {
     "text": FOUNDATION | {"bundles"},
     "images": FOUNDATION | {"bundles"},
     "fusion": FOUNDATION | {"bundles", "evaluation"},
-    "releases": FOUNDATION | {"bundles", "text", "images", "fusion"},
+    "releases": FOUNDATION | {"bundles", "catalogue", "text", "images", "fusion"},
     "catalogue": FOUNDATION | {"text", "images"},
     "feedback": FOUNDATION | {"catalogue", "evaluation", "store", "text"},
     "retraining": FOUNDATION | {"feedback", "store"},

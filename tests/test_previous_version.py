@@ -24,8 +24,8 @@ from pydantic_settings import BaseSettings
 from inference.simulation.unseen import UnseenCatalogue
 from pipelines.compile import compile_training, declared_parameters
 from pipelines.parameters import cast_arguments, read_params, replace_former_names
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.releases import release as releases
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.make_run import REPOSITORY, MakeRun
 from tests.support.servers import free_ports
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from inference.auth_proxy.schemas import PredictionView
-from product_classifier.taxonomy import CHALLENGE
+from product_classifier.catalogue.challenge import CHALLENGE
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -67,7 +67,7 @@ def test_the_answer_it_prints_is_one_of_the_api() -> None:
     PredictionView.model_validate(answer)
     assert 7 == uuid.UUID(answer["prediction_id"]).version
     assert 5 == len(answer["top"])
-    assert [] == [one for one in shown if CHALLENGE[one["code"]].label_fr != one["label"]]
+    assert [] == [one for one in shown if CHALLENGE.label(str(one["code"])) != one["label"]]
 
 
 @pytest.mark.parametrize("name", re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README))

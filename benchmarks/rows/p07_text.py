@@ -13,7 +13,7 @@ from benchmarks import materials
 from benchmarks.compare import alternate, median_and_range, median_of
 from benchmarks.outcome import Check, Outcome
 from benchmarks.timing import ms_per_item
-from product_classifier.taxonomy import CHALLENGE
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.text.hashed_linear import HashedLinear
 from product_classifier.text.loading import load_text_model
 from product_classifier.text.normalization import normalize

@@ -13,10 +13,10 @@ from benchmarks.outcome import Check, Outcome
 from benchmarks.timing import ms_per_item
 from benchmarks.trained import trained_image_model
 from components.train_image.network import PixelNetwork
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.evaluation.scores import weighted_f1
 from product_classifier.images import decoding
 from product_classifier.images.model import ImageModel
-from product_classifier.taxonomy import CHALLENGE
 
 MIN_RATIO = 2.5
 MAX_F1_LOSS = 0.002

@@ -18,8 +18,8 @@ from benchmarks.outcome import Check, Outcome
 from benchmarks.processes import tree_cpu_s
 from benchmarks.timing import ms_per_item
 from components.train_text.linear_training import fit
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.evaluation.scores import weighted_f1
-from product_classifier.taxonomy import CHALLENGE
 from product_classifier.text.features import TextFeatures
 from product_classifier.text.normalization import normalize
 
@@ -97,7 +97,7 @@ def _both(texts: list[str], labels: NDArray[np.int64]) -> dict[str, Fitted]:
 def _lengthened(products: Sequence[materials.LabeledProduct]) -> list[str]:
     """Return texts of which two thirds have a description as long as the challenge's."""
     random = np.random.default_rng(materials.SEED)
-    known: dict[int, list[str]] = {}
+    known: dict[str, list[str]] = {}
     for one in products:
         known.setdefault(one.label, [one.title]).append(one.description or one.title)
     texts = []

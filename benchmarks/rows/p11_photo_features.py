@@ -14,8 +14,8 @@ from benchmarks import materials
 from benchmarks.compare import alternate, median_and_range, median_of
 from benchmarks.machine import ALL, pinned
 from benchmarks.outcome import Check, Outcome
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.images.model import BATCH, ImageModel
-from product_classifier.taxonomy import CHALLENGE
 
 MIN_RATIO = 4.0
 ALL_PHOTOS = 85_000

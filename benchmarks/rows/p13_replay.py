@@ -12,7 +12,7 @@ from benchmarks.outcome import Check, Outcome
 from benchmarks.rows.p04_predict import stock
 from inference.simulation.offline import OfflineModels
 from inference.simulation.unseen import UnseenProduct
-from product_classifier.taxonomy import CHALLENGE
+from product_classifier.catalogue.challenge import CHALLENGE
 
 MIN_RATIO = 4.0
 PRODUCTS = 256

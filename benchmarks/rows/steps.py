@@ -174,7 +174,7 @@ def _corrections(store: str, count: int) -> str:
     for number in range(count):
         one = offer(SEED, number, count)
         product = ProductContent(designation=one.title or one.description or str(number), description=one.description)
-        labels.append(Label(product_key(product), product, one.code, str(number), now, "approved"))
+        labels.append(Label(product_key(product), product, str(one.code), str(number), now, "approved"))
     return write_snapshot(open_store(store, create=True), labels)
 
 

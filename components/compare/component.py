@@ -49,7 +49,7 @@ def compare(
     from components.compare import step
     from components.shared import failures
     from components.shared import raw as raw_files
-    from product_classifier.taxonomy import CHALLENGE
+    from product_classifier.catalogue.challenge import CHALLENGE
 
     with failures.record_step_failure("compare", store):
         promote = step.run(

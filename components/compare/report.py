@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from product_classifier.evaluation.gate import GateDecision
 from product_classifier.evaluation.scores import CategoryScores, Scores, Selection
-from product_classifier.taxonomy import Taxonomy
+from product_classifier.taxonomy import Codes, Taxonomy
 
 _PAGE = Path(__file__).with_name("report.html")
 _BARS = 41
@@ -20,7 +20,7 @@ class HoldOutScores:
     """Predictions of a release for the hold-out and their scores."""
 
     release: str
-    codes: tuple[int, ...]
+    codes: Codes
     predicted: NDArray[np.int64]
     """Columns of the predicted categories, `[n]`."""
     labels: NDArray[np.int64]

@@ -9,6 +9,7 @@ from components.shared import step_image
 def evaluate(
     raw: str,
     raw_revision: str,
+    taxonomy: dsl.Input[dsl.Artifact],
     test: dsl.Input[dsl.Dataset],
     text: dsl.Input[dsl.Model],
     image: dsl.Input[dsl.Model],
@@ -24,6 +25,7 @@ def evaluate(
     Args:
         raw: Folder of the raw files, or s3://bucket/prefix.
         raw_revision: Revision of these files when the run started.
+        taxonomy: The categories.
         test: The frozen hold-out.
         text: Bundle of the text model.
         image: Bundle of the image model.
@@ -36,7 +38,7 @@ def evaluate(
     from components.evaluate import step
     from components.shared import failures
     from components.shared import raw as raw_files
-    from product_classifier.taxonomy import CHALLENGE
+    from product_classifier.taxonomy.folder import read_taxonomy
 
     with failures.record_step_failure("evaluate", store):
         weighted_f1 = step.run(
@@ -47,7 +49,7 @@ def evaluate(
             fusion=Path(fusion.path),
             metrics=Path(scores.path),
             report=Path(report.path),
-            taxonomy=CHALLENGE,
+            taxonomy=read_taxonomy(Path(taxonomy.path)),
         )
     found = json.loads(Path(scores.path).read_text(encoding="utf-8"))
     for kind in ("text", "image", "fusion"):

@@ -95,7 +95,7 @@ def _example(evaluation: Evaluation, row: int, categories: list[Category]) -> Ex
     return Example(
         text if len(text) <= _TEXT_LENGTH else text[: _TEXT_LENGTH - 1] + "…",
         " + ".join(modalities),
-        categories[predictions.labels[row]].label_fr,
-        categories[predicted].label_fr,
+        categories[predictions.labels[row]].label(),
+        categories[predicted].label(),
         float(evaluation.fused[row, predicted]),
     )

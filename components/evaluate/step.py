@@ -21,6 +21,7 @@ from product_classifier.evaluation.scores import (
 )
 from product_classifier.releases.release import load_fusion
 from product_classifier.taxonomy import Taxonomy
+from product_classifier.taxonomy.stored_codes import all_to_stored
 
 
 def run(
@@ -93,5 +94,5 @@ def _to_json(evaluation: Evaluation) -> str:
     }
     values: dict[str, object] = {kind: asdict(scores) for kind, scores in evaluation.scores.items()}
     values["fusion"] = asdict(evaluation.scores["fusion"]) | _selection(evaluation.selection)
-    values |= {"codes": list(codes), "by_category": categories, "confusion": evaluation.confusion.tolist()}
+    values |= {"codes": all_to_stored(codes), "by_category": categories, "confusion": evaluation.confusion.tolist()}
     return json.dumps(values, indent=1, allow_nan=False) + "\n"

@@ -7,6 +7,7 @@ from components.shared import step_image
 
 @dsl.component(base_image=step_image.TRAINER, install_kfp_package=False)
 def merge_corrections(
+    taxonomy: dsl.Input[dsl.Artifact],
     train: dsl.Input[dsl.Dataset],
     validation: dsl.Input[dsl.Dataset],
     test: dsl.Input[dsl.Dataset],
@@ -15,12 +16,14 @@ def merge_corrections(
     photo_revision: str,
     store: str,
     merged: dsl.Output[dsl.Dataset],
+    answerable: dsl.Output[dsl.Artifact],
     report: dsl.Output[dsl.Artifact],
     metrics: dsl.Output[dsl.Metrics],
 ) -> int:
     """Merge trusted corrections into the training split; return the number of products to train on.
 
     Args:
+        taxonomy: The categories.
         train: Products to train on.
         validation: Products to calibrate on; a correction of one of them is not used.
         test: The frozen hold-out; a correction of one of them is not used.
@@ -34,7 +37,7 @@ def merge_corrections(
 
     from components.merge_corrections import step
     from components.shared import failures
-    from product_classifier.taxonomy import CHALLENGE
+    from product_classifier.taxonomy.folder import read_taxonomy
 
     with failures.record_step_failure("merge_corrections", store):
         products = step.run(
@@ -43,8 +46,9 @@ def merge_corrections(
             test=Path(test.path),
             unseen=Path(unseen.path),
             merged=Path(merged.path),
+            answerable=Path(answerable.path),
             report=Path(report.path),
-            taxonomy=CHALLENGE,
+            taxonomy=read_taxonomy(Path(taxonomy.path)),
             store=store,
             snapshot=snapshot,
         )

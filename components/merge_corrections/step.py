@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from product_classifier.catalogue.merging import COLUMNS, OUTCOMES, merge
+from product_classifier.catalogue.product_table import read_products
 from product_classifier.catalogue.splits import content_keys, known_splits
 from product_classifier.errors import InvalidImage, ObjectNotFound, StoreError
 from product_classifier.feedback.records import image_key
@@ -19,6 +20,7 @@ from product_classifier.images.headers import picture_bytes
 from product_classifier.retraining import SnapshotItem, read_snapshot
 from product_classifier.store import ObjectStore, open_store
 from product_classifier.taxonomy import Taxonomy
+from product_classifier.taxonomy.folder import write_taxonomy
 
 TRANSFERS = 16
 
@@ -29,6 +31,7 @@ def run(
     test: Path,
     unseen: Path,
     merged: Path,
+    answerable: Path,
     report: Path,
     taxonomy: Taxonomy,
     store: str = "",
@@ -47,6 +50,7 @@ def run(
         test: The frozen hold-out (parquet).
         unseen: Products of the simulation (parquet).
         merged: `train` with the corrections, and a column `photo` with the bytes of their photos.
+        answerable: Folder for the taxonomy whose answerable categories are those with enough products in `merged`.
         report: Numbers by outcome, and the skipped corrections with their reasons.
         taxonomy: Categories of the products.
         store: URL of the object store with snapshot and photos: file:///folder or s3://bucket.
@@ -61,18 +65,29 @@ def run(
         path.parent.mkdir(parents=True, exist_ok=True)
     counts: dict[str, int] = dict.fromkeys(OUTCOMES, 0)
     if corrections.rows:
-        frames = {split: pd.read_parquet(path) for split, path in splits.items()}
+        frames = {split: read_products(path) for split, path in splits.items()}
         rows = pd.DataFrame(list(corrections.rows), columns=list(COLUMNS))
         result = merge(frames["train"], rows, known_splits(frames))
         counts = {str(outcome): count for outcome, count in result.counts().items()}
         result.train.to_parquet(merged, index=False)
-        products = len(result.train)
+        learned = result.train
     else:
         shutil.copyfile(train, merged)
-        products = len(pd.read_parquet(train, columns=["product_id"]))
+        learned = read_products(train, columns=["product_id", "code"])
+    counts_by_code = learned["code"].value_counts()
+    following = taxonomy.with_answerable({str(code): int(count) for code, count in counts_by_code.items()})
+    write_taxonomy(answerable, following)
+    products = len(learned)
+    small = [category.code for category in following if following.class_of(category.code) != category.code]
+    merged_up = learned["code"].map({code: following.class_of(code) for code in small})
+    if merged_up.notna().any():
+        table = read_products(merged)
+        table["code"] = merged_up.fillna(learned["code"])
+        table.to_parquet(merged, index=False)
     summary = {
         "snapshot": snapshot,
         "products": products,
+        "learned_elsewhere": {code: following.class_of(code) for code in small if code in counts_by_code},
         "corrections": {**counts, "skipped": len(corrections.skipped)},
         "skipped": list(corrections.skipped),
         "dropped_photos": list(corrections.dropped_photos),
@@ -118,7 +133,7 @@ def _prepare(store: ObjectStore, item: SnapshotItem, taxonomy: Taxonomy) -> tupl
     product = item.product
     try:
         if item.code not in taxonomy:
-            return f"category code {item.code} is not one of the {len(taxonomy)} known codes"
+            return f"category code {item.code!r} is not one of the {len(taxonomy.categories)} known codes"
         if not content_keys(product.designation, product.description, product.image_sha256 or ""):
             return "the product has neither a word of text nor a photo"
         photo, problem = _read_photo(store, product.image_sha256) if product.image_sha256 else (None, "")

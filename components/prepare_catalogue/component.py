@@ -14,6 +14,7 @@ def prepare_catalogue(
     store: str,
     catalogue: dsl.Output[dsl.Dataset],
     rejects: dsl.Output[dsl.Artifact],
+    taxonomy: dsl.Output[dsl.Artifact],
     metrics: dsl.Output[dsl.Metrics],
 ) -> str:
     """Read the raw files into one table of products; return the data revision.
@@ -31,13 +32,14 @@ def prepare_catalogue(
     from components.prepare_catalogue import step
     from components.shared import failures
     from components.shared import raw as raw_files
-    from product_classifier.taxonomy import CHALLENGE
+    from product_classifier.catalogue.challenge import CHALLENGE
 
     report = Path(f"{catalogue.path}.json")
     with failures.record_step_failure("prepare_catalogue", store):
         folder = raw_files.fetch(raw, raw_revision)
+        outputs = Path(catalogue.path), Path(rejects.path), report
         revision = step.run(
-            folder, Path(catalogue.path), Path(rejects.path), report, CHALLENGE, max_reject_share, store=store
+            folder, *outputs, CHALLENGE, max_reject_share, taxonomy_folder=Path(taxonomy.path), store=store
         )
     catalogue.metadata.update({"raw_revision": raw_revision, "cache_key": cache_key})
     for name, value in json.loads(report.read_text(encoding="utf-8")).items():

@@ -19,8 +19,8 @@ class ProductWriter:
     """Writes products to a Parquet file; at most one row group is held in memory."""
 
     def __init__(self, path: Path, *, integers: bool) -> None:
-        """Create the file; `integers` says that ids and codes are integers, as in the challenge."""
-        integer_columns = {"line", "product_id", "code"} if integers else {"line"}
+        """Create the file; `integers` says that ids are integers, as in the challenge."""
+        integer_columns = {"line", "product_id"} if integers else {"line"}
         self._schema = pa.schema([(name, pa.int64() if name in integer_columns else pa.string()) for name in COLUMNS])
         self._rows: list[CatalogueRow] = []
         self._writer = parquet.ParquetWriter(path, self._schema)
@@ -60,7 +60,7 @@ class ProductCounts:
     without_photo: int = 0
     without_text: int = 0
     without_description: int = 0
-    by_code: Counter[int | str] = field(default_factory=Counter)
+    by_code: Counter[str] = field(default_factory=Counter)
     revision: RevisionDigest = field(default_factory=RevisionDigest)
 
     def add(self, row: CatalogueRow) -> None:

@@ -46,7 +46,7 @@ def run(
         max_reject_share: Largest share of rows that may be unusable.
         jobs: Threads that check photos; 0 for one per processor.
         unlabelled: Products without a category; left out by default.
-        taxonomy_folder: Folder for the taxonomy of a catalogue with `catalogue.yaml`.
+        taxonomy_folder: Folder for the taxonomy; by default `taxonomy` beside `catalogue`.
         layout: Layout file; by default `catalogue.yaml` in `raw`.
         store: URL of the object store in which photos by URL are kept; empty for none.
         photos: Folder for photos by URL; by default one of this machine.
@@ -81,9 +81,8 @@ def run(
         rejected.sort(key=lambda reject: (reject.file, reject.line))
         rejects_table(rejected).to_csv(rejects, index=False)
         check_reject_share(rejected, counts.products + without_category, max_reject_share)
-        if isinstance(source, LayoutSource):
-            found_taxonomy = source.taxonomy()
-            write_taxonomy(taxonomy_folder or catalogue.parent / "taxonomy", found_taxonomy)
+        found_taxonomy = source.taxonomy() if isinstance(source, LayoutSource) else taxonomy
+        write_taxonomy(taxonomy_folder or catalogue.parent / "taxonomy", found_taxonomy)
         incomplete.rename(catalogue)
     finally:
         incomplete.unlink(missing_ok=True)

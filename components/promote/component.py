@@ -39,7 +39,7 @@ def promote(
 
     from components.promote import step
     from components.shared import failures
-    from product_classifier.taxonomy import CHALLENGE
+    from product_classifier.catalogue.challenge import CHALLENGE
 
     with failures.record_step_failure("promote", store, run_id):
         return step.run(

@@ -7,6 +7,7 @@ from components.shared import step_image
 
 @dsl.component(base_image=step_image.TRAINER, install_kfp_package=False)
 def register(
+    taxonomy: dsl.Input[dsl.Artifact],
     text: dsl.Input[dsl.Model],
     image: dsl.Input[dsl.Model],
     fusion: dsl.Input[dsl.Model],
@@ -25,6 +26,7 @@ def register(
     """Publish a release to the object store, register its models in MLflow; return its id.
 
     Args:
+        taxonomy: The categories.
         text: Bundle of the text model; its metadata becomes the parameters of the MLflow run.
         image: Bundle of the image model, likewise.
         fusion: Bundle of the fusion model, likewise.
@@ -45,6 +47,7 @@ def register(
     from components.register import step
     from components.shared import failures
     from components.shared.published_releases import publish_unseen
+    from product_classifier.taxonomy.folder import read_taxonomy
 
     with failures.record_step_failure("register", store):
         publish_unseen(Path(unseen.path), store)
@@ -56,6 +59,7 @@ def register(
             report=Path(report.path),
             test=Path(test.path),
             release=Path(release.path),
+            taxonomy=read_taxonomy(Path(taxonomy.path)),
             store=store,
             tracking_uri=tracking_uri,
             data_revision=data_revision,

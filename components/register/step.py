@@ -10,6 +10,7 @@ from components.shared.registry import TrainingRecord, log_runs, register_models
 from components.shared.tracking import RegistryRefused, Tracking, TrackingUnavailable
 from product_classifier.releases.release import ReleaseMeta, write_release
 from product_classifier.store import open_store
+from product_classifier.taxonomy import Taxonomy
 
 
 def run(
@@ -20,6 +21,7 @@ def run(
     report: Path,
     test: Path,
     release: Path,
+    taxonomy: Taxonomy,
     store: str,
     tracking_uri: str,
     data_revision: str,
@@ -41,6 +43,7 @@ def run(
         report: Page that `evaluate` wrote.
         test: The hold-out the scores were measured on (parquet).
         release: Folder of the release to write.
+        taxonomy: The categories the models were trained with.
         store: URL of the object store: file:///folder or s3://bucket.
         tracking_uri: URI of MLflow.
         data_revision: Revision of the catalogue the models were trained on.
@@ -62,7 +65,7 @@ def run(
     except TrackingUnavailable as error:
         outage = error
     meta = ReleaseMeta(data_revision, corrections or None, git_commit or None, runs, scores)
-    written = write_release(release, text, image, fusion, meta)
+    written = write_release(release, text, image, fusion, meta, taxonomy)
     publish(open_store(store, create=True), written)
     try:
         if tracking is None or outage is not None:

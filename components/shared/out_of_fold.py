@@ -18,11 +18,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from product_classifier.catalogue.product_table import read_products
 from product_classifier.catalogue.splits import content_keys
 from product_classifier.errors import CatalogueError
 from product_classifier.evaluation.folds import assign_folds
 from product_classifier.probabilities import Floats
 from product_classifier.taxonomy import Codes
+from product_classifier.taxonomy.stored_codes import all_to_stored, from_stored
 
 _METADATA = b"out_of_fold"
 _VERSION = 1
@@ -64,7 +66,7 @@ def read_labelled(train: Path, validation: Path, columns: Sequence[str] = ()) ->
     """
     wanted = {*_COLUMNS, *columns}
     parts = [
-        pd.read_parquet(split, columns=[name for name in pq.read_schema(split).names if name in wanted])
+        read_products(split, columns=[name for name in pq.read_schema(split).names if name in wanted])
         for split in (train, validation)
     ]
     return pd.concat(parts, ignore_index=True), np.arange(sum(map(len, parts))) >= len(parts[0])
@@ -92,7 +94,7 @@ def write_out_of_fold(path: Path, found: OutOfFold) -> None:
         )
     flat = pa.array(np.ascontiguousarray(found.probabilities, np.float32).ravel())
     lists = pa.FixedSizeListArray.from_arrays(flat, len(found.codes))
-    metadata = json.dumps({"version": _VERSION, "codes": list(found.codes)}).encode()
+    metadata = json.dumps({"version": _VERSION, "codes": all_to_stored(found.codes)}).encode()
     table = pa.table({"product_id": ids, "probabilities": lists}).replace_schema_metadata({_METADATA: metadata})
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path)
@@ -110,6 +112,6 @@ def read_out_of_fold(path: Path) -> OutOfFold:
         raise CatalogueError(
             f"{path.name}: is not a file of out-of-fold predictions of version {_VERSION}; start the run again"
         )
-    codes: Codes = tuple(metadata["codes"])
+    codes: Codes = tuple(map(from_stored, metadata["codes"]))
     flat = table["probabilities"].combine_chunks().flatten().to_numpy()
     return OutOfFold(table["product_id"].to_numpy(), flat.reshape(-1, len(codes)), codes)

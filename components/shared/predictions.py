@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from components.shared import progress
 from components.shared.raw import photo_path
+from product_classifier.catalogue.product_table import read_products
 from product_classifier.errors import BundleRefused, InvalidImage
 from product_classifier.images import decoding
 from product_classifier.images.model import ImageModel
 from product_classifier.observability import get_logger
 from product_classifier.releases.release import load_image, load_text
+from product_classifier.taxonomy import Codes
 from product_classifier.text.normalization import has_words
 
 _BATCH = 256
@@ -27,7 +29,7 @@ class Predictions:
     """
 
     products: pd.DataFrame
-    codes: tuple[int, ...]
+    codes: Codes
     """Category code of each column of `text` and `image`."""
     text: NDArray[np.float32]
     """Probabilities `[n, classes]`."""
@@ -60,7 +62,7 @@ def predict(split: Path, raw: Path, text: Path, image: Path) -> Predictions:
         raise BundleRefused(
             f"image: has {len(image_model.codes)} categories, text {len(codes)} others; train both on one catalogue"
         )
-    products = pd.read_parquet(split)
+    products = read_products(split)
     has_text = [has_words(*row) for row in zip(products["designation"], products["description"], strict=True)]
     products = products.assign(has_text=has_text, has_image=products["image_path"] != "")
     usable = products["code"].isin(codes) & (products["has_text"] | products["has_image"])

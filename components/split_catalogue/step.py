@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from product_classifier.catalogue.product_table import read_products
 from product_classifier.catalogue.splits import QUARANTINED, SPLITS, SplitShares, assign_splits, known_splits
 from product_classifier.errors import CatalogueError
 
@@ -42,7 +43,7 @@ def run(
     Raises:
         CatalogueError: If no product is left to train on, or `keep` lacks a file.
     """
-    products = pd.read_parquet(catalogue)
+    products = read_products(catalogue)
     shares = SplitShares(share_train, share_validation, share_test, share_unseen)
     splits = assign_splits(products, shares, _earlier_splits(keep))
     parts = {split: products[splits == split].reset_index(drop=True) for split in SPLITS}
@@ -66,7 +67,7 @@ def _earlier_splits(folder: Path | None) -> dict[str, str]:
         raise CatalogueError(
             f"keep={str(folder)!r}: {missing[0]}.parquet is missing; name a folder with all four splits"
         )
-    return known_splits({split: pd.read_parquet(folder / f"{split}.parquet") for split in SPLITS})
+    return known_splits({split: read_products(folder / f"{split}.parquet") for split in SPLITS})
 
 
 def _counts(part: pd.DataFrame) -> dict[str, object]:

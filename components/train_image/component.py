@@ -9,6 +9,7 @@ from components.shared import step_image
 def train_image(
     raw: str,
     raw_revision: str,
+    taxonomy: dsl.Input[dsl.Artifact],
     train: dsl.Input[dsl.Dataset],
     validation: dsl.Input[dsl.Dataset],
     backbone: str,
@@ -29,6 +30,7 @@ def train_image(
     Args:
         raw: Folder of the raw files, or s3://bucket/prefix.
         raw_revision: Revision of these files when the run started.
+        taxonomy: The categories.
         train: Products to train on.
         validation: More products to train on, or those a network is calibrated on.
         backbone: efficientnet-lite0, frozen; scratch for a small network without pretrained weights; or the name or
@@ -48,7 +50,7 @@ def train_image(
     from components.shared import failures
     from components.shared import raw as raw_files
     from components.train_image import step
-    from product_classifier.taxonomy import CHALLENGE
+    from product_classifier.taxonomy.folder import read_taxonomy
 
     numbers: dict[str, Any] = {
         "backbone": backbone,
@@ -62,7 +64,8 @@ def train_image(
     }
     with failures.record_step_failure("train_image", store):
         inputs = Path(train.path), Path(validation.path), raw_files.fetch(raw, raw_revision, store)
-        score = step.run(*inputs, Path(model.path), Path(out_of_fold.path), CHALLENGE, **numbers)
+        outputs = Path(model.path), Path(out_of_fold.path)
+        score = step.run(*inputs, *outputs, read_taxonomy(Path(taxonomy.path)), **numbers)
     metrics.log_metric("out_of_fold_weighted_f1", score)
     model.metadata.update(numbers)
     return score

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's convention
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from pyarrow.parquet import read_schema
 
 from components.shared import progress
 from components.shared.raw import photo_path
+from product_classifier.catalogue.product_table import read_products
 from product_classifier.errors import InvalidImage
 from product_classifier.images import decoding
 from product_classifier.observability import get_logger
@@ -39,13 +39,13 @@ class Photos:
 
 
 @contextmanager
-def read_photos(split: Path, raw: Path, codes: Sequence[int], size: int) -> Iterator[Photos]:
+def read_photos(split: Path, raw: Path, codes: Sequence[str], size: int) -> Iterator[Photos]:
     """Decode the photos of the products that have one and a category of `codes`.
 
     Photos are read below `raw`, unless the split holds their bytes in the column `photo`, as merged corrections do.
     """
     columns = [name for name in ("product_id", "image_path", "code", "photo") if name in read_schema(split).names]
-    products = pd.read_parquet(split, columns=columns)
+    products = read_products(split, columns=columns)
     products = products[(products["image_path"] != "") & products["code"].isin(codes)]
     positions = {code: position for position, code in enumerate(codes)}
     labels = np.array([positions[code] for code in products["code"]], np.int64)

@@ -77,6 +77,8 @@ def run(
         model.mkdir(parents=True, exist_ok=True)
         ImageModel(graph, size, codes, trimmed=True).save(model)
     trained = ImageModel.load(model)
-    bundle.write_manifest(model, "image", None, self_check.record_image(trained), trained.codes)
+    bundle.write_manifest(
+        model, "image", None, self_check.record_image(trained), trained.codes, taxonomy=taxonomy.digest
+    )
     write_out_of_fold(out_of_fold, predicted.out_of_fold)
     return weighted_f1(predicted.out_of_fold.probabilities, predicted.labels)

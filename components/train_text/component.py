@@ -7,6 +7,7 @@ from components.shared import step_image
 
 @dsl.component(base_image=step_image.TRAINER, install_kfp_package=False)
 def train_text(
+    taxonomy: dsl.Input[dsl.Artifact],
     train: dsl.Input[dsl.Dataset],
     validation: dsl.Input[dsl.Dataset],
     buckets: int,
@@ -24,6 +25,7 @@ def train_text(
     """Train the text model; return the weighted F1 of its out-of-fold predictions.
 
     Args:
+        taxonomy: The categories.
         train: Products to train on.
         validation: More products to train on, or those an encoder is calibrated on.
         buckets: Size of the hashed vocabulary, a power of two.
@@ -40,7 +42,7 @@ def train_text(
 
     from components.shared import failures
     from components.train_text import step
-    from product_classifier.taxonomy import CHALLENGE
+    from product_classifier.taxonomy.folder import read_taxonomy
 
     numbers: dict[str, Any] = {
         "buckets": buckets,
@@ -53,7 +55,9 @@ def train_text(
     }
     with failures.record_step_failure("train_text", store):
         outputs = Path(model.path), Path(out_of_fold.path)
-        score = step.run(Path(train.path), Path(validation.path), *outputs, CHALLENGE, **numbers)
+        score = step.run(
+            Path(train.path), Path(validation.path), *outputs, read_taxonomy(Path(taxonomy.path)), **numbers
+        )
     metrics.log_metric("out_of_fold_weighted_f1", score)
     model.metadata.update(numbers)
     return score

@@ -16,6 +16,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from components.shared import progress
 from product_classifier.errors import CatalogueError
 from product_classifier.fusion.calibration import class_prior, fit_logit_scale
+from product_classifier.taxonomy import Codes
 from product_classifier.text.text_encoder import TextEncoder, open_tokenizer
 
 Labels = NDArray[np.int64]
@@ -55,7 +56,7 @@ class Schedule:
 
 
 def fit_encoder(
-    encoder: str, train: Texts, validation: Texts, codes: tuple[int, ...], folder: Path, schedule: Schedule
+    encoder: str, train: Texts, validation: Texts, codes: Codes, folder: Path, schedule: Schedule
 ) -> TextEncoder:
     """Train on texts and columns of `codes`, calibrate on held-out ones, write files to `folder`.
 

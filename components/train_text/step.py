@@ -96,14 +96,16 @@ def run(
         )
     write_out_of_fold(out_of_fold, OutOfFold(texts.product_ids[predicted], probabilities, codes))
     trained.save(model)
-    bundle.write_manifest(model, "text", None, self_check.record_text(trained, taxonomy), trained.codes)
+    bundle.write_manifest(
+        model, "text", None, self_check.record_text(trained, taxonomy), trained.codes, taxonomy=taxonomy.digest
+    )
     return weighted_f1(probabilities, texts.labels[predicted])
 
 
 def read_texts(
     train: Path,
     validation: Path,
-    codes: Sequence[int],
+    codes: Sequence[str],
     prepare: Callable[[str, str], str] = normalize,
     seed: int = 27,
 ) -> Texts:

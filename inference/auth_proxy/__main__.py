@@ -27,6 +27,7 @@ from inference.auth_proxy.settings import Settings
 from inference.durability.deadline import DeadlineWriter
 from inference.durability.writer import DurableWriter
 from inference.http.problems import Problem
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.descriptors import raise_descriptor_limit
 from product_classifier.errors import ProductClassifierError
 from product_classifier.feedback.records import PHOTO_PREFIX
@@ -36,7 +37,6 @@ from product_classifier.settings_help import settings_parser
 from product_classifier.settings_reader import read_settings
 from product_classifier.store import StoreSettings, open_store
 from product_classifier.store.journal import Journal
-from product_classifier.taxonomy import CHALLENGE
 from product_classifier.validation_messages import described
 
 JOURNAL_BYTES = 1 << 30

@@ -12,6 +12,7 @@ from inference.auth_proxy.gateway_metrics import GatewayMetrics
 from inference.auth_proxy.health import Readiness
 from inference.auth_proxy.predictions.backends import Backends
 from inference.auth_proxy.predictions.predictor import Predictor
+from inference.auth_proxy.predictions.served_taxonomies import ServedTaxonomies
 from inference.auth_proxy.rate_limits import RateLimits
 from inference.auth_proxy.settings import Settings
 from inference.durability.deadline import DeadlineWriter
@@ -26,6 +27,7 @@ class Collaborators:
 
     settings: Settings
     taxonomy: Taxonomy
+    """Taxonomy of releases that name none."""
     verifier: Verifier
     backends: Backends
     record_writer: DeadlineWriter
@@ -62,8 +64,9 @@ class GatewayDependencies:
         self.readiness = Readiness(
             self.backends, self.record_writer, settings.start_s, issuer=issuer, api_keys=self._api_keys
         )
+        self.taxonomies = ServedTaxonomies(self.backends, self.taxonomy)
         self.predictor = Predictor(
-            self.backends, self.record_writer, self.metrics, self.taxonomy, max_in_flight=settings.max_in_flight
+            self.backends, self.record_writer, self.metrics, self.taxonomies, max_in_flight=settings.max_in_flight
         )
 
     async def identify(self, token: str) -> Identity:

@@ -87,7 +87,7 @@ def _with_codes(schema: Any, taxonomy: Taxonomy) -> Any:
         return [_with_codes(one, taxonomy) for one in schema]
     if not isinstance(schema, dict):
         return schema
-    codes = {"enum": list(taxonomy.codes)} if schema.get(CODE_MARK) else {}
+    codes = {"enum": [taxonomy.to_json_code(code) for code in taxonomy.codes]} if schema.get(CODE_MARK) else {}
     return {name: _with_codes(one, taxonomy) for name, one in schema.items() if name != CODE_MARK} | codes
 
 

@@ -185,22 +185,28 @@ class JwksView(ResponseModel):
 class CategoryView(ResponseModel):
     """A category with its labels."""
 
-    code: int
-    label_fr: str
-    label_en: str
+    code: int | str
+    labels: dict[str, str] = Field(description="By language.")
+    label_fr: str = Field(deprecated="Use labels.fr.")
+    label_en: str = Field(deprecated="Use labels.en.")
 
 
 class CategoryLabel(ResponseModel):
     """A category with its label."""
 
-    code: int
+    code: int | str
     label: str
+    path: list[str] | None = Field(
+        default=None,
+        description="Labels from the root to the category, if it has a parent.",
+        exclude_if=lambda path: path is None,
+    )
 
 
 class CandidateView(ResponseModel):
     """A category with its probability."""
 
-    code: int
+    code: int | str
     label: str
     probability: Probability
 

@@ -11,6 +11,7 @@ from inference.compat.uvicorn import limited_protocol, process_limits
 from inference.feedback_service.app import create_app
 from inference.feedback_service.settings import Settings
 from inference.http.sockets import bind_socket
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.descriptors import raise_descriptor_limit
 from product_classifier.errors import ProductClassifierError
 from product_classifier.feedback.index import FeedbackIndex
@@ -20,7 +21,6 @@ from product_classifier.settings_help import settings_parser
 from product_classifier.settings_reader import read_settings
 from product_classifier.store import StoreSettings, open_store
 from product_classifier.store.journal import Journal
-from product_classifier.taxonomy import CHALLENGE
 
 
 def main() -> int:

@@ -330,8 +330,8 @@ def _receipt(result: SubmitResult, taxonomy: Taxonomy) -> FeedbackReceipt:
     return FeedbackReceipt(
         feedback_id=correction.feedback_id,
         state=initial_state(correction.role),
-        code=correction.code,
-        label=taxonomy[correction.code].label_fr,
+        code=taxonomy.to_json_code(correction.code),
+        label=taxonomy.label(correction.code),
         created=correction.created,
         replaces=result.replaced.feedback_id if result.replaced else None,
     )

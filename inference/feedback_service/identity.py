@@ -11,6 +11,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 from product_classifier.feedback.records import Correction
+from product_classifier.taxonomy.stored_codes import to_stored
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TIMESTAMP_BYTES = 6
@@ -33,7 +34,7 @@ def derived_key(draft: Correction) -> str:
 def request_of(correction: Correction) -> list[object]:
     """Return what the request contained, without what the service added."""
     product = None if correction.prediction_id or correction.product is None else correction.product.model_dump()
-    return [correction.user, correction.prediction_id, product, correction.code, correction.comment]
+    return [correction.user, correction.prediction_id, product, to_stored(correction.code), correction.comment]
 
 
 def feedback_id(bits: int, day: datetime) -> str:

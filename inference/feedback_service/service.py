@@ -108,7 +108,7 @@ class FeedbackService:
             self._index_pending(key)
 
     def correct_prediction(
-        self, caller: Caller, key: str | None, prediction_id: str, code: int, comment: str
+        self, caller: Caller, key: str | None, prediction_id: str, code: str, comment: str
     ) -> SubmitResult:
         """Submit a correction of a prediction.
 
@@ -121,7 +121,7 @@ class FeedbackService:
         return self._submit(self._draft(caller, code, comment, prediction_id=prediction_id), key, ())
 
     def correct_product(
-        self, caller: Caller, key: str | None, product: ProductContent, code: int, comment: str, *, photo: bytes = b""
+        self, caller: Caller, key: str | None, product: ProductContent, code: str, comment: str, *, photo: bytes = b""
     ) -> SubmitResult:
         """Submit a correction of a product; `photo` has the SHA-256 that the product names.
 
@@ -160,7 +160,7 @@ class FeedbackService:
     def _draft(
         self,
         caller: Caller,
-        code: int,
+        code: str,
         comment: str,
         *,
         prediction_id: str | None = None,

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from inference.fusion_transformer.settings import Settings
 from inference.model_server import Flags, serve
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.model_names import FUSION
-from product_classifier.taxonomy import CHALLENGE
 
 if TYPE_CHECKING:
     from inference.fusion_transformer.transformer import FusionTransformer

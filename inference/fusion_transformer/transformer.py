@@ -39,6 +39,7 @@ from product_classifier.limits import DESIGNATION_CHARACTERS
 from product_classifier.observability import get_logger
 from product_classifier.releases import release
 from product_classifier.settings_reader import read_settings
+from product_classifier.taxonomy import Codes
 
 INPUTS = (
     InputTensor("designation", max_characters=DESIGNATION_CHARACTERS),
@@ -47,7 +48,7 @@ INPUTS = (
 )
 OUTPUTS = (
     OutputTensor("probabilities", "FP32"),
-    OutputTensor("code", "INT64", per_class=False),
+    OutputTensor("code", "", per_class=False),
     OutputTensor("text_probabilities", "FP32"),
     OutputTensor("image_probabilities", "FP32"),
 )
@@ -61,7 +62,7 @@ Clients = Mapping[str, PredictorClient]
 """By modality."""
 
 
-def make(flags: Flags, codes: tuple[int, ...] | None = None, connect: Connect | None = None) -> "FusionTransformer":
+def make(flags: Flags, codes: Codes | None = None, connect: Connect | None = None) -> "FusionTransformer":
     """Return the fusion with its bundle loaded; predictors are called over HTTP without `connect`.
 
     Raises:
@@ -234,9 +235,10 @@ def _combine(predictions: ModalityPredictions, loaded: LoadedRelease[FusionModel
         raise RowsUnavailable(missing, "; ".join(str(error) for error in predictions.unavailable.values()))
     text, image = predictions.probabilities[TEXT], predictions.probabilities[IMAGE]
     fused = loaded.model.combine(text, image, has_text, has_image)
-    codes = np.asarray(loaded.codes, np.int64)[fused.argmax(axis=1)]
+    codes = loaded.display_codes[fused.argmax(axis=1)]
     parameters: dict[str, bool | int | str] = {
         "degraded": bool(predictions.unavailable),
+        "taxonomy": loaded.taxonomy.digest,
         "modalities": ",".join(one for one, rows in predictions.predicted.items() if np.count_nonzero(rows)),
         "decision": ",".join(decide(accepted=one) for one in loaded.model.accepts(fused).tolist()),
     }

@@ -21,6 +21,7 @@ from product_classifier.images.headers import read_header
 from product_classifier.images.image_info import ImageInfo
 from product_classifier.images.model import BATCH, ImageModel
 from product_classifier.releases import release
+from product_classifier.taxonomy import Codes
 
 INPUTS = (InputTensor("image", photo=True, required=True),)
 OUTPUTS = (OutputTensor("probabilities", "FP32"),)
@@ -30,7 +31,7 @@ SHORT_MS = 50.0
 """Estimated decoding time up to which the photos of a request are decoded and classified at once."""
 
 
-def make(flags: Flags, codes: tuple[int, ...] | None = None) -> "ImagePredictor":
+def make(flags: Flags, codes: Codes | None = None) -> "ImagePredictor":
     """Return the predictor with its bundle loaded.
 
     Raises:

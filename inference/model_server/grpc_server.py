@@ -24,6 +24,8 @@ from product_classifier.observability import set_request_id, set_traceparent
 
 P = ParamSpec("P")
 HANDSHAKE_MS = 5000
+METADATA_CHARACTERS = 2000
+"""Longest property in gRPC metadata, of which a client accepts 8 KiB in all; longer ones are in V2 over HTTP."""
 """Time in which a connection must begin to speak HTTP/2."""
 IDLE_MS = 300_000
 """Time after which a connection without calls is closed."""
@@ -87,8 +89,15 @@ class Servicer(InferenceServicer):
         metadata = model.metadata()
         properties = metadata.pop("properties")
         # The message has no field for properties: they are in `platform`, and in the initial metadata by name.
-        metadata["platform"] += f"; codes={properties['codes']}"
-        await context.send_initial_metadata(tuple((key, value) for key, value in properties.items() if value.isascii()))
+        if len(properties["codes"]) <= METADATA_CHARACTERS:
+            metadata["platform"] += f"; codes={properties['codes']}"
+        await context.send_initial_metadata(
+            tuple(
+                (key, value)
+                for key, value in properties.items()
+                if value.isascii() and value.isprintable() and len(value) <= METADATA_CHARACTERS
+            )
+        )
         return pb.ModelMetadataResponse(**metadata)
 
     @_with_status

@@ -17,13 +17,21 @@ that name them are served while three servers switch one after the other.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from inference.http.problems import ReleaseNotLoaded, UnknownModel, public_message
 from product_classifier.bundles.bundle import BundleInfo
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import BundleRefused
 from product_classifier.observability import get_logger
+from product_classifier.releases.release_taxonomy import taxonomy_of
+from product_classifier.taxonomy import Category, Codes, Taxonomy
+from product_classifier.taxonomy.folder import FOLDER
 
 POINTER = "champion"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -42,9 +50,17 @@ class LoadedRelease(Generic[M]):
     model: M
     release: str
     version: str
-    codes: tuple[int, ...]
+    codes: Codes
+    taxonomy: Taxonomy
+    """That of the release; of a text or image bundle alone, which has no labels, only the codes."""
     pinned: bool
     """Whether the name of the release is known, so that a request to another model can name it."""
+
+    @cached_property
+    def display_codes(self) -> NDArray[Any]:
+        """Codes as V2 shows them: INT64, or texts (BYTES) where the catalogue has text codes."""
+        shown = [self.taxonomy.to_json_code(code) for code in self.codes]
+        return np.array(shown, np.int64 if self.taxonomy.code_type == "integer" else object)
 
 
 class LoadedReleases(Generic[M]):
@@ -113,7 +129,8 @@ class LoadedReleases(Generic[M]):
         release = name or bundle.release or self._release
         if name and bundle.release != name:
             raise BundleRefused(f"{folder} is release {bundle.release}, not {name}")
-        return LoadedRelease(model, release or bundle.version, bundle.version, bundle.codes, bool(release))
+        taxonomy = _taxonomy(folder, bundle)
+        return LoadedRelease(model, release or bundle.version, bundle.version, bundle.codes, taxonomy, bool(release))
 
     def _open_others(self, current: Path) -> list[LoadedRelease[M]]:
         """Load the other releases of a container; a damaged or missing one fails only the requests that name it."""
@@ -145,6 +162,14 @@ class LoadedReleases(Generic[M]):
 
     def _names(self) -> str:
         return "in memory: " + ", ".join(f"{one.release} (version {one.version})" for one in self.loaded())
+
+
+def _taxonomy(folder: Path, bundle: BundleInfo) -> Taxonomy:
+    """Return the taxonomy in a folder; that of a text or image bundle alone is only its codes."""
+    named_challenge = bundle.taxonomy in {None, CHALLENGE.digest} and bundle.codes == CHALLENGE.codes
+    if bundle.kind != "fusion" and not (folder / FOLDER).is_dir() and not named_challenge:
+        return Taxonomy(tuple(map(Category, bundle.codes)))
+    return taxonomy_of(folder, bundle.codes, bundle.taxonomy, folder.name)
 
 
 def locate(model_dir: Path, release: str = "") -> tuple[Path, str]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
+import orjson
 from kserve import Model
 from kserve.model import InferenceVerb
 
@@ -22,6 +23,7 @@ from inference.model_server.loaded_releases import LoadedRelease, LoadedReleases
 from inference.model_server.server_metrics import count_request
 from inference.model_server.workers import WorkerPool
 from inference.oip.explain import ExplainRequest, ExplainResponse
+from inference.oip.tensors import DATATYPES
 from inference.oip.types import ModelRequest, ModelResponse, Parameter, Signature
 from product_classifier.observability import get_logger
 
@@ -114,7 +116,11 @@ class ProductModel(Model, Generic[M]):
     def get_output_types(self) -> list[dict[str, Any]]:
         classes = len(self.releases.current.codes)
         return [
-            {"name": one.name, "datatype": one.datatype, "shape": [-1, classes] if one.per_class else [-1]}
+            {
+                "name": one.name,
+                "datatype": one.datatype or DATATYPES[self.releases.current.display_codes.dtype.kind],
+                "shape": [-1, classes] if one.per_class else [-1],
+            }
             for one in self.signature.outputs
         ]
 
@@ -122,7 +128,12 @@ class ProductModel(Model, Generic[M]):
         """Return the V2 metadata: tensors, versions in memory, and codes and release in `properties`."""
         current = self.releases.current
         properties = {
-            "codes": ",".join(map(str, current.codes)),
+            "codes": ",".join(current.codes)
+            if current.taxonomy.code_type == "integer"
+            else orjson.dumps(current.codes).decode(),
+            "code_type": current.taxonomy.code_type,
+            "taxonomy": current.taxonomy.digest,
+            "taxonomy_version": str(current.taxonomy.version),
             "version": current.version,
             "release": current.release,
             "max_rows": str(self.signature.max_rows),

@@ -25,10 +25,12 @@ from inference.oip.tensors import HEADER_LENGTH
 from inference.oip.types import ModelRequest, ModelResponse
 from product_classifier.limits import MIB
 from product_classifier.observability import set_request_id, set_traceparent
+from product_classifier.taxonomy.folder import to_bytes
 
 V1_VERB = re.compile(r"/v1/models/([^/:]+):(predict|explain)")
 V2_INFER = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
 V2_MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(/ready)?")
+V2_TAXONOMY = re.compile(r"/v2/models/([^/]+)/taxonomies/([0-9a-f]{64})")
 SDK_ROUTES = re.compile(r"/|/metrics|/v1/models(/[^/:]+)?|/v2/models|/v2/health/live")
 EXTENSIONS = ("binary_tensor_data",)
 BODY_MEMORY = 512 * MIB
@@ -79,20 +81,26 @@ class RestApp:
                 return partial(self._v2, self._models[found[1]], found[2] or "")
             if found := V1_VERB.fullmatch(path):
                 return partial(self._v1 if found[2] == "predict" else self._v1_explain, self._models[found[1]])
-        elif method == "GET":
-            if path == "/v2/health/ready":
-                return self._ready
-            if path == "/v2":
-                return self._server_metadata
-            if found := V2_MODEL.fullmatch(path):
-                model = self._models[found[1]]
-                model.releases.select(version=found[2] or "")
-                return partial(self._model_ready if found[3] else self._metadata, model)
+        elif method == "GET" and (handler := self._route_of_get(path)) is not None:
+            return handler
         if SDK_ROUTES.fullmatch(path):
             if found := re.fullmatch(r"/v1/models/([^/:]+)", path):
                 self._models[found[1]]
             return None
         raise UnknownModel(f"no route {method} {public_message(path)}")
+
+    def _route_of_get(self, path: str) -> Handler | None:
+        if path == "/v2/health/ready":
+            return self._ready
+        if path == "/v2":
+            return self._server_metadata
+        if found := V2_TAXONOMY.fullmatch(path):
+            return partial(self._taxonomy, self._models[found[1]], found[2])
+        if found := V2_MODEL.fullmatch(path):
+            model = self._models[found[1]]
+            model.releases.select(version=found[2] or "")
+            return partial(self._model_ready if found[3] else self._metadata, model)
+        return None
 
     async def _v2(
         self, model: ProductModel[Any], version: str, scope: Scope, headers: dict[bytes, bytes], receive: Receive
@@ -141,6 +149,12 @@ class RestApp:
 
     async def _metadata(self, model: ProductModel[Any], *_: object) -> Response:
         return _json(200, model.metadata())
+
+    async def _taxonomy(self, model: ProductModel[Any], digest: str, *_: object) -> Response:
+        for loaded in model.releases.loaded():
+            if loaded.taxonomy.digest == digest:
+                return 200, to_bytes(loaded.taxonomy), [(b"content-type", b"application/json")]
+        raise UnknownModel(f"taxonomy {digest:.12} is not that of a release in memory")
 
     async def _model_ready(self, model: ProductModel[Any], *_: object) -> Response:
         ready = model.ready and not self.draining

@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from inference.oip.tensors import HEADER_LENGTH, NUMPY_TYPES, pack_bytes
+from inference.oip.tensors import HEADER_LENGTH, NUMPY_TYPES, pack_bytes, unpack
 
 __all__ = ["HEADER_LENGTH", "DecodedResponse", "InvalidResponse", "decode_error", "decode_response", "encode_request"]
 
@@ -69,7 +69,7 @@ def decode_response(body: bytes, header_length: str | None = None) -> DecodedRes
     """Decode a V2 response; `header_length` is the value of its header `HEADER_LENGTH`, if it has one.
 
     Raises:
-        InvalidResponse: If the body is not a V2 response with FP32 and INT64 outputs.
+        InvalidResponse: If the body is not a V2 response with FP32, INT64 and BYTES outputs.
     """
     size = int(header_length) if header_length and header_length.isdecimal() else len(body)
     try:
@@ -96,7 +96,11 @@ def decode_error(body: bytes) -> Mapping[str, Any]:
 def _tensor(output: Mapping[str, Any], tail: memoryview) -> tuple[NDArray[Any], memoryview]:
     """Return the array of one output, and the binary tensors after it."""
     size = (output.get("parameters") or {}).get("binary_data_size")
-    datatype = NUMPY_TYPES[output["datatype"]]
-    if size is None:
-        return np.asarray(output["data"], datatype).reshape(output["shape"]), tail
-    return np.frombuffer(tail[:size], datatype).reshape(output["shape"]), tail[size:]
+    datatype = output["datatype"]
+    if size is not None:
+        return unpack(tail[:size], datatype).reshape(output["shape"]), tail[size:]
+    if datatype == "BYTES":
+        if not all(isinstance(text, str) for text in output["data"]):
+            raise ValueError("the data of a BYTES tensor are not texts")
+        return np.array(output["data"], object).reshape(output["shape"]), tail
+    return np.asarray(output["data"], NUMPY_TYPES[datatype]).reshape(output["shape"]), tail

@@ -12,7 +12,7 @@ from kserve import InferOutput, InferResponse
 
 from inference.http.problems import InvalidTensor, public_message
 from inference.oip.rest_codec import unpack_bytes
-from inference.oip.tensors import NUMPY_TYPES
+from inference.oip.tensors import DATATYPES, NUMPY_TYPES
 from inference.oip.types import (
     ID_CHARACTERS,
     ModelRequest,
@@ -113,9 +113,11 @@ def encode(model: str, request: ModelRequest, response: ModelResponse) -> Any:
     """Return a ModelInferResponse with its tensors in `raw_output_contents`."""
     outputs = []
     for name, values, _ in response.requested_outputs(request):
-        datatype = "INT64" if values.dtype.kind == "i" else "FP32"
+        datatype = DATATYPES[values.dtype.kind]
         output = InferOutput(name, list(values.shape), datatype)
-        output.set_data_from_numpy(values.astype(NUMPY_TYPES[datatype], copy=False))
+        output.set_data_from_numpy(
+            values.astype(NUMPY_TYPES[datatype], copy=False) if datatype in NUMPY_TYPES else values
+        )
         outputs.append(output)
     response_id = request.id or request_id.get() or uuid.uuid4().hex
     parameters = response.all_parameters()

@@ -8,7 +8,7 @@ import orjson
 
 from inference.http.json_structure import structure_error
 from inference.http.problems import InvalidTensor, public_message
-from inference.oip.tensors import ELEMENT_LENGTH, HEADER_LENGTH, NUMPY_TYPES
+from inference.oip.tensors import DATATYPES, ELEMENT_LENGTH, HEADER_LENGTH, NUMPY_TYPES, pack
 from inference.oip.types import (
     ID_CHARACTERS,
     UNCHECKED_BYTES,
@@ -89,14 +89,14 @@ def encode_v2(model: str, request: ModelRequest, response: ModelResponse) -> tup
     """Encode a V2 response; also return the size of its JSON if binary tensors follow it."""
     outputs, tail = [], []
     for name, values, binary in response.requested_outputs(request):
-        datatype = "INT64" if values.dtype.kind == "i" else "FP32"
+        datatype = DATATYPES[values.dtype.kind]
         output: dict[str, Any] = {"name": name, "shape": list(values.shape), "datatype": datatype}
         if binary:
-            packed = values.astype(NUMPY_TYPES[datatype], copy=False).tobytes()
+            packed = pack(values)
             output["parameters"] = {"binary_data_size": len(packed)}
             tail.append(packed)
         else:
-            output["data"] = values.ravel()
+            output["data"] = values.ravel() if datatype in NUMPY_TYPES else values.ravel().tolist()
         outputs.append(output)
     document = {
         "model_name": model,

@@ -41,6 +41,7 @@ class OutputTensor:
 
     name: str
     datatype: str
+    """FP32, or empty for the category codes: INT64, or BYTES where the catalogue has text codes."""
     per_class: bool = True
 
 

@@ -14,11 +14,11 @@ from inference.simulation import report
 from inference.simulation.report import Simulation
 from inference.simulation.run import simulate
 from inference.simulation.settings import Settings
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import ProductClassifierError
 from product_classifier.settings_help import settings_parser
 from product_classifier.settings_reader import read_settings
 from product_classifier.store import StoreSettings
-from product_classifier.taxonomy import CHALLENGE
 
 INTERRUPTED = 130
 

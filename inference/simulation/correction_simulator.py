@@ -54,7 +54,7 @@ class CorrectionSimulator:
         chance = Random(f"{self._seed}/{product.product_id}")  # noqa: S311 - repeatable, not secret
         return chance.choice(self._users.trust_methods) if chance.random() < self._share else None
 
-    async def correct_if_wrong(self, product: UnseenProduct, prediction_id: str, predicted: int) -> None:
+    async def correct_if_wrong(self, product: UnseenProduct, prediction_id: str, predicted: str) -> None:
         """Correct a wrong prediction of the chosen share; a product is corrected once."""
         method = self.method_for(product) if predicted != product.code else None
         if method is None or product.product_id in self._started:

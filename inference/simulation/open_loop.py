@@ -23,7 +23,7 @@ MAX_SILENCE_S = 10.0
 class SimulatedPrediction:
     """The prediction of a product."""
 
-    code: int
+    code: str
     confidence: float = 1.0
     degraded: bool = False
     release: str = ""

@@ -99,7 +99,7 @@ def _body(product: UnseenProduct, photos: dict[str, bytes]) -> dict[str, str]:
 
 def _parse(body: Any, taxonomy: Taxonomy) -> SimulatedPrediction:
     return SimulatedPrediction(
-        code=taxonomy[int(body["category"]["code"])].code,
+        code=taxonomy[str(body["category"]["code"])].code,
         confidence=float(body["confidence"]),
         degraded=bool(body["degraded"]),
         release=str(body["release"]),

@@ -14,9 +14,8 @@ from random import Random
 from typing import Protocol
 from urllib.parse import urlsplit
 
-import pandas as pd
-
 from product_classifier.catalogue.challenge_files import PHOTO_FOLDERS
+from product_classifier.catalogue.product_table import read_products
 from product_classifier.catalogue.splits import content_keys
 from product_classifier.errors import CatalogueError, ObjectNotFound
 from product_classifier.store import open_store
@@ -39,7 +38,7 @@ class UnseenProduct:
     description: str
     photo: str
     """Path of its photo in the raw folder, or on the machine that made an older catalogue; empty without one."""
-    code: int
+    code: str
     image_sha256: str
     half: str
     """`a` or `b`; empty for a product that shares a text or photo with both."""
@@ -57,7 +56,7 @@ class UnseenCatalogue:
     def products(self) -> tuple[UnseenProduct, ...]:
         """Return every product that has text or a photo, in the order of the catalogue."""
         try:
-            frame = pd.read_parquet(io.BytesIO(self._files.read(TABLE)), columns=_COLUMNS)
+            frame = read_products(io.BytesIO(self._files.read(TABLE)), columns=_COLUMNS)
         except FileNotFoundError as error:
             raise CatalogueError(f"{TABLE}: missing in {self._location!r}; run `make data`") from error
         except ValueError as error:
@@ -65,7 +64,7 @@ class UnseenCatalogue:
         rows = list(frame.itertuples(index=False, name=None))
         halves = _halves([content_keys(row[1], row[2], row[5]) for row in rows])
         return tuple(
-            UnseenProduct(int(number), designation, description, photo, int(code), digest, half)
+            UnseenProduct(int(number), designation, description, photo, code, digest, half)
             for (number, designation, description, photo, code, digest), half in zip(rows, halves, strict=True)
             if code in self._taxonomy and (photo or designation.strip() or description.strip())
         )

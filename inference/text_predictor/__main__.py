@@ -4,8 +4,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from inference.model_server import Flags, serve
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.model_names import TEXT
-from product_classifier.taxonomy import CHALLENGE
 
 if TYPE_CHECKING:
     from inference.text_predictor.model import TextPredictor

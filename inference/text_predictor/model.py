@@ -19,6 +19,7 @@ from product_classifier.limits import DESIGNATION_CHARACTERS
 from product_classifier.observability import get_logger
 from product_classifier.probabilities import Floats
 from product_classifier.releases import release
+from product_classifier.taxonomy import Codes
 from product_classifier.text.model import TextModel
 from product_classifier.text.word_contributions import TextExplanation
 
@@ -31,7 +32,7 @@ MAX_BATCHED_ROWS = 4
 log = get_logger()
 
 
-def make(flags: Flags, codes: tuple[int, ...] | None = None) -> "TextPredictor":
+def make(flags: Flags, codes: Codes | None = None) -> "TextPredictor":
     """Return the predictor with its bundle loaded.
 
     Raises:

@@ -18,8 +18,8 @@ from operations.demo.results import DemoResult
 from operations.demo.run_monitor import RunMonitor
 from operations.demo.settings import Settings
 from operations.local.service_table import HOST
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.catalogue.sample import seasonal_ids
-from product_classifier.taxonomy import CHALLENGE
 
 START_TIMEOUT_S = 180.0
 ROLLOUT_TIMEOUT_S = 120.0

@@ -21,6 +21,7 @@ from pipelines.retrain.local_launcher import LocalLauncher
 from pipelines.retrain.reconcile_loop import ReconcileLoop
 from pipelines.retrain.settings import TriggerSettings
 from pipelines.settings import PipelineSettings
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.descriptors import raise_descriptor_limit
 from product_classifier.errors import ProductClassifierError
 from product_classifier.feedback.index import FeedbackIndex
@@ -31,7 +32,6 @@ from product_classifier.settings_help import settings_parser
 from product_classifier.settings_reader import read_settings
 from product_classifier.store import ObjectStore, StoreSettings, open_store
 from product_classifier.store.probe import StoreProbe, probe_store
-from product_classifier.taxonomy import CHALLENGE
 
 INVALID_SETTINGS = 2
 PROBE_KEY = "retrain/probe"

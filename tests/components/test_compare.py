@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from components.compare import step
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import BundleRefused, ObjectNotFound
 from product_classifier.releases.release import load_text
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.promotions import Stage, slow_release
 from tests.support.tiny_release import make_release
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from components.evaluate import step
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import CatalogueError
-from product_classifier.taxonomy import CHALLENGE
 
 
 def evaluate(test: Path, raw: Path, release: Path, folder: Path) -> float:

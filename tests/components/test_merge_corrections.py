@@ -11,13 +11,13 @@ import pytest
 from components.merge_corrections import step
 from components.split_catalogue import step as split_catalogue
 from components.train_image.labelled_photos import read_labelled_photos
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.catalogue.splits import SPLITS
 from product_classifier.errors import InvalidInput
 from product_classifier.feedback.records import ProductContent, image_key
 from product_classifier.feedback.trust import Label, product_key
 from product_classifier.retraining import write_snapshot
 from product_classifier.store import open_store
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.fixtures_data import jpeg
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -37,7 +37,7 @@ class Corrections:
         self.sides = {side: folder / f"{side}.parquet" for side in SPLITS}
         split_catalogue.run(folder / "catalogue.parquet", **self.sides, report=folder / "splits.json")
 
-    def correct(self, designation: str = "", photo: bytes = b"", code: int = 40) -> str:
+    def correct(self, designation: str = "", photo: bytes = b"", code: str = "40") -> str:
         """Add a trusted correction; return the key of its photo."""
         digest = hashlib.sha256(photo).hexdigest() if photo else None
         product = ProductContent(designation=designation, image_sha256=digest)
@@ -57,6 +57,7 @@ class Corrections:
         return step.run(
             **self.sides,
             merged=self.folder / "merged.parquet",
+            answerable=self.folder / "answerable",
             report=self.folder / "report.json",
             taxonomy=CHALLENGE,
             store=self.url,
@@ -116,7 +117,7 @@ Damage = Callable[[Corrections, str], object]
         ),
         (lambda corrections, _: corrections.correct(photo=jpeg(12)[:200]), "cannot be decoded"),
         (lambda corrections, _: corrections.correct(designation="…"), "neither a word"),
-        (lambda corrections, _: corrections.correct("un titre parmi d'autres 1", code=9999), "category code 9999"),
+        (lambda corrections, _: corrections.correct("un titre parmi d'autres 1", code="9999"), "category code '9999'"),
         (lambda corrections, _: corrections.correct("<br/>&nbsp;___"), "neither a word"),
         (lambda corrections, _: corrections.add_malformed_key("un bon titre"), "cannot be prepared: ValueError"),
     ],
@@ -213,7 +214,7 @@ def test_corrections_change_train_and_no_other_side(corrections: Corrections) ->
 
     counts = corrections.report["corrections"]
     assert before == {side: path.read_bytes() for side, path in corrections.sides.items()}
-    assert {40} == set(corrections.merged["code"])
+    assert {"40"} == set(corrections.merged["code"])
     assert len(frames["validation"]) + len(frames["test"]) == counts["held_out"]
     assert len(frames["train"]) == counts["relabelled"]
     assert len(frames["unseen"]) + 1 == counts["added"]

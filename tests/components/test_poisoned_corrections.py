@@ -14,13 +14,13 @@ from components.merge_corrections import step as merge_corrections
 from components.shared.published_releases import publish
 from components.shared.rollout.rollout import LocalRollout
 from components.train_text import step as train_text
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import Correction, ProductContent, Review, new_id
 from product_classifier.feedback.trust import Label
 from product_classifier.releases.release import ReleaseMeta, open_release, write_release
 from product_classifier.retraining import write_snapshot
 from product_classifier.store import ObjectStore, open_store
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.fakes import FakeStore
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -28,7 +28,7 @@ CODES = CHALLENGE.codes
 WRONG = CODES[0]
 
 
-def submit(store: ObjectStore, user: str, title: str, code: int, number: int) -> Correction:
+def submit(store: ObjectStore, user: str, title: str, code: str, number: int) -> Correction:
     created = START + timedelta(seconds=number)
     correction = Correction(
         feedback_id=new_id(created),
@@ -131,6 +131,7 @@ def test_corrections_of_two_colluding_users_are_trusted_and_the_gate_rejects_the
         splits_dir / "train.parquet",
         *[tmp_path / "empty.parquet"] * 3,
         merged=tmp_path / "train.parquet",
+        answerable=tmp_path / "answerable",
         report=tmp_path / "report.json",
         taxonomy=CHALLENGE,
         store=f"file://{tmp_path}/store",

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from components.prepare_catalogue import step
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import CatalogueError
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.fixtures_data import RawFolder, jpeg
 
 

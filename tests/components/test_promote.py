@@ -21,6 +21,7 @@ from components.shared.rollout.switch import Switch
 from components.shared.tracking import RegistryRefused, TrackingUnavailable
 from product_classifier.audit.audit_entries import AuditFilter, read_entries
 from product_classifier.bundles import bundle
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import (
     BundleRefused,
     ObjectNotFound,
@@ -32,7 +33,6 @@ from product_classifier.evaluation.gate import GateLimits
 from product_classifier.releases import self_check
 from product_classifier.releases.release import Release, open_release
 from product_classifier.retraining import RunStore, request_run
-from product_classifier.taxonomy import CHALLENGE
 from tests.support import tiny_release
 from tests.support.model_servers import served
 from tests.support.promotions import LIMITS, FakeTracking, Stage, slow_release

@@ -9,9 +9,10 @@ import pytest
 from components.shared.out_of_fold import read_out_of_fold
 from components.train_image import step
 from product_classifier.bundles.bundle import file_entry
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import CatalogueError, InvalidSettings
 from product_classifier.releases.release import load_image
-from product_classifier.taxonomy import CHALLENGE, Taxonomy
+from product_classifier.taxonomy import Taxonomy
 
 
 def test_accuracy_is_far_above_chance(release_dir: Path, splits_dir: Path) -> None:

@@ -7,9 +7,9 @@ import pytest
 from components.shared.out_of_fold import read_out_of_fold
 from components.train_text import step
 from components.train_text.linear_training import fit, fit_and_cross_predict
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.evaluation.scores import weighted_f1
 from product_classifier.releases.release import load_text
-from product_classifier.taxonomy import CHALLENGE
 from product_classifier.text.features import TextFeatures
 
 

@@ -16,9 +16,9 @@ from components.evaluate import step as evaluate
 from components.fit_fusion import step as fit_fusion
 from components.train_text.component import train_text
 from product_classifier.bundles import bundle
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import BundleRefused
 from product_classifier.releases.release import load_text
-from product_classifier.taxonomy import CHALLENGE
 from product_classifier.text.loading import load_text_model
 from product_classifier.text.normalization import strip_markup
 from product_classifier.text.text_encoder import TextEncoder

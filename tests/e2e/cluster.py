@@ -19,9 +19,9 @@ from components.shared.kubernetes_api import ClusterApi
 from components.shared.published_releases import fetch_release
 from components.shared.rollout.kserve_rollout import KServeRollout
 from components.shared.serving_check import ReleaseModels
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.releases.release import MANIFEST
 from product_classifier.store import ObjectStore, StoreSettings, open_store
-from product_classifier.taxonomy import CHALLENGE
 
 NAMESPACE = "product-classifier"
 STORE = "s3://product-classifier"

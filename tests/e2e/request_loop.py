@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 
 from components.shared.serving_check import KnownProduct
-from product_classifier.taxonomy import CHALLENGE
+from product_classifier.catalogue.challenge import CHALLENGE
 from tests.e2e.cluster import Product
 
 TOLERANCE = 0.02

@@ -22,9 +22,9 @@ from tritonclient import http as triton
 
 from components.shared.rollout.placement import CANARY
 from product_classifier.bundles import bundle
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import RolloutFailed
 from product_classifier.model_names import MODELS
-from product_classifier.taxonomy import CHALLENGE
 from tests.e2e import cluster
 from tests.e2e.cluster import Product, forwarded, get, is_ready, kubectl, listed, pods, until
 from tests.e2e.request_loop import body, inconsistent, request_loop
@@ -73,7 +73,7 @@ def test_a_prediction_is_that_of_the_champion(
     expected = models.predict(known)
     assert (product.current, False) == (prediction["release"], prediction["degraded"])
     assert set(modalities) == {name for name, candidate in prediction["modalities"].items() if candidate}
-    assert CHALLENGE.codes[int(expected.argmax())] == prediction["category"]["code"]
+    assert int(CHALLENGE.codes[int(expected.argmax())]) == prediction["category"]["code"]
     assert prediction["confidence"] == pytest.approx(float(expected.max()), abs=0.02)
 
 

@@ -15,9 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from components.shared.published_releases import fetch_release, publish
 from components.shared.rollout.placement import RELEASE, SHADOW
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.model_names import MODELS
 from product_classifier.releases.release import write_release
-from product_classifier.taxonomy import CHALLENGE
 from tests.e2e import cluster
 from tests.e2e.cluster import NAMESPACE, STORE, Object, Product, forwarded, get, is_ready, kubectl, pods, until
 from tests.e2e.request_loop import inconsistent, request_loop

@@ -9,11 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from inference.feedback_service.service import Caller
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import FeedbackConflict, StoreUnavailable
 from product_classifier.feedback.records import Correction, ProductContent
 from product_classifier.store import ObjectStore
 from product_classifier.store.journal import Journal
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.fakes import FakeStore
 from tests.support.feedback_service_harness import correction_keys, make_service
 

@@ -11,11 +11,11 @@ import pytest
 
 from inference.durability.writer import DurableWriter
 from inference.feedback_service.service import Caller, FeedbackService
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import StoreUnavailable
 from product_classifier.feedback.records import Correction, ProductContent
 from product_classifier.store import ObjectStore, open_store
 from product_classifier.store.journal import Journal
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.feedback_service_harness import correction_keys, make_service, photo, store_prediction
 from tests.support.killing import Report, run_killed
 

@@ -33,7 +33,7 @@ from pipelines.retrain.reconcile_loop import ReconcileLoop
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
 from product_classifier.store import open_store
-from product_classifier.taxonomy import CHALLENGE
+from product_classifier.catalogue.challenge import CHALLENGE
 
 folder = Path(sys.argv[1])
 command = lambda run_id, snapshot: ["/bin/sh", "-c", f"echo {run_id} >> {folder}/ran; sleep 1"]

@@ -15,11 +15,11 @@ import pytest
 from kfp import compiler
 
 from pipelines.retrain.local_launcher import LocalLauncher
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.releases.release import load_text
 from product_classifier.retraining import RunStore, RunView, list_runs
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.promotions import Stage
 from tests.support.retraining_fakes import correct
 from tests.support.short_run import short

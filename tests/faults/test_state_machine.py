@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from inference.feedback_service.service import Caller, FeedbackService
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import FeedbackConflict, NotDurable, RetrainActive, StoreUnavailable
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import Correction, ProductContent, Role
 from product_classifier.retraining import RunStore, read_snapshot, request_run
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.fakes import FakeStore
 from tests.support.feedback_service_harness import correction_keys, make_service
 from tests.support.retraining_fakes import Countdown, Dying, FakeClock, FakeLauncher, dying

@@ -19,6 +19,7 @@ from mlflow import MlflowClient
 
 from components.prepare_catalogue import step as prepare_catalogue
 from pipelines.retrain.local_launcher import LocalLauncher, train_command
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.catalogue.sample import make_sample
 from product_classifier.feedback.records import Correction, ProductContent, new_id
 from product_classifier.releases.release import load_fusion, load_image, load_text, open_release
@@ -26,7 +27,6 @@ from product_classifier.retraining import RunStore, list_runs
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
 from product_classifier.store import ObjectStore, open_store
-from product_classifier.taxonomy import CHALLENGE
 
 ROOT = Path(__file__).parents[2]
 

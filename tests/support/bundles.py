@@ -10,7 +10,7 @@ import pandas as pd
 
 from components.register import step
 from product_classifier.bundles.bundle import KINDS, write_manifest
-from product_classifier.taxonomy import CHALLENGE
+from product_classifier.catalogue.challenge import CHALLENGE
 
 
 def sealed_bundles(folder: Path, mark: str = "") -> list[Path]:
@@ -56,6 +56,7 @@ class Place:
             "report": folder / "report.html",
             "test": folder / "test.parquet",
             "release": folder / "release",
+            "taxonomy": CHALLENGE,
             "store": self.store,
             "tracking_uri": self.tracking_uri,
             "data_revision": f"d-{products}",

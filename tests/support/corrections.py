@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import StoreUnavailable
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import (
@@ -15,7 +16,6 @@ from product_classifier.feedback.records import (
     Role,
     new_id,
 )
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.fakes import FakeStore
 
 NOW = datetime(2030, 5, 5, 12, tzinfo=UTC)

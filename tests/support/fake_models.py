@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from inference.auth_proxy.predictions.explanation_schemas import V1ExplainRequest
 from inference.auth_proxy.predictions.oip_schemas import V1PredictRequest, V2InferRequest
-from product_classifier.taxonomy import CHALLENGE
+from product_classifier.catalogue.challenge import CHALLENGE
 
 HEADER_LENGTH = "inference-header-content-length"
 
@@ -150,7 +150,7 @@ class FakeModels:
         fused = (fused / fused.sum(axis=1, keepdims=True)).astype(np.float32)
         outputs = {
             "probabilities": fused,
-            "code": np.array([CHALLENGE.codes[i] for i in fused.argmax(axis=1)], np.int64),
+            "code": np.array([int(CHALLENGE.codes[i]) for i in fused.argmax(axis=1)], np.int64),
             "text_probabilities": text,
             "image_probabilities": image,
         }

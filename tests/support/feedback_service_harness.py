@@ -17,15 +17,15 @@ from inference.feedback_service.app import PROBE_KEY, create_app
 from inference.feedback_service.correction_replay import CorrectionReplay
 from inference.feedback_service.service import FeedbackService, utc_now
 from inference.feedback_service.settings import Settings
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import Modalities, PredictionRecord, ProductContent, new_id
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.store import ObjectStore
 from product_classifier.store.journal import Disk, Journal
-from product_classifier.taxonomy import CHALLENGE
 
 TOKEN = "t" * 40
-RIGHT, WRONG = CHALLENGE.codes[3], CHALLENGE.codes[4]
+RIGHT, WRONG = int(CHALLENGE.codes[3]), int(CHALLENGE.codes[4])
 
 
 class AdjustableClock:

@@ -13,9 +13,9 @@ from filelock import FileLock
 
 from components.prepare_catalogue import step as prepare_catalogue
 from components.split_catalogue import step as split_catalogue
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.catalogue.sample import make_sample
 from product_classifier.catalogue.splits import SPLITS
-from product_classifier.taxonomy import CHALLENGE
 
 PRODUCTS = 600
 

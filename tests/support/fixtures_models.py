@@ -10,8 +10,8 @@ import pytest
 import simplejpeg
 from filelock import FileLock
 
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.releases.release import ReleaseMeta, write_release
-from product_classifier.taxonomy import CHALLENGE
 
 _ADJECTIVES = ("bleu", "rouge", "neuf", "grand", "ancien", "petit", "solide", "léger")
 _PER_CATEGORY = 8
@@ -60,13 +60,13 @@ def _products(folder: Path, name: str, per_category: int, seed: int) -> Iterator
     for index, category in enumerate(CHALLENGE):
         for copy in range(per_category):
             number = 1000 * seed + index * per_category + copy
-            words = [category.label_fr, *rng.choice(_ADJECTIVES, 2), str(rng.integers(100))]
+            words = [category.label("fr"), *rng.choice(_ADJECTIVES, 2), str(rng.integers(100))]
             photo = photos / f"{number}.jpg"
             photo.write_bytes(draw_photo(index, seed + copy))
             yield {
                 "product_id": number,
                 "designation": "" if copy % 8 == 6 else " ".join(words),
-                "description": f"<p>{category.label_fr} &eacute;l&eacute;gant</p>"
+                "description": f"<p>{category.label('fr')} &eacute;l&eacute;gant</p>"
                 if copy % 2 and copy % 8 != 6
                 else "",
                 "image_path": "" if copy % 8 == 3 else photo.relative_to(folder).as_posix(),

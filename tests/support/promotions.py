@@ -15,12 +15,12 @@ from components.promote import step
 from components.shared.published_releases import publish
 from components.shared.rollout.rollout import LocalRollout
 from product_classifier.bundles import bundle
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.evaluation.gate import GateLimits
 from product_classifier.images.model import ImageModel
 from product_classifier.releases import self_check
 from product_classifier.releases.release import Release, write_release
 from product_classifier.store import open_store
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.tiny_release import SIZE, make_release
 
 LIMITS: dict[str, Any] = {

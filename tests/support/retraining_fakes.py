@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import LauncherUnavailable, LaunchRefused
 from product_classifier.feedback.records import Correction, ProductContent, Role, new_id
 from product_classifier.retraining import RunStore, Verdict, acquire_run, write_verdict
 from product_classifier.retraining.launcher import Execution
 from product_classifier.store import ObjectStore
-from product_classifier.taxonomy import CHALLENGE
 
 
 class FakeClock:
@@ -152,7 +152,7 @@ class Countdown:
 
 
 def correct(
-    store: ObjectStore, product: int, user: str = "rita", role: Role = "reviewer", code: int = CHALLENGE.codes[0]
+    store: ObjectStore, product: int, user: str = "rita", role: Role = "reviewer", code: str = CHALLENGE.codes[0]
 ) -> Correction:
     correction = Correction(
         feedback_id=(identifier := new_id()),

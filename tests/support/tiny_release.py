@@ -9,12 +9,13 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from product_classifier.bundles import bundle
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.fusion.fit import fit_fusion
 from product_classifier.fusion.model import FusionModel
 from product_classifier.images.model import ImageModel
 from product_classifier.releases import self_check
 from product_classifier.releases.release import Release, ReleaseMeta, write_release
-from product_classifier.taxonomy import CHALLENGE, Codes
+from product_classifier.taxonomy import Codes
 from product_classifier.text.features import TextFeatures
 from product_classifier.text.hashed_linear import HashedLinear
 

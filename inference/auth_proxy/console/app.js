@@ -176,8 +176,8 @@ function translate() {
 }
 
 function label(code) {
-  const found = categories.find((category) => category.code === code);
-  return found ? found[`label_${language}`] : String(code);
+  const found = categories.find((category) => String(category.code) === String(code));
+  return found ? found.labels[language] || Object.values(found.labels)[0] || String(code) : String(code);
 }
 
 function fillChoices() {
@@ -310,7 +310,7 @@ onSubmit("predict-form", async (form) => {
 });
 
 onSubmit("feedback-form", async () => {
-  const correction = { prediction_id: prediction.prediction_id, code: Number(byId("code").value) };
+  const correction = { prediction_id: prediction.prediction_id, code: byId("code").value };
   if (byId("comment").value) correction.comment = byId("comment").value;
   const key = `${attempt}-${correction.code}-${[...(correction.comment || "")].reduce((sum, c) => (sum * 31 + c.codePointAt(0)) % 1e9, 7)}`;
   const { body, reply } = await call("/feedback", asJson(correction, { "Idempotency-Key": key }));

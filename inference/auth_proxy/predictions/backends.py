@@ -73,6 +73,8 @@ class Inference:
     """Of the only product, if it was requested."""
     explanation_problem: str = ""
     """Why there is no explanation although it was requested."""
+    taxonomy: str = ""
+    """Digest of the taxonomy of the release; empty from a fusion of an earlier version."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,22 @@ class Backends:
             raise _failure(reply.status, reply.body)
         return reply
 
+    async def current_taxonomy(self) -> str:
+        """Return the digest of the taxonomy of the fusion's release; "" from a fusion that names none."""
+        properties = decode_error(await self._get(f"/v2/models/{FUSION}")).get("properties")
+        return str(properties.get("taxonomy", "")) if isinstance(properties, dict) else ""
+
+    async def taxonomy(self, digest: str) -> bytes:
+        """Return the document of a taxonomy of a release in the fusion's memory."""
+        return await self._get(f"/v2/models/{FUSION}/taxonomies/{digest}")
+
+    async def _get(self, target: str) -> bytes:
+        async with self._request(FUSION, "GET", target, {}, b"") as response:
+            data = await _read(response)
+            if response.status != 200:
+                raise _failure(response.status, data)
+            return data
+
     async def ready(self, service: str) -> bool:
         """Return whether a model is ready."""
         try:
@@ -242,6 +260,7 @@ def inference_of(response: DecodedResponse, rows: int) -> Inference:
         degraded=bool(parameters.get("degraded", False)),
         release=str(parameters.get("release") or response.model_version or "unknown"),
         decisions=_decisions(parameters.get("decision"), probabilities),
+        taxonomy=str(parameters.get("taxonomy", "")),
     )
 
 

@@ -52,7 +52,12 @@ async def list_categories(services: GatewayDependencies, _: RequestContext) -> H
     """Return the categories, in the order of the probability vectors."""
     return HandlerResult(
         [
-            CategoryView(code=category.code, label_fr=category.label_fr, label_en=category.label_en)
+            CategoryView(
+                code=services.taxonomy.to_json_code(category.code),
+                labels=dict(category.labels),
+                label_fr=category.label("fr"),
+                label_en=category.label("en"),
+            )
             for category in services.taxonomy
         ]
     )

@@ -15,6 +15,7 @@ from inference.auth_proxy.gateway_metrics import GatewayMetrics
 from inference.auth_proxy.predictions.backends import Backends, Inference, RowRejected
 from inference.auth_proxy.predictions.decoding_budget import DecodingBudget
 from inference.auth_proxy.predictions.product_reader import RequestProduct
+from inference.auth_proxy.predictions.served_taxonomies import ServedTaxonomies
 from inference.auth_proxy.schemas import (
     TOP,
     CandidateView,
@@ -56,14 +57,14 @@ class Predictor:
         backends: Backends,
         record_writer: DeadlineWriter,
         metrics: GatewayMetrics,
-        taxonomy: Taxonomy,
+        taxonomies: ServedTaxonomies,
         *,
         max_in_flight: int,
     ) -> None:
         self._backends = backends
         self._record_writer = record_writer
         self._metrics = metrics
-        self._taxonomy = taxonomy
+        self._taxonomies = taxonomies
         self._free_slots = max_in_flight
         self._slots_per_user = max(1, max_in_flight - max_in_flight // 4)
         self._held: Counter[str] = Counter()
@@ -77,7 +78,8 @@ class Predictor:
                 inference = await self._infer_one(product, request_id)
             except RowRejected as error:
                 raise _row_problem(error, "product") from error
-            prediction, entries = self._result(product, inference, 0, user)
+            taxonomy = await self._taxonomies.get(inference.taxonomy)
+            prediction, entries = self._result(product, inference, 0, user, taxonomy)
             return prediction, await self._record_writer.write(entries)
 
     async def predict_batch(
@@ -98,7 +100,8 @@ class Predictor:
                 if isinstance(outcome, Problem):
                     results[index] = outcome
                 else:
-                    results[index], written = self._result(product, *outcome, user)
+                    taxonomy = await self._taxonomies.get(outcome[0].taxonomy)
+                    results[index], written = self._result(product, *outcome, user, taxonomy)
                     entries += written
             status = await self._record_writer.write(entries) if entries else RecordStatus.STORED
         ordered = [results[i] for i in range(len(rows))]
@@ -197,12 +200,12 @@ class Predictor:
         return {i: (product, outcome) for (i, product), outcome in zip(products.items(), outcomes, strict=True)}
 
     def _result(
-        self, product: RequestProduct, inference: Inference, row: int, user: str
+        self, product: RequestProduct, inference: Inference, row: int, user: str, taxonomy: Taxonomy
     ) -> tuple[PredictionView, list[Entry]]:
         """Return the response for one row, and what to store: the photo, then the record that names it."""
-        top = self._most_probable(inference.probabilities[row], TOP)
-        text = self._modality(inference.text, row) if product.has_text else None
-        image = self._modality(inference.image, row) if product.image else None
+        top = _most_probable(inference.probabilities[row], TOP, taxonomy)
+        text = _modality(inference.text, row, taxonomy) if product.has_text else None
+        image = _modality(inference.image, row, taxonomy) if product.image else None
         missing = (product.has_text and text is None) or (bool(product.image) and image is None)
         digest = hashlib.sha256(product.image).hexdigest() if product.image else None
         record = PredictionRecord(
@@ -222,7 +225,7 @@ class Predictor:
         )
         self._metrics.count_prediction(degraded=record.degraded)
         photo = [Entry(image_key(digest), product.image)] if digest else []
-        view = self._view(record, inference.decisions[row])
+        view: PredictionView = _view(record, inference.decisions[row], taxonomy)
         if product.explain:
             view = ExplainedPredictionView(
                 **dict(view),
@@ -231,42 +234,50 @@ class Predictor:
             )
         return view, [*photo, Entry(record.key, record.to_json())]
 
-    def _view(self, record: PredictionRecord, decision: Decision) -> PredictionView:
-        text, image = record.modalities.text, record.modalities.image
-        return PredictionView(
-            prediction_id=record.prediction_id,
-            category=CategoryLabel(code=record.code, label=self._taxonomy[record.code].label_fr),
-            confidence=record.confidence,
-            decision=decision,
-            top=[self._candidate(candidate) for candidate in record.top],
-            modalities=ModalitiesView(
-                text=self._candidate(text) if text else None, image=self._candidate(image) if image else None
-            ),
-            degraded=record.degraded,
-            release=record.release,
+
+def _view(record: PredictionRecord, decision: Decision, taxonomy: Taxonomy) -> PredictionView:
+    text, image = record.modalities.text, record.modalities.image
+    return PredictionView(
+        prediction_id=record.prediction_id,
+        category=CategoryLabel(
+            code=taxonomy.to_json_code(record.code),
+            label=taxonomy.label(record.code),
+            path=list(taxonomy.path_labels(record.code)) or None,
+        ),
+        confidence=record.confidence,
+        decision=decision,
+        top=[_candidate(candidate, taxonomy) for candidate in record.top],
+        modalities=ModalitiesView(
+            text=_candidate(text, taxonomy) if text else None, image=_candidate(image, taxonomy) if image else None
+        ),
+        degraded=record.degraded,
+        release=record.release,
+    )
+
+
+def _candidate(candidate: CategoryProbability, taxonomy: Taxonomy) -> CandidateView:
+    code = candidate.code
+    return CandidateView(
+        code=taxonomy.to_json_code(code), label=taxonomy.label(code), probability=candidate.probability
+    )
+
+
+def _most_probable(probabilities: NDArray[Any], count: int, taxonomy: Taxonomy) -> list[CategoryProbability]:
+    codes = taxonomy.codes
+    if len(probabilities) != len(codes):
+        raise ModelUnavailable(
+            f"the model returns {len(probabilities)} probabilities for {len(codes)} categories; deploy a release"
+            " of this catalogue"
         )
+    order = (-probabilities).argsort(kind="stable")[:count]
+    return [CategoryProbability(code=codes[i], probability=min(1.0, max(0.0, float(probabilities[i])))) for i in order]
 
-    def _candidate(self, candidate: CategoryProbability) -> CandidateView:
-        label = self._taxonomy[candidate.code].label_fr
-        return CandidateView(code=candidate.code, label=label, probability=candidate.probability)
 
-    def _most_probable(self, probabilities: NDArray[Any], count: int) -> list[CategoryProbability]:
-        codes = self._taxonomy.codes
-        if len(probabilities) != len(codes):
-            raise ModelUnavailable(
-                f"the model returns {len(probabilities)} probabilities for {len(codes)} categories; deploy a release"
-                " of this catalogue"
-            )
-        order = (-probabilities).argsort(kind="stable")[:count]
-        return [
-            CategoryProbability(code=codes[i], probability=min(1.0, max(0.0, float(probabilities[i])))) for i in order
-        ]
-
-    def _modality(self, probabilities: NDArray[Any] | None, row: int) -> CategoryProbability | None:
-        """Return a model's most probable category; None if it has no probabilities (or NaN) for this row."""
-        if probabilities is None or not probabilities[row].sum() > 0:
-            return None
-        return self._most_probable(probabilities[row], 1)[0]
+def _modality(probabilities: NDArray[Any] | None, row: int, taxonomy: Taxonomy) -> CategoryProbability | None:
+    """Return a model's most probable category; None if it has no probabilities (or NaN) for this row."""
+    if probabilities is None or not probabilities[row].sum() > 0:
+        return None
+    return _most_probable(probabilities[row], 1, taxonomy)[0]
 
 
 def _row_problem(error: RowRejected, where: str) -> Problem:

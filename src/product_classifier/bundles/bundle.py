@@ -18,6 +18,7 @@ from product_classifier.bundles.onnx_guard import check_onnx
 from product_classifier.errors import BundleRefused
 from product_classifier.limits import BUNDLE_FILE_BYTES, BUNDLE_FILES
 from product_classifier.taxonomy import Codes
+from product_classifier.taxonomy.stored_codes import all_to_stored, from_stored
 
 Kind = Literal["text", "image", "fusion"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -51,6 +52,8 @@ class BundleInfo:
     """Recorded self-check, see `releases.self_check`."""
     release: str | None = None
     """Id of the release that contains this bundle, if any."""
+    taxonomy: str | None = None
+    """Digest of the taxonomy the model was trained with; None in bundles of earlier versions."""
 
 
 def write_manifest(
@@ -62,6 +65,7 @@ def write_manifest(
     *,
     created: str | None = None,
     release: str | None = None,
+    taxonomy: str | None = None,
 ) -> BundleInfo:
     """Write `bundle.json` for the files in `folder` and verify the result.
 
@@ -73,6 +77,7 @@ def write_manifest(
         codes: Category codes in the order of the model's probabilities.
         created: ISO 8601 timestamp; by default the current time.
         release: Id of the release that contains the bundle.
+        taxonomy: Digest of the taxonomy the model was trained with.
 
     Raises:
         BundleRefused: If the folder holds files a bundle must not hold.
@@ -83,8 +88,9 @@ def write_manifest(
         "kind": kind,
         "version": version or f"{kind}-{digest_of(files)[:12]}",
         "created": created or datetime.now(UTC).isoformat(timespec="seconds"),
-        "codes": list(codes),
+        "codes": all_to_stored(codes),
         "release": release,
+        "taxonomy": taxonomy,
         "self_test": dict(self_check),
         "files": {name: {"sha256": entry.sha256, "size": entry.size} for name, entry in files.items()},
     }
@@ -121,14 +127,15 @@ def read_codes(values: Mapping[str, Any], where: str) -> Codes:
     """Return the category codes listed in a JSON file of a bundle.
 
     Raises:
-        BundleRefused: If `codes` is not a list of at least two distinct integers.
+        BundleRefused: If `codes` is not a list of at least two distinct texts or integers.
     """
-    codes = values.get("codes")
-    if not isinstance(codes, list) or not all(type(code) is int for code in codes):
-        raise BundleRefused(f"{where}: codes are not a list of integers: {codes!r:.120}")
-    if len(codes) < 2 or len(set(codes)) != len(codes):
-        raise BundleRefused(f"{where}: codes are not two or more distinct integers: {codes!r:.120}")
-    return tuple(codes)
+    listed = values.get("codes")
+    if not isinstance(listed, list) or not all(type(code) in {int, str} for code in listed):
+        raise BundleRefused(f"{where}: codes are not a list of texts or integers: {listed!r:.120}")
+    codes = tuple(map(from_stored, listed))
+    if len(codes) < 2 or len(set(codes)) != len(codes) or not all(codes):
+        raise BundleRefused(f"{where}: codes are not two or more distinct codes: {listed!r:.120}")
+    return codes
 
 
 def check_codes(codes: Codes, expected: Codes, where: str) -> None:
@@ -213,7 +220,10 @@ def _read_manifest(folder: Path) -> BundleInfo:
             files = read_entries(values.get("files"), MANIFEST)
             if any("/" in name for name in files):
                 raise BundleRefused(f"{MANIFEST}: files lie in sub-folders")
-            return BundleInfo(kind, version, created, codes, folder, files, self_check, release)
+            taxonomy = values.get("taxonomy")
+            if taxonomy is not None and not (isinstance(taxonomy, str) and _SHA256.fullmatch(taxonomy)):
+                raise BundleRefused(f"{MANIFEST}: taxonomy is {taxonomy!r:.40}, not the digest of a taxonomy")
+            return BundleInfo(kind, version, created, codes, folder, files, self_check, release, taxonomy)
         case _:
             raise BundleRefused(f"{MANIFEST}: kind, version, created or self_test is missing or malformed")
 

@@ -31,7 +31,7 @@ __all__ = [
 
 def read_catalogue(
     folder: Path,
-    codes: Container[int],
+    codes: Container[str],
     *,
     check_photo: Callable[[bytes], bytes] | None = None,
     progress: Progress = lambda _task, _done, _total: None,
@@ -63,5 +63,5 @@ def read_catalogue(
         else:
             rejects.append(row)
     frame = pd.DataFrame(products, columns=list(COLUMNS))
-    dtypes = {"product_id": "int64", "code": "int64", "line": "int64"}
+    dtypes = {"product_id": "int64", "line": "int64"}
     return frame.astype(dtypes), sorted(rejects, key=lambda reject: (reject.file, reject.line))

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, Protocol
 import pandas as pd
 
 from product_classifier.errors import CatalogueError
+from product_classifier.taxonomy.stored_codes import to_stored
 
 Progress = Callable[[str, int, int], None]
 """Called with the name of the task, the number of items done, and the total (0 if unknown)."""
@@ -26,7 +27,7 @@ class CatalogueRow(NamedTuple):
     description: str
     image_path: str
     """Path of the photo relative to the raw folder; empty without a photo."""
-    code: int | str
+    code: str
     """Category code; empty without a category."""
     line: int
     """Line of the product in its raw file; the header is line 1."""
@@ -91,9 +92,9 @@ class RevisionDigest:
     def __init__(self) -> None:
         self._digest = sha256()
 
-    def update(self, product_id: object, code: object, designation: str, description: str, image_sha256: str) -> None:
+    def update(self, product_id: object, code: str, designation: str, description: str, image_sha256: str) -> None:
         """Add a product."""
-        product = (product_id, code, designation, description, image_sha256)
+        product = (product_id, to_stored(code), designation, description, image_sha256)
         self._digest.update(repr(product).encode("utf-8", errors="surrogatepass"))
 
     def hexdigest(self) -> str:
@@ -104,7 +105,8 @@ class RevisionDigest:
 def data_revision(frame: pd.DataFrame) -> str:
     """Return the SHA-256 of the content of a catalogue; paths of photos do not count."""
     digest = RevisionDigest()
-    for row in frame[["product_id", "code", "designation", "description", "image_sha256"]].itertuples(index=False):
+    columns = ["product_id", "code", "designation", "description", "image_sha256"]
+    for row in frame[columns].itertuples(index=False, name=None):
         digest.update(*row)
     return digest.hexdigest()
 

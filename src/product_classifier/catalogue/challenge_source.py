@@ -19,7 +19,7 @@ class ChallengeSource:
 
     photo_field = "imageid"
 
-    def __init__(self, folder: Path, codes: Container[int]) -> None:
+    def __init__(self, folder: Path, codes: Container[str]) -> None:
         """Locate the files; raise `CatalogueError` if one is missing. Rows with other codes are rejected."""
         self._folder = folder
         self._files = find_files(folder)
@@ -39,8 +39,8 @@ class _Reader:
 
     folder: Path
     files: RawFiles
-    codes: Container[int]
-    labels: dict[int, tuple[int, int]] = field(default_factory=dict)
+    codes: Container[str]
+    labels: dict[int, tuple[str, int]] = field(default_factory=dict)
     """Category code and line in the label file, by row number."""
     rejected_labels: dict[int, RejectedRow] = field(default_factory=dict)
     rejects: list[RejectedRow] = field(default_factory=list)
@@ -58,8 +58,8 @@ def _read_labels(reader: _Reader) -> None:
         if index is None or index in reader.labels or index in reader.rejected_labels:
             reason = "not a row number" if index is None else "row number given twice"
             reader.rejects.append(_reject(path, row, INDEX, reason))
-        elif code is not None and code in reader.codes:
-            reader.labels[index] = code, row.line
+        elif code is not None and str(code) in reader.codes:
+            reader.labels[index] = str(code), row.line
         else:
             reason = "not a number" if code is None else "unknown category code"
             reader.rejected_labels[index] = _reject(path, row, "prdtypecode", reason)

@@ -19,7 +19,7 @@ class ReleaseScores:
 
     release: str
     weighted_f1: float
-    categories: Mapping[int, CategoryF1]
+    categories: Mapping[str, CategoryF1]
     """By category code. A challenger with other codes than the champion is rejected."""
     ms_per_product: float = 0.0
 

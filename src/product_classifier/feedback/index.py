@@ -148,7 +148,7 @@ class FeedbackIndex(IndexQueries):
         with self.open_labels() as labels:
             return tuple(sorted(labels, key=lambda label: label.feedback_id))
 
-    def set_watermark(self, name: str, trained: Iterable[tuple[str, int]]) -> None:
+    def set_watermark(self, name: str, trained: Iterable[tuple[str, str]]) -> None:
         """Replace the watermark: labels with these product keys (hexadecimal) and codes are not new.
 
         Works in short transactions. If it is interrupted, `watermark` is "?" until the next call.

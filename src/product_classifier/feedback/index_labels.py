@@ -61,7 +61,7 @@ class LabelReader:
             return None
 
 
-def replace_watermark(database: IndexDatabase, name: str, trained: Iterable[tuple[str, int]]) -> None:
+def replace_watermark(database: IndexDatabase, name: str, trained: Iterable[tuple[str, str]]) -> None:
     """Replace the watermark and mark the new labels in short transactions; its name is "?" meanwhile."""
     with database.write() as connection:
         connection.execute("INSERT OR REPLACE INTO meta VALUES ('watermark', '?')")

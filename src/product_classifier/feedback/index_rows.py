@@ -41,8 +41,8 @@ class IndexedCorrection:
     created: datetime
     user: str
     role: Role
-    code: int
-    predicted: int | None
+    code: str
+    predicted: str | None
     release: str | None
     comment: str
     prediction_id: str | None
@@ -137,7 +137,9 @@ def product_keys(product: ProductContent) -> tuple[bytes, bytes]:
 def content_version(taxonomy: Taxonomy) -> str:
     """Return a text that differs if product keys or codes of the stored rows would be others."""
     keys = [key(product) for product in SAMPLE_PRODUCTS for key in (product_key, agreement_key)]
-    text = "\n".join([str(spelling.VERSION), str(LISTED_CHARACTERS), *keys, *map(str, sorted(taxonomy.codes))])
+    text = "\n".join(
+        [str(spelling.VERSION), str(LISTED_CHARACTERS), *keys, *sorted(category.code for category in taxonomy)]
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -9,7 +9,7 @@ CREATE TABLE corrections (
     number INTEGER PRIMARY KEY,
     id BLOB NOT NULL UNIQUE,
     status INTEGER NOT NULL DEFAULT 0,
-    created INTEGER, user TEXT, role TEXT, code INTEGER, predicted INTEGER, release TEXT, comment TEXT,
+    created INTEGER, user TEXT, role TEXT, code TEXT, predicted TEXT, release TEXT, comment TEXT,
     prediction_id BLOB, designation TEXT, description TEXT, image_sha256 TEXT,
     product_key BLOB, agreement_key BLOB, state TEXT,
     confidence REAL NOT NULL DEFAULT 2,  -- of the prediction; 2 is not read yet, 3 not known: these sort last
@@ -41,13 +41,13 @@ CREATE TABLE damaged (key TEXT PRIMARY KEY, reason TEXT NOT NULL) WITHOUT ROWID;
 -- Products whose states and label are to be computed again.
 CREATE TABLE dirty (agreement_key BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE labels (
-    agreement_key BLOB PRIMARY KEY, product_key BLOB NOT NULL, code INTEGER NOT NULL, id BLOB NOT NULL,
+    agreement_key BLOB PRIMARY KEY, product_key BLOB NOT NULL, code TEXT NOT NULL, id BLOB NOT NULL,
     since INTEGER NOT NULL, reason TEXT NOT NULL, is_new INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX labels_product ON labels (product_key, since, id);
 CREATE INDEX labels_new ON labels (id) WHERE is_new = 1;
 -- Products and codes of the watermark, the snapshot named by the meta entry `watermark`.
-CREATE TABLE trained (product_key BLOB PRIMARY KEY, code INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE trained (product_key BLOB PRIMARY KEY, code TEXT NOT NULL) WITHOUT ROWID;
 -- Counts, maintained by the triggers below.
 CREATE TABLE state_counts (state TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE user_counts (user TEXT, state TEXT, n INTEGER NOT NULL, PRIMARY KEY (user, state)) WITHOUT ROWID;

@@ -104,7 +104,7 @@ class ObjectReader:
             return
         try:
             for code in {record.code, record.code if record.predicted is None else record.predicted}:
-                self._taxonomy.index_of(code)
+                self._taxonomy[code]
         except UnknownCategory as error:
             raise StoreUnavailable(f"object {record.key!r} is not a Correction: {error}") from error
 

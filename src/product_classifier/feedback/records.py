@@ -16,6 +16,7 @@ from product_classifier.decisions import Decision
 from product_classifier.errors import InvalidInput, StoreUnavailable
 from product_classifier.limits import COMMENT_CHARACTERS
 from product_classifier.store.object_keys import FEEDBACK_PREFIX
+from product_classifier.taxonomy.stored_codes import StoredCode
 from product_classifier.validation_messages import described
 
 UUID_VERSION = 7
@@ -77,7 +78,7 @@ class Record(BaseModel):
 class CategoryProbability(Record):
     """A category and its probability."""
 
-    code: int
+    code: StoredCode
     probability: Probability
 
 
@@ -109,7 +110,7 @@ class PredictionRecord(Record):
     created: AwareDatetime
     user: Text
     product: ProductContent
-    code: int
+    code: StoredCode
     confidence: Probability
     decision: Decision | None = Field(default=None, exclude_if=lambda decision: decision is None)
     """None in records from before there were decisions, which are written without it."""
@@ -133,8 +134,8 @@ class Correction(Record):
     role: Role
     prediction_id: Identifier | None = None
     product: ProductContent | None = None
-    code: int
-    predicted: int | None = None
+    code: StoredCode
+    predicted: StoredCode | None = None
     release: Text | None = None
     comment: Text = Field(default="", max_length=COMMENT_CHARACTERS)
 

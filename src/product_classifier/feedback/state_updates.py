@@ -23,7 +23,7 @@ class _Vote(NamedTuple):
     feedback_id: str
     user: str
     role: Role
-    code: int
+    code: str
 
 
 class _Decision(NamedTuple):

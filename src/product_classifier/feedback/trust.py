@@ -31,7 +31,7 @@ class Label:
 
     product_key: str
     product: ProductContent
-    code: int
+    code: str
     feedback_id: str
     since: datetime
     reason: State
@@ -48,7 +48,7 @@ class Evidence:
 
     since: datetime
     feedback_id: str
-    code: int
+    code: str
     reason: State
 
 
@@ -72,7 +72,7 @@ class Vote(Protocol):
         """Role of the user."""
 
     @property
-    def code(self) -> int:
+    def code(self) -> str:
         """The category."""
 
 
@@ -90,7 +90,7 @@ class Decision(Protocol):
 
 class _Coded(Protocol):
     @property
-    def code(self) -> int: ...
+    def code(self) -> str: ...
 
 
 Coded = TypeVar("Coded", bound=_Coded)
@@ -203,7 +203,7 @@ def _agreements(group: Sequence[Vote], reviews: Mapping[str, Decision]) -> list[
     for correction in group:
         if _own_state(correction, reviews) != "rejected":
             by_user[correction.user].append(correction)
-    votes: dict[int, list[Vote]] = defaultdict(list)
+    votes: dict[str, list[Vote]] = defaultdict(list)
     for own in by_user.values():
         vote = _start_of_last_streak(own)
         votes[vote.code].append(vote)

@@ -18,6 +18,7 @@ from product_classifier.decisions import DEFAULT_THRESHOLD, NEVER_ACCEPTED
 from product_classifier.errors import BundleRefused
 from product_classifier.probabilities import Floats, softmax
 from product_classifier.taxonomy import Codes
+from product_classifier.taxonomy.stored_codes import all_to_stored
 
 Flags = NDArray[np.bool_]
 
@@ -108,7 +109,7 @@ class FusionModel:
         """Write the file of the model into an existing folder."""
         weights = {name: getattr(self, name).astype(float).round(9).tolist() for name in _WEIGHTS}
         mixture = self.uniform_mixture.astype(float).round(9).tolist()
-        values = {"type": self.TYPE, "codes": list(self.codes), **weights, "doubts": mixture}
+        values = {"type": self.TYPE, "codes": all_to_stored(self.codes), **weights, "doubts": mixture}
         if self.thresholds is not None:
             values["thresholds"] = self.thresholds.astype(float).round(9).tolist()
             values["target_precision"] = self.target_precision

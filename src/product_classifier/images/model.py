@@ -17,6 +17,7 @@ from product_classifier.images import decoding
 from product_classifier.images.image_info import ImageInfo
 from product_classifier.probabilities import Floats
 from product_classifier.taxonomy import Codes
+from product_classifier.taxonomy.stored_codes import all_to_stored
 
 BATCH = 16
 """Photos per run of the graph. Larger batches are no faster on a CPU and take more memory."""
@@ -73,7 +74,12 @@ class ImageModel:
 
     def save(self, folder: Path) -> None:
         """Write the files of the model into an existing folder."""
-        settings = {"type": "onnx-image", "codes": list(self.codes), "size": self.size, "trimmed": self.trimmed}
+        settings = {
+            "type": "onnx-image",
+            "codes": all_to_stored(self.codes),
+            "size": self.size,
+            "trimmed": self.trimmed,
+        }
         write_json(folder / "model.json", settings)
         if self.graph != folder / "model.onnx":
             shutil.copyfile(self.graph, folder / "model.onnx")

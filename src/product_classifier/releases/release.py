@@ -1,13 +1,14 @@
 """A release: three bundles that are served together, and where they come from.
 
-A release is a folder with `text/`, `image/`, `fusion/` and `release.json`; its id looks like
-`r-20260102T030405-0a1b2c3d`.
+A release is a folder with `text/`, `image/`, `fusion/`, `taxonomy/` and `release.json`; its id looks like
+`r-20260102T030405-0a1b2c3d`. The fusion bundle holds the taxonomy too, because a cluster downloads bundles alone. A
+release without a taxonomy is the challenge's.
 """
 
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -15,10 +16,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from product_classifier.bundles import bundle
 from product_classifier.bundles.arrays import read_json, write_json
 from product_classifier.bundles.bundle import BundleInfo, FileEntry, Kind
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import BundleRefused
 from product_classifier.fusion.model import FusionModel
 from product_classifier.releases import self_check
-from product_classifier.taxonomy import Codes
+from product_classifier.releases.release_taxonomy import taxonomy_of
+from product_classifier.taxonomy import Codes, Taxonomy
+from product_classifier.taxonomy.folder import FILE, FOLDER, write_taxonomy
 from product_classifier.text.loading import load_text_model
 from product_classifier.text.model import TextModel
 
@@ -59,6 +63,7 @@ class Release:
     meta: ReleaseMeta
     versions: Mapping[Kind, str]
     files: Mapping[str, FileEntry] = field(repr=False)
+    taxonomy: Taxonomy = field(default=CHALLENGE, repr=False)
 
     @property
     def data_revision(self) -> str:
@@ -71,29 +76,44 @@ class Release:
         return self.meta.metrics
 
 
-def write_release(folder: Path, text_dir: Path, image_dir: Path, fusion_dir: Path, meta: ReleaseMeta) -> Release:
-    """Assemble a release in `folder` from three bundles with the same category codes.
+def write_release(
+    folder: Path, text_dir: Path, image_dir: Path, fusion_dir: Path, meta: ReleaseMeta, taxonomy: Taxonomy | None = None
+) -> Release:
+    """Assemble a release in `folder` from three bundles with one taxonomy, by default the challenge's.
 
     The id is derived from the current time and the content; callers rename the folder if its name must be the id.
 
     Raises:
         FileExistsError: If the folder is not empty.
-        BundleRefused: If a bundle is invalid or the codes of the bundles differ.
+        BundleRefused: If a bundle is invalid, or its codes or its taxonomy are others.
     """
+    taxonomy = taxonomy or CHALLENGE
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise FileExistsError(f"{folder}: is not empty; a release is never written over another")
     now = datetime.now(UTC)
     sources: dict[Kind, Path] = {"text": text_dir, "image": image_dir, "fusion": fusion_dir}
     infos = {kind: _verify_kind(source, kind) for kind, source in sources.items()}
-    _check_same_codes(infos)
-    content = {f"{kind}/{name}": entry for kind, info in infos.items() for name, entry in info.files.items()}
+    _check_taxonomy(infos, taxonomy)
+    content = {
+        f"{kind}/{name}": entry for kind, info in infos.items() for name, entry in info.files.items() if name != FILE
+    }
     identifier = f"r-{now:%Y%m%dT%H%M%S}-{bundle.digest_of(content)[:8]}"
     for kind, info in infos.items():
         shutil.copytree(info.path, folder / kind)
+        if kind == "fusion":
+            write_taxonomy(folder / kind, taxonomy)
         bundle.write_manifest(
-            folder / kind, kind, info.version, info.self_check, info.codes, created=info.created, release=identifier
+            folder / kind,
+            kind,
+            info.version,
+            info.self_check,
+            info.codes,
+            created=info.created,
+            release=identifier,
+            taxonomy=taxonomy.digest,
         )
+    write_taxonomy(folder / FOLDER, taxonomy)
     files = {name: bundle.file_entry(folder / name) for name in _list_files(folder)}
     values = {
         "id": identifier,
@@ -127,7 +147,8 @@ def open_release(folder: Path, codes: Codes | None = None) -> Release:
     for name, entry in release.files.items():
         bundle.check_file(folder / name, entry)
     infos = {kind: _verify_kind(folder / kind, kind, codes) for kind in bundle.KINDS}
-    _check_same_codes(infos)
+    taxonomy = taxonomy_of(folder, infos["text"].codes, infos["text"].taxonomy, "text")
+    _check_taxonomy(infos, taxonomy)
     for kind, info in infos.items():
         if info.version != release.versions.get(kind):
             raise BundleRefused(
@@ -135,7 +156,7 @@ def open_release(folder: Path, codes: Codes | None = None) -> Release:
             )
         if info.release != release.id:
             raise BundleRefused(f"{kind}: belongs to release {info.release}, not {release.id}")
-    return release
+    return replace(release, taxonomy=taxonomy)
 
 
 def load_text(folder: Path, codes: Codes | None = None) -> tuple[TextModel, BundleInfo]:
@@ -186,18 +207,23 @@ def _verify_kind(folder: Path, kind: Kind, codes: Codes | None = None) -> Bundle
     return info
 
 
-def _check_same_codes(infos: Mapping[Kind, BundleInfo]) -> None:
+def _check_taxonomy(infos: Mapping[Kind, BundleInfo], taxonomy: Taxonomy) -> None:
     for kind, info in infos.items():
-        bundle.check_codes(info.codes, infos["text"].codes, f"{kind}/{bundle.MANIFEST}")
+        bundle.check_codes(info.codes, taxonomy.codes, f"{kind}/{bundle.MANIFEST}")
+        if info.taxonomy not in {None, taxonomy.digest}:
+            raise BundleRefused(
+                f"{kind}/{bundle.MANIFEST}: was trained with taxonomy {info.taxonomy:.12}, the release has "
+                f"{taxonomy.digest:.12}; use bundles of one run"
+            )
 
 
 def _list_files(folder: Path) -> list[str]:
-    """Return `kind/name` of every file; raise `BundleRefused` if an entry is not one of the three bundles."""
+    """Return `folder/name` of every file; raise `BundleRefused` if an entry is no bundle and not the taxonomy."""
     names = []
     for entry in sorted(folder.iterdir()):
         if entry.name == MANIFEST:
             continue
-        if entry.is_symlink() or not entry.is_dir() or entry.name not in bundle.KINDS:
+        if entry.is_symlink() or not entry.is_dir() or entry.name not in {*bundle.KINDS, FOLDER}:
             raise BundleRefused(f"{entry.name}: does not belong in a release")
         names += [f"{entry.name}/{file.name}" for file in sorted(entry.iterdir())]
     for name in names:

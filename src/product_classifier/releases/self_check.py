@@ -19,15 +19,17 @@ from product_classifier.text.model import TextModel
 if TYPE_CHECKING:
     from product_classifier.images.model import ImageModel
 
+RECORDED_LABELS = 20
+"""Labels that the self-check of a text model has at most, about."""
 TOLERANCE = 5e-3
 """Largest difference of a probability. Processors differ by less; another model differs by far more."""
 
 
 def record_text(model: TextModel, taxonomy: Taxonomy) -> dict[str, Any]:
     """Return inputs made of category labels and one empty input, and the probabilities of the model."""
-    categories = taxonomy.categories[::3]
-    designations = [category.label_fr for category in categories] + [""]
-    descriptions = [f"<p>{category.label_en} &amp; plus</p>" for category in categories] + [""]
+    categories = [taxonomy[code] for code in taxonomy.codes[:: max(3, len(taxonomy) // RECORDED_LABELS)]]
+    designations = [category.label() for category in categories] + [""]
+    descriptions = [f"<p>{category.label('en')} &amp; plus</p>" for category in categories] + [""]
     probabilities = model.probabilities(designations, descriptions)
     return {"designation": designations, "description": descriptions, "probabilities": _round(probabilities)}
 

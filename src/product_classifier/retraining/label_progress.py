@@ -69,5 +69,5 @@ class LabelProgress:
         self._run_store.write_claim(claim)
         return claim
 
-    def _trained(self, snapshot: str) -> Iterator[tuple[str, int]]:
+    def _trained(self, snapshot: str) -> Iterator[tuple[str, str]]:
         return ((item.product_key, item.code) for item in read_items(self._run_store.store, snapshot))

@@ -11,6 +11,7 @@ from product_classifier.feedback.records import ProductContent, Record
 from product_classifier.feedback.trust import Label
 from product_classifier.retraining.run_records import manifest_key
 from product_classifier.store import ObjectStore, content_addressed
+from product_classifier.taxonomy.stored_codes import StoredCode
 
 
 class SnapshotItem(Record):
@@ -19,7 +20,7 @@ class SnapshotItem(Record):
     feedback_id: str
     product_key: str
     product: ProductContent
-    code: int
+    code: StoredCode
     since: AwareDatetime
     reason: str
 

@@ -14,6 +14,7 @@ from product_classifier.bundles.bundle import read_codes
 from product_classifier.errors import BundleRefused
 from product_classifier.probabilities import Floats, softmax, softplus_logits
 from product_classifier.taxonomy import Codes
+from product_classifier.taxonomy.stored_codes import all_to_stored
 from product_classifier.text.features import TextFeatures, count_distinct, split_pages
 from product_classifier.text.model import TextModel
 from product_classifier.text.word_contributions import Method, TextExplanation, WordContribution, explain_without_words
@@ -68,7 +69,7 @@ class HashedLinear(TextModel):
         )
 
     def save(self, folder: Path) -> None:
-        settings = {"type": self.TYPE, "codes": list(self.codes), "features": self.features.to_json()}
+        settings = {"type": self.TYPE, "codes": all_to_stored(self.codes), "features": self.features.to_json()}
         write_json(folder / "model.json", settings)
         used = np.flatnonzero(self.idf)
         write_arrays(

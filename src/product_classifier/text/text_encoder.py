@@ -16,6 +16,7 @@ from product_classifier.bundles.onnx_session import open_session
 from product_classifier.errors import BundleRefused
 from product_classifier.probabilities import Floats
 from product_classifier.taxonomy import Codes
+from product_classifier.taxonomy.stored_codes import all_to_stored
 from product_classifier.text.model import TextModel
 from product_classifier.text.normalization import strip_markup
 
@@ -55,7 +56,7 @@ class TextEncoder(TextModel):
         return np.concatenate(parts) if parts else np.zeros((0, len(self.codes)), np.float32)
 
     def save(self, folder: Path) -> None:
-        settings = {"type": self.TYPE, "codes": list(self.codes), "max_tokens": self.max_tokens}
+        settings = {"type": self.TYPE, "codes": all_to_stored(self.codes), "max_tokens": self.max_tokens}
         write_json(folder / "model.json", settings | {"prior": self.prior.astype(float).tolist()})
         if folder != self.folder:
             for name in (_GRAPH, _TOKENIZER):

@@ -12,10 +12,10 @@ from components.register import step
 from components.shared.backfill_registry import backfill_registry
 from components.shared.tracking import Tracking, TrackingUnavailable
 from pipelines.__main__ import main
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import ObjectNotFound
 from product_classifier.model_names import MODELS
 from product_classifier.store import open_store
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.bundles import Place
 
 ROOT = Path(__file__).parents[3]

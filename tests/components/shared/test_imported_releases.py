@@ -11,11 +11,12 @@ from components.shared.published_releases import publish
 from components.shared.rollout.rollout import LocalRollout
 from components.shared.rollout.smoke import SmokeTest
 from components.shared.rollout.switch import Switch
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import BundleRefused, InvalidSettings, ObjectNotFound
 from product_classifier.evaluation.gate import GateLimits
 from product_classifier.releases.release import Release
 from product_classifier.store import open_store
-from product_classifier.taxonomy import CHALLENGE, Codes
+from product_classifier.taxonomy import Codes
 from tests.support.fakes import FakeStore
 from tests.support.promotions import LIMITS
 from tests.support.servers import moto_server

@@ -18,7 +18,7 @@ from product_classifier.errors import CatalogueError
 
 
 @pytest.mark.parametrize("ids", [[7, -3], ["0870", "870"]])
-@pytest.mark.parametrize("codes", [(10, 40, 50), ("0870", "870", "Maison > Jardin")])
+@pytest.mark.parametrize("codes", [("10", "40", "50"), ("0870", "870", "Maison > Jardin")])
 def test_what_is_read_is_what_was_written(ids: list[object], codes: tuple[object, ...], tmp_path: Path) -> None:
     probabilities = np.random.default_rng(1).dirichlet(np.ones(3), 2).astype(np.float32)
 
@@ -31,7 +31,9 @@ def test_what_is_read_is_what_was_written(ids: list[object], codes: tuple[object
 
 
 def test_no_products_are_a_file_too(tmp_path: Path) -> None:
-    write_out_of_fold(tmp_path / "file", OutOfFold(np.zeros(0, np.int64), np.zeros((0, 3), np.float32), (1, 2, 3)))
+    write_out_of_fold(
+        tmp_path / "file", OutOfFold(np.zeros(0, np.int64), np.zeros((0, 3), np.float32), ("1", "2", "3"))
+    )
 
     found = read_out_of_fold(tmp_path / "file")
 

@@ -28,9 +28,9 @@ from inference.durability.deadline import DeadlineWriter
 from inference.durability.writer import DurableWriter
 from inference.feedback_service.app import create_app as create_feedback_app
 from inference.feedback_service.settings import Settings as FeedbackSettings
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.model_names import MODELS
 from product_classifier.store.journal import Journal
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.fake_models import FakeFeedback, FakeModels, running, served
 from tests.support.fakes import FakeStore
 from tests.support.model_servers import RunningServer

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from product_classifier.taxonomy import CHALLENGE
+from product_classifier.catalogue.challenge import CHALLENGE
 from tests.inference.auth_proxy.conftest import PASSWORD, Gateway
 
 pytestmark = pytest.mark.slow
@@ -66,7 +66,7 @@ def test_a_prediction_is_corrected_listed_and_approved(api: Any, package: str) -
     models = importlib.import_module(f"{package}.models")
     prediction = api("predict", "ursula", body=models.PredictInput(designation="Piscine gonflable"))
     assert isinstance(prediction, models.PredictionView), prediction
-    code = next(code for code in CHALLENGE.codes if code != prediction.category.code)
+    code = next(code for code in map(int, CHALLENGE.codes) if code != prediction.category.code)
     receipt = api(
         "give_feedback",
         "ursula",
@@ -95,7 +95,7 @@ def test_a_prediction_is_corrected_listed_and_approved(api: Any, package: str) -
 
 def test_a_refusal_is_a_typed_problem(api: Any, package: str) -> None:
     models = importlib.import_module(f"{package}.models")
-    unknown = {"prediction_id": "019ab0f2-7d1e-7c3a-9d55-0c8f6a4be111", "code": CHALLENGE.codes[0]}
+    unknown = {"prediction_id": "019ab0f2-7d1e-7c3a-9d55-0c8f6a4be111", "code": int(CHALLENGE.codes[0])}
 
     problem = api("give_feedback", "ursula", body=models.PredictionFeedback.from_dict(unknown))
     forbidden = api("list_runs", "ursula")

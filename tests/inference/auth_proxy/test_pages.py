@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from inference.auth_proxy.health import Readiness
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.model_names import MODELS
-from product_classifier.taxonomy import CHALLENGE
 from tests.inference.auth_proxy.conftest import Gateway
 
 CONSOLE = files("inference.auth_proxy") / "console"
@@ -167,7 +167,10 @@ def test_categories_have_both_labels(gateway: Gateway) -> None:
     with gateway.client() as client:
         found = client.get("/categories").json()
 
-    assert found == [{"code": c.code, "label_fr": c.label_fr, "label_en": c.label_en} for c in CHALLENGE]
+    assert found == [
+        {"code": int(c.code), "labels": c.labels, "label_fr": c.labels["fr"], "label_en": c.labels["en"]}
+        for c in CHALLENGE
+    ]
 
 
 def test_the_gateway_is_a_v2_server_of_three_models(gateway: Gateway) -> None:

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from inference.feedback_service.app import create_app
 from inference.feedback_service.settings import Settings
-from product_classifier.taxonomy import CHALLENGE
+from product_classifier.catalogue.challenge import CHALLENGE
 from tests.inference.auth_proxy.conftest import INTERNAL, Gateway, start
 from tests.support.fake_models import served
 from tests.support.fakes import FakeStore

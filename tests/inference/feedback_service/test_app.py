@@ -33,7 +33,12 @@ def test_a_correction_of_a_prediction_is_stored_with_that_prediction(
     stored = Correction.from_json(store.get(key), key)
 
     assert (response.status_code, response.json()["feedback_id"]) == (201, stored.feedback_id)
-    assert (stored.user, stored.code, stored.predicted, stored.comment) == ("ann", RIGHT, WRONG, "c'est une chemise")
+    assert (stored.user, stored.code, stored.predicted, stored.comment) == (
+        "ann",
+        str(RIGHT),
+        str(WRONG),
+        "c'est une chemise",
+    )
     assert stored.product is not None
     assert (stored.product.designation, stored.release) == ("Chemise bleue", "r-20300101T000000-0badcafe")
     assert key == f"feedback/dt=2030-05-05/{stored.feedback_id}.json"
@@ -327,7 +332,7 @@ def test_a_stored_correction_with_an_unknown_code_is_damaged(harness: FeedbackHa
     body = product_correction()
     identifier = harness.submit(body, role="reviewer").json()["feedback_id"]
     (key,) = correction_keys(store)
-    written_by_another_version = Correction.from_json(store.get(key), key).model_copy(update={"code": 9999})
+    written_by_another_version = Correction.from_json(store.get(key), key).model_copy(update={"code": "9999"})
     store.put(key, written_by_another_version.to_json())
 
     with FeedbackHarness(store, None) as restarted:

@@ -8,11 +8,11 @@ from typing import Any, get_args
 
 import pytest
 
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import Correction, ProductContent, new_id
 from product_classifier.feedback.trust import State
 from product_classifier.limits import COMMENT_CHARACTERS, KIB, LISTED_BYTES
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.corrections import put
 from tests.support.fakes import FakeStore
 from tests.support.feedback_service_harness import RIGHT, FeedbackHarness, product_correction

@@ -228,7 +228,7 @@ def test_two_corrections_acknowledged_under_one_key_are_both_stored(store: FakeS
 
         assert harness.wait_until_replayed()
     codes = {Correction.from_json(store.get(key), key).code for key in correction_keys(store)}
-    assert codes == {RIGHT, WRONG}
+    assert codes == {str(RIGHT), str(WRONG)}
 
 
 def test_an_object_damaged_in_the_store_is_replaced_from_the_journal(tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_an_object_damaged_in_the_store_is_replaced_from_the_journal(tmp_path: P
         store.away = False
 
         assert harness.wait_until_replayed()
-    assert Correction.from_json(store.get(key), key).code == RIGHT
+    assert Correction.from_json(store.get(key), key).code == str(RIGHT)
 
 
 def corrections_of(store: FakeStore) -> list[str]:

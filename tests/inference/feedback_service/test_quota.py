@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.feedback.index import FeedbackIndex
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.fakes import FakeStore
 from tests.support.feedback_service_harness import (
     RIGHT,

@@ -13,11 +13,11 @@ import pytest
 from kserve import InferenceRESTClient, RESTConfig
 from PIL import Image
 
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.images.occlusion import GRID
 from product_classifier.limits import EXPLANATION_PRODUCTS
 from product_classifier.probabilities import softmax
 from product_classifier.releases.release import Release, load_fusion
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.fixtures_models import draw_photo
 from tests.support.model_servers import COLLOCATED, MODULES, RunningServer, served
 

@@ -7,14 +7,14 @@ from typing import Any, TypeVar
 
 from inference.simulation.gateway_client import UserAccount
 from inference.simulation.unseen import UnseenProduct
-from product_classifier.taxonomy import CHALLENGE
+from product_classifier.catalogue.challenge import CHALLENGE
 
 T = TypeVar("T")
 ANN, BOB = UserAccount("ann", "user", "p"), UserAccount("bob", "user", "p")
 RITA, ADA = UserAccount("rita", "reviewer", "p"), UserAccount("ada", "admin", "p")
 
 
-def make_product(number: int, code: int = CHALLENGE.codes[0], **changes: Any) -> UnseenProduct:
+def make_product(number: int, code: str = CHALLENGE.codes[0], **changes: Any) -> UnseenProduct:
     values = {"description": "", "photo": "", "image_sha256": "", "half": "a", **changes}
     return UnseenProduct(product_id=number, designation=f"Chemise {number}", code=code, **values)
 

@@ -12,9 +12,9 @@ from inference.simulation.correction_simulator import CorrectionSimulator
 from inference.simulation.gateway_client import GatewayRefused, GatewayResponse, UserAccount
 from inference.simulation.simulated_users import SimulatedUsers
 from inference.simulation.unseen import UnseenProduct
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.trust import Label
-from product_classifier.taxonomy import CHALLENGE
 from tests.inference.simulation.conftest import ANN, BOB, RITA, make_product
 from tests.support.fakes import FakeStore
 from tests.support.feedback_service_harness import RIGHT, WRONG, FeedbackHarness, store_prediction
@@ -90,7 +90,7 @@ def test_every_correction_becomes_trusted_by_the_rules_of_the_retraining(
     found = labels(gateway)
 
     assert {product.designation for product in PRODUCTS} == {label.product.designation for label in found}
-    assert {RIGHT} == {label.code for label in found}
+    assert {str(RIGHT)} == {label.code for label in found}
     assert reasons == {label.reason for label in found}
     assert {label.product_key for label in found} == counts.products
 

@@ -13,8 +13,8 @@ from inference.feedback_service.app import create_app
 from inference.feedback_service.settings import Settings as FeedbackSettings
 from inference.simulation.__main__ import main
 from inference.simulation.unseen import UnseenCatalogue
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.feedback.index import FeedbackIndex
-from product_classifier.taxonomy import CHALLENGE
 from tests.inference.auth_proxy.conftest import INTERNAL, PASSWORD, USER_ROLES, Gateway, start
 from tests.support.fake_models import served
 from tests.support.fakes import FakeStore

@@ -10,9 +10,9 @@ from components.shared import predictions
 from inference.simulation import offline
 from inference.simulation.offline import OfflineModels
 from inference.simulation.unseen import UnseenProduct
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import BundleRefused
 from product_classifier.releases.release import load_fusion
-from product_classifier.taxonomy import CHALLENGE
 from tests.inference.simulation.conftest import make_product
 from tests.support.fixtures_models import draw_photo
 

@@ -16,7 +16,7 @@ from inference.simulation.open_loop import (
     poisson_arrivals,
 )
 from inference.simulation.unseen import UnseenProduct
-from product_classifier.taxonomy import CHALLENGE
+from product_classifier.catalogue.challenge import CHALLENGE
 from tests.inference.simulation.conftest import SimulatedClock, make_product
 
 PREDICTION = SimulatedPrediction(CHALLENGE.codes[0])

@@ -9,8 +9,8 @@ import pytest
 from inference.simulation.correction_simulator import CorrectionCounts
 from inference.simulation.open_loop import RequestOutcome, SimulatedPrediction
 from inference.simulation.report import Simulation, to_html, to_json, write
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.store import open_store
-from product_classifier.taxonomy import CHALLENGE
 from tests.inference.simulation.conftest import make_product
 
 RIGHT, WRONG = CHALLENGE.codes[3], CHALLENGE.codes[4]

@@ -9,9 +9,9 @@ import pytest
 
 from inference.simulation import unseen as module
 from inference.simulation.unseen import UnseenCatalogue, UnseenProduct, select
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.catalogue.splits import content_keys
 from product_classifier.errors import CatalogueError
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.fakes import FakeStore
 
 COLUMNS = ("product_id", "designation", "description", "image_path", "code", "image_sha256")
@@ -43,9 +43,9 @@ def test_near_duplicates_are_in_one_half_and_a_link_between_the_halves_is_in_non
     first = UnseenCatalogue(table(tmp_path, *rows), CHALLENGE).products()
     one, other = (next(product for product in first if product.half == half) for half in "ab")
     copies = [
-        (100, one.designation.upper(), "", "", 10, ""),
-        (101, "Tout autre titre ici", "", one.photo, 10, one.image_sha256),
-        (102, one.designation, "", other.photo, 10, other.image_sha256),
+        (100, one.designation.upper(), "", "", "10", ""),
+        (101, "Tout autre titre ici", "", one.photo, "10", one.image_sha256),
+        (102, one.designation, "", other.photo, "10", other.image_sha256),
     ]
     shutil.rmtree(tmp_path / "splits")
     rows = [(p.product_id, p.designation, "", p.photo, p.code, p.image_sha256) for p in first]

@@ -4,8 +4,8 @@ import httpx
 import numpy as np
 import pytest
 
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.releases.release import Release, load_text
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.model_servers import RunningServer
 
 TITLES = ["Livre de poche", "Console de jeux rétro", ""]

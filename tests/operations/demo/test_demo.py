@@ -26,8 +26,8 @@ from operations.demo.processes import DemoStepFailed, ProcessRunner, RunningServ
 from operations.demo.results import DemoResult
 from operations.demo.run_monitor import RunMonitor
 from operations.demo.settings import EXCLUDED_VARIABLES, Settings
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.catalogue.sample import make_sample
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.fake_models import served
 
 PHASES = ["replay", "correct", "run starts", "retrain", "promote", "new release serves", "replay again"]

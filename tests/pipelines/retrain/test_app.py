@@ -6,10 +6,10 @@ from fastapi.testclient import TestClient
 
 from pipelines.retrain.app import create_app
 from pipelines.retrain.reconcile_loop import ReconcileLoop
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
 from product_classifier.store.probe import StoreProbe, probe_store
-from product_classifier.taxonomy import CHALLENGE
 from tests.pipelines.retrain.test_local_launcher import wait_until
 from tests.support.fakes import FakeStore
 from tests.support.retraining_fakes import FakeClock, FakeLauncher, correct

@@ -12,9 +12,9 @@ from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
 from product_classifier.bundles import bundle
 from product_classifier.bundles.arrays import read_arrays, write_arrays
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import BundleRefused
 from product_classifier.releases import release, self_check
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.tiny_release import unfitted_fusion
 
 CODES = CHALLENGE.codes
@@ -190,8 +190,13 @@ BAD: dict[str, tuple[bundle.Kind, Callable[[Path], object], str]] = {
         edit_manifest(lambda m: m["codes"].reverse()),
         "bundle.json: codes are not the 27",
     ),
-    "codes are strings": ("text", edit_manifest(lambda m: m.update(codes=["10", "40"])), "not a list of integers"),
-    "codes are booleans": ("text", edit_manifest(lambda m: m.update(codes=[True, False])), "not a list of integers"),
+    "codes are equal": ("text", edit_manifest(lambda m: m.update(codes=["10", 10])), "not two or more distinct codes"),
+    "a code is empty": ("text", edit_manifest(lambda m: m.update(codes=["10", ""])), "not two or more distinct codes"),
+    "codes are booleans": (
+        "text",
+        edit_manifest(lambda m: m.update(codes=[True, False])),
+        "not a list of texts or integers",
+    ),
     "one code": ("text", edit_manifest(lambda m: m.update(codes=[10])), "not two or more distinct"),
     "a code twice": ("text", edit_manifest(lambda m: m["codes"].append(10)), "not two or more distinct"),
     # Tampering with matching hashes

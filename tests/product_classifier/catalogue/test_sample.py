@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.catalogue.sample import make_sample, seasonal_ids
 from product_classifier.catalogue.sample.offers import offer, season_start
 from product_classifier.catalogue.sample.photo_generator import DRAWINGS, photo
@@ -13,7 +14,6 @@ from product_classifier.catalogue.sample.texts import GROUP_OF
 from product_classifier.catalogue.sample.words import VOCABULARIES
 from product_classifier.errors import CatalogueError
 from product_classifier.images import decoding
-from product_classifier.taxonomy import CHALLENGE
 
 SEASON_NAMES = tuple(name.casefold() for own in VOCABULARIES.values() for name in own.season)
 
@@ -32,7 +32,7 @@ def test_the_sample_has_the_layout_of_the_challenge(sample_raw: Path) -> None:
 
     assert ["designation", "description", "productid", "imageid"] == list(products.columns) == list(unlabelled.columns)
     assert list(products.index) == list(labels.index)
-    assert set(CHALLENGE.codes) == set(labels["prdtypecode"])
+    assert set(CHALLENGE.codes) == set(labels["prdtypecode"].astype(str))
     assert products["productid"].is_unique
     names = {f"image_{p.imageid}_product_{p.productid}.jpg" for p in products.itertuples()}
     assert {path.name for path in (sample_raw / "images" / "image_train").iterdir()} <= names
@@ -85,10 +85,10 @@ def test_the_new_season_is_not_in_the_training_split(splits: Path) -> None:
 
 
 def test_every_category_has_words_and_a_drawing() -> None:
-    assert set(CHALLENGE.codes) == set(VOCABULARIES) == set(DRAWINGS) == set(GROUP_OF)
+    assert set(map(int, CHALLENGE.codes)) == set(VOCABULARIES) == set(DRAWINGS) == set(GROUP_OF)
 
 
-@pytest.mark.parametrize("code", CHALLENGE.codes)
+@pytest.mark.parametrize("code", map(int, CHALLENGE.codes))
 def test_photos_differ_and_can_be_decoded(code: int) -> None:
     taken = [photo(np.random.default_rng([code, number]), code) for number in range(3)]
 

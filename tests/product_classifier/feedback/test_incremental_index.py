@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import UnknownFeedback
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import (
@@ -20,7 +21,6 @@ from product_classifier.feedback.records import (
 )
 from product_classifier.feedback.trust import states, trusted_labels
 from product_classifier.limits import LISTED_CHARACTERS
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.corrections import (
     NOW,
     ROLES,

@@ -2,11 +2,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import StoreUnavailable
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import Correction, Review, new_id
 from product_classifier.store import ObjectStore
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.corrections import CountingStore, make_prediction, put
 from tests.support.fakes import FakeStore
 from tests.support.retraining_fakes import correct
@@ -87,8 +87,8 @@ def test_a_review_may_be_read_before_its_correction() -> None:
     assert [label.reason for label in book.labels()] == ["approved"]
 
 
-@pytest.mark.parametrize("change", [{"code": 9999}, {"predicted": 9999}], ids=["code", "predicted code"])
-def test_a_correction_with_an_unknown_code_is_damaged(change: dict[str, int]) -> None:
+@pytest.mark.parametrize("change", [{"code": "9999"}, {"predicted": "9999"}], ids=["code", "predicted code"])
+def test_a_correction_with_an_unknown_code_is_damaged(change: dict[str, str]) -> None:
     store = FakeStore()
     correct(store, 1)
     unknown = correct(store, 2).model_copy(update=change)
@@ -97,4 +97,4 @@ def test_a_correction_with_an_unknown_code_is_damaged(change: dict[str, int]) ->
     book.refresh()
 
     assert (1, 1, [unknown.key]) == (len(book.labels()), len(book.corrections()), list(book.damaged))
-    assert "category code 9999" in book.damaged[unknown.key]
+    assert "category code '9999'" in book.damaged[unknown.key]

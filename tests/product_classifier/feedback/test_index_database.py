@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import IndexUnavailable
 from product_classifier.feedback.trust import states, trusted_labels
 from product_classifier.store import open_store
-from product_classifier.taxonomy import CHALLENGE, Taxonomy
+from product_classifier.taxonomy import Taxonomy
 from tests.support.corrections import (
     ROLES,
     CountingStore,
@@ -131,7 +132,7 @@ import sys
 from pathlib import Path
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.store import open_store
-from product_classifier.taxonomy import CHALLENGE
+from product_classifier.catalogue.challenge import CHALLENGE
 
 index = FeedbackIndex(open_store(sys.argv[1]), CHALLENGE, Path(sys.argv[2]))
 print("open", flush=True)

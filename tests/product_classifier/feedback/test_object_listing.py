@@ -7,13 +7,13 @@ from datetime import date, timedelta
 
 import pytest
 
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import (
     correction_key,
     new_id,
 )
 from product_classifier.store import ObjectStore
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.corrections import NOW, CountingStore, make_correction, put
 from tests.support.fakes import FakeStore, FolderOrderStore
 

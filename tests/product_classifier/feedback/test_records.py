@@ -36,8 +36,8 @@ def a_prediction(**changes: object) -> PredictionRecord:
         "product": ProductContent(designation="Piscine gonflable 🏊", image_sha256="0" * 64),
         "code": 2583,
         "confidence": 0.9,
-        "top": (CategoryProbability(code=2583, probability=0.9), CategoryProbability(code=10, probability=0.1)),
-        "modalities": Modalities(text=CategoryProbability(code=2583, probability=0.8)),
+        "top": (CategoryProbability(code="2583", probability=0.9), CategoryProbability(code="10", probability=0.1)),
+        "modalities": Modalities(text=CategoryProbability(code="2583", probability=0.8)),
         "degraded": False,
         "release": "r-20261123T120000-0123abcd",
     }
@@ -67,7 +67,7 @@ def test_a_correction_and_its_review_have_adjacent_keys() -> None:
         user="ann",
         role="user",
         product=ProductContent(designation="x"),
-        code=10,
+        code="10",
     )
     review = Review(feedback_id=correction.feedback_id, created=NOON, reviewer="bob", decision="approved")
 
@@ -78,7 +78,8 @@ def test_a_correction_and_its_review_have_adjacent_keys() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"code": "toys"},
+        {"code": None},
+        {"code": True},
         {"code": 10.5},
         {"confidence": 1.1},
         {"confidence": float("nan")},

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.feedback.records import Correction, ProductContent, Review, Role, new_id
 from product_classifier.feedback.trust import State, agreement_key, product_key, states, trusted_labels
-from product_classifier.taxonomy import CHALLENGE
 
 A, B = CHALLENGE.codes[:2]
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -22,7 +22,7 @@ class Event:
     """A correction, submitted n hours after `START` as the n-th of its case, and its review."""
 
     user: str
-    code: int
+    code: str
     role: Role = "user"
     review: str = ""
     reviewed_at: int = 50

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import BundleRefused
 from product_classifier.evaluation.scores import score, weighted_f1
 from product_classifier.fusion.fit import FusionFit, fit_fusion
 from product_classifier.fusion.model import FusionModel
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.tiny_release import unfitted_fusion
 
 CODES = CHALLENGE.codes

@@ -3,11 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import BundleRefused, InvalidImage
 from product_classifier.images import decoding
 from product_classifier.images.model import BATCH, ImageModel
 from product_classifier.releases.release import load_image
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.fixtures_models import draw_photo
 
 CODES = CHALLENGE.codes

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from product_classifier.bundles import bundle
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import BundleRefused
 from product_classifier.releases.release import (
     Release,
@@ -18,7 +19,6 @@ from product_classifier.releases.release import (
     open_release,
     write_release,
 )
-from product_classifier.taxonomy import CHALLENGE
 
 
 def copy_of(release_dir: Path, target: Path) -> Path:

@@ -7,13 +7,13 @@ from itertools import pairwise
 
 import pytest
 
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import RetrainActive, StoreUnavailable
 from product_classifier.retraining import RunStore, acquire_run, list_runs, read_snapshot, request_run
 from product_classifier.retraining.launcher import Execution
 from product_classifier.retraining.run_records import claim_key, manifest_key, result_key
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import PENDING_S, Trigger
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.fakes import FakeStore
 from tests.support.retraining_fakes import Countdown, Dying, FakeClock, FakeLauncher, correct, dying
 
@@ -413,7 +413,7 @@ def test_a_run_with_a_damaged_result_is_finished(world: World) -> None:
 def test_damaged_corrections_are_reported_and_skipped(world: World) -> None:
     good = [correct(world.store, product) for product in range(3)]
     day = good[0].key.rpartition("/")[0]
-    unknown = correct(world.store, 3, code=9999)
+    unknown = correct(world.store, 3, code="9999")
     damaged = {
         f"{day}/half.json": good[0].to_json()[:40],
         f"{day}/{good[0].feedback_id}.review.json": b"\x00",

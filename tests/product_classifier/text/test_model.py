@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.probabilities import softmax
 from product_classifier.releases.release import load_text
-from product_classifier.taxonomy import CHALLENGE
 from product_classifier.text.features import TextFeatures
 from product_classifier.text.hashed_linear import HashedLinear
 from product_classifier.text.loading import load_text_model
@@ -84,7 +84,7 @@ def test_a_product_of_unknown_words_gets_finite_probabilities(model: TextModel) 
 
 
 def test_category_labels_are_classified_correctly(model: TextModel) -> None:
-    names = [category.label_fr for category in CHALLENGE]
+    names = [category.label("fr") for category in CHALLENGE]
 
     correct = model.probabilities(names, [""] * len(names)).argmax(axis=1) == np.arange(len(names))
     assert correct.mean() > 0.9

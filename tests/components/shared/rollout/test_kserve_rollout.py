@@ -12,8 +12,8 @@ from components.shared.rollout.inference_services import KINDS
 from components.shared.rollout.kserve_rollout import FUSION, PREDICTORS, KServeRollout
 from components.shared.rollout.placement import CANARY, SHADOW, SHARE, Placement
 from components.shared.rollout.rollout import open_rollout
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import RolloutFailed
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.fake_kubernetes import FakeKubernetes, fake_kubernetes, wait_until
 from tests.support.fakes import FakeStore
 
