@@ -144,8 +144,8 @@ def _write_image_graph(graph: Path) -> None:
     import onnx  # noqa: PLC0415 - needed only here
 
     from components.train_image import efficientnet_lite0, linear_head, quantization  # noqa: PLC0415
+    from product_classifier.catalogue.challenge import CHALLENGE  # noqa: PLC0415
     from product_classifier.images import decoding  # noqa: PLC0415
-    from product_classifier.taxonomy import CHALLENGE  # noqa: PLC0415
 
     backbone = efficientnet_lite0.build(efficientnet_lite0.read_weights(), SIZE)
     pixels = (decoding.decode(photo, SIZE, trimmed=True)[None] for photo in photos(quantization.PHOTOS))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipelines.settings import DataSettings
 from product_classifier.catalogue.catalogue_layouts import find_layout, is_catalogue
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.catalogue.challenge_source import ChallengeSource
 from product_classifier.catalogue.inspection.catalogue_report import inspect_catalogue
 from product_classifier.catalogue.inspection.proposal import Proposal, propose_layout
@@ -12,7 +13,6 @@ from product_classifier.catalogue.layout import CategoryCell
 from product_classifier.catalogue.layout_file import FILE_NAME
 from product_classifier.catalogue.layout_source import LayoutSource
 from product_classifier.errors import CatalogueError
-from product_classifier.taxonomy import CHALLENGE
 
 
 def inspect_data(settings: DataSettings) -> Iterator[str]:

@@ -9,6 +9,7 @@ from pipelines.settings import PipelineSettings
 from product_classifier.feedback.review_queue import build_queue
 from product_classifier.feedback.unreviewed import unreviewed_predictions
 from product_classifier.store import open_store
+from product_classifier.taxonomy.stored_codes import to_stored
 
 
 def write_queue(settings: PipelineSettings, days: int, limit: int, console: Console) -> str:
@@ -18,7 +19,12 @@ def write_queue(settings: PipelineSettings, days: int, limit: int, console: Cons
     store = open_store(settings.store)
     queue = build_queue(unreviewed_predictions(store, since), limit)
     entries = [
-        {"prediction_id": one.prediction_id, "code": one.code, "confidence": one.confidence, "reason": one.reason}
+        {
+            "prediction_id": one.prediction_id,
+            "code": to_stored(one.code),
+            "confidence": one.confidence,
+            "reason": one.reason,
+        }
         for one in queue
     ]
     document = {"created": now.isoformat(timespec="seconds"), "since": since.isoformat(), "predictions": entries}

@@ -144,6 +144,7 @@ def training(
     models["fusion"] = fusion.outputs["model"]
 
     suspected = find_suspects(
+        taxonomy=taxonomy,
         train=train,
         validation=validation,
         text_out_of_fold=text.outputs["out_of_fold"],

@@ -17,8 +17,8 @@ from components.make_sample import step as make_sample
 from components.prepare_catalogue import step as prepare_catalogue
 from components.split_catalogue import step as split_catalogue
 from components.train_image import step as train_image
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.images.model import ImageModel
-from product_classifier.taxonomy import CHALLENGE
 
 GOAL_MS = 4.5
 MAX_F1_LOSS = 0.01

@@ -9,6 +9,7 @@ from components.shared import step_image
 def find_suspects(
     raw: str,
     raw_revision: str,
+    taxonomy: dsl.Input[dsl.Artifact],
     train: dsl.Input[dsl.Dataset],
     validation: dsl.Input[dsl.Dataset],
     text_out_of_fold: dsl.Input[dsl.Dataset],
@@ -24,6 +25,7 @@ def find_suspects(
     Args:
         raw: Folder of the raw files, or s3://bucket/prefix.
         raw_revision: Revision of these files when the run started.
+        taxonomy: The categories.
         train: Products that the models are trained on.
         validation: More products, with a category like those of train.
         text_out_of_fold: Predictions of text models that were not trained on the product.
@@ -37,7 +39,7 @@ def find_suspects(
     from components.find_suspects import step
     from components.shared import failures
     from components.shared import raw as raw_files
-    from product_classifier.taxonomy import CHALLENGE
+    from product_classifier.taxonomy.folder import read_taxonomy
 
     with failures.record_step_failure("find_suspects", store):
         return step.run(
@@ -49,6 +51,6 @@ def find_suspects(
             fusion=Path(fusion.path),
             suspects=Path(suspects.path),
             report=Path(report.path),
-            taxonomy=CHALLENGE,
+            taxonomy=read_taxonomy(Path(taxonomy.path)),
             limit=limit,
         )

@@ -23,7 +23,7 @@ def render(suspects: Sequence[Mapping[str, Any]], labels: int, raw: Path, taxono
     """Return the page; texts of products are escaped and shortened, photos are data URIs.
 
     Args:
-        suspects: As `step.run` writes them.
+        suspects: As `step.run` writes them, with codes as texts.
         labels: Number of labels that were examined.
         raw: Folder of the raw files.
         taxonomy: Labels of the categories.
@@ -32,8 +32,8 @@ def render(suspects: Sequence[Mapping[str, Any]], labels: int, raw: Path, taxono
         {
             **one,
             "text": strip_markup(one["designation"], one["description"])[:_TEXT_LENGTH],
-            "label": taxonomy[one["code"]].label_fr,
-            "suggested_label": taxonomy[one["suggested_code"]].label_fr,
+            "label": taxonomy.label(one["code"]),
+            "suggested_label": taxonomy.label(one["suggested_code"]),
             "photo": _thumbnail(raw, one["image_path"]),
         }
         for one in suspects

@@ -12,7 +12,7 @@ from components.shared.out_of_fold import read_labelled, read_out_of_fold
 from product_classifier.catalogue.splits import content_keys
 from product_classifier.evaluation.suspects import Suspect, find_suspects
 from product_classifier.releases.release import load_fusion
-from product_classifier.taxonomy import Taxonomy
+from product_classifier.taxonomy import Codes, Taxonomy
 from product_classifier.text.normalization import normalize
 
 
@@ -66,8 +66,9 @@ def run(
         limit,
     )
     rows = [_described(one, products, text.codes) for one in found]
+    shown = [{**row, **{name: taxonomy.to_json_code(row[name]) for name in ("code", "suggested_code")}} for row in rows]
     for path, content in (
-        (suspects, json.dumps({"labels": len(products), "suspects": rows}, indent=1, ensure_ascii=False) + "\n"),
+        (suspects, json.dumps({"labels": len(products), "suspects": shown}, indent=1, ensure_ascii=False) + "\n"),
         (report, render(rows, len(products), raw, taxonomy)),
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,8 +76,8 @@ def run(
     return len(rows)
 
 
-def _described(suspect: Suspect, products: pd.DataFrame, codes: tuple[Any, ...]) -> dict[str, Any]:
-    """Return the JSON of a suspect."""
+def _described(suspect: Suspect, products: pd.DataFrame, codes: Codes) -> dict[str, Any]:
+    """Return a suspect with its product."""
     product = products.iloc[suspect.row]
     return {
         "product_id": _plain(product["product_id"]),

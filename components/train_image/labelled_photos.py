@@ -1,6 +1,5 @@
 """The labelled photos of a run, read one by one."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from components.shared.out_of_fold import folds_of, read_labelled
 from components.shared.raw import photo_path
+from product_classifier.taxonomy import Codes
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class LabelledPhotos:
         return LabelledPhotos(self.raw, self.products[rows].reset_index(drop=True), self.labels[rows], self.folds[rows])
 
 
-def read_labelled_photos(train: Path, validation: Path, raw: Path, codes: Sequence[int], seed: int) -> LabelledPhotos:
+def read_labelled_photos(train: Path, validation: Path, raw: Path, codes: Codes, seed: int) -> LabelledPhotos:
     """Return the photos of both splits, with folds that are equal in all steps."""
     products, _ = read_labelled(train, validation, ("image_path", "photo"))
     folds = folds_of(products, seed)

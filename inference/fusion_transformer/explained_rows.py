@@ -64,6 +64,9 @@ async def explain_row(
             found[modality] = outcome.get(modality)
     fused = explain_fusion(loaded.model, row.by_modality.get(TEXT), row.by_modality.get(IMAGE), row.position)
     unavailable = [modality for modality in outcomes if found[modality] is None]
-    return {"code": code, "probability": row.probability, "fusion": asdict(fused), **found} | (
-        {"unavailable": unavailable} if unavailable else {}
-    )
+    return {
+        "code": loaded.json_code(row.position),
+        "probability": row.probability,
+        "fusion": asdict(fused),
+        **found,
+    } | ({"unavailable": unavailable} if unavailable else {})

@@ -32,6 +32,7 @@ from inference.oip.client import (
 )
 from product_classifier.errors import InvalidInput, ModelUnavailable
 from product_classifier.observability import request_id, traceparent
+from product_classifier.taxonomy.stored_codes import to_stored
 
 IDLE_S = 30.0
 """How long an idle connection stays open: less than the predictors' 65 s, so that they rarely close it first."""
@@ -118,10 +119,10 @@ class HttpPredictorClient(PredictorClient):
             raise ModelUnavailable(f"{self.model}: {error}") from error
         return prediction_in(self.model, response, len(next(iter(columns.values()))), classes)
 
-    async def _explain(self, columns: Columns, release: str, code: Any, heat_map: bool) -> Mapping[str, Any]:
+    async def _explain(self, columns: Columns, release: str, code: str, heat_map: bool) -> Mapping[str, Any]:
         if self._breaker.is_open():
             raise ModelUnavailable(f"{self.model} failed several times in a row; requests resume within seconds")
-        parameters = {"code": code, "heat_map": heat_map} | ({"release": release} if release else {})
+        parameters = {"code": to_stored(code), "heat_map": heat_map} | ({"release": release} if release else {})
         body = orjson.dumps({"instances": [_v1_instance(columns)], "parameters": parameters})
         headers = {"Content-Type": "application/json"} | _context_headers()
         try:

@@ -43,7 +43,7 @@ class InProcessPredictorClient(PredictorClient):
         prediction = Prediction(response.outputs["probabilities"], response.release)
         return check_prediction(self.model, prediction, request.rows, classes)
 
-    async def _explain(self, columns: Columns, release: str, code: Any, heat_map: bool) -> Mapping[str, Any]:
+    async def _explain(self, columns: Columns, release: str, code: str, heat_map: bool) -> Mapping[str, Any]:
         products = validate_request(self._predictor.signature, columns, release=release)
         async with self._call(EXPLANATION_DEADLINE_S):
             response = await self._predictor.explain(ExplainRequest(products, (code,), heat_map))

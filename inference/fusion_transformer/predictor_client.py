@@ -59,7 +59,7 @@ class PredictorClient(abc.ABC):
         self._outcomes["ok"].inc()
         return prediction
 
-    async def explain(self, columns: Columns, release: str, code: Any, *, heat_map: bool) -> Mapping[str, Any]:
+    async def explain(self, columns: Columns, release: str, code: str, *, heat_map: bool) -> Mapping[str, Any]:
         """Return the explanation of one product for a category.
 
         Raises:
@@ -78,7 +78,7 @@ class PredictorClient(abc.ABC):
         """Send the request; raise only what `predict` declares."""
 
     @abc.abstractmethod
-    async def _explain(self, columns: Columns, release: str, code: Any, heat_map: bool) -> Mapping[str, Any]:
+    async def _explain(self, columns: Columns, release: str, code: str, heat_map: bool) -> Mapping[str, Any]:
         """Send the request; raise only what `explain` declares."""
 
     @abc.abstractmethod

@@ -71,7 +71,7 @@ class ImagePredictor(ProductModel[ImageModel]):
             drawn = await self.workers.run(occlusion.heat_map, pixels[row], drops) if request.heat_map else None
             explanations.append(
                 {
-                    "code": loaded.codes[position],
+                    "code": loaded.json_code(position),
                     "probability": probability,
                     "image": {
                         "method": "occlusion",

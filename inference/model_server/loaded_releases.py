@@ -56,6 +56,10 @@ class LoadedRelease(Generic[M]):
     pinned: bool
     """Whether the name of the release is known, so that a request to another model can name it."""
 
+    def json_code(self, position: int) -> str | int:
+        """Return the code of a column of the probabilities as JSON shows it."""
+        return self.taxonomy.to_json_code(self.codes[position])
+
     @cached_property
     def display_codes(self) -> NDArray[Any]:
         """Codes as V2 shows them: INT64, or texts (BYTES) where the catalogue has text codes."""

@@ -16,6 +16,8 @@ from inference.oip.types import ModelRequest, ModelResponse, Parameter, Signatur
 from inference.oip.v2_parameters import flag
 from product_classifier.errors import InvalidInput
 from product_classifier.limits import EXPLANATION_PRODUCTS
+from product_classifier.taxonomy import Codes
+from product_classifier.taxonomy.stored_codes import from_stored
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class ExplainRequest:
     """Products to explain, each for its entry in `codes`; the predicted categories if that is empty."""
 
     products: ModelRequest
-    codes: tuple[Any, ...] = ()
+    codes: Codes = ()
     heat_map: bool = False
     predictions: bool = False
 
@@ -32,7 +34,7 @@ class ExplainRequest:
         """Number of products."""
         return self.products.rows
 
-    def positions(self, known: Sequence[Any], predicted: Sequence[int]) -> list[int]:
+    def positions(self, known: Codes, predicted: Sequence[int]) -> list[int]:
         """Return the position in `known` of each category to explain, by default `predicted`.
 
         Raises:
@@ -84,13 +86,17 @@ def encode_explain(response: ExplainResponse) -> bytes:
     return orjson.dumps(document)
 
 
-def _codes(value: object, rows: int) -> tuple[Any, ...]:
+def _codes(value: object, rows: int) -> Codes:
     if value is None:
         return ()
     codes = value if isinstance(value, list) else [value] * rows
     if len(codes) != rows:
         raise InvalidInput(f"parameter 'code': has {len(codes)} codes for {rows} instances; give one, or one for each")
-    for code in codes:
-        if not isinstance(code, int | str) or isinstance(code, bool):
-            raise InvalidInput(f"parameter 'code': {public_message(code)} is not a category code")
-    return tuple(codes)
+    return tuple(map(_code, codes))
+
+
+def _code(value: object) -> str:
+    try:
+        return from_stored(value)
+    except ValueError as error:
+        raise InvalidInput(f"parameter 'code': {public_message(value)} is not a category code") from error

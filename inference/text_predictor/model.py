@@ -83,7 +83,7 @@ class TextPredictor(ProductModel[TextModel]):
             found = await self.workers.run_long(loaded.model.explain, designation, description, position)
             explanations.append(
                 {
-                    "code": loaded.codes[position],
+                    "code": loaded.json_code(position),
                     "probability": float(probabilities[row, position]),
                     "text": _described(found, {"designation": designation, "description": description}),
                 }

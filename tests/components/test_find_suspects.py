@@ -10,7 +10,7 @@ import pytest
 
 from components.find_suspects import step
 from components.shared.out_of_fold import read_out_of_fold
-from product_classifier.taxonomy import CHALLENGE
+from product_classifier.catalogue.challenge import CHALLENGE
 
 
 class _Images(HTMLParser):

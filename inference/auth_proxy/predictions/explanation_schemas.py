@@ -62,7 +62,7 @@ class FusionExplanationView(ResponseModel):
 class ExplanationView(ResponseModel):
     """What the prediction of a category is based on."""
 
-    code: int
+    code: int | str
     probability: float
     fusion: FusionExplanationView
     text: TextExplanationView | None
@@ -77,7 +77,7 @@ class V1Explanation(ResponseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    code: int
+    code: int | str
     probability: float
     fusion: FusionExplanationView | None = None
     text: TextExplanationView | None = None
@@ -89,7 +89,7 @@ class V1ExplainParameters(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    code: int | list[int] | None = Field(
+    code: int | str | list[int | str] | None = Field(
         default=None, description="The category to explain, or one per instance; by default the predicted one."
     )
     heat_map: bool = False

@@ -21,7 +21,7 @@ class QueuedPrediction:
 
     prediction_id: str
     confidence: float
-    code: object
+    code: str
     keys: tuple[str, ...]
     """Content keys of the product."""
     text: str

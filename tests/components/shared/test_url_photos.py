@@ -13,8 +13,8 @@ import pytest
 
 from components.prepare_catalogue import step
 from components.shared import raw, url_photos
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.store import open_store
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.fixtures_data import jpeg
 from tests.support.servers import MINIO_PASSWORD, MINIO_USER, moto_server
 

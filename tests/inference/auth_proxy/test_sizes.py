@@ -12,6 +12,7 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
 from inference.oip.client import encode_request
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.limits import (
     BODY_BYTES,
     DESCRIPTION_CHARACTERS,
@@ -20,7 +21,6 @@ from product_classifier.limits import (
     PHOTO_BODY_BYTES,
     PHOTO_BYTES,
 )
-from product_classifier.taxonomy import CHALLENGE
 from tests.inference.auth_proxy.conftest import Gateway
 from tests.support.model_servers import RunningServer
 from tests.support.photo_structures import encode, segment

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from sklearn.naive_bayes import MultinomialNB
 
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.catalogue.sample.offers import offer
 from product_classifier.catalogue.splits import content_keys
 from product_classifier.evaluation.folds import assign_folds
 from product_classifier.evaluation.near_copies import NearCopies
 from product_classifier.evaluation.suspects import find_suspects
-from product_classifier.taxonomy import CHALLENGE
 from product_classifier.text.features import TextFeatures
 from product_classifier.text.normalization import normalize
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.index_queries import ORDERS, Order
 from product_classifier.feedback.records import (
@@ -13,7 +14,6 @@ from product_classifier.feedback.records import (
     ProductContent,
     new_id,
 )
-from product_classifier.taxonomy import CHALLENGE
 from tests.support.fakes import FakeStore
 
 NOW = datetime(2030, 5, 5, 12, tzinfo=UTC)

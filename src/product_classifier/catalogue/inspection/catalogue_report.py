@@ -127,7 +127,7 @@ def inspect_catalogue(source: ProductSource) -> CatalogueReport:
                 if digest in first_of_text:
                     _count_copy(report, row, *first_of_text[digest])
                 else:
-                    first_of_text[digest] = str(row.code), row.line
+                    first_of_text[digest] = row.code, row.line
         if isinstance(source, LayoutSource):
             report.taxonomy = source.taxonomy()
             report.shorter_paths = source.cells.shorter
@@ -140,7 +140,7 @@ def inspect_catalogue(source: ProductSource) -> CatalogueReport:
 def _count(report: CatalogueReport, row: CatalogueRow) -> None:
     if row.code != "":
         report.products += 1
-        report.sizes[str(row.code)] += 1
+        report.sizes[row.code] += 1
     report.unlabelled += row.code == ""
     report.without_text += not has_words(row.designation, row.description)
     report.without_description += not row.description
@@ -152,11 +152,11 @@ def _count(report: CatalogueReport, row: CatalogueRow) -> None:
 
 def _count_copy(report: CatalogueReport, row: CatalogueRow, code: str, line: int) -> None:
     report.near_copies += 1
-    if row.code and code and str(row.code) != code:
+    if row.code and code and row.code != code:
         report.contradicting += 1
         if len(report.contradictions) < _LISTED:
             report.contradictions.append(
-                f"{row.file} lines {line} and {row.line}, {_cut(row.designation)!r}: {code!r} and {str(row.code)!r}"
+                f"{row.file} lines {line} and {row.line}, {_cut(row.designation)!r}: {code!r} and {row.code!r}"
             )
 
 
