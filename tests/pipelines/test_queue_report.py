@@ -34,9 +34,9 @@ def predict(store: ObjectStore, designation: str, confidence: float, days: int =
         created=created,
         user="ursula",
         product=ProductContent(designation=designation),
-        code=10,
+        code="10",
         confidence=confidence,
-        top=(CategoryProbability(code=10, probability=confidence),),
+        top=(CategoryProbability(code="10", probability=confidence),),
         modalities=Modalities(),
         degraded=False,
         release="r-20260101T000000-0000aaaa",
@@ -67,7 +67,7 @@ def test_the_least_confident_uncorrected_predictions_are_listed(store: ObjectSto
     (key,) = store.list("reports/queue/")
     listed = json.loads(store.get(key))["predictions"]
     assert [unsure, sure] == [one["prediction_id"] for one in listed]
-    assert "confidence 0.20" == listed[0]["reason"]
+    assert ("confidence 0.20", 10) == (listed[0]["reason"], listed[0]["code"])
 
 
 def test_the_number_of_predictions_is_limited(store: ObjectStore) -> None:

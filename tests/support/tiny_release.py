@@ -1,6 +1,7 @@
 """Create valid releases with small random weights."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,9 +41,10 @@ def make_release(folder: Path, seed: int) -> Release:
     bundle.write_manifest(made / "image", "image", None, self_check.record_image(image), CODES)
     bundle.write_manifest(made / "fusion", "fusion", f"fusion-{seed}", self_check.record_fusion(fusion), CODES)
     meta = ReleaseMeta(data_revision="made-up")
-    release = write_release(folder / f"release-{seed}", *(made / kind for kind in kinds), meta)
+    taxonomy = replace(CHALLENGE, codes=CODES)
+    release = write_release(folder / f"release-{seed}", *(made / kind for kind in kinds), meta, taxonomy)
     release.path.rename(folder / release.id)
-    return Release(release.id, release.created, folder / release.id, meta, release.versions, release.files)
+    return replace(release, path=folder / release.id, meta=meta)
 
 
 def unfitted_fusion(codes: Codes) -> FusionModel:

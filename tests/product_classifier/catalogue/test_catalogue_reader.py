@@ -36,7 +36,7 @@ def test_every_layout_is_read(raw: RawFolder, products: str, labels: str, photos
     frame, rejects = read_catalogue(raw.write(), CHALLENGE)
 
     photo = f"{photos}/image_2000_product_1000.jpg"
-    expected = (1000, "Roman policier", "Très bon état", photo, 2705, 2, sha256(jpeg()).hexdigest(), products, "", "")
+    expected = (1000, "Roman policier", "Très bon état", photo, "2705", 2, sha256(jpeg()).hexdigest(), products, "", "")
     assert ([expected], []) == (list(frame.itertuples(index=False, name=None)), rejects)
     assert list(COLUMNS) == list(frame.columns)
 

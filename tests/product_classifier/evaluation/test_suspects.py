@@ -20,8 +20,8 @@ def test_planted_errors_are_found_with_a_precision_above_one_half() -> None:
     """5 % of the labels are replaced; as many suspects are listed. The sample has other errors too."""
     codes, random = list(CHALLENGE.codes), np.random.default_rng(5)
     offers = [made for made in (offer(7, number, 1500) for number in range(1500)) if normalize(made.title, "")]
-    truth = np.array([codes.index(made.code) for made in offers])
-    labels = np.array([codes.index(made.label) for made in offers])
+    truth = np.array([codes.index(str(made.code)) for made in offers])
+    labels = np.array([codes.index(str(made.label)) for made in offers])
     planted = random.choice(len(offers), round(0.05 * len(offers)), replace=False)
     labels[planted] = (labels[planted] + 1 + random.integers(len(codes) - 1, size=len(planted))) % len(codes)
     texts = [normalize(made.title, made.description) for made in offers]
