@@ -12,6 +12,7 @@ import pytest
 from components.shared.hold_out import hold_out_digest
 from components.split_catalogue import step as split_catalogue
 from product_classifier.catalogue.catalogue_reader import data_revision
+from product_classifier.catalogue.product_table import read_products
 from product_classifier.catalogue.sample.offers import offer, season_start
 from product_classifier.catalogue.splits import SPLITS, content_keys
 from product_classifier.feedback.records import ProductContent
@@ -33,7 +34,9 @@ def test_the_data_revision_and_the_digest_of_the_hold_out_are_unchanged(tmp_path
     products = TITLES.assign(image_path=image_path)
     products.to_parquet(tmp_path / "test.parquet")
 
-    assert "3d10e1adfcf3647fd1211319220c1bc6b801d4f9d27b17fd772ec30fdede6a44" == data_revision(products)
+    assert "3d10e1adfcf3647fd1211319220c1bc6b801d4f9d27b17fd772ec30fdede6a44" == data_revision(
+        read_products(tmp_path / "test.parquet")
+    )
     assert "44124e3e5b410c99" == hold_out_digest(tmp_path / "test.parquet")
 
 
