@@ -143,7 +143,8 @@ def _make_release(folder: Path, parts: Path) -> None:
 def _write_image_graph(graph: Path) -> None:
     import onnx  # noqa: PLC0415 - needed only here
 
-    from components.train_image import efficientnet_lite0, linear_head, quantization  # noqa: PLC0415
+    from components.shared import linear_head  # noqa: PLC0415
+    from components.train_image import efficientnet_lite0, quantization  # noqa: PLC0415
     from product_classifier.catalogue.challenge import CHALLENGE  # noqa: PLC0415
     from product_classifier.images import decoding  # noqa: PLC0415
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from components.shared import progress
+from components.shared import linear_head, progress
 from components.shared.out_of_fold import OutOfFold
-from components.train_image import efficientnet_lite0, linear_head, quantization
+from components.train_image import efficientnet_lite0, quantization
 from components.train_image.labelled_photos import LabelledPhotos, read_labelled_photos
 from components.train_image.photo_features import compute_features, decode_batches
 from components.train_image.predicted_photos import PredictedPhotos

@@ -9,7 +9,8 @@ import pytest
 from onnx import numpy_helper
 from onnxruntime import InferenceSession
 
-from components.train_image import efficientnet_lite0, linear_head, quantization
+from components.shared import linear_head
+from components.train_image import efficientnet_lite0, quantization
 from product_classifier.bundles.onnx_guard import check_onnx
 from product_classifier.images import decoding
 from tests.support.fixtures_models import draw_photo

@@ -1,4 +1,4 @@
-"""Fit the last layer of a frozen backbone: multinomial logistic regression on standardized features."""
+"""Fit the last layer of a frozen network: multinomial logistic regression on standardized features."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,6 @@ from onnx import helper, numpy_helper
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from components.train_image.efficientnet_lite0 import IR_VERSION
 from product_classifier.fusion.calibration import class_prior, fit_logit_scale
 from product_classifier.probabilities import Floats, softmax
 
@@ -22,7 +21,7 @@ _TOLERANCE = 1e-5
 """Of the gradient. At the default of 1e-4, rounding errors of another processor move probabilities by up to 1e-3."""
 _ITERATIONS = 1000
 _HIGHEST_FACTOR = 10.0
-"""Bounds the confidence where few photos are told apart without error."""
+"""Bounds the confidence where few items are told apart without error."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +49,15 @@ def fit_and_cross_predict(
     C: float,  # noqa: N803 - scikit-learn's name
     report: Callable[[str, int, int], None],
 ) -> tuple[LinearHead, Floats]:
-    """Fit a calibrated head on all photos; return it with the out-of-fold probabilities `[n, classes]`.
+    """Fit a calibrated head on all items; return it with the out-of-fold probabilities `[n, classes]`.
 
     The factor on the logits is fitted on the out-of-fold logits of all folds together. Equal input gives equal results
     on any number of cores: each fit uses one thread, because the order of a sum depends on their number.
 
     Args:
-        features: Features of the photos `[n, features]`.
+        features: Features of photos or texts `[n, features]`.
         labels: Columns of their categories `[n]`.
-        folds: Fold of each photo `[n]`.
+        folds: Fold of each item `[n]`.
         classes: Number of categories.
         C: Inverse regularization strength, as in scikit-learn.
         report: Receives the progress.
@@ -89,7 +88,7 @@ def fit(
 ) -> LinearHead:
     """Fit features `[n, features]` to columns `[n]` of `classes` categories.
 
-    A category without photos has the constant logit that its smoothed frequency gives. With fewer than two categories
+    A category without items has the constant logit that its smoothed frequency gives. With fewer than two categories
     all logits are constant.
     """
     log_prior = np.log(class_prior(labels, classes).astype(np.float64))
@@ -99,7 +98,7 @@ def fit(
         return head
     values = features.astype(np.float64)
     mean, deviation = values.mean(axis=0), values.std(axis=0)
-    deviation[deviation < 1e-6] = 1.0  # a feature that is the same in all photos
+    deviation[deviation < 1e-6] = 1.0  # a feature that is the same in all items
     values -= mean
     values /= deviation
     model = LogisticRegression(C=C, tol=_TOLERANCE, max_iter=_ITERATIONS).fit(values, labels)
@@ -114,7 +113,7 @@ def fit(
 
 
 def attach(head: LinearHead, backbone: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a graph from `pixels` to `probabilities`: the backbone, followed by the head."""
+    """Return a graph to `probabilities`: the backbone, whose output is `features`, followed by the head."""
     graph = onnx.GraphProto()
     graph.CopyFrom(backbone.graph)
     graph.initializer.extend(
@@ -130,6 +129,6 @@ def attach(head: LinearHead, backbone: onnx.ModelProto) -> onnx.ModelProto:
     del graph.output[:]
     shape = ["n", len(head.bias)]
     graph.output.append(helper.make_tensor_value_info("probabilities", onnx.TensorProto.FLOAT, shape))
-    model = helper.make_model(graph, opset_imports=backbone.opset_import, ir_version=IR_VERSION)
+    model = helper.make_model(graph, opset_imports=backbone.opset_import, ir_version=backbone.ir_version)
     onnx.checker.check_model(model, full_check=True)
     return model
