@@ -26,7 +26,7 @@ class _Images(HTMLParser):
 
 
 @pytest.fixture
-def planted(splits_dir: Path, tmp_path: Path) -> dict[Any, int]:
+def planted(splits_dir: Path, tmp_path: Path) -> dict[Any, str]:
     """A copy of the training split with wrong labels on products that the text model is confident of."""
     train = pd.read_parquet(splits_dir / "train.parquet")
     found = read_out_of_fold(splits_dir / "text_out_of_fold.parquet")
@@ -40,7 +40,7 @@ def planted(splits_dir: Path, tmp_path: Path) -> dict[Any, int]:
 
 
 def test_wrong_labels_are_listed_with_photos(
-    splits_dir: Path, release_dir: Path, planted: dict[Any, int], tmp_path: Path
+    splits_dir: Path, release_dir: Path, planted: dict[Any, str], tmp_path: Path
 ) -> None:
     count = step.run(
         tmp_path / "train.parquet",
@@ -58,7 +58,7 @@ def test_wrong_labels_are_listed_with_photos(
     document = json.loads((tmp_path / "out" / "suspects.json").read_text())
     page = (tmp_path / "out" / "report.html").read_text()
     found = document["suspects"]
-    right = [one for one in found if planted.get(one["product_id"]) == one["code"]]
+    right = [one for one in found if planted.get(one["product_id"]) == str(one["code"])]
     assert planted
     assert len(planted) == len(found) == count
     assert len(right) >= len(found) / 2

@@ -94,7 +94,7 @@ def test_any_text_has_the_same_probabilities_everywhere(
         single = [client.post("/predict", json=row).json() for row in rows]
         batch = client.post("/predict/batch", json=rows).json()
     for answers in (single, batch):
-        assert [code for code, _ in fused] == [answer["category"]["code"] for answer in answers]
+        assert [code for code, _ in fused] == [str(answer["category"]["code"]) for answer in answers]
         np.testing.assert_allclose([one["confidence"] for one in answers], [one for _, one in fused], atol=TOLERANCE)
         of_text = [answer["modalities"]["text"]["probability"] for answer in answers]
         np.testing.assert_allclose(of_text, expected.max(axis=1), atol=TOLERANCE)

@@ -7,8 +7,8 @@ import pytest
 
 from components.train_image.step import run as train_image
 from components.train_text.step import run as train_text
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import InvalidSettings
-from product_classifier.taxonomy import CHALLENGE
 
 
 @pytest.mark.parametrize("package", ["torch", "transformers"])

@@ -63,7 +63,7 @@ def test_a_word_contributes_what_the_text_without_its_features_lacks(model: Hash
 def test_the_word_of_the_category_contributes_most(model: HashedLinear) -> None:
     """The sample names each category by its label, the other words are shared by all."""
     designation = "solide piscine bleu"
-    explanation = model.explain(designation, "", model.codes.index(2583))
+    explanation = model.explain(designation, "", model.codes.index("2583"))
 
     most = max(explanation.words, key=lambda one: one.contribution)
     assert "piscine" == designation[most.span.start : most.span.end]
