@@ -7,6 +7,7 @@ from pathlib import Path
 from components.shared.published_releases import fetch_release
 from components.shared.registry import TrainingRecord, log_runs, register_models
 from components.shared.tracking import Tracking
+from product_classifier.bundles.bundle import KINDS
 from product_classifier.model_names import BY_BUNDLE
 from product_classifier.releases.release import Release
 from product_classifier.store import open_store
@@ -24,7 +25,7 @@ def backfill_registry(
     with tempfile.TemporaryDirectory() as folder:
         found = fetch_release(open_store(store), release, Path(folder), codes)
         tracking = Tracking(tracking_uri, experiment)
-        missing = [kind for kind, name in BY_BUNDLE.items() if not tracking.has_version(name, release)]
+        missing = [kind for kind in KINDS if not tracking.has_version(BY_BUNDLE[kind], release)]
         if missing:
             training = TrainingRecord(found.data_revision, found.meta.git_commit or "", {}, found.metrics)
             register_models(tracking, found, training, _runs(tracking, found, training), missing)

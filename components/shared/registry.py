@@ -1,13 +1,23 @@
 """Register the models of a release in MLflow: a run, a nested run and a version per model."""
 
+import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.shared.tracking import RunRecord, Tracking
+from components.shared.pyfunc_models import save_pyfunc
+from components.shared.tracking import ModelVersion, RunRecord, Tracking
+from product_classifier.bundles.bundle import KINDS, Kind
 from product_classifier.model_names import BY_BUNDLE
 from product_classifier.releases.release import Release
+
+DESCRIPTIONS: Mapping[Kind, str] = {
+    "text": "Category of a product from its `designation` and `description`.",
+    "image": "Category of a product from its photo, the bytes of a file in the column `image`.",
+    "fusion": "Category of a product from `designation`, `description` and `image`, or from those it has.",
+}
+"""Descriptions of the registered models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +59,34 @@ def register_models(
     release: Release,
     training: TrainingRecord,
     runs: Mapping[str, str],
-    kinds: Collection[str] = tuple(BY_BUNDLE),
+    kinds: Collection[Kind] = KINDS,
 ) -> None:
     """Add a version of each kind of model to the registry, and tag the runs with the release."""
     tags = {"release": release.id, **training.tags}
-    for kind in kinds:
-        tracking.register(BY_BUNDLE[kind], release.path / kind, runs[kind], tags)
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in kinds:
+            model = Path(folder) / kind
+            save_pyfunc(release, kind, model)
+            tracking.register(_version(release, kind, model, training, tags), runs[kind])
     for run_id in runs.values():
         tracking.tag_run(run_id, "release", release.id)
+
+
+def _version(
+    release: Release, kind: Kind, model: Path, training: TrainingRecord, tags: Mapping[str, str]
+) -> ModelVersion:
+    scores = _metrics(training, kind)
+    shown = f"Weighted F1 {scores['weighted_f1']:.3f} on the hold-out" if "weighted_f1" in scores else "Not evaluated"
+    taxonomy = release.taxonomy
+    return ModelVersion(
+        BY_BUNDLE[kind],
+        model,
+        f"Bundle `{release.versions[kind]}` of release `{release.id}`. {shown}. Learned from data revision "
+        f"`{training.data_revision}`, {len(taxonomy.codes)} categories.",
+        {**tags, "bundle": release.versions[kind], "taxonomy": taxonomy.digest[:16]},
+        DESCRIPTIONS[kind],
+        {"modality": kind, "task": "classification"},
+    )
 
 
 def _metrics(training: TrainingRecord, kind: str) -> dict[str, float]:

@@ -1,7 +1,6 @@
-"""MLflow: runs, and the registered models as their bundles.
+"""Client of MLflow: runs and registered models.
 
-`models:/text-predictor@champion` downloads the files a server loads; nothing is pickled. MLflow is imported on
-connecting, because the import takes seconds.
+MLflow is imported on connecting, because the import takes seconds.
 """
 
 import fcntl
@@ -25,10 +24,9 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-"""Kind of bundle to the name of the registered model and of the model server."""
-
 CHAMPION = "champion"
-BUNDLE = "bundle"
+MODEL = "model"
+"""Artifact folder of a run that holds its `pyfunc` model."""
 REFUSED = frozenset({401, 403, 404})
 """Statuses of answers that a repetition of the call does not change."""
 
@@ -51,6 +49,21 @@ class RunRecord:
     tags: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
     """Pages to store, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """A version of a registered model, and what the registry shows of it."""
+
+    name: str
+    folder: Path
+    """The model in the layout of MLflow."""
+    description: str
+    """Markdown."""
+    tags: Mapping[str, str]
+    model_description: str = ""
+    """Markdown; that of the registered model, which a new version replaces."""
+    model_tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class Tracking:
@@ -79,12 +92,19 @@ class Tracking:
         """Set a tag of a run."""
         self._try(self._client.set_tag, run, key, value)
 
-    def register(self, name: str, bundle: Path, run: str, tags: Mapping[str, str]) -> str:
-        """Upload a bundle to a run and register it as a model version; return the version."""
-        self._try(self._client.log_artifacts, run, str(bundle), BUNDLE)
-        self._try(_ensure_model, self._client, name)
-        source = f"{self._try(self._client.get_run, run).info.artifact_uri}/{BUNDLE}"
-        version = self._try(self._client.create_model_version, name, source, run, tags=dict(tags))
+    def register(self, model: ModelVersion, run: str) -> str:
+        """Upload a model to a run and register it as a model version; return the version."""
+        self._try(self._client.log_artifacts, run, str(model.folder), MODEL)
+        self._try(_ensure_model, self._client, model)
+        source = f"{self._try(self._client.get_run, run).info.artifact_uri}/{MODEL}"
+        version = self._try(
+            self._client.create_model_version,
+            model.name,
+            source,
+            run,
+            tags=dict(model.tags),
+            description=model.description,
+        )
         return str(version.version)
 
     def has_run(self, run: str) -> bool:
@@ -241,9 +261,12 @@ def _run_exists(client: "MlflowClient", run: str) -> bool:
         raise
 
 
-def _ensure_model(client: "MlflowClient", name: str) -> None:
-    if not client.search_registered_models(f"name='{name}'"):
-        client.create_registered_model(name)
+def _ensure_model(client: "MlflowClient", model: ModelVersion) -> None:
+    if not client.search_registered_models(f"name='{model.name}'"):
+        client.create_registered_model(model.name)
+    client.update_registered_model(model.name, model.model_description)
+    for key, value in model.model_tags.items():
+        client.set_registered_model_tag(model.name, key, value)
 
 
 def _params(values: Mapping[str, Any]) -> list[Any]:

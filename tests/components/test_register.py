@@ -83,8 +83,10 @@ def test_each_registered_version_is_the_bundle_that_will_be_served(
         (tmp_path / kind).mkdir()
         folder = Path(download_artifacts(f"models:/{name}/{version.version}", dst_path=str(tmp_path / kind)))
 
-        assert release == verify(folder).release == version.tags["release"]
+        assert release == verify(folder / "data" / "release" / kind).release == version.tags["release"]
         assert "d-a" == version.tags["data_revision"]
+        assert release in version.description
+        assert client.get_registered_model(name).description
 
 
 def test_a_second_training_adds_a_version(place: Place, client: MlflowClient) -> None:
