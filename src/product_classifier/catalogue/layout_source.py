@@ -13,17 +13,15 @@ from product_classifier.catalogue.categories import (
     clean,
     first_of_list,
     is_scientific,
-    list_items,
     scientific_notation,
 )
 from product_classifier.catalogue.category_labels import CategoryLabels
 from product_classifier.catalogue.category_tree import build_taxonomy
 from product_classifier.catalogue.layout import CatalogueLayout
-from product_classifier.catalogue.photo_folder import PhotoFolder, is_remote, is_url
+from product_classifier.catalogue.product_cells import PhotoLocator, read_id, read_images, read_texts
 from product_classifier.catalogue.tables import Table, TableRow, find_table_files, open_table
 from product_classifier.catalogue.tables.columns import ColumnPositions
 from product_classifier.taxonomy.tree import Taxonomy
-from product_classifier.text.mojibake import repair
 from product_classifier.text.normalization import has_words
 
 _PROGRESS_ROWS: Final = 10_000
@@ -50,9 +48,7 @@ class LayoutSource:
         self.tables = [(table, ColumnPositions(layout, table)) for table in tables]
         self.cells = CategoryCells(layout, self.labels)
         self.photo_field = str(layout.columns.image)
-        self._photo_prefix = f"{images.rstrip('/')}/" if is_remote(images := layout.images or "") else ""
-        with_folder = layout.columns.image is not None and not self._photo_prefix
-        self._photos = PhotoFolder(folder, images) if with_folder else None
+        self._photos = PhotoLocator(folder, layout)
         self._ids: dict[str, tuple[int, int]] = {}
         self._id_column = "" if layout.columns.id is None else str(layout.columns.id)
 
@@ -78,16 +74,12 @@ class LayoutSource:
             return RejectedRow(table.file, row.line, "row", shorten("".join(map(str, row.cells)).strip()), row.problem)
         cells = row.cells
 
-        def text(position: int | None) -> str:
-            return "" if position is None else first_of_list(cells[position])
-
-        product_id = clean(text(positions.id)) if positions.id is not None else f"{table.file}:{row.line}"
+        product_id = read_id(cells, positions) if positions.id is not None else f"{table.file}:{row.line}"
         if problem := self._id_problem(number, table, row, product_id):
             return RejectedRow(table.file, row.line, self._id_column or "id", shorten(product_id), problem)
-        designation = " ".join(filter(None, (repair(text(at)) for at in (positions.designation, *positions.extra))))
-        description = "" if positions.description is None else repair(cells[positions.description] or "")
-        images = [] if positions.image is None else list(list_items(cells[positions.image]))
-        image_path = self._locate(images[0]) if images else ""
+        designation, description = read_texts(cells, positions)
+        images = read_images(cells, positions)
+        image_path = self._photos.locate(images[0]) if images else ""
         if not image_path and not has_words(designation, description):
             field = str(self.layout.columns.designation if positions.designation is not None else self.photo_field)
             return RejectedRow(table.file, row.line, field, shorten(designation), "neither text nor photo")
@@ -101,7 +93,7 @@ class LayoutSource:
             )
         self._ids[product_id] = (number, row.line)
         others = json.dumps(images[1:], ensure_ascii=False) if len(images) > 1 else ""
-        group = clean(text(positions.group))
+        group = "" if positions.group is None else clean(first_of_list(cells[positions.group]))
         return CatalogueRow(
             product_id, designation, description, image_path, code, row.line, "", table.file, group, others
         )
@@ -119,13 +111,6 @@ class LayoutSource:
         if is_scientific(product_id):
             raise scientific_notation(Place(table.file, row.line, self._id_column), product_id)
         return ""
-
-    def _locate(self, image: str) -> str:
-        if is_url(image):
-            return image
-        if self._photo_prefix:
-            return self._photo_prefix + image.lstrip("/")
-        return self._photos.find(image) if self._photos is not None else ""
 
 
 def _column_name(table: Table, positions: Sequence[int]) -> str:

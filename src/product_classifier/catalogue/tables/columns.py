@@ -15,17 +15,15 @@ _LISTED: Final = 20
 class ColumnPositions:
     """Positions of the columns of a layout in one table."""
 
-    def __init__(self, layout: CatalogueLayout, table: Table) -> None:
-        """Resolve every column.
+    def __init__(self, layout: CatalogueLayout, table: Table, *, labelled: bool = True) -> None:
+        """Resolve every column; those of the category and the group only where products are `labelled`.
 
         Raises:
             CatalogueError: If a column is not there, is there twice or holds records.
         """
         columns = layout.columns
-        self.category = [
-            _resolve(one, "category", table)
-            for one in (columns.category if isinstance(columns.category, list) else [columns.category])
-        ]
+        category = columns.category if isinstance(columns.category, list) else [columns.category]
+        self.category = [_resolve(one, "category", table) for one in category] if labelled else []
         self.extra = [_resolve(one, "extra", table) for one in columns.extra]
         self.id, self.designation, self.description, self.image, self.group = (
             None if column is None else _resolve(column, name, table)
@@ -34,7 +32,7 @@ class ColumnPositions:
                 ("designation", columns.designation),
                 ("description", columns.description),
                 ("image", columns.image),
-                ("group", columns.group),
+                ("group", columns.group if labelled else None),
             )
         )
 
