@@ -1,7 +1,7 @@
 # The commands of the project; most are also `python -m …` with --help. Variables set options: make run PORT=9080
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo data inspect train simulate check encoders images up deploy e2e down bench
+.PHONY: help run test demo data inspect train simulate check encoders images up deploy e2e down bench score
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 INSTALLED ?= .venv/installed
@@ -36,6 +36,9 @@ train: $(INSTALLED) ## run the pipeline on this machine; prints the metrics and 
 
 simulate: $(INSTALLED) ## replay data/unseen against a running gateway (URL=, RATE= per second, N=, CORRECT= share of errors corrected)
 	@$(PY) -m inference.simulation
+
+score: $(INSTALLED) ## classify the file or folder SOURCE= into RESULT=, Parquet or CSV (CATALOGUE=, RELEASE=, JOBS=); run it again to continue
+	@$(PY) -m pipelines score
 
 check: $(INSTALLED) ## check format, lint and types; render every overlay and validate it (needs kubectl or kustomize)
 	@$(PY) -m ruff format --check . && $(PY) -m ruff check . && $(PY) -m mypy

@@ -18,7 +18,7 @@ from pipelines.compile import PACKAGE, compile_training, declared_parameters
 from pipelines.inspect_data import inspect_data
 from pipelines.parameters import ParameterError, cast_arguments, read_overrides, training_arguments
 from pipelines.prepare_data import describe_data, ensure_raw, prepare_data
-from pipelines.settings import PARAMS, BootstrapSettings, DataSettings, PipelineSettings
+from pipelines.settings import PARAMS, BootstrapSettings, DataSettings, PipelineSettings, ScoreSettings
 from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import ProductClassifierError
 from product_classifier.retraining.settings import RetrainSettings
@@ -143,6 +143,15 @@ def _import(options: argparse.Namespace, console: Console) -> None:
     deploy_imported(settings, options.location, console)
 
 
+def _score(options: argparse.Namespace, console: Console) -> None:
+    """Classify the products of a file or folder; a run that was interrupted continues."""
+    from pipelines.scoring.score import score  # noqa: PLC0415 - imports pyarrow and the components
+
+    names = ("source", "result", "catalogue", "release", "jobs")
+    given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    score(read_settings(ScoreSettings, **given), read_settings(PipelineSettings), console)
+
+
 def _queue(options: argparse.Namespace, console: Console) -> None:
     """List the predictions to label next in a report of the object store: the least confident ones."""
     from pipelines.queue_report import write_queue  # noqa: PLC0415 - needs pandas
@@ -191,6 +200,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, Console], None], tuple[t
     "bootstrap": (_bootstrap, (BootstrapSettings, *STORED)),
     "register": (_register, STORED),
     "import": (_import, STORED),
+    "score": (_score, (ScoreSettings, *STORED)),
     "queue": (_queue, STORED),
     "releases": (_releases, STORED),
     "rollback": (_rollback, STORED),
@@ -255,6 +265,13 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("data", "train"):
         commands[name].add_argument("--products", type=int, help="products of a sample catalogue (PRODUCTS)")
     commands["import"].add_argument("location", help="folder of the release, file:///folder, or s3://bucket/prefix")
+    commands["score"].add_argument("--source", help="file or folder of products, or s3://bucket/key (SOURCE)")
+    commands["score"].add_argument("--result", help="file .parquet or .csv, folder, or s3://bucket/key (RESULT)")
+    commands["score"].add_argument("--catalogue", type=Path, help="layout of SOURCE (CATALOGUE)")
+    commands["score"].add_argument(
+        "--release", help="id, folder or s3://bucket/prefix; default: the deployed (RELEASE)"
+    )
+    commands["score"].add_argument("--jobs", type=_count, help="worker processes; default: one per processor (JOBS)")
     commands["queue"].add_argument(
         "--days", type=_count, default=30, help="days whose predictions are read (%(default)s)"
     )

@@ -120,6 +120,30 @@ class DataSettings(BaseSettings):
     """File with the parameters of the steps."""
 
 
+class ScoreSettings(BaseSettings):
+    """What `score` reads and writes; each field is the variable of the same name in capitals."""
+
+    model_config = SettingsConfigDict(frozen=True, use_attribute_docstrings=True, extra="ignore", env_ignore_empty=True)
+
+    source: str = ""
+    """File or folder of products: a path, file:///path or s3://bucket/key."""
+
+    result: str = ""
+    """Where predictions are written: a file .parquet or .csv, a folder, or s3://bucket/key."""
+
+    catalogue: Path | None = None
+    """Layout of the source; by default `catalogue.yaml` beside it."""
+
+    release: str = ""
+    """Release that predicts: its id, a folder or s3://bucket/prefix; by default the deployed one."""
+
+    jobs: int = Field(default=0, ge=0)
+    """Number of worker processes; 0 for one per processor."""
+
+    private_photos: bool = False
+    """Whether photos by URL may have private addresses, such as those of a server in the same network."""
+
+
 class BootstrapSettings(BaseSettings):
     """Settings of the bootstrap; each field is the variable of the same name in capitals."""
 

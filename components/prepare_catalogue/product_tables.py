@@ -10,6 +10,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from product_classifier.catalogue.catalogue_rows import COLUMNS, CatalogueRow, RevisionDigest
+from product_classifier.text.characters import storable
 from product_classifier.text.normalization import has_words
 
 _ROW_GROUP = 16_384
@@ -43,7 +44,7 @@ class ProductWriter:
     def _flush(self) -> None:
         columns: list[Any] = list(zip(*self._rows, strict=True)) or [[]] * len(COLUMNS)
         arrays = [
-            pa.array(map(_valid_text, values) if kind.type == pa.string() else values, kind.type)
+            pa.array(map(storable, values) if kind.type == pa.string() else values, kind.type)
             for values, kind in zip(columns, self._schema, strict=True)
         ]
         if self._rows:
@@ -84,8 +85,3 @@ class ProductCounts:
             "without_description": self.without_description,
             "by_code": {str(code): count for code, count in self.by_code.items()},
         }
-
-
-def _valid_text(value: str) -> str:
-    """Return text that Parquet can store: lone surrogates are replaced."""
-    return value if value.isascii() else value.encode("utf-8", errors="replace").decode()

@@ -29,7 +29,7 @@ def import_release(location: str, switch: Switch) -> str:
         RolloutFailed: If it could not be rolled out or failed the smoke test.
     """
     with tempfile.TemporaryDirectory() as temporary:
-        folder = _folder_of(location, Path(temporary) / "release")
+        folder = release_folder(location, Path(temporary) / "release")
         release = _open(folder, location, switch.codes)
         publish(switch.store, release)
         result = switch.deploy(release.id, switch.rollout.current())
@@ -38,7 +38,7 @@ def import_release(location: str, switch: Switch) -> str:
     return release.id
 
 
-def _folder_of(location: str, temporary: Path) -> Path:
+def release_folder(location: str, temporary: Path) -> Path:
     """Return the folder of a release; one in an object store is downloaded to `temporary`."""
     parts = urlsplit(location)
     if parts.scheme == "s3":

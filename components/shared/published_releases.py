@@ -38,7 +38,7 @@ def publish_unseen(unseen: Path, store: str) -> None:
         open_store(store).put("splits/unseen.parquet", unseen.read_bytes())
 
 
-def fetch_release(store: ObjectStore, release_id: str, releases: Path, codes: Codes) -> Release:
+def fetch_release(store: ObjectStore, release_id: str, releases: Path, codes: Codes | None = None) -> Release:
     """Return the verified release in `releases/<id>`; download it unless a valid copy is there.
 
     Raises:

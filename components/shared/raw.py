@@ -34,7 +34,7 @@ def fetch(location: str, expected: str = "", store: str = "") -> Path:
     if folder is None:
         folder = Path(tempfile.gettempdir()) / f"raw-{hashlib.sha256(location.encode()).hexdigest()[:16]}"
         if not folder.is_dir():
-            _download(location, folder)
+            download(location, folder)
     if expected and revision(location) != expected:
         raise CatalogueError(f"raw files at {location!r} changed during the run; start the run again")
     url_photos.copy_photos(store)
@@ -100,8 +100,8 @@ def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
             yield path.relative_to(folder).as_posix(), path.stat()
 
 
-def _download(location: str, folder: Path) -> None:
-    """Download a prefix to a temporary folder and rename it, so that `folder` is complete or absent."""
+def download(location: str, folder: Path) -> Path:
+    """Download a prefix to `folder`, which is complete or absent, and return it."""
     bucket, prefix = _bucket(location)
     store = open_store(f"s3://{bucket}")
     keys = list(store.list(prefix))
@@ -117,6 +117,7 @@ def _download(location: str, folder: Path) -> None:
     with ThreadPoolExecutor(TRANSFERS) as pool:
         list(pool.map(download, keys))
     incoming.rename(folder)
+    return folder
 
 
 def _no_files(location: str) -> CatalogueError:

@@ -63,6 +63,10 @@ class CatalogueError(ProductClassifierError):
     """The raw data cannot be used."""
 
 
+class ScoringError(ProductClassifierError):
+    """A catalogue cannot be scored: its job is incomplete, of another release, or was changed."""
+
+
 class BundleRefused(ProductClassifierError):
     """A bundle or release does not match its manifest."""
 

@@ -12,8 +12,11 @@ from product_classifier.catalogue.tables.text_encodings import MIXED, decoded_li
 from product_classifier.errors import CatalogueError
 
 PRODUCT_FILES: Final = ("X_train_update.csv", "X_train.csv", "X_data.csv")
+UNLABELLED_FILES: Final = ("X_test_update.csv", "X_test.csv")
+PRODUCT_COLUMNS: Final = ("designation", "description", "productid", "imageid")
 LABEL_FILES: Final = ("Y_train_CVw08PX.csv", "Y_train_update.csv", "Y_train.csv", "Y_data.csv")
 PHOTO_FOLDERS: Final = ("images/image_train", "images/images/image_train", "image_train", "images")
+UNLABELLED_PHOTO_FOLDERS: Final = ("images/image_test", "images/images/image_test", "image_test")
 PHOTO_SUFFIXES: Final = ("jpg", "jpeg", "png")
 INDEX: Final = ""
 """Name of the field with the row number, which joins products and labels."""
@@ -41,6 +44,20 @@ class RawRow:
     problem: str = ""
 
 
+def first_product_file(folder: Path) -> Path | None:
+    """Return the product file of a folder, labelled or not; None if there is none."""
+    return _first_file(folder, (*PRODUCT_FILES, *UNLABELLED_FILES))
+
+
+def has_product_columns(path: Path) -> bool:
+    """Return whether a file is CSV with the product columns of the challenge."""
+    if path.suffix.lower() != ".csv":
+        return False
+    first = next(CsvRecords(decoded_lines(path, MIXED)), None)
+    names = {str(cell or "").strip().lower() for cell in first.cells} if first else set()
+    return set(PRODUCT_COLUMNS) <= names
+
+
 def is_challenge(folder: Path) -> bool:
     """Return whether a folder holds product and label files in the layout of the challenge."""
     return _first_file(folder, PRODUCT_FILES) is not None and _first_file(folder, LABEL_FILES) is not None
@@ -60,7 +77,7 @@ def find_files(folder: Path) -> RawFiles:
         found = sorted(entry.name for entry in folder.iterdir())
         listed = ", ".join(found[:_LISTED_NAMES]) + (" …" if len(found) > _LISTED_NAMES else "")
         raise CatalogueError(f"{str(folder)!r} has none of {', '.join(expected)}; it holds: {listed or 'nothing'}")
-    return RawFiles(products, labels, _find_photos(folder))
+    return RawFiles(products, labels, find_photos(folder))
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> Iterator[RawRow]:
@@ -105,9 +122,10 @@ def _first_file(folder: Path, names: Sequence[str]) -> Path | None:
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
-def _find_photos(folder: Path) -> dict[str, Path]:
+def find_photos(folder: Path, places: Sequence[str] = PHOTO_FOLDERS) -> dict[str, Path]:
+    """Return the photos in folders below `folder` by their names without suffix."""
     photos: dict[str, Path] = {}
-    for place in PHOTO_FOLDERS:
+    for place in places:
         if not (folder / place).is_dir():
             continue
         # One listing instead of one stat per product: the challenge has 85,000 photos.

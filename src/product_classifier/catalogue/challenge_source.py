@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from product_classifier.catalogue.catalogue_rows import CatalogueRow, Progress, RejectedRow, shorten
-from product_classifier.catalogue.challenge_files import INDEX, RawFiles, RawRow, find_files, read_rows
+from product_classifier.catalogue.challenge_files import INDEX, PRODUCT_COLUMNS, RawFiles, RawRow, find_files, read_rows
 from product_classifier.text.mojibake import repair
 from product_classifier.text.normalization import has_words
 
@@ -68,8 +68,7 @@ def _read_labels(reader: _Reader) -> None:
 def _read_products(reader: _Reader, progress: Progress) -> Iterator[CatalogueRow | RejectedRow]:
     done = 0
     total = len(reader.labels) + len(reader.rejected_labels)
-    columns = ["designation", "description", "productid", "imageid"]
-    for done, row in enumerate(read_rows(reader.files.products, columns), 1):
+    for done, row in enumerate(read_rows(reader.files.products, PRODUCT_COLUMNS), 1):
         yield _product_or_reject(reader, row)
         if done % 1000 == 0:
             progress("read products", done, total)

@@ -21,6 +21,7 @@ from product_classifier.catalogue.layout import CatalogueLayout
 from product_classifier.catalogue.product_cells import PhotoLocator, read_id, read_images, read_texts
 from product_classifier.catalogue.tables import Table, TableRow, find_table_files, open_table
 from product_classifier.catalogue.tables.columns import ColumnPositions
+from product_classifier.catalogue.tables.table_files import find_product_files
 from product_classifier.taxonomy.tree import Taxonomy
 from product_classifier.text.normalization import has_words
 
@@ -37,14 +38,10 @@ class LayoutSource:
             CatalogueError: If a file or a column is missing, or the labels file cannot be used.
         """
         self.layout = layout
-        paths = find_table_files(folder, layout.products)
+        self.labels = None
         if layout.labels is not None:
-            label_file = find_table_files(folder, [layout.labels])[0]
-            paths = [path for path in paths if path != label_file] or paths
-            self.labels: CategoryLabels | None = CategoryLabels(label_file, layout)
-        else:
-            self.labels = None
-        tables = [open_table(path, layout) for path in paths]
+            self.labels = CategoryLabels(find_table_files(folder, [layout.labels])[0], layout)
+        tables = [open_table(path, layout) for path in find_product_files(folder, layout)]
         self.tables = [(table, ColumnPositions(layout, table)) for table in tables]
         self.cells = CategoryCells(layout, self.labels)
         self.photo_field = str(layout.columns.image)

@@ -64,3 +64,8 @@ def _long_runs() -> re.Pattern[str]:
     marks = (chr(code) for code in _MARK_RANGE)
     found = "".join(char for char in marks if unicodedata.combining(unicodedata.normalize("NFKD", char)[0]))
     return re.compile(f"[{re.escape(found)}]{{{MARKS_IN_A_ROW + 1},}}")
+
+
+def storable(text: str) -> str:
+    """Return text that UTF-8 can encode: lone surrogates are replaced."""
+    return text if text.isascii() else text.encode("utf-8", errors="replace").decode()

@@ -38,6 +38,15 @@ def find_table_files(folder: Path, patterns: list[str]) -> list[Path]:
     return list(found)
 
 
+def find_product_files(folder: Path, layout: CatalogueLayout) -> list[Path]:
+    """Return the files of products of a layout; errors as of `find_table_files`."""
+    paths = find_table_files(folder, layout.products)
+    if layout.labels is None:
+        return paths
+    labels = find_table_files(folder, [layout.labels])[0]
+    return [path for path in paths if path != labels] or paths
+
+
 def open_table(path: Path, layout: CatalogueLayout) -> Table:
     """Open a table by the suffix of its name, compressed or not.
 

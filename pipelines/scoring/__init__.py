@@ -1,0 +1,1 @@
+"""`make score`: classify whole catalogues on this machine, or with workers on Kubeflow Pipelines."""

@@ -1,0 +1,1 @@
+"""Score a whole catalogue in shards: planned once, scored by any number of workers."""
