@@ -259,7 +259,11 @@ def test_pipelines_import_nothing_of_inference_but_the_limits_of_connections() -
     found = {name for path in modules("pipelines") for name in modules_imported(path, "inference")}
 
     assert found
-    assert set() == {name for name in found if not _is_within(name, {"inference.compat.uvicorn"})}
+    assert set() == {
+        name
+        for name in found
+        if not _is_within(name, {"inference.compat.connection_limits", "inference.compat.uvicorn"})
+    }
 
 
 def test_components_import_nothing_of_inference_but_the_client_codec() -> None:

@@ -12,8 +12,9 @@ from prometheus_client import CollectorRegistry, make_asgi_app
 from starlette.types import ASGIApp
 
 from inference.auth_proxy.settings import Settings
+from inference.compat.connection_limits import ConnectionLimits, process_limits
 from inference.compat.draining import DrainingServer
-from inference.compat.uvicorn import ConnectionLimits, HttpProtocol, limited_protocol, process_limits
+from inference.compat.uvicorn import HttpProtocol, limited_protocol
 from inference.http.problems import MEDIA_TYPE, Problem
 
 MAX_HEAD_BYTES = 32_768

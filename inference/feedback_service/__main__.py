@@ -6,8 +6,9 @@ import sys
 import uvicorn
 from fastapi import FastAPI
 
+from inference.compat.connection_limits import process_limits
 from inference.compat.draining import DrainingServer
-from inference.compat.uvicorn import limited_protocol, process_limits
+from inference.compat.uvicorn import limited_protocol
 from inference.feedback_service.app import create_app
 from inference.feedback_service.settings import Settings
 from inference.http.sockets import bind_socket

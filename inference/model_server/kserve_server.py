@@ -12,9 +12,10 @@ import uvicorn
 import uvloop
 from kserve import ModelServer
 
+from inference.compat.connection_limits import process_limits
 from inference.compat.draining import EmbeddedServer
 from inference.compat.kserve import sdk_application
-from inference.compat.uvicorn import limited_protocol, process_limits
+from inference.compat.uvicorn import limited_protocol
 from inference.http.sockets import bind_socket
 from inference.model_server.flags import Flags
 from inference.model_server.grpc_health import HealthServicer

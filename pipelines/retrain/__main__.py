@@ -14,7 +14,8 @@ from functools import partial
 
 import uvicorn
 
-from inference.compat.uvicorn import limited_protocol, process_limits
+from inference.compat.connection_limits import process_limits
+from inference.compat.uvicorn import limited_protocol
 from pipelines.retrain.app import create_app
 from pipelines.retrain.launchers import make_launcher
 from pipelines.retrain.local_launcher import LocalLauncher

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 import uvicorn
 
-from inference.compat.uvicorn import ConnectionLimits, limited_protocol
+from inference.compat.connection_limits import ConnectionLimits
+from inference.compat.uvicorn import limited_protocol
 from tests.inference.auth_proxy.conftest import start
 from tests.support.fake_models import running
 from tests.support.fakes import FakeStore

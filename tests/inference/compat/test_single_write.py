@@ -4,7 +4,8 @@ import asyncio
 from types import SimpleNamespace
 from typing import cast
 
-from inference.compat.uvicorn import HttpProtocol, SingleWriteTransport
+from inference.compat.single_write import SingleWriteTransport
+from inference.compat.uvicorn import HttpProtocol
 
 PROTOCOL = cast("HttpProtocol", SimpleNamespace(pipeline=(), expects_data=False))
 

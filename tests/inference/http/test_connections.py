@@ -13,7 +13,8 @@ import httpx
 import pytest
 import uvicorn
 
-from inference.compat.uvicorn import MAX_PIPELINED, ConnectionLimits, HttpProtocol
+from inference.compat.connection_limits import ConnectionLimits
+from inference.compat.uvicorn import MAX_PIPELINED, HttpProtocol
 from inference.http.bodies import read_body
 from inference.http.problems import problem_of, send_problem
 from product_classifier.errors import ProductClassifierError
