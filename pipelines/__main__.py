@@ -159,6 +159,13 @@ def _queue(options: argparse.Namespace, console: Console) -> None:
     write_queue(read_settings(PipelineSettings), options.days, options.limit, console)
 
 
+def _taxonomy(options: argparse.Namespace, console: Console) -> None:
+    """Apply a change file to the taxonomy: add, rename, move, merge, split or retire categories."""
+    from pipelines.taxonomy_commands import apply_file  # noqa: PLC0415 - needs pandas
+
+    apply_file(read_settings(PipelineSettings), options.file, console, dry_run=options.dry_run)
+
+
 def _releases(options: argparse.Namespace, console: Console) -> None:
     """List the kept releases and their states; with --prune, delete those that are not needed."""
     from pipelines.release_commands import list_releases, prune_releases  # noqa: PLC0415 - needs training dependencies
@@ -202,6 +209,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, Console], None], tuple[t
     "import": (_import, STORED),
     "score": (_score, (ScoreSettings, *STORED)),
     "queue": (_queue, STORED),
+    "taxonomy": (_taxonomy, STORED),
     "releases": (_releases, STORED),
     "rollback": (_rollback, STORED),
     "canary": (_canary, STORED),
@@ -276,6 +284,10 @@ def _parser() -> argparse.ArgumentParser:
         "--days", type=_count, default=30, help="days whose predictions are read (%(default)s)"
     )
     commands["queue"].add_argument("--limit", type=_count, default=200, help="predictions to list (%(default)s)")
+    actions = commands["taxonomy"].add_subparsers(dest="action", required=True, metavar="action")
+    apply = actions.add_parser("apply", help="check a change file and apply it")
+    apply.add_argument("file", type=Path, help="changes from the newest version to the next, as JSON")
+    apply.add_argument("--dry-run", action="store_true", help="only print what it would do")
     commands["releases"].add_argument(
         "--prune", type=_count, metavar="N", help="delete all releases but the newest N and those that are needed"
     )

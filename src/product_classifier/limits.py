@@ -43,6 +43,9 @@ PHOTO_BODY_BYTES = 12 * MIB
 BODY_BYTES = 256 * KIB
 """Any other request body."""
 
+TAXONOMY_CHANGE_BYTES = 8 * MIB
+"""A change file of a taxonomy, also as the body of `/taxonomy/changes`."""
+
 TOKEN_BODY_BYTES = 8 * KIB
 """The form of `/token`, the only body that is read without authentication."""
 

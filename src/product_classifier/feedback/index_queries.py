@@ -157,6 +157,11 @@ class IndexQueries:
         with self._database.read() as database:
             return [correction_of(row) for row in database.execute(SELECT_CORRECTIONS)]
 
+    def count_by_code(self) -> dict[str, int]:
+        """Return the number of corrections by their code."""
+        with self._database.read() as database:
+            return dict(database.execute("SELECT code, count(*) FROM corrections WHERE status = 1 GROUP BY code"))
+
     def new_label_count(self) -> int:
         """Return the number of labels that are not in the watermark."""
         return int(self._database.value("SELECT n FROM totals WHERE name = 'new_labels'"))

@@ -1,0 +1,1 @@
+"""The taxonomy in the object store and the change files that are applied to it."""
