@@ -1,5 +1,6 @@
 """Render a comparison as one page: reasons, both scores and two plots."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,15 +21,25 @@ class HoldOutScores:
     """Predictions of a release for the hold-out and their scores."""
 
     release: str
-    codes: Codes
+    taxonomy: Taxonomy
     predicted: NDArray[np.int64]
     """Columns of the predicted categories, `[n]`."""
-    labels: NDArray[np.int64]
-    """Columns of the true categories, `[n]`."""
+    true_codes: Sequence[str]
+    """Codes of the true categories `[n]`, also of those that the release does not answer."""
     scores: Scores
     categories: list[CategoryScores]
     selection: Selection
     """Predictions that are accepted without review."""
+
+    @property
+    def codes(self) -> Codes:
+        """The categories, in the order of the columns."""
+        return self.taxonomy.codes
+
+    @property
+    def predicted_codes(self) -> list[str]:
+        """Codes of the predicted categories `[n]`."""
+        return [self.codes[column] for column in self.predicted]
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from components.compare.comparison import compare_releases
 from components.compare.report import HoldOutScores, render
 from components.shared import serving_check
 from components.shared.hold_out import hold_out_digest
@@ -23,10 +23,10 @@ from product_classifier.evaluation.gate import (
     UnreadableChampion,
     decide,
 )
-from product_classifier.evaluation.resampling import bootstrap_gains
 from product_classifier.evaluation.scores import per_category, score, select
 from product_classifier.releases.release import load_fusion
 from product_classifier.store import ObjectStore, open_store
+from product_classifier.stored_taxonomy.change_store import read_state
 from product_classifier.taxonomy import Codes, Taxonomy
 
 
@@ -98,10 +98,13 @@ def run(
         except (BundleRefused, ObjectNotFound) as error:
             unreadable = UnreadableChampion(str(champion), str(error))
         latencies = _latencies_ms(inputs, [one for one in (release, champion) if one and (one == release or old)])
-    differences = _differences(old, new, resamples, seed)
-    share = float((differences > 0).mean()) if len(differences) else 0.0
-    against = unreadable or (_release_scores(old, latencies) if old else None)
-    decided = decide(_release_scores(new, latencies), against, share, limits)
+    compared = compare_releases(old, new, read_state(objects), latencies, resamples, seed) if old else None
+    gains = compared.gains if compared else np.zeros(0)
+    share = float((gains > 0).mean()) if len(gains) else 0.0
+    if compared:
+        decided = decide(compared.challenger, compared.champion, share, limits, compared.difference)
+    else:
+        decided = decide(_release_scores(new, latencies), unreadable, share, limits)
     found = _record(decided, new, old, latencies) | {
         "champion": champion,
         "confidence": share,
@@ -110,7 +113,7 @@ def run(
     }
     for path, content in (
         (decision, json.dumps(found, indent=1) + "\n"),
-        (report, render(decided, new, old, differences, taxonomy)),
+        (report, render(decided, new, old, gains, taxonomy)),
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
@@ -119,20 +122,23 @@ def run(
 
 def _evaluate(release: str, inputs: Inputs) -> HoldOutScores:
     """Evaluate a published release on the hold-out."""
-    folder = fetch_release(inputs.store, release, inputs.folder, inputs.codes).path
-    found = predict(inputs.test, inputs.raw, folder / "text", folder / "image")
-    if not len(found.labels):
+    fetched = fetch_release(inputs.store, release, inputs.folder, inputs.codes)
+    folder = fetched.path
+    found = predict(inputs.test, inputs.raw, folder / "text", folder / "image", unanswered=True)
+    if not (found.labels >= 0).any():
         raise CatalogueError(f"{inputs.test.name}: has no product to compare on; check its categories")
     fusion, _ = load_fusion(folder / "fusion", found.codes)
     fused = fusion.combine(found.text, found.image, found.has_text, found.has_image)
+    answered = found.labels >= 0
+    known, labels = fused[answered], found.labels[answered]
     return HoldOutScores(
         release,
-        found.codes,
+        fetched.taxonomy,
         fused.argmax(axis=1),
-        found.labels,
-        score(fused, found.labels),
-        per_category(fused, found.labels),
-        select(fusion.accepts(fused), fused.argmax(axis=1) == found.labels),
+        found.products["code"].to_list(),
+        score(known, labels),
+        per_category(known, labels),
+        select(fusion.accepts(known), known.argmax(axis=1) == labels),
     )
 
 
@@ -145,13 +151,6 @@ def _latencies_ms(inputs: Inputs, releases: list[str]) -> dict[str, float]:
 def _release_scores(scored: HoldOutScores, latencies: dict[str, float]) -> ReleaseScores:
     categories = {scored.codes[one.index]: CategoryF1(one.f1, one.items) for one in scored.categories}
     return ReleaseScores(scored.release, scored.scores.weighted_f1, categories, latencies[scored.release])
-
-
-def _differences(old: HoldOutScores | None, new: HoldOutScores, resamples: int, seed: int) -> NDArray[np.float64]:
-    """Return the gain in weighted F1 of each resample; none if the releases have different categories."""
-    if old is None or old.codes != new.codes:
-        return np.zeros(0)
-    return bootstrap_gains(old.predicted, new.predicted, new.labels, len(new.codes), resamples, seed)
 
 
 def _record(

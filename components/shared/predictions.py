@@ -38,10 +38,10 @@ class Predictions:
     has_text: NDArray[np.bool_]
     has_image: NDArray[np.bool_]
     labels: NDArray[np.int64]
-    """Columns of the true categories, `[n]`."""
+    """Columns of the true categories, `[n]`; -1 for a category that the models do not answer."""
 
 
-def predict(split: Path, raw: Path, text: Path, image: Path) -> Predictions:
+def predict(split: Path, raw: Path, text: Path, image: Path, *, unanswered: bool = False) -> Predictions:
     """Classify the products of a split that have a category of the models, and text or a photo.
 
     A photo that can no longer be read is dropped, and its product too if it has no text.
@@ -51,6 +51,7 @@ def predict(split: Path, raw: Path, text: Path, image: Path) -> Predictions:
         raw: Folder their `image_path` is relative to.
         text: Bundle of the text model.
         image: Bundle of the image model.
+        unanswered: Whether products of categories that the models do not answer are classified too.
 
     Raises:
         BundleRefused: If a bundle is invalid, or the two have different categories.
@@ -65,7 +66,7 @@ def predict(split: Path, raw: Path, text: Path, image: Path) -> Predictions:
     products = read_products(split)
     has_text = [has_words(*row) for row in zip(products["designation"], products["description"], strict=True)]
     products = products.assign(has_text=has_text, has_image=products["image_path"] != "")
-    usable = products["code"].isin(codes) & (products["has_text"] | products["has_image"])
+    usable = (products["code"].isin(codes) | unanswered) & (products["has_text"] | products["has_image"])
     products = products[usable].reset_index(drop=True)
     text_probabilities = text_model.probabilities(list(products["designation"]), list(products["description"]))
     image_probabilities = np.full((len(products), len(codes)), 1 / len(codes), np.float32)
@@ -91,7 +92,7 @@ def predict(split: Path, raw: Path, text: Path, image: Path) -> Predictions:
         image_probabilities,
         products["has_text"].to_numpy(bool),
         products["has_image"].to_numpy(bool),
-        np.array([positions[code] for code in products["code"]], np.int64),
+        np.array([positions.get(code, -1) for code in products["code"]], np.int64),
     )
 
 

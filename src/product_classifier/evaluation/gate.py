@@ -20,8 +20,22 @@ class ReleaseScores:
     release: str
     weighted_f1: float
     categories: Mapping[str, CategoryF1]
-    """By category code. A challenger with other codes than the champion is rejected."""
+    """By the code of each compared category; both releases have the same ones, see `common_categories`."""
     ms_per_product: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TaxonomyDifference:
+    """What two releases with different taxonomies were not compared on."""
+
+    versions: tuple[int, int]
+    """Taxonomy versions of champion and challenger."""
+    products: int
+    """Products that were compared."""
+    left_out: int
+    """Products whose category one of the two cannot answer, without those of new categories."""
+    new: Mapping[str, tuple[float, int]]
+    """Recall of the challenger, and products, by category that the champion cannot answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +62,8 @@ class GateLimits:
     """Largest ratio of the latency to that of the champion."""
     slow_ms: float
     """Latency in milliseconds per product that is accepted whatever the champion's is."""
+    min_new_recall: float = 0.3
+    """Smallest recall of a category that the champion cannot answer, if it has `min_items` test products."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +79,25 @@ def decide(
     champion: ReleaseScores | UnreadableChampion | None,
     share_better: float,
     limits: GateLimits,
+    difference: TaxonomyDifference | None = None,
 ) -> GateDecision:
     """Promote the first release, and any that beats the champion by a margin without a collapsed category.
+
+    Releases with different taxonomies are compared on the categories that both can answer. A category that only the
+    challenger can answer needs a recall of `min_new_recall`.
 
     Args:
         challenger: Scores of the new release.
         champion: Scores of the deployed release; None if there is none.
         share_better: Share of bootstrap resamples in which the challenger has the higher weighted F1; 0 to 1.
         limits: Thresholds.
+        difference: What was not compared; None for two releases with one taxonomy.
     """
-    objections = tuple(_objections(challenger, champion, share_better, limits))
-    return GateDecision(not objections, objections or (_reason_to_promote(challenger, champion, share_better),))
+    objections = [*_objections(challenger, champion, share_better, limits), *_check_new_categories(difference, limits)]
+    reasons = objections or [_reason_to_promote(challenger, champion, share_better)]
+    if difference is not None:
+        reasons.append(_describe_difference(difference, limits))
+    return GateDecision(not objections, tuple(reasons))
 
 
 def exceeds_latency_limit(new_ms: float, old_ms: float, limits: GateLimits) -> bool:
@@ -93,7 +117,12 @@ def _objections(
     if old is None:
         return
     if new.categories.keys() != old.categories.keys():
-        yield f"{new.release} has {len(new.categories)} codes, the champion {len(old.categories)} different ones"
+        raise ValueError(f"categories: {len(new.categories)} and {len(old.categories)} are not the same ones")
+    if not new.categories:
+        yield (
+            f"{new.release} and the champion {old.release} have no category in common; declare the change by a change "
+            "file, or deploy the release with `python -m pipelines rollback`"
+        )
         return
     yield from _check_gain(new, old, share_better, limits)
     yield from _check_categories(new, old, limits)
@@ -122,6 +151,25 @@ def _check_categories(new: ReleaseScores, old: ReleaseScores, limits: GateLimits
         after = new.categories[code]
         if before.items >= limits.min_items and not before.f1 - after.f1 <= limits.max_drop:
             yield f"category {code} collapses: F1 {after.f1:.2f} instead of {before.f1:.2f} on {before.items} products"
+
+
+def _check_new_categories(difference: TaxonomyDifference | None, limits: GateLimits) -> Iterator[str]:
+    for code, (recall, items) in difference.new.items() if difference else ():
+        if items >= limits.min_items and not recall >= limits.min_new_recall:
+            yield (
+                f"the new category {code} has a recall of {recall:.2f} on {items} products, at least "
+                f"{limits.min_new_recall:.2f} is required"
+            )
+
+
+def _describe_difference(difference: TaxonomyDifference, limits: GateLimits) -> str:
+    champion, challenger = difference.versions
+    few = sum(items < limits.min_items for _, items in difference.new.values())
+    return (
+        f"compared on the categories that both answer (taxonomy {champion} and {challenger}): "
+        f"{difference.products} products, {difference.left_out} left out; {len(difference.new)} new categories, "
+        f"{few} of them with too few products to judge"
+    )
 
 
 def _reason_to_promote(new: ReleaseScores, old: ReleaseScores | UnreadableChampion | None, share_better: float) -> str:

@@ -115,6 +115,14 @@ def confusion(probabilities: Floats, labels: Labels) -> NDArray[np.int64]:
     return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
 
 
+def f1_by_position(predicted: Labels, labels: Labels, classes: int) -> tuple[Floats, NDArray[np.int64]]:
+    """Return F1 and items of each position `[classes]`, of predicted and true positions `[n]`."""
+    items = np.bincount(labels, minlength=classes)
+    hits = np.bincount(labels[predicted == labels], minlength=classes)
+    f1: Floats = 2 * hits / np.maximum(items + np.bincount(predicted, minlength=classes), 1)
+    return f1, items
+
+
 def calibration_error(confidence: Floats, correct: NDArray[np.bool_], bins: int = 15) -> float:
     """Return the expected calibration error over confidence bins of equal width."""
     bin_of = np.minimum((confidence * bins).astype(np.int64), bins - 1)

@@ -6,6 +6,7 @@ from product_classifier.evaluation.gate import (
     CategoryF1,
     GateLimits,
     ReleaseScores,
+    TaxonomyDifference,
     UnreadableChampion,
     decide,
     exceeds_latency_limit,
@@ -64,7 +65,14 @@ def new(weighted_f1: float, categories: dict[int, CategoryF1] | None = None, ms:
             "+0.0200",
             id="a category with too few items",
         ),
-        pytest.param(new(0.9, {10: CategoryF1(0.9, 20)}), OLD, 1.0, False, "has 1 codes", id="wrong classes"),
+        pytest.param(
+            ReleaseScores("r-new", 0.0, {}),
+            ReleaseScores("r-old", 0.0, {}),
+            0.0,
+            False,
+            "no category in common",
+            id="nothing to compare",
+        ),
         pytest.param(
             new(0.9),
             UnreadableChampion("r-old", "text: is lost"),
@@ -102,6 +110,33 @@ def test_the_decision_and_its_reason(
 
     assert (promote, 1) == (decision.promote, len(decision.reasons))
     assert reason in decision.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("recalls", "promote", "reasons"),
+    [
+        ({}, True, ["+0.0200", "90 products, 3 left out; 0 new categories, 0 of them with too few"]),
+        ({"tea": (0.3, 10)}, True, ["+0.0200", "1 new categories, 0 of them with too few products to judge"]),
+        ({"tea": (0.0, 9)}, True, ["+0.0200", "1 new categories, 1 of them with too few products to judge"]),
+        ({"tea": (0.29, 10)}, False, ["new category tea has a recall of 0.29 on 10 products, at least 0.30", "1 new"]),
+        ({"tea": (math.nan, 10)}, False, ["new category tea has a recall of nan", "1 new"]),
+    ],
+    ids=["none", "at the floor", "too few products", "below the floor", "NaN"],
+)
+def test_new_categories_have_a_floor_and_the_verdict_names_what_was_compared(
+    recalls: dict[str, tuple[float, int]], promote: bool, reasons: list[str]
+) -> None:
+    difference = TaxonomyDifference((1, 2), 90, 3, recalls)
+
+    decision = decide(new(0.82), OLD, 0.95, LIMITS, difference)
+
+    assert promote == decision.promote
+    assert [expected in reason for expected, reason in zip(reasons, decision.reasons, strict=True)] == [True, True]
+
+
+def test_scores_of_different_categories_are_a_mistake_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="1 and 2 are not the same ones"):
+        decide(new(0.9, {10: CategoryF1(0.9, 20)}), OLD, 1.0, LIMITS)
 
 
 def test_all_reasons_to_reject_are_listed() -> None:
