@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import json
 import pkgutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,8 @@ from product_classifier.taxonomy import Taxonomy
 
 PROVIDED: Mapping[type, object] = {Taxonomy: CHALLENGE}
 """Type of a parameter to the value every step gets; such a parameter is no option."""
+RESULTS = {"train_text": "text", "train_image": "image", "fit_fusion": "fusion"}
+"""Step to the model whose out-of-fold F1 it returns; `--result` writes it for DVC."""
 FORMER = {("train_text", "C"): "--penalty", ("train_image", "backbone"): "--encoder"}
 """Step and parameter to the former name of its option, which is accepted with a `DeprecationWarning`."""
 
@@ -32,12 +35,18 @@ def main(argv: Sequence[str]) -> int:
     provided = {key: PROVIDED[found.annotation] for key, found in parameters.items() if found.annotation in PROVIDED}
     options = {key: found for key, found in parameters.items() if key not in provided}
     arguments = vars(_parser(name, inspect.getdoc(run), options).parse_args(argv[1:]))
+    result_file: Path | None = arguments.pop("result", None)
     try:
         result = run(**arguments, **provided)
     except ProductClassifierError as error:
         sys.stderr.write(f"{name}: {error}\n")
         return 1
     sys.stdout.write(f"{result}\n")
+    if result_file is not None:
+        result_file.parent.mkdir(parents=True, exist_ok=True)
+        result_file.write_text(
+            json.dumps({RESULTS[name]: {"out_of_fold_weighted_f1": result}}, indent=1) + "\n", encoding="utf-8"
+        )
     return 0
 
 
@@ -69,6 +78,8 @@ def _parser(name: str, description: str | None, parameters: Mapping[str, inspect
         )
         if (former := FORMER.get((name, key))) is not None:
             add_former_option(parser, former, dest=key, type=_converter(parameter.annotation))
+    if name in RESULTS:
+        parser.add_argument("--result", type=Path, help="JSON file for the result; default: none")
     return parser
 
 

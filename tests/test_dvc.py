@@ -1,5 +1,6 @@
-"""The data stages in a fresh clone, with nothing but tracked files."""
+"""The stages in a fresh clone, with nothing but tracked files."""
 
+import csv
 import inspect
 import json
 import os
@@ -18,12 +19,15 @@ import pytest
 import yaml
 from minio import Minio
 
+from components.__main__ import RESULTS
 from tests.support.fixtures_data import RawFolder
 from tests.support.servers import MINIO_PASSWORD, MINIO_USER, minio_binary, minio_server, moto_server
 
 ROOT = Path(__file__).parents[1]
 SIDES = ("train", "validation", "test", "unseen")
-STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+STAGES = DVC["stages"]
+PLOTS = {next(iter(plot)) for plot in DVC["plots"]}
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 
 
@@ -39,9 +43,13 @@ class Clone:
                 shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
             else:
                 shutil.copy(source, target)
-        params = PARAMS | {"make_sample": {"products": products, "seed": 1}}
+        small = {"make_sample": {"products": products, "seed": 1}, "train_text": {"buckets": 4096}}
+        small["train_image"] = {"size": 64}
+        params = {name: PARAMS[name] | small[name] if name in small else PARAMS[name] for name in PARAMS}
         (folder / "params.yaml").write_text(yaml.safe_dump(params))
         self.run("git", "init", "-q")
+        self.run("git", "config", "user.name", "tests")
+        self.run("git", "config", "user.email", "tests@example.org")
         self.run("git", "add", "-A")
 
     def dvc(self, *words: str) -> str:
@@ -121,16 +129,44 @@ def test_repro_takes_the_challenges_files_and_leaves_them(tmp_path: Path) -> Non
         raw.add(f"Un vrai produit {number}")
     before = (raw.write() / raw.products).read_bytes()
 
-    clone.dvc("repro")
+    clone.dvc("repro", "split_catalogue")
 
     assert before == (raw.folder / raw.products).read_bytes()
     assert 40 == len(pd.read_parquet(clone.folder / "data" / "catalogue.parquet"))
 
 
+@pytest.mark.slow
+def test_an_experiment_is_run_shown_and_compared(clone: Clone) -> None:
+    clone.run("git", "add", "-A")
+    clone.run("git", "commit", "-qm", "base")
+    clone.dvc("exp", "run", "--name", "half", "-S", "train_text.C=0.5")
+
+    shown = list(csv.DictReader(clone.dvc("exp", "show", "--csv").splitlines()))
+    names = {"text.out_of_fold_weighted_f1", "fusion.out_of_fold_weighted_f1", "fusion.weighted_f1", "text.weighted_f1"}
+    assert names <= shown[0].keys()
+    assert {"1.0", "0.5"} == {row["train_text.C"] for row in shown}
+    assert ["half"] == [row["Experiment"] for row in shown if row["typ"] == "branch_base"]
+
+    changed = json.loads(clone.dvc("metrics", "diff", "--all", "--json"))
+    assert "out_of_fold_weighted_f1" in changed["data/models/text_metrics.json"]["text"]
+    plots = json.loads(clone.dvc("plots", "diff", "--json"))
+    assert PLOTS == set(plots["data"])
+    assert {frozenset({"HEAD", "workspace"})} == {frozenset(one["revisions"]) for (one,) in plots["data"].values()}
+
+
+@pytest.mark.parametrize("step", ["train_text", "train_image", "fit_fusion"])
+def test_a_stage_passes_every_parameter_of_its_step(step: str) -> None:
+    section = PARAMS[step]
+
+    assert [] == [name for name in section if f"${{{step}.{name}}}" not in STAGES[step]["cmd"]]
+
+
 def test_dvc_names_only_existing_steps_and_options() -> None:
     for stage in STAGES.values():
         name = stage["cmd"].removeprefix("${step} ").split()[0]
+        assert ("--result" in stage["cmd"]) == (name in RESULTS)
         options = {word[2:].replace("-", "_") for word in stage["cmd"].split() if word.startswith("--")}
+        options.discard("result")
         assert options <= set(inspect.signature(import_module(f"components.{name}.step").run).parameters)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from components.evaluate import experiment_files
 from components.evaluate.report import Evaluation, render
 from components.shared.predictions import Predictions, predict
 from product_classifier.errors import CatalogueError
@@ -25,7 +26,16 @@ from product_classifier.taxonomy.stored_codes import all_to_stored
 
 
 def run(
-    test: Path, raw: Path, text: Path, image: Path, fusion: Path, metrics: Path, report: Path, taxonomy: Taxonomy
+    test: Path,
+    raw: Path,
+    text: Path,
+    image: Path,
+    fusion: Path,
+    metrics: Path,
+    report: Path,
+    taxonomy: Taxonomy,
+    summary: Path | None = None,
+    plots: Path | None = None,
 ) -> float:
     """Write `metrics` (JSON) and `report` (HTML); return the weighted F1 of the fusion over all products.
 
@@ -40,6 +50,8 @@ def run(
         metrics: Scores, scores by category and the confusion matrix.
         report: The same as a page, with examples.
         taxonomy: Labels of the categories.
+        summary: The most important scores alone (JSON), for tables of experiments.
+        plots: Folder for `categories.csv`, the F1 by category, and `predictions.csv`, for plots of experiments.
 
     Raises:
         CatalogueError: If the hold-out has no product with a category of the models.
@@ -60,7 +72,13 @@ def run(
         select_per_category(fused, found.labels, accepted),
         model.target_precision,
     )
-    for path, content in ((metrics, _to_json(evaluation)), (report, render(evaluation, taxonomy))):
+    pages = [(metrics, _to_json(evaluation)), (report, render(evaluation, taxonomy))]
+    if summary is not None:
+        pages.append((summary, experiment_files.summary(evaluation)))
+    if plots is not None:
+        pages.append((plots / "categories.csv", experiment_files.categories(evaluation)))
+        pages.append((plots / "predictions.csv", experiment_files.predictions(evaluation)))
+    for path, content in pages:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
     return evaluation.scores["fusion"].weighted_f1

@@ -15,6 +15,7 @@ def fit_fusion(
     seed: int,
     store: str,
     model: dsl.Output[dsl.Model],
+    curves: dsl.Output[dsl.Artifact],
     metrics: dsl.Output[dsl.Metrics],
 ) -> float:
     """Fit the weights of text and image; return the cross-validated weighted F1.
@@ -42,6 +43,7 @@ def fit_fusion(
             Path(model.path),
             target_precision,
             seed,
+            Path(curves.path),
         )
     metrics.log_metric("out_of_fold_weighted_f1", score)
     model.metadata.update({"target_precision": target_precision, "seed": seed})

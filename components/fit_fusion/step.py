@@ -1,9 +1,12 @@
 """Fit the fusion of the text and the image model."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from components.shared.out_of_fold import folds_of, read_labelled, read_out_of_fold
 from product_classifier.bundles import bundle
@@ -11,6 +14,7 @@ from product_classifier.errors import CatalogueError
 from product_classifier.evaluation.scores import weighted_f1
 from product_classifier.fusion.fit import fit_fusion
 from product_classifier.fusion.thresholds import fit_thresholds
+from product_classifier.probabilities import Floats
 from product_classifier.releases import self_check
 
 
@@ -22,6 +26,7 @@ def run(
     model: Path,
     target_precision: float = 0.95,
     seed: int = 27,
+    curves: Path | None = None,
 ) -> float:
     """Write the sealed bundle `model`; return the cross-validated weighted F1 of the fusion.
 
@@ -33,6 +38,7 @@ def run(
         model: Folder of the bundle to write.
         target_precision: Share of the predictions accepted without review that must be right.
         seed: Seed of the folds.
+        curves: Weighted F1 of text, image and fusion on each fold (JSON), for plots.
 
     Raises:
         CatalogueError: If `target_precision` is not between 0 and 1, or the two files have different categories.
@@ -62,4 +68,26 @@ def run(
     model.mkdir(parents=True, exist_ok=True)
     fusion.save(model)
     bundle.write_manifest(model, "fusion", None, self_check.record_fusion(fusion), fusion.codes)
+    if curves is not None:
+        both = {"text": (text, has_text), "image": (image, has_image)}
+        rows = {**both, "fusion": (fitted.out_of_fold, np.ones(len(labels), np.bool_))}
+        _write_curves(curves, rows, labels, folds)
     return weighted_f1(fitted.out_of_fold, labels)
+
+
+def _write_curves(
+    path: Path,
+    predicted: Mapping[str, tuple[Floats, NDArray[np.bool_]]],
+    labels: NDArray[np.int64],
+    folds: NDArray[np.int64],
+) -> None:
+    """Write one row per fold, with the weighted F1 by kind of model on the products that have the modality."""
+    found = []
+    for fold in np.unique(folds).tolist():
+        masks = {kind: (folds == fold) & has for kind, (_, has) in predicted.items()}
+        scores = {
+            kind: weighted_f1(predicted[kind][0][mask], labels[mask]) for kind, mask in masks.items() if mask.any()
+        }
+        found.append({"step": fold, **scores})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -12,7 +12,8 @@ from product_classifier.errors import CatalogueError
 def evaluate(test: Path, raw: Path, release: Path, folder: Path) -> float:
     bundles = {kind: release / kind for kind in ("text", "image", "fusion")}
     outputs = {"metrics": folder / "metrics.json", "report": folder / "report.html"}
-    return step.run(test, raw, **bundles, **outputs, taxonomy=CHALLENGE)
+    files = {"summary": folder / "summary.json", "plots": folder / "plots"}
+    return step.run(test, raw, **bundles, **outputs, **files, taxonomy=CHALLENGE)
 
 
 def test_each_model_is_evaluated_on_the_products_with_its_modality(
@@ -28,6 +29,19 @@ def test_each_model_is_evaluated_on_the_products_with_its_modality(
     has_image = products["image_path"] != ""
     assert items == {"text": has_text.sum(), "image": has_image.sum(), "fusion": (has_text | has_image).sum()}
     assert score == metrics["fusion"]["weighted_f1"]
+
+
+def test_the_files_for_experiments_agree_with_the_scores(release_dir: Path, splits_dir: Path, tmp_path: Path) -> None:
+    evaluate(splits_dir / "test.parquet", splits_dir, release_dir, tmp_path)
+
+    metrics, summary = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("metrics", "summary"))
+    for kind in ("text", "image", "fusion"):
+        assert summary[kind]["weighted_f1"] == pytest.approx(metrics[kind]["weighted_f1"], abs=1e-4)
+    predicted = pd.read_csv(tmp_path / "plots" / "predictions.csv")
+    right = (predicted["actual"] == predicted["predicted"]).mean()
+    assert metrics["fusion"]["accuracy"] == pytest.approx(right)
+    categories = pd.read_csv(tmp_path / "plots" / "categories.csv")
+    assert metrics["fusion"]["items"] == categories["items"].sum() == len(predicted)
 
 
 def test_photos_named_by_absolute_paths_are_read_wherever_the_raw_folder_is(

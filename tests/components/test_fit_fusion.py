@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,15 @@ def test_the_fusion_is_no_worse_than_either_model_with_the_other_as_fallback(
         predicted, has_first = first.select(identifiers)
         predicted[~has_first] = second.select(identifiers)[0][~has_first]
         assert scored >= weighted_f1(predicted, labels)
+
+
+def test_the_curves_have_the_f1_of_each_model_on_each_fold(inputs: list[Path], tmp_path: Path) -> None:
+    scored = step.run(*inputs, tmp_path / "fusion", curves=tmp_path / "folds.json")
+
+    rows = json.loads((tmp_path / "folds.json").read_text())
+    assert [0, 1, 2, 3, 4] == [row["step"] for row in rows]
+    assert all({"step", "text", "image", "fusion"} == row.keys() for row in rows)
+    assert scored == pytest.approx(np.mean([row["fusion"] for row in rows]), abs=0.05)
 
 
 def test_predictions_of_other_categories_are_refused(inputs: list[Path], tmp_path: Path) -> None:
