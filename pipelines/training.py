@@ -162,6 +162,11 @@ def training(
         **models,
         metrics=evaluated.outputs["scores"],
         report=evaluated.outputs["report"],
+        suspects=suspected.outputs["suspects"],
+        curves=fusion.outputs["curves"],
+        merge_report=corrected.outputs["report"],
+        train=train,
+        validation=validation,
         test=test,
         unseen=by_split["unseen"],
         data_revision=catalogue.outputs["Output"],
@@ -169,6 +174,7 @@ def training(
         tracking_uri=tracking_uri,
         experiment=experiment,
         git_commit=git_commit,
+        started=run.outputs["started"],
         store=store,
     )
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from components.shared.rollout.retention import prune
 from components.shared.rollout.rollout import Rollout, open_rollout
 from components.shared.rollout.smoke import SmokeTest
 from components.shared.rollout.switch import Switch, SwitchResult
-from components.shared.tracking import RegistryRefused, Tracking
+from components.shared.tracking import RegistryRefused, RunRecord, Tracking, TrackingUnavailable
 from product_classifier.errors import ProductClassifierError, RunSuperseded
 from product_classifier.evaluation.gate import GateLimits
+from product_classifier.releases.release import MANIFEST
 from product_classifier.retraining import RunStore, Verdict, is_run_finished, write_verdict
 from product_classifier.store import ObjectStore, open_store
 from product_classifier.taxonomy import Taxonomy
@@ -69,6 +71,7 @@ def run(
     record_in_audit_log(objects, promotion, run_id)
     verdict.parent.mkdir(parents=True, exist_ok=True)
     verdict.write_text(promotion.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    _track_verdict(promotion, objects, (tracking_uri, experiment), {"verdict.json": verdict, "comparison.html": report})
     if run_id:
         write_verdict(RunStore(objects), _verdict(promotion, run_id))
     if promotion.promoted:
@@ -76,6 +79,25 @@ def run(
             release, objects, open_rollout(rollout, objects, taxonomy.codes), (tracking_uri, experiment), releases_kept
         )
     return promotion.promoted
+
+
+def _track_verdict(
+    promotion: Promotion, objects: ObjectStore, mlflow: tuple[str, str], files: Mapping[str, Path]
+) -> None:
+    """Add the verdict to the run of the release, which it ends; a failure of MLflow is printed."""
+    manifest = json.loads(objects.get(f"models/{promotion.release}/{MANIFEST}"))
+    run = manifest.get("mlflow_runs", {}).get("training")
+    if run is None:  # MLflow was unavailable when the release was registered
+        return
+    tags = {"verdict": "promoted" if promotion.promoted else "rejected", "reasons": "; ".join(promotion.reasons)}
+    before, after = promotion.metrics["before"], promotion.metrics["after"]
+    metrics = {"gate.confidence": promotion.metrics["confidence"]}
+    if before:
+        metrics["gate.gain"] = after["weighted_f1"] - before["weighted_f1"]
+    try:
+        Tracking(*mlflow).extend_run(run, RunRecord("", {}, metrics, tags, files, ended=promotion.decided))
+    except TrackingUnavailable as error:
+        sys.stderr.write(f"{promotion.release}: the verdict is not in MLflow: {error}\n")
 
 
 def _follow_up(release: str, objects: ObjectStore, rollout: Rollout, mlflow: tuple[str, str], keep: int) -> None:

@@ -13,6 +13,11 @@ def register(
     fusion: dsl.Input[dsl.Model],
     metrics: dsl.Input[dsl.Artifact],
     report: dsl.Input[dsl.HTML],
+    suspects: dsl.Input[dsl.Artifact],
+    curves: dsl.Input[dsl.Artifact],
+    merge_report: dsl.Input[dsl.Artifact],
+    train: dsl.Input[dsl.Dataset],
+    validation: dsl.Input[dsl.Dataset],
     test: dsl.Input[dsl.Dataset],
     unseen: dsl.Input[dsl.Dataset],
     data_revision: str,
@@ -21,6 +26,7 @@ def register(
     experiment: str,
     git_commit: str,
     snapshot: str,
+    started: str,
     release: dsl.Output[dsl.Model],
 ) -> str:
     """Publish a release to the object store, register its models in MLflow; return its id.
@@ -32,6 +38,11 @@ def register(
         fusion: Bundle of the fusion model, likewise.
         metrics: Scores on the hold-out.
         report: The evaluation as a page.
+        suspects: The training labels that are probably wrong.
+        curves: Weighted F1 of each model by fold.
+        merge_report: What became of the corrections.
+        train: The products the models were trained on.
+        validation: The products they were trained or calibrated on.
         test: The hold-out the scores were measured on.
         unseen: Products that a simulation on a cluster reads from the store.
         data_revision: Revision of the catalogue the models were trained on.
@@ -40,6 +51,7 @@ def register(
         experiment: Name of the MLflow experiment.
         git_commit: Commit of the code; empty if unknown.
         snapshot: SHA-256 of the snapshot of corrections; empty for none.
+        started: Start of the run (ISO 8601).
     """
     import json
     from pathlib import Path
@@ -67,4 +79,10 @@ def register(
             corrections=snapshot,
             git_commit=git_commit,
             parameters=json.dumps({"text": text.metadata, "image": image.metadata, "fusion": fusion.metadata}),
+            train=Path(train.path),
+            validation=Path(validation.path),
+            merge_report=Path(merge_report.path),
+            suspects=Path(suspects.path),
+            curves=Path(curves.path),
+            started=started,
         )

@@ -2,12 +2,16 @@
 
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from components.shared.hold_out import hold_out_digest
 from components.shared.published_releases import publish
 from components.shared.registry import TrainingRecord, log_runs, register_models
+from components.shared.tracked_datasets import describe_splits
 from components.shared.tracking import RegistryRefused, Tracking, TrackingUnavailable
+from product_classifier.bundles import bundle
 from product_classifier.releases.release import ReleaseMeta, write_release
 from product_classifier.store import open_store
 from product_classifier.taxonomy import Taxonomy
@@ -29,6 +33,12 @@ def run(
     git_commit: str = "",
     corrections: str = "",
     parameters: str = "{}",
+    train: Path | None = None,
+    validation: Path | None = None,
+    merge_report: Path | None = None,
+    suspects: Path | None = None,
+    curves: Path | None = None,
+    started: str = "",
 ) -> str:
     """Write the release folder, publish it, register its three models; return its id.
 
@@ -51,13 +61,36 @@ def run(
         git_commit: Commit of the code; empty if unknown.
         corrections: SHA-256 of the snapshot of corrections; empty for none.
         parameters: JSON object of the training parameters by kind of model.
+        train: The products the models were trained on (parquet).
+        validation: The products they were trained or calibrated on (parquet).
+        merge_report: What became of the corrections, as `merge_corrections` writes it (JSON).
+        suspects: The training labels that are probably wrong (JSON).
+        curves: Weighted F1 of each model by fold, as `fit_fusion` writes it (JSON).
+        started: Start of the run (ISO 8601); empty for now.
 
     Raises:
         TrackingUnavailable: If MLflow failed; the message names the published release.
     """
     scores = json.loads(metrics.read_text(encoding="utf-8")) | {"test_set": hold_out_digest(test)}
     scores.pop("confusion", None)  # the report has it, and it is three quarters of the file
-    training = TrainingRecord(data_revision, git_commit, json.loads(parameters), scores, report)
+    splits = {"train": train, "validation": validation, "test": test}
+    training = TrainingRecord(
+        data_revision,
+        git_commit,
+        json.loads(parameters),
+        scores,
+        report,
+        suspects,
+        corrections=_read_json(merge_report, {}).get("corrections", {}),
+        snapshot=corrections,
+        folds=_read_json(curves, []),
+        datasets=describe_splits({name: path for name, path in splits.items() if path is not None}, data_revision),
+        started=datetime.fromisoformat(started) if started else None,
+        trained={
+            kind: datetime.fromisoformat(bundle.verify(folder).created)
+            for kind, folder in (("text", text), ("image", image), ("fusion", fusion))
+        },
+    )
     runs, outage, tracking = {}, None, None
     try:
         tracking = Tracking(tracking_uri, experiment)
@@ -76,6 +109,10 @@ def run(
     except TrackingUnavailable as error:
         raise TrackingUnavailable(f"{_unregistered(error, written.id, store)} MLflow is back") from error
     return written.id
+
+
+def _read_json(path: Path | None, default: Any) -> Any:
+    return default if path is None else json.loads(path.read_text(encoding="utf-8"))
 
 
 def _unregistered(error: TrackingUnavailable, release: str, store: str) -> str:

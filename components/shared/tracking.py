@@ -4,12 +4,14 @@ MLflow is imported on connecting, because the import takes seconds.
 """
 
 import fcntl
+import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -40,6 +42,21 @@ class RegistryRefused(TrackingUnavailable):
 
 
 @dataclass(frozen=True, slots=True)
+class DatasetRecord:
+    """A dataset that a run read."""
+
+    name: str
+    context: str
+    """What it was read for: training, validation or testing."""
+    digest: str
+    rows: int
+    columns: Mapping[str, str]
+    """Type of each column, as Parquet names it."""
+    revision: str
+    """Revision of the catalogue it is a part of."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     """Content of one MLflow run."""
 
@@ -49,6 +66,12 @@ class RunRecord:
     tags: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
     """Pages to store, by name."""
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Values of a metric by step, from 0."""
+    datasets: Sequence[DatasetRecord] = ()
+    started: datetime | None = None
+    """Start of the work; None for now."""
+    ended: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +104,29 @@ class Tracking:
         tags = {"mlflow.runName": record.name, "mlflow.source.type": "PROJECT", **record.tags}
         if parent is not None:
             tags["mlflow.parentRunId"] = parent
-        run: str = self._try(self._client.create_run, self._experiment, tags=tags).info.run_id
-        self._try(self._client.log_batch, run, params=_params(record.params), metrics=_metrics(record.metrics))
+        created = self._try(self._client.create_run, self._experiment, start_time=_ms(record.started), tags=tags)
+        run: str = created.info.run_id
+        metrics = _metrics(record.metrics) + _curves(record.curves)
+        self._try(self._client.log_batch, run, params=_params(record.params), metrics=metrics)
+        if record.datasets:
+            self._try(self._client.log_inputs, run, datasets=[_dataset(one) for one in record.datasets])
         for name, path in record.files.items():
             self._try(self._client.log_text, run, path.read_text(encoding="utf-8"), name)
-        self._try(self._client.set_terminated, run)
+        self._try(self._client.set_terminated, run, end_time=_ms(record.ended))
         return run
+
+    def extend_run(self, run: str, record: RunRecord) -> None:
+        """Add metrics, tags and files to a run that `log_run` wrote; its end becomes that of the record."""
+        for key, value in record.tags.items():
+            self.tag_run(run, key, value)
+        self._try(self._client.log_batch, run, metrics=_metrics(record.metrics))
+        for name, path in record.files.items():
+            self._try(self._client.log_text, run, path.read_text(encoding="utf-8"), name)
+        self._try(self._client.set_terminated, run, end_time=_ms(record.ended))
+
+    def rename_run(self, run: str, name: str) -> None:
+        """Replace the name of a run."""
+        self._try(self._client.update_run, run, name=name)
 
     def tag_run(self, run: str, key: str, value: str) -> None:
         """Set a tag of a run."""
@@ -280,6 +320,36 @@ def _metrics(values: Mapping[str, float]) -> list[Any]:
 
     now_ms = int(time.time() * 1000)
     return [Metric(key, float(value), now_ms, 0) for key, value in values.items()]
+
+
+def _curves(values: Mapping[str, Sequence[float]]) -> list[Any]:
+    from mlflow.entities import Metric  # noqa: PLC0415 - takes seconds
+
+    now_ms = int(time.time() * 1000)
+    return [
+        Metric(key, float(value), now_ms, step) for key, curve in values.items() for step, value in enumerate(curve)
+    ]
+
+
+def _dataset(record: DatasetRecord) -> Any:
+    """Return a dataset as MLflow stores it; its source names the revision, since splits are made from a catalogue."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag  # noqa: PLC0415 - takes seconds
+
+    source = {"tags": {"data_revision": record.revision, "split": record.name}}
+    columns = [{"name": name, "type": type_name, "required": True} for name, type_name in record.columns.items()]
+    dataset = Dataset(
+        name=record.name,
+        digest=record.digest,
+        source_type="code",
+        source=json.dumps(source),
+        schema=json.dumps({"mlflow_colspec": columns}),
+        profile=json.dumps({"num_rows": record.rows}),
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", record.context)])
+
+
+def _ms(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.timestamp() * 1000)
 
 
 def _without_credentials(text: str) -> str:

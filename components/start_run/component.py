@@ -14,7 +14,7 @@ def start_run(
     run_id: str,
     cache_buster: str,
     snapshot: str,
-) -> NamedTuple("RunInputs", [("raw_revision", str), ("cache_key", str), ("photo_revision", str)]):  # type: ignore[valid-type]
+) -> NamedTuple("RunInputs", [("raw_revision", str), ("cache_key", str), ("photo_revision", str), ("started", str)]):  # type: ignore[valid-type]
     """Take ownership of the run; return what identifies the inputs of cached steps.
 
     Args:
@@ -28,7 +28,10 @@ def start_run(
         raw_revision: Digest of the raw files' names and versions.
         cache_key: Digest of the code and of what else invalidates cached results.
         photo_revision: Digest of which photos of the corrections exist, and of their versions.
+        started: Start of the run (ISO 8601).
     """
+    from datetime import UTC, datetime
+
     from components.shared import failures
     from components.shared import raw as raw_files
     from components.shared.cache_key import cache_key
@@ -36,5 +39,6 @@ def start_run(
     from components.start_run import step
 
     with failures.record_step_failure("start_run", store, run_id):
+        started = datetime.now(UTC).isoformat(timespec="milliseconds")
         step.run(store, run_id, failures.execution())
-        return raw_files.revision(raw), cache_key(store, cache_buster), photo_revision(store, snapshot)
+        return raw_files.revision(raw), cache_key(store, cache_buster), photo_revision(store, snapshot), started

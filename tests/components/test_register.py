@@ -3,26 +3,34 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
+from mlflow.entities import Run
 
+from components.promote import step as promote
 from components.register import step
 from components.shared import published_releases
 from components.shared.hold_out import hold_out_digest
 from components.shared.tracking import Tracking, TrackingUnavailable
 from product_classifier.bundles.bundle import verify
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import BundleRefused, ObjectExists
 from product_classifier.model_names import BY_BUNDLE
 from product_classifier.releases.release import open_release
 from product_classifier.store import open_store
 from tests.support.bundles import Place, write_products
 from tests.support.fakes import FakeStore
+from tests.support.promotions import LIMITS
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own
+
+
+STARTED = "2026-01-02T03:04:05+00:00"
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +41,24 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 @pytest.fixture(scope="module")
 def release(place: Place) -> str:
     arguments = dict(place.trained("first", 0.8))
-    return step.run(**arguments, parameters=json.dumps({"text": {"buckets": 262144}}))
+    folder = place.root / "first"
+    write_products(folder / "train.parquet", "defgh")
+    write_products(folder / "validation.parquet", "bc")
+    contents = {
+        "merge_report": {"corrections": {"added": 4, "skipped": 1}},
+        "suspects": {"labels": 5, "suspects": []},
+        "curves": [{"step": 0, "text": 0.7, "fusion": 0.8}, {"step": 1, "text": 0.6, "fusion": 0.9}],
+    }
+    for name, content in contents.items():
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    return step.run(
+        **arguments,
+        **{name: folder / f"{name}.json" for name in contents},
+        train=folder / "train.parquet",
+        validation=folder / "validation.parquet",
+        parameters=json.dumps({"text": {"buckets": 262144}}),
+        started=STARTED,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +90,74 @@ def test_the_release_names_its_runs_and_its_hold_out(place: Place, release: str)
 def test_each_model_has_a_nested_run_with_its_parameters_and_metrics(client: MlflowClient, release: str) -> None:
     experiment = client.get_experiment_by_name("product-classifier")
     runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
-    parent = runs["training"].info.run_id
+    parent = runs[release].info.run_id
 
-    assert {"training", *BY_BUNDLE} == set(runs)
+    assert {release, *BY_BUNDLE} == set(runs)
     assert {parent} == {runs[kind].data.tags["mlflow.parentRunId"] for kind in BY_BUNDLE}
     assert ("262144", 0.8) == (runs["text"].data.params["buckets"], runs["text"].data.metrics["weighted_f1"])
     assert {"FINISHED"} == {run.info.status for run in runs.values()}
     assert {release} == {run.data.tags["release"] for run in runs.values()}
+
+
+@pytest.fixture(scope="module")
+def run(client: MlflowClient, place: Place, release: str) -> Run:
+    """The run of the training."""
+    return client.get_run(open_release(place.root / "first" / "release").meta.mlflow_runs["training"])
+
+
+def test_the_run_begins_when_the_training_did_and_has_its_parameters_and_corrections(run: Run) -> None:
+    assert datetime.fromisoformat(STARTED).timestamp() * 1000 == run.info.start_time < run.info.end_time
+    assert {"text.buckets": "262144"} == run.data.params
+    assert (4, 1) == (run.data.metrics["corrections.added"], run.data.metrics["corrections.skipped"])
+
+
+def test_the_run_has_the_splits_with_digest_and_context(run: Run) -> None:
+    found = {one.dataset.name: (one.tags[0].value, one.dataset.digest) for one in run.inputs.dataset_inputs}
+    rows = {one.dataset.name: json.loads(one.dataset.profile)["num_rows"] for one in run.inputs.dataset_inputs}
+
+    assert {"train": 5, "validation": 2, "test": 1} == rows
+    assert {"training", "validation", "testing"} == {context for context, _ in found.values()}
+    assert 3 == len({digest for _, digest in found.values()})
+
+
+def test_the_run_has_a_curve_by_fold_and_the_suspects(client: MlflowClient, run: Run) -> None:
+    curve = client.get_metric_history(run.info.run_id, "text.fold_weighted_f1")
+
+    assert [(0, 0.7), (1, 0.6)] == [(one.step, one.value) for one in curve]
+    assert {"report.html", "suspects.json"} <= {one.path for one in client.list_artifacts(run.info.run_id)}
+
+
+def test_the_verdict_ends_the_run(client: MlflowClient, place: Place, release: str, run: Run) -> None:
+    scores = {"weighted_f1": 0.8}
+    decision = {
+        "release": release,
+        "champion": "r-20260101T000000-00000000",
+        "promote": False,
+        "reasons": ["no gain", "a category collapses"],
+        "before": {"weighted_f1": 0.9},
+        "after": scores,
+        "confidence": 0.1,
+        "test_set": "made-up",
+        "limits": LIMITS,
+    }
+    (place.root / "decision.json").write_text(json.dumps(decision))
+    (place.root / "comparison.html").write_text("<html></html>")
+    promote.run(
+        release,
+        place.root / "decision.json",
+        place.root / "comparison.html",
+        place.store,
+        place.tracking_uri,
+        place.rollout,
+        place.root / "verdict.json",
+        CHALLENGE,
+    )
+    found = client.get_run(run.info.run_id)
+
+    assert ("rejected", "no gain; a category collapses") == (found.data.tags["verdict"], found.data.tags["reasons"])
+    assert (0.1, pytest.approx(-0.1)) == (found.data.metrics["gate.confidence"], found.data.metrics["gate.gain"])
+    assert {"verdict.json", "comparison.html"} <= {one.path for one in client.list_artifacts(run.info.run_id)}
+    assert ("FINISHED", run.info.start_time) == (found.info.status, found.info.start_time)
 
 
 def test_each_registered_version_is_the_bundle_that_will_be_served(
