@@ -39,6 +39,8 @@ CategoryCode = Annotated[
         }
     ),
 ]
+GIVEN = "The code as it was given, if a change of the taxonomy maps it to another one."
+DECIDED = "False if a change of the taxonomy left the product without a category, or split it: decide it anew."
 IdempotencyKey = Annotated[
     str, Field(pattern=IDEMPOTENCY_KEY, description="A repeated key with the same body returns the first response.")
 ]
@@ -111,8 +113,10 @@ class FeedbackReceipt(ResponseModel):
 
     feedback_id: str
     state: State
-    code: int | str
+    code: int | str = Field(description="The category, as the newest version of the taxonomy reads it.")
     label: str
+    given: int | str | None = Field(default=None, description=GIVEN, exclude_if=lambda code: code is None)
+    decided: bool = Field(default=True, description=DECIDED, exclude_if=lambda decided: decided)
     created: datetime
     replaces: str | None = Field(
         default=None,
@@ -126,8 +130,10 @@ class CorrectionView(ResponseModel):
     feedback_id: str
     state: State
     counts: bool = Field(description="Whether the next training run uses it.")
-    code: int | str
+    code: int | str = Field(description="The category, as the newest version of the taxonomy reads it.")
     label: str
+    given: int | str | None = Field(default=None, description=GIVEN, exclude_if=lambda code: code is None)
+    decided: bool = Field(default=True, description=DECIDED, exclude_if=lambda decided: decided)
     user: str
     role: str
     comment: str

@@ -42,7 +42,7 @@ from inference.feedback_service.index_refresher import IndexRefresher
 from inference.feedback_service.listing import CorrectionListing
 from inference.feedback_service.middleware import InternalMiddleware
 from inference.feedback_service.notifier import TriggerNotifier
-from inference.feedback_service.service import FeedbackService, SubmitResult, utc_now
+from inference.feedback_service.service import FeedbackService, SubmitResult, VersionedCode, utc_now
 from inference.feedback_service.settings import Settings
 from inference.http.api_models import ProductInput
 from inference.http.bodies import strict_base64
@@ -59,6 +59,7 @@ from product_classifier.settings_reader import read_settings
 from product_classifier.store import ObjectStore
 from product_classifier.store.journal import Journal
 from product_classifier.store.probe import StoreProbe
+from product_classifier.stored_taxonomy.change_store import StoredTaxonomy, TaxonomyState
 from product_classifier.taxonomy import Taxonomy
 
 THREADS = 16
@@ -114,9 +115,9 @@ def create_app(
         InternalMiddleware, token=token, body_limit=min(settings.body_limit, PHOTO_BODY_BYTES), metrics=metrics
     )
     add_problem_handlers(app)
-    _add_submission(app, service, taxonomy, metrics, notifier)
+    _add_submission(app, service, index.taxonomy, metrics, notifier)
     lists = BoundedThreads(LIST_THREADS, MAX_WAITING_LISTS)
-    _add_reviews(app, service, CorrectionListing(index, refresher, taxonomy), notifier, lists)
+    _add_reviews(app, service, CorrectionListing(index, refresher), notifier, lists)
     runs = Runs(run_store, index, refresher, (retrain or read_settings(RetrainSettings)).min_corrections)
     _add_run_request(app, runs, notifier, now, lists)
     _add_runs(app, runs, lists)
@@ -125,7 +126,11 @@ def create_app(
 
 
 def _add_submission(
-    app: FastAPI, service: FeedbackService, taxonomy: Taxonomy, metrics: FeedbackMetrics, notifier: TriggerNotifier
+    app: FastAPI,
+    service: FeedbackService,
+    taxonomy: StoredTaxonomy,
+    metrics: FeedbackMetrics,
+    notifier: TriggerNotifier,
 ) -> None:
     @app.post("/feedback", status_code=201)
     def submit(
@@ -134,8 +139,8 @@ def _add_submission(
         response: Response,
         idempotency_key: Annotated[IdempotencyKey | None, Header()] = None,
     ) -> FeedbackReceipt:
-        if body.code not in taxonomy:
-            raise UnknownCategory(f"code: {body.code} is not a category code; GET /categories lists them")
+        state = taxonomy.with_code(body.code)
+        code = VersionedCode(body.code, state.version_to_store(_version_of(state, body.code)))
         comment = body.comment or ""
         if isinstance(body, ProductFeedback):
             photo = _decode_photo(body.product)
@@ -144,14 +149,14 @@ def _add_submission(
                 description=body.product.description or "",
                 image_sha256=hashlib.sha256(photo).hexdigest() if photo else None,
             )
-            result = service.correct_product(caller, idempotency_key, product, body.code, comment, photo=photo)
+            result = service.correct_product(caller, idempotency_key, product, code, comment, photo=photo)
         else:
-            result = service.correct_prediction(caller, idempotency_key, body.prediction_id, body.code, comment)
+            result = service.correct_prediction(caller, idempotency_key, body.prediction_id, code, comment)
         metrics.acknowledged(result.destination or "replay")
         response.status_code = 201 if result.destination else 200
         if result.destination:
             notifier.notify()
-        return _receipt(result, taxonomy)
+        return _receipt(result, state)
 
 
 def _add_reviews(
@@ -325,13 +330,25 @@ def _decode_photo(product: ProductInput) -> bytes:
     return picture_bytes(strict_base64(product.image, "product.image")) if product.image else b""
 
 
-def _receipt(result: SubmitResult, taxonomy: Taxonomy) -> FeedbackReceipt:
+def _version_of(state: TaxonomyState, code: str) -> int:
+    """Return the version that has a code; raise `UnknownCategory` with the nearest codes if none has."""
+    try:
+        return state.locate(code)
+    except UnknownCategory as error:
+        raise UnknownCategory(f"code: {error}; GET /categories lists them") from error
+
+
+def _receipt(result: SubmitResult, state: TaxonomyState) -> FeedbackReceipt:
     correction = result.correction
+    reading = state.read(correction.code, correction.taxonomy_version)
+    code = reading.code or correction.code
     return FeedbackReceipt(
         feedback_id=correction.feedback_id,
         state=initial_state(correction.role),
-        code=taxonomy.to_json_code(correction.code),
-        label=taxonomy.label(correction.code),
+        code=state.newest.to_json_code(code),
+        label=state.label(code),
+        given=None if reading.code == correction.code else state.newest.to_json_code(correction.code),
+        decided=reading.decided and reading.code is not None,
         created=correction.created,
         replaces=result.replaced.feedback_id if result.replaced else None,
     )

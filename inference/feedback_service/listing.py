@@ -9,7 +9,6 @@ from product_classifier.feedback.index_rows import IndexedCorrection
 from product_classifier.feedback.records import Review
 from product_classifier.feedback.trust import TRUSTED_STATES
 from product_classifier.limits import LISTED_BYTES
-from product_classifier.taxonomy import Taxonomy
 
 MAX_AGE_S = 2.0
 WAIT_S = 1.0
@@ -19,10 +18,9 @@ WAIT_S = 1.0
 class CorrectionListing:
     """Lists corrections; those of other servers appear within `MAX_AGE_S`, later while the store is slow."""
 
-    def __init__(self, index: FeedbackIndex, refresher: IndexRefresher, taxonomy: Taxonomy) -> None:
+    def __init__(self, index: FeedbackIndex, refresher: IndexRefresher) -> None:
         self._index = index
         self._refresher = refresher
-        self._taxonomy = taxonomy
 
     def page(self, caller: Caller, parameters: ListParameters) -> CorrectionPage:
         """Return one page of all corrections to a reviewer, of the own ones to any other user.
@@ -55,18 +53,25 @@ class CorrectionListing:
     def view(self, item: IndexedCorrection, review: Review | None = None) -> CorrectionView:
         """Return a correction as the API represents it, with a review that is newer than the item."""
         state = review.decision if review else item.state
+        taxonomy, reading = self._index.taxonomy.known, item.reading
+        code = reading.code or item.code
+        predicted = item.predicted
+        if predicted is not None:
+            predicted = taxonomy.read(predicted, item.predicted_version).code or predicted
         return CorrectionView(
             feedback_id=item.feedback_id,
             state=state,
-            counts=state in TRUSTED_STATES and item.product is not None,
-            code=self._taxonomy.to_json_code(item.code),
-            label=self._taxonomy.label(item.code),
+            counts=state in TRUSTED_STATES and item.product is not None and reading.code is not None,
+            code=taxonomy.newest.to_json_code(code),
+            label=taxonomy.label(code),
+            given=None if reading.code == item.code else taxonomy.newest.to_json_code(item.code),
+            decided=reading.decided and reading.code is not None,
             user=item.user,
             role=item.role,
             comment=item.comment,
             created=item.created,
             prediction_id=item.prediction_id,
-            predicted=None if item.predicted is None else self._taxonomy.to_json_code(item.predicted),
+            predicted=None if predicted is None else taxonomy.newest.to_json_code(predicted),
             release=item.release,
             product=item.product,
             is_cut=item.is_cut,

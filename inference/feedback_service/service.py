@@ -66,6 +66,14 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionedCode:
+    """A code as it is given, and the version of the taxonomy it is of; None is the first."""
+
+    code: str
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SubmitResult:
     """A correction and where it was written; `destination` is None if it had been submitted before.
 
@@ -108,7 +116,7 @@ class FeedbackService:
             self._index_pending(key)
 
     def correct_prediction(
-        self, caller: Caller, key: str | None, prediction_id: str, code: str, comment: str
+        self, caller: Caller, key: str | None, prediction_id: str, code: VersionedCode, comment: str
     ) -> SubmitResult:
         """Submit a correction of a prediction.
 
@@ -121,7 +129,14 @@ class FeedbackService:
         return self._submit(self._draft(caller, code, comment, prediction_id=prediction_id), key, ())
 
     def correct_product(
-        self, caller: Caller, key: str | None, product: ProductContent, code: str, comment: str, *, photo: bytes = b""
+        self,
+        caller: Caller,
+        key: str | None,
+        product: ProductContent,
+        code: VersionedCode,
+        comment: str,
+        *,
+        photo: bytes = b"",
     ) -> SubmitResult:
         """Submit a correction of a product; `photo` has the SHA-256 that the product names.
 
@@ -160,7 +175,7 @@ class FeedbackService:
     def _draft(
         self,
         caller: Caller,
-        code: str,
+        code: VersionedCode,
         comment: str,
         *,
         prediction_id: str | None = None,
@@ -175,7 +190,8 @@ class FeedbackService:
             role=caller.role,
             prediction_id=prediction_id,
             product=product,
-            code=code,
+            code=code.code,
+            taxonomy_version=code.version,
             comment=comment,
         )
 
@@ -222,6 +238,7 @@ class FeedbackService:
         prediction = self._prediction(draft.prediction_id) if draft.prediction_id else None
         if prediction is not None:
             found |= {"product": prediction.product, "predicted": prediction.code, "release": prediction.release}
+            found["predicted_version"] = prediction.taxonomy_version
         confidence = UNREAD_CONFIDENCE if prediction is None else prediction.confidence
         return draft.model_copy(update=found), confidence
 
@@ -260,9 +277,7 @@ class FeedbackService:
             raise NotDurable(f"an earlier record cannot be read, so this one cannot be checked: {error}") from error
 
     def _parse(self, kind: type[R], data: bytes, key: str) -> R:
-        record = kind.from_json(data, key)
-        self._index.check_codes(record)
-        return record
+        return kind.from_json(data, key)
 
     def _lock_of(self, bits: int) -> threading.Lock:
         return self._locks[bits % LOCKS]

@@ -6,8 +6,8 @@
 
 Objects are immutable, so each is read once (`object_reader`), and the keys of its product are computed then. The states
 and the label of a product are computed again only when a correction or review of that product arrives
-(`state_updates`). An object that cannot be parsed, or has a category code outside the taxonomy, is recorded in
-`damaged` with the reason and skipped.
+(`state_updates`). An object that cannot be parsed is recorded in `damaged` with the reason and skipped. Codes are
+indexed as they were given, and as the newest version of the taxonomy reads them.
 
 New objects are found in three ways: those this process has stored are added by `add`; each refresh lists the newest
 days; and one older day after the other is listed, which finds what another server wrote there late (`object_listing`).
@@ -29,11 +29,12 @@ from product_classifier.feedback.index_rows import UNREAD_CONFIDENCE, content_ve
 from product_classifier.feedback.index_writer import IndexWriter
 from product_classifier.feedback.object_listing import ObjectListing
 from product_classifier.feedback.object_reader import ObjectReader
-from product_classifier.feedback.records import Correction, Record, Review
+from product_classifier.feedback.records import Correction, Review
 from product_classifier.feedback.state_updates import StateUpdater
 from product_classifier.feedback.trust import Label
 from product_classifier.observability import get_logger
 from product_classifier.store import ObjectStore
+from product_classifier.stored_taxonomy.change_store import StoredTaxonomy
 from product_classifier.taxonomy import Taxonomy
 
 log = get_logger()
@@ -64,7 +65,9 @@ class FeedbackIndex(IndexQueries):
         self._store = store
         self._today = today
         self._states = StateUpdater()
-        self._writer = IndexWriter(self._database, self._states)
+        self.taxonomy = StoredTaxonomy(store)
+        """The taxonomy in service and its changes, in whose newest version codes are read."""
+        self._writer = IndexWriter(self._database, self._states, self.taxonomy.read)
         self._reader = ObjectReader(store, taxonomy, self._database, self._writer)
         is_pending = lambda key: self.is_pending(key)  # noqa: E731, PLW0108 - the attribute may be replaced
         self._listing = ObjectListing(store, self._database, self._writer, self._reader, is_pending)
@@ -89,6 +92,7 @@ class FeedbackIndex(IndexQueries):
         deadline = monotonic() + budget_s
         with self._refreshing:
             generation = self._database.generation
+            self._follow_taxonomy()
             self._listing.list_newest(self._today())
             if not self._reader.read_listed(deadline):
                 return False
@@ -129,10 +133,6 @@ class FeedbackIndex(IndexQueries):
         except (IndexUnavailable, ValueError, OverflowError, RecursionError) as error:
             log.warning("correction_not_indexed", key=record.key, reason=str(error))
 
-    def check_codes(self, record: Record) -> None:
-        """Raise `StoreUnavailable`, as for a malformed object, if a correction has an unknown code."""
-        self._reader.check_codes(record)
-
     def ensure_listed(self, now: datetime) -> None:
         """List, once a day, the ids that were added before today, for `find_id`. Raises what `refresh` raises."""
         self._listing.ensure_listed(now.astimezone(UTC).date())
@@ -154,6 +154,15 @@ class FeedbackIndex(IndexQueries):
         Works in short transactions. If it is interrupted, `watermark` is "?" until the next call.
         """
         replace_watermark(self._database, name, trained)
+
+    def _follow_taxonomy(self) -> None:
+        """Read all codes again if a change of the taxonomy was applied; labels of the watermark too."""
+        state = self.taxonomy.current()
+        version = str(state.version_to_store(state.newest.version) or "")
+        if (self._database.meta("taxonomy_version") or "") != version:
+            self._writer.update_readings()
+            self._database.set_meta("taxonomy_version", version)
+            self._database.set_meta("watermark", "?")
 
     def close(self) -> None:
         """Close the file."""

@@ -27,6 +27,8 @@ class LabelReader:
     def __init__(self, database: Connection, store: ObjectStore) -> None:
         self._database = database
         self._store = store
+        row = database.execute("SELECT value FROM meta WHERE name = 'taxonomy_version'").fetchone()
+        self._version = None if row is None or not row[0] else int(row[0])
 
     def __iter__(self) -> Iterator[Label]:
         """Yield all labels, sorted by product key, then the newest last."""
@@ -40,7 +42,9 @@ class LabelReader:
                 if is_cut:
                     product = self._read_product(to_text(identifier))
                 if product is not None:
-                    yield Label(key.hex(), product, code, to_text(identifier), to_datetime(since), reason)
+                    yield Label(
+                        key.hex(), product, code, to_text(identifier), to_datetime(since), reason, self._version
+                    )
 
     def new_ids(self) -> Iterator[str]:
         """Yield the feedback ids of the labels beyond the watermark, sorted."""

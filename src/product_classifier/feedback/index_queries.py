@@ -93,7 +93,7 @@ class IndexQueries:
         except IndexUnavailable as error:
             log.warning("replaced_correction_unknown", key=correction.key, reason=str(error))
         last = max(map(correction_of, found), key=lambda one: (one.created, one.feedback_id), default=None)
-        return last if last is not None and last.code != correction.code else None
+        return last if last is not None and last.reading.code != correction.code else None
 
     def page(
         self,
@@ -158,9 +158,10 @@ class IndexQueries:
             return [correction_of(row) for row in database.execute(SELECT_CORRECTIONS)]
 
     def count_by_code(self) -> dict[str, int]:
-        """Return the number of corrections by their code."""
+        """Return the number of corrections by their code in the newest version of the taxonomy."""
+        query = "SELECT read_code, count(*) FROM corrections WHERE status = 1 AND read_code IS NOT NULL GROUP BY 1"
         with self._database.read() as database:
-            return dict(database.execute("SELECT code, count(*) FROM corrections WHERE status = 1 GROUP BY code"))
+            return dict(database.execute(query))
 
     def new_label_count(self) -> int:
         """Return the number of labels that are not in the watermark."""

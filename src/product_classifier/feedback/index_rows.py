@@ -12,6 +12,7 @@ from product_classifier.feedback.records import Correction, ProductContent, Revi
 from product_classifier.feedback.trust import State, agreement_key, product_key
 from product_classifier.limits import LISTED_CHARACTERS
 from product_classifier.taxonomy import Taxonomy
+from product_classifier.taxonomy.version_history import Reading
 from product_classifier.text import spelling
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -20,7 +21,8 @@ UNREAD_CONFIDENCE, UNKNOWN_CONFIDENCE = 2.0, 3.0
 """Stored in place of the confidence of a prediction: it has not been read yet, or there is none."""
 SELECT_CORRECTIONS = (
     "SELECT c.id, c.created, c.user, c.role, c.code, c.predicted, c.release, c.comment, c.prediction_id, "
-    "c.designation, c.description, c.image_sha256, c.state, r.reviewer, r.created, c.confidence "
+    "c.designation, c.description, c.image_sha256, c.state, r.reviewer, r.created, c.confidence, "
+    "c.taxonomy_version, c.predicted_version, c.read_code, c.decided "
     "FROM corrections c LEFT JOIN reviews r ON r.id = c.id AND r.status = 1 WHERE c.status = 1"
 )
 """Query of the rows that `correction_of` takes; " AND ..." may follow."""
@@ -53,6 +55,11 @@ class IndexedCorrection:
     reviewed: datetime | None
     confidence: float | None
     """Confidence of the prediction; None without a prediction, or before it was read."""
+    taxonomy_version: int | None
+    """Version of the taxonomy that `code` is of; None is the first."""
+    predicted_version: int | None
+    reading: Reading
+    """`code` in the newest version of the taxonomy."""
 
 
 class PreparedRecord(NamedTuple):
@@ -91,7 +98,7 @@ def correction_of(row: Sequence[Any]) -> IndexedCorrection:
     """Return the correction in a row of `SELECT_CORRECTIONS`."""
     identifier, created, user, role, code, predicted, release, comment, prediction_id = row[:9]
     product, is_cut = product_of(*row[9:12])
-    state, reviewer, reviewed, confidence = row[12:]
+    state, reviewer, reviewed, confidence, version, predicted_version, read_code, decided = row[12:]
     return IndexedCorrection(
         to_text(identifier),
         to_datetime(created),
@@ -108,6 +115,9 @@ def correction_of(row: Sequence[Any]) -> IndexedCorrection:
         reviewer,
         None if reviewed is None else to_datetime(reviewed),
         confidence if confidence < UNREAD_CONFIDENCE else None,
+        version,
+        predicted_version,
+        Reading(read_code, bool(decided)),
     )
 
 

@@ -1,6 +1,6 @@
 """Tables of the index of corrections; the triggers maintain its counts."""
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -13,8 +13,13 @@ CREATE TABLE corrections (
     prediction_id BLOB, designation TEXT, description TEXT, image_sha256 TEXT,
     product_key BLOB, agreement_key BLOB, state TEXT,
     confidence REAL NOT NULL DEFAULT 2,  -- of the prediction; 2 is not read yet, 3 not known: these sort last
-    attempts INTEGER NOT NULL DEFAULT 0, retry_at INTEGER NOT NULL DEFAULT 0
+    attempts INTEGER NOT NULL DEFAULT 0, retry_at INTEGER NOT NULL DEFAULT 0,
+    taxonomy_version INTEGER, predicted_version INTEGER,  -- of code and predicted, NULL is the first
+    read_code TEXT,  -- code in the newest version of the taxonomy; NULL if it is in no category
+    decided INTEGER NOT NULL DEFAULT 1  -- 0 after a split: read_code is the category above
 );
+CREATE INDEX corrections_code ON corrections (code, taxonomy_version) WHERE status = 1;
+CREATE INDEX corrections_undecided ON corrections (id) WHERE status = 1 AND decided = 0;
 CREATE INDEX corrections_unread ON corrections (id) WHERE status = 0;
 CREATE INDEX corrections_identity ON corrections (substr(id, 7));
 CREATE INDEX corrections_created ON corrections (created, id) WHERE status = 1;

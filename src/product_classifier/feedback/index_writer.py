@@ -1,6 +1,6 @@
 """Writes corrections and reviews to the index, and in the same transaction what they change."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from sqlite3 import Connection
 from typing import Literal
 
@@ -9,17 +9,22 @@ from product_classifier.feedback.index_rows import PreparedRecord, cut_texts, pr
 from product_classifier.feedback.records import REVIEW_SUFFIX, Correction, ProductContent, Review
 from product_classifier.feedback.state_updates import StateUpdater
 from product_classifier.feedback.trust import own_state
+from product_classifier.taxonomy.version_history import Reading
 
 READ, DAMAGED = 1, 2
 Table = Literal["corrections", "reviews"]
+Read = Callable[[str, int | None], Reading]
+"""Reads a code of a version, None for the first, in the newest one."""
 
 
 class IndexWriter:
     """Writes to the index in one transaction per call; raises `IndexUnavailable`. Thread-safe."""
 
-    def __init__(self, database: IndexDatabase, states: StateUpdater) -> None:
+    def __init__(self, database: IndexDatabase, states: StateUpdater, read: Read) -> None:
+        """Take the database, what updates states, and what reads a code in the newest version of the taxonomy."""
         self._database = database
         self._states = states
+        self._read = read
 
     def write(self, found: Iterable[PreparedRecord], *, replace: bool = False) -> None:
         """Write records, unless there are others of their ids that are not to be replaced."""
@@ -32,7 +37,8 @@ class IndexWriter:
                 elif isinstance(one.record, Review):
                     reviewed.append(_put_review(database, one, one.record, replace=replace))
                 else:
-                    dirty |= _put_correction(database, one, one.record, replace=replace)
+                    reading = self._read(one.record.code, one.record.taxonomy_version)
+                    dirty |= _put_correction(database, one, one.record, reading, replace=replace)
             self._states.update(database, dirty | _reviewed_products(database, reviewed))
 
     def write_damaged(self, key: str, reason: str) -> None:
@@ -74,6 +80,21 @@ class IndexWriter:
                 products = {row[0] for row in rows if row[0] is not None}
             self._states.update(database, products)
 
+    def update_readings(self) -> None:
+        """Read the codes of all corrections in the newest version of the taxonomy, and update what changes."""
+        with self._database.write() as database:
+            pairs = database.execute("SELECT DISTINCT code, taxonomy_version FROM corrections WHERE status = 1")
+            changed: set[bytes] = set()
+            for code, version in pairs.fetchall():
+                reading = self._read(code, version)
+                rows = database.execute(
+                    "UPDATE corrections SET read_code = ?, decided = ? WHERE status = 1 AND code = ? AND "
+                    "taxonomy_version IS ? AND (read_code IS NOT ? OR decided <> ?) RETURNING agreement_key",
+                    (reading.code, reading.decided, code, version, reading.code, reading.decided),
+                )
+                changed |= {row[0] for row in rows if row[0] is not None}
+            self._states.update(database, changed)
+
     def forget_damage(self) -> None:
         """Have damaged objects read again, which may have been replaced or may be valid in this version."""
         with self._database.write() as database:
@@ -82,7 +103,9 @@ class IndexWriter:
             database.execute("DELETE FROM damaged")
 
 
-def _put_correction(database: Connection, one: PreparedRecord, record: Correction, *, replace: bool) -> set[bytes]:
+def _put_correction(
+    database: Connection, one: PreparedRecord, record: Correction, reading: Reading, *, replace: bool
+) -> set[bytes]:
     """Write the row of a correction; return the products whose states change."""
     identifier = to_blob(record.feedback_id)
     row = database.execute("SELECT status, agreement_key FROM corrections WHERE id = ?", (identifier,)).fetchone()
@@ -101,7 +124,8 @@ def _put_correction(database: Connection, one: PreparedRecord, record: Correctio
     database.execute(
         "UPDATE corrections SET status = 1, created = ?, user = ?, role = ?, code = ?, predicted = ?, release = ?, "
         "comment = ?, prediction_id = ?, designation = ?, description = ?, image_sha256 = ?, product_key = ?, "
-        "agreement_key = ?, state = ?, confidence = ? WHERE id = ?",
+        "agreement_key = ?, state = ?, confidence = ?, taxonomy_version = ?, predicted_version = ?, read_code = ?, "
+        "decided = ? WHERE id = ?",
         (
             one.created,
             record.user,
@@ -117,6 +141,10 @@ def _put_correction(database: Connection, one: PreparedRecord, record: Correctio
             one.agreement_key,
             own_state(record.role, _decision_of(database, identifier)),
             one.confidence,
+            record.taxonomy_version,
+            record.predicted_version,
+            reading.code,
+            reading.decided,
             identifier,
         ),
     )

@@ -4,14 +4,13 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, time
 
-from product_classifier.errors import InvalidInput, ObjectNotFound, StoreUnavailable, UnknownCategory
+from product_classifier.errors import InvalidInput, ObjectNotFound, StoreUnavailable
 from product_classifier.feedback.index_database import IndexDatabase
 from product_classifier.feedback.index_rows import UNKNOWN_CONFIDENCE, PreparedRecord, prepare, to_text
 from product_classifier.feedback.index_writer import IndexWriter
 from product_classifier.feedback.records import (
     REVIEW_SUFFIX,
     Correction,
-    Record,
     Review,
     correction_key,
     review_key,
@@ -98,16 +97,6 @@ class ObjectReader:
             self._writer.write_confidences(zip(found, (row[0] for row in rows), strict=True))
         return len(rows) == BATCH
 
-    def check_codes(self, record: Record) -> None:
-        """Raise `StoreUnavailable`, as for a malformed object, if a correction has an unknown code."""
-        if not isinstance(record, Correction):
-            return
-        try:
-            for code in {record.code, record.code if record.predicted is None else record.predicted}:
-                self._taxonomy[code]
-        except UnknownCategory as error:
-            raise StoreUnavailable(f"object {record.key!r} is not a Correction: {error}") from error
-
     def _read_objects(self, keys: Sequence[str]) -> None:
         """Read and index objects; after an error of the store, those that were read before it."""
         found: list[PreparedRecord] = []
@@ -134,9 +123,7 @@ class ObjectReader:
         except StoreUnavailable as error:
             return error
         try:
-            record = _parse(key, data)
-            self.check_codes(record)
-            return prepare(record, key)
+            return prepare(_parse(key, data), key)
         except (InvalidInput, StoreUnavailable, ValueError, OverflowError, RecursionError) as error:
             return PreparedRecord(key, None, str(error) or type(error).__name__)
 

@@ -118,6 +118,8 @@ class PredictionRecord(Record):
     modalities: Modalities
     degraded: bool
     release: Text
+    taxonomy_version: int | None = Field(default=None, ge=1, exclude_if=lambda version: version is None)
+    """Version of the taxonomy that the codes are of; None is the first, as in records of earlier services."""
 
     @property
     def key(self) -> str:
@@ -138,6 +140,10 @@ class Correction(Record):
     predicted: StoredCode | None = None
     release: Text | None = None
     comment: Text = Field(default="", max_length=COMMENT_CHARACTERS)
+    taxonomy_version: int | None = Field(default=None, ge=1, exclude_if=lambda version: version is None)
+    """Version of the taxonomy that `code` is of; None is the first, as in records of earlier services."""
+    predicted_version: int | None = Field(default=None, ge=1, exclude_if=lambda version: version is None)
+    """Version of the taxonomy that `predicted` is of; None is the first."""
 
     @model_validator(mode="after")
     def _has_subject(self) -> Self:

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from product_classifier.feedback.index_database import IndexDatabase
 from product_classifier.feedback.index_rows import to_datetime, to_microseconds
 from product_classifier.feedback.records import Role
-from product_classifier.feedback.trust import product_label, product_states
+from product_classifier.feedback.trust import own_state, product_label, product_states
 
 LARGE_PRODUCT = 1000
 """Corrections of one product from which its states are not computed at once every time."""
@@ -64,13 +64,13 @@ class StateUpdater:
 def _update_product(database: Connection, key: bytes) -> int:
     """Compute states and label of a product; return the number of its corrections."""
     rows = database.execute(
-        "SELECT c.id, c.created, c.user, c.role, c.code, c.state, r.created, r.decision FROM corrections c "
+        "SELECT c.id, c.created, c.user, c.role, c.read_code, c.state, r.created, r.decision FROM corrections c "
         "LEFT JOIN reviews r ON r.id = c.id AND r.status = 1 WHERE c.status = 1 AND c.agreement_key = ?",
         (key,),
     ).fetchall()
-    group = [_Vote(to_datetime(row[1]), row[0].hex(), *row[2:5]) for row in rows]
+    group = [_Vote(to_datetime(row[1]), row[0].hex(), *row[2:5]) for row in rows if row[4] is not None]
     reviews = {row[0].hex(): _Decision(to_datetime(row[6]), row[7]) for row in rows if row[7] is not None}
-    found = product_states(group, reviews)
+    found = {row[0].hex(): own_state(row[3], row[7]) for row in rows} | product_states(group, reviews)
     changed = [(found[row[0].hex()], row[0]) for row in rows if found[row[0].hex()] != row[5]]
     database.executemany("UPDATE corrections SET state = ? WHERE id = ?", changed)
     label = product_label(group, reviews)

@@ -35,6 +35,8 @@ class Label:
     feedback_id: str
     since: datetime
     reason: State
+    taxonomy_version: int | None = None
+    """Version of the taxonomy that `code` is read in; None is the first."""
 
     @property
     def fingerprint(self) -> str:

@@ -70,4 +70,7 @@ class LabelProgress:
         return claim
 
     def _trained(self, snapshot: str) -> Iterator[tuple[str, str]]:
-        return ((item.product_key, item.code) for item in read_items(self._run_store.store, snapshot))
+        for item in read_items(self._run_store.store, snapshot):
+            code = self._index.taxonomy.read(item.code, item.taxonomy_version).code
+            if code is not None:
+                yield item.product_key, code

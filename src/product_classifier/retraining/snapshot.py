@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from product_classifier.errors import InvalidInput, StoreUnavailable
 from product_classifier.feedback.records import ProductContent, Record
@@ -23,6 +23,8 @@ class SnapshotItem(Record):
     code: StoredCode
     since: AwareDatetime
     reason: str
+    taxonomy_version: int | None = Field(default=None, ge=1, exclude_if=lambda version: version is None)
+    """Version of the taxonomy that `code` is of; None is the first."""
 
     @property
     def fingerprint(self) -> str:
@@ -121,4 +123,5 @@ def _item(label: Label) -> SnapshotItem:
         code=label.code,
         since=label.since,
         reason=label.reason,
+        taxonomy_version=label.taxonomy_version,
     )

@@ -11,12 +11,14 @@ Codes in records stay as they were given: they are read through the change files
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import inf
 from time import monotonic
 
 from product_classifier.catalogue.challenge import CHALLENGE
-from product_classifier.errors import ObjectExists, ObjectNotFound, StoreUnavailable, TaxonomyError
+from product_classifier.errors import ObjectExists, ObjectNotFound, StoreUnavailable, TaxonomyError, UnknownCategory
 from product_classifier.observability import get_logger
 from product_classifier.store import ObjectStore
 from product_classifier.stored_taxonomy.applied_change import AppliedChange, effects_of, parse_applied_change
@@ -104,10 +106,28 @@ class StoredTaxonomy:
 
     def __init__(self, store: ObjectStore, clock: Callable[[], float] = monotonic) -> None:
         """Take the store and a clock in seconds."""
-        self._store = store
+        self.store = store
         self._clock = clock
         self._state = TaxonomyState(CHALLENGE, History(CHALLENGE))
-        self._read_until = 0.0
+        self._read_until = -inf
+
+    @property
+    def known(self) -> TaxonomyState:
+        """The state that was read last; the first access reads it."""
+        return self.current() if self._read_until == -inf else self._state
+
+    def read(self, code: str, version: int | None) -> Reading:
+        """Return a code of a record in the newest version that was read, see `TaxonomyState.read`."""
+        return self.known.read(code, version)
+
+    def with_code(self, code: str) -> TaxonomyState:
+        """Return the known state, or the one in the store if the known one does not have the code."""
+        try:
+            self.known.locate(code)
+        except UnknownCategory:
+            with suppress(StoreUnavailable, TaxonomyError):
+                self.refresh()
+        return self._state
 
     def current(self) -> TaxonomyState:
         """Return the state; it is at most `MAX_AGE_S` old while the store can be reached."""
@@ -121,7 +141,7 @@ class StoredTaxonomy:
 
     def refresh(self) -> TaxonomyState:
         """Read the store now; raise `StoreUnavailable`, or `TaxonomyError` for a damaged object."""
-        self._state = read_state(self._store, self._state)
+        self._state = read_state(self.store, self._state)
         return self._state
 
 

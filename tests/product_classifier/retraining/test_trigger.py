@@ -413,14 +413,12 @@ def test_a_run_with_a_damaged_result_is_finished(world: World) -> None:
 def test_damaged_corrections_are_reported_and_skipped(world: World) -> None:
     good = [correct(world.store, product) for product in range(3)]
     day = good[0].key.rpartition("/")[0]
-    unknown = correct(world.store, 3, code="9999")
     damaged = {
         f"{day}/half.json": good[0].to_json()[:40],
         f"{day}/{good[0].feedback_id}.review.json": b"\x00",
         f"{day}/renamed.json": good[1].to_json(),
         f"{day}/empty.json": b"",
         f"{day}/other.json": b'{"hello": 1}',
-        unknown.key: unknown.to_json(),
     }
     world.store.objects.update(damaged)
     trigger = world.trigger()
