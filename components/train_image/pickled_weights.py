@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from product_classifier.errors import ProductClassifierError
+from components.shared.package_files import WeightsRefused
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
@@ -32,10 +32,6 @@ _MALFORMED = (
     RecursionError,
 )
 """What the unpickler raises on a damaged file."""
-
-
-class WeightsRefused(ProductClassifierError):
-    """A file of weights holds anything but tensors, or is damaged."""
 
 
 @dataclass(frozen=True, slots=True)

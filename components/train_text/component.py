@@ -30,7 +30,8 @@ def train_text(
         validation: More products to train on, or those an encoder is calibrated on.
         buckets: Size of the hashed vocabulary, a power of two.
         C: Inverse regularization strength of the linear support vector machines, as in scikit-learn.
-        encoder: Name or folder of a pretrained encoder such as camembert-base; empty for the linear model.
+        encoder: e5-small, use-multilingual or e5-small+use-multilingual; the name or folder of an encoder to
+            fine-tune, such as camembert-base; or empty for the linear model.
         epochs: Passes of the encoder over the texts, if budget_s allows.
         budget_s: Seconds the training of an encoder may take.
         learning_rate: Initial learning rate of an encoder.

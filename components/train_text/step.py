@@ -1,15 +1,13 @@
 """Train the text model."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from components.shared.encoder_names import packaged_encoders
 from components.shared.encoder_packages import require_encoder_packages
-from components.shared.out_of_fold import OutOfFold, folds_of, read_labelled, write_out_of_fold
+from components.shared.out_of_fold import OutOfFold, write_out_of_fold
+from components.train_text.labelled_texts import read_texts
 from product_classifier.bundles import bundle
 from product_classifier.evaluation.scores import weighted_f1
 from product_classifier.releases import self_check
@@ -17,19 +15,6 @@ from product_classifier.taxonomy import Taxonomy
 from product_classifier.text.features import TextFeatures
 from product_classifier.text.model import TextModel
 from product_classifier.text.normalization import normalize, strip_markup
-
-
-@dataclass(frozen=True)
-class Texts:
-    """Products that have text and a category of the model."""
-
-    product_ids: NDArray[Any]
-    prepared: list[str]
-    labels: NDArray[np.int64]
-    """Columns of the categories."""
-    folds: NDArray[np.int64]
-    held_out: NDArray[np.bool_]
-    """Whether the product is of the validation split."""
 
 
 def run(
@@ -48,8 +33,9 @@ def run(
 ) -> float:
     """Write the sealed bundle `model` and `out_of_fold`; return the weighted F1 of the latter.
 
-    The linear model is trained on both splits and calibrated on its out-of-fold predictions. An encoder is trained
-    once, on `train`: its predictions and its calibration are those of `validation`.
+    The linear model is trained on both splits and calibrated on its out-of-fold predictions. So is its late fusion with
+    packaged encoders, which are frozen. Another encoder is trained once, on `train`: its predictions and its
+    calibration are those of `validation`.
 
     Args:
         train: Products to train on (parquet).
@@ -59,7 +45,8 @@ def run(
         taxonomy: Categories to predict.
         buckets: Size of the hashed vocabulary, a power of two.
         C: Inverse regularization strength of the linear support vector machines, as in scikit-learn.
-        encoder: Name or folder of a pretrained encoder such as camembert-base; empty for the linear model.
+        encoder: `e5-small`, `use-multilingual` or `e5-small+use-multilingual`, frozen beside the linear model; or the
+            name or folder of an encoder to fine-tune, such as camembert-base; empty for the linear model.
         epochs: Passes of the encoder over the texts, if `budget_s` allows.
         budget_s: Seconds the training of an encoder may take.
         learning_rate: Initial learning rate of an encoder.
@@ -67,15 +54,25 @@ def run(
 
     Raises:
         CatalogueError: If too few products to train on have text.
-        InvalidSettings: If there is an encoder and the packages to fine-tune it are not installed.
+        InvalidSettings: If there is an encoder and a package it needs is not installed.
     """
-    if encoder:
+    packaged = packaged_encoders(encoder)
+    if encoder and not packaged:
         require_encoder_packages("train_text.encoder", encoder)
     codes = taxonomy.codes
-    texts = read_texts(train, validation, codes, strip_markup if encoder else normalize, seed)
+    texts = read_texts(train, validation, codes, strip_markup if encoder and not packaged else normalize, seed)
     model.mkdir(parents=True, exist_ok=True)
     trained: TextModel
-    if encoder:
+    if packaged:
+        from components.train_text.packaged_encoders import late_fusion
+
+        predicted = np.ones(len(texts.labels), np.bool_)
+        stripped = read_texts(train, validation, codes, strip_markup, seed).prepared
+        features = TextFeatures(buckets)
+        trained, probabilities = late_fusion.fit_and_cross_predict(
+            texts, stripped, packaged, codes, features, C, seed, model
+        )
+    elif encoder:
         from components.train_text.encoder_training import Schedule, fit_encoder
 
         predicted = texts.held_out
@@ -100,25 +97,3 @@ def run(
         model, "text", None, self_check.record_text(trained, taxonomy), trained.codes, taxonomy=taxonomy.digest
     )
     return weighted_f1(probabilities, texts.labels[predicted])
-
-
-def read_texts(
-    train: Path,
-    validation: Path,
-    codes: Sequence[str],
-    prepare: Callable[[str, str], str] = normalize,
-    seed: int = 27,
-) -> Texts:
-    """Return the products of both splits that have text and a category of `codes`."""
-    products, held_out = read_labelled(train, validation)
-    folds = folds_of(products, seed)
-    texts = [prepare(*text) for text in zip(products["designation"], products["description"], strict=True)]
-    kept = products["code"].isin(codes).to_numpy() & np.array([bool(text) for text in texts], np.bool_)
-    positions = {code: position for position, code in enumerate(codes)}
-    return Texts(
-        products["product_id"].to_numpy()[kept],
-        [texts[row] for row in np.flatnonzero(kept)],
-        np.array([positions[code] for code in products["code"][kept]], np.int64),
-        folds[kept],
-        held_out[kept],
-    )

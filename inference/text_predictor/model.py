@@ -63,7 +63,7 @@ class TextPredictor(ProductModel[TextModel]):
     async def infer(self, request: ModelRequest, loaded: LoadedRelease[TextModel]) -> ModelResponse:
         designations, descriptions = request.texts("designation"), request.texts("description")
         try:
-            if request.rows <= MAX_BATCHED_ROWS:
+            if loaded.model.gains_from_batches and request.rows <= MAX_BATCHED_ROWS:
                 probabilities = await self._batcher.predict(loaded.model, designations, descriptions)
             else:
                 probabilities = await self.workers.run(loaded.model.probabilities, designations, descriptions)

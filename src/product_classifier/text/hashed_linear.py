@@ -69,8 +69,15 @@ class HashedLinear(TextModel):
         )
 
     def save(self, folder: Path) -> None:
-        settings = {"type": self.TYPE, "codes": all_to_stored(self.codes), "features": self.features.to_json()}
-        write_json(folder / "model.json", settings)
+        write_json(folder / "model.json", self.settings())
+        self.save_arrays(folder)
+
+    def settings(self) -> dict[str, Any]:
+        """Return what `model.json` holds."""
+        return {"type": self.TYPE, "codes": all_to_stored(self.codes), "features": self.features.to_json()}
+
+    def save_arrays(self, folder: Path) -> None:
+        """Write `weights.npz` into an existing folder."""
         used = np.flatnonzero(self.idf)
         write_arrays(
             folder / "weights.npz",

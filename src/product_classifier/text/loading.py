@@ -22,5 +22,9 @@ def load_text_model(folder: Path) -> TextModel:
             from product_classifier.text.text_encoder import TextEncoder  # noqa: PLC0415 - requires ONNX Runtime
 
             return TextEncoder.read(folder, settings)
+        case "late-fused":
+            from product_classifier.text.late_fused import LateFused  # noqa: PLC0415 - requires ONNX Runtime
+
+            return LateFused.read(folder, settings)
         case other:
-            raise BundleRefused(f"model.json: type is {other!r}, not {HashedLinear.TYPE!r} or 'encoder'")
+            raise BundleRefused(f"model.json: type is {other!r}, not {HashedLinear.TYPE!r}, 'encoder' or 'late-fused'")

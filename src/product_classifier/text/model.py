@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from product_classifier.text.word_contributions import TextExplanation, explain_
 
 class TextModel(ABC):
     """A classifier of text that returns one probability vector per product."""
+
+    gains_from_batches: ClassVar[bool] = True
+    """Whether the texts of several requests cost less in one call than in calls of their own."""
 
     codes: Codes
     prior: Floats

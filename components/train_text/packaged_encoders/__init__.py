@@ -1,0 +1,1 @@
+"""Frozen text encoders from packages, beside the hashed n-grams."""
