@@ -1,7 +1,7 @@
 # The commands of the project; most are also `python -m …` with --help. Variables set options: make run PORT=9080
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo data inspect train simulate check encoders images up deploy e2e down bench score
+.PHONY: help run test demo data inspect train tune simulate check encoders images up deploy e2e down bench score
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 INSTALLED ?= .venv/installed
@@ -35,6 +35,9 @@ inspect: $(INSTALLED) ## propose catalogue.yaml for the files in RAW= and report
 
 train: $(INSTALLED) ## run the pipeline on this machine; prints the metrics and the release id
 	@$(PY) -m pipelines train
+
+tune: $(INSTALLED) ## search hyper-parameters (TRIALS= of each model); writes params.proposed.yaml
+	@$(PY) -m pipelines tune
 
 simulate: $(INSTALLED) ## replay data/unseen against a running gateway (URL=, RATE= per second, N=, CORRECT= share of errors corrected)
 	@$(PY) -m inference.simulation

@@ -17,7 +17,7 @@ from operations.cluster.settings import Settings as ClusterSettings
 from operations.demo.settings import Settings as DemoSettings
 from operations.local.settings import Settings as LocalSettings
 from pipelines.retrain.settings import TriggerSettings
-from pipelines.settings import BootstrapSettings, DataSettings, PipelineSettings, ScoreSettings
+from pipelines.settings import BootstrapSettings, DataSettings, PipelineSettings, ScoreSettings, TuneSettings
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.settings_help import LOGGING, REQUIRED, Variable, variables
 from product_classifier.store import StoreSettings
@@ -51,6 +51,7 @@ SECTIONS = (
     Section("Pipelines", "`python -m pipelines`, `python -m pipelines.retrain`", (PipelineSettings,), IMAGES),
     Section("Data", "`make data`, `make train`, `make run`", (DataSettings,)),
     Section("Scoring", "`make score`", (ScoreSettings,)),
+    Section("Search of parameters", "`make tune`", (TuneSettings,)),
     Section("First release", "`python -m pipelines bootstrap`", (BootstrapSettings,)),
     Section("Local run", "`make run`, which passes all other variables on to the services it starts", (LocalSettings,)),
     Section("Demonstration", "`make demo`", (DemoSettings,)),

@@ -18,7 +18,7 @@ from pipelines.compile import PACKAGE, compile_training, declared_parameters
 from pipelines.inspect_data import inspect_data
 from pipelines.parameters import ParameterError, cast_arguments, read_overrides, read_params, training_arguments
 from pipelines.prepare_data import describe_data, ensure_raw, prepare_data
-from pipelines.settings import PARAMS, BootstrapSettings, DataSettings, PipelineSettings, ScoreSettings
+from pipelines.settings import PARAMS, BootstrapSettings, DataSettings, PipelineSettings, ScoreSettings, TuneSettings
 from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import ProductClassifierError
 from product_classifier.retraining.settings import RetrainSettings
@@ -198,12 +198,43 @@ def _canary(options: argparse.Namespace, console: Console) -> None:
     console.print(message, highlight=False)
 
 
+def _tune(options: argparse.Namespace, console: Console) -> None:
+    """Search hyper-parameters, cross-validated; write the best as a proposal for params.yaml."""
+    from components.shared.tracking import RunRecord, Tracking  # noqa: PLC0415 - needs the training dependencies
+    from pipelines.tune import STEPS, log_search, proposal, run_name, search  # noqa: PLC0415 - likewise
+
+    settings, given = read_settings(PipelineSettings), read_settings(TuneSettings)
+    if options.output.exists():
+        raise ParameterError(f"{options.output}: exists and is not replaced; move it or name another with --output")
+    data = options.data
+    if data is None:
+        data = _data_settings(options).data_dir
+        prepare_data(_data_settings(options))
+    protect_state_folder(settings.state)
+    tracking = Tracking(settings.tracking, settings.experiment)
+    started = datetime.now(UTC)
+    parent = tracking.log_run(RunRecord(run_name(), tags={"kind": "search"}, started=started))
+    searches = []
+    for model in options.model or STEPS:
+        trials = given.trials if options.trials is None else options.trials
+        searches.append(search(model, data, options.params, trials, log_search(tracking, parent)))
+        for line in searches[-1].lines():
+            console.print(line, highlight=False, markup=False)
+    text = options.params.read_text(encoding="utf-8") if options.params.exists() else ""
+    options.output.write_text(proposal(text, searches), encoding="utf-8")
+    best = {f"{one.model}.weighted_f1": one.best.mean for one in searches}
+    files = {"params.proposed.yaml": options.output}
+    tracking.extend_run(parent, RunRecord("", metrics=best, files=files, ended=datetime.now(UTC)))
+    console.print(f"proposal for {options.params}: {options.output}", highlight=False)
+
+
 STORED = (PipelineSettings, StoreSettings)
 COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, Console], None], tuple[type[BaseSettings], ...]]] = {
     "data": (_data, (DataSettings,)),
     "inspect": (_inspect, (DataSettings,)),
     "compile": (_compile, ()),
     "train": (_train, (DataSettings, *STORED)),
+    "tune": (_tune, (DataSettings, TuneSettings, *STORED)),
     "submit": (_submit, (PipelineSettings,)),
     "schedule": (_schedule, (PipelineSettings, RetrainSettings)),
     "bootstrap": (_bootstrap, (BootstrapSettings, *STORED)),
@@ -313,7 +344,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands["submit"].add_argument("--run-name", help="name of the run; default: training-<time>")
     commands["submit"].add_argument("--wait-s", type=float, default=0.0, help="seconds to wait for the end of the run")
-    for name in ("data", "train", "submit"):
+    commands["tune"].add_argument("--trials", type=_count, help="trials of each model (TRIALS)")
+    commands["tune"].add_argument(
+        "--model", action="append", choices=("text", "image"), help="model to search for; repeatable; default: both"
+    )
+    commands["tune"].add_argument("--data", type=Path, help="folder that `data` wrote; by default it is made")
+    commands["tune"].add_argument(
+        "--output", type=Path, default=Path("params.proposed.yaml"), help="proposal to write (%(default)s)"
+    )
+    for name in ("data", "train", "submit", "tune"):
         commands[name].add_argument("--params", type=Path, default=PARAMS, help="parameters file (%(default)s)")
     for name in ("train", "submit"):
         commands[name].add_argument(

@@ -144,6 +144,15 @@ class ScoreSettings(BaseSettings):
     """Whether photos by URL may have private addresses, such as those of a server in the same network."""
 
 
+class TuneSettings(BaseSettings):
+    """Extent of a search of hyper-parameters."""
+
+    model_config = SettingsConfigDict(frozen=True, use_attribute_docstrings=True, extra="ignore", env_ignore_empty=True)
+
+    trials: int = Field(default=20, ge=2)
+    """Trials of each model; the first has the parameters of the parameters file."""
+
+
 class BootstrapSettings(BaseSettings):
     """Settings of the bootstrap; each field is the variable of the same name in capitals."""
 

@@ -114,6 +114,7 @@ PIPELINES: dict[str, set[str]] = {
     "compile": {"training"},
     "prepare_data": {"parameters", "settings"},
     "inspect_data": {"settings"},
+    "tune": {"parameters"},
     "release_commands": {"parameters", "settings"},
     "queue_report": {"settings"},
     "taxonomy_commands": {"settings"},
