@@ -19,6 +19,7 @@ from product_classifier.images import decoding
 from product_classifier.images.headers import picture_bytes
 from product_classifier.retraining import SnapshotItem, read_snapshot
 from product_classifier.store import ObjectStore, open_store
+from product_classifier.stored_taxonomy.change_store import TaxonomyState, read_state
 from product_classifier.taxonomy import Taxonomy
 from product_classifier.taxonomy.folder import write_taxonomy
 
@@ -109,10 +110,11 @@ class SnapshotRows:
 def _read_corrections(store: ObjectStore, snapshot: str, taxonomy: Taxonomy) -> SnapshotRows:
     """Read the corrections of a snapshot, oldest first, with their photos."""
     items = sorted(read_snapshot(store, snapshot).corrections, key=lambda item: (item.since, item.feedback_id))
+    state = read_state(store).until(taxonomy.version)
     rows, skipped, dropped = [], [], []
     with ThreadPoolExecutor(TRANSFERS) as pool:
         prepared: Iterator[tuple[tuple[object, ...], str] | str] = pool.map(
-            lambda item: _prepare(store, item, taxonomy), items
+            lambda item: _prepare(store, item, taxonomy, state), items
         )
         for item, one in zip(items, prepared, strict=True):
             if isinstance(one, str):
@@ -125,21 +127,26 @@ def _read_corrections(store: ObjectStore, snapshot: str, taxonomy: Taxonomy) -> 
     return SnapshotRows(tuple(rows), tuple(skipped), tuple(dropped))
 
 
-def _prepare(store: ObjectStore, item: SnapshotItem, taxonomy: Taxonomy) -> tuple[tuple[object, ...], str] | str:
+def _prepare(
+    store: ObjectStore, item: SnapshotItem, taxonomy: Taxonomy, state: TaxonomyState
+) -> tuple[tuple[object, ...], str] | str:
     """Return the row of a correction and why its photo is dropped, or why the correction cannot be used.
 
     A photo that cannot be used costs the photo, not a correction that has text. Only the store can fail the step.
     """
     product = item.product
     try:
-        if item.code not in taxonomy:
+        code = state.read(item.code, item.taxonomy_version).code if state.applied else item.code
+        if code is None:
+            return f"category code {item.code!r} is retired or split, and no category has taken its place"
+        if code not in taxonomy:
             return f"category code {item.code!r} is not one of the {len(taxonomy.categories)} known codes"
         if not content_keys(product.designation, product.description, product.image_sha256 or ""):
             return "the product has neither a word of text nor a photo"
         photo, problem = _read_photo(store, product.image_sha256) if product.image_sha256 else (None, "")
         if problem and not content_keys(product.designation, product.description):
             return problem
-        return _row(item, photo), problem
+        return _row(item, code, photo), problem
     except StoreError:
         raise
     except Exception as error:  # noqa: BLE001 - one correction never fails a run
@@ -162,14 +169,14 @@ def _read_photo(store: ObjectStore, digest: str) -> tuple[bytes | None, str]:
         return None, f"photo {key!r} cannot be decoded: {error}"
 
 
-def _row(item: SnapshotItem, photo: bytes | None) -> tuple[object, ...]:
+def _row(item: SnapshotItem, code: str, photo: bytes | None) -> tuple[object, ...]:
     digest = "" if photo is None else hashlib.sha256(photo).hexdigest()
     return (
         -1 - int(item.product_key[:15], 16),  # negative, so that it never equals the id of a catalogue's product
         item.product.designation,
         item.product.description,
         image_key(digest) if digest else "",
-        item.code,
+        code,
         0,
         digest,
         photo,

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from components.prepare_catalogue.newest_codes import NewestCodes
 from components.prepare_catalogue.product_tables import ProductCounts, ProductWriter
 from components.shared import progress
 from components.shared.url_photos import UrlPhotos
@@ -48,7 +49,7 @@ def run(
         unlabelled: Products without a category; left out by default.
         taxonomy_folder: Folder for the taxonomy; by default `taxonomy` beside `catalogue`.
         layout: Layout file; by default `catalogue.yaml` in `raw`.
-        store: URL of the object store in which photos by URL are kept; empty for none.
+        store: URL of the object store with the changes of the taxonomy and photos by URL; empty for none.
         photos: Folder for photos by URL; by default one of this machine.
         private_photos: Whether photos may have URLs with private addresses.
 
@@ -60,6 +61,7 @@ def run(
     found = find_layout(raw, layout)
     source = ChallengeSource(raw, taxonomy) if found is None else LayoutSource(raw, found)
     on_progress, integers = progress.on_stderr(), found is None
+    codes = NewestCodes(store)
     counts, without_category, rejected = ProductCounts(), 0, list[RejectedRow]()
     incomplete = catalogue.with_name(f".{catalogue.name}.incomplete")
     try:
@@ -69,10 +71,12 @@ def run(
         ):
             by_url = UrlPhotos(store, photos, DownloadLimits(private_addresses=private_photos))
             rows = by_url.locate(source.rows(on_progress), source.photo_field, on_progress)
-            for row in check_photos(rows, [by_url.folder, raw], source.photo_field, progress=on_progress, jobs=jobs):
-                if isinstance(row, RejectedRow):
-                    rejected.append(row)
-                elif row.code == "":
+            for found_row in check_photos(
+                rows, [by_url.folder, raw], source.photo_field, progress=on_progress, jobs=jobs
+            ):
+                if isinstance(found_row, RejectedRow):
+                    rejected.append(found_row)
+                elif (row := codes.read(found_row)).code == "":
                     others.add(row)
                     without_category += 1
                 else:
@@ -82,7 +86,7 @@ def run(
         rejects_table(rejected).to_csv(rejects, index=False)
         check_reject_share(rejected, counts.products + without_category, max_reject_share)
         found_taxonomy = source.taxonomy() if isinstance(source, LayoutSource) else taxonomy
-        write_taxonomy(taxonomy_folder or catalogue.parent / "taxonomy", found_taxonomy)
+        write_taxonomy(taxonomy_folder or catalogue.parent / "taxonomy", codes.taxonomy(found_taxonomy))
         incomplete.rename(catalogue)
     finally:
         incomplete.unlink(missing_ok=True)

@@ -13,15 +13,16 @@ import product_classifier
 from product_classifier.errors import ProductClassifierError
 from product_classifier.retraining import RunStore
 from product_classifier.store import open_store
+from product_classifier.stored_taxonomy.change_store import CHANGES_PREFIX
 
 
 def cache_key(store: str, cache_buster: str = "") -> str:
-    """Return a digest of the code, the newest unexplained failed run, and `cache_buster`.
+    """Return a digest of the code, the newest unexplained failed run and change, and `cache_buster`.
 
     A run that failed without a recorded reason may have used cached artifacts that no longer exist, so results cached
     until then are not used again.
     """
-    parts = [*_sources(), _unexplained_run(store), cache_buster]
+    parts = [*_sources(), _unexplained_run(store), _newest_change(store), cache_buster]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
@@ -41,3 +42,10 @@ def _unexplained_run(store: str) -> str:
         return next((run_id for run_id in failed if run_store.failure(run_id) is None), "")
     except ProductClassifierError:
         return ""  # a store that does not exist yet has no failed run
+
+
+def _newest_change(store: str) -> str:
+    try:
+        return max(open_store(store).list(CHANGES_PREFIX), default="")
+    except ProductClassifierError:
+        return ""  # a store that does not exist yet has no change

@@ -47,7 +47,10 @@ def merge(train: pd.DataFrame, corrections: pd.DataFrame, known: Mapping[str, st
     """
     if corrections.empty:
         return MergeResult(train, ())
-    merged = pd.concat([train.assign(photo=None), corrections[list(COLUMNS)]], ignore_index=True)
+    added = corrections[list(COLUMNS)]
+    if len(train) and isinstance(train["product_id"].iloc[0], str):  # ids of the challenge are integers
+        added = added.assign(product_id=added["product_id"].astype(str))
+    merged = pd.concat([train.assign(photo=None), added], ignore_index=True)
     codes = merged["code"].to_list()
     rows: dict[str, set[int]] = defaultdict(set)
     for row, keys in enumerate(_content_keys(train)):

@@ -12,7 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from math import inf
 from time import monotonic
@@ -63,6 +63,11 @@ class TaxonomyState:
         """
         given = max(version or FIRST_VERSION, self.history.base.version)
         return Reading(code) if given > self.newest.version else self.history.read(code, given)
+
+    def until(self, version: int) -> "TaxonomyState":
+        """Return the state with the changes up to a version, in which `read` reads codes."""
+        applied = tuple(one for one in self.applied if one.change.to_version <= version)
+        return replace(self, applied=applied, history=History(self.history.base, [one.change for one in applied]))
 
     @staticmethod
     def version_to_store(version: int) -> int | None:
