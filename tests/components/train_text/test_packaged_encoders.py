@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import numpy as np
 import onnx
 import pytest
@@ -25,6 +26,7 @@ from product_classifier.taxonomy.folder import write_taxonomy
 from product_classifier.text.late_fused import LateFused
 from product_classifier.text.loading import load_text_model
 from product_classifier.text.word_contributions import Method
+from tests.support.model_servers import served
 from tests.support.tiny_encoders import tiny_packages
 
 BOTH = "e5-small+use-multilingual"
@@ -95,6 +97,21 @@ def test_words_are_explained_by_occlusion(folder: Path) -> None:
 
     assert found.method is Method.OCCLUSION
     assert ["piscine", "et", "spa", "bleu"] == [word.span.word for word in found.words]
+
+
+def test_the_text_predictor_predicts_and_explains_with_encoders(folder: Path, tmp_path: Path) -> None:
+    title = "Piscine et spa"
+    with served(["text-predictor"], folder, tmp_path) as servers:
+        server = servers["text-predictor"]
+        body = {"inputs": [{"name": "designation", "shape": [1], "datatype": "BYTES", "data": [title]}]}
+        predicted = httpx.post(server.infer, json=body).json()
+        url = server.predict.replace(":predict", ":explain")
+        explained = httpx.post(url, json={"instances": [{"designation": title}]}).json()
+
+    expected = load_text_model(folder).probabilities([title], [""])[0]
+    assert np.allclose(expected, predicted["outputs"][0]["data"], atol=1e-6)
+    (explanation,) = explained["explanations"]
+    assert ("occlusion", 3) == (explanation["text"]["method"], len(explanation["text"]["words"]))
 
 
 def test_a_saved_model_gives_equal_probabilities(folder: Path, tmp_path: Path) -> None:
