@@ -72,7 +72,7 @@ def step_parameters(step: str, path: Path = PARAMS) -> dict[str, Any]:
 def gate_limits(path: Path = PARAMS) -> GateLimits:
     """Return the limits of the gate, see `step_parameters`."""
     found = step_parameters("compare", path)
-    return GateLimits(**{one.name: found[one.name] for one in fields(GateLimits)})
+    return GateLimits(**{one.name: found[one.name] for one in fields(GateLimits) if one.name in found})
 
 
 def read_overrides(pairs: Sequence[str]) -> dict[str, Any]:
