@@ -19,7 +19,7 @@ from product_classifier.catalogue.sample.offers import offer, season_start
 from product_classifier.catalogue.sample.photo_generator import photo
 
 if TYPE_CHECKING:
-    from components.train_image.network import PixelNetwork
+    from components.train_image.network import PhotoClassifier
 
 SEED = 27
 SIDE = 500
@@ -163,22 +163,22 @@ def mobile_graph() -> Path:
 
     path = CACHE.resolve() / "mobile.onnx"
     path.parent.mkdir(parents=True, exist_ok=True)
-    export(mobile_network(), LARGE_SIZE, path)
+    export(mobile_network(), 1.0, LARGE_SIZE, path)
     return path
 
 
-def mobile_network() -> "PixelNetwork":
+def mobile_network() -> "PhotoClassifier":
     """Return a network that is compared with PyTorch: MobileNetV2 of width 0.35, random weights."""
     import torch  # noqa: PLC0415
     from transformers import AutoModelForImageClassification, MobileNetV2Config  # noqa: PLC0415
 
-    from components.train_image.network import PixelNetwork  # noqa: PLC0415
+    from components.train_image.network import PhotoClassifier  # noqa: PLC0415
     from product_classifier.catalogue.challenge import CHALLENGE  # noqa: PLC0415
 
     torch.manual_seed(SEED)
     config = MobileNetV2Config(
         depth_multiplier=0.35, image_size=LARGE_SIZE, num_labels=len(CHALLENGE), tf_padding=False
     )
-    network = PixelNetwork(AutoModelForImageClassification.from_config(config))
+    network = PhotoClassifier(AutoModelForImageClassification.from_config(config))
     network.eval()
     return network

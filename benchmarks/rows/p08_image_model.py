@@ -12,7 +12,7 @@ from benchmarks.compare import alternate, median_and_range, median_of
 from benchmarks.outcome import Check, Outcome
 from benchmarks.timing import ms_per_item
 from benchmarks.trained import trained_image_model
-from components.train_image.network import PixelNetwork
+from components.train_image.network import PhotoClassifier
 from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.evaluation.scores import weighted_f1
 from product_classifier.images import decoding
@@ -54,7 +54,7 @@ def measure(_folder: Path) -> Outcome:
     )
 
 
-def _timed(model: ImageModel, network: PixelNetwork) -> dict[str, list[float]]:
+def _timed(model: ImageModel, network: PhotoClassifier) -> dict[str, list[float]]:
     pixels = [model.decode(photo)[None] for photo in materials.photos(PHOTOS)]
     sides: dict[str, Callable[[], float]] = {
         "ours": lambda: ms_per_item(lambda: [model.probabilities_from_pixels(one) for one in pixels], PHOTOS),
@@ -63,7 +63,7 @@ def _timed(model: ImageModel, network: PixelNetwork) -> dict[str, list[float]]:
     return alternate(sides, ROUNDS)
 
 
-def _eager(network: PixelNetwork, pixels: decoding.Pixels) -> np.ndarray[Any, np.dtype[np.float32]]:
+def _eager(network: PhotoClassifier, pixels: decoding.Pixels) -> np.ndarray[Any, np.dtype[np.float32]]:
     with torch.inference_mode():
         parts = [network(torch.from_numpy(pixels[at : at + 64])).numpy() for at in range(0, len(pixels), 64)]
     return np.concatenate(parts)

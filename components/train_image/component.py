@@ -19,6 +19,10 @@ def train_image(
     epochs: int,
     budget_s: float,
     learning_rate: float,
+    head_learning_rate: float,
+    batch_size: int,
+    micro_batch_size: int,
+    patience: int,
     seed: int,
     store: str,
     model: dsl.Output[dsl.Model],
@@ -40,9 +44,13 @@ def train_image(
         C: Inverse regularization strength of the linear layer, as in scikit-learn.
         epochs: Passes of a trained network over the photos, if budget_s allows.
         budget_s: Seconds its optimization may take.
-        learning_rate: Maximum of its learning-rate schedule.
+        learning_rate: Maximum learning rate of its pretrained layers.
+        head_learning_rate: Maximum learning rate of its new layers, which are all layers of scratch.
+        batch_size: Photos per process and training step; 0 for 16 to 256, depending on their number.
+        micro_batch_size: Photos that are in memory at once; 0 for 256 on a GPU and 16 on a CPU.
+        patience: Epochs without a better F1 on validation after which training ends.
         seed: Seed of everything random.
-        store: URL of the object store where a failure is recorded.
+        store: URL of the object store where a failure is recorded and checkpoints are kept.
     """
     from pathlib import Path
     from typing import Any
@@ -60,12 +68,16 @@ def train_image(
         "epochs": epochs,
         "budget_s": budget_s,
         "learning_rate": learning_rate,
+        "head_learning_rate": head_learning_rate,
+        "batch_size": batch_size,
+        "micro_batch_size": micro_batch_size,
+        "patience": patience,
         "seed": seed,
     }
     with failures.record_step_failure("train_image", store):
         inputs = Path(train.path), Path(validation.path), raw_files.fetch(raw, raw_revision, store)
         outputs = Path(model.path), Path(out_of_fold.path)
-        score = step.run(*inputs, *outputs, read_taxonomy(Path(taxonomy.path)), **numbers)
+        score = step.run(*inputs, *outputs, read_taxonomy(Path(taxonomy.path)), **numbers, checkpoints=store)
     metrics.log_metric("out_of_fold_weighted_f1", score)
     model.metadata.update(numbers)
     return score

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from components.shared.out_of_fold import folds_of, read_labelled
 from components.shared.raw import photo_path
+from product_classifier.catalogue.product_table import read_products
 from product_classifier.taxonomy import Codes
 
 
@@ -52,7 +54,18 @@ class LabelledPhotos:
 def read_labelled_photos(train: Path, validation: Path, raw: Path, codes: Codes, seed: int) -> LabelledPhotos:
     """Return the photos of both splits, with folds that are equal in all steps."""
     products, _ = read_labelled(train, validation, ("image_path", "photo"))
-    folds = folds_of(products, seed)
+    return _with_photo(products, folds_of(products, seed), raw, codes)
+
+
+def read_photos_of(split: Path, raw: Path, codes: Codes) -> LabelledPhotos:
+    """Return the photos of one split, all in one fold."""
+    columns = ("product_id", "image_path", "code", "photo")
+    products = read_products(split, columns=[name for name in pq.read_schema(split).names if name in columns])
+    return _with_photo(products, np.zeros(len(products), np.int64), raw, codes)
+
+
+def _with_photo(products: pd.DataFrame, folds: NDArray[np.int64], raw: Path, codes: Codes) -> LabelledPhotos:
+    """Return the products that have a photo and a category of `codes`."""
     kept = ((products["image_path"] != "") & products["code"].isin(codes)).to_numpy(bool)
     positions = {code: position for position, code in enumerate(codes)}
     labels = np.array([positions[code] for code in products["code"][kept]], np.int64)

@@ -1,39 +1,55 @@
 """The image network, from a configuration or pretrained weights, and its export as one ONNX graph."""
 
-import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 from torch import nn
 from transformers import AutoImageProcessor, AutoModelForImageClassification, ResNetConfig
 
+from components.shared.fine_tuning.export import export_graph
+from components.train_image.augmentation import apply
+
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class PixelNetwork(nn.Module):
-    """An image classifier of `transformers` with pixel normalization and calibration in its graph."""
+class PhotoClassifier(nn.Module):
+    """An image classifier of `transformers` with pixel normalization in its graph."""
 
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, network: nn.Module, mean: tuple[float, ...] = _MEAN, std: tuple[float, ...] = _STD) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        mean: tuple[float, ...] = _MEAN,
+        std: tuple[float, ...] = _STD,
+        new: Iterable[str] | None = None,
+    ) -> None:
+        """Wrap a network; `new` are the names of its parameters that were not pretrained, None for all."""
         super().__init__()
         self.network = network
-        self.scale = 1.0
+        self._new = None if new is None else frozenset(new)
         self.register_buffer("mean", 255 * torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", 255 * torch.tensor(std).view(1, 3, 1, 1))
 
-    def logits(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return logits `[n, classes]` of colors from 0 to 255, `[n, 3, size, size]`."""
-        logits: torch.Tensor = self.network(pixel_values=(pixels - self.mean) / self.std).logits
+    def new_parameters(self) -> Iterable[nn.Parameter]:
+        """Return the parameters that were not pretrained."""
+        return [one for name, one in self.network.named_parameters() if self._new is None or name in self._new]
+
+    def forward(self, pixels: torch.Tensor, *augmentation: torch.Tensor) -> torch.Tensor:
+        """Return logits `[n, classes]` of decoded photos, bytes `[n, size, size, 3]`.
+
+        With `augmentation`, as `augmentation.draw` returns it, they are augmented.
+        """
+        colors = pixels.permute(0, 3, 1, 2).float()  # a view: the memory stays channels last
+        if augmentation:
+            colors = apply(colors, *augmentation)
+        logits: torch.Tensor = self.network(pixel_values=(colors - self.mean) / self.std).logits
         return logits
 
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return calibrated probabilities `[n, classes]` of decoded photos, bytes `[n, size, size, 3]`."""
-        return torch.softmax(self.scale * self.logits(pixels.permute(0, 3, 1, 2).float()), dim=1)
 
-
-def small_network(classes: int) -> PixelNetwork:
+def small_network(classes: int) -> PhotoClassifier:
     """Return a residual network that trains from scratch in seconds on a CPU."""
     config = ResNetConfig(
         embedding_size=32,
@@ -42,31 +58,20 @@ def small_network(classes: int) -> PixelNetwork:
         layer_type="basic",
         num_labels=classes,
     )
-    return PixelNetwork(AutoModelForImageClassification.from_config(config))
+    return PhotoClassifier(AutoModelForImageClassification.from_config(config))
 
 
-def pretrained_network(encoder: str, classes: int) -> PixelNetwork:
+def pretrained_network(encoder: str, classes: int) -> PhotoClassifier:
     """Load a backbone by name or folder with its normalization and a new classification head."""
-    network = AutoModelForImageClassification.from_pretrained(encoder, num_labels=classes, ignore_mismatched_sizes=True)
+    network, loading = AutoModelForImageClassification.from_pretrained(
+        encoder, num_labels=classes, ignore_mismatched_sizes=True, output_loading_info=True, dtype=torch.float32
+    )
+    new = {*loading["missing_keys"], *(name for name, *_ in loading["mismatched_keys"])}
     processor = AutoImageProcessor.from_pretrained(encoder)
-    return PixelNetwork(network, tuple(processor.image_mean), tuple(processor.image_std))
+    return PhotoClassifier(network, tuple(processor.image_mean), tuple(processor.image_std), new)
 
 
-def export(network: PixelNetwork, size: int, graph: Path) -> None:
-    """Write a self-contained ONNX graph with a dynamic batch size."""
-    network.eval()
+def export(classifier: PhotoClassifier, scale: float, size: int, graph: Path) -> None:
+    """Write a graph with a dynamic batch size; `scale` is the factor on the logits."""
     example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # the TorchScript exporter warns of its deprecation; the newer one takes ten times as long
-        torch.onnx.export(
-            network,
-            (example,),
-            str(graph),
-            input_names=["pixels"],
-            output_names=["probabilities"],
-            dynamic_axes={"pixels": {0: "n"}, "probabilities": {0: "n"}},
-            opset_version=17,
-            dynamo=False,
-        )
+    export_graph(classifier, scale, (example,), {"pixels": {0: "n"}}, graph)

@@ -25,7 +25,7 @@ _SMALL_BATCH = 4
 def decode_batches(photos: LabelledPhotos, rows: NDArray[np.intp], size: int) -> Iterator[decoding.Pixels]:
     """Yield decoded photos `[n, size, size, 3]` of these rows; a photo that cannot be read is left out."""
     for start in range(0, len(rows), _SMALL_BATCH):
-        pixels = [_decode(photos, row, size) for row in rows[start : start + _SMALL_BATCH]]
+        pixels = [decode(photos, row, size) for row in rows[start : start + _SMALL_BATCH]]
         if decoded := [one for one in pixels if one is not None]:
             yield np.stack(decoded)
 
@@ -43,7 +43,7 @@ def compute_features(backbone: onnx.ModelProto, photos: LabelledPhotos, size: in
 
     def compute(start: int) -> int:
         rows = np.arange(start, min(start + _BATCH, len(photos)))
-        pixels = [_decode(photos, int(row), size) for row in rows]
+        pixels = [decode(photos, int(row), size) for row in rows]
         found = rows[[one is not None for one in pixels]]
         if len(found):
             (features[found],) = session.run(
@@ -66,8 +66,8 @@ def _session(model: onnx.ModelProto) -> Any:
     return InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-def _decode(photos: LabelledPhotos, row: int, size: int) -> decoding.Pixels | None:
-    """Return the pixels of a photo; None, with a log event, if its file has changed since the catalogue was read."""
+def decode(photos: LabelledPhotos, row: int, size: int) -> decoding.Pixels | None:
+    """Return the pixels of a photo; None, with a log event, if its file cannot be decoded any more."""
     try:
         return decoding.decode(photos.read(row), size, trimmed=True)
     except (InvalidImage, OSError) as error:

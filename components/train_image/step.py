@@ -1,8 +1,10 @@
 """Train the image model."""
 
+import math
 import tempfile
 from pathlib import Path
 
+from components.shared.fine_tuning.training_schedule import Schedule
 from components.shared.out_of_fold import write_out_of_fold
 from product_classifier.bundles import bundle
 from product_classifier.errors import InvalidSettings
@@ -29,14 +31,22 @@ def run(
     C: float = 0.01,  # noqa: N803 - scikit-learn's name
     epochs: int = 30,
     budget_s: float = 600.0,
-    learning_rate: float = 4e-3,
+    learning_rate: float = 1e-4,
+    head_learning_rate: float = 4e-3,
+    batch_size: int = 0,
+    micro_batch_size: int = 0,
+    patience: int = 8,
     seed: int = 27,
+    checkpoints: str = "",
 ) -> float:
     """Write the sealed bundle `model` and `out_of_fold`; return the weighted F1 of the latter.
 
     The default backbone is frozen, and a linear layer on its features is fitted on both splits and calibrated on its
     out-of-fold predictions. Nothing depends on the clock. Other networks are trained once, on `train`: their
-    predictions and their calibration are those of `validation`.
+    predictions, their calibration and their best epoch are those of `validation`.
+
+    `torchrun -m components train_image --backbone …` trains a network with several processes. All but the first return
+    nan and write nothing.
 
     Args:
         train: Products to train on (parquet).
@@ -51,13 +61,19 @@ def run(
         precision: Numbers in the graph of the frozen backbone, `int8` or `float32`.
         C: Inverse regularization strength of the linear layer, as in scikit-learn.
         epochs: Passes of a trained network over the photos, if `budget_s` allows.
-        budget_s: Seconds its optimization may take; decoding and export are not included.
-        learning_rate: Maximum of its learning-rate schedule.
+        budget_s: Seconds its training may take; the export is not included.
+        learning_rate: Maximum learning rate of its pretrained layers.
+        head_learning_rate: Maximum learning rate of its new layers, which are all layers of `scratch`.
+        batch_size: Photos per process and training step; 0 for 16 to 256, depending on their number.
+        micro_batch_size: Photos that are in memory at once; 0 for 256 on a GPU and 16 on a CPU.
+        patience: Epochs without a better F1 on `validation` after which training ends.
         seed: Seed of everything random.
+        checkpoints: URL of the object store from which an interrupted training of a network continues; may be empty.
 
     Raises:
         CatalogueError: If fewer than two products to train on have a photo.
-        InvalidSettings: If `precision` is unknown, or PyTorch is needed and not installed.
+        InvalidSettings: If `precision` is unknown, PyTorch is needed and not installed, or a number is one with which a
+            network cannot be trained.
     """
     if precision not in PRECISIONS:
         raise InvalidSettings(f"train_image.precision: is {precision!r:.40}; use one of {', '.join(PRECISIONS)}")
@@ -70,10 +86,24 @@ def run(
 
             predicted = fit_frozen(train, validation, raw, graph, codes, size, precision, C, seed)
         else:
-            from components.train_image.fine_tuning import PhotoSchedule, fine_tune
+            from components.train_image.fine_tuning import fine_tune
 
-            schedule = PhotoSchedule(epochs, budget_s, learning_rate, seed)
-            predicted = fine_tune(train, validation, raw, graph, codes, size, backbone, schedule)
+            schedule = Schedule(
+                epochs,
+                budget_s,
+                learning_rate,
+                head_learning_rate,
+                batch_size,
+                micro_batch_size,
+                patience,
+                seed,
+                weight_decay=0.05,
+                label_smoothing=0.1,
+            )
+            found = fine_tune(train, validation, raw, graph, codes, size, backbone, schedule, checkpoints)
+            if found is None:
+                return math.nan
+            predicted = found
         model.mkdir(parents=True, exist_ok=True)
         ImageModel(graph, size, codes, trimmed=True).save(model)
     trained = ImageModel.load(model)

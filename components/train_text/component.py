@@ -16,6 +16,10 @@ def train_text(
     epochs: int,
     budget_s: float,
     learning_rate: float,
+    head_learning_rate: float,
+    batch_size: int,
+    micro_batch_size: int,
+    patience: int,
     seed: int,
     store: str,
     model: dsl.Output[dsl.Model],
@@ -34,9 +38,13 @@ def train_text(
             fine-tune, such as camembert-base; or empty for the linear model.
         epochs: Passes of the encoder over the texts, if budget_s allows.
         budget_s: Seconds the training of an encoder may take.
-        learning_rate: Initial learning rate of an encoder.
+        learning_rate: Maximum learning rate of an encoder's pretrained layers.
+        head_learning_rate: Maximum learning rate of its new layer.
+        batch_size: Products per process and training step; 0 for 16 to 256, depending on their number.
+        micro_batch_size: Products that are in memory at once; 0 for 256 on a GPU and 16 on a CPU.
+        patience: Epochs without a better F1 on validation after which training ends.
         seed: Seed of everything random.
-        store: URL of the object store where a failure is recorded.
+        store: URL of the object store where a failure is recorded and checkpoints are kept.
     """
     from pathlib import Path
     from typing import Any
@@ -52,12 +60,21 @@ def train_text(
         "epochs": epochs,
         "budget_s": budget_s,
         "learning_rate": learning_rate,
+        "head_learning_rate": head_learning_rate,
+        "batch_size": batch_size,
+        "micro_batch_size": micro_batch_size,
+        "patience": patience,
         "seed": seed,
     }
     with failures.record_step_failure("train_text", store):
         outputs = Path(model.path), Path(out_of_fold.path)
         score = step.run(
-            Path(train.path), Path(validation.path), *outputs, read_taxonomy(Path(taxonomy.path)), **numbers
+            Path(train.path),
+            Path(validation.path),
+            *outputs,
+            read_taxonomy(Path(taxonomy.path)),
+            **numbers,
+            checkpoints=store,
         )
     metrics.log_metric("out_of_fold_weighted_f1", score)
     model.metadata.update(numbers)

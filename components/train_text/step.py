@@ -1,11 +1,13 @@
 """Train the text model."""
 
+import math
 from pathlib import Path
 
 import numpy as np
 
 from components.shared.encoder_names import packaged_encoders
 from components.shared.encoder_packages import require_encoder_packages
+from components.shared.fine_tuning.training_schedule import Schedule, check_schedule
 from components.shared.out_of_fold import OutOfFold, write_out_of_fold
 from components.train_text.labelled_texts import read_texts
 from product_classifier.bundles import bundle
@@ -28,14 +30,22 @@ def run(
     encoder: str = "",
     epochs: int = 3,
     budget_s: float = 600.0,
-    learning_rate: float = 3e-5,
+    learning_rate: float = 5e-5,
+    head_learning_rate: float = 5e-4,
+    batch_size: int = 0,
+    micro_batch_size: int = 0,
+    patience: int = 3,
     seed: int = 27,
+    checkpoints: str = "",
 ) -> float:
     """Write the sealed bundle `model` and `out_of_fold`; return the weighted F1 of the latter.
 
     The linear model is trained on both splits and calibrated on its out-of-fold predictions. So is its late fusion with
-    packaged encoders, which are frozen. Another encoder is trained once, on `train`: its predictions and its
-    calibration are those of `validation`.
+    packaged encoders, which are frozen. Another encoder is trained once, on `train`: its predictions, its
+    calibration and its best epoch are those of `validation`.
+
+    `torchrun -m components train_text --encoder …` trains an encoder with several processes. All but the first return
+    nan and write nothing.
 
     Args:
         train: Products to train on (parquet).
@@ -49,16 +59,26 @@ def run(
             name or folder of an encoder to fine-tune, such as camembert-base; empty for the linear model.
         epochs: Passes of the encoder over the texts, if `budget_s` allows.
         budget_s: Seconds the training of an encoder may take.
-        learning_rate: Initial learning rate of an encoder.
+        learning_rate: Maximum learning rate of an encoder's pretrained layers.
+        head_learning_rate: Maximum learning rate of its new layer.
+        batch_size: Products per process and training step; 0 for 16 to 256, depending on their number.
+        micro_batch_size: Products that are in memory at once; 0 for 256 on a GPU and 16 on a CPU.
+        patience: Epochs without a better F1 on `validation` after which training ends.
         seed: Seed of everything random.
+        checkpoints: URL of the object store from which an interrupted training of an encoder continues; may be empty.
 
     Raises:
         CatalogueError: If too few products to train on have text.
-        InvalidSettings: If there is an encoder and a package it needs is not installed.
+        InvalidSettings: If there is an encoder and a package it needs is not installed, or a number with
+            which it cannot be trained.
     """
+    schedule = Schedule(
+        epochs, budget_s, learning_rate, head_learning_rate, batch_size, micro_batch_size, patience, seed
+    )
     packaged = packaged_encoders(encoder)
     if encoder and not packaged:
         require_encoder_packages("train_text.encoder", encoder)
+        check_schedule("train_text", schedule)
     codes = taxonomy.codes
     texts = read_texts(train, validation, codes, strip_markup if encoder and not packaged else normalize, seed)
     model.mkdir(parents=True, exist_ok=True)
@@ -73,15 +93,19 @@ def run(
             texts, stripped, packaged, codes, features, C, seed, model
         )
     elif encoder:
-        from components.train_text.encoder_training import Schedule, fit_encoder
+        from components.shared.fine_tuning.checkpoints import open_checkpoints
+        from components.train_text.encoder_training import fit_encoder
 
         predicted = texts.held_out
-        schedule = Schedule(epochs, budget_s, learning_rate, seed)
         parts = [
             ([texts.prepared[row] for row in np.flatnonzero(rows)], texts.labels[rows])
             for rows in (~predicted, predicted)
         ]
-        trained = fit_encoder(encoder, parts[0], parts[1], codes, model, schedule)
+        saved = open_checkpoints(checkpoints, ("train_text", encoder, codes, schedule), (train, validation))
+        fitted = fit_encoder(encoder, parts[0], parts[1], codes, model, schedule, saved)
+        if fitted is None:
+            return math.nan
+        trained = fitted
         probabilities = trained.classify(parts[1][0])
     else:
         from components.train_text.linear_training import fit_and_cross_predict
