@@ -14,6 +14,7 @@ from product_classifier.evaluation.suspects import Suspect, find_suspects
 from product_classifier.releases.release import load_fusion
 from product_classifier.taxonomy import Codes, Taxonomy
 from product_classifier.text.normalization import normalize
+from product_classifier.text.scripts import comparison_terms
 
 
 def run(
@@ -62,7 +63,7 @@ def run(
         probabilities,
         labels,
         [content_keys(*one) for one in fields],
-        [frozenset(normalize(designation, description).split()) for designation, description, _ in fields],
+        [frozenset(comparison_terms(normalize(designation, description))) for designation, description, _ in fields],
         limit,
     )
     rows = [_described(one, products, text.codes) for one in found]

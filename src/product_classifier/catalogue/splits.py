@@ -27,6 +27,7 @@ import pandas as pd
 
 from product_classifier.errors import CatalogueError
 from product_classifier.text.characters import decompose, unescape
+from product_classifier.text.scripts import comparison_terms, word_pattern
 
 SPLITS: Final = ("train", "validation", "test", "unseen")
 QUARANTINED: Final = "quarantined"
@@ -35,7 +36,6 @@ _FROZEN: Final = ("validation", "test")
 _GROUP: Final = "group:"
 _SALT: Final = "product-classifier/1/"
 _MARKUP: Final = re.compile(r"<[^<>]{0,2000}>")
-_WORD: Final = re.compile(r"[^\W_]+")
 _REFERENCE: Final = re.compile(r"\d{6,}")
 _LIGATURES: Final = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "đ": "d", "ł": "l"})
 _MIN_WORDS: Final = 3
@@ -129,7 +129,7 @@ def text_key(designation: str, description: str) -> str:
     duplicate; a shorter one ("Puzzle") is too common and is combined with the description.
     """
     words = _words(designation)
-    if len(words) < _MIN_WORDS:
+    if sum(1 for _ in comparison_terms(" ".join(words))) < _MIN_WORDS:
         words += _words(description)
     # "Réf. 20394857" differs between sellers of one product. Sizes, years and volumes differ between products.
     without_references = [word for word in words if not _REFERENCE.fullmatch(word)]
@@ -152,7 +152,8 @@ def _words(text: str) -> list[str]:
     plain = _MARKUP.sub(" ", unescape(text[:_MAX_CHARACTERS]))
     folded = decompose(plain.casefold().translate(_LIGATURES))
     # Lone surrogates cannot be encoded as UTF-8.
-    return _WORD.findall("".join(c for c in folded if not unicodedata.combining(c) and not "\ud800" <= c <= "\udfff"))
+    kept = "".join(c for c in folded if not unicodedata.combining(c) and not "\ud800" <= c <= "\udfff")
+    return list(word_pattern(kept).findall(kept))
 
 
 def _groups(frame: pd.DataFrame) -> list[str]:

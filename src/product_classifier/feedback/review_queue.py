@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from product_classifier.evaluation.near_copies import NearCopies
+from product_classifier.text.scripts import comparison_terms
 
 CANDIDATES: Final = 8
 """Predictions that are kept for each one returned: near copies among them are removed at the end."""
@@ -65,7 +66,7 @@ def _without_copies(ordered: list[QueuedPrediction], limit: int) -> list[QueuedP
     for one in ordered:
         if len(found) == limit:
             break
-        if seen.add(one.keys, frozenset(one.text.split())) is None:
+        if seen.add(one.keys, frozenset(comparison_terms(one.text))) is None:
             found.append(one)
     return found
 

@@ -12,6 +12,7 @@ from typing import Final
 from product_classifier.limits import DESCRIPTION_CHARACTERS
 from product_classifier.text.characters import decompose, limit_marks, unescape
 from product_classifier.text.mojibake import repair, undo_mojibake
+from product_classifier.text.scripts import OPTIONAL_MARKS, has_spelled_marks, word_pattern
 
 DESIGNATION_CHARACTERS_READ = 1_000
 DESCRIPTION_CHARACTERS_READ = 6_000
@@ -23,7 +24,7 @@ FIELD_SEPARATOR = "\n"
 MISSING_VALUES: Final = frozenset({"nan", "none", "null"})
 
 TAG = re.compile(r"<[^<>]*>")
-COMBINING = re.compile(r"[\u0300-\u036f\u180b-\u180d\u180f\ufe00-\ufe0f]+")
+COMBINING = re.compile(f"[{OPTIONAL_MARKS}]+")
 _NOT_WORD = re.compile(r"[\W_]+")
 ESCAPED_TWICE = re.compile(r"&(?:#[0-9]{1,8}|#[xX][0-9a-fA-F]{1,8}|[A-Za-z][A-Za-z0-9]{1,31});")
 INVISIBLE = re.compile(
@@ -91,6 +92,8 @@ def _words(text: str, limit: int) -> str:
     text = text.lower()
     if not text.isascii():
         text = COMBINING.sub("", decompose(text)).lower()
+        if has_spelled_marks(text):
+            return " ".join(word_pattern(text).findall(text[: 2 * limit]))[:limit]
     return _NOT_WORD.sub(" ", text[: 2 * limit]).strip()[:limit]
 
 

@@ -4,9 +4,8 @@ The steps are those of `normalization.normalize` on texts that carry positions; 
 """
 
 import html
-import re
 import unicodedata
-from typing import Final, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from product_classifier.limits import DESCRIPTION_CHARACTERS
 from product_classifier.text.aligned_text import AlignedText
@@ -21,10 +20,9 @@ from product_classifier.text.normalization import (
     MISSING_VALUES,
     TAG,
 )
+from product_classifier.text.scripts import word_pattern
 
 Field = Literal["designation", "description"]
-
-_WORD: Final = re.compile(r"[^\W_]+")
 
 
 class WordSpan(NamedTuple):
@@ -52,7 +50,7 @@ def _field_words(text: str, field: Field, limit: int) -> list[WordSpan]:
     spans: list[WordSpan] = []
     starts, ends = aligned.starts.tolist(), aligned.ends.tolist()
     length = 0
-    for match in _WORD.finditer(aligned.text):
+    for match in word_pattern(aligned.text).finditer(aligned.text):
         word = match[0][: limit - length]
         if not word:
             break
