@@ -151,7 +151,27 @@ def _score(options: argparse.Namespace, console: Console) -> None:
 
     names = ("source", "result", "catalogue", "release", "jobs")
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
-    score(read_settings(ScoreSettings, **given), read_settings(PipelineSettings), console)
+    settings, pipeline = read_settings(ScoreSettings, **given), read_settings(PipelineSettings)
+    if options.submit:
+        _submit_scoring(options, settings, pipeline, console)
+    else:
+        score(settings, pipeline, console)
+
+
+def _submit_scoring(
+    options: argparse.Namespace, settings: ScoreSettings, pipeline: PipelineSettings, console: Console
+) -> None:
+    from pipelines.kubeflow.submit import connect, submit_run  # noqa: PLC0415 - imports kfp, which is slow
+    from pipelines.scoring.scoring_pipeline import SCORING, compile_scoring  # noqa: PLC0415 - likewise
+
+    if not settings.release or not settings.source.startswith("s3://") or not settings.result.startswith("s3://"):
+        raise ParameterError("SOURCE, RESULT or RELEASE: pods need s3:// locations and the id of a published release")
+    client = connect(options.host or pipeline.pipelines_host, pipeline.pipelines_namespace, pipeline.pipelines_token)
+    arguments = {name: getattr(settings, name) for name in ("source", "result", "release")} | {"store": pipeline.store}
+    name = f"scoring-{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    package = compile_scoring(workers=options.workers)
+    run_id = submit_run(client, package, arguments, name, pipeline.experiment, SCORING)
+    console.print(json.dumps({"run_id": run_id, "run_name": name}), highlight=False)
 
 
 def _queue(options: argparse.Namespace, console: Console) -> None:
@@ -318,6 +338,8 @@ def _parser() -> argparse.ArgumentParser:
         "--release", help="id, folder or s3://bucket/prefix; default: the deployed (RELEASE)"
     )
     commands["score"].add_argument("--jobs", type=_count, help="worker processes; default: one per processor (JOBS)")
+    commands["score"].add_argument("--submit", action="store_true", help="run on Kubeflow Pipelines instead of here")
+    commands["score"].add_argument("--workers", type=_count, default=4, help="pods of a submitted run (%(default)s)")
     commands["queue"].add_argument(
         "--days", type=_count, default=30, help="days whose predictions are read (%(default)s)"
     )
@@ -337,7 +359,7 @@ def _parser() -> argparse.ArgumentParser:
     commands["register"].add_argument("release", help="id of the release, a folder of models/ in the object store")
     commands["submit"].add_argument("--raw", required=True, help="s3://bucket/prefix of the raw files")
     commands["submit"].add_argument("--rollout", required=True, help="where to deploy the release: kserve://namespace")
-    for name in ("submit", "schedule"):
+    for name in ("submit", "schedule", "score"):
         commands[name].add_argument("--host", help="URL of the Kubeflow Pipelines API (KF_PIPELINES_ENDPOINT)")
     commands["schedule"].add_argument(
         "--cron", default=EVERY_15_MINUTES, help="six fields, seconds first (%(default)s)"

@@ -40,11 +40,13 @@ def connect(host: str, namespace: str, token: Path | None = None) -> Any:
         ) from error
 
 
-def submit_run(client: Any, package: Path, arguments: Mapping[str, Any], run_name: str, experiment: str) -> str:
-    """Upload the pipeline if this version of it is missing, start a run and return its id."""
+def submit_run(
+    client: Any, package: Path, arguments: Mapping[str, Any], run_name: str, experiment: str, name: str = PIPELINE
+) -> str:
+    """Upload the pipeline `name` if this version of it is missing, start a run and return its id."""
     params = cast_arguments(arguments, declared_parameters(package))
     with translated_errors(f"run {run_name!r}"):
-        pipeline, version = upload(client, package, PIPELINE)
+        pipeline, version = upload(client, package, name)
         run = client.run_pipeline(
             client.create_experiment(experiment).experiment_id,
             run_name,

@@ -43,9 +43,26 @@ def score(settings: ScoreSettings, pipeline: PipelineSettings, console: Console)
         job = plan(settings.source, folder, release, settings.catalogue, Path(name))
         if not folder.is_complete():
             _score_shards(settings, folder, job, release)
-        summary = folder.summary() if folder.is_complete() else complete_job(folder)
-        _write(folder, place)
+    summary = complete_result(settings.result)
     _print(summary, place, console)
+
+
+def plan_result(source: str, result: str, release: str, store: str) -> str:
+    """Plan the scoring of a source by a published release; return the URL of the job."""
+    place = result_place(result)
+    with tempfile.TemporaryDirectory(prefix="score-") as name:
+        found = find_release(PipelineSettings(store_url=store), release, Path(name))
+        plan(source, open_job_folder(place.job), found, None, Path(name))
+    return place.job
+
+
+def complete_result(result: str) -> dict[str, Any]:
+    """Check that every shard is scored, write the result and its rejects, and return the summary."""
+    place = result_place(result)
+    folder = open_job_folder(place.job)
+    summary = folder.summary() if folder.is_complete() else complete_job(folder)
+    _write(folder, place)
+    return summary
 
 
 def plan(source: str, folder: JobFolder, release: Path, catalogue: Path | None, scratch: Path) -> ScoringJob:

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pipelines.scoring.locations import find_release
+from pipelines.scoring.locations import find_release, result_place
 from pipelines.scoring.photo_reader import PhotoReader
 from pipelines.settings import PipelineSettings
 from product_classifier.errors import ProductClassifierError
@@ -34,6 +34,7 @@ def score_here(
     on_scored: Callable[[Shard], None] = lambda _: None,
     *,
     private_photos: bool = False,
+    settings: PipelineSettings | None = None,
 ) -> int:
     """Score the shards of a job that are not scored yet in this process; return how many.
 
@@ -45,12 +46,38 @@ def score_here(
         position: Where among the shards to start, from 0 to 1.
         on_scored: Called after each shard.
         private_photos: Whether photos by URL may have private addresses.
+        settings: Where releases are; by default of the environment.
     """
     with tempfile.TemporaryDirectory(prefix="score-") as name:
         scratch = Path(name)
-        models = ProductModels(find_release(read_settings(PipelineSettings), release, scratch))
+        models = ProductModels(find_release(settings or read_settings(PipelineSettings), release, scratch))
         photos = PhotoReader(source, scratch, private_addresses=private_photos)
         return run_worker(folder, models, photos, execution or uuid.uuid4().hex, position, on_scored)
+
+
+def score_left(result: str, release: str, store: str, source: str, execution: str = "", position: float = 0.0) -> int:
+    """Score the shards of a job that are not scored yet, as a step of a pipeline; return how many.
+
+    The step succeeds whatever happens to a shard: a failed iteration would end its siblings, and the step after the
+    workers scores what they left and reports what fails again.
+
+    Args:
+        result: Where predictions are written.
+        release: Id of the release.
+        store: Object store with the releases.
+        source: Location of the source, where photos are read.
+        execution: Id that the workers started together share.
+        position: Where among the shards to start, from 0 to 1.
+    """
+    scored: list[Shard] = []
+    os.environ |= ONE_THREAD
+    settings = PipelineSettings(store_url=store)
+    try:
+        folder = open_job_folder(result_place(result).job)
+        score_here(folder, release, source, execution, position, scored.append, settings=settings)
+    except (ProductClassifierError, OSError) as error:
+        sys.stderr.write(f"worker ended early: {error}\n")
+    return len(scored)
 
 
 def main(argv: Sequence[str]) -> int:

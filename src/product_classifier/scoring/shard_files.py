@@ -24,11 +24,15 @@ MODALITIES: Final = ("", "text", "image", "text,image")
 def products_to_bytes(products: Sequence[SourceProduct]) -> bytes:
     """Return the Parquet file of products; equal products give equal bytes."""
     columns = zip(*products, strict=True)
-    arrays = [
-        pa.array(values if kind.type == pa.int64() else map(storable, values), kind.type)
-        for values, kind in zip(columns, PRODUCT_SCHEMA, strict=True)
-    ]
+    arrays = [_to_array(values, kind.type) for values, kind in zip(columns, PRODUCT_SCHEMA, strict=True)]
     return _to_bytes(pa.Table.from_arrays(arrays, schema=PRODUCT_SCHEMA))
+
+
+def _to_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    try:
+        return pa.array(values, kind)
+    except UnicodeEncodeError:
+        return pa.array(map(storable, values), kind)
 
 
 def read_products(data: bytes) -> pa.Table:
