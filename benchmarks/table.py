@@ -37,6 +37,11 @@ ROWS: Mapping[str, Row] = {
     ),
     "P19": Row("a good client's p99 while another user sends the worst", "≤ 2×, 0 degraded", "p19_noisy_neighbor"),
     "P22": Row("a fresh installation", "≤ 2.2 GB", "p22_installation"),
+    "P24": Row(
+        "scoring a catalogue of 100,000 products (`SIZE=full`: 1,000,000), killed up to ten times",
+        "≥ 90 % of the offline replay per core, memory flat",
+        "p24_scoring",
+    ),
     "steps": Row("cost per product of every step, to 100,000 products", "flat", "steps"),
     "collocated": Row("three models in one process, same API", "compare with P4 and P5", "collocated"),
     "clients": Row("HTTP clients and transports between services", "the cheapest is used", "clients"),
