@@ -14,7 +14,7 @@ from product_classifier.evaluation.suspects import Suspect, find_suspects
 from product_classifier.releases.release import load_fusion
 from product_classifier.taxonomy import Codes, Taxonomy
 from product_classifier.text.normalization import normalize
-from product_classifier.text.scripts import comparison_terms
+from product_classifier.text.writing_systems import comparison_terms
 
 
 def run(

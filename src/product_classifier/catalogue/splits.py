@@ -27,7 +27,7 @@ import pandas as pd
 
 from product_classifier.errors import CatalogueError
 from product_classifier.text.characters import decompose, unescape
-from product_classifier.text.scripts import comparison_terms, word_pattern
+from product_classifier.text.writing_systems import comparison_terms, word_pattern
 
 SPLITS: Final = ("train", "validation", "test", "unseen")
 QUARANTINED: Final = "quarantined"

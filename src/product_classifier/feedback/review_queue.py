@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from product_classifier.evaluation.near_copies import NearCopies
-from product_classifier.text.scripts import comparison_terms
+from product_classifier.text.writing_systems import comparison_terms
 
 CANDIDATES: Final = 8
 """Predictions that are kept for each one returned: near copies among them are removed at the end."""

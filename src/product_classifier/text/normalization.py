@@ -12,7 +12,7 @@ from typing import Final
 from product_classifier.limits import DESCRIPTION_CHARACTERS
 from product_classifier.text.characters import decompose, limit_marks, unescape
 from product_classifier.text.mojibake import repair, undo_mojibake
-from product_classifier.text.scripts import OPTIONAL_MARKS, has_spelled_marks, word_pattern
+from product_classifier.text.writing_systems import OPTIONAL_MARKS, has_spelled_marks, word_pattern
 
 DESIGNATION_CHARACTERS_READ = 1_000
 DESCRIPTION_CHARACTERS_READ = 6_000

@@ -6,7 +6,7 @@ from typing import Final
 from product_classifier.limits import DESCRIPTION_CHARACTERS
 from product_classifier.text.characters import compose, decompose, unescape
 from product_classifier.text.mojibake import undo_mojibake
-from product_classifier.text.scripts import word_pattern
+from product_classifier.text.writing_systems import word_pattern
 
 VERSION: Final = 3
 """Version of `letters`; an index that stores what is derived from them is rebuilt for another one."""

@@ -20,7 +20,7 @@ from product_classifier.text.normalization import (
     MISSING_VALUES,
     TAG,
 )
-from product_classifier.text.scripts import word_pattern
+from product_classifier.text.writing_systems import word_pattern
 
 Field = Literal["designation", "description"]
 

@@ -18,9 +18,9 @@ from product_classifier.releases.release import load_text
 from product_classifier.taxonomy import Taxonomy
 from product_classifier.taxonomy.category import Category
 from product_classifier.text.normalization import normalize
-from product_classifier.text.scripts import comparison_terms
 from product_classifier.text.spelling import letters
 from product_classifier.text.word_spans import word_spans
+from product_classifier.text.writing_systems import comparison_terms
 
 SCRIPTS = {
     "Arabic": ("ابتثجحخدرزسشصضطعغفقكلمنهوي", "", " "),
