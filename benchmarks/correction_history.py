@@ -14,7 +14,6 @@ from statistics import median
 from urllib.parse import unquote, urlsplit
 
 from benchmarks import materials
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import Correction, ProductContent, new_id
 from product_classifier.store import open_store
@@ -93,7 +92,7 @@ def build_index(store_url: str, folder: Path) -> float:
     store, took, count = open_store(store_url), list[float](), 0
     while not took or (len(took) < ROUNDS and count <= SMALL):
         with tempfile.TemporaryDirectory(dir=folder) as files:
-            index = FeedbackIndex(store, CHALLENGE, Path(files) / "index.sqlite", store_name=store_url)
+            index = FeedbackIndex(store, Path(files) / "index.sqlite", store_name=store_url)
             began = time.process_time()
             while not index.refresh():
                 pass

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from product_classifier.catalogue.sample.offers import offer
-from product_classifier.catalogue.sample.photo_generator import DRAWINGS, DrawnPhoto, draw_product
+from product_classifier.catalogue.challenge.sample.offers import offer
+from product_classifier.catalogue.challenge.sample.photo_generator import DRAWINGS, DrawnPhoto, draw_product
 from product_classifier.images import decoding, occlusion
 from product_classifier.images.model import ImageModel
 from product_classifier.releases.release import load_image, load_text

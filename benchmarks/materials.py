@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 
 from benchmarks.environments import CACHE
-from product_classifier.catalogue.sample.offers import offer, season_start
-from product_classifier.catalogue.sample.photo_generator import photo
+from product_classifier.catalogue.challenge.sample.offers import offer, season_start
+from product_classifier.catalogue.challenge.sample.photo_generator import photo
 
 if TYPE_CHECKING:
     from components.train_image.network import PhotoClassifier
@@ -137,7 +137,7 @@ def _make_release(folder: Path, parts: Path) -> None:
     fusion.save(parts / "fusion")
     bundle.write_manifest(parts / "fusion", "fusion", None, self_check.record_fusion(fusion), fusion.codes)
     meta = ReleaseMeta("benchmark")
-    write_release(folder, parts / "text", parts / "image", parts / "fusion", meta)
+    write_release(folder, parts / "text", parts / "image", parts / "fusion", meta, CHALLENGE)
 
 
 def _write_image_graph(graph: Path) -> None:

@@ -264,7 +264,7 @@ def _peer() -> Pipeline:
 
 
 def _prepare(raw: Path, work: Path, share_test: float) -> None:
-    prepare_catalogue.run(raw, work / "catalogue", work / "rejects", work / "report", CHALLENGE)
+    prepare_catalogue.run(raw, work / "catalogue", work / "rejects", work / "report")
     rest = (1 - share_test) / 9
     sides = [work / f"{side}.parquet" for side in SPLITS]
     shares = (7 * rest, rest, share_test, rest)

@@ -20,8 +20,8 @@ from components.train_image.labelled_photos import read_photos_of
 from components.train_image.network import PhotoClassifier, export, small_network
 from components.train_image.photo_examples import PhotoExamples
 from product_classifier.catalogue.challenge import CHALLENGE
-from product_classifier.catalogue.sample.offers import offer
-from product_classifier.catalogue.sample.photo_generator import photo
+from product_classifier.catalogue.challenge.sample.offers import offer
+from product_classifier.catalogue.challenge.sample.photo_generator import photo
 from product_classifier.images import decoding
 from product_classifier.images.model import ImageModel
 

@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import components
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.command_line import add_former_option, show_deprecations
-from product_classifier.errors import ProductClassifierError
+from product_classifier.errors import ProductClassifierError, TaxonomyError
 from product_classifier.taxonomy import Taxonomy
+from product_classifier.taxonomy.folder import read_taxonomy
 
-PROVIDED: Mapping[type, object] = {Taxonomy: CHALLENGE}
-"""Type of a parameter to the value every step gets; such a parameter is no option."""
 RESULTS = {"train_text": "text", "train_image": "image", "fit_fusion": "fusion"}
 """Step to the model whose out-of-fold F1 it returns; `--result` writes it for DVC."""
 FORMER = {("train_text", "C"): "--penalty", ("train_image", "backbone"): "--encoder"}
@@ -32,12 +30,10 @@ def main(argv: Sequence[str]) -> int:
     name = parser.parse_args(argv[:1]).step
     run: Callable[..., object] = import_module(f"components.{name}.step").run
     parameters = inspect.signature(run, eval_str=True).parameters
-    provided = {key: PROVIDED[found.annotation] for key, found in parameters.items() if found.annotation in PROVIDED}
-    options = {key: found for key, found in parameters.items() if key not in provided}
-    arguments = vars(_parser(name, inspect.getdoc(run), options).parse_args(argv[1:]))
+    arguments = vars(_parser(name, inspect.getdoc(run), parameters).parse_args(argv[1:]))
     result_file: Path | None = arguments.pop("result", None)
     try:
-        result = run(**arguments, **provided)
+        result = run(**arguments)
     except ProductClassifierError as error:
         sys.stderr.write(f"{name}: {error}\n")
         return 1
@@ -87,9 +83,19 @@ def _converter(annotation: Any) -> Callable[[str], object]:
     """Return the conversion of an option's text; that of `Path | None` is Path."""
     if annotation is bool:
         return _boolean
+    if annotation is Taxonomy:
+        return _taxonomy
     choices = [choice for choice in getattr(annotation, "__args__", ()) if choice is not type(None)]
     converter: Callable[[str], object] = choices[0] if choices else annotation
     return converter
+
+
+def _taxonomy(folder: str) -> Taxonomy:
+    """Return the taxonomy in a folder, for example `data/taxonomy`."""
+    try:
+        return read_taxonomy(Path(folder))
+    except TaxonomyError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _boolean(text: str) -> bool:

@@ -26,8 +26,6 @@ MIN_SECRET_CHARACTERS = 32
 
 Comment = Annotated[Text, Field(max_length=COMMENT_CHARACTERS)]
 RecordId = Annotated[Identifier, Field(json_schema_extra={"pattern": IDENTIFIER})]
-CODE_MARK = "x-category-code"
-"""Marks a category code in a JSON schema; the OpenAPI document lists the codes of the taxonomy there."""
 CategoryCode = Annotated[
     str,
     BeforeValidator(from_stored),
@@ -35,7 +33,6 @@ CategoryCode = Annotated[
         {
             "type": ["string", "integer"],
             "description": "Code of the right category, as `GET /categories` lists it.",
-            CODE_MARK: True,
         }
     ),
 ]

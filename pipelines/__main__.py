@@ -19,7 +19,6 @@ from pipelines.inspect_data import inspect_data
 from pipelines.parameters import ParameterError, cast_arguments, read_overrides, read_params, training_arguments
 from pipelines.prepare_data import describe_data, ensure_raw, prepare_data
 from pipelines.settings import PARAMS, BootstrapSettings, DataSettings, PipelineSettings, ScoreSettings, TuneSettings
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import ProductClassifierError
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.settings_help import settings_epilog, settings_parser
@@ -131,7 +130,7 @@ def _register(options: argparse.Namespace, console: Console) -> None:
     from components.shared.backfill_registry import backfill_registry  # noqa: PLC0415 - needs the training dependencies
 
     settings = read_settings(PipelineSettings)
-    added = backfill_registry(options.release, settings.store, settings.tracking, CHALLENGE.codes, settings.experiment)
+    added = backfill_registry(options.release, settings.store, settings.tracking, settings.experiment)
     outcome = f"registered {', '.join(added)}" if added else "all its models are registered already"
     console.print(f"release {options.release}: {outcome}", highlight=False)
 
@@ -271,7 +270,8 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, Console], None], tuple[t
 
 
 def _arguments(options: argparse.Namespace, settings: PipelineSettings, raw: str) -> dict[str, Any]:
-    return training_arguments(settings, raw, options.params) | read_overrides(options.set)
+    layout = _data_settings(options).catalogue
+    return training_arguments(settings, raw, options.params, layout) | read_overrides(options.set)
 
 
 def _chosen(options: argparse.Namespace) -> dict[str, Any]:
@@ -326,6 +326,7 @@ def _parser() -> argparse.ArgumentParser:
     commands["compile"].add_argument("--output", type=Path, default=PACKAGE, help="file to write (%(default)s)")
     for name in ("data", "inspect", "train"):
         commands[name].add_argument("--raw", help="folder with raw files; for train also s3://bucket/prefix (RAW)")
+    for name in ("data", "inspect", "train", "submit"):
         commands[name].add_argument("--catalogue", type=Path, help="layout of the files in RAW (CATALOGUE)")
     commands["inspect"].add_argument("--write", action="store_true", default=None, help="write catalogue.yaml (WRITE)")
     for name in ("data", "train"):

@@ -21,9 +21,8 @@ from pipelines.kubeflow.submit import connect
 from pipelines.local.runner import run_pipeline
 from pipelines.parameters import cast_arguments, read_section, training_arguments
 from pipelines.settings import BootstrapSettings, PipelineSettings
-from product_classifier.catalogue.challenge import CHALLENGE
-from product_classifier.catalogue.challenge_files import LABEL_FILES, PRODUCT_FILES
-from product_classifier.catalogue.sample import make_sample
+from product_classifier.catalogue.challenge.challenge_files import LABEL_FILES, PRODUCT_FILES
+from product_classifier.catalogue.challenge.sample import make_sample
 from product_classifier.errors import LauncherUnavailable, ProductClassifierError, StoreUnavailable
 from product_classifier.retraining.launcher import Execution, Launcher
 from product_classifier.store import ObjectStore, open_store
@@ -51,7 +50,7 @@ def bootstrap(pipeline: PipelineSettings, settings: BootstrapSettings, console: 
 
     store = _wait_until_available(settings, lambda: open_store(pipeline.store, create=True))
     _wait_until_available(settings, lambda: check_tracking(pipeline.tracking))
-    rollout = open_rollout(pipeline.rollout, store, CHALLENGE.codes)
+    rollout = open_rollout(pipeline.rollout, store)
     if (current := rollout.current()) is not None:
         show(f"release {current} is deployed: nothing to do")
         return

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from pipelines.settings import DataSettings
 from product_classifier.catalogue.catalogue_layouts import find_layout, is_catalogue
-from product_classifier.catalogue.challenge import CHALLENGE
-from product_classifier.catalogue.challenge_source import ChallengeSource
+from product_classifier.catalogue.challenge.challenge_source import ChallengeSource
 from product_classifier.catalogue.inspection.catalogue_report import inspect_catalogue
 from product_classifier.catalogue.inspection.proposal import Proposal, propose_layout
 from product_classifier.catalogue.layout import CategoryCell
@@ -33,7 +32,7 @@ def inspect_data(settings: DataSettings) -> Iterator[str]:
     layout = find_layout(folder, settings.catalogue)
     if layout is None:
         yield f"{folder}: files of the challenge, which need no {FILE_NAME}"
-        yield from inspect_catalogue(ChallengeSource(folder, CHALLENGE)).lines(CategoryCell())
+        yield from inspect_catalogue(ChallengeSource(folder)).lines(CategoryCell())
         return
     yield f"{folder}: read by {settings.catalogue or FILE_NAME}"
     yield from inspect_catalogue(LayoutSource(folder, layout)).lines(layout.category)

@@ -92,11 +92,14 @@ def run_options(run_id: str, snapshot: str) -> list[str]:
     return [word for name, value in given.items() for word in ("--set", f"{name}={json.dumps(value)}")]
 
 
-def training_arguments(settings: PipelineSettings, raw: str, params: Path = PARAMS) -> dict[str, Any]:
-    """Return the values of params.yaml and the locations from the settings."""
+def training_arguments(
+    settings: PipelineSettings, raw: str, params: Path = PARAMS, layout: Path | None = None
+) -> dict[str, Any]:
+    """Return the values of params.yaml, the text of a layout file and the locations from the settings."""
     return {
         **read_params(params),
         "raw": raw,
+        "layout": _read_layout(layout),
         "store": settings.store,
         "tracking_uri": settings.tracking,
         "experiment": settings.experiment,
@@ -146,6 +149,16 @@ def cast_arguments(arguments: Mapping[str, Any], declared: Mapping[str, type]) -
         else:
             raise ParameterError(f"parameter {name}: {value!r:.80} is not of type {kind.__name__}; change the value")
     return found
+
+
+def _read_layout(path: Path | None) -> str:
+    """Return the text of a layout file; empty without one, if `catalogue.yaml` lies beside the files."""
+    try:
+        return "" if path is None else path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParameterError(
+            f"CATALOGUE={str(path)!r}: cannot be read: {error}; correct the path or the file"
+        ) from error
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

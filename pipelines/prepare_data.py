@@ -9,7 +9,7 @@ from pathlib import Path
 from pipelines.parameters import read_section
 from pipelines.settings import DataSettings, PipelineSettings
 from product_classifier.catalogue.catalogue_layouts import find_layout, is_catalogue
-from product_classifier.catalogue.sample import MARKER, is_sample
+from product_classifier.catalogue.challenge.sample import MARKER, is_sample
 from product_classifier.catalogue.splits import SPLITS
 from product_classifier.errors import CatalogueError, ProductClassifierError
 from product_classifier.settings_reader import read_settings
@@ -58,7 +58,7 @@ def prepare_data(settings: DataSettings) -> Path:
         rejects=folder / "rejects.csv",
         report=folder / "catalogue.json",
         unlabelled=folder / "unlabelled.parquet",
-        taxonomy_folder=folder / "taxonomy",
+        taxonomy=folder / "taxonomy",
         store=read_settings(PipelineSettings).store,
         photos=folder,
         private_photos=settings.private_photos,

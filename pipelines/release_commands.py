@@ -15,7 +15,6 @@ from components.shared.rollout.switch import Switch
 from components.shared.tracking import Tracking, TrackingUnavailable
 from pipelines.parameters import gate_limits, step_parameters
 from pipelines.settings import PipelineSettings
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import ObjectNotFound, ProductClassifierError, RolloutFailed
 from product_classifier.store import ObjectStore, open_store
 
@@ -33,7 +32,7 @@ def list_releases(settings: PipelineSettings, console: Console) -> None:
     columns = [Column(name, no_wrap=True) for name in ("release", "created", "F1", "hold-out", "corrections", "state")]
     table = Table(*columns, box=None, padding=(0, 1, 0, 0))
     hold_outs = set()
-    for kept in stored_releases(store, open_rollout(settings.rollout, store, CHALLENGE.codes)):
+    for kept in stored_releases(store, open_rollout(settings.rollout, store)):
         count = "?" if kept.corrections is None else str(kept.corrections)
         score = "–" if kept.weighted_f1 is None else f"{kept.weighted_f1:.4f}"
         hold_outs.add(kept.hold_out)
@@ -50,9 +49,7 @@ def prune_releases(settings: PipelineSettings, keep: int, console: Console) -> N
     """Delete all releases but those that are needed and the newest `keep`; print what was deleted."""
     store = open_store(settings.store)
     aliased = Tracking(settings.tracking, settings.experiment).aliased()
-    deleted = retention.prune(
-        store, open_rollout(settings.rollout, store, CHALLENGE.codes), aliased, keep, datetime.now(UTC)
-    )
+    deleted = retention.prune(store, open_rollout(settings.rollout, store), aliased, keep, datetime.now(UTC))
     for release in deleted:
         console.print(f"deleted {release}", highlight=False)
     if not deleted:
@@ -90,7 +87,7 @@ def roll_back_release(settings: PipelineSettings, release: str, console: Console
 
 def _switch(settings: PipelineSettings, store: ObjectStore) -> Switch:
     smoke = SmokeTest(settings.service_url, gate_limits(), step_parameters("promote")["smoke_deadline_s"])
-    return Switch(store, open_rollout(settings.rollout, store, CHALLENGE.codes), smoke, CHALLENGE.codes)
+    return Switch(store, open_rollout(settings.rollout, store), smoke)
 
 
 def _move_alias(settings: PipelineSettings, release: str) -> None:
@@ -131,7 +128,7 @@ def stop_canary(settings: PipelineSettings) -> str:
 
 
 def _open_kserve_rollout(settings: PipelineSettings, store: ObjectStore) -> KServeRollout:
-    rollout = open_rollout(settings.rollout, store, CHALLENGE.codes)
+    rollout = open_rollout(settings.rollout, store)
     if not isinstance(rollout, KServeRollout):
         raise RolloutFailed(
             f"ROLLOUT_URL: {settings.rollout} cannot hold two releases; a canary needs kserve://namespace"

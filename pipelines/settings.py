@@ -7,13 +7,9 @@ from pathlib import Path
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.store import default_store_url
 
 PARAMS = Path("params.yaml")
-
-MINIMUM_PRODUCTS = len(CHALLENGE)
-"""A sample catalogue has a product of every category."""
 
 
 class PipelineSettings(BaseSettings):
@@ -113,7 +109,7 @@ class DataSettings(BaseSettings):
     write: bool = False
     """Whether `inspect` writes the proposed `catalogue.yaml`."""
 
-    products: int | None = Field(default=None, ge=MINIMUM_PRODUCTS)
+    products: int | None = Field(default=None, ge=1)
     """Number of products of a sample catalogue; by default as in the parameters file."""
 
     params: Path = PARAMS
@@ -158,7 +154,7 @@ class BootstrapSettings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, use_attribute_docstrings=True, extra="ignore", env_ignore_empty=True)
 
-    products: int | None = Field(default=None, ge=MINIMUM_PRODUCTS)
+    products: int | None = Field(default=None, ge=1)
     """Number of products of the sample catalogue; by default as in params.yaml."""
 
     bootstrap_wait_s: float = Field(default=900.0, gt=0)

@@ -20,7 +20,7 @@ from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.limits import TAXONOMY_CHANGE_BYTES
 from product_classifier.store import ObjectStore, open_store
 from product_classifier.stored_taxonomy.applied_change import AppliedChange
-from product_classifier.stored_taxonomy.change_store import apply_change_file, read_state
+from product_classifier.stored_taxonomy.change_store import apply_change_file
 from product_classifier.taxonomy.change_file import ChangeFile, parse_change_file
 
 
@@ -33,7 +33,7 @@ def apply_file(settings: PipelineSettings, path: Path, console: Console, *, dry_
     """
     file = read_change_file(path)
     store = open_store(settings.store)
-    index = FeedbackIndex(store, read_state(store).newest)
+    index = FeedbackIndex(store)
     try:
         index.refresh()
         corrections = index.count_by_code()

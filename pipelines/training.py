@@ -42,6 +42,7 @@ def training(
     run_id: str = "",
     snapshot: str = "",
     cache_buster: str = "",
+    layout: str = "",
     service: str = "",
     git_commit: str = "",
     seed: int = 27,
@@ -87,7 +88,7 @@ def training(
     files = {"raw": raw, "raw_revision": run.outputs["raw_revision"]}
 
     catalogue = prepare_catalogue(
-        max_reject_share=max_reject_share, cache_key=run.outputs["cache_key"], store=store, **files
+        layout=layout, max_reject_share=max_reject_share, cache_key=run.outputs["cache_key"], store=store, **files
     )
 
     splits = split_catalogue(

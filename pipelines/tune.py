@@ -22,7 +22,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from components.shared.out_of_fold import folds_of, read_labelled, read_out_of_fold
 from components.shared.tracking import RunRecord, Tracking
 from pipelines.parameters import step_parameters
-from product_classifier.catalogue.challenge import CHALLENGE
+from product_classifier.catalogue.challenge.earlier_versions import earlier_taxonomy
 from product_classifier.errors import CatalogueError
 from product_classifier.evaluation.scores import weighted_f1
 from product_classifier.taxonomy import Taxonomy
@@ -193,7 +193,7 @@ def _trainer(model: str, data: Path, defaults: Mapping[str, Any]) -> Callable[[M
 
 def _taxonomy(data: Path, counts: "pd.Series[int]") -> Taxonomy:
     folder = data / "taxonomy"
-    taxonomy = read_taxonomy(folder) if folder.is_dir() else CHALLENGE
+    taxonomy = read_taxonomy(folder) if folder.is_dir() else earlier_taxonomy()
     return taxonomy.with_answerable({str(code): int(count) for code, count in counts.items()})
 
 

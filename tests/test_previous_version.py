@@ -297,7 +297,7 @@ def test_a_text_model_is_trained_on_its_splits(splits: Path, tmp_path: Path) -> 
 
 def test_its_unseen_products_are_read_with_their_photos(splits: Path) -> None:
     frame = pd.read_parquet(splits / "unseen.parquet")
-    unseen = UnseenCatalogue(str(splits.parent), CHALLENGE)
+    unseen = UnseenCatalogue(str(splits.parent))
     products = unseen.products()
 
     assert list(frame.product_id) == [product.product_id for product in products]

@@ -12,7 +12,6 @@ from benchmarks.outcome import Check, Outcome
 from benchmarks.rows.p04_predict import stock
 from inference.simulation.offline import OfflineModels
 from inference.simulation.unseen import UnseenProduct
-from product_classifier.catalogue.challenge import CHALLENGE
 
 MIN_RATIO = 4.0
 PRODUCTS = 256
@@ -29,7 +28,7 @@ def measure(folder: Path) -> Outcome:
         for number, one in enumerate(made)
     ]
     photo_by_id = {str(number): photo for number, photo in enumerate(photos)}
-    models = OfflineModels(materials.release(), CHALLENGE.codes)
+    models = OfflineModels(materials.release())
     with stock(folder) as peer, pinned(ALL):
         requests = [payloads.v1_product("fusion", one, photo) for one, photo in zip(made, photos, strict=True)][:BY_ONE]
         found = alternate(

@@ -67,7 +67,7 @@ def _train(folder: Path, raw: Path, precision: str) -> float:
     train, validation, test, unseen = (folder / f"{side}.parquet" for side in ("train", "validation", "test", "unseen"))
     if not train.exists():
         catalogue = folder / "catalogue"
-        prepare_catalogue.run(raw, catalogue, folder / "rejects", folder / "report", CHALLENGE)
+        prepare_catalogue.run(raw, catalogue, folder / "rejects", folder / "report")
         split_catalogue.run(catalogue, train, validation, test, unseen, folder / "splits.json")
     paths = train, validation, raw, folder / precision, folder / f"{precision}.parquet"
     return train_image.run(*paths, CHALLENGE, precision=precision)

@@ -15,7 +15,7 @@ from benchmarks import materials
 from benchmarks.machine import ALL, pinned
 from benchmarks.outcome import Check, Outcome
 from benchmarks.timing import ms_per_item
-from product_classifier.catalogue.sample.offers import offer
+from product_classifier.catalogue.challenge.sample.offers import offer
 from product_classifier.feedback.records import ProductContent
 from product_classifier.feedback.trust import Label, product_key
 from product_classifier.retraining import write_snapshot

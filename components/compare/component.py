@@ -49,7 +49,6 @@ def compare(
     from components.compare import step
     from components.shared import failures
     from components.shared import raw as raw_files
-    from product_classifier.catalogue.challenge import CHALLENGE
 
     with failures.record_step_failure("compare", store):
         promote = step.run(
@@ -60,7 +59,6 @@ def compare(
             report=Path(report.path),
             store=store,
             rollout=rollout,
-            taxonomy=CHALLENGE,
             min_gain=min_gain,
             confidence=confidence,
             min_items=int(min_items),

@@ -58,7 +58,6 @@ def render(
     new: HoldOutScores,
     old: HoldOutScores | None,
     gains: NDArray[np.float64],
-    taxonomy: Taxonomy,
 ) -> str:
     """Return the page."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
@@ -69,7 +68,7 @@ def render(
         new=new,
         old=old,
         categories=[
-            (taxonomy[code], before.get(code), after) for code, after in zip(codes, new.categories, strict=True)
+            (new.taxonomy[code], before.get(code), after) for code, after in zip(codes, new.categories, strict=True)
         ],
         bars=_histogram(gains),
         interval=[float(one) for one in np.quantile(gains, [0.025, 0.975])] if len(gains) else [],

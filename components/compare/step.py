@@ -27,7 +27,6 @@ from product_classifier.evaluation.scores import per_category, score, select
 from product_classifier.releases.release import load_fusion
 from product_classifier.store import ObjectStore, open_store
 from product_classifier.stored_taxonomy.change_store import read_state
-from product_classifier.taxonomy import Codes, Taxonomy
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,6 @@ class Inputs:
     folder: Path
     test: Path
     raw: Path
-    codes: Codes
 
 
 def run(
@@ -49,7 +47,6 @@ def run(
     report: Path,
     store: str,
     rollout: str,
-    taxonomy: Taxonomy,
     min_gain: float = 0.002,
     confidence: float = 0.9,
     min_items: int = 10,
@@ -72,7 +69,6 @@ def run(
         report: The comparison as a page.
         store: URL of the object store with the releases: file:///folder or s3://bucket.
         rollout: URL of the deployment that serves the champion: file:///folder or kserve://namespace.
-        taxonomy: Labels of the categories.
         min_gain: Smallest gain in weighted F1.
         confidence: Smallest share of resamples with a gain.
         min_items: Products below which a category's F1 is not compared.
@@ -87,10 +83,10 @@ def run(
         CatalogueError: If the hold-out has no product to compare on.
     """
     objects = open_store(store)
-    champion = open_rollout(rollout, objects, taxonomy.codes).current()
+    champion = open_rollout(rollout, objects).current()
     limits = GateLimits(min_gain, confidence, min_items, max_drop, max_slowdown, slow_ms)
     with tempfile.TemporaryDirectory() as folder:
-        inputs = Inputs(objects, Path(folder), test, raw, taxonomy.codes)
+        inputs = Inputs(objects, Path(folder), test, raw)
         new = _evaluate(release, inputs)
         old, unreadable = None, None
         try:
@@ -113,7 +109,7 @@ def run(
     }
     for path, content in (
         (decision, json.dumps(found, indent=1) + "\n"),
-        (report, render(decided, new, old, gains, taxonomy)),
+        (report, render(decided, new, old, gains)),
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
@@ -122,7 +118,7 @@ def run(
 
 def _evaluate(release: str, inputs: Inputs) -> HoldOutScores:
     """Evaluate a published release on the hold-out."""
-    fetched = fetch_release(inputs.store, release, inputs.folder, inputs.codes)
+    fetched = fetch_release(inputs.store, release, inputs.folder)
     folder = fetched.path
     found = predict(inputs.test, inputs.raw, folder / "text", folder / "image", unanswered=True)
     if not (found.labels >= 0).any():

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from components.shared import progress
-from product_classifier.catalogue.challenge_files import is_challenge
-from product_classifier.catalogue.sample import is_sample, make_sample
+from product_classifier.catalogue.challenge.challenge_files import is_challenge
+from product_classifier.catalogue.challenge.sample import is_sample, make_sample
 
 
 def run(folder: Path, products: int = 2500, seed: int = 7) -> str:

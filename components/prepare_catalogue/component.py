@@ -10,9 +10,11 @@ def prepare_catalogue(
     raw: str,
     raw_revision: str,
     cache_key: str,
+    layout: str,
     max_reject_share: float,
     store: str,
     catalogue: dsl.Output[dsl.Dataset],
+    unlabelled: dsl.Output[dsl.Dataset],
     rejects: dsl.Output[dsl.Artifact],
     taxonomy: dsl.Output[dsl.Artifact],
     metrics: dsl.Output[dsl.Metrics],
@@ -23,6 +25,7 @@ def prepare_catalogue(
         raw: Folder of the raw files, or s3://bucket/prefix.
         raw_revision: Revision of these files when the run started.
         cache_key: Digest of the code; results of another key are not reused.
+        layout: Text of the layout file; empty for `catalogue.yaml` beside the files or the challenge's files.
         max_reject_share: Largest share of rows that may be unusable.
         store: URL of the object store where a failure is recorded.
     """
@@ -32,14 +35,20 @@ def prepare_catalogue(
     from components.prepare_catalogue import step
     from components.shared import failures
     from components.shared import raw as raw_files
-    from product_classifier.catalogue.challenge import CHALLENGE
 
     report = Path(f"{catalogue.path}.json")
     with failures.record_step_failure("prepare_catalogue", store):
         folder = raw_files.fetch(raw, raw_revision)
-        outputs = Path(catalogue.path), Path(rejects.path), report
         revision = step.run(
-            folder, *outputs, CHALLENGE, max_reject_share, taxonomy_folder=Path(taxonomy.path), store=store
+            folder,
+            Path(catalogue.path),
+            Path(rejects.path),
+            report,
+            max_reject_share,
+            unlabelled=Path(unlabelled.path),
+            taxonomy=Path(taxonomy.path),
+            layout=step.write_layout(layout, Path(f"{catalogue.path}.yaml")),
+            store=store,
         )
     catalogue.metadata.update({"raw_revision": raw_revision, "cache_key": cache_key})
     for name, value in json.loads(report.read_text(encoding="utf-8")).items():

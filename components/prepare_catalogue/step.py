@@ -10,12 +10,11 @@ from components.shared import progress
 from components.shared.url_photos import UrlPhotos
 from product_classifier.catalogue.catalogue_layouts import find_layout
 from product_classifier.catalogue.catalogue_rows import RejectedRow, check_reject_share, rejects_table
-from product_classifier.catalogue.challenge_source import ChallengeSource
+from product_classifier.catalogue.challenge.challenge_source import ChallengeSource
 from product_classifier.catalogue.layout_source import LayoutSource
 from product_classifier.catalogue.photo_checks import check_photos
 from product_classifier.catalogue.photo_downloads import DownloadLimits
-from product_classifier.taxonomy import Taxonomy
-from product_classifier.taxonomy.folder import write_taxonomy
+from product_classifier.taxonomy.folder import FOLDER, write_taxonomy
 
 
 def run(
@@ -23,11 +22,10 @@ def run(
     catalogue: Path,
     rejects: Path,
     report: Path,
-    taxonomy: Taxonomy,
     max_reject_share: float = 0.05,
     jobs: int = 0,
     unlabelled: Path | None = None,
-    taxonomy_folder: Path | None = None,
+    taxonomy: Path | None = None,
     layout: Path | None = None,
     store: str = "",
     photos: Path | None = None,
@@ -43,11 +41,10 @@ def run(
         catalogue: Usable products with a category; `image_path` is relative to `raw`.
         rejects: Unusable rows and unusable photos with line, field, value and reason.
         report: Numbers of products, rejected rows and dropped photos.
-        taxonomy: Categories of the challenge; its rows with another code are rejected.
         max_reject_share: Largest share of rows that may be unusable.
         jobs: Threads that check photos; 0 for one per processor.
         unlabelled: Products without a category; left out by default.
-        taxonomy_folder: Folder for the taxonomy; by default `taxonomy` beside `catalogue`.
+        taxonomy: Folder for the taxonomy; by default `taxonomy` beside `catalogue`.
         layout: Layout file; by default `catalogue.yaml` in `raw`.
         store: URL of the object store with the changes of the taxonomy and photos by URL; empty for none.
         photos: Folder for photos by URL; by default one of this machine.
@@ -59,7 +56,7 @@ def run(
     for path in (catalogue, rejects, report, *filter(None, [unlabelled])):
         path.parent.mkdir(parents=True, exist_ok=True)
     found = find_layout(raw, layout)
-    source = ChallengeSource(raw, taxonomy) if found is None else LayoutSource(raw, found)
+    source = ChallengeSource(raw) if found is None else LayoutSource(raw, found)
     on_progress, integers = progress.on_stderr(), found is None
     codes = NewestCodes(store)
     counts, without_category, rejected = ProductCounts(), 0, list[RejectedRow]()
@@ -85,14 +82,22 @@ def run(
         rejected.sort(key=lambda reject: (reject.file, reject.line))
         rejects_table(rejected).to_csv(rejects, index=False)
         check_reject_share(rejected, counts.products + without_category, max_reject_share)
-        found_taxonomy = source.taxonomy() if isinstance(source, LayoutSource) else taxonomy
-        write_taxonomy(taxonomy_folder or catalogue.parent / "taxonomy", codes.taxonomy(found_taxonomy))
+        write_taxonomy(taxonomy or catalogue.parent / FOLDER, codes.taxonomy(source.taxonomy()))
         incomplete.rename(catalogue)
     finally:
         incomplete.unlink(missing_ok=True)
         incomplete.with_suffix(".unlabelled").unlink(missing_ok=True)
     _write_report(report, counts, rejected, without_category)
     return counts.revision.hexdigest()
+
+
+def write_layout(text: str, path: Path) -> Path | None:
+    """Write the text of a layout file, as a pipeline passes it; return its path, None without a text."""
+    if not text:
+        return None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
 def _write_report(path: Path, counts: ProductCounts, rejected: list[RejectedRow], unlabelled: int) -> None:

@@ -39,7 +39,6 @@ def promote(
 
     from components.promote import step
     from components.shared import failures
-    from product_classifier.catalogue.challenge import CHALLENGE
 
     with failures.record_step_failure("promote", store, run_id):
         return step.run(
@@ -50,7 +49,6 @@ def promote(
             tracking_uri=tracking_uri,
             rollout=rollout,
             verdict=Path(verdict.path),
-            taxonomy=CHALLENGE,
             service=service,
             run_id=run_id,
             experiment=experiment,

@@ -18,7 +18,6 @@ from product_classifier.evaluation.gate import GateLimits
 from product_classifier.releases.release import MANIFEST
 from product_classifier.retraining import RunStore, Verdict, is_run_finished, write_verdict
 from product_classifier.store import ObjectStore, open_store
-from product_classifier.taxonomy import Taxonomy
 
 
 def run(
@@ -29,7 +28,6 @@ def run(
     tracking_uri: str,
     rollout: str,
     verdict: Path,
-    taxonomy: Taxonomy,
     service: str = "",
     run_id: str = "",
     experiment: str = "product-classifier",
@@ -48,7 +46,6 @@ def run(
         tracking_uri: URI of MLflow, where the alias champion is set.
         rollout: URL of the deployment: file:///folder or kserve://namespace.
         verdict: Outcome of the promotion.
-        taxonomy: Categories of the products; a release with other codes is refused.
         service: Base URL of the fusion's server for the smoke test; empty to skip it.
         run_id: Run of the trigger; empty for a training that no trigger claimed.
         experiment: Name of the MLflow experiment.
@@ -65,7 +62,7 @@ def run(
     promotion = find(objects, release)
     if promotion is None:
         smoke = SmokeTest(service, GateLimits(**decision_document["limits"]), smoke_deadline_s)
-        switch = Switch(objects, open_rollout(rollout, objects, taxonomy.codes), smoke, taxonomy.codes)
+        switch = Switch(objects, open_rollout(rollout, objects), smoke)
         switched = _apply(decision_document, switch, run_id)
         promotion = record(objects, _promotion(decision_document, switched), report.read_bytes())
     record_in_audit_log(objects, promotion, run_id)
@@ -75,9 +72,7 @@ def run(
     if run_id:
         write_verdict(RunStore(objects), _verdict(promotion, run_id))
     if promotion.promoted:
-        _follow_up(
-            release, objects, open_rollout(rollout, objects, taxonomy.codes), (tracking_uri, experiment), releases_kept
-        )
+        _follow_up(release, objects, open_rollout(rollout, objects), (tracking_uri, experiment), releases_kept)
     return promotion.promoted
 
 

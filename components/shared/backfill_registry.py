@@ -11,19 +11,15 @@ from product_classifier.bundles.bundle import KINDS
 from product_classifier.model_names import BY_BUNDLE
 from product_classifier.releases.release import Release
 from product_classifier.store import open_store
-from product_classifier.taxonomy import Codes
 
 
-def backfill_registry(
-    release: str, store: str, tracking_uri: str, codes: Codes, experiment: str = "product-classifier"
-) -> list[str]:
+def backfill_registry(release: str, store: str, tracking_uri: str, experiment: str = "product-classifier") -> list[str]:
     """Register the models of a published release that MLflow lacks; return their names.
 
-    Aliases do not move: only a promotion or a rollback moves them. Idempotent, also after an interrupted call. Raise
-    `BundleRefused` for a release with other category codes than `codes`.
+    Aliases do not move: only a promotion or a rollback moves them. Idempotent, also after an interrupted call.
     """
     with tempfile.TemporaryDirectory() as folder:
-        found = fetch_release(open_store(store), release, Path(folder), codes)
+        found = fetch_release(open_store(store), release, Path(folder))
         tracking = Tracking(tracking_uri, experiment)
         missing = [kind for kind in KINDS if not tracking.has_version(BY_BUNDLE[kind], release)]
         if missing:

@@ -9,7 +9,6 @@ from components.shared.rollout.switch import Switch
 from product_classifier.errors import BundleRefused, InvalidSettings, ObjectNotFound, RolloutFailed
 from product_classifier.releases.release import MANIFEST, Release, open_release
 from product_classifier.store import open_store
-from product_classifier.taxonomy import Codes
 from product_classifier.validation_messages import public_message
 
 
@@ -20,17 +19,17 @@ def import_release(location: str, switch: Switch) -> str:
 
     Args:
         location: A folder, its `file://` URL, or `s3://bucket/prefix`.
-        switch: The deployment; a release with other category codes than its is refused.
+        switch: The deployment, which then serves the categories of the release.
 
     Raises:
         InvalidSettings: If the location has another scheme, or names a bucket without a prefix.
         ObjectNotFound: If no release is there.
-        BundleRefused: If the release is damaged or has other category codes; nothing is deployed.
+        BundleRefused: If the release is damaged; nothing is deployed.
         RolloutFailed: If it could not be rolled out or failed the smoke test.
     """
     with tempfile.TemporaryDirectory() as temporary:
         folder = release_folder(location, Path(temporary) / "release")
-        release = _open(folder, location, switch.codes)
+        release = _open(folder, location)
         publish(switch.store, release)
         result = switch.deploy(release.id, switch.rollout.current())
     if not result.done:
@@ -66,16 +65,9 @@ def release_folder(location: str, temporary: Path) -> Path:
     return folder
 
 
-def _open(folder: Path, location: str, codes: Codes) -> Release:
+def _open(folder: Path, location: str) -> Release:
     """Return the verified release; an error names its location."""
     try:
-        release = open_release(folder)
+        return open_release(folder)
     except BundleRefused as error:
         raise BundleRefused(f"{location}: {error}; copy the release again from where it was trained") from error
-    try:
-        return open_release(folder, codes)
-    except BundleRefused as error:
-        raise BundleRefused(
-            f"{location}: release {release.id} has other categories than this catalogue: {error};"
-            " serve it where its catalogue is configured"
-        ) from error

@@ -13,7 +13,6 @@ from pathlib import Path
 from product_classifier.errors import BundleRefused, ObjectExists, ObjectNotFound
 from product_classifier.releases.release import MANIFEST, Release, open_release
 from product_classifier.store import ObjectStore, open_store
-from product_classifier.taxonomy import Codes
 
 TRANSFERS = 8
 
@@ -38,17 +37,17 @@ def publish_unseen(unseen: Path, store: str) -> None:
         open_store(store).put("splits/unseen.parquet", unseen.read_bytes())
 
 
-def fetch_release(store: ObjectStore, release_id: str, releases: Path, codes: Codes | None = None) -> Release:
+def fetch_release(store: ObjectStore, release_id: str, releases: Path) -> Release:
     """Return the verified release in `releases/<id>`; download it unless a valid copy is there.
 
     Raises:
         ObjectNotFound: If it was never published.
-        BundleRefused: If the store holds something else than was published, or its category codes are not `codes`.
+        BundleRefused: If the store holds something else than was published.
     """
     target = releases / release_id
     if target.exists():
         try:
-            return open_release(target, codes)
+            return open_release(target)
         except BundleRefused:
             shutil.rmtree(target)
     incoming = releases / f".incoming-{uuid.uuid4().hex}" / release_id
@@ -57,11 +56,11 @@ def fetch_release(store: ObjectStore, release_id: str, releases: Path, codes: Co
             download(store, f"models/{release_id}/", incoming)
         except ObjectNotFound as error:
             raise ObjectNotFound(f"release {release_id!r}: was never published or has been deleted: {error}") from error
-        open_release(incoming, codes)
+        open_release(incoming)
         incoming.rename(target)
     finally:
         shutil.rmtree(incoming.parent, ignore_errors=True)
-    return open_release(target, codes)
+    return open_release(target)
 
 
 def download(store: ObjectStore, prefix: str, folder: Path) -> None:

@@ -67,7 +67,7 @@ def _known_products(text: Mapping[str, Any], image: Mapping[str, Any]) -> list[K
     texts = list(zip(text["designation"], text["description"], strict=True))[:TEXTS]
     photos = [base64.b64decode(photo) for photo in image["image"]]
     both = [KnownProduct(*fields, photos[number % len(photos)]) for number, fields in enumerate(texts)]
-    text_only = [KnownProduct(*fields, None) for fields in texts]
+    text_only = [KnownProduct(*fields, None) for fields in texts if has_words(*fields)]
     return [*both, *text_only, *(KnownProduct("", "", photo) for photo in photos)]
 
 

@@ -11,7 +11,7 @@ from components.train_image import efficientnet_lite0, quantization
 from components.train_image.labelled_photos import LabelledPhotos, read_labelled_photos
 from components.train_image.photo_features import compute_features, decode_batches
 from components.train_image.predicted_photos import PredictedPhotos
-from product_classifier.errors import CatalogueError, InvalidSettings
+from product_classifier.errors import InvalidSettings
 from product_classifier.taxonomy import Codes
 
 
@@ -31,14 +31,11 @@ def fit_frozen(
     The linear layer is fitted on the features of the quantized backbone, so that it makes up for the quantization.
 
     Raises:
-        CatalogueError: If fewer than two products have a photo.
         InvalidSettings: If `size` is too small for the backbone.
     """
     if size < efficientnet_lite0.SMALLEST:
         raise InvalidSettings(f"train_image.size: is {size}; use at least {efficientnet_lite0.SMALLEST}")
     photos = read_labelled_photos(train, validation, raw, codes, seed)
-    if len(photos) < 2:
-        raise CatalogueError(f"{len(photos)} products to train on have a photo, at least 2 are needed; add photos")
     backbone = efficientnet_lite0.build(efficientnet_lite0.read_weights(), size)
     if precision == "int8":
         backbone = _quantized(backbone, photos, size, seed)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from components.shared.fine_tuning.training_schedule import Schedule
 from components.shared.out_of_fold import write_out_of_fold
+from components.train_image.uniform_model import has_photos, write_uniform
 from product_classifier.bundles import bundle
 from product_classifier.errors import InvalidSettings
 from product_classifier.evaluation.scores import weighted_f1
@@ -71,7 +72,6 @@ def run(
         checkpoints: URL of the object store from which an interrupted training of a network continues; may be empty.
 
     Raises:
-        CatalogueError: If fewer than two products to train on have a photo.
         InvalidSettings: If `precision` is unknown, PyTorch is needed and not installed, or a number is one with which a
             network cannot be trained.
     """
@@ -81,7 +81,9 @@ def run(
     codes = taxonomy.codes
     with tempfile.TemporaryDirectory() as folder:
         graph = Path(folder) / "model.onnx"
-        if backbone == DEFAULT_BACKBONE:
+        if not has_photos(train, validation, codes):
+            predicted = write_uniform(graph, codes, size)
+        elif backbone == DEFAULT_BACKBONE:
             from components.train_image.frozen_backbone import fit_frozen
 
             predicted = fit_frozen(train, validation, raw, graph, codes, size, precision, C, seed)
@@ -107,8 +109,8 @@ def run(
         model.mkdir(parents=True, exist_ok=True)
         ImageModel(graph, size, codes, trimmed=True).save(model)
     trained = ImageModel.load(model)
-    bundle.write_manifest(
-        model, "image", None, self_check.record_image(trained), trained.codes, taxonomy=taxonomy.digest
-    )
+    bundle.write_manifest(model, "image", None, self_check.record_image(trained), trained.codes, taxonomy=taxonomy)
     write_out_of_fold(out_of_fold, predicted.out_of_fold)
+    if not len(predicted.labels):
+        return 0.0
     return weighted_f1(predicted.out_of_fold.probabilities, predicted.labels)

@@ -118,6 +118,6 @@ def run(
     write_out_of_fold(out_of_fold, OutOfFold(texts.product_ids[predicted], probabilities, codes))
     trained.save(model)
     bundle.write_manifest(
-        model, "text", None, self_check.record_text(trained, taxonomy), trained.codes, taxonomy=taxonomy.digest
+        model, "text", None, self_check.record_text(trained, taxonomy), trained.codes, taxonomy=taxonomy
     )
     return weighted_f1(probabilities, texts.labels[predicted])

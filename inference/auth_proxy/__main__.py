@@ -27,7 +27,6 @@ from inference.auth_proxy.settings import Settings
 from inference.durability.deadline import DeadlineWriter
 from inference.durability.writer import DurableWriter
 from inference.http.problems import Problem
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.descriptors import raise_descriptor_limit
 from product_classifier.errors import ProductClassifierError
 from product_classifier.feedback.records import PHOTO_PREFIX
@@ -37,6 +36,7 @@ from product_classifier.settings_help import settings_parser
 from product_classifier.settings_reader import read_settings
 from product_classifier.store import StoreSettings, open_store
 from product_classifier.store.journal import Journal
+from product_classifier.stored_taxonomy.change_store import StoredTaxonomy
 from product_classifier.validation_messages import described
 
 JOURNAL_BYTES = 1 << 30
@@ -71,7 +71,8 @@ def assemble(settings: Settings) -> Collaborators:
     verifier = make_verifier(settings)
     api_keys = open_api_keys(settings, verifier)
     audit = AuditLog(writer, store)
-    return Collaborators(settings, CHALLENGE, verifier, backends, record_writer, limits, audit, metrics, api_keys)
+    deployed = StoredTaxonomy(store)
+    return Collaborators(settings, verifier, backends, record_writer, limits, audit, metrics, api_keys, deployed)
 
 
 def make_verifier(settings: Settings) -> Verifier:

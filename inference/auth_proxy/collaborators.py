@@ -18,7 +18,7 @@ from inference.auth_proxy.settings import Settings
 from inference.durability.deadline import DeadlineWriter
 from inference.http.body_budget import body_budget
 from product_classifier.limits import MIB
-from product_classifier.taxonomy import Taxonomy
+from product_classifier.stored_taxonomy.change_store import StoredTaxonomy
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,6 @@ class Collaborators:
     """Objects that a deployment or a test supplies."""
 
     settings: Settings
-    taxonomy: Taxonomy
-    """Taxonomy of releases that name none."""
     verifier: Verifier
     backends: Backends
     record_writer: DeadlineWriter
@@ -36,6 +34,8 @@ class Collaborators:
     metrics: GatewayMetrics = field(default_factory=GatewayMetrics)
     api_keys: ApiKeyVerifier | None = None
     """None: API keys are not accepted."""
+    deployed_taxonomies: StoredTaxonomy | None = None
+    """Those of the object store, listed while the fusion is unavailable."""
 
 
 class GatewayDependencies:
@@ -44,7 +44,6 @@ class GatewayDependencies:
     def __init__(self, collaborators: Collaborators) -> None:
         settings = collaborators.settings
         self.settings = settings
-        self.taxonomy = collaborators.taxonomy
         self.verifier = collaborators.verifier
         self.backends = collaborators.backends
         self.record_writer = collaborators.record_writer
@@ -64,7 +63,7 @@ class GatewayDependencies:
         self.readiness = Readiness(
             self.backends, self.record_writer, settings.start_s, issuer=issuer, api_keys=self._api_keys
         )
-        self.taxonomies = ServedTaxonomies(self.backends, self.taxonomy)
+        self.taxonomies = ServedTaxonomies(self.backends, collaborators.deployed_taxonomies)
         self.predictor = Predictor(
             self.backends, self.record_writer, self.metrics, self.taxonomies, max_in_flight=settings.max_in_flight
         )

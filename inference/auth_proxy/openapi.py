@@ -8,10 +8,8 @@ from pydantic import TypeAdapter
 from inference.auth_proxy.media_types import JSON, MULTIPART
 from inference.auth_proxy.routing import PATH_PARAMETERS, DocumentedResponse, Rate, Route
 from inference.auth_proxy.schemas import ProblemView
-from inference.feedback_api import CODE_MARK
 from inference.http.problems import MEDIA_TYPE
 from product_classifier.model_names import MODELS
-from product_classifier.taxonomy import Taxonomy
 
 Document = dict[str, Any]
 OPENAPI_VERSION = "3.1.0"
@@ -33,11 +31,9 @@ PROBLEMS = {
 FORM_ENCODING = {"image": {"contentType": "image/jpeg, image/png"}}
 
 
-def describe(
-    routes: Sequence[Route], taxonomy: Taxonomy, *, title: str, version: str, embedded_issuer: bool
-) -> Document:
+def describe(routes: Sequence[Route], *, title: str, version: str, embedded_issuer: bool) -> Document:
     """Return the OpenAPI document of these routes."""
-    schemas = _Schemas(routes, taxonomy)
+    schemas = _Schemas(routes)
     api_keys = _accept_api_keys(routes)
     paths: Document = {}
     for route in routes:
@@ -57,14 +53,14 @@ def describe(
 class _Schemas:
     """JSON schemas of all types in the table; models become definitions."""
 
-    def __init__(self, routes: Sequence[Route], taxonomy: Taxonomy) -> None:
+    def __init__(self, routes: Sequence[Route]) -> None:
         types = list(_types(routes))
         self._keys = [(kind, mode) for kind, mode in types]
         found, definitions = TypeAdapter.json_schemas(
             [(index, mode, TypeAdapter(kind)) for index, (kind, mode) in enumerate(types)], ref_template=REF
         )
-        self._found = {index: _with_codes(schema, taxonomy) for (index, _), schema in found.items()}
-        self.definitions: Document = _with_codes(definitions.get("$defs", {}), taxonomy)
+        self._found: dict[int, Document] = {index: schema for (index, _), schema in found.items()}
+        self.definitions: Document = definitions.get("$defs", {})
 
     def of(self, kind: Any, mode: str = "validation") -> Document:
         """Return the schema of a type, a reference if it is a model."""
@@ -79,16 +75,6 @@ def _types(routes: Sequence[Route]) -> Iterator[tuple[Any, Any]]:
         yield from ((response.body, "serialization") for response in route.responses.values() if response.body)
         if route.query:
             yield route.query, "validation"
-
-
-def _with_codes(schema: Any, taxonomy: Taxonomy) -> Any:
-    """Replace the mark of category codes by the codes of the taxonomy."""
-    if isinstance(schema, list):
-        return [_with_codes(one, taxonomy) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    codes = {"enum": [taxonomy.to_json_code(code) for code in taxonomy.codes]} if schema.get(CODE_MARK) else {}
-    return {name: _with_codes(one, taxonomy) for name, one in schema.items() if name != CODE_MARK} | codes
 
 
 def _operation(route: Route, schemas: _Schemas, *, api_keys: bool) -> Document:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from inference.fusion_transformer.settings import Settings
 from inference.model_server import Flags, serve
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.model_names import FUSION, IMAGE, TEXT
 
 if TYPE_CHECKING:
@@ -24,10 +23,10 @@ def _make(flags: Flags) -> "list[ProductModel[Any]]":
     from inference.image_predictor import model as image_predictor  # noqa: PLC0415
     from inference.text_predictor import model as text_predictor  # noqa: PLC0415
 
-    text = text_predictor.make(replace(flags, model_name=TEXT), CHALLENGE.codes)
-    image = image_predictor.make(replace(flags, model_name=IMAGE), CHALLENGE.codes)
+    text = text_predictor.make(replace(flags, model_name=TEXT))
+    image = image_predictor.make(replace(flags, model_name=IMAGE))
     connect = connect_in_process({"text": text, "image": image})
-    fusion = transformer.make(replace(flags, model_name=FUSION), CHALLENGE.codes, connect)
+    fusion = transformer.make(replace(flags, model_name=FUSION), connect)
     return [text, image, fusion]
 
 

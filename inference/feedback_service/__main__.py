@@ -12,7 +12,6 @@ from inference.compat.uvicorn import limited_protocol
 from inference.feedback_service.app import create_app
 from inference.feedback_service.settings import Settings
 from inference.http.sockets import bind_socket
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.descriptors import raise_descriptor_limit
 from product_classifier.errors import ProductClassifierError
 from product_classifier.feedback.index import FeedbackIndex
@@ -38,11 +37,11 @@ def main() -> int:
         sys.stderr.write(f"feedback-service: {error}\n")
         return 2
     index = FeedbackIndex(
-        store, CHALLENGE, settings.state_dir / "feedback-index" / "service.sqlite", store_name=settings.store_address()
+        store, settings.state_dir / "feedback-index" / "service.sqlite", store_name=settings.store_address()
     )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again after it has stopped
     try:
-        serve(settings, create_app(store, journal, settings, CHALLENGE, index=index))
+        serve(settings, create_app(store, journal, settings, index=index))
     except KeyboardInterrupt:
         return 0
     except OSError as error:

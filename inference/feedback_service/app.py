@@ -1,6 +1,6 @@
 """FastAPI application of the feedback service.
 
-    app = create_app(store, journal, settings, taxonomy)
+    app = create_app(store, journal, settings)
 
 Handlers that block on the store are plain functions, which FastAPI runs in threads. Lists and runs have threads of
 their own, so that any number of them leaves those of submissions free.
@@ -60,7 +60,6 @@ from product_classifier.store import ObjectStore
 from product_classifier.store.journal import Journal
 from product_classifier.store.probe import StoreProbe
 from product_classifier.stored_taxonomy.change_store import StoredTaxonomy, TaxonomyState
-from product_classifier.taxonomy import Taxonomy
 
 THREADS = 16
 """Requests handled concurrently; the size of the S3 client's connection pool."""
@@ -80,7 +79,6 @@ def create_app(
     store: ObjectStore,
     journal: Journal | None,
     settings: Settings,
-    taxonomy: Taxonomy,
     retrain: RetrainSettings | None = None,
     now: Callable[[], datetime] = utc_now,
     index: FeedbackIndex | None = None,
@@ -91,12 +89,11 @@ def create_app(
         store: Object store.
         journal: Holds records while the store is unavailable; None refuses them instead.
         settings: Settings of the service.
-        taxonomy: Categories of corrections.
         retrain: Settings of the trigger, of which the threshold is shown.
         now: Returns the current time.
         index: Corrections of the store; by default a temporary index.
     """
-    index, run_store = index or FeedbackIndex(store, taxonomy), RunStore(store)
+    index, run_store = index or FeedbackIndex(store), RunStore(store)
     refresher = IndexRefresher(index)
     replay = CorrectionReplay(store, index, now)
     writer = DurableWriter(store, journal, replay, probe_key=PROBE_KEY, max_pause_s=settings.longest_pause_s)

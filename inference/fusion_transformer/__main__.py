@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from inference.fusion_transformer.settings import Settings
 from inference.model_server import Flags, serve
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.model_names import FUSION
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ def main() -> int:
 def _make(flags: Flags) -> "list[FusionTransformer]":
     from inference.fusion_transformer.transformer import make  # noqa: PLC0415 - the SDK is imported after the flags are parsed
 
-    return [make(flags, CHALLENGE.codes)]
+    return [make(flags)]
 
 
 if __name__ == "__main__":

@@ -168,7 +168,9 @@ class HttpPredictorClient(PredictorClient):
 def prediction_in(model: str, response: DecodedResponse, rows: int, classes: int) -> Prediction:
     """Return the checked prediction of a response; raise ModelUnavailable if it is not the requested one."""
     try:
-        prediction = Prediction(response.outputs["probabilities"], str(response.parameters["release"]))
+        parameters = response.parameters
+        taxonomy = str(parameters.get("taxonomy", ""))
+        prediction = Prediction(response.outputs["probabilities"], str(parameters["release"]), taxonomy)
     except KeyError as error:
         raise ModelUnavailable(f"{model}: the response has no {error}") from error
     return check_prediction(model, prediction, rows, classes)

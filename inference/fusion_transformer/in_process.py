@@ -40,7 +40,8 @@ class InProcessPredictorClient(PredictorClient):
         request = validate_request(self._predictor.signature, columns, release=release)
         async with self._call(self._deadline_s):
             response = await self._predictor.predict(request)
-        prediction = Prediction(response.outputs["probabilities"], response.release)
+        taxonomy = str(response.parameters.get("taxonomy", ""))
+        prediction = Prediction(response.outputs["probabilities"], response.release, taxonomy)
         return check_prediction(self.model, prediction, request.rows, classes)
 
     async def _explain(self, columns: Columns, release: str, code: str, heat_map: bool) -> Mapping[str, Any]:

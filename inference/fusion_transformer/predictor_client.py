@@ -27,6 +27,8 @@ class Prediction:
 
     probabilities: NDArray[np.float32]
     release: str
+    taxonomy: str = ""
+    """Digest of the taxonomy whose codes the columns have; empty from a predictor of an earlier version."""
 
 
 class PredictorClient(abc.ABC):

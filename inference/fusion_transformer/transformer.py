@@ -12,7 +12,6 @@ A challenger may be loaded as well: see `challenger`.
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -39,7 +38,6 @@ from product_classifier.limits import DESIGNATION_CHARACTERS
 from product_classifier.observability import get_logger
 from product_classifier.releases import release
 from product_classifier.settings_reader import read_settings
-from product_classifier.taxonomy import Codes
 
 INPUTS = (
     InputTensor("designation", max_characters=DESIGNATION_CHARACTERS),
@@ -62,13 +60,13 @@ Clients = Mapping[str, PredictorClient]
 """By modality."""
 
 
-def make(flags: Flags, codes: Codes | None = None, connect: Connect | None = None) -> "FusionTransformer":
+def make(flags: Flags, connect: Connect | None = None) -> "FusionTransformer":
     """Return the fusion with its bundle loaded; predictors are called over HTTP without `connect`.
 
     Raises:
-        BundleRefused: If the bundle is invalid, or `codes` is given and not its category codes.
+        BundleRefused: If the bundle is invalid.
     """
-    releases = LoadedReleases(flags.model_dir, partial(release.load_fusion, codes=codes), flags.release)
+    releases = LoadedReleases(flags.model_dir, release.load_fusion, flags.release)
     signature = Signature(INPUTS, OUTPUTS, flags.max_rows)
     workers = WorkerPool(1, flags.max_waiting, flags.max_wait_s)
     settings = read_settings(Settings)
@@ -226,6 +224,10 @@ async def _predict(
     prediction = await client.predict(products.columns(modality), len(loaded.codes), release)
     if release and prediction.release != release:
         raise ModelUnavailable(f"{client.model} responded with release {prediction.release}, not {release}")
+    if prediction.taxonomy not in {"", loaded.taxonomy_digest}:
+        raise ModelUnavailable(
+            f"{client.model} has taxonomy {prediction.taxonomy:.12}, the fusion {loaded.taxonomy_digest:.12}"
+        )
     return prediction
 
 
@@ -238,7 +240,7 @@ def _combine(predictions: ModalityPredictions, loaded: LoadedRelease[FusionModel
     codes = loaded.display_codes[fused.argmax(axis=1)]
     parameters: dict[str, bool | int | str] = {
         "degraded": bool(predictions.unavailable),
-        "taxonomy": loaded.taxonomy.digest,
+        "taxonomy": loaded.taxonomy_digest,
         "modalities": ",".join(one for one, rows in predictions.predicted.items() if np.count_nonzero(rows)),
         "decision": ",".join(decide(accepted=one) for one in loaded.model.accepts(fused).tolist()),
     }

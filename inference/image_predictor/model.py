@@ -3,7 +3,6 @@
 import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,6 @@ from product_classifier.images.headers import read_header
 from product_classifier.images.image_info import ImageInfo
 from product_classifier.images.model import BATCH, ImageModel
 from product_classifier.releases import release
-from product_classifier.taxonomy import Codes
 
 INPUTS = (InputTensor("image", photo=True, required=True),)
 OUTPUTS = (OutputTensor("probabilities", "FP32"),)
@@ -31,13 +29,13 @@ SHORT_MS = 50.0
 """Estimated decoding time up to which the photos of a request are decoded and classified at once."""
 
 
-def make(flags: Flags, codes: Codes | None = None) -> "ImagePredictor":
+def make(flags: Flags) -> "ImagePredictor":
     """Return the predictor with its bundle loaded.
 
     Raises:
-        BundleRefused: If the bundle is invalid, or `codes` is given and not its category codes.
+        BundleRefused: If the bundle is invalid.
     """
-    releases = LoadedReleases(flags.model_dir, partial(release.load_image, codes=codes), flags.release)
+    releases = LoadedReleases(flags.model_dir, release.load_image, flags.release)
     signature = Signature(INPUTS, OUTPUTS, flags.max_rows)
     decoder_process.start()
     workers = WorkerPool(flags.threads, flags.max_waiting, flags.max_wait_s)
@@ -55,7 +53,8 @@ class ImagePredictor(ProductModel[ImageModel]):
             for part in _parts(photos, outcome):
                 pixels += await self.workers.run_long(_decode_all, part, loaded.model)
             outcome = await self.workers.run(loaded.model.probabilities_from_pixels, np.stack(pixels))
-        return ModelResponse({"probabilities": outcome}, loaded.release, loaded.version)
+        parameters = {"taxonomy": loaded.taxonomy_digest}
+        return ModelResponse({"probabilities": outcome}, loaded.release, loaded.version, parameters)
 
     async def explain_products(self, request: ExplainRequest, loaded: LoadedRelease[ImageModel]) -> ExplainResponse:
         model, photos = loaded.model, request.products.photos("image")

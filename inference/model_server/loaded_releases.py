@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 
 from inference.http.problems import ReleaseNotLoaded, UnknownModel, public_message
 from product_classifier.bundles.bundle import BundleInfo
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import BundleRefused
 from product_classifier.observability import get_logger
 from product_classifier.releases.release_taxonomy import taxonomy_of
@@ -53,6 +52,8 @@ class LoadedRelease(Generic[M]):
     codes: Codes
     taxonomy: Taxonomy
     """That of the release; of a text or image bundle alone, which has no labels, only the codes."""
+    taxonomy_digest: str
+    """Digest of the taxonomy of the release, with which predictors and fusion must agree."""
     pinned: bool
     """Whether the name of the release is known, so that a request to another model can name it."""
 
@@ -134,7 +135,10 @@ class LoadedReleases(Generic[M]):
         if name and bundle.release != name:
             raise BundleRefused(f"{folder} is release {bundle.release}, not {name}")
         taxonomy = _taxonomy(folder, bundle)
-        return LoadedRelease(model, release or bundle.version, bundle.version, bundle.codes, taxonomy, bool(release))
+        digest = bundle.taxonomy or taxonomy.digest
+        return LoadedRelease(
+            model, release or bundle.version, bundle.version, bundle.codes, taxonomy, digest, bool(release)
+        )
 
     def _open_others(self, current: Path) -> list[LoadedRelease[M]]:
         """Load the other releases of a container; a damaged or missing one fails only the requests that name it."""
@@ -170,9 +174,8 @@ class LoadedReleases(Generic[M]):
 
 def _taxonomy(folder: Path, bundle: BundleInfo) -> Taxonomy:
     """Return the taxonomy in a folder; that of a text or image bundle alone is only its codes."""
-    named_challenge = bundle.taxonomy in {None, CHALLENGE.digest} and bundle.codes == CHALLENGE.codes
-    if bundle.kind != "fusion" and not (folder / FOLDER).is_dir() and not named_challenge:
-        return Taxonomy(tuple(map(Category, bundle.codes)))
+    if bundle.kind != "fusion" and bundle.taxonomy is not None and not (folder / FOLDER).is_dir():
+        return Taxonomy(tuple(map(Category, bundle.codes)), code_type=bundle.code_type)
     return taxonomy_of(folder, bundle.codes, bundle.taxonomy, folder.name)
 
 

@@ -132,7 +132,7 @@ class ProductModel(Model, Generic[M]):
             if current.taxonomy.code_type == "integer"
             else orjson.dumps(current.codes).decode(),
             "code_type": current.taxonomy.code_type,
-            "taxonomy": current.taxonomy.digest,
+            "taxonomy": current.taxonomy_digest,
             "taxonomy_version": str(current.taxonomy.version),
             "version": current.version,
             "release": current.release,

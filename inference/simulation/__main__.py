@@ -14,7 +14,6 @@ from inference.simulation import report
 from inference.simulation.report import Simulation
 from inference.simulation.run import simulate
 from inference.simulation.settings import Settings
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import ProductClassifierError
 from product_classifier.settings_help import settings_parser
 from product_classifier.settings_reader import read_settings
@@ -29,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     console = Console(soft_wrap=True)
     try:
         settings = read_settings(Settings, **options)
-        done = simulate(settings, CHALLENGE, console)
+        done = simulate(settings, console)
         page = report.write(done, settings.reports_dir, settings.store_url)
     except (ProductClassifierError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")

@@ -46,7 +46,7 @@ class CorrectionSimulator:
         self._share = share
         self._seed = seed
         self._run = run
-        self._started: set[int] = set()
+        self._started: set[int | str] = set()
         self.counts = CorrectionCounts()
 
     def method_for(self, product: UnseenProduct) -> TrustMethod | None:

@@ -9,7 +9,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from inference.simulation.correction_simulator import CorrectionCounts
 from inference.simulation.open_loop import RequestOutcome
 from inference.simulation.prediction_scores import RunningScores
-from product_classifier.taxonomy import Taxonomy
 
 UPDATE_EVERY = 10
 """Outcomes between two updates of the scores and percentiles."""
@@ -17,10 +16,10 @@ UPDATE_EVERY = 10
 
 @contextmanager
 def progress_line(
-    console: Console, total: int, taxonomy: Taxonomy, counts: CorrectionCounts | None
+    console: Console, total: int, counts: CorrectionCounts | None
 ) -> Iterator[Callable[[RequestOutcome], None]]:
     """Show running scores; yield the function that receives each outcome."""
-    scores = RunningScores(taxonomy)
+    scores = RunningScores()
     columns = (BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[summary]}"))
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("", total=total, summary="")

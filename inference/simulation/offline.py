@@ -10,7 +10,6 @@ import numpy as np
 from inference.simulation.open_loop import SimulatedPrediction
 from inference.simulation.unseen import UnseenProduct
 from product_classifier.releases.product_models import ProductModels
-from product_classifier.taxonomy import Codes
 
 BATCH = 64
 
@@ -18,10 +17,9 @@ BATCH = 64
 class OfflineModels:
     """The three models of one release."""
 
-    def __init__(self, folder: Path, codes: Codes) -> None:
-        """Verify and load them; raise `BundleRefused` if that fails or their category codes are not `codes`."""
-        self._models = ProductModels(folder, codes)
-        self._codes = codes
+    def __init__(self, folder: Path) -> None:
+        """Verify and load them; raise `BundleRefused` if that fails."""
+        self._models = ProductModels(folder)
 
     def predict(
         self,
@@ -51,6 +49,6 @@ class OfflineModels:
             probabilities = scores.probabilities[row]
             best = int(probabilities.argmax())
             predictions[row] = SimulatedPrediction(
-                self._codes[best], float(probabilities[best]), release=self._models.release.id
+                self._models.release.taxonomy.codes[best], float(probabilities[best]), release=self._models.release.id
             )
         return predictions

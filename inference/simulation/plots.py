@@ -67,7 +67,7 @@ def confusion(found: PredictionScores) -> str:
     counts: NDArray[np.int64] = found.confusion()
     axes = _axes(TALL, "predicted category", "category")
     axes.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
-    names = [str(code) for code in found.taxonomy.codes]
+    names = list(found.codes)
     axes.set_xticks(range(len(names)), names, rotation=70)
     axes.set_yticks(range(len(names)), names)
     axes.grid(visible=False)

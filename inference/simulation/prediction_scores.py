@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from inference.simulation.open_loop import RequestOutcome
 from product_classifier.evaluation.scores import Scores, confusion, per_category, score, weighted_f1_of_counts
-from product_classifier.taxonomy import Taxonomy
+from product_classifier.taxonomy import Codes
 
 PERCENTILES = (50, 95, 99)
 CURVE_POINTS = 200
@@ -19,11 +19,12 @@ CURVE_POINTS = 200
 class RunningScores:
     """Counts outcomes one by one; its values may be read at any time."""
 
-    def __init__(self, taxonomy: Taxonomy) -> None:
+    def __init__(self) -> None:
         self.answered = self.unanswered = self.degraded = 0
-        self._taxonomy = taxonomy
         self._latencies: list[float] = []
-        self._counts = np.zeros((len(taxonomy), len(taxonomy)), np.int64)
+        self._labels: Counter[str] = Counter()
+        self._predicted: Counter[str] = Counter()
+        self._right: Counter[str] = Counter()
 
     def add(self, outcome: RequestOutcome) -> None:
         """Count one outcome."""
@@ -34,12 +35,15 @@ class RunningScores:
         self.degraded += outcome.prediction.degraded
         self._latencies.append(outcome.latency_s)
         label, predicted = outcome.product.code, outcome.prediction.code
-        self._counts[self._taxonomy.index_of(label), self._taxonomy.index_of(predicted)] += 1
+        self._labels[label] += 1
+        self._predicted[predicted] += 1
+        self._right[label] += label == predicted
 
     @property
     def weighted_f1(self) -> float:
         """Weighted F1 of the predictions so far."""
-        return weighted_f1_of_counts(self._counts)
+        f1 = {code: 2 * self._right[code] / (items + self._predicted[code]) for code, items in self._labels.items()}
+        return sum(self._labels[code] * one for code, one in f1.items()) / max(self.answered, 1)
 
     def latency_ms(self) -> dict[str, float]:
         """Return percentiles of the latency so far."""
@@ -53,19 +57,21 @@ class PredictionScores:
     `probabilities` is [n, classes] with the confidence at the predicted category and 0 elsewhere; `labels` is [n].
     """
 
-    taxonomy: Taxonomy
+    codes: Codes
+    """Categories of labels and predictions, in the order in which they occur."""
     probabilities: NDArray[np.float32]
     labels: NDArray[np.int64]
 
     @classmethod
-    def of(cls, outcomes: Iterable[RequestOutcome], taxonomy: Taxonomy) -> "PredictionScores":
+    def of(cls, outcomes: Iterable[RequestOutcome]) -> "PredictionScores":
         """Collect the outcomes that have a prediction."""
         answered = [(one.product.code, one.prediction) for one in outcomes if one.prediction is not None]
-        probabilities = np.zeros((len(answered), len(taxonomy)), np.float32)
+        codes = dict.fromkeys(code for label, prediction in answered for code in (label, prediction.code))
+        positions = {code: position for position, code in enumerate(codes)}
+        probabilities = np.zeros((len(answered), max(len(codes), 1)), np.float32)
         for row, (_, prediction) in enumerate(answered):
-            probabilities[row, taxonomy.index_of(prediction.code)] = max(prediction.confidence, 1e-6)
-        labels = np.array([taxonomy.index_of(code) for code, _ in answered], np.int64)
-        return cls(taxonomy, probabilities, labels)
+            probabilities[row, positions[prediction.code]] = max(prediction.confidence, 1e-6)
+        return cls(tuple(codes), probabilities, np.array([positions[code] for code, _ in answered], np.int64))
 
     @property
     def scores(self) -> Scores:
@@ -79,15 +85,14 @@ class PredictionScores:
     def by_category(self) -> list[dict[str, Any]]:
         """Return the scores of each category that occurs or was predicted."""
         return [
-            {"code": self.taxonomy.codes[one.index]}
-            | {name: value for name, value in asdict(one).items() if name != "index"}
+            {"code": self.codes[one.index]} | {name: value for name, value in asdict(one).items() if name != "index"}
             for one in per_category(self.probabilities, self.labels)
             if one.items or one.precision
         ]
 
     def running_f1(self) -> list[tuple[int, float]]:
         """Return the weighted F1 of the first n predictions, for about `CURVE_POINTS` values of n."""
-        counts, curve = np.zeros((len(self.taxonomy), len(self.taxonomy)), np.int64), []
+        counts, curve = np.zeros([max(len(self.codes), 1)] * 2, np.int64), []
         every = max(1, len(self.labels) // CURVE_POINTS)
         for done, (label, predicted) in enumerate(zip(self.labels, self.probabilities.argmax(axis=1), strict=True), 1):
             counts[label, predicted] += 1

@@ -13,7 +13,6 @@ from inference.simulation.correction_simulator import CorrectionCounts
 from inference.simulation.open_loop import RequestOutcome
 from inference.simulation.prediction_scores import PredictionScores, count_requests, percentiles_ms
 from product_classifier.store import open_store
-from product_classifier.taxonomy import Taxonomy
 
 FOLDER = "simulation"
 KEY_PREFIX = "reports/simulation/"
@@ -25,7 +24,6 @@ class Simulation:
     """A finished simulation."""
 
     id: str
-    taxonomy: Taxonomy
     settings: Mapping[str, Any]
     planned: int
     duration_s: float
@@ -40,7 +38,7 @@ class Simulation:
 
 def to_json(done: Simulation) -> dict[str, Any]:
     """Return the report as JSON; `products` has one row per request."""
-    found = PredictionScores.of(done.outcomes, done.taxonomy)
+    found = PredictionScores.of(done.outcomes)
     return {
         "id": done.id,
         "given_up": done.abort_reason,
@@ -60,7 +58,7 @@ def to_html(done: Simulation) -> str:
     """Return the report as a page that loads no other file."""
     from inference.simulation import plots  # noqa: PLC0415 - matplotlib takes a second to import
 
-    found, values = PredictionScores.of(done.outcomes, done.taxonomy), to_json(done)
+    found, values = PredictionScores.of(done.outcomes), to_json(done)
     figures = {
         "Weighted F1": plots.running_f1(found),
         "F1 by category": plots.f1_by_category(found),

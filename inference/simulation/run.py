@@ -1,6 +1,6 @@
 """Run one simulation.
 
-done = simulate(Settings(), taxonomy, Console())
+done = simulate(Settings(), Console())
 """
 
 import asyncio
@@ -30,25 +30,24 @@ from inference.simulation.report import Simulation
 from inference.simulation.settings import Settings
 from inference.simulation.simulated_users import SimulatedUsers, provision_users, read_accounts
 from inference.simulation.unseen import UnseenCatalogue, UnseenProduct, select
-from product_classifier.taxonomy import Taxonomy
+from product_classifier.taxonomy.stored_codes import from_stored
 
 OK = 200
 
 
-def simulate(settings: Settings, taxonomy: Taxonomy, console: Console) -> Simulation:
+def simulate(settings: Settings, console: Console) -> Simulation:
     """Replay unseen products against the gateway, or through a release if `settings.offline` names one."""
-    unseen = UnseenCatalogue(settings.data_dir, taxonomy)
+    unseen = UnseenCatalogue(settings.data_dir)
     products = select(unseen.products(), n=settings.n, half=settings.half, seed=settings.seed)
     # Read before the first request, so that disk and store delay none.
     photos = unseen.photos(products)
     if settings.offline is not None:
-        return _predict_offline(settings, settings.offline, taxonomy, products, photos, console)
-    return asyncio.run(_replay(settings, taxonomy, products, photos, console))
+        return _predict_offline(settings, settings.offline, products, photos, console)
+    return asyncio.run(_replay(settings, products, photos, console))
 
 
 async def _replay(
     settings: Settings,
-    taxonomy: Taxonomy,
     products: Sequence[UnseenProduct],
     photos: dict[str, bytes],
     console: Console,
@@ -65,16 +64,14 @@ async def _replay(
 
         counts = simulator.counts if settings.correct else None
         began = time.monotonic()
-        with progress_line(console, len(products), taxonomy, counts) as on_outcome:
-            replay = OpenLoopReplay(_predictor(gateway, users, photos, taxonomy), on_prediction, on_outcome)
+        with progress_line(console, len(products), counts) as on_outcome:
+            replay = OpenLoopReplay(_predictor(gateway, users, photos), on_prediction, on_outcome)
             outcomes = await replay.run(products, poisson_arrivals(settings.rate, len(products), settings.seed))
     duration_s = time.monotonic() - began
-    return Simulation(
-        run, taxonomy, _reported(settings), len(products), duration_s, outcomes, counts, replay.abort_reason
-    )
+    return Simulation(run, _reported(settings), len(products), duration_s, outcomes, counts, replay.abort_reason)
 
 
-def _predictor(gateway: GatewayClient, users: SimulatedUsers, photos: dict[str, bytes], taxonomy: Taxonomy) -> Predict:
+def _predictor(gateway: GatewayClient, users: SimulatedUsers, photos: dict[str, bytes]) -> Predict:
     """Return a function that sends `/predict` as each user in turn, without retries, which would distort latency."""
     turns = itertools.cycle(users.users)
 
@@ -83,7 +80,7 @@ def _predictor(gateway: GatewayClient, users: SimulatedUsers, photos: dict[str, 
         if response.status != OK:
             raise RequestFailed(f"{response.status}: {response.detail}")
         try:
-            return _parse(response.body, taxonomy)
+            return _parse(response.body)
         except (KeyError, TypeError, ValueError) as error:
             raise RequestFailed(f"the response is not a prediction: {type(error).__name__} {error}") from error
 
@@ -97,9 +94,9 @@ def _body(product: UnseenProduct, photos: dict[str, bytes]) -> dict[str, str]:
     return {name: value for name, value in body.items() if value}
 
 
-def _parse(body: Any, taxonomy: Taxonomy) -> SimulatedPrediction:
+def _parse(body: Any) -> SimulatedPrediction:
     return SimulatedPrediction(
-        code=taxonomy[str(body["category"]["code"])].code,
+        code=from_stored(body["category"]["code"]),
         confidence=float(body["confidence"]),
         degraded=bool(body["degraded"]),
         release=str(body["release"]),
@@ -110,14 +107,13 @@ def _parse(body: Any, taxonomy: Taxonomy) -> SimulatedPrediction:
 def _predict_offline(
     settings: Settings,
     release: Path,
-    taxonomy: Taxonomy,
     products: Sequence[UnseenProduct],
     photos: dict[str, bytes],
     console: Console,
 ) -> Simulation:
     from inference.simulation.offline import OfflineModels  # noqa: PLC0415 - needs image libraries, a replay does not
 
-    models = OfflineModels(release, taxonomy.codes)
+    models = OfflineModels(release)
     began = time.monotonic()
     with console.status("") as status:
         predictions = models.predict(products, photos, lambda done: status.update(f"{done:,} of {len(products):,}"))
@@ -126,9 +122,7 @@ def _predict_offline(
         RequestOutcome(product, 0.0, 0.0, 0.0, prediction, "" if prediction else "neither text nor photo is usable")
         for product, prediction in zip(products, predictions, strict=True)
     ]
-    return Simulation(
-        _new_id(), taxonomy, _reported(settings), len(products), duration_s, outcomes, measured_latency=False
-    )
+    return Simulation(_new_id(), _reported(settings), len(products), duration_s, outcomes, measured_latency=False)
 
 
 def _reported(settings: Settings) -> dict[str, Any]:

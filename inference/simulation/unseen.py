@@ -1,6 +1,6 @@
 """Products of the split `unseen`, from a folder or an object store.
 
-catalogue = UnseenCatalogue("data", taxonomy)
+catalogue = UnseenCatalogue("data")
 for product in select(catalogue.products(), n=100, half="b", seed=27): ...
 """
 
@@ -14,14 +14,18 @@ from random import Random
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from product_classifier.catalogue.challenge_files import PHOTO_FOLDERS
+from product_classifier.catalogue.challenge.challenge_files import PHOTO_FOLDERS
+from product_classifier.catalogue.challenge.earlier_versions import earlier_taxonomy
 from product_classifier.catalogue.product_table import read_products
 from product_classifier.catalogue.splits import content_keys
 from product_classifier.errors import CatalogueError, ObjectNotFound
 from product_classifier.store import open_store
 from product_classifier.taxonomy import Taxonomy
+from product_classifier.taxonomy.folder import FILE, FOLDER, from_bytes
 
 TABLE = "splits/unseen.parquet"
+TAXONOMY = f"{FOLDER}/{FILE}"
+"""That of the dataset in a folder, that of the release in service in an object store."""
 READERS = 16
 URL_PHOTOS = "photos-by-url/"
 """Beginning of the path of a photo that was downloaded, which is relative to the data folder."""
@@ -33,12 +37,13 @@ _COLUMNS = ["product_id", "designation", "description", "image_path", "code", "i
 class UnseenProduct:
     """A product with its true category."""
 
-    product_id: int
+    product_id: int | str
     designation: str
     description: str
     photo: str
     """Path of its photo in the raw folder, or on the machine that made an older catalogue; empty without one."""
     code: str
+    """The category where its label is learned: its own, or the one above if that is too small to be answered."""
     image_sha256: str
     half: str
     """`a` or `b`; empty for a product that shares a text or photo with both."""
@@ -47,14 +52,14 @@ class UnseenProduct:
 class UnseenCatalogue:
     """Unseen products and their photos."""
 
-    def __init__(self, location: str, taxonomy: Taxonomy) -> None:
-        """Take a folder or `s3://bucket/prefix`; products of categories outside the taxonomy are left out."""
+    def __init__(self, location: str) -> None:
+        """Take a folder or `s3://bucket/prefix` with `splits/` and `taxonomy/`."""
         self._location = location
-        self._taxonomy = taxonomy
         self._files = _files(location)
 
     def products(self) -> tuple[UnseenProduct, ...]:
-        """Return every product that has text or a photo, in the order of the catalogue."""
+        """Return every product that has text or a photo and a known category, in the order of the catalogue."""
+        taxonomy = self._taxonomy()
         try:
             frame = read_products(io.BytesIO(self._files.read(TABLE)), columns=_COLUMNS)
         except FileNotFoundError as error:
@@ -64,9 +69,9 @@ class UnseenCatalogue:
         rows = list(frame.itertuples(index=False, name=None))
         halves = _halves([content_keys(row[1], row[2], row[5]) for row in rows])
         return tuple(
-            UnseenProduct(int(number), designation, description, photo, code, digest, half)
+            UnseenProduct(number, designation, description, photo, taxonomy.class_of(code) or code, digest, half)
             for (number, designation, description, photo, code, digest), half in zip(rows, halves, strict=True)
-            if code in self._taxonomy and (photo or designation.strip() or description.strip())
+            if code in taxonomy and (photo or designation.strip() or description.strip())
         )
 
     def photos(self, products: Iterable[UnseenProduct]) -> dict[str, bytes]:
@@ -74,6 +79,13 @@ class UnseenCatalogue:
         wanted = sorted({product.photo for product in products if product.photo})
         with ThreadPoolExecutor(READERS) as pool:
             return dict(zip(wanted, pool.map(self._photo, wanted), strict=True))
+
+    def _taxonomy(self) -> Taxonomy:
+        """Return the taxonomy beside the splits; raise `TaxonomyError` if it is malformed."""
+        try:
+            return from_bytes(self._files.read(TAXONOMY), TAXONOMY)
+        except FileNotFoundError:
+            return earlier_taxonomy()
 
     def _photo(self, path: str) -> bytes:
         try:

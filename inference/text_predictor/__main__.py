@@ -4,7 +4,6 @@ import sys
 from typing import TYPE_CHECKING
 
 from inference.model_server import Flags, serve
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.model_names import TEXT
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ def main() -> int:
 def _make(flags: Flags) -> "list[TextPredictor]":
     from inference.text_predictor.model import make  # noqa: PLC0415 - the SDK is imported after the flags are parsed
 
-    return [make(flags, CHALLENGE.codes)]
+    return [make(flags)]
 
 
 if __name__ == "__main__":

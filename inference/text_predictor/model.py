@@ -1,7 +1,6 @@
 """The text model as a KServe predictor: designations and descriptions to probabilities."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from product_classifier.limits import DESIGNATION_CHARACTERS
 from product_classifier.observability import get_logger
 from product_classifier.probabilities import Floats
 from product_classifier.releases import release
-from product_classifier.taxonomy import Codes
 from product_classifier.text.model import TextModel
 from product_classifier.text.word_contributions import TextExplanation
 
@@ -32,13 +30,13 @@ MAX_BATCHED_ROWS = 4
 log = get_logger()
 
 
-def make(flags: Flags, codes: Codes | None = None) -> "TextPredictor":
+def make(flags: Flags) -> "TextPredictor":
     """Return the predictor with its bundle loaded.
 
     Raises:
-        BundleRefused: If the bundle is invalid, or `codes` is given and not its category codes.
+        BundleRefused: If the bundle is invalid.
     """
-    releases = LoadedReleases(flags.model_dir, partial(release.load_text, codes=codes), flags.release)
+    releases = LoadedReleases(flags.model_dir, release.load_text, flags.release)
     signature = Signature(INPUTS, OUTPUTS, flags.max_rows)
     workers = WorkerPool(flags.threads, flags.max_waiting, flags.max_wait_s)
     batcher = AdaptiveBatcher(workers, flags.max_waiting, flags.max_wait_s)
@@ -71,7 +69,8 @@ class TextPredictor(ProductModel[TextModel]):
             raise
         except Exception:  # noqa: BLE001 - raised again unless it is that of one row
             probabilities = await self.workers.run(_predict_each, loaded.model, designations, descriptions)
-        return ModelResponse({"probabilities": probabilities}, loaded.release, loaded.version)
+        parameters = {"taxonomy": loaded.taxonomy_digest}
+        return ModelResponse({"probabilities": probabilities}, loaded.release, loaded.version, parameters)
 
     async def explain_products(self, request: ExplainRequest, loaded: LoadedRelease[TextModel]) -> ExplainResponse:
         predictions = await self.infer(request.products, loaded)

@@ -18,8 +18,7 @@ from operations.demo.results import DemoResult
 from operations.demo.run_monitor import RunMonitor
 from operations.demo.settings import Settings
 from operations.local.service_table import HOST
-from product_classifier.catalogue.challenge import CHALLENGE
-from product_classifier.catalogue.sample import seasonal_ids
+from product_classifier.catalogue.challenge.sample import seasonal_ids
 
 START_TIMEOUT_S = 180.0
 ROLLOUT_TIMEOUT_S = 120.0
@@ -93,7 +92,7 @@ class DemoLoop:
             store_url="",
             offline=None,
         )
-        replay = simulate(settings, CHALLENGE, Console(file=io.StringIO()))
+        replay = simulate(settings, Console(file=io.StringIO()))
         report.write(replay, settings.reports_dir)
         if replay.abort_reason or not any(one.prediction for one in replay.outcomes):
             raise DemoStepFailed(replay.abort_reason or f"no response for any of {replay.planned} products")

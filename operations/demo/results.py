@@ -19,7 +19,7 @@ class DemoResult:
     corrected: Simulation
     after: Simulation
     runs: list[dict[str, Any]]
-    season: frozenset[int]
+    season: frozenset[int | str]
     """Ids of the products of the new season."""
     seconds: Mapping[str, float]
 
@@ -66,6 +66,6 @@ def to_markdown(header: Row, rows: Iterable[Row]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _evaluated(replay: Simulation, season: frozenset[int], in_season: bool | None) -> PredictionScores:
+def _evaluated(replay: Simulation, season: frozenset[int | str], in_season: bool | None) -> PredictionScores:
     outcomes = (one for one in replay.outcomes if in_season is None or (one.product.product_id in season) is in_season)
-    return PredictionScores.of(outcomes, replay.taxonomy)
+    return PredictionScores.of(outcomes)

@@ -12,6 +12,7 @@ from functools import partial
 from inference.auth_proxy.auth.demo_accounts import create_demo_accounts
 from inference.auth_proxy.auth.users import USERS_FILE, UserStore
 from inference.http.problems import Problem
+from operations.local.catalogue_state import is_prepared
 from operations.local.settings import Settings
 from product_classifier.errors import ProductClassifierError
 from product_classifier.observability import get_logger
@@ -70,13 +71,15 @@ def first_training(settings: Settings) -> Iterator[TrainingProcess]:
     With `settings.release`, import that release before the block instead.
 
     Raises:
-        PreparationFailed: If it cannot be imported.
+        PreparationFailed: If it cannot be imported, or the data of RAW cannot be prepared.
     """
     if settings.release:
         _import(settings)
         yield TrainingProcess()
         return
     if (settings.releases / "champion").is_file():
+        if not is_prepared(settings):  # a retraining and the simulation read the data folder
+            _wait_for(settings, "pipelines", "data")
         yield TrainingProcess()
         return
     log.info("training_started", reason="there is no release")
@@ -90,12 +93,17 @@ def first_training(settings: Settings) -> Iterator[TrainingProcess]:
 
 def _import(settings: Settings) -> None:
     log.info("import_started", location=settings.release)
-    with _start(settings, "pipelines", "import", settings.release) as process:
-        importing = TrainingProcess(process)
+    _wait_for(settings, "pipelines", "import", settings.release)
+
+
+def _wait_for(settings: Settings, module: str, *arguments: str) -> None:
+    """Run a command to its end; raise `PreparationFailed` if it fails."""
+    with _start(settings, module, *arguments) as process:
+        command = TrainingProcess(process)
         try:
-            importing.wait()
+            command.wait()
         finally:
-            importing.stop()
+            command.stop()
 
 
 def _start(settings: Settings, module: str, *arguments: str) -> "subprocess.Popen[bytes]":

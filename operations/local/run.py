@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 
+from operations.local.catalogue_state import activate_catalogue
 from operations.local.output import OutputMultiplexer
 from operations.local.preflight import check_ports, lock_state_dir
 from operations.local.preparation import PreparationFailed, TrainingProcess, create_accounts, first_training
@@ -35,6 +36,7 @@ def run() -> int:
         with lock_state_dir(settings.state_dir.resolve(), f"process {os.getpid()}, port {settings.port}"):
             planned = services(settings)
             check_ports(planned)
+            activate_catalogue(settings)
             with first_training(settings) as training:
                 create_accounts(settings)
                 _serve(settings, planned, training, stdout, start_s)

@@ -11,7 +11,7 @@ from product_classifier.store import default_store_url
 class Settings(BaseSettings):
     """Settings of a local run; a field's name in capitals is its environment variable."""
 
-    model_config = SettingsConfigDict(frozen=True, use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(frozen=True, use_attribute_docstrings=True, env_ignore_empty=True)
 
     port: int = Field(default=8080, ge=1, le=65_500)
     """Port of the gateway; the other services use the ports from +1 to +16."""
@@ -28,6 +28,16 @@ class Settings(BaseSettings):
     release: str = ""
     """Release that was trained elsewhere, to serve without training: its folder, `file:///folder` or
     `s3://bucket/prefix`; empty: the champion, or a first training."""
+
+    raw: Path | None = None
+    """Folder of the catalogue to serve; each catalogue has its own releases and corrections. By default the catalogue served
+    last."""
+
+    catalogue: Path | None = None
+    """Layout of the files in RAW; by default `catalogue.yaml` beside them."""
+
+    data_dir: Path = Path("data")
+    """Folder for prepared data."""
 
     log_format: str = ""
     """`json` writes every line as JSON; any other value writes text."""

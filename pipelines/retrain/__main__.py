@@ -22,7 +22,6 @@ from pipelines.retrain.local_launcher import LocalLauncher
 from pipelines.retrain.reconcile_loop import ReconcileLoop
 from pipelines.retrain.settings import TriggerSettings
 from pipelines.settings import PipelineSettings
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.descriptors import raise_descriptor_limit
 from product_classifier.errors import ProductClassifierError
 from product_classifier.feedback.index import FeedbackIndex
@@ -51,10 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings, pipeline = read_settings(TriggerSettings), read_settings(PipelineSettings)
         store = open_store(pipeline.store, create=not pipeline.store_url)
         launcher = make_launcher(settings, pipeline, store)
-        index = FeedbackIndex(
-            store, CHALLENGE, pipeline.state / "feedback-index" / "trigger.sqlite", store_name=pipeline.store
-        )
-        trigger = Trigger(store, launcher, read_settings(RetrainSettings), CHALLENGE, index=index)
+        index = FeedbackIndex(store, pipeline.state / "feedback-index" / "trigger.sqlite", store_name=pipeline.store)
+        trigger = Trigger(store, launcher, read_settings(RetrainSettings), index=index)
     except (ValueError, OSError, ProductClassifierError) as error:
         sys.stderr.write(f"retrain: {error}\n")
         return INVALID_SETTINGS

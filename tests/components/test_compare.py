@@ -45,7 +45,7 @@ def compare(stage: Stage, test: Path, release: str, champion: str | None, **limi
         stage.rollout.switch(champion)
     decision, report = stage.root / "decision.json", stage.root / "report.html"
     passed = step.run(
-        release, test, stage.root, decision, report, stage.url, stage.rollout_url, CHALLENGE, resamples=200, **limits
+        release, test, stage.root, decision, report, stage.url, stage.rollout_url, resamples=200, **limits
     )
     found: dict[str, Any] = json.loads(decision.read_text())
     assert passed == found["promote"]

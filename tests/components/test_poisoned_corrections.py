@@ -50,7 +50,7 @@ def review(store: ObjectStore, correction: Correction, decision: str) -> None:
 
 
 def trusted(store: ObjectStore) -> tuple[Label, ...]:
-    book = FeedbackIndex(store, CHALLENGE)
+    book = FeedbackIndex(store)
     book.refresh()
     assert {} == book.damaged
     return book.labels()
@@ -118,7 +118,7 @@ def test_corrections_of_two_colluding_users_are_trusted_and_the_gate_rejects_the
     store = open_store(f"file://{tmp_path}/store", create=True)
     champion = open_release(release_dir)
     publish(store, champion)
-    LocalRollout(tmp_path / "releases", store, CHALLENGE.codes).switch(champion.id)
+    LocalRollout(tmp_path / "releases", store).switch(champion.id)
     train = pd.read_parquet(splits_dir / "train.parquet")
     for number, title in enumerate(train["designation"][train["designation"] != ""].drop_duplicates()):
         if number % 4:
@@ -144,7 +144,9 @@ def test_corrections_of_two_colluding_users_are_trusted_and_the_gate_rejects_the
     fit_fusion.run(
         tmp_path / "train.parquet", validation, predictions, splits_dir / "image_out_of_fold.parquet", fusion
     )
-    poisoned = write_release(tmp_path / "poisoned", text, splits_dir / "image", fusion, ReleaseMeta("made-up"))
+    poisoned = write_release(
+        tmp_path / "poisoned", text, splits_dir / "image", fusion, ReleaseMeta("made-up"), CHALLENGE
+    )
     publish(store, poisoned)
     promoted = compare.run(
         poisoned.id,
@@ -154,7 +156,6 @@ def test_corrections_of_two_colluding_users_are_trusted_and_the_gate_rejects_the
         tmp_path / "report.html",
         f"file://{tmp_path}/store",
         f"file://{tmp_path}/releases",
-        CHALLENGE,
     )
 
     assert len(labels) > 100

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from components.prepare_catalogue import step
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import CatalogueError
 from tests.support.fixtures_data import RawFolder, jpeg
 
@@ -16,7 +15,6 @@ def _run(raw: Path, folder: Path, share: float = 0.05) -> str:
         folder / "out" / "catalogue.parquet",
         folder / "out" / "rejects.csv",
         folder / "out" / "r.json",
-        CHALLENGE,
         share,
     )
 

@@ -33,7 +33,6 @@ from product_classifier.evaluation.gate import GateLimits
 from product_classifier.releases import self_check
 from product_classifier.releases.release import Release, open_release
 from product_classifier.retraining import RunStore, request_run
-from tests.support import tiny_release
 from tests.support.model_servers import served
 from tests.support.promotions import LIMITS, FakeTracking, Stage, slow_release
 from tests.support.tiny_release import make_release
@@ -71,7 +70,6 @@ def switch(stage: Stage, **limits: Any) -> Switch:
         stage.store,
         stage.rollout,
         SmokeTest(stage.service, GateLimits(**(LIMITS | limits)), deadline_s=20),
-        CHALLENGE.codes,
     )
 
 
@@ -114,22 +112,6 @@ def test_the_outcome_of_a_promotion_is_in_the_audit_log_once(stage: Stage, track
         event.target,
     )
     assert {"run_id": "", "champion_before": champion, "reasons": ["worse"]} == event.details
-
-
-def test_a_release_with_the_codes_in_another_order_is_refused_before_anything_moves(
-    stage: Stage, tracking: FakeTracking, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    champion = stage.publish(1)
-    stage.rollout.switch(champion)
-    with monkeypatch.context() as patch:
-        patch.setattr(tiny_release, "CODES", CHALLENGE.codes[::-1])
-        reversed_codes = stage.publish(2)
-
-    for deploy in (lambda: stage.promote(reversed_codes, champion), lambda: stage.rollout.switch(reversed_codes)):
-        with pytest.raises(BundleRefused, match="expected codes in their order"):
-            deploy()
-    assert (champion, []) == (stage.rollout.current(), tracking.champions)
-    assert [champion] == [path.name for path in (stage.root / "releases").glob("r-*")]
 
 
 def test_a_release_that_passes_the_gate_is_deployed_and_gets_the_alias(stage: Stage, tracking: FakeTracking) -> None:
@@ -242,7 +224,7 @@ def test_old_folders_are_deleted_but_never_the_deployed_release_or_the_one_befor
 @pytest.mark.parametrize("url", ["releases", "http://localhost/x", "file:x", ""])
 def test_a_rollout_url_of_another_kind_is_rejected(stage: Stage, url: str) -> None:
     with pytest.raises(ValueError, match="file:///folder"):
-        open_rollout(url, stage.store, CHALLENGE.codes)
+        open_rollout(url, stage.store)
 
 
 def flipped(data: bytes) -> bytes:
@@ -333,11 +315,11 @@ def test_a_slow_release_is_rolled_back(live: Stage) -> None:
 
 
 def test_servers_that_do_not_switch_lead_to_a_rollback(live: Stage) -> None:
-    champion, elsewhere = live.rollout.current(), LocalRollout(live.root / "elsewhere", live.store, CHALLENGE.codes)
+    champion, elsewhere = live.rollout.current(), LocalRollout(live.root / "elsewhere", live.store)
     elsewhere.switch(str(champion))
     smoke = SmokeTest(live.service, GateLimits(**LIMITS), deadline_s=0.5)
 
-    switched = Switch(live.store, elsewhere, smoke, CHALLENGE.codes).deploy(live.publish(202), champion)
+    switched = Switch(live.store, elsewhere, smoke).deploy(live.publish(202), champion)
 
     assert not switched.done
     assert f"the servers still respond with {champion}" in switched.reasons[0]
@@ -348,7 +330,7 @@ def test_an_absent_server_fails_the_smoke_test(live: Stage) -> None:
     champion = live.rollout.current()
     smoke = SmokeTest("http://127.0.0.1:9", GateLimits(**LIMITS), deadline_s=0.5)
 
-    switched = Switch(live.store, live.rollout, smoke, CHALLENGE.codes).deploy(live.publish(203), champion)
+    switched = Switch(live.store, live.rollout, smoke).deploy(live.publish(203), champion)
 
     assert (False, champion) == (switched.done, live.rollout.current())
     assert "does not respond" in switched.reasons[0]
@@ -362,12 +344,10 @@ def test_a_partial_rollout_is_undone(live: Stage) -> None:
                 raise RolloutFailed("the image predictor did not come up")
 
     champion = live.rollout.current()
-    half = Half(live.root / "releases", live.store, CHALLENGE.codes)
+    half = Half(live.root / "releases", live.store)
 
     with pytest.raises(RolloutFailed, match="did not come up"):
-        Switch(live.store, half, SmokeTest("", GateLimits(**LIMITS), deadline_s=20), CHALLENGE.codes).deploy(
-            live.publish(204), champion
-        )
+        Switch(live.store, half, SmokeTest("", GateLimits(**LIMITS), deadline_s=20)).deploy(live.publish(204), champion)
     assert champion == live.rollout.current()
 
 
@@ -416,7 +396,7 @@ def test_the_deployed_release_is_deployed_again_if_servers_name_a_deleted_one(li
 
     champion, records = str(live.rollout.current()), list(live.store.list(releases.ROLLBACKS))
     smoke = SmokeTest("", GateLimits(**LIMITS), deadline_s=20)
-    naming = Switch(live.store, Naming(live.root / "releases", live.store, CHALLENGE.codes), smoke, CHALLENGE.codes)
+    naming = Switch(live.store, Naming(live.root / "releases", live.store), smoke)
 
     repaired = releases.roll_back(naming, champion)
 

@@ -10,9 +10,10 @@ from components.shared.out_of_fold import read_out_of_fold
 from components.train_image import step
 from product_classifier.bundles.bundle import file_entry
 from product_classifier.catalogue.challenge import CHALLENGE
-from product_classifier.errors import CatalogueError, InvalidSettings
+from product_classifier.errors import InvalidSettings
 from product_classifier.releases.release import load_image
 from product_classifier.taxonomy import Taxonomy
+from tests.support.fixtures_models import draw_photo
 
 
 def test_accuracy_is_far_above_chance(release_dir: Path, splits_dir: Path) -> None:
@@ -111,13 +112,17 @@ def test_a_missing_photo_is_left_out(few: Path, splits_dir: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("photos", [0, 1])
-def test_fewer_than_two_photos_are_rejected(few: Path, splits_dir: Path, photos: int) -> None:
+def test_with_fewer_than_two_photos_the_model_is_uniform(few: Path, splits_dir: Path, photos: int) -> None:
     products = pd.read_parquet(few / "train.parquet")
     products.head(photos).to_parquet(few / "train.parquet")
     products.head(0).to_parquet(few / "validation.parquet")
 
-    with pytest.raises(CatalogueError, match=f"{photos} products to train on have a photo"):
-        run(few, splits_dir)
+    assert 0 == run(few, splits_dir)
+
+    model, _ = load_image(few / "image")
+    expected = np.full((2, len(CHALLENGE)), 1 / len(CHALLENGE), np.float32)
+    assert np.array_equal(expected, model.probabilities([draw_photo(0), draw_photo(1)]))
+    assert not len(read_out_of_fold(few / "image.parquet").product_ids)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ from components.shared.kubernetes_api import ClusterApi
 from components.shared.published_releases import fetch_release
 from components.shared.rollout.kserve_rollout import KServeRollout
 from components.shared.serving_check import ReleaseModels
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.releases.release import MANIFEST
 from product_classifier.store import ObjectStore, StoreSettings, open_store
 
@@ -111,7 +110,7 @@ class Product:
     def model(self, release: str) -> ReleaseModels:
         """Return the models of a published release, in this process."""
         if release not in self.models:
-            self.models[release] = ReleaseModels(fetch_release(self.store, release, self.folder, CHALLENGE.codes).path)
+            self.models[release] = ReleaseModels(fetch_release(self.store, release, self.folder).path)
         return self.models[release]
 
     def delete(self, release: str) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from components.shared.rollout import history
 from pipelines.kubeflow.submit import submit_run
-from product_classifier.catalogue.sample import make_sample
+from product_classifier.catalogue.challenge.sample import make_sample
 from product_classifier.feedback.records import ProductContent
 from product_classifier.feedback.trust import Label, product_key
 from product_classifier.retraining import RunStore, acquire_run, request_run, write_snapshot

@@ -15,7 +15,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from components.shared.published_releases import fetch_release, publish
 from components.shared.rollout.placement import RELEASE, SHADOW
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.model_names import MODELS
 from product_classifier.releases.release import write_release
 from tests.e2e import cluster
@@ -55,9 +54,9 @@ def _copy(product: Product) -> str:
     """Publish the champion with another id."""
     time.sleep(1)  # an id has a resolution of one second
     with tempfile.TemporaryDirectory() as folder:
-        now = fetch_release(product.store, product.current, Path(folder), CHALLENGE.codes)
+        now = fetch_release(product.store, product.current, Path(folder))
         bundles = (now.path / kind for kind in ("text", "image", "fusion"))
-        written = write_release(Path(folder) / "again", *bundles, now.meta)
+        written = write_release(Path(folder) / "again", *bundles, now.meta, now.taxonomy)
         publish(product.store, written)
     return written.id
 

@@ -38,7 +38,7 @@ from product_classifier.catalogue.challenge import CHALLENGE
 folder = Path(sys.argv[1])
 command = lambda run_id, snapshot: ["/bin/sh", "-c", f"echo {run_id} >> {folder}/ran; sleep 1"]
 settings = RetrainSettings.model_validate({"min_corrections": 1, "RETRAIN_COOLDOWN": 3600, "lease_s": 1})
-trigger = Trigger(open_store(f"file://{folder}/store"), LocalLauncher(folder / "runs", command), settings, CHALLENGE)
+trigger = Trigger(open_store(f"file://{folder}/store"), LocalLauncher(folder / "runs", command), settings)
 print("ready", flush=True)
 ReconcileLoop(trigger, poll_s=0.01, busy_poll_s=0.01).run()
 """

@@ -42,7 +42,7 @@ class RunScenario:
         correct(self.stage.store, 1)
         self.launcher = LocalLauncher(root / "runs", self._command)
         settings = RetrainSettings.model_validate({"min_corrections": 1, "RETRAIN_COOLDOWN": 0})
-        self.trigger = Trigger(self.stage.store, self.launcher, settings, CHALLENGE)
+        self.trigger = Trigger(self.stage.store, self.launcher, settings)
 
     def _command(self, run_id: str, _snapshot: str) -> list[str]:
         return [sys.executable, "-m", "tests.support.short_run", str(self.stage.root), self.better, run_id]

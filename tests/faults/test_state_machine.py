@@ -59,7 +59,7 @@ class FeedbackAndTriggers(RuleBasedStateMachine):
         self.store = FailingStore()
         self.clock = FakeClock()
         self.launcher = FakeLauncher(self.store, self.clock)
-        self.triggers = [Trigger(self.store, self.launcher, SETTINGS, CHALLENGE, self.clock) for _ in range(3)]
+        self.triggers = [Trigger(self.store, self.launcher, SETTINGS, self.clock) for _ in range(3)]
         self.restart_the_service()
         self.acknowledged: dict[tuple[str, str], tuple[int, int, str]] = {}
         self.reviewed: dict[str, str] = {}
@@ -122,13 +122,13 @@ class FeedbackAndTriggers(RuleBasedStateMachine):
         countdown = Countdown(at)
         store, launcher = Dying(self.store, countdown), Dying(self.launcher, countdown)
         with dying(), suppress(StoreUnavailable):
-            Trigger(store, launcher, SETTINGS, CHALLENGE, self.clock).reconcile()  # type: ignore[arg-type]
-        self.triggers[which] = Trigger(self.store, self.launcher, SETTINGS, CHALLENGE, self.clock)
+            Trigger(store, launcher, SETTINGS, self.clock).reconcile()  # type: ignore[arg-type]
+        self.triggers[which] = Trigger(self.store, self.launcher, SETTINGS, self.clock)
 
     @rule()
     def request_a_run(self) -> None:
         """An admin requests a run."""
-        index, run_store = FeedbackIndex(self.store, CHALLENGE), RunStore(self.store)
+        index, run_store = FeedbackIndex(self.store), RunStore(self.store)
         index.refresh()
         latest = run_store.latest()
         free = latest == 0 or run_store.is_finished(latest)
@@ -220,7 +220,7 @@ class FeedbackAndTriggers(RuleBasedStateMachine):
                 trigger.reconcile()
             self.launcher.finish()
             self.clock.pass_(90_000)
-        run_store, index = RunStore(self.store), FeedbackIndex(self.store, CHALLENGE)
+        run_store, index = RunStore(self.store), FeedbackIndex(self.store)
         index.refresh()
         assert len(run_store.new_labels(index.labels())) < THRESHOLD
         self.every_acknowledged_correction_is_stored_once()

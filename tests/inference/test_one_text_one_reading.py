@@ -64,7 +64,7 @@ def model(releases: tuple[Release, Release]) -> TextModel:
 
 @pytest.fixture(scope="module")
 def offline(releases: tuple[Release, Release], model: TextModel) -> OfflineModels:
-    return OfflineModels(releases[0].path, model.codes)
+    return OfflineModels(releases[0].path)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from pipelines.bootstrap import (
     wait_for,
 )
 from pipelines.settings import BootstrapSettings, PipelineSettings
-from product_classifier.catalogue.challenge_files import find_files
+from product_classifier.catalogue.challenge.challenge_files import find_files
 from product_classifier.errors import LauncherUnavailable, StoreUnavailable
 from product_classifier.retraining.launcher import Execution
 from product_classifier.store import open_store

@@ -8,7 +8,7 @@ from pipelines.__main__ import main
 from pipelines.inspect_data import inspect_data
 from pipelines.prepare_data import describe_data, ensure_raw, prepare_data
 from pipelines.settings import DataSettings
-from product_classifier.catalogue.sample import make_sample
+from product_classifier.catalogue.challenge.sample import make_sample
 from product_classifier.errors import CatalogueError
 from product_classifier.taxonomy.folder import read_taxonomy
 

@@ -7,7 +7,7 @@ import yaml
 
 from pipelines.prepare_data import StageFailed, describe_data, ensure_raw, prepare_data
 from pipelines.settings import DataSettings
-from product_classifier.catalogue.sample import is_sample, make_sample
+from product_classifier.catalogue.challenge.sample import is_sample, make_sample
 from product_classifier.errors import CatalogueError
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"

@@ -19,8 +19,7 @@ from mlflow import MlflowClient
 
 from components.prepare_catalogue import step as prepare_catalogue
 from pipelines.retrain.local_launcher import LocalLauncher, train_command
-from product_classifier.catalogue.challenge import CHALLENGE
-from product_classifier.catalogue.sample import make_sample
+from product_classifier.catalogue.challenge.sample import make_sample
 from product_classifier.feedback.records import Correction, ProductContent, new_id
 from product_classifier.releases.release import load_fusion, load_image, load_text, open_release
 from product_classifier.retraining import RunStore, list_runs
@@ -169,7 +168,7 @@ def correct_everything(store: ObjectStore, folder: Path) -> int:
     """Let a reviewer say what a larger sample of the same seed knows; return how many corrections that is."""
     make_sample(folder / "larger", 1500, seed=7)
     catalogue, *others = (folder / name for name in ("catalogue.parquet", "rejects.csv", "catalogue.json"))
-    prepare_catalogue.run(folder / "larger", catalogue, *others, CHALLENGE)
+    prepare_catalogue.run(folder / "larger", catalogue, *others)
     products = pd.read_parquet(catalogue)
     for row, product in enumerate(products.itertuples()):
         if not product.designation:
@@ -197,7 +196,7 @@ def test_corrections_lead_to_a_better_release_that_can_be_rolled_back(tmp_path: 
 
     launcher = LocalLauncher(state / "runs", command)
     settings = RetrainSettings.model_validate({"min_corrections": 1000})
-    trigger, run_store = Trigger(store, launcher, settings, CHALLENGE), RunStore(store)
+    trigger, run_store = Trigger(store, launcher, settings), RunStore(store)
     end = time.monotonic() + 600
     while not run_store.is_finished(1) and time.monotonic() < end:
         trigger.reconcile()

@@ -62,7 +62,7 @@ def put(store: FakeStore, *records: Correction | Review | PredictionRecord) -> N
 
 
 def open_index(store: Any, path: Path, **options: Any) -> FeedbackIndex:
-    return FeedbackIndex(store, options.pop("taxonomy", CHALLENGE), path, **options)
+    return FeedbackIndex(store, path, **options)
 
 
 class CountingStore(FakeStore):

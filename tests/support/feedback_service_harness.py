@@ -55,7 +55,7 @@ class FeedbackHarness:
         self.store = store
         self.journal = Journal(journal, max_bytes=1 << 20, disk=disk) if journal else None
         retrain = RetrainSettings.model_validate({"min_corrections": 2})
-        self.app = create_app(store, self.journal, settings, CHALLENGE, retrain, self.clock, index)
+        self.app = create_app(store, self.journal, settings, retrain, self.clock, index)
         self.client = TestClient(self.app, raise_server_exceptions=False)
 
     def __enter__(self) -> Self:
@@ -95,7 +95,7 @@ def make_service(
     store: ObjectStore, journal: Journal | None = None, now: Callable[[], datetime] = utc_now
 ) -> tuple[FeedbackService, DurableWriter]:
     """Return a service without HTTP and its writer."""
-    index = FeedbackIndex(store, CHALLENGE)
+    index = FeedbackIndex(store)
     writer = DurableWriter(store, journal, CorrectionReplay(store, index, now), probe_key=PROBE_KEY, max_pause_s=0.3)
     return FeedbackService(store, writer, index, now), writer
 

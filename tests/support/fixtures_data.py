@@ -13,8 +13,7 @@ from filelock import FileLock
 
 from components.prepare_catalogue import step as prepare_catalogue
 from components.split_catalogue import step as split_catalogue
-from product_classifier.catalogue.challenge import CHALLENGE
-from product_classifier.catalogue.sample import make_sample
+from product_classifier.catalogue.challenge.sample import make_sample
 from product_classifier.catalogue.splits import SPLITS
 
 PRODUCTS = 600
@@ -37,7 +36,7 @@ def splits(sample_raw: Path) -> Path:
     with FileLock(sample_raw.parent / "splits.lock"):
         if not (folder / "report.json").exists():
             reports = {name: sample_raw.parent / name for name in ("catalogue", "rejects", "report")}
-            prepare_catalogue.run(sample_raw, **reports, taxonomy=CHALLENGE)
+            prepare_catalogue.run(sample_raw, **reports)
             sides = {side: folder / f"{side}.parquet" for side in SPLITS}
             split_catalogue.run(reports["catalogue"], **sides, report=folder / "report.json")
     return folder

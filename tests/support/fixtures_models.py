@@ -91,4 +91,4 @@ def _train(folder: Path) -> None:
     train_image.run(train, validation, folder, image, predictions[1], CHALLENGE, size=64)
     fit_fusion.run(train, validation, *predictions, fusion)
     metrics = {"fusion": {"weighted_f1": 0.5}, "test_set": "made-up"}
-    write_release(folder / "release", text, image, fusion, ReleaseMeta("made-up", metrics=metrics))
+    write_release(folder / "release", text, image, fusion, ReleaseMeta("made-up", metrics=metrics), CHALLENGE)

@@ -59,7 +59,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         self.store = open_store(self.url, create=True)
-        self.rollout = LocalRollout(self.root / "releases", self.store, CHALLENGE.codes)
+        self.rollout = LocalRollout(self.root / "releases", self.store)
 
     @property
     def url(self) -> str:
@@ -107,7 +107,7 @@ class Stage:
         decision = given.pop("decision", None) or self.decide(release, champion)
         verdict = self.root / f"{release}.verdict.json"
         where = {"store": self.url, "tracking_uri": "", "rollout": self.rollout_url, "service": self.service}
-        return step.run(release, decision, page, verdict=verdict, taxonomy=CHALLENGE, **where, **given)
+        return step.run(release, decision, page, verdict=verdict, **where, **given)
 
     def verdict(self, release: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.root / f"{release}.verdict.json").read_text())
@@ -134,4 +134,6 @@ def slow_release(folder: Path, seed: int, detour: int = 150) -> Release:
         self_check.record_image(ImageModel.load(made.path / "image")),
         CHALLENGE.codes,
     )
-    return write_release(folder / "slow", *(made.path / kind for kind in ("text", "image", "fusion")), made.meta)
+    return write_release(
+        folder / "slow", *(made.path / kind for kind in ("text", "image", "fusion")), made.meta, made.taxonomy
+    )

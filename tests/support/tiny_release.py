@@ -16,32 +16,31 @@ from product_classifier.fusion.model import FusionModel
 from product_classifier.images.model import ImageModel
 from product_classifier.releases import self_check
 from product_classifier.releases.release import Release, ReleaseMeta, write_release
-from product_classifier.taxonomy import Codes
+from product_classifier.taxonomy import Codes, Taxonomy
 from product_classifier.text.features import TextFeatures
 from product_classifier.text.hashed_linear import HashedLinear
 
-CODES = CHALLENGE.codes
 BUCKETS = 2**12
 SIZE = 16
 
 
-def make_release(folder: Path, seed: int) -> Release:
+def make_release(folder: Path, seed: int, taxonomy: Taxonomy = CHALLENGE) -> Release:
     """Write a release into `folder / <id>`."""
+    codes = taxonomy.codes
     made = folder / f"making-{seed}"
     kinds = ("text", "image", "fusion")
     for kind in kinds:
         (made / kind).mkdir(parents=True)
-    text, fusion = text_model(seed), unfitted_fusion(CODES)
+    text, fusion = text_model(seed, codes), unfitted_fusion(codes)
     text.save(made / "text")
-    write_graph(made / "image" / "model.onnx", seed)
-    image = ImageModel(made / "image" / "model.onnx", SIZE, CODES)
+    write_graph(made / "image" / "model.onnx", seed, len(codes))
+    image = ImageModel(made / "image" / "model.onnx", SIZE, codes)
     image.save(made / "image")
     fusion.save(made / "fusion")
-    bundle.write_manifest(made / "text", "text", None, self_check.record_text(text, CHALLENGE), CODES)
-    bundle.write_manifest(made / "image", "image", None, self_check.record_image(image), CODES)
-    bundle.write_manifest(made / "fusion", "fusion", f"fusion-{seed}", self_check.record_fusion(fusion), CODES)
+    bundle.write_manifest(made / "text", "text", None, self_check.record_text(text, taxonomy), codes)
+    bundle.write_manifest(made / "image", "image", None, self_check.record_image(image), codes)
+    bundle.write_manifest(made / "fusion", "fusion", f"fusion-{seed}", self_check.record_fusion(fusion), codes)
     meta = ReleaseMeta(data_revision="made-up")
-    taxonomy = replace(CHALLENGE, codes=CODES)
     release = write_release(folder / f"release-{seed}", *(made / kind for kind in kinds), meta, taxonomy)
     release.path.rename(folder / release.id)
     return replace(release, path=folder / release.id, meta=meta)
@@ -54,19 +53,19 @@ def unfitted_fusion(codes: Codes) -> FusionModel:
     return fit_fusion(nothing, nothing, none, none, no_products, no_products, codes).model
 
 
-def text_model(seed: int) -> HashedLinear:
+def text_model(seed: int, codes: Codes = CHALLENGE.codes) -> HashedLinear:
     """Return a model with random weights; probabilities differ between texts and seeds."""
     rng = np.random.default_rng(seed)
-    table = rng.normal(0, 3, (BUCKETS, len(CODES))).astype(np.float32)
-    bias = rng.normal(0, 1, len(CODES)).astype(np.float32)
-    prior = np.full(len(CODES), 1 / len(CODES), np.float32)
-    return HashedLinear(TextFeatures(BUCKETS), table, np.ones(BUCKETS, np.float32), bias, prior, CODES)
+    table = rng.normal(0, 3, (BUCKETS, len(codes))).astype(np.float32)
+    bias = rng.normal(0, 1, len(codes)).astype(np.float32)
+    prior = np.full(len(codes), 1 / len(codes), np.float32)
+    return HashedLinear(TextFeatures(BUCKETS), table, np.ones(BUCKETS, np.float32), bias, prior, codes)
 
 
-def write_graph(path: Path, seed: int) -> None:
+def write_graph(path: Path, seed: int, classes: int = len(CHALLENGE)) -> None:
     """Write an ONNX graph of one linear layer over all pixels."""
     rng = np.random.default_rng(seed)
-    weights = rng.normal(0, 0.2, (SIZE * SIZE * 3, len(CODES))).astype(np.float32)
+    weights = rng.normal(0, 0.2, (SIZE * SIZE * 3, classes)).astype(np.float32)
     constants = {"weights": weights, "scale": np.float32(255), "flat": np.array([0, -1], np.int64)}
     nodes = [
         helper.make_node("Cast", ["pixels"], ["floats"], to=TensorProto.FLOAT),
@@ -79,7 +78,7 @@ def write_graph(path: Path, seed: int) -> None:
         nodes,
         "tiny",
         [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["n", SIZE, SIZE, 3])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", len(CODES)])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", classes])],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), path)

@@ -12,7 +12,6 @@ from components.shared.published_releases import fetch_release
 from product_classifier.errors import BundleRefused, InvalidSettings
 from product_classifier.releases.release import MANIFEST, open_release
 from product_classifier.store import ObjectStore
-from product_classifier.taxonomy import Codes
 from product_classifier.validation_messages import public_message
 
 KEPT_ON_DISK = 5
@@ -35,14 +34,11 @@ class Rollout(Protocol):
         """Hold the promotion lock; the block calls the yielded function before each deletion to renew it."""
 
 
-def open_rollout(url: str, store: ObjectStore, codes: Codes) -> Rollout:
-    """Open `file:///folder` with releases and a file `champion`, or `kserve://namespace`.
-
-    In a folder, a release with other category codes than `codes` is not valid.
-    """
+def open_rollout(url: str, store: ObjectStore) -> Rollout:
+    """Open `file:///folder` with releases and a file `champion`, or `kserve://namespace`."""
     parts = urlsplit(url)
     if parts.scheme == "file" and parts.path.startswith("/"):
-        return LocalRollout(Path(unquote(parts.path)), store, codes)
+        return LocalRollout(Path(unquote(parts.path)), store)
     if parts.scheme == "kserve" and parts.netloc and parts.path in {"", "/"}:
         return _on_cluster(parts.netloc, store)
     raise InvalidSettings(f"ROLLOUT_URL: {public_message(url)} is no rollout; use file:///folder or kserve://namespace")
@@ -51,11 +47,10 @@ def open_rollout(url: str, store: ObjectStore, codes: Codes) -> Rollout:
 class LocalRollout:
     """Releases in one folder, and a file with the id of the deployed one that is replaced atomically."""
 
-    def __init__(self, folder: Path, store: ObjectStore, codes: Codes) -> None:
+    def __init__(self, folder: Path, store: ObjectStore) -> None:
         self._folder = folder
         self._pointer = folder / "champion"
         self._store = store
-        self._codes = codes
 
     def current(self) -> str | None:
         try:
@@ -63,14 +58,14 @@ class LocalRollout:
         except FileNotFoundError:
             return None
         try:
-            return open_release(self._folder / name, self._codes).id
+            return open_release(self._folder / name).id
         except BundleRefused:
             return None
 
     def switch(self, release_id: str) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         before = self._pointer.read_text(encoding="utf-8").strip() if self._pointer.exists() else ""
-        fetch_release(self._store, release_id, self._folder, self._codes)
+        fetch_release(self._store, release_id, self._folder)
         new = self._pointer.with_name(f".champion-{os.getpid()}")
         with new.open("w", encoding="utf-8") as file:
             file.write(release_id + "\n")

@@ -10,7 +10,7 @@ from components.shared.rollout.smoke import SmokeTest, SmokeTestFailed
 from components.shared.serving_check import ReleaseModels
 from product_classifier.errors import BundleRefused, ObjectNotFound, ProductClassifierError, RolloutFailed
 from product_classifier.store import ObjectStore
-from product_classifier.taxonomy import Codes
+from product_classifier.stored_taxonomy.change_store import write_in_service
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,6 @@ class Switch:
     store: ObjectStore
     rollout: Rollout
     smoke: SmokeTest
-    codes: Codes
-    """Category codes of every release in the order of its probabilities; a release with others is refused."""
 
     def deploy(self, release: str, deployed: str | None) -> SwitchResult:
         """Switch from the release `deployed` to `release`; switch back if the smoke test fails.
@@ -42,11 +40,14 @@ class Switch:
             RolloutFailed: If it could not be rolled out, or `deployed` could not be rolled back to.
         """
         with tempfile.TemporaryDirectory() as folder:
-            models = ReleaseModels(fetch_release(self.store, release, Path(folder), self.codes).path)
+            fetched = fetch_release(self.store, release, Path(folder))
+            models = ReleaseModels(fetched.path)
             models.predict_each(models.known_products)
         before_ms = None
         if self.smoke.service and deployed and deployed != release and self.rollout.current() == deployed:
             before_ms = self.smoke.ms_per_product(models.known_products)
+        # Before the servers switch: a correction of the new release's first prediction is accepted.
+        write_in_service(self.store, fetched.taxonomy)
         self._roll_out(release, deployed)
         if not self.smoke.service:
             return SwitchResult(done=True)
@@ -63,14 +64,20 @@ class Switch:
             raise  # nothing has changed
         except ProductClassifierError as error:
             if deployed and self.rollout.current() != deployed:
-                self.rollout.switch(deployed)
+                self._restore(deployed)
             raise RolloutFailed(f"{release}: could not be rolled out: {error}") from error
 
     def _roll_back(self, reason: str, release: str, deployed: str | None) -> SwitchResult:
         if deployed is None or deployed == release:
             return SwitchResult(done=False, reasons=(reason, "there is no other release to roll back to"))
         try:
-            self.rollout.switch(deployed)
+            self._restore(deployed)
         except ProductClassifierError as error:
             raise RolloutFailed(f"{reason}; and {deployed} could not be rolled back to: {error}") from error
         return SwitchResult(done=False, reasons=(reason, f"{deployed} is deployed again"))
+
+    def _restore(self, deployed: str) -> None:
+        """Deploy the earlier release again, with its taxonomy."""
+        self.rollout.switch(deployed)
+        with tempfile.TemporaryDirectory() as folder:
+            write_in_service(self.store, fetch_release(self.store, deployed, Path(folder)).taxonomy)

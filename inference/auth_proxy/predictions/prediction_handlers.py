@@ -49,15 +49,16 @@ async def predict_batch(services: GatewayDependencies, scope: Scope, receive: Re
 
 @json_handler
 async def list_categories(services: GatewayDependencies, _: RequestContext) -> HandlerResult[list[CategoryView]]:
-    """Return the categories, in the order of the probability vectors."""
+    """Return the categories of the release in service, in the order of its probability vectors."""
+    taxonomy = await services.taxonomies.current()
     return HandlerResult(
         [
             CategoryView(
-                code=services.taxonomy.to_json_code(category.code),
+                code=taxonomy.to_json_code(category.code),
                 labels=dict(category.labels),
                 label_fr=category.label("fr"),
                 label_en=category.label("en"),
             )
-            for category in services.taxonomy
+            for category in taxonomy
         ]
     )

@@ -9,7 +9,9 @@ from collections import OrderedDict
 from time import monotonic
 from typing import Protocol
 
+from product_classifier.catalogue.challenge.earlier_versions import earlier_taxonomy
 from product_classifier.errors import ModelUnavailable, TaxonomyError
+from product_classifier.stored_taxonomy.change_store import StoredTaxonomy
 from product_classifier.taxonomy import Taxonomy
 from product_classifier.taxonomy.folder import from_bytes
 
@@ -32,10 +34,14 @@ class TaxonomySource(Protocol):
 class ServedTaxonomies:
     """Reads each taxonomy once; its methods belong to one event loop."""
 
-    def __init__(self, source: TaxonomySource, unnamed: Taxonomy) -> None:
-        """Take where to read, and the taxonomy of releases that name none."""
+    def __init__(self, source: TaxonomySource, deployed: StoredTaxonomy | None = None) -> None:
+        """Take where to read, and the store's taxonomies, which are listed while the fusion is unavailable.
+
+        A fusion of an earlier version names no taxonomy.
+        """
         self._source = source
-        self._unnamed = unnamed
+        self._deployed = deployed
+        self._unnamed = unnamed = earlier_taxonomy()
         self._known: OrderedDict[str, Taxonomy] = OrderedDict({unnamed.digest: unnamed})
         self._reading = asyncio.Lock()
         self._current = ""
@@ -68,6 +74,16 @@ class ServedTaxonomies:
         """Return the taxonomy of the release in service."""
         now = monotonic()
         if now >= self._current_until:
-            self._current = await self._source.current_taxonomy()
+            try:
+                self._current = await self._source.current_taxonomy()
+            except ModelUnavailable:
+                if (deployed := await self._of_store()) is None:
+                    raise
+                return deployed
             self._current_until = now + CURRENT_S
         return await self.get(self._current)
+
+    async def _of_store(self) -> Taxonomy | None:
+        if self._deployed is None:
+            return None
+        return (await asyncio.to_thread(self._deployed.current)).in_service

@@ -17,8 +17,9 @@ from product_classifier.bundles.arrays import read_json, write_json
 from product_classifier.bundles.onnx_guard import check_onnx
 from product_classifier.errors import BundleRefused
 from product_classifier.limits import BUNDLE_FILE_BYTES, BUNDLE_FILES
-from product_classifier.taxonomy import Codes
+from product_classifier.taxonomy import Codes, Taxonomy
 from product_classifier.taxonomy.stored_codes import all_to_stored, from_stored
+from product_classifier.taxonomy.tree import CODE_TYPES, CodeType
 
 Kind = Literal["text", "image", "fusion"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -54,6 +55,8 @@ class BundleInfo:
     """Id of the release that contains this bundle, if any."""
     taxonomy: str | None = None
     """Digest of the taxonomy the model was trained with; None in bundles of earlier versions."""
+    code_type: CodeType = "string"
+    """How JSON and V2 show the codes, as the taxonomy states it."""
 
 
 def write_manifest(
@@ -65,7 +68,7 @@ def write_manifest(
     *,
     created: str | None = None,
     release: str | None = None,
-    taxonomy: str | None = None,
+    taxonomy: Taxonomy | None = None,
 ) -> BundleInfo:
     """Write `bundle.json` for the files in `folder` and verify the result.
 
@@ -77,7 +80,7 @@ def write_manifest(
         codes: Category codes in the order of the model's probabilities.
         created: ISO 8601 timestamp; by default the current time.
         release: Id of the release that contains the bundle.
-        taxonomy: Digest of the taxonomy the model was trained with.
+        taxonomy: Taxonomy the model was trained with; the manifest has its digest.
 
     Raises:
         BundleRefused: If the folder holds files a bundle must not hold.
@@ -90,7 +93,8 @@ def write_manifest(
         "created": created or datetime.now(UTC).isoformat(timespec="seconds"),
         "codes": all_to_stored(codes),
         "release": release,
-        "taxonomy": taxonomy,
+        "taxonomy": taxonomy and taxonomy.digest,
+        "code_type": taxonomy and taxonomy.code_type,
         "self_test": dict(self_check),
         "files": {name: {"sha256": entry.sha256, "size": entry.size} for name, entry in files.items()},
     }
@@ -223,7 +227,8 @@ def _read_manifest(folder: Path) -> BundleInfo:
             taxonomy = values.get("taxonomy")
             if taxonomy is not None and not (isinstance(taxonomy, str) and _SHA256.fullmatch(taxonomy)):
                 raise BundleRefused(f"{MANIFEST}: taxonomy is {taxonomy!r:.40}, not the digest of a taxonomy")
-            return BundleInfo(kind, version, created, codes, folder, files, self_check, release, taxonomy)
+            code_type: CodeType = next((one for one in CODE_TYPES if one == values.get("code_type")), "string")
+            return BundleInfo(kind, version, created, codes, folder, files, self_check, release, taxonomy, code_type)
         case _:
             raise BundleRefused(f"{MANIFEST}: kind, version, created or self_test is missing or malformed")
 

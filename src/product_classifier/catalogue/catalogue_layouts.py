@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from product_classifier.catalogue.challenge_files import is_challenge
+from product_classifier.catalogue.challenge.challenge_files import is_challenge
 from product_classifier.catalogue.layout import CatalogueLayout
 from product_classifier.catalogue.layout_file import FILE_NAME, read_layout
 from product_classifier.catalogue.tables.table_files import list_files

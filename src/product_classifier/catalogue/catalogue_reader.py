@@ -1,6 +1,6 @@
 """Read the files of a catalogue into one table of products and a list of rejected rows."""
 
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +14,7 @@ from product_classifier.catalogue.catalogue_rows import (
     data_revision,
     rejects_table,
 )
-from product_classifier.catalogue.challenge_source import ChallengeSource
+from product_classifier.catalogue.challenge.challenge_source import ChallengeSource
 from product_classifier.catalogue.photo_checks import check_photos
 
 __all__ = [
@@ -31,7 +31,6 @@ __all__ = [
 
 def read_catalogue(
     folder: Path,
-    codes: Container[str],
     *,
     check_photo: Callable[[bytes], bytes] | None = None,
     progress: Progress = lambda _task, _done, _total: None,
@@ -41,7 +40,6 @@ def read_catalogue(
 
     Args:
         folder: Folder with the raw files.
-        codes: Known category codes, for example a `Taxonomy`; a row with another code is rejected.
         check_photo: Returns the bytes of the picture or raises `InvalidImage`; by default the decoder of the models.
         progress: Called while rows are read and photos are checked.
         jobs: Threads that check photos; 0 for one per processor.
@@ -54,7 +52,7 @@ def read_catalogue(
     Raises:
         CatalogueError: If a file or a column is missing.
     """
-    source = ChallengeSource(folder, codes)
+    source = ChallengeSource(folder)
     products: list[CatalogueRow] = []
     rejects: list[RejectedRow] = []
     for row in check_photos(source.rows(progress), [folder], source.photo_field, check_photo, progress, jobs):

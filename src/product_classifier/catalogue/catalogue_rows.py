@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, Protocol
 import pandas as pd
 
 from product_classifier.errors import CatalogueError
+from product_classifier.taxonomy import Taxonomy
 from product_classifier.taxonomy.stored_codes import to_stored
 
 Progress = Callable[[str, int, int], None]
@@ -68,6 +69,9 @@ class ProductSource(Protocol):
 
     def rows(self, progress: Progress = ...) -> Iterator[CatalogueRow | RejectedRow]:
         """Yield each product and each rejected row; photos are located, not read."""
+
+    def taxonomy(self) -> Taxonomy:
+        """Return the taxonomy of the products read so far."""
 
 
 def check_reject_share(rejects: Sequence[RejectedRow], products: int, allowed: float) -> None:

@@ -1,6 +1,6 @@
 """An index of the corrections and reviews in the object store, in a SQLite file.
 
-    index = FeedbackIndex(store, taxonomy, path=Path("state/feedback-index.sqlite"), store_name=url)
+    index = FeedbackIndex(store, path=Path("state/feedback-index.sqlite"), store_name=url)
     index.refresh()
     page = index.page(limit=50)
 
@@ -35,7 +35,6 @@ from product_classifier.feedback.trust import Label
 from product_classifier.observability import get_logger
 from product_classifier.store import ObjectStore
 from product_classifier.stored_taxonomy.change_store import StoredTaxonomy
-from product_classifier.taxonomy import Taxonomy
 
 log = get_logger()
 
@@ -46,7 +45,6 @@ class FeedbackIndex(IndexQueries):
     def __init__(
         self,
         store: ObjectStore,
-        taxonomy: Taxonomy,
         path: Path | None = None,
         *,
         store_name: str = "",
@@ -56,19 +54,18 @@ class FeedbackIndex(IndexQueries):
 
         Args:
             store: Where corrections and reviews are.
-            taxonomy: Their categories.
             path: File of the index; None for one in memory, for a small history.
             store_name: URL of the store; an index of another store is built again.
             today: Returns the current day (UTC).
         """
-        super().__init__(IndexDatabase(path, f"{content_version(taxonomy)} {store_name}"))
+        super().__init__(IndexDatabase(path, f"{content_version()} {store_name}"))
         self._store = store
         self._today = today
         self._states = StateUpdater()
         self.taxonomy = StoredTaxonomy(store)
         """The taxonomy in service and its changes, in whose newest version codes are read."""
         self._writer = IndexWriter(self._database, self._states, self.taxonomy.read)
-        self._reader = ObjectReader(store, taxonomy, self._database, self._writer)
+        self._reader = ObjectReader(store, self._database, self._writer)
         is_pending = lambda key: self.is_pending(key)  # noqa: E731, PLW0108 - the attribute may be replaced
         self._listing = ObjectListing(store, self._database, self._writer, self._reader, is_pending)
         self._refreshing = threading.Lock()

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from product_classifier.feedback.records import Correction, ProductContent, Review, Role
 from product_classifier.feedback.trust import State, agreement_key, product_key
 from product_classifier.limits import LISTED_CHARACTERS
-from product_classifier.taxonomy import Taxonomy
 from product_classifier.taxonomy.version_history import Reading
 from product_classifier.text import spelling
 
@@ -144,12 +143,10 @@ def product_keys(product: ProductContent) -> tuple[bytes, bytes]:
 
 
 @cache
-def content_version(taxonomy: Taxonomy) -> str:
-    """Return a text that differs if product keys or codes of the stored rows would be others."""
+def content_version() -> str:
+    """Return a text that differs if product keys of the stored rows would be others."""
     keys = [key(product) for product in SAMPLE_PRODUCTS for key in (product_key, agreement_key)]
-    text = "\n".join(
-        [str(spelling.VERSION), str(LISTED_CHARACTERS), *keys, *sorted(category.code for category in taxonomy)]
-    )
+    text = "\n".join([str(spelling.VERSION), str(LISTED_CHARACTERS), *keys])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

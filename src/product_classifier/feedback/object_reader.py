@@ -17,7 +17,6 @@ from product_classifier.feedback.records import (
 )
 from product_classifier.feedback.stored_products import read_prediction
 from product_classifier.store import ObjectStore
-from product_classifier.taxonomy import Taxonomy
 
 MIN_PARALLEL = 32
 READERS = 8
@@ -31,9 +30,8 @@ MAX_RESOLVE_PAUSE_S = 6 * 3600
 class ObjectReader:
     """Reads from the store and writes to the index; one thread at a time."""
 
-    def __init__(self, store: ObjectStore, taxonomy: Taxonomy, database: IndexDatabase, writer: IndexWriter) -> None:
+    def __init__(self, store: ObjectStore, database: IndexDatabase, writer: IndexWriter) -> None:
         self._store = store
-        self._taxonomy = taxonomy
         self._database = database
         self._writer = writer
 

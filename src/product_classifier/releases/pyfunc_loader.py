@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from product_classifier.catalogue.challenge import CHALLENGE
+from product_classifier.catalogue.challenge.earlier_versions import earlier_taxonomy
 from product_classifier.errors import InvalidProduct
 from product_classifier.probabilities import Floats
 from product_classifier.releases.release import MANIFEST, load_fusion, load_image, load_text
@@ -64,7 +64,7 @@ def _load_pyfunc(path: str) -> ReleasedModel:
         BundleRefused: If a bundle is invalid.
     """
     folder = Path(path)
-    taxonomy = read_taxonomy(folder / FOLDER) if (folder / FOLDER).is_dir() else CHALLENGE
+    taxonomy = read_taxonomy(folder / FOLDER) if (folder / FOLDER).is_dir() else earlier_taxonomy()
     if (folder / MANIFEST).is_file():
         return ReleasedModel(_fusion(folder), taxonomy)
     return ReleasedModel(_text(folder) if (folder / "text").is_dir() else _image(folder), taxonomy)

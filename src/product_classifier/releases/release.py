@@ -2,21 +2,20 @@
 
 A release is a folder with `text/`, `image/`, `fusion/`, `taxonomy/` and `release.json`; its id looks like
 `r-20260102T030405-0a1b2c3d`. The fusion bundle holds the taxonomy too, because a cluster downloads bundles alone. A
-release without a taxonomy is the challenge's.
+release without a taxonomy was written by an earlier version, see `release_taxonomy`.
 """
 
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from product_classifier.bundles import bundle
 from product_classifier.bundles.arrays import read_json, write_json
 from product_classifier.bundles.bundle import BundleInfo, FileEntry, Kind
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import BundleRefused
 from product_classifier.fusion.model import FusionModel
 from product_classifier.releases import self_check
@@ -63,7 +62,7 @@ class Release:
     meta: ReleaseMeta
     versions: Mapping[Kind, str]
     files: Mapping[str, FileEntry] = field(repr=False)
-    taxonomy: Taxonomy = field(default=CHALLENGE, repr=False)
+    taxonomy: Taxonomy = field(repr=False)
 
     @property
     def data_revision(self) -> str:
@@ -76,10 +75,20 @@ class Release:
         return self.meta.metrics
 
 
+class _Manifest(NamedTuple):
+    """What `release.json` states."""
+
+    id: str
+    created: str
+    meta: ReleaseMeta
+    versions: Mapping[Kind, str]
+    files: Mapping[str, FileEntry]
+
+
 def write_release(
-    folder: Path, text_dir: Path, image_dir: Path, fusion_dir: Path, meta: ReleaseMeta, taxonomy: Taxonomy | None = None
+    folder: Path, text_dir: Path, image_dir: Path, fusion_dir: Path, meta: ReleaseMeta, taxonomy: Taxonomy
 ) -> Release:
-    """Assemble a release in `folder` from three bundles with one taxonomy, by default the challenge's.
+    """Assemble a release in `folder` from three bundles with one taxonomy.
 
     The id is derived from the current time and the content; callers rename the folder if its name must be the id.
 
@@ -87,7 +96,6 @@ def write_release(
         FileExistsError: If the folder is not empty.
         BundleRefused: If a bundle is invalid, or its codes or its taxonomy are others.
     """
-    taxonomy = taxonomy or CHALLENGE
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise FileExistsError(f"{folder}: is not empty; a release is never written over another")
@@ -111,7 +119,7 @@ def write_release(
             info.codes,
             created=info.created,
             release=identifier,
-            taxonomy=taxonomy.digest,
+            taxonomy=taxonomy,
         )
     write_taxonomy(folder / FOLDER, taxonomy)
     files = {name: bundle.file_entry(folder / name) for name in _list_files(folder)}
@@ -142,21 +150,21 @@ def open_release(folder: Path, codes: Codes | None = None) -> Release:
     """
     if not (folder / MANIFEST).is_file() or (folder / MANIFEST).is_symlink():
         raise BundleRefused(f"{folder.name}: has no {MANIFEST}")
-    release = _read_manifest(folder)
-    bundle.check_listing(_list_files(folder), set(release.files))
-    for name, entry in release.files.items():
+    manifest = _read_manifest(folder)
+    bundle.check_listing(_list_files(folder), set(manifest.files))
+    for name, entry in manifest.files.items():
         bundle.check_file(folder / name, entry)
     infos = {kind: _verify_kind(folder / kind, kind, codes) for kind in bundle.KINDS}
     taxonomy = taxonomy_of(folder, infos["text"].codes, infos["text"].taxonomy, "text")
     _check_taxonomy(infos, taxonomy)
     for kind, info in infos.items():
-        if info.version != release.versions.get(kind):
+        if info.version != manifest.versions.get(kind):
             raise BundleRefused(
-                f"{kind}: is version {info.version}, {MANIFEST} lists {release.versions.get(kind)!r:.80}"
+                f"{kind}: is version {info.version}, {MANIFEST} lists {manifest.versions.get(kind)!r:.80}"
             )
-        if info.release != release.id:
-            raise BundleRefused(f"{kind}: belongs to release {info.release}, not {release.id}")
-    return replace(release, taxonomy=taxonomy)
+        if info.release != manifest.id:
+            raise BundleRefused(f"{kind}: belongs to release {info.release}, not {manifest.id}")
+    return Release(manifest.id, manifest.created, folder, manifest.meta, manifest.versions, manifest.files, taxonomy)
 
 
 def load_text(folder: Path, codes: Codes | None = None) -> tuple[TextModel, BundleInfo]:
@@ -232,7 +240,7 @@ def _list_files(folder: Path) -> list[str]:
     return names
 
 
-def _read_manifest(folder: Path) -> Release:
+def _read_manifest(folder: Path) -> _Manifest:
     values = read_json(folder / MANIFEST)
     match values:
         case {
@@ -245,7 +253,7 @@ def _read_manifest(folder: Path) -> Release:
         } if _ID.fullmatch(identifier):
             files = bundle.read_entries(values.get("files"), MANIFEST)
             meta = ReleaseMeta(data_revision, values.get("corrections"), values.get("git_commit"), runs, metrics)
-            return Release(identifier, created, folder, meta, versions, files)
+            return _Manifest(identifier, created, meta, versions, files)
         case _:
             raise BundleRefused(
                 f"{MANIFEST}: id, created, data_revision, metrics, mlflow_runs or versions is missing or malformed"

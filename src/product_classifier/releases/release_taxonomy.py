@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from product_classifier.catalogue.challenge import CHALLENGE
+from product_classifier.catalogue.challenge.earlier_versions import earlier_taxonomy
 from product_classifier.errors import BundleRefused, TaxonomyError
 from product_classifier.taxonomy import Codes, Taxonomy
 from product_classifier.taxonomy.folder import FILE, FOLDER, read_taxonomy
 
 
 def taxonomy_of(folder: Path, codes: Codes, digest: str | None, where: str) -> Taxonomy:
-    """Return the taxonomy in a folder; the challenge's if there is none and no digest names one.
+    """Return the taxonomy in a folder; that of earlier versions if there is none and no digest names one.
 
     Args:
         folder: Folder with `taxonomy.json`, or a release with `taxonomy/`.
@@ -22,10 +22,10 @@ def taxonomy_of(folder: Path, codes: Codes, digest: str | None, where: str) -> T
     """
     found = next((one for one in (folder / FOLDER, folder) if (one / FILE).is_file()), None)
     try:
-        taxonomy = CHALLENGE if found is None else read_taxonomy(found)
+        taxonomy = earlier_taxonomy() if found is None else read_taxonomy(found)
     except TaxonomyError as error:
         raise BundleRefused(f"{where}: {error}") from error
-    if found is None and digest not in {None, CHALLENGE.digest}:
+    if found is None and digest not in {None, taxonomy.digest}:
         raise BundleRefused(f"{where}: names taxonomy {digest!s:.12}, but has no {FILE}; publish the release again")
     if digest is not None and taxonomy.digest != digest:
         raise BundleRefused(

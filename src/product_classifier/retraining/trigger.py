@@ -20,7 +20,6 @@ from product_classifier.retraining.run_records import Claim, Outcome, RunResult,
 from product_classifier.retraining.run_store import RunStore
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.store import ObjectStore
-from product_classifier.taxonomy import Taxonomy
 
 Step = Literal["indexing", "waiting", "cooling", "claimed", "starting", "started", "running", "closed", "launcher_away"]
 MAX_PAUSE_S = 86_400
@@ -69,11 +68,10 @@ class Trigger:
         store: ObjectStore,
         launcher: Launcher,
         settings: RetrainSettings,
-        taxonomy: Taxonomy,
         clock: Clock | None = None,
         index: FeedbackIndex | None = None,
     ) -> None:
-        self.feedback_index = index or FeedbackIndex(store, taxonomy)
+        self.feedback_index = index or FeedbackIndex(store)
         self._run_store = RunStore(store)
         self._progress = LabelProgress(self.feedback_index, self._run_store)
         self._launcher = launcher

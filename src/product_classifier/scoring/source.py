@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from product_classifier.catalogue.catalogue_rows import RejectedRow, shorten
-from product_classifier.catalogue.challenge_files import (
+from product_classifier.catalogue.challenge.challenge_files import (
     INDEX,
     PHOTO_FOLDERS,
     PRODUCT_COLUMNS,

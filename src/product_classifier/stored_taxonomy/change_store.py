@@ -17,7 +17,7 @@ from datetime import datetime
 from math import inf
 from time import monotonic
 
-from product_classifier.catalogue.challenge import CHALLENGE
+from product_classifier.catalogue.challenge.earlier_versions import earlier_taxonomy
 from product_classifier.errors import ObjectExists, ObjectNotFound, StoreUnavailable, TaxonomyError, UnknownCategory
 from product_classifier.observability import get_logger
 from product_classifier.store import ObjectStore
@@ -113,7 +113,7 @@ class StoredTaxonomy:
         """Take the store and a clock in seconds."""
         self.store = store
         self._clock = clock
-        self._state = TaxonomyState(CHALLENGE, History(CHALLENGE))
+        self._state = TaxonomyState(earlier_taxonomy(), History(earlier_taxonomy()))
         self._read_until = -inf
 
     @property
@@ -161,7 +161,7 @@ def read_state(store: ObjectStore, known: TaxonomyState | None = None) -> Taxono
         StoreUnavailable: If the store cannot be reached.
         TaxonomyError: If an object is damaged, or a change file is missing.
     """
-    in_service = _read(store, IN_SERVICE_KEY) or CHALLENGE
+    in_service = _read(store, IN_SERVICE_KEY) or earlier_taxonomy()
     products = _read_products(store)
     keys = list(store.list(CHANGES_PREFIX))
     if not keys:
@@ -172,6 +172,11 @@ def read_state(store: ObjectStore, known: TaxonomyState | None = None) -> Taxono
         raise TaxonomyError(f"{BASE_KEY}: is missing; restore the object")
     applied = tuple(parse_applied_change(store.get(key), key) for key in keys)
     return TaxonomyState(in_service, History(base, [one.change for one in applied]), applied, products)
+
+
+def write_in_service(store: ObjectStore, taxonomy: Taxonomy) -> None:
+    """Record the taxonomy of the release that servers switch to."""
+    store.put(IN_SERVICE_KEY, to_bytes(taxonomy))
 
 
 def write_products(store: ObjectStore, products: Mapping[str, int]) -> None:

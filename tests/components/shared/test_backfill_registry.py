@@ -12,7 +12,6 @@ from components.register import step
 from components.shared.backfill_registry import backfill_registry
 from components.shared.tracking import Tracking, TrackingUnavailable
 from pipelines.__main__ import main
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import ObjectNotFound
 from product_classifier.model_names import MODELS
 from product_classifier.store import open_store
@@ -97,12 +96,12 @@ def test_the_command_registers_what_is_missing_and_moves_no_alias(place: Place, 
 
 def test_an_interrupted_registration_is_completed_with_the_same_runs(place: Place, release: str) -> None:
     client = MlflowClient(place.tracking_uri)
-    backfill_registry(release, place.store, place.tracking_uri, CHALLENGE.codes)
+    backfill_registry(release, place.store, place.tracking_uri)
     before = runs_by_model(client, release)
     (fusion,) = client.search_model_versions(f"name='fusion-transformer' and tags.release='{release}'")
     client.delete_model_version(fusion.name, fusion.version)
 
-    assert ["fusion-transformer"] == backfill_registry(release, place.store, place.tracking_uri, CHALLENGE.codes)
+    assert ["fusion-transformer"] == backfill_registry(release, place.store, place.tracking_uri)
     assert before == runs_by_model(client, release)
 
 
@@ -112,10 +111,10 @@ def test_the_runs_that_the_release_names_are_reused(place: Place, champion: str)
     (image,) = client.search_model_versions(f"name='image-predictor' and tags.release='{champion}'")
     client.delete_model_version(image.name, image.version)
 
-    assert ["image-predictor"] == backfill_registry(champion, place.store, place.tracking_uri, CHALLENGE.codes)
+    assert ["image-predictor"] == backfill_registry(champion, place.store, place.tracking_uri)
     assert before == runs_by_model(client, champion)
 
 
 def test_a_release_that_was_never_published_is_named(place: Place) -> None:
     with pytest.raises(ObjectNotFound, match="'r-20260101T000000-00000000': was never published"):
-        backfill_registry("r-20260101T000000-00000000", place.store, place.tracking_uri, CHALLENGE.codes)
+        backfill_registry("r-20260101T000000-00000000", place.store, place.tracking_uri)

@@ -11,12 +11,12 @@ from components.shared.published_releases import publish
 from components.shared.rollout.rollout import LocalRollout
 from components.shared.rollout.smoke import SmokeTest
 from components.shared.rollout.switch import Switch
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import BundleRefused, InvalidSettings, ObjectNotFound
 from product_classifier.evaluation.gate import GateLimits
 from product_classifier.releases.release import Release
 from product_classifier.store import open_store
-from product_classifier.taxonomy import Codes
+from product_classifier.stored_taxonomy.change_store import read_state
+from product_classifier.taxonomy import Category, Taxonomy
 from tests.support.fakes import FakeStore
 from tests.support.promotions import LIMITS
 from tests.support.servers import moto_server
@@ -28,9 +28,9 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
     return make_release(tmp_path_factory.mktemp("elsewhere"), 1)
 
 
-def deployment(folder: Path, codes: Codes = CHALLENGE.codes) -> Switch:
+def deployment(folder: Path) -> Switch:
     store = FakeStore()
-    return Switch(store, LocalRollout(folder / "releases", store, codes), SmokeTest("", GateLimits(**LIMITS), 0), codes)
+    return Switch(store, LocalRollout(folder / "releases", store), SmokeTest("", GateLimits(**LIMITS), 0))
 
 
 @pytest.mark.parametrize("location", [str, lambda path: path.as_uri()])
@@ -136,10 +136,11 @@ def test_a_damaged_release_is_refused_and_the_champion_stays(
     assert champion == switch.rollout.current()
 
 
-def test_a_release_of_another_taxonomy_is_refused(release: Release, tmp_path: Path) -> None:
-    switch = deployment(tmp_path, CHALLENGE.codes[:-1])
+def test_the_store_names_the_taxonomy_of_the_imported_release(release: Release, tmp_path: Path) -> None:
+    switch = deployment(tmp_path)
+    other = make_release(tmp_path / "other", 2, Taxonomy(tuple(map(Category, ("tea", "coffee")))))
 
-    with pytest.raises(BundleRefused, match=rf"release {release.id} has other categories than this catalogue"):
-        import_release(str(release.path), switch)
-    assert switch.rollout.current() is None
-    assert not list(switch.store.list("models/"))
+    import_release(str(release.path), switch)
+    import_release(str(other.path), switch)
+
+    assert other.taxonomy == read_state(switch.store).in_service

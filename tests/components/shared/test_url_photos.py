@@ -13,7 +13,6 @@ import pytest
 
 from components.prepare_catalogue import step
 from components.shared import raw, url_photos
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.store import open_store
 from tests.support.fixtures_data import jpeg
 from tests.support.servers import MINIO_PASSWORD, MINIO_USER, moto_server
@@ -71,7 +70,7 @@ def shop(tmp_path: Path, host: PhotoHost, monkeypatch: pytest.MonkeyPatch) -> Pa
 def _run(shop: Path, *, private: bool = True) -> tuple[pd.DataFrame, pd.DataFrame]:
     out = shop.parent / "out"
     step.run(
-        shop, out / "c.parquet", out / "rejects.csv", out / "r.json", CHALLENGE, 0.5,
+        shop, out / "c.parquet", out / "rejects.csv", out / "r.json", 0.5,
         store=(shop.parent / "store").as_uri(), private_photos=private,
     )  # fmt: skip
     return pd.read_parquet(out / "c.parquet"), pd.read_csv(out / "rejects.csv")

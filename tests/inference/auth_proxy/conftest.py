@@ -28,7 +28,6 @@ from inference.durability.deadline import DeadlineWriter
 from inference.durability.writer import DurableWriter
 from inference.feedback_service.app import create_app as create_feedback_app
 from inference.feedback_service.settings import Settings as FeedbackSettings
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.model_names import MODELS
 from product_classifier.store.journal import Journal
 from tests.support.fake_models import FakeFeedback, FakeModels, running, served
@@ -103,9 +102,7 @@ def start(
         backends = Backends(services, settings.backend_timeout_s)
         api_keys = open_api_keys(settings, issuer)
         audit = AuditLog(writer, store)
-        app = create_app(
-            Collaborators(settings, CHALLENGE, issuer, backends, record_writer, limits, audit, metrics, api_keys)
-        )
+        app = create_app(Collaborators(settings, issuer, backends, record_writer, limits, audit, metrics, api_keys))
         listener = listen("127.0.0.1", 0)
         with running(make_server(app, settings), sockets=[listener]) as port:
             url = f"http://127.0.0.1:{port}"
@@ -152,7 +149,7 @@ def whole_gateway(servers: dict[str, RunningServer], tmp_path_factory: pytest.Te
     """A gateway with the model servers and a feedback service on the same store."""
     store = FakeStore()
     journal = Journal(tmp_path_factory.mktemp("journal"), max_bytes=1 << 20)
-    feedback = create_feedback_app(store, journal, FeedbackSettings(internal_token=SecretStr(INTERNAL)), CHALLENGE)
+    feedback = create_feedback_app(store, journal, FeedbackSettings(internal_token=SecretStr(INTERNAL)))
     with served(feedback, lifespan="on") as feedback_url:
         urls = {name: server.url for name, server in servers.items()} | {"feedback-service": feedback_url}
         yield from start(tmp_path_factory.mktemp("gateway"), urls, store, backend_timeout_s=20.0, body_timeout_s=20.0)

@@ -12,7 +12,6 @@ from pydantic import SecretStr
 
 from inference.feedback_service.app import create_app
 from inference.feedback_service.settings import Settings
-from product_classifier.catalogue.challenge import CHALLENGE
 from tests.inference.auth_proxy.conftest import INTERNAL, Gateway, start
 from tests.support.fake_models import served
 from tests.support.fakes import FakeStore
@@ -29,7 +28,7 @@ EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "5")
 def gateway_with_feedback(tmp_path: Path) -> Iterator[Gateway]:
     """A gateway whose feedback service is the real one, on the same store."""
     store = FakeStore()
-    feedback = create_app(store, None, Settings(internal_token=SecretStr(INTERNAL)), CHALLENGE)
+    feedback = create_app(store, None, Settings(internal_token=SecretStr(INTERNAL)))
     with served(feedback, lifespan="on") as url:
         for gateway in start(
             tmp_path,

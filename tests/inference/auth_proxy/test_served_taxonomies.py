@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from inference.auth_proxy.predictions.served_taxonomies import KEPT, ServedTaxonomies
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import ModelUnavailable
 from product_classifier.taxonomy import Category, Taxonomy
 from product_classifier.taxonomy.folder import to_bytes
@@ -38,22 +39,22 @@ OLD, NEW = taxonomy(7), taxonomy(47)
 
 async def test_each_response_gets_the_taxonomy_it_names_while_releases_switch() -> None:
     fusion = Fusion(OLD, NEW)
-    served = ServedTaxonomies(fusion, OLD)
+    served = ServedTaxonomies(fusion)
 
     found = await asyncio.gather(*(served.get((OLD, NEW)[number % 2].digest) for number in range(100)))
 
     assert found == [(OLD, NEW)[number % 2] for number in range(100)]
-    assert fusion.reads == 1
+    assert fusion.reads == 2
 
 
 async def test_a_response_that_names_no_taxonomy_has_that_of_earlier_versions() -> None:
-    assert await ServedTaxonomies(Fusion(), OLD).get("") == OLD
-    assert await ServedTaxonomies(Fusion(), OLD).current() == OLD
+    assert await ServedTaxonomies(Fusion()).get("") == CHALLENGE
+    assert await ServedTaxonomies(Fusion()).current() == CHALLENGE
 
 
 async def test_a_taxonomy_that_cannot_be_read_is_no_response() -> None:
     fusion = Fusion(NEW)
-    served = ServedTaxonomies(fusion, OLD)
+    served = ServedTaxonomies(fusion)
     with pytest.raises(ModelUnavailable):
         await served.get("0" * 64)
 
@@ -71,7 +72,7 @@ async def test_a_taxonomy_that_cannot_be_read_is_no_response() -> None:
 
 async def test_few_taxonomies_are_kept() -> None:
     many = [taxonomy(size) for size in range(2, 12)]
-    served = ServedTaxonomies(Fusion(*many), OLD)
+    served = ServedTaxonomies(Fusion(*many))
     for one in many:
         await served.get(one.digest)
 

@@ -8,7 +8,6 @@ from typing import Any, get_args
 
 import pytest
 
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import Correction, ProductContent, new_id
 from product_classifier.feedback.trust import State
@@ -73,7 +72,7 @@ def test_the_filter_of_another_user_is_refused_or_ignored(harness: FeedbackHarne
 
 @pytest.mark.parametrize("character", ["\U0001f457", "\x01", '"'])
 def test_a_page_is_cut_at_its_size_and_continued_by_its_cursor(store: FakeStore, character: str) -> None:
-    index = FeedbackIndex(store, CHALLENGE)
+    index = FeedbackIndex(store)
     with FeedbackHarness(store, None, index=index) as harness:
         made = []
         for number in range(150):

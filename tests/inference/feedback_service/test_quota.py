@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.feedback.index import FeedbackIndex
 from tests.support.fakes import FakeStore
 from tests.support.feedback_service_harness import (
@@ -69,7 +68,7 @@ def test_a_correction_of_a_prediction_counts_too(store: FakeStore) -> None:
 def test_the_quota_survives_a_restart(store: FakeStore, tmp_path: Path, is_away: bool) -> None:
     statuses = []
     for number in range(3):
-        index = FeedbackIndex(store, CHALLENGE, tmp_path / "index.sqlite")
+        index = FeedbackIndex(store, tmp_path / "index.sqlite")
         with FeedbackHarness(store, tmp_path / "journal", index=index, daily_corrections=2) as harness:
             store.away = is_away
             statuses.append(submit(harness, number))

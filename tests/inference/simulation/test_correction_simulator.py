@@ -12,7 +12,6 @@ from inference.simulation.correction_simulator import CorrectionSimulator
 from inference.simulation.gateway_client import GatewayRefused, GatewayResponse, UserAccount
 from inference.simulation.simulated_users import SimulatedUsers
 from inference.simulation.unseen import UnseenProduct
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.trust import Label
 from tests.inference.simulation.conftest import ANN, BOB, RITA, make_product
@@ -70,7 +69,7 @@ def corrected(
 
 
 def labels(gateway: DirectGateway) -> tuple[Label, ...]:
-    index = FeedbackIndex(gateway.harness.store, CHALLENGE)
+    index = FeedbackIndex(gateway.harness.store)
     index.refresh()
     return index.labels()
 

@@ -13,7 +13,6 @@ from inference.feedback_service.app import create_app
 from inference.feedback_service.settings import Settings as FeedbackSettings
 from inference.simulation.__main__ import main
 from inference.simulation.unseen import UnseenCatalogue
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.feedback.index import FeedbackIndex
 from tests.inference.auth_proxy.conftest import INTERNAL, PASSWORD, USER_ROLES, Gateway, start
 from tests.support.fake_models import served
@@ -44,7 +43,7 @@ def environment(splits: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     folder, store = tmp_path_factory.mktemp("environment"), FakeStore()
     accounts = {name: {"password": PASSWORD, "role": role.value} for name, role in USER_ROLES.items()}
     (folder / "accounts.json").write_text(json.dumps(accounts))
-    app = create_app(store, None, FeedbackSettings(internal_token=SecretStr(INTERNAL)), CHALLENGE)
+    app = create_app(store, None, FeedbackSettings(internal_token=SecretStr(INTERNAL)))
     with served(app, lifespan="on") as feedback:
         for gateway in start(folder, {"feedback-service": feedback}, store):
             yield Environment(gateway, folder, splits.parent)
@@ -62,12 +61,12 @@ def _healthy(environment: Environment, tmp_path: Path) -> Iterator[None]:
 def test_wrong_predictions_are_corrected_and_the_corrections_become_trusted(environment: Environment) -> None:
     assert 0 == environment.simulate(correct=1, half="a")
     report = environment.report()
-    index = FeedbackIndex(environment.gateway.store, CHALLENGE)
+    index = FeedbackIndex(environment.gateway.store)
     index.refresh()
     rows = {row["product_id"]: row for row in report["products"]}
     wrong = {number for number, row in rows.items() if row["answer"] != row["code"]}
     labels = {(label.product.designation, label.product.image_sha256 or ""): label.code for label in index.labels()}
-    products = {product.product_id: product for product in UnseenCatalogue(str(environment.data), CHALLENGE).products()}
+    products = {product.product_id: product for product in UnseenCatalogue(str(environment.data)).products()}
 
     assert (60, {}) == (report["requests"]["answered"], report["corrections"]["refused"])
     assert {"a"} == {row["half"] for row in rows.values()}

@@ -19,7 +19,7 @@ from tests.support.fixtures_models import draw_photo
 
 @pytest.fixture(scope="module")
 def models(release_dir: Path) -> OfflineModels:
-    return OfflineModels(release_dir, CHALLENGE.codes)
+    return OfflineModels(release_dir)
 
 
 def test_predictions_are_those_of_the_training(models: OfflineModels, release_dir: Path, splits_dir: Path) -> None:
@@ -55,7 +55,7 @@ def test_an_invalid_photo_does_not_affect_the_others(models: OfflineModels, monk
 
 def test_a_folder_without_a_release_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleRefused, match=r"has no release\.json"):
-        OfflineModels(tmp_path, CHALLENGE.codes)
+        OfflineModels(tmp_path)
 
 
 def _plain(value: object) -> object:

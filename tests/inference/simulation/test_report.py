@@ -31,7 +31,7 @@ def done() -> Simulation:
     outcomes = [outcome(0, RIGHT), outcome(1, RIGHT, 0.3, degraded=True), outcome(2, WRONG), outcome(3, RIGHT)]
     counts = CorrectionCounts(wrong=1, corrections=2, products={"k"})
     settings = {"url": "http://gateway/<b>", "rate": 2.0}
-    return Simulation("s1", CHALLENGE, settings, 5, 2.0, [*outcomes, outcome(4, None, 9.0)], counts)
+    return Simulation("s1", settings, 5, 2.0, [*outcomes, outcome(4, None, 9.0)], counts)
 
 
 def test_requests_latency_and_corrections_are_counted(done: Simulation) -> None:
@@ -81,7 +81,7 @@ def test_the_page_loads_nothing_and_escapes_text(done: Simulation) -> None:
 
 
 def test_without_measured_latency_none_is_reported(done: Simulation) -> None:
-    batch = Simulation("s1", CHALLENGE, {}, 5, 2.0, done.outcomes, measured_latency=False)
+    batch = Simulation("s1", {}, 5, 2.0, done.outcomes, measured_latency=False)
 
     assert {} == to_json(batch)["latency_ms"]
     assert "latency_ms" not in to_json(batch)["products"][0]
@@ -89,7 +89,7 @@ def test_without_measured_latency_none_is_reported(done: Simulation) -> None:
 
 
 def test_an_aborted_simulation_without_predictions_has_a_report() -> None:
-    nothing = Simulation("s1", CHALLENGE, {}, 9, 1.0, [outcome(0, None)], abort_reason="the gateway is <down>")
+    nothing = Simulation("s1", {}, 9, 1.0, [outcome(0, None)], abort_reason="the gateway is <down>")
 
     assert 0 == to_json(nothing)["scores"]["weighted_f1"]
     assert "Ended early: the gateway is &lt;down&gt;" in to_html(nothing)

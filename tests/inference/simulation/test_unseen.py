@@ -9,7 +9,6 @@ import pytest
 
 from inference.simulation import unseen as module
 from inference.simulation.unseen import UnseenCatalogue, UnseenProduct, select
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.catalogue.splits import content_keys
 from product_classifier.errors import CatalogueError
 from tests.support.fakes import FakeStore
@@ -19,7 +18,7 @@ COLUMNS = ("product_id", "designation", "description", "image_path", "code", "im
 
 @pytest.fixture(scope="module")
 def products(splits: Path) -> tuple[UnseenProduct, ...]:
-    return UnseenCatalogue(str(splits.parent), CHALLENGE).products()
+    return UnseenCatalogue(str(splits.parent)).products()
 
 
 def table(folder: Path, *rows: tuple[object, ...]) -> str:
@@ -40,7 +39,7 @@ def test_the_halves_share_neither_text_nor_photo(products: tuple[UnseenProduct, 
 def test_near_duplicates_are_in_one_half_and_a_link_between_the_halves_is_in_none(tmp_path: Path) -> None:
     titles = [f"Chemise bleue numéro {number}" for number in range(8)]
     rows = [(n, title, "", f"{n}.jpg", 10, f"{n:064}") for n, title in enumerate(titles)]
-    first = UnseenCatalogue(table(tmp_path, *rows), CHALLENGE).products()
+    first = UnseenCatalogue(table(tmp_path, *rows)).products()
     one, other = (next(product for product in first if product.half == half) for half in "ab")
     copies = [
         (100, one.designation.upper(), "", "", "10", ""),
@@ -49,7 +48,7 @@ def test_near_duplicates_are_in_one_half_and_a_link_between_the_halves_is_in_non
     ]
     shutil.rmtree(tmp_path / "splits")
     rows = [(p.product_id, p.designation, "", p.photo, p.code, p.image_sha256) for p in first]
-    catalogue = UnseenCatalogue(table(tmp_path, *rows, *copies), CHALLENGE)
+    catalogue = UnseenCatalogue(table(tmp_path, *rows, *copies))
     found = {product.product_id: product.half for product in catalogue.products()}
 
     assert ["a", "a", ""] == [found[number] for number in (100, 101, 102)]
@@ -76,7 +75,7 @@ def test_the_order_depends_on_the_seed(products: tuple[UnseenProduct, ...]) -> N
 
 def test_products_of_unknown_categories_or_without_content_are_left_out(tmp_path: Path) -> None:
     rows = [(1, "Chemise", "", "", 10, ""), (2, "Chemise", "", "", 11, ""), (3, " ", "", "", 10, "")]
-    catalogue = UnseenCatalogue(table(tmp_path, *rows), CHALLENGE)
+    catalogue = UnseenCatalogue(table(tmp_path, *rows))
 
     assert [1] == [product.product_id for product in catalogue.products()]
 
@@ -107,7 +106,7 @@ def test_photos_are_found_below_the_data_folder(
         for name in (module.TABLE, expected):
             store.put(f"prefix/data/{name}", (tmp_path / name).read_bytes())
         where = "s3://bucket/prefix/data"
-    unseen = UnseenCatalogue(where, CHALLENGE)
+    unseen = UnseenCatalogue(where)
 
     assert [b"photo"] == list(unseen.photos(unseen.products()).values())
 
@@ -116,9 +115,9 @@ def test_missing_data_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(module, "open_store", lambda _: FakeStore())
     for where in (str(tmp_path), "s3://bucket/data"):
         with pytest.raises(CatalogueError, match=f"splits/unseen.parquet: missing in '{where}'"):
-            UnseenCatalogue(where, CHALLENGE).products()
+            UnseenCatalogue(where).products()
     row = (1, "Chemise", "", "raw/images/missing.jpg", 10, "0" * 64)
-    incomplete = UnseenCatalogue(table(tmp_path, row), CHALLENGE)
+    incomplete = UnseenCatalogue(table(tmp_path, row))
     with pytest.raises(CatalogueError, match=r"photo 'raw/images/missing\.jpg': missing"):
         incomplete.photos(incomplete.products())
 
@@ -128,7 +127,7 @@ def test_a_file_that_is_not_a_table_is_refused(tmp_path: Path, content: bytes) -
     (tmp_path / "splits").mkdir()
     (tmp_path / module.TABLE).write_bytes(content)
     with pytest.raises(CatalogueError, match="not a table of products"):
-        UnseenCatalogue(str(tmp_path), CHALLENGE).products()
+        UnseenCatalogue(str(tmp_path)).products()
 
 
 def test_an_empty_half_is_refused() -> None:

@@ -27,7 +27,7 @@ from operations.demo.results import DemoResult
 from operations.demo.run_monitor import RunMonitor
 from operations.demo.settings import EXCLUDED_VARIABLES, Settings
 from product_classifier.catalogue.challenge import CHALLENGE
-from product_classifier.catalogue.sample import make_sample
+from product_classifier.catalogue.challenge.sample import make_sample
 from tests.support.fake_models import served
 
 PHASES = ["replay", "correct", "run starts", "retrain", "promote", "new release serves", "replay again"]
@@ -182,7 +182,7 @@ def replay(half: str, release: str, right: int, corrections: CorrectionCounts | 
         )
         for number, product in enumerate(products)
     ]
-    return Simulation("s", CHALLENGE, {}, 10, 1.0, outcomes, corrections)
+    return Simulation("s", {}, 10, 1.0, outcomes, corrections)
 
 
 SENT = CorrectionCounts(wrong=60, corrections=90, approvals=30, products={str(number) for number in range(60)})

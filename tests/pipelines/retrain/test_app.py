@@ -6,7 +6,6 @@ from fastapi.testclient import TestClient
 
 from pipelines.retrain.app import create_app
 from pipelines.retrain.reconcile_loop import ReconcileLoop
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
 from product_classifier.store.probe import StoreProbe, probe_store
@@ -21,7 +20,7 @@ INTERNAL, BEARER = {"X-Internal-Token": TOKEN}, {"Authorization": f"Bearer {TOKE
 
 def make_loop(store: FakeStore, launcher: FakeLauncher) -> tuple[ReconcileLoop, Trigger]:
     settings = RetrainSettings.model_validate({"min_corrections": 1})
-    trigger = Trigger(store, launcher, settings, CHALLENGE, launcher.clock)
+    trigger = Trigger(store, launcher, settings, launcher.clock)
     return ReconcileLoop(trigger, poll_s=600, busy_poll_s=600), trigger
 
 

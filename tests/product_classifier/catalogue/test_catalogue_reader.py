@@ -15,7 +15,6 @@ from product_classifier.catalogue.catalogue_reader import (
     data_revision,
     read_catalogue,
 )
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import CatalogueError
 from tests.support.fixtures_data import RawFolder, jpeg
 
@@ -33,7 +32,7 @@ def test_every_layout_is_read(raw: RawFolder, products: str, labels: str, photos
     raw.products, raw.labels, raw.photos = products, labels, photos
     raw.add("Roman policier", "Très bon état", 2705, jpeg())
 
-    frame, rejects = read_catalogue(raw.write(), CHALLENGE)
+    frame, rejects = read_catalogue(raw.write())
 
     photo = f"{photos}/image_2000_product_1000.jpg"
     expected = (1000, "Roman policier", "Très bon état", photo, "2705", 2, sha256(jpeg()).hexdigest(), products, "", "")
@@ -47,7 +46,7 @@ def test_labels_are_joined_by_row_number(raw: RawFolder) -> None:
     raw.label(3, 1281)
     raw.label(7, 2583)
 
-    frame, _ = read_catalogue(raw.write(), CHALLENGE)
+    frame, _ = read_catalogue(raw.write())
 
     assert {1: "2583", 2: "1281"} == dict(zip(frame["product_id"], frame["code"], strict=True))
 
@@ -57,7 +56,7 @@ def test_a_product_needs_only_text_or_photo(raw: RawFolder) -> None:
     raw.add("", "Description seule")
     raw.add("", "", photo=jpeg())
 
-    frame, rejects = read_catalogue(raw.write(), CHALLENGE)
+    frame, rejects = read_catalogue(raw.write())
 
     assert [("Titre seul", "", False), ("", "Description seule", False), ("", "", True)] == [
         (row.designation, row.description, bool(row.image_path)) for row in frame.itertuples()
@@ -68,7 +67,7 @@ def test_a_product_needs_only_text_or_photo(raw: RawFolder) -> None:
 def test_markup_is_preserved_and_mojibake_is_repaired(raw: RawFolder) -> None:
     raw.add("Caf&eacute; <b>moulu</b>", "PÃ¢te Ã  tartiner\x00")
 
-    frame, _ = read_catalogue(raw.write(), CHALLENGE)
+    frame, _ = read_catalogue(raw.write())
 
     assert ["Caf&eacute; <b>moulu</b>", "Pâte Ã  tartiner"] == list(frame.loc[0, ["designation", "description"]])
 
@@ -78,7 +77,7 @@ def test_any_text_is_read_and_a_missing_value_is_no_text(raw: RawFolder) -> None
     raw.add("nan", "None")
     raw.add("mot" + "\u0301" * 20_000)
 
-    frame, rejects = read_catalogue(raw.write(), CHALLENGE)
+    frame, rejects = read_catalogue(raw.write())
 
     assert [2, 4] == list(frame["line"])
     assert [(3, "neither text nor photo")] == [(reject.line, reject.reason) for reject in rejects]
@@ -88,7 +87,7 @@ def test_rows_of_another_encoding_are_read(raw: RawFolder) -> None:
     raw.encoding = "cp1252"
     raw.add("Été à Orléans", "5 €")
 
-    frame, _ = read_catalogue(raw.write(), CHALLENGE)
+    frame, _ = read_catalogue(raw.write())
 
     assert ["Été à Orléans", "5 €"] == list(frame.loc[0, ["designation", "description"]])
 
@@ -97,7 +96,7 @@ def test_line_numbers_account_for_multiline_text(raw: RawFolder) -> None:
     raw.add("Un titre", "ligne une\nligne deux\nligne trois")
     raw.add("Un autre")
 
-    frame, _ = read_catalogue(raw.write(), CHALLENGE)
+    frame, _ = read_catalogue(raw.write())
 
     assert [2, 5] == list(frame["line"])
     assert "ligne une\nligne deux\nligne trois" == frame.loc[0, "description"]
@@ -107,7 +106,7 @@ def test_numbers_written_by_a_spreadsheet_are_parsed(raw: RawFolder) -> None:
     raw.row("0.0", "Console", "", "12.0", "13.0")
     raw.label("0.0", "60.0")
 
-    frame, rejects = read_catalogue(raw.write(), CHALLENGE)
+    frame, rejects = read_catalogue(raw.write())
 
     assert [(12, "60")] == list(frame[["product_id", "code"]].itertuples(index=False, name=None))
     assert [] == rejects
@@ -134,7 +133,7 @@ def test_each_malformed_row_is_rejected_with_its_line_and_reason(raw: RawFolder)
     raw.label(12, 40)
     raw.label(0, 40)
 
-    frame, rejects = read_catalogue(raw.write(), CHALLENGE)
+    frame, rejects = read_catalogue(raw.write())
 
     undecodable = next(reject for reject in rejects if reject.line == 6)
     assert "undecodable photo" in undecodable.reason
@@ -163,7 +162,7 @@ def test_an_unclosed_quote_rejects_one_row(raw: RawFolder) -> None:
     path = raw.write() / raw.products
     path.write_text(path.read_text().replace("Produit b", '"Produit b'))
 
-    frame, rejects = read_catalogue(raw.folder, CHALLENGE)
+    frame, rejects = read_catalogue(raw.folder)
 
     assert ["Produit a", "Produit c", "Produit d"] == list(frame["designation"])
     assert [(raw.products, 3, "row number")] == [calls[:3] for calls in _calls(rejects)]
@@ -175,7 +174,7 @@ def test_any_file_content_gives_products_or_rejects(products: bytes, labels: byt
         Path(folder, "X_train.csv").write_bytes(b",designation,description,productid,imageid\n" + products)
         Path(folder, "Y_train.csv").write_bytes(b",prdtypecode\n" + labels)
 
-        frame, rejects = read_catalogue(Path(folder), CHALLENGE)
+        frame, rejects = read_catalogue(Path(folder))
 
     assert len(frame) + len(rejects) <= (products + labels).count(b"\n") + (products + labels).count(b"\r") + 2
 
@@ -183,7 +182,7 @@ def test_any_file_content_gives_products_or_rejects(products: bytes, labels: byt
 def test_a_rejected_value_is_truncated(raw: RawFolder) -> None:
     raw.add("Un titre", code="9" * 5000)
 
-    _, [reject] = read_catalogue(raw.write(), CHALLENGE)
+    _, [reject] = read_catalogue(raw.write())
 
     assert len(reject.value) < 80
 
@@ -192,14 +191,14 @@ def test_progress_reaches_the_end(raw: RawFolder) -> None:
     raw.add("Un titre", photo=jpeg())
     calls: list[tuple[str, int, int]] = []
 
-    read_catalogue(raw.write(), CHALLENGE, progress=lambda *step: calls.append(step))
+    read_catalogue(raw.write(), progress=lambda *step: calls.append(step))
 
     assert [("read products", 1, 1), ("check photos", 1, 1)] == calls
 
 
 def test_the_error_names_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match=r"nowhere.*does not exist"):
-        read_catalogue(tmp_path / "nowhere", CHALLENGE)
+        read_catalogue(tmp_path / "nowhere")
 
 
 def test_the_error_for_missing_files_lists_the_folder(tmp_path: Path) -> None:
@@ -207,7 +206,7 @@ def test_the_error_for_missing_files_lists_the_folder(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
 
     with pytest.raises(CatalogueError, match=r"none of Y_train_CVw08PX.csv.*it holds: X_train.csv, notes.txt"):
-        read_catalogue(tmp_path, CHALLENGE)
+        read_catalogue(tmp_path)
 
 
 def test_the_error_for_missing_columns_lists_the_header(raw: RawFolder) -> None:
@@ -215,14 +214,14 @@ def test_the_error_for_missing_columns_lists_the_header(raw: RawFolder) -> None:
     raw.add("Un titre")
 
     with pytest.raises(CatalogueError, match=r"X_train_update.csv lacks the column 'designation'; it has .*'title'"):
-        read_catalogue(raw.write(), CHALLENGE)
+        read_catalogue(raw.write())
 
 
 def test_an_empty_file_is_refused(raw: RawFolder) -> None:
     (raw.write() / raw.products).write_bytes(b"")
 
     with pytest.raises(CatalogueError, match="no header"):
-        read_catalogue(raw.folder, CHALLENGE)
+        read_catalogue(raw.folder)
 
 
 @pytest.mark.parametrize(("rejected", "refused"), [(0, False), (5, False), (6, True)])
@@ -250,7 +249,7 @@ def test_the_revision_depends_on_content_and_not_on_paths() -> None:
 
 
 def test_the_sample_is_read_without_a_reject(sample_raw: Path) -> None:
-    frame, rejects = read_catalogue(sample_raw, CHALLENGE)
+    frame, rejects = read_catalogue(sample_raw)
 
     recipe = json.loads((sample_raw / "SAMPLE.json").read_text())
     assert (recipe["products"], []) == (len(frame), rejects)

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from product_classifier.catalogue.challenge import CHALLENGE
-from product_classifier.catalogue.sample import make_sample, seasonal_ids
-from product_classifier.catalogue.sample.offers import offer, season_start
-from product_classifier.catalogue.sample.photo_generator import DRAWINGS, photo
-from product_classifier.catalogue.sample.texts import GROUP_OF
-from product_classifier.catalogue.sample.words import VOCABULARIES
+from product_classifier.catalogue.challenge.sample import make_sample, seasonal_ids
+from product_classifier.catalogue.challenge.sample.offers import offer, season_start
+from product_classifier.catalogue.challenge.sample.photo_generator import DRAWINGS, photo
+from product_classifier.catalogue.challenge.sample.texts import GROUP_OF
+from product_classifier.catalogue.challenge.sample.words import VOCABULARIES
 from product_classifier.errors import CatalogueError
 from product_classifier.images import decoding
 

@@ -5,7 +5,7 @@ import pytest
 from sklearn.naive_bayes import MultinomialNB
 
 from product_classifier.catalogue.challenge import CHALLENGE
-from product_classifier.catalogue.sample.offers import offer
+from product_classifier.catalogue.challenge.sample.offers import offer
 from product_classifier.catalogue.splits import content_keys
 from product_classifier.evaluation.folds import assign_folds
 from product_classifier.evaluation.near_copies import NearCopies

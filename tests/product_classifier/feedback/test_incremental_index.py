@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import UnknownFeedback
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import (
@@ -43,7 +42,7 @@ class IndexAgainstRule(RuleBasedStateMachine):
         self.store = FakeStore()
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name) / "index.sqlite"
-        self.index = FeedbackIndex(self.store, CHALLENGE, self.path)
+        self.index = FeedbackIndex(self.store, self.path)
         self.made: list[Correction] = []
         self.stored: dict[str, Correction] = {}
         self.reviews: dict[str, Review] = {}
@@ -113,7 +112,7 @@ class IndexAgainstRule(RuleBasedStateMachine):
     def restart(self) -> None:
         """The process ends and starts again."""
         self.index.close()
-        self.index = FeedbackIndex(self.store, CHALLENGE, self.path)
+        self.index = FeedbackIndex(self.store, self.path)
 
     @invariant()
     def agrees_with_the_rule(self) -> None:
@@ -163,7 +162,7 @@ TestIndexAgainstRule.settings = settings(
 
 def test_an_object_that_waits_in_the_journal_stays_indexed() -> None:
     store = FakeStore()
-    index = FeedbackIndex(store, CHALLENGE)
+    index = FeedbackIndex(store)
     waiting, lost = make_correction("a"), make_correction("b")
     put(store, make_correction("c"))
     index.refresh()
@@ -179,7 +178,7 @@ def test_long_texts_are_cut_in_the_index_and_whole_in_labels() -> None:
     store, texts = FakeStore(), ("é" * 2000, "ü" * 40_000)
     product = ProductContent(designation=texts[0], description=texts[1])
     put(store, make_correction("", "rita", product=product))
-    index = FeedbackIndex(store, CHALLENGE)
+    index = FeedbackIndex(store)
     index.refresh()
     (item,) = index.page(limit=5).items
     (label,) = index.labels()
@@ -192,7 +191,7 @@ def test_long_texts_are_cut_in_the_index_and_whole_in_labels() -> None:
 
 
 def test_a_cursor_of_another_user_is_unknown() -> None:
-    index = FeedbackIndex(FakeStore(), CHALLENGE)
+    index = FeedbackIndex(FakeStore())
     mine, other = make_correction("a", "ann"), make_correction("b", "bob")
     index.add(mine)
     index.add(other)
@@ -205,7 +204,7 @@ def test_a_cursor_of_another_user_is_unknown() -> None:
 def test_states_of_a_large_product_are_not_computed_at_every_correction(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("product_classifier.feedback.state_updates.LARGE_PRODUCT", 20)
     monkeypatch.setattr("product_classifier.feedback.state_updates.LARGE_PRODUCT_SHARE", 1e-9)
-    index = FeedbackIndex(FakeStore(), CHALLENGE)
+    index = FeedbackIndex(FakeStore())
     for number in range(30):
         index.add(make_correction("Chemise", "ann", created=NOW + timedelta(seconds=number)))
     index.add(make_correction("Chemise", "bob", created=NOW + timedelta(minutes=1)))
@@ -220,7 +219,7 @@ def test_states_of_a_large_product_are_not_computed_at_every_correction(monkeypa
 
 def test_the_cost_of_a_correction_does_not_grow_with_their_number() -> None:
     def statements(history: int) -> int:
-        index = FeedbackIndex(FakeStore(), CHALLENGE)
+        index = FeedbackIndex(FakeStore())
         for number in range(history):
             index.add(make_correction(f"produit {number}"))
         steps = 0

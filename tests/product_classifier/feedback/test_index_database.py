@@ -13,11 +13,9 @@ from typing import Any
 
 import pytest
 
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import IndexUnavailable
 from product_classifier.feedback.trust import states, trusted_labels
 from product_classifier.store import open_store
-from product_classifier.taxonomy import Taxonomy
 from tests.support.corrections import (
     ROLES,
     CountingStore,
@@ -26,8 +24,6 @@ from tests.support.corrections import (
     put,
 )
 from tests.support.fakes import FakeStore
-
-OTHER_TAXONOMY = Taxonomy(CHALLENGE.categories[:-1])
 
 
 def build(store: FakeStore, path: Path) -> None:
@@ -89,11 +85,10 @@ def test_a_damaged_or_missing_index_is_built_again(tmp_path: Path, damage: Any) 
     assert (2, 1) == (len(index.corrections()), len(index.labels()))
 
 
-@pytest.mark.parametrize("options", [{"store_name": "file:///other"}, {"taxonomy": OTHER_TAXONOMY}])
-def test_an_index_of_another_store_or_taxonomy_is_built_again(tmp_path: Path, options: dict[str, Any]) -> None:
+def test_an_index_of_another_store_is_built_again(tmp_path: Path) -> None:
     store = CountingStore()
     build(store, tmp_path / "index.sqlite")
-    index = open_index(store, tmp_path / "index.sqlite", **options)
+    index = open_index(store, tmp_path / "index.sqlite", store_name="file:///other")
     index.refresh()
 
     assert (4, 2) == (store.reads, len(index.corrections()))
@@ -134,7 +129,7 @@ from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.store import open_store
 from product_classifier.catalogue.challenge import CHALLENGE
 
-index = FeedbackIndex(open_store(sys.argv[1]), CHALLENGE, Path(sys.argv[2]))
+index = FeedbackIndex(open_store(sys.argv[1]), Path(sys.argv[2]))
 print("open", flush=True)
 while True:
     index.sweep()

@@ -7,7 +7,6 @@ from datetime import date, timedelta
 
 import pytest
 
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import (
     correction_key,
@@ -20,7 +19,7 @@ from tests.support.fakes import FakeStore, FolderOrderStore
 
 def test_a_refresh_lists_the_newest_days_and_a_sweep_finds_what_was_written_late() -> None:
     store = CountingStore()
-    index = FeedbackIndex(store, CHALLENGE, today=lambda: date(2030, 5, 5))
+    index = FeedbackIndex(store, today=lambda: date(2030, 5, 5))
     index.refresh()
     store.listings.clear()
     yesterday, late = (
@@ -42,7 +41,7 @@ def test_a_refresh_lists_the_newest_days_and_a_sweep_finds_what_was_written_late
 @pytest.mark.parametrize("order", [lambda store: store, FolderOrderStore], ids=["whole keys", "folder by folder"])
 def test_each_refresh_lists_one_older_day_when_it_is_due(order: Callable[[FakeStore], ObjectStore]) -> None:
     store = order(FakeStore())
-    index = FeedbackIndex(store, CHALLENGE, today=lambda: date(2030, 5, 5))
+    index = FeedbackIndex(store, today=lambda: date(2030, 5, 5))
     index.refresh()
     put(store, *(make_correction(f"produit {days}", created=NOW - timedelta(days=days)) for days in range(5, 9)))
     counts = []
@@ -63,7 +62,7 @@ def test_a_sweep_ends_with_objects_that_are_not_in_the_folder_of_a_day(
     put(store, gone, make_correction("b", created=NOW + timedelta(days=1)))
     for key in ("feedback/a.txt", "feedback/dt=2030-05-05", "feedback/dt=x/y.json", "feedback/z/z"):
         store.put(key, b"{}")
-    index = FeedbackIndex(store, CHALLENGE)
+    index = FeedbackIndex(store)
     index.refresh()
     store.delete(gone.key)
     index.sweep()
@@ -79,7 +78,7 @@ def test_a_correction_in_a_folder_that_is_not_that_of_its_day_is_damaged(day: st
     here, elsewhere = make_correction("a"), make_correction("b")
     put(store, here)
     store.put(f"feedback/dt={day}/{elsewhere.feedback_id}.json", elsewhere.to_json())
-    index = FeedbackIndex(store, CHALLENGE)
+    index = FeedbackIndex(store)
     index.refresh()
     index.sweep()
 
@@ -90,7 +89,7 @@ def test_a_listing_of_known_keys_costs_little_more_than_parsing_their_ids() -> N
     store, identifiers = FakeStore(), [new_id(NOW) for _ in range(10_000)]
     store.objects = {correction_key(identifier): b"" for identifier in sorted(identifiers)}
     keys = list(store.objects)
-    index = FeedbackIndex(store, CHALLENGE)
+    index = FeedbackIndex(store)
     index._listing._add_keys(keys)
 
     def cost(work: Callable[[], object]) -> float:

@@ -67,7 +67,7 @@ def expected(store: FakeStore) -> list[str]:
 
 @pytest.fixture
 def index(store: FakeStore, expected: list[str]) -> FeedbackIndex:
-    index = FeedbackIndex(store, CHALLENGE)
+    index = FeedbackIndex(store)
     index.refresh()
     assert not index.read_confidences()
     return index
@@ -105,7 +105,7 @@ def test_the_order_is_combined_with_the_filters(index: FeedbackIndex, expected: 
 
 def test_a_confidence_known_when_a_correction_is_added_is_not_read_again(store: FakeStore) -> None:
     fill(store)
-    index = FeedbackIndex(store, CHALLENGE)
+    index = FeedbackIndex(store)
     index.refresh()
     correction = next(one for one in index.corrections() if one.prediction_id is not None)
     record = Correction.from_json(store.get(key := f"feedback/dt=2030-05-05/{correction.feedback_id}.json"), key)
@@ -117,7 +117,7 @@ def test_a_confidence_known_when_a_correction_is_added_is_not_read_again(store: 
 def test_a_prediction_that_is_missing_sorts_last(store: FakeStore, expected: list[str]) -> None:
     for key in list(store.list("predictions/")):
         store.delete(key)
-    index = FeedbackIndex(store, CHALLENGE)
+    index = FeedbackIndex(store)
     index.refresh()
     index.read_confidences()
 

@@ -183,4 +183,6 @@ def test_a_release_with_other_codes_than_the_callers_is_refused(release_dir: Pat
 
 
 def rewrite(source: Path, target: Path) -> Release:
-    return write_release(target, source / "text", source / "image", source / "fusion", ReleaseMeta("made-up"))
+    return write_release(
+        target, source / "text", source / "image", source / "fusion", ReleaseMeta("made-up"), CHALLENGE
+    )

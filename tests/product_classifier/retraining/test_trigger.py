@@ -31,9 +31,9 @@ class World:
 
     def trigger(self, countdown: Countdown | None = None, settings: RetrainSettings = SETTINGS) -> Trigger:
         if countdown is None:
-            return Trigger(self.store, self.launcher, settings, CHALLENGE, self.clock)
+            return Trigger(self.store, self.launcher, settings, self.clock)
         store, launcher = Dying(self.store, countdown), Dying(self.launcher, countdown)
-        return Trigger(store, launcher, settings, CHALLENGE, self.clock)  # type: ignore[arg-type]
+        return Trigger(store, launcher, settings, self.clock)  # type: ignore[arg-type]
 
     def settle(self, *triggers: Trigger) -> list[str]:
         """Reconcile, finish runs and advance the clock until nothing changes."""

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from product_classifier.catalogue.sample.offers import offer, season_start
+from product_classifier.catalogue.challenge.sample.offers import offer, season_start
 from product_classifier.text.mojibake import repair
 from product_classifier.text.normalization import (
     DESCRIPTION_CHARACTERS_READ,

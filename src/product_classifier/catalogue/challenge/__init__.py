@@ -1,6 +1,7 @@
-"""The catalogue of the Rakuten challenge; no other module knows its categories.
+"""The catalogue of the Rakuten challenge: its categories, its files and a generated sample of it.
 
-Datasets, releases and stores without a `taxonomy/` were written before taxonomies were data, and are this catalogue's.
+No module outside this package names a category, or imports the table of them: it reads the taxonomy of its dataset,
+release or store. What has none was written before taxonomies were data, see `earlier_versions`.
 """
 
 from pathlib import Path

@@ -12,7 +12,6 @@ from components.shared.rollout.inference_services import KINDS
 from components.shared.rollout.kserve_rollout import FUSION, PREDICTORS, KServeRollout
 from components.shared.rollout.placement import CANARY, SHADOW, SHARE, Placement
 from components.shared.rollout.rollout import open_rollout
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import RolloutFailed
 from tests.support.fake_kubernetes import FakeKubernetes, fake_kubernetes, wait_until
 from tests.support.fakes import FakeStore
@@ -241,7 +240,7 @@ def test_a_challenger_needs_a_deployed_release_other_than_itself(cluster: FakeKu
 
 def test_a_cluster_needs_a_bucket() -> None:
     with pytest.raises(ValueError, match="kserve://shop needs a store that pods can read"):
-        open_rollout("kserve://shop", FakeStore(), CHALLENGE.codes)
+        open_rollout("kserve://shop", FakeStore())
 
 
 def test_an_api_server_that_stays_unavailable_fails_the_switch(

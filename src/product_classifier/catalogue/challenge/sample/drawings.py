@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from product_classifier.catalogue.sample.canvas import Canvas, Color
+from product_classifier.catalogue.challenge.sample.canvas import Canvas, Color
 
 Random = np.random.Generator
 DARK: Final[Color] = (35, 35, 35)

@@ -4,7 +4,7 @@ import html
 from random import Random
 from typing import Final
 
-from product_classifier.catalogue.sample.words import (
+from product_classifier.catalogue.challenge.sample.words import (
     CATEGORY_GROUPS,
     COLORS,
     SALES,

@@ -5,6 +5,6 @@ photos and titles are missing, labels are wrong, offers are duplicated, text is 
 complementary information, so fusion beats either model.
 """
 
-from product_classifier.catalogue.sample.sample_writer import MARKER, is_sample, make_sample, seasonal_ids
+from product_classifier.catalogue.challenge.sample.sample_writer import MARKER, is_sample, make_sample, seasonal_ids
 
 __all__ = ["MARKER", "is_sample", "make_sample", "seasonal_ids"]

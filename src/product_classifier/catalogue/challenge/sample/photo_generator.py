@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from product_classifier.catalogue.sample import drawings
-from product_classifier.catalogue.sample.canvas import Canvas, Color, Point
+from product_classifier.catalogue.challenge.sample import drawings
+from product_classifier.catalogue.challenge.sample.canvas import Canvas, Color, Point
 
 PACKAGING: Final = 0.25
 """Share of photos that show only a parcel."""

@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Final
 
 from product_classifier.catalogue.catalogue_rows import CatalogueRow, Progress, RejectedRow, shorten
-from product_classifier.catalogue.challenge_files import INDEX, PRODUCT_COLUMNS, RawFiles, RawRow, find_files, read_rows
+from product_classifier.catalogue.challenge import CHALLENGE
+from product_classifier.catalogue.challenge.challenge_files import (
+    INDEX,
+    PRODUCT_COLUMNS,
+    RawFiles,
+    RawRow,
+    find_files,
+    read_rows,
+)
+from product_classifier.taxonomy import Taxonomy
 from product_classifier.text.mojibake import repair
 from product_classifier.text.normalization import has_words
 
@@ -19,18 +28,21 @@ class ChallengeSource:
 
     photo_field = "imageid"
 
-    def __init__(self, folder: Path, codes: Container[str]) -> None:
-        """Locate the files; raise `CatalogueError` if one is missing. Rows with other codes are rejected."""
+    def __init__(self, folder: Path) -> None:
+        """Locate the files; raise `CatalogueError` if one is missing. Rows with codes of no category are rejected."""
         self._folder = folder
         self._files = find_files(folder)
-        self._codes = codes
 
     def rows(self, progress: Progress = lambda _task, _done, _total: None) -> Iterator[CatalogueRow | RejectedRow]:
         """Yield each product and each rejected row; photos are located, not read."""
-        reader = _Reader(self._folder, self._files, self._codes)
+        reader = _Reader(self._folder, self._files, CHALLENGE)
         _read_labels(reader)
         yield from _read_products(reader, progress)
         yield from reader.rejects
+
+    def taxonomy(self) -> Taxonomy:
+        """Return the categories of the challenge, all of which are answerable."""
+        return CHALLENGE
 
 
 @dataclass(slots=True)

@@ -10,10 +10,10 @@ from typing import Final
 
 import numpy as np
 
-from product_classifier.catalogue.challenge_files import is_challenge
-from product_classifier.catalogue.sample.offers import Offer, offer, season_start
-from product_classifier.catalogue.sample.photo_generator import PACKAGING, PACKAGING_IN_SEASON, photo
-from product_classifier.catalogue.sample.words import VOCABULARIES
+from product_classifier.catalogue.challenge.challenge_files import is_challenge
+from product_classifier.catalogue.challenge.sample.offers import Offer, offer, season_start
+from product_classifier.catalogue.challenge.sample.photo_generator import PACKAGING, PACKAGING_IN_SEASON, photo
+from product_classifier.catalogue.challenge.sample.words import VOCABULARIES
 from product_classifier.errors import CatalogueError
 
 MARKER: Final = "SAMPLE.json"

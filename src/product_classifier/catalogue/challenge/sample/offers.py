@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
-from product_classifier.catalogue.sample.texts import GROUP_OF, near_duplicate, write_offer
-from product_classifier.catalogue.sample.words import SHIFTED, VOCABULARIES
+from product_classifier.catalogue.challenge.sample.texts import GROUP_OF, near_duplicate, write_offer
+from product_classifier.catalogue.challenge.sample.words import SHIFTED, VOCABULARIES
 from product_classifier.catalogue.splits import split_of_key, text_key
 from product_classifier.text.mojibake import repair
 
