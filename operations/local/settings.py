@@ -30,8 +30,8 @@ class Settings(BaseSettings):
     `s3://bucket/prefix`; empty: the champion, or a first training."""
 
     raw: Path | None = None
-    """Folder of the catalogue to serve; each catalogue has its own releases and corrections. By default the catalogue served
-    last."""
+    """Folder of the catalogue to serve; each catalogue has its own releases and corrections. By default the
+    catalogue that was served last."""
 
     catalogue: Path | None = None
     """Layout of the files in RAW; by default `catalogue.yaml` beside them."""
