@@ -16,7 +16,6 @@ from benchmarks.outcome import Check, Outcome
 from benchmarks.timing import ms_per_item
 from inference.simulation.offline import OfflineModels
 from inference.simulation.unseen import UnseenProduct
-from product_classifier.catalogue.challenge import CHALLENGE
 
 ROWS = {"": 100_000, "full": 1_000_000}
 """Products by the variable SIZE."""
@@ -104,7 +103,7 @@ def _write(folder: Path, count: int) -> Path:
 
 
 def _replay_ms() -> float:
-    models = OfflineModels(materials.release(), CHALLENGE.codes)
+    models = OfflineModels(materials.release())
     products = [
         UnseenProduct(at, one.title, one.description, "", one.label, image_sha256="", half="a")
         for at, one in enumerate(materials.products(REPLAYED))
