@@ -148,7 +148,7 @@ def test_an_experiment_is_run_shown_and_compared(clone: Clone) -> None:
     assert ["half"] == [row["Experiment"] for row in shown if row["typ"] == "branch_base"]
 
     changed = json.loads(clone.dvc("metrics", "diff", "--all", "--json"))
-    assert "out_of_fold_weighted_f1" in changed["data/models/text_metrics.json"]["text"]
+    assert "text.out_of_fold_weighted_f1" in changed["data/models/text_metrics.json"]
     plots = json.loads(clone.dvc("plots", "diff", "--json"))
     assert PLOTS == set(plots["data"])
     assert {frozenset({"HEAD", "workspace"})} == {frozenset(one["revisions"]) for (one,) in plots["data"].values()}

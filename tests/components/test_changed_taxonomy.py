@@ -10,7 +10,6 @@ import pytest
 from components.merge_corrections import step as merge_corrections
 from components.prepare_catalogue import step as prepare_catalogue
 from components.shared.cache_key import cache_key
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import CatalogueError
 from product_classifier.feedback.records import ProductContent
 from product_classifier.feedback.trust import Label, product_key
@@ -54,7 +53,11 @@ class Catalogue:
     def prepare(self) -> pd.DataFrame:
         paths = [self.folder / name for name in ("catalogue.parquet", "rejects.csv", "report.json")]
         prepare_catalogue.run(
-            self.folder / "raw", *paths, CHALLENGE, unlabelled=self.folder / "unlabelled.parquet", store=self.url
+            self.folder / "raw",
+            *paths,
+            unlabelled=self.folder / "unlabelled.parquet",
+            taxonomy=self.folder / FOLDER,
+            store=self.url,
         )
         return pd.read_parquet(paths[0])
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from inference.feedback_service.service import Caller
+from inference.feedback_service.service import Caller, VersionedCode
 from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import FeedbackConflict, StoreUnavailable
 from product_classifier.feedback.records import Correction, ProductContent
@@ -49,7 +49,8 @@ def submit_concurrently(
             user, key, variant = f"user-{chance.randrange(4)}", f"key-{chance.randrange(KEYS)}", chance.randrange(2)
             product = ProductContent(designation=key)
             try:
-                result = service.correct_product(Caller(user, "user"), key, product, CHALLENGE.codes[variant], "")
+                code = VersionedCode(CHALLENGE.codes[variant])
+                result = service.correct_product(Caller(user, "user"), key, product, code, "")
                 name = "new" if result.destination else "replay"
             except FeedbackConflict:
                 name = "conflict"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from inference.durability.writer import DurableWriter
-from inference.feedback_service.service import Caller, FeedbackService
+from inference.feedback_service.service import Caller, FeedbackService, VersionedCode
 from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import StoreUnavailable
 from product_classifier.feedback.records import Correction, ProductContent
@@ -55,16 +55,16 @@ class Scenario:
     def submit(self, service: FeedbackService, report: Report, prefix: str) -> None:
         """Correct a prediction, a product and a photo, review the first; report what was acknowledged."""
         codes = CHALLENGE.codes
-        result = service.correct_prediction(USER, f"{prefix}-1", self.prediction, codes[1], "")
+        result = service.correct_prediction(USER, f"{prefix}-1", self.prediction, VersionedCode(codes[1]), "")
         report((f"{prefix}-1", result.correction.feedback_id))
         service.review(REVIEWER, result.correction.feedback_id, "approved", "")
         report((f"{prefix}-review", result.correction.feedback_id))
         product = ProductContent(designation=f"produit {self.number}")
-        result = service.correct_product(USER, f"{prefix}-2", product, codes[2], "")
+        result = service.correct_product(USER, f"{prefix}-2", product, VersionedCode(codes[2]), "")
         report((f"{prefix}-2", result.correction.feedback_id))
         content = photo(self.number)
         product = ProductContent(image_sha256=hashlib.sha256(content).hexdigest())
-        result = service.correct_product(USER, f"{prefix}-3", product, codes[3], "", photo=content)
+        result = service.correct_product(USER, f"{prefix}-3", product, VersionedCode(codes[3]), "", photo=content)
         report((f"{prefix}-3", result.correction.feedback_id))
 
     def with_the_store(self, report: Report) -> None:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from inference.feedback_service.service import Caller, FeedbackService
+from inference.feedback_service.service import Caller, FeedbackService, VersionedCode
 from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import FeedbackConflict, NotDurable, RetrainActive, StoreUnavailable
 from product_classifier.feedback.index import FeedbackIndex
@@ -71,14 +71,14 @@ class FeedbackAndTriggers(RuleBasedStateMachine):
         product=st.integers(0, 7),
         code=st.sampled_from(CHALLENGE.codes[:2]),
     )
-    def correct(self, user: str, key: int, product: int, code: int) -> str:
+    def correct(self, user: str, key: int, product: int, code: str) -> str:
         """A user submits a correction; users, keys, products and codes are few, so they coincide."""
         self.clock.pass_(1)
         caller, content = Caller(user, USERS[user]), (product, code)
         before = self.acknowledged.get((user, f"k{key}"))
         try:
             corrected = ProductContent(designation=f"produit {product}")
-            result = self.service.correct_product(caller, f"k{key}", corrected, code, "")
+            result = self.service.correct_product(caller, f"k{key}", corrected, VersionedCode(code), "")
         except FeedbackConflict:
             assert before is None or before[:2] != content
             return ""

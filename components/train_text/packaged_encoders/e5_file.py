@@ -22,6 +22,8 @@ MAGIC = b"E5S1"
 BLOCK = 32
 """Weights of a block."""
 BLOCK_TYPE = np.dtype([("scale", "<f2"), ("nibbles", "u1", BLOCK // 2)])
+MAX_LAYERS = 48
+"""Of a readable file; its encoder has 12. A damaged number is refused before names of tensors are made of it."""
 FLOAT32, Q4_0 = 0, 1
 """Types of tensors in the directory."""
 _HEADER = struct.Struct("<I7ifI")  # version, hidden, layers, heads, inner, vocabulary, positions, types, epsilon, block
@@ -66,6 +68,8 @@ class _Reader:
         _, hidden, layers, heads, inner, vocabulary, positions, types, epsilon, block = self._unpack(_HEADER)
         if block != BLOCK:
             raise ValueError(f"blocks have {block} weights, not {BLOCK}")
+        if not 0 < layers <= MAX_LAYERS:
+            raise ValueError(f"has {layers} layers, not 1 to {MAX_LAYERS}")
         pieces = self._pieces()
         self._skip_normalizations()
         shapes = tensor_shapes(hidden, layers, inner, vocabulary, positions, types)

@@ -21,7 +21,7 @@ from tests.support.feedback_service_harness import FeedbackHarness
 def index() -> FeedbackIndex:
     store = FakeStore()
     store.put(IN_SERVICE_KEY, to_bytes(BASE))
-    return FeedbackIndex(store, BASE)
+    return FeedbackIndex(store)
 
 
 @pytest.fixture
