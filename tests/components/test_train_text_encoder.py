@@ -124,9 +124,11 @@ def test_fusion_and_evaluation_take_an_encoder_like_any_text_model(
 def test_two_processes_of_torchrun_need_half_the_steps_for_the_same_f1(
     folder: Path, encoder: Path, splits_dir: Path, tmp_path: Path
 ) -> None:
+    write_taxonomy(tmp_path / "taxonomy", CHALLENGE)
     options = {
         "train": splits_dir / "train.parquet",
         "validation": splits_dir / "validation.parquet",
+        "taxonomy": tmp_path / "taxonomy",
         "model": tmp_path / "text",
         "out-of-fold": tmp_path / "out_of_fold.parquet",
         "encoder": encoder,
