@@ -163,7 +163,9 @@ def test_services_and_their_processes_end_with_a_run_that_is_killed(tmp_path: Pa
     with running(tmp_path) as run:
         run.wait_until_ready()
         processes = psutil.Process(run.process.pid).children(recursive=True)
-        os.kill(run.service("text-predictor").pid, signal.SIGSTOP)
+        stopped = run.service("text-predictor")
+        stopped.suspend()
+        run.wait_for(lambda: stopped.status() == psutil.STATUS_STOPPED)
         run.process.kill()
         _, alive = psutil.wait_procs(processes, timeout=30)
 

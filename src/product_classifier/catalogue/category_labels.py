@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from product_classifier.catalogue.layout import CatalogueLayout
-from product_classifier.catalogue.tables import Table, open_table
+from product_classifier.catalogue.tables.table import Table
+from product_classifier.catalogue.tables.table_files import open_table
 from product_classifier.errors import CatalogueError
 
 COLUMNS: Final = ("code", "parent", "synonyms", "guideline")

@@ -19,9 +19,9 @@ from product_classifier.catalogue.category_labels import CategoryLabels
 from product_classifier.catalogue.category_tree import build_taxonomy
 from product_classifier.catalogue.layout import CatalogueLayout
 from product_classifier.catalogue.product_cells import PhotoLocator, read_id, read_images, read_texts
-from product_classifier.catalogue.tables import Table, TableRow, find_table_files, open_table
 from product_classifier.catalogue.tables.columns import ColumnPositions
-from product_classifier.catalogue.tables.table_files import find_product_files
+from product_classifier.catalogue.tables.table import Table, TableRow
+from product_classifier.catalogue.tables.table_files import find_product_files, find_table_files, open_table
 from product_classifier.taxonomy.tree import Taxonomy
 from product_classifier.text.normalization import has_words
 

@@ -19,9 +19,8 @@ from product_classifier.catalogue.challenge.challenge_files import (
 from product_classifier.catalogue.layout import CatalogueLayout
 from product_classifier.catalogue.layout_file import FILE_NAME, read_layout
 from product_classifier.catalogue.product_cells import PhotoLocator, read_id, read_images, read_texts
-from product_classifier.catalogue.tables import open_table
 from product_classifier.catalogue.tables.columns import ColumnPositions
-from product_classifier.catalogue.tables.table_files import find_product_files
+from product_classifier.catalogue.tables.table_files import find_product_files, open_table
 from product_classifier.errors import CatalogueError
 from product_classifier.limits import DESCRIPTION_CHARACTERS, DESIGNATION_CHARACTERS
 from product_classifier.text.mojibake import repair

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from product_classifier.catalogue.layout import CatalogueLayout
-from product_classifier.catalogue.tables import find_table_files, open_table
 from product_classifier.catalogue.tables.csv_records import CsvRecords, Dialect
+from product_classifier.catalogue.tables.table_files import find_table_files, open_table
 from product_classifier.errors import CatalogueError
 
 ROWS = [["code", "title"], ["0870", 'Écran 5" — neuf'], ["1e5", "two\nlines"], ["007", "a;b,c"]]

@@ -9,7 +9,7 @@ from typing import Final
 
 from product_classifier.catalogue.categories import first_of_list
 from product_classifier.catalogue.photo_folder import is_url
-from product_classifier.catalogue.tables import TableRow
+from product_classifier.catalogue.tables.table import TableRow
 
 PHOTO_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif"})
 SEPARATORS: Final = (" >> ", " > ", ">>", " / ", " | ", " » ", " › ", "|", ">", "/")

@@ -13,9 +13,9 @@ from product_classifier.catalogue.inspection.column_profiles import PHOTO_SUFFIX
 from product_classifier.catalogue.inspection.column_roles import ColumnRole, ColumnRoles, propose_roles
 from product_classifier.catalogue.layout import CatalogueLayout
 from product_classifier.catalogue.layout_file import SCHEMA_FILE
-from product_classifier.catalogue.tables import Table, open_table
 from product_classifier.catalogue.tables.columns import fold
-from product_classifier.catalogue.tables.table_files import is_table, list_files
+from product_classifier.catalogue.tables.table import Table
+from product_classifier.catalogue.tables.table_files import is_table, list_files, open_table
 from product_classifier.errors import CatalogueError
 
 PROFILED_ROWS: Final = 200_000
