@@ -212,6 +212,7 @@ class _Trainer:
                 self.best = {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}
             place.ended = place.ended or place.epoch - place.best_epoch >= self.schedule.patience
         place.ended = place.ended or place.epoch >= self.schedule.epochs
+        place.seconds = time.monotonic() - self.started_s
 
     def _spent(self, total: int) -> float:
         """Return the share of the training that is done, in steps or in seconds, whichever is more.

@@ -23,10 +23,11 @@ from components.shared.registry import TrainingRecord, log_runs, register_models
 from components.shared.serving_check import KnownProduct, ReleaseModels
 from components.shared.tracking import Tracking
 from product_classifier.bundles.bundle import KINDS, Kind
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import InvalidProduct
 from product_classifier.model_names import BY_BUNDLE, FUSION
 from product_classifier.releases.release import Release, load_image, load_text
-from tests.support.tiny_release import CODES, make_release, photo
+from tests.support.tiny_release import make_release, photo
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own
 
@@ -93,7 +94,7 @@ def test_a_saved_model_predicts_as_the_release_does(release: Release, kind: Kind
 
     np.testing.assert_allclose(np.stack(answers["probabilities"]), expected(release, kind), atol=1e-6)
     best = np.stack(answers["probabilities"]).argmax(axis=1)
-    assert [int(CODES[one]) for one in best] == answers["code"].tolist()
+    assert [CHALLENGE.to_json_code(CHALLENGE.codes[one]) for one in best] == answers["code"].tolist()
     assert answers.index.equals(products.index)
 
 
