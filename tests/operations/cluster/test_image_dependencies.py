@@ -73,7 +73,7 @@ def absent_modules(extras: str) -> list[str]:
 
 
 def imported(extras: str, *packages: str, other: str = "") -> int:
-    """Import every module of packages but those of another image with only the extras; return how many there are."""
+    """Import the modules of packages, except those of another image, with only the extras; count them."""
     absent = absent_modules(extras)
     assert {"supervisor", "pytest"} <= set(absent)
 
