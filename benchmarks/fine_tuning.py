@@ -50,7 +50,7 @@ class Scale:
     former_texts: int
 
 
-CAMEMBERT = Scale(hidden_size=768, layers=12, heads=12, batch=256, texts=16_384, former_texts=2048)
+CAMEMBERT = Scale(hidden_size=768, layers=12, heads=12, batch=256, texts=32_768, former_texts=2048)
 TINY = Scale(hidden_size=64, layers=2, heads=4, batch=64, texts=1024, former_texts=512)
 
 

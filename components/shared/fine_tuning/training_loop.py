@@ -3,15 +3,15 @@
 import contextlib
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's convention
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.parallel import DistributedDataParallel
 
 from components.shared import progress
@@ -83,11 +83,18 @@ def compute_logits(
     return processes.sum(np.zeros((len(examples.labels), classes), np.float32) if found is None else found)
 
 
-def mixed_precision(device: torch.device) -> Any:
-    """Return the context in which a GPU multiplies in bfloat16; a CPU computes in float32."""
+@contextlib.contextmanager
+def mixed_precision(device: torch.device) -> Iterator[None]:
+    """Multiply in bfloat16 on a GPU that can; a CPU computes in float32.
+
+    Attention leaves out cuDNN, which plans anew for each length of batches: on an H200 it took two thirds of the time.
+    """
     if device.type == "cuda" and torch.cuda.is_bf16_supported():
-        return torch.autocast("cuda", torch.bfloat16)
-    return contextlib.nullcontext()
+        backends = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+        with sdpa_kernel(backends), torch.autocast("cuda", torch.bfloat16):
+            yield
+    else:
+        yield
 
 
 def optimization_step(
