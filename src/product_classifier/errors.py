@@ -5,6 +5,8 @@ ProductClassifierError
 │   ├── InvalidProduct        a product has neither text nor photo, or text that is not valid Unicode
 │   ├── InvalidImage          a photo is not an accepted JPEG, PNG, WebP or AVIF
 │   ├── TaxonomyError         a taxonomy or a change of one is not valid
+│   │   └── ChangeRefused     a change file is malformed, or not valid for the newest version
+│   │       └── ChangeConflict  a change file does not start from the newest version
 │   └── UnknownCategory       a category code is not in the taxonomy
 ├── InvalidSettings           environment variables have values that are not accepted
 ├── CatalogueError            the raw data cannot be used
@@ -49,6 +51,14 @@ class InvalidImage(InvalidInput):
 
 class TaxonomyError(InvalidInput):
     """A taxonomy or a change of one is not valid."""
+
+
+class ChangeRefused(TaxonomyError):
+    """A change file is malformed, or not valid for the newest version of the taxonomy."""
+
+
+class ChangeConflict(ChangeRefused):
+    """A change file does not start from the newest version of the taxonomy."""
 
 
 class UnknownCategory(InvalidInput):

@@ -46,6 +46,9 @@ BODY_BYTES = 256 * KIB
 TAXONOMY_CHANGE_BYTES = 8 * MIB
 """A change file of a taxonomy, also as the body of `/taxonomy/changes`."""
 
+TAXONOMY_CHANGE_VALUES = 1_000_000
+"""Values of a change file as JSON, members of objects and elements of lists."""
+
 TOKEN_BODY_BYTES = 8 * KIB
 """The form of `/token`, the only body that is read without authentication."""
 

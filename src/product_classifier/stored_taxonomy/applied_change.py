@@ -1,9 +1,9 @@
 """A change file that was applied, and what it did to products and corrections."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from product_classifier.errors import TaxonomyError
 from product_classifier.taxonomy.change_file import Change, ChangeFile, Merge, Retire, Split
@@ -38,6 +38,8 @@ class AppliedChange(BaseModel):
     created: AwareDatetime
     actor: str
     effects: tuple[ChangeEffect, ...]
+    base: dict[str, Any] | None = Field(default=None, exclude_if=lambda base: base is None)
+    """The taxonomy that the first change file was applied to, as `Taxonomy.to_json` returns it; None in later ones."""
 
     def to_json(self) -> bytes:
         """Return the document to store."""

@@ -2,10 +2,11 @@
 
     taxonomy/taxonomy.json            that of the release in service, replaced whenever another one is deployed
     taxonomy/products.json            labelled products by code of the catalogue and the corrections it learned
-    taxonomy/base.json                what the first change file was applied to, written once
-    taxonomy/changes/0000000002.json  the change file from version 1 to 2 and what it did, written once
+    taxonomy/changes/0000000002.json  the change file from version 1 to 2 and what it did, written once; the first
+                                      one has the taxonomy that it was applied to
 
-Codes in records stay as they were given: they are read through the change files (`TaxonomyState.read`).
+One object is one step, so that of any number of servers one applies it. Codes in records stay as they were given: they
+are read through the change files (`TaxonomyState.read`).
 """
 
 import json
@@ -18,18 +19,25 @@ from math import inf
 from time import monotonic
 
 from product_classifier.catalogue.challenge.earlier_versions import earlier_taxonomy
-from product_classifier.errors import ObjectExists, ObjectNotFound, StoreUnavailable, TaxonomyError, UnknownCategory
+from product_classifier.errors import (
+    ChangeConflict,
+    ChangeRefused,
+    ObjectExists,
+    ObjectNotFound,
+    StoreUnavailable,
+    TaxonomyError,
+    UnknownCategory,
+)
 from product_classifier.observability import get_logger
 from product_classifier.store import ObjectStore
 from product_classifier.stored_taxonomy.applied_change import AppliedChange, effects_of, parse_applied_change
 from product_classifier.taxonomy.change_file import ChangeFile, apply_changes
-from product_classifier.taxonomy.folder import FILE, FOLDER, from_bytes, to_bytes
+from product_classifier.taxonomy.folder import FILE, FOLDER, from_bytes, from_json, to_bytes
 from product_classifier.taxonomy.tree import Taxonomy
 from product_classifier.taxonomy.version_history import History, Reading
 
 IN_SERVICE_KEY = f"{FOLDER}/{FILE}"
 PRODUCTS_KEY = f"{FOLDER}/products.json"
-BASE_KEY = f"{FOLDER}/base.json"
 CHANGES_PREFIX = f"{FOLDER}/changes/"
 FIRST_VERSION = 1
 """Version of records that name none: those from before the first change."""
@@ -168,9 +176,10 @@ def read_state(store: ObjectStore, known: TaxonomyState | None = None) -> Taxono
         return TaxonomyState(in_service, History(in_service), (), products)
     if known is not None and known.applied and len(known.applied) == len(keys):
         return TaxonomyState(in_service, known.history, known.applied, products)
-    if (base := _read(store, BASE_KEY)) is None:
-        raise TaxonomyError(f"{BASE_KEY}: is missing; restore the object")
     applied = tuple(parse_applied_change(store.get(key), key) for key in keys)
+    if (document := applied[0].base) is None:
+        raise TaxonomyError(f"{keys[0]}: is not the first change file; restore those before it")
+    base = from_json(document, f"{keys[0]}: base")
     return TaxonomyState(in_service, History(base, [one.change for one in applied]), applied, products)
 
 
@@ -195,7 +204,7 @@ def apply_change_file(
 ) -> tuple[AppliedChange, bool]:
     """Check a change file, store it, and return what it does and whether it is new.
 
-    A file that was applied before is returned as it is stored.
+    A file that was applied before, or by another process at the same time, is returned as it is stored.
 
     Args:
         store: The object store.
@@ -206,41 +215,41 @@ def apply_change_file(
         dry_run: Whether nothing is to be stored.
 
     Raises:
-        TaxonomyError: If the file is not valid for the newest version.
-        StoreUnavailable: If the store cannot be reached.
+        ChangeConflict: If the file does not start from the newest version.
+        ChangeRefused: If the file is not valid for the newest version.
+        StoreUnavailable: If the store cannot be reached; whether the file was stored is unknown, apply it again.
+        TaxonomyError: If an object in the store is damaged.
     """
     state = read_state(store)
     if (known := next((one for one in state.applied if one.change == file), None)) is not None:
         return known, False
-    following = apply_changes(state.newest, file)
+    try:
+        following = apply_changes(state.newest, file)
+    except TaxonomyError as error:
+        refused = ChangeRefused if file.from_version == state.newest.version else ChangeConflict
+        raise refused(str(error)) from error
     effects = effects_of(state.newest, file, following, state.products_by_code(), corrections)
-    applied = AppliedChange(change=file, created=now, actor=actor, effects=effects)
+    base = None if state.applied else state.newest.to_json()
+    applied = AppliedChange(change=file, created=now, actor=actor, effects=effects, base=base)
     if dry_run:
         return applied, True
-    if not state.applied:
-        _put_once(store, BASE_KEY, to_bytes(state.newest))
-        if (base := _read(store, BASE_KEY)) is None or base.digest != state.newest.digest:
-            raise TaxonomyError(_outdated(file))
-    if not _put_once(store, change_key(file.to_version), applied.to_json()):
-        raise TaxonomyError(_outdated(file))
+    key = change_key(file.to_version)
+    try:
+        store.put(key, applied.to_json(), only_if_absent=True)
+    except ObjectExists as error:
+        stored = parse_applied_change(store.get(key), key)
+        if stored.change == file:
+            return stored, False
+        raise ChangeConflict(
+            f"from: another change of version {file.from_version} was applied meanwhile; write the change for "
+            f"version {file.to_version}"
+        ) from error
     return applied, True
 
 
 def change_key(version: int) -> str:
     """Return the key of the change file to a version; keys sort by version."""
     return f"{CHANGES_PREFIX}{version:010d}.json"
-
-
-def _outdated(file: ChangeFile) -> str:
-    return f"from: another change of version {file.from_version} was applied meanwhile; write the change for the newest"
-
-
-def _put_once(store: ObjectStore, key: str, data: bytes) -> bool:
-    try:
-        store.put(key, data, only_if_absent=True)
-    except ObjectExists:
-        return False
-    return True
 
 
 def _read(store: ObjectStore, key: str) -> Taxonomy | None:

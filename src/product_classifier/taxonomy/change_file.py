@@ -10,11 +10,12 @@ the version `to`.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from operator import not_
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from product_classifier.errors import TaxonomyError, UnknownCategory
+from product_classifier.errors import ChangeRefused, TaxonomyError, UnknownCategory
 from product_classifier.taxonomy.category import Category, normalize_code
 from product_classifier.taxonomy.stored_codes import StoredCode
 from product_classifier.taxonomy.tree import NODES, Taxonomy
@@ -23,11 +24,23 @@ from product_classifier.validation_messages import described
 MINIMUM_PRODUCTS = 5
 """Products that a category of a changed taxonomy needs to be answerable, if the catalogue states no number."""
 
-Code = Annotated[StoredCode, AfterValidator(normalize_code)]
+
+def _normalized(code: str) -> str:
+    try:
+        return normalize_code(code)
+    except TaxonomyError as error:  # as an error of pydantic, which knows the place in the file
+        raise ValueError(str(error).removeprefix("code: ")) from error
+
+
+Code = Annotated[StoredCode, AfterValidator(_normalized)]
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class _Change(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -50,10 +63,10 @@ class Add(_Change):
 
     do: Literal["add"]
     code: Code
-    parent: Code | None = None
-    labels: dict[str, str] = Field(default_factory=dict)
-    synonyms: tuple[str, ...] = ()
-    guideline: str = ""
+    parent: Code | None = Field(default=None, exclude_if=_is_none)
+    labels: dict[str, str] = Field(default_factory=dict, exclude_if=not_)
+    synonyms: tuple[str, ...] = Field(default=(), exclude_if=not_)
+    guideline: str = Field(default="", exclude_if=not_)
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -65,9 +78,9 @@ class Rename(_Change):
 
     do: Literal["rename"]
     code: Code
-    labels: dict[str, str] | None = None
-    synonyms: tuple[str, ...] | None = None
-    guideline: str | None = None
+    labels: dict[str, str] | None = Field(default=None, exclude_if=_is_none)
+    synonyms: tuple[str, ...] | None = Field(default=None, exclude_if=_is_none)
+    guideline: str | None = Field(default=None, exclude_if=_is_none)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -139,7 +152,7 @@ class Retire(_Change):
 
     do: Literal["retire"]
     code: Code
-    to: Code | None = None
+    to: Code | None = Field(default=None, exclude_if=_is_none)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -160,7 +173,7 @@ Change = Annotated[Add | Rename | Move | Merge | Split | Retire, Field(discrimin
 class ChangeFile(BaseModel):
     """The changes from one version of a taxonomy to the next."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     from_version: Annotated[int, Field(alias="from", ge=1)]
     to_version: Annotated[int, Field(alias="to", ge=2)]
@@ -174,18 +187,16 @@ class ChangeFile(BaseModel):
 
     def to_json(self) -> bytes:
         """Return the document to store."""
-        return self.model_dump_json(by_alias=True, exclude_defaults=True).encode()
+        return self.model_dump_json(by_alias=True).encode()
 
 
 def parse_change_file(data: bytes, where: str) -> ChangeFile:
-    """Return a change file; raise `TaxonomyError` with the first invalid field."""
+    """Return a change file; raise `ChangeRefused` with the first invalid field."""
     try:
-        return TypeAdapter(ChangeFile).validate_json(data)
-    except (ValidationError, TaxonomyError) as error:
-        if isinstance(error, TaxonomyError):
-            raise TaxonomyError(f"{where}: {error}") from error
+        return ChangeFile.model_validate_json(data)
+    except ValidationError as error:
         field, reason = described(error)[0]
-        raise TaxonomyError(f"{where}: {field or 'document'}: {reason}; see the schema of change files") from error
+        raise ChangeRefused(f"{where}: {field or 'document'}: {reason}; see the schema of change files") from error
 
 
 def json_schema() -> dict[str, Any]:

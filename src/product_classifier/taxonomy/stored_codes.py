@@ -5,11 +5,13 @@ and snapshots stay readable, and an earlier version of a service reads what this
 """
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, PlainSerializer, SerializationInfo, WithJsonSchema
 
 _INT64 = 1 << 63
+TEXT_CODES: Final = "text codes"
+"""Serialization context in which every code is written as a text, as a catalogue with text codes shows them."""
 
 
 def to_stored(code: str) -> str | int:
@@ -34,10 +36,14 @@ def all_to_stored(codes: Iterable[str]) -> list[str | int]:
     return [to_stored(code) for code in codes]
 
 
+def _serialize(code: str, info: SerializationInfo) -> str | int:
+    return code if info.context == TEXT_CODES else to_stored(code)
+
+
 StoredCode = Annotated[
     str,
     BeforeValidator(from_stored),
-    PlainSerializer(to_stored, return_type=str | int, when_used="json"),
+    PlainSerializer(_serialize, return_type=str | int, when_used="json"),
     WithJsonSchema({"type": ["string", "integer"]}),
 ]
 """A code in a record."""

@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from product_classifier.errors import StoreUnavailable, TaxonomyError, UnknownCategory
+from product_classifier.errors import ChangeConflict, ChangeRefused, StoreUnavailable, TaxonomyError, UnknownCategory
 from product_classifier.stored_taxonomy import change_store
 from product_classifier.stored_taxonomy.change_store import (
-    BASE_KEY,
-    CHANGES_PREFIX,
     IN_SERVICE_KEY,
+    PRODUCTS_KEY,
     StoredTaxonomy,
     apply_change_file,
     change_key,
@@ -21,7 +20,7 @@ from product_classifier.stored_taxonomy.change_store import (
     write_products,
 )
 from product_classifier.taxonomy import Category, Taxonomy
-from product_classifier.taxonomy.change_file import ChangeFile, apply_changes, parse_change_file
+from product_classifier.taxonomy.change_file import ChangeFile, parse_change_file
 from product_classifier.taxonomy.folder import to_bytes
 from product_classifier.taxonomy.version_history import Reading
 from tests.support.fakes import FakeStore
@@ -88,10 +87,10 @@ def test_a_dry_run_counts_products_and_corrections_and_stores_nothing(
     assert set(store.list()) == before
 
 
-def test_an_applied_change_is_one_object_beside_the_base_and_is_read_by_others(store: FakeStore) -> None:
+def test_an_applied_change_is_one_object_and_is_read_by_others(store: FakeStore) -> None:
     applied, _ = apply(store, changes(ADD_TEA, MERGE))
 
-    assert list(store.list(CHANGES_PREFIX)) == [change_key(2)]
+    assert set(store.list()) == {IN_SERVICE_KEY, PRODUCTS_KEY, change_key(2)}
     state = read_state(store)
     assert state.applied == (applied,)
     assert (state.newest.version, state.in_service.version) == (2, 1)
@@ -139,33 +138,73 @@ def test_an_invalid_file_is_refused_and_nothing_is_stored(store: FakeStore, file
     apply(store, changes(ADD_TEA, MERGE))
     before = set(store.list())
 
-    with pytest.raises(TaxonomyError, match=message):
+    with pytest.raises(ChangeRefused, match=message) as raised:
         apply(store, file)
 
+    assert isinstance(raised.value, ChangeConflict) is message.startswith("from")
     assert set(store.list()) == before
 
 
-def test_of_two_files_applied_at_once_one_is_refused(store: FakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    def race(*arguments: Any) -> Taxonomy:
-        monkeypatch.undo()
-        apply(store, changes(ADD_TEA | {"code": "winner"}))
-        return apply_changes(*arguments)
+class RacingStore(FakeStore):
+    """A store in which another server stores a change file right before the first one of this server."""
 
-    monkeypatch.setattr(change_store, "apply_changes", race)
+    def __init__(self, other: ChangeFile) -> None:
+        super().__init__()
+        self.objects[IN_SERVICE_KEY] = to_bytes(BASE)
+        self._other: ChangeFile | None = other
 
-    with pytest.raises(TaxonomyError, match="another change of version 1 was applied meanwhile"):
-        apply(store, changes(ADD_TEA))
+    def put(self, key: str, data: bytes, *, only_if_absent: bool = False) -> None:
+        if only_if_absent and (other := self._other) is not None:
+            self._other = None
+            apply(self, other)
+        super().put(key, data, only_if_absent=only_if_absent)
+
+
+def test_of_two_files_applied_at_once_one_is_refused() -> None:
+    store = RacingStore(changes(ADD_TEA | {"code": "winner"}))
+
+    with pytest.raises(ChangeConflict, match="another change of version 1 was applied meanwhile"):
+        apply(store, changes({"do": "add", "code": "tea"}))
 
     assert "winner" in read_state(store).newest
 
 
-@pytest.mark.parametrize("key", [BASE_KEY, change_key(2)])
-def test_a_lost_object_is_one_error_that_names_it(store: FakeStore, key: str) -> None:
-    apply(store, changes(ADD_TEA))
-    apply(store, changes({"do": "retire", "code": "toys"}, version=2))
-    store.delete(key)
+def test_one_file_applied_twice_at_once_is_applied_once() -> None:
+    store = RacingStore(changes({"do": "add", "code": "tea"}))
 
-    with pytest.raises(TaxonomyError, match=f"{BASE_KEY}: is missing|from: 2 is not the newest version 1"):
+    applied, is_new = apply(store, changes({"do": "add", "code": "tea"}))
+
+    assert not is_new
+    assert read_state(store).applied == (applied,)
+
+
+def test_a_step_that_failed_is_applied_to_what_is_in_service_later(store: FakeStore) -> None:
+    other = Taxonomy((*BASE.categories, Category("books")), minimum_products=5)
+
+    class FullStore(FakeStore):
+        def put(self, key: str, data: bytes, *, only_if_absent: bool = False) -> None:
+            raise StoreUnavailable("the disk is full")
+
+    full = FullStore()
+    full.objects = store.objects
+    with pytest.raises(StoreUnavailable):
+        apply(full, changes(ADD_TEA))
+    store.put(IN_SERVICE_KEY, to_bytes(other))  # another release is deployed before the next attempt
+
+    assert apply(store, changes(ADD_TEA))[1]
+    assert read_state(store).history.base == other
+
+
+@pytest.mark.parametrize(
+    ("lost", "message"),
+    [(2, "0000000003.json: is not the first change file"), (3, "from: 3 is not the newest version 2")],
+)
+def test_a_lost_object_is_one_error_that_names_its_place(store: FakeStore, lost: int, message: str) -> None:
+    for version in (1, 2, 3):
+        apply(store, changes({"do": "add", "code": f"new {version}"}, version=version))
+    store.delete(change_key(lost))
+
+    with pytest.raises(TaxonomyError, match=message):
         read_state(store)
 
 
