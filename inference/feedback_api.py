@@ -1,4 +1,4 @@
-"""Requests and responses of `/feedback` and `/retrain`.
+"""Requests and responses of `/feedback`, `/retrain` and `/taxonomy/changes`.
 
 The feedback service validates and builds them; the gateway publishes them in its OpenAPI document.
 """
@@ -15,6 +15,8 @@ from product_classifier.feedback.trust import State
 from product_classifier.limits import COMMENT_CHARACTERS
 from product_classifier.retraining import RunView
 from product_classifier.retraining.run_records import RunId
+from product_classifier.stored_taxonomy.applied_change import ChangeEffect
+from product_classifier.taxonomy.change_file import Change
 from product_classifier.taxonomy.stored_codes import from_stored
 
 IDENTIFIER = r"^[0-9a-d][0-9a-f]{7}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
@@ -190,3 +192,56 @@ class RunReceipt(ResponseModel):
 
     run_id: str
     status_url: str
+
+
+class TaxonomyChangeParameters(BaseModel):
+    """Query parameters of `GET /taxonomy/changes`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    limit: int = Field(default=50, ge=1, le=MAX_PAGE, description="Changes of one page.")
+    cursor: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,9}$")] | None = Field(
+        default=None, description="`next_cursor` of the page before."
+    )
+
+
+class TaxonomyChangeOptions(BaseModel):
+    """Query parameters of `POST /taxonomy/changes`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dry_run: bool = Field(default=False, description="Whether to apply nothing, and return what the change would do.")
+
+
+class OutcomeCounts(ResponseModel):
+    """Numbers by what becomes of the category; those of categories that do not change are not counted."""
+
+    kept: int = Field(description="The code stays.")
+    mapped: int = Field(description="Count at another category.")
+    undecided: int = Field(description="Are to be decided anew, after a split.")
+    uncategorized: int = Field(description="Count at no category.")
+
+
+class TaxonomyChangeView(ResponseModel):
+    """A change file and what it does to products and corrections, at the time it was applied."""
+
+    model_config = ConfigDict(frozen=True, validate_by_name=True, serialize_by_alias=True)
+
+    from_version: int = Field(alias="from")
+    to_version: int = Field(alias="to")
+    changes: tuple[Change, ...]
+    created: datetime
+    actor: str = Field(description="Who applied it, or tries it.")
+    applied: bool = Field(description="False in the response to a dry run of a change that was not applied before.")
+    products: OutcomeCounts = Field(
+        description="Labelled products of the release in service; 0 if an earlier version trained it."
+    )
+    corrections: OutcomeCounts
+    effects: tuple[ChangeEffect, ...] = Field(description="By changed category, in the order of the file.")
+
+
+class TaxonomyChangePage(ResponseModel):
+    """A page of applied changes, newest first."""
+
+    items: list[TaxonomyChangeView] = Field(description="Fewer than `limit` if the page would have more than 1 MiB.")
+    next_cursor: str | None = Field(description="`cursor` of the next page; null on the last.")

@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     image_url: BaseUrl = "http://127.0.0.1:8093"
     """Address of the image predictor."""
     feedback_url: BaseUrl | None = None
-    """Address of the feedback service; without it `/feedback` and `/retrain` respond 503."""
+    """Address of the feedback service; without it `/feedback`, `/retrain` and `/taxonomy/changes` respond 503."""
     internal_token: SecretStr | None = None
     """Secret shared with the feedback service, which accepts identity headers only with it; at least 32 characters."""
     store_url: str = ""

@@ -15,9 +15,8 @@ from functools import partial
 from math import nan
 from typing import Annotated
 
-from anyio import CapacityLimiter, to_thread
-from fastapi import Body, FastAPI, Header, Query, Response
-from pydantic import BaseModel
+from anyio import to_thread
+from fastapi import Body, FastAPI, Header, Query, Request, Response
 
 from inference.durability.writer import DurableWriter
 from inference.feedback_api import (
@@ -33,20 +32,26 @@ from inference.feedback_api import (
     RunListParameters,
     RunPage,
     RunReceipt,
+    TaxonomyChangeOptions,
+    TaxonomyChangePage,
+    TaxonomyChangeParameters,
+    TaxonomyChangeView,
 )
+from inference.feedback_service.bounded_threads import BoundedThreads
 from inference.feedback_service.callers import Admin, Reviewer, User
 from inference.feedback_service.correction_replay import CorrectionReplay
 from inference.feedback_service.exception_handlers import add_problem_handlers
 from inference.feedback_service.feedback_metrics import FeedbackMetrics
 from inference.feedback_service.index_refresher import IndexRefresher
 from inference.feedback_service.listing import CorrectionListing
-from inference.feedback_service.middleware import InternalMiddleware
+from inference.feedback_service.middleware import CHANGES_PATH, InternalMiddleware
 from inference.feedback_service.notifier import TriggerNotifier
 from inference.feedback_service.service import FeedbackService, SubmitResult, VersionedCode, utc_now
 from inference.feedback_service.settings import Settings
+from inference.feedback_service.taxonomy_changes import TaxonomyChanges
 from inference.http.api_models import ProductInput
 from inference.http.bodies import strict_base64
-from inference.http.problems import Overloaded, Problem, public_message
+from inference.http.problems import Problem, public_message
 from product_classifier.errors import IndexUnavailable, UnknownCategory
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import PHOTO_PREFIX, ProductContent
@@ -118,6 +123,7 @@ def create_app(
     runs = Runs(run_store, index, refresher, (retrain or read_settings(RetrainSettings)).min_corrections)
     _add_run_request(app, runs, notifier, now, lists)
     _add_runs(app, runs, lists)
+    _add_taxonomy_changes(app, TaxonomyChanges(store, index, refresher, now), lists)
     _add_health(app, writer, index, metrics)
     return app
 
@@ -161,11 +167,11 @@ def _add_reviews(
     service: FeedbackService,
     listing: CorrectionListing,
     notifier: TriggerNotifier,
-    lists: "BoundedThreads",
+    lists: BoundedThreads,
 ) -> None:
     @app.get("/feedback", response_model=CorrectionPage)
     async def list_corrections(caller: User, parameters: Annotated[ListParameters, Query()]) -> Response:
-        return await lists.run(lambda: listing.page(caller, parameters))
+        return await lists.run(lambda: listing.page(caller, parameters).model_dump_json())
 
     @app.post("/feedback/{feedback_id}/approve")
     def approve(feedback_id: str, caller: Reviewer, body: OptionalReview = None) -> CorrectionView:
@@ -177,21 +183,6 @@ def _add_reviews(
     def reject(feedback_id: str, caller: Reviewer, body: OptionalReview = None) -> CorrectionView:
         correction, review = service.review(caller, feedback_id, "rejected", (body and body.comment) or "")
         return listing.view(correction, review)
-
-
-class BoundedThreads:
-    """Runs functions that build a response in a few threads; a bounded number of them waits."""
-
-    def __init__(self, threads: int, max_waiting: int) -> None:
-        self._limiter = CapacityLimiter(threads)
-        self._max_waiting = max_waiting
-
-    async def run(self, build: Callable[[], BaseModel], status: int = 200) -> Response:
-        """Return the JSON of what `build` returns; raise `Overloaded` if too many are waiting."""
-        if self._limiter.statistics().tasks_waiting >= self._max_waiting:
-            raise Overloaded(f"{self._max_waiting} lists are waiting to be made; send the request later")
-        body = await to_thread.run_sync(lambda: build().model_dump_json(), limiter=self._limiter)
-        return Response(body, status, media_type="application/json")
 
 
 class Runs:
@@ -243,10 +234,10 @@ def _add_run_request(
     async def start_run(caller: Admin) -> Response:
         receipts: list[RunReceipt] = []
 
-        def start() -> RunReceipt:
+        def start() -> str:
             receipts.append(runs.start(caller.name, now()))
             notifier.notify()
-            return receipts[0]
+            return receipts[0].model_dump_json()
 
         response = await lists.run(start, status=202)
         response.headers["Location"] = receipts[0].status_url
@@ -256,11 +247,32 @@ def _add_run_request(
 def _add_runs(app: FastAPI, runs: Runs, lists: BoundedThreads) -> None:
     @app.get("/retrain", response_model=RunPage)
     async def show_runs(_: Admin, parameters: Annotated[RunListParameters, Query()]) -> Response:
-        return await lists.run(lambda: runs.page(parameters))
+        return await lists.run(lambda: runs.page(parameters).model_dump_json())
 
     @app.get("/retrain/{run_id}", response_model=RunView)
     async def show_run(run_id: str, _: Admin) -> Response:
-        return await lists.run(lambda: runs.find(run_id))
+        return await lists.run(lambda: runs.find(run_id).model_dump_json())
+
+
+def _add_taxonomy_changes(app: FastAPI, changes: TaxonomyChanges, lists: BoundedThreads) -> None:
+    @app.get(CHANGES_PATH, response_model=TaxonomyChangePage)
+    async def list_changes(_: Reviewer, parameters: Annotated[TaxonomyChangeParameters, Query()]) -> Response:
+        return await lists.run(lambda: changes.page(parameters))
+
+    @app.post(CHANGES_PATH, status_code=201, response_model=TaxonomyChangeView)
+    async def apply_change(
+        request: Request, caller: Admin, options: Annotated[TaxonomyChangeOptions, Query()]
+    ) -> Response:
+        body, created = await request.body(), []
+
+        def apply() -> str:
+            document, is_new = changes.apply(caller.name, body, dry_run=options.dry_run)
+            created.append(is_new and not options.dry_run)
+            return document
+
+        response = await lists.run(apply)
+        response.status_code = 201 if created[0] else 200
+        return response
 
 
 def _add_health(app: FastAPI, writer: DurableWriter, index: FeedbackIndex, metrics: FeedbackMetrics) -> None:

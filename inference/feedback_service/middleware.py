@@ -16,6 +16,8 @@ from product_classifier.observability import request_id, set_request_id, set_tra
 BODY_MEMORY = 192 * MIB
 """Bytes of the bodies of requests in progress."""
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+CHANGES_PATH = "/taxonomy/changes"
+"""Its bodies have more values than those of other routes, and are checked in a thread."""
 
 
 class InternalMiddleware:
@@ -49,7 +51,8 @@ class InternalMiddleware:
         try:
             self._authenticate(scope["path"], headers)
             body = await read_body(scope, receive, self._body_limit, BODY_TIMEOUT_S, reservation)
-            check_structure(body)  # before FastAPI parses it on the event loop
+            if scope["path"] != CHANGES_PATH:
+                check_structure(body)  # before FastAPI parses it on the event loop
             await self._app(scope, _receive_again(body, receive), send_with_id)
         except (Problem, ProductClassifierError) as error:
             await _respond_to(error, send_with_id)

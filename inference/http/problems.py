@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from product_classifier.errors import (
+    ChangeConflict,
+    ChangeRefused,
     FeedbackConflict,
     IndexUnavailable,
     InvalidImage,
@@ -128,6 +130,8 @@ STATUS: Mapping[type[Exception], Status] = {
     InvalidImage: Status(422, "invalid-image", "INVALID_ARGUMENT", "invalid", oip_http=400),
     InvalidProduct: Status(422, "invalid-product", "INVALID_ARGUMENT", "invalid", oip_http=400),
     UnknownCategory: Status(422, "unknown-category", "INVALID_ARGUMENT", "invalid", oip_http=400),
+    ChangeConflict: Status(409, "taxonomy-conflict", "FAILED_PRECONDITION", "conflict"),
+    ChangeRefused: Status(422, "invalid-taxonomy-change", "INVALID_ARGUMENT", "invalid"),
     InvalidInput: Status(422, "invalid-input", "INVALID_ARGUMENT", "invalid", oip_http=400),
     UnknownModel: Status(404, "unknown-model", "NOT_FOUND", "unknown"),
     ReleaseNotLoaded: Status(404, "release-not-loaded", "NOT_FOUND", "release_not_loaded"),

@@ -22,6 +22,8 @@ from starlette.routing import Route
 from inference.auth_proxy.predictions.explanation_schemas import V1ExplainRequest
 from inference.auth_proxy.predictions.oip_schemas import V1PredictRequest, V2InferRequest
 from product_classifier.catalogue.challenge import CHALLENGE
+from product_classifier.taxonomy import Taxonomy
+from product_classifier.taxonomy.folder import to_bytes
 
 HEADER_LENGTH = "inference-header-content-length"
 
@@ -49,6 +51,8 @@ class FakeModels:
         self.cannot_explain = False
         self.threshold: float | None = 0.5
         """Confidence above which a prediction is accepted; None omits the decision, as earlier versions do."""
+        self.taxonomy: Taxonomy | None = None
+        """Taxonomy that the fusion names, with the challenge's codes; None names none, as earlier versions do."""
         self.strict = False
         """Whether V1 requests and the JSON before binary tensors are validated."""
 
@@ -58,6 +62,7 @@ class FakeModels:
                 Route("/v2/models/{model}/infer", self._infer, methods=["POST"]),
                 Route("/v2/models/{model}/ready", self._ready),
                 Route("/v1/models/fusion-transformer:explain", self._explain, methods=["POST"]),
+                Route("/v2/models/fusion-transformer/taxonomies/{digest}", self._taxonomy),
                 Route("/{rest:path}", self._echo, methods=["GET", "POST", "PUT", "DELETE"]),
             ]
         )
@@ -73,6 +78,12 @@ class FakeModels:
         await self._record(request)
         return JSONResponse({"ready": not self.away}, 503 if self.away else 200)
 
+    async def _taxonomy(self, request: Request) -> Response:
+        await self._record(request)
+        if self.taxonomy is None or request.path_params["digest"] != self.taxonomy.digest:
+            return JSONResponse({"error": "not in memory"}, 404)
+        return Response(to_bytes(self.taxonomy), media_type="application/json")
+
     async def _echo(self, request: Request) -> Response:
         body = await self._record(request)
         if request.url.path.endswith("/infer") and self.strict:
@@ -85,7 +96,8 @@ class FakeModels:
             return Response("Traceback (most recent call last): secret", self.status, {"Location": "http://other/"})
 
         async def chunks() -> AsyncIterator[bytes]:
-            yield orjson.dumps({"path": request.url.path, "length": len(body), **_required_members(request)})
+            named = {"properties": {"taxonomy": self.taxonomy.digest}} if self.taxonomy else {}
+            yield orjson.dumps({"path": request.url.path, "length": len(body), **named, **_required_members(request)})
 
         return StreamingResponse(chunks(), media_type="application/json", headers={"X-Backend": "internal"})
 
@@ -156,6 +168,8 @@ class FakeModels:
         }
         degraded = any(requested[name] for name in self.silent)
         about = {"degraded": degraded, "modalities": ",".join(responding), "release": "r-20260101T000000-0000aaaa"}
+        if self.taxonomy is not None:
+            about["taxonomy"] = self.taxonomy.digest
         if self.threshold is not None:
             about["decision"] = ",".join("accept" if one.max() > self.threshold else "review" for one in fused)
         return outputs, about

@@ -1,5 +1,6 @@
-"""Forward `/feedback` and `/retrain` to the feedback service, with the identity of the user."""
+"""Forward requests to the feedback service, with the identity of the user."""
 
+import asyncio
 from dataclasses import dataclass
 
 import orjson
@@ -7,11 +8,14 @@ from starlette.types import Receive, Scope, Send
 
 from inference.auth_proxy.collaborators import GatewayDependencies
 from inference.auth_proxy.context import context_of, forwarded_headers
+from inference.auth_proxy.json_handlers import read_query
 from inference.auth_proxy.media_types import JSON, content_type, require_media_type, with_photo_advice
 from inference.auth_proxy.predictions.backends import FEEDBACK
 from inference.auth_proxy.predictions.photo_quota import spend_for_feedback
 from inference.auth_proxy.request_body import read_request_body
+from inference.feedback_api import TaxonomyChangeOptions
 from inference.http.problems import MEDIA_TYPE, Problem
+from product_classifier.audit.audit_events import AuditAction
 from product_classifier.errors import ModelUnavailable
 from product_classifier.images.headers import photo_format
 
@@ -22,8 +26,7 @@ FORWARDED = {b"content-type": "Content-Type", b"accept": "Accept", b"idempotency
 
 async def forward_feedback(services: GatewayDependencies, scope: Scope, receive: Receive, send: Send) -> None:
     """Forward a request to the feedback service and return its response, unless it is a server error."""
-    if not services.backends.has(FEEDBACK):
-        raise Problem(503, "the feedback service is not configured; set AUTH_PROXY_FEEDBACK_URL", kind="not-configured")
+    _require_service(services)
     context = context_of(scope)
     body = await read_request_body(services, scope, receive)
     if body and context.matched.request:
@@ -36,8 +39,29 @@ async def forward_feedback(services: GatewayDependencies, scope: Scope, receive:
             response = await _forward(services, scope, body)
             progress.target = response.created
             progress.failure = response.problem
-    await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
-    await send({"type": "http.response.body", "body": response.body})
+    await response.send(send)
+
+
+async def forward_taxonomy_change(services: GatewayDependencies, scope: Scope, receive: Receive, send: Send) -> None:
+    """Forward a change file, and record it unless it is a dry run."""
+    _require_service(services)
+    context = context_of(scope)
+    options = read_query(TaxonomyChangeOptions, scope)  # as the service reads them: one value, and no other parameter
+    body = await read_request_body(services, scope, receive)
+    require_media_type(content_type(scope), JSON)
+    if options.dry_run:
+        response = await _forward(services, scope, body)
+    else:
+        async with services.audit.action(context.requester, AuditAction.TAXONOMY_CHANGED) as progress:
+            response = await _forward(services, scope, body)
+            progress.failure = response.problem
+            progress.target = "" if progress.failure else await asyncio.to_thread(response.member, "to")
+    await response.send(send)
+
+
+def _require_service(services: GatewayDependencies) -> None:
+    if not services.backends.has(FEEDBACK):
+        raise Problem(503, "the feedback service is not configured; set AUTH_PROXY_FEEDBACK_URL", kind="not-configured")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +78,19 @@ class _ForwardedResponse:
     @property
     def problem(self) -> str:
         """Return why the service refused the request; empty if it did not."""
-        if self.status < 400:
-            return ""
+        return "" if self.status < 400 else self.member("detail") or f"status {self.status}"
+
+    def member(self, name: str) -> str:
+        """Return a member of the JSON document as text; empty if it has none."""
         try:
-            return str(orjson.loads(self.body)["detail"])
+            return str(orjson.loads(self.body)[name])
         except (ValueError, KeyError, TypeError):
-            return f"status {self.status}"
+            return ""
+
+    async def send(self, send: Send) -> None:
+        """Respond with it."""
+        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+        await send({"type": "http.response.body", "body": self.body})
 
 
 async def _forward(services: GatewayDependencies, scope: Scope, body: bytes) -> _ForwardedResponse:

@@ -38,6 +38,7 @@ from product_classifier.feedback.records import (
     new_id,
 )
 from product_classifier.store.journal import Entry
+from product_classifier.stored_taxonomy.change_store import TaxonomyState
 from product_classifier.taxonomy import Taxonomy
 
 SINGLE_REQUESTS = 8
@@ -222,6 +223,7 @@ class Predictor:
             modalities=Modalities(text=text, image=image),
             degraded=inference.degraded and missing,
             release=inference.release,
+            taxonomy_version=TaxonomyState.version_to_store(taxonomy.version),
         )
         self._metrics.count_prediction(degraded=record.degraded)
         photo = [Entry(image_key(digest), product.image)] if digest else []

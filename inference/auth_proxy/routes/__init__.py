@@ -10,6 +10,7 @@ from inference.auth_proxy.routes import (
     page_routes,
     prediction_routes,
     retraining_routes,
+    taxonomy_routes,
 )
 from inference.auth_proxy.routing import Route
 
@@ -23,6 +24,7 @@ ROUTES: tuple[Route, ...] = (
     *model_routes.ROUTES,
     *feedback_routes.ROUTES,
     *retraining_routes.ROUTES,
+    *taxonomy_routes.ROUTES,
 )
 
 

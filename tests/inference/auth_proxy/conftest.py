@@ -30,6 +30,7 @@ from inference.feedback_service.app import create_app as create_feedback_app
 from inference.feedback_service.settings import Settings as FeedbackSettings
 from product_classifier.model_names import MODELS
 from product_classifier.store.journal import Journal
+from product_classifier.stored_taxonomy.change_store import StoredTaxonomy
 from tests.support.fake_models import FakeFeedback, FakeModels, running, served
 from tests.support.fakes import FakeStore
 from tests.support.model_servers import RunningServer
@@ -102,7 +103,10 @@ def start(
         backends = Backends(services, settings.backend_timeout_s)
         api_keys = open_api_keys(settings, issuer)
         audit = AuditLog(writer, store)
-        app = create_app(Collaborators(settings, issuer, backends, record_writer, limits, audit, metrics, api_keys))
+        deployed = StoredTaxonomy(store)
+        app = create_app(
+            Collaborators(settings, issuer, backends, record_writer, limits, audit, metrics, api_keys, deployed)
+        )
         listener = listen("127.0.0.1", 0)
         with running(make_server(app, settings), sockets=[listener]) as port:
             url = f"http://127.0.0.1:{port}"
@@ -133,6 +137,7 @@ def gateway(shared: Gateway) -> Iterator[Gateway]:
     shared.models.away = False
     shared.models.cannot_explain = False
     shared.models.delay_s = 0.0
+    shared.models.taxonomy = None
     shared.models.status = shared.feedback.status = 0
     shared.feedback.responses = {}
     shared.store.away = False
