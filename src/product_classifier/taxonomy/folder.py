@@ -36,8 +36,11 @@ def read_taxonomy(folder: Path) -> Taxonomy:
 
 
 def to_bytes(taxonomy: Taxonomy) -> bytes:
-    """Return the JSON document of a taxonomy; equal taxonomies give equal bytes."""
-    return (json.dumps(taxonomy.to_json(), indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    """Return the JSON document of a taxonomy.
+
+    Labels keep their order, because the first language is preferred.
+    """
+    return (json.dumps(taxonomy.to_json(), indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def from_bytes(data: bytes, where: str) -> Taxonomy:

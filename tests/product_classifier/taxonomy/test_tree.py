@@ -142,12 +142,13 @@ def test_a_taxonomy_survives_its_document_with_the_same_digest(
     categories = []
     for number, code in enumerate(filter(None, codes)):
         parent = parents[number] if number < 2 else categories[number // 2].code
-        categories.append(Category(code, {"en": code, "fr": code * 2}, parent, ("s",) * (number % 2)))
+        categories.append(Category(code, {"fr": code * 2, "en": code}, parent, ("s",) * (number % 2)))
     found = Taxonomy(tuple(categories), version=version, code_type=code_type, tombstones=frozenset({"gone gone"}))
 
     again = from_bytes(to_bytes(found), "taxonomy.json")
 
     assert (again, again.digest) == (found, found.digest)
+    assert [one.label() for one in again] == [one.label() for one in found]  # the first language is preferred
 
 
 @pytest.mark.parametrize(
