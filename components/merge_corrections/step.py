@@ -88,6 +88,7 @@ def run(
     summary = {
         "snapshot": snapshot,
         "products": products,
+        "products_by_code": {str(code): int(count) for code, count in counts_by_code.items()},
         "learned_elsewhere": {code: following.class_of(code) for code in small if code in counts_by_code},
         "corrections": {**counts, "skipped": len(corrections.skipped)},
         "skipped": list(corrections.skipped),

@@ -74,6 +74,7 @@ def run(
     scores = json.loads(metrics.read_text(encoding="utf-8")) | {"test_set": hold_out_digest(test)}
     scores.pop("confusion", None)  # the report has it, and it is three quarters of the file
     splits = {"train": train, "validation": validation, "test": test}
+    merged = _read_json(merge_report, {})
     training = TrainingRecord(
         data_revision,
         git_commit,
@@ -81,7 +82,7 @@ def run(
         scores,
         report,
         suspects,
-        corrections=_read_json(merge_report, {}).get("corrections", {}),
+        corrections=merged.get("corrections", {}),
         snapshot=corrections,
         folds=_read_json(curves, []),
         datasets=describe_splits({name: path for name, path in splits.items() if path is not None}, data_revision),
@@ -97,7 +98,8 @@ def run(
         runs = log_runs(tracking, training)
     except TrackingUnavailable as error:
         outage = error
-    meta = ReleaseMeta(data_revision, corrections or None, git_commit or None, runs, scores)
+    products = merged.get("products_by_code", {})
+    meta = ReleaseMeta(data_revision, corrections or None, git_commit or None, runs, scores, products)
     written = write_release(release, text, image, fusion, meta, taxonomy)
     publish(open_store(store, create=True), written)
     try:

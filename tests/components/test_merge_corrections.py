@@ -102,6 +102,8 @@ def test_corrections_are_added_with_their_photos(corrections: Corrections) -> No
     assert {jpeg(10), jpeg(20), None} == set(added["photo"])
     assert [] == corrections.report["skipped"]
     assert 3 == corrections.report["corrections"]["added"]
+    counts = corrections.merged["code"].value_counts().to_dict()
+    assert {str(code): count for code, count in counts.items()} == corrections.report["products_by_code"]
 
 
 Damage = Callable[[Corrections, str], object]

@@ -45,7 +45,7 @@ def release(place: Place) -> str:
     write_products(folder / "train.parquet", "defgh")
     write_products(folder / "validation.parquet", "bc")
     contents = {
-        "merge_report": {"corrections": {"added": 4, "skipped": 1}},
+        "merge_report": {"corrections": {"added": 4, "skipped": 1}, "products_by_code": {"10": 3, "40": 2}},
         "suspects": {"labels": 5, "suspects": []},
         "curves": [{"step": 0, "text": 0.7, "fusion": 0.8}, {"step": 1, "text": 0.6, "fusion": 0.9}],
     }
@@ -85,6 +85,7 @@ def test_the_release_names_its_runs_and_its_hold_out(place: Place, release: str)
     assert {"training", *BY_BUNDLE} == set(manifest["mlflow_runs"])
     assert 0.8 == manifest["metrics"]["fusion"]["weighted_f1"]
     assert manifest["metrics"]["test_set"]
+    assert {"10": 3, "40": 2} == manifest["products"]
 
 
 def test_each_model_has_a_nested_run_with_its_parameters_and_metrics(client: MlflowClient, release: str) -> None:

@@ -40,7 +40,7 @@ def make_release(folder: Path, seed: int, taxonomy: Taxonomy = CHALLENGE) -> Rel
     bundle.write_manifest(made / "text", "text", None, self_check.record_text(text, taxonomy), codes)
     bundle.write_manifest(made / "image", "image", None, self_check.record_image(image), codes)
     bundle.write_manifest(made / "fusion", "fusion", f"fusion-{seed}", self_check.record_fusion(fusion), codes)
-    meta = ReleaseMeta(data_revision="made-up")
+    meta = ReleaseMeta(data_revision="made-up", products={codes[0]: 10 + seed})
     release = write_release(folder / f"release-{seed}", *(made / kind for kind in kinds), meta, taxonomy)
     release.path.rename(folder / release.id)
     return replace(release, path=folder / release.id, meta=meta)

@@ -9,8 +9,9 @@ from components.shared.rollout.rollout import Rollout
 from components.shared.rollout.smoke import SmokeTest, SmokeTestFailed
 from components.shared.serving_check import ReleaseModels
 from product_classifier.errors import BundleRefused, ObjectNotFound, ProductClassifierError, RolloutFailed
+from product_classifier.releases.release import Release
 from product_classifier.store import ObjectStore
-from product_classifier.stored_taxonomy.change_store import write_in_service
+from product_classifier.stored_taxonomy.change_store import write_in_service, write_products
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Switch:
         if self.smoke.service and deployed and deployed != release and self.rollout.current() == deployed:
             before_ms = self.smoke.ms_per_product(models.known_products)
         # Before the servers switch: a correction of the new release's first prediction is accepted.
-        write_in_service(self.store, fetched.taxonomy)
+        self._record(fetched)
         self._roll_out(release, deployed)
         if not self.smoke.service:
             return SwitchResult(done=True)
@@ -80,4 +81,9 @@ class Switch:
         """Deploy the earlier release again, with its taxonomy."""
         self.rollout.switch(deployed)
         with tempfile.TemporaryDirectory() as folder:
-            write_in_service(self.store, fetch_release(self.store, deployed, Path(folder)).taxonomy)
+            self._record(fetch_release(self.store, deployed, Path(folder)))
+
+    def _record(self, release: Release) -> None:
+        """Record taxonomy and labelled products of the release that servers switch to."""
+        write_products(self.store, release.meta.products)
+        write_in_service(self.store, release.taxonomy)

@@ -50,6 +50,8 @@ class ReleaseMeta:
     git_commit: str | None = None
     mlflow_runs: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    products: Mapping[str, int] = field(default_factory=dict)
+    """Products to train on by the code they are labelled with; empty in releases of earlier versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,7 @@ def write_release(
         "git_commit": meta.git_commit,
         "mlflow_runs": dict(meta.mlflow_runs),
         "metrics": dict(meta.metrics),
+        "products": dict(meta.products),
         "versions": {kind: info.version for kind, info in infos.items()},
         "files": {name: {"sha256": entry.sha256, "size": entry.size} for name, entry in files.items()},
     }
@@ -252,9 +255,18 @@ def _read_manifest(folder: Path) -> _Manifest:
             "versions": dict(versions),
         } if _ID.fullmatch(identifier):
             files = bundle.read_entries(values.get("files"), MANIFEST)
-            meta = ReleaseMeta(data_revision, values.get("corrections"), values.get("git_commit"), runs, metrics)
+            products = _read_products(values.get("products", {}))
+            meta = ReleaseMeta(
+                data_revision, values.get("corrections"), values.get("git_commit"), runs, metrics, products
+            )
             return _Manifest(identifier, created, meta, versions, files)
         case _:
             raise BundleRefused(
                 f"{MANIFEST}: id, created, data_revision, metrics, mlflow_runs or versions is missing or malformed"
             )
+
+
+def _read_products(values: object) -> Mapping[str, int]:
+    if not isinstance(values, dict) or not all(type(count) is int and count >= 0 for count in values.values()):
+        raise BundleRefused(f"{MANIFEST}: products is {values!r:.80}; an object of numbers by category code is needed")
+    return values

@@ -136,11 +136,12 @@ def test_a_damaged_release_is_refused_and_the_champion_stays(
     assert champion == switch.rollout.current()
 
 
-def test_the_store_names_the_taxonomy_of_the_imported_release(release: Release, tmp_path: Path) -> None:
+def test_the_store_has_taxonomy_and_products_of_the_imported_release(release: Release, tmp_path: Path) -> None:
     switch = deployment(tmp_path)
     other = make_release(tmp_path / "other", 2, Taxonomy(tuple(map(Category, ("tea", "coffee")))))
 
-    import_release(str(release.path), switch)
-    import_release(str(other.path), switch)
+    for one in (release, other):
+        import_release(str(one.path), switch)
 
-    assert other.taxonomy == read_state(switch.store).in_service
+        state = read_state(switch.store)
+        assert (one.taxonomy, one.meta.products) == (state.in_service, state.products)

@@ -93,6 +93,8 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "pickle": (edit(lambda m: m["files"].update({"text/x.pkl": {}})), "is not one of .json"),
     "id is a path": (edit(lambda m: m.update(id="../../x")), "id, created"),
     "no metrics": (edit(lambda m: m.pop("metrics")), "missing or malformed"),
+    "products without numbers": (edit(lambda m: m.update(products={"10": "many"})), "products is {'10': 'many'}"),
+    "products in a list": (edit(lambda m: m.update(products=["10"])), "an object of numbers by category code"),
     "no files": (edit(lambda m: m.update(files=[])), "files is not an object"),
 }
 
