@@ -11,6 +11,7 @@ from inference.auth_proxy.auth.tokens import EmbeddedIssuer, Identity, Verifier
 from inference.auth_proxy.gateway_metrics import GatewayMetrics
 from inference.auth_proxy.health import Readiness
 from inference.auth_proxy.predictions.backends import Backends
+from inference.auth_proxy.predictions.category_list import CategoryList
 from inference.auth_proxy.predictions.predictor import Predictor
 from inference.auth_proxy.predictions.served_taxonomies import ServedTaxonomies
 from inference.auth_proxy.rate_limits import RateLimits
@@ -63,9 +64,10 @@ class GatewayDependencies:
         self.readiness = Readiness(
             self.backends, self.record_writer, settings.start_s, issuer=issuer, api_keys=self._api_keys
         )
-        self.taxonomies = ServedTaxonomies(self.backends, collaborators.deployed_taxonomies)
+        taxonomies = ServedTaxonomies(self.backends, collaborators.deployed_taxonomies)
+        self.categories = CategoryList(taxonomies, collaborators.deployed_taxonomies)
         self.predictor = Predictor(
-            self.backends, self.record_writer, self.metrics, self.taxonomies, max_in_flight=settings.max_in_flight
+            self.backends, self.record_writer, self.metrics, taxonomies, max_in_flight=settings.max_in_flight
         )
 
     async def identify(self, token: str) -> Identity:

@@ -31,6 +31,7 @@ PhotoFile = Annotated[bytes, WithJsonSchema({"type": "string", "format": "binary
 RequestId = Annotated[
     str, Field(description="Identifies the request in logs and problems; the gateway creates one if it is not usable.")
 ]
+EntityTag = Annotated[str, Field(description="`ETag` of an earlier response: 304 without a body if it still holds.")]
 RoleName = Annotated[Role, Field(strict=False)]
 
 
@@ -182,13 +183,41 @@ class JwksView(ResponseModel):
     keys: list[JwkView]
 
 
+class CategoryParameters(BaseModel):
+    """Query parameters of `GET /categories`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    q: Annotated[str, Field(max_length=200)] = Field(
+        default="",
+        description="Only categories whose code, labels and synonyms contain all of these words, best first; case and"
+        " accents are ignored.",
+    )
+
+
 class CategoryView(ResponseModel):
-    """A category with its labels."""
+    """A category with its labels and its place in the tree."""
 
     code: int | str
     labels: dict[str, str] = Field(description="By language.")
+    parent: int | str | None = Field(description="Code of the category above; null for a root.")
+    path: list[str] = Field(description="Labels from the root to the category.")
+    products: int | None = Field(
+        description="Products labelled with this very category that the release in service was trained with,"
+        " corrections included; null if they are not known, as for releases of earlier versions."
+    )
+    answerable: bool = Field(
+        description="Whether it can be predicted; false for inner nodes and categories with too few products."
+    )
     label_fr: str = Field(deprecated="Use labels.fr.")
     label_en: str = Field(deprecated="Use labels.en.")
+
+
+class CategoryListView(ResponseModel):
+    """The taxonomy of the release in service, or what was found in it."""
+
+    version: int = Field(description="Version of the taxonomy.")
+    categories: list[CategoryView]
 
 
 class CategoryLabel(ResponseModel):

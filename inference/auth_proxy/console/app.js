@@ -132,7 +132,7 @@ function claims() {
 
 async function enter(given) {
   token = given;
-  categories = (await call("/categories")).body;
+  categories = (await call("/categories")).body.categories;
   const { sub, role } = claims();
   byId("who").textContent = sub || "";
   for (const tab of document.querySelectorAll("#tabs [data-role]")) {

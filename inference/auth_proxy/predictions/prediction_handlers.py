@@ -1,16 +1,15 @@
-"""Handlers of `/predict`, `/predict/batch` and `/categories`."""
+"""Handlers of `/predict` and `/predict/batch`."""
 
 from pydantic_core import to_json
 from starlette.types import Receive, Scope, Send
 
 from inference.auth_proxy.collaborators import GatewayDependencies
-from inference.auth_proxy.context import RequestContext, context_of
-from inference.auth_proxy.json_handlers import HandlerResult, json_handler, send_json
+from inference.auth_proxy.context import context_of
+from inference.auth_proxy.json_handlers import send_json
 from inference.auth_proxy.media_types import content_type
 from inference.auth_proxy.predictions.explanation_cost import explanation_cost
 from inference.auth_proxy.predictions.product_reader import RequestProduct, read_batch, read_product
 from inference.auth_proxy.request_body import read_request_body
-from inference.auth_proxy.schemas import CategoryView
 from inference.http.disconnects import cancel_on_disconnect
 
 RECORD_HEADER = b"prediction-record"
@@ -45,20 +44,3 @@ async def predict_batch(services: GatewayDependencies, scope: Scope, receive: Re
     with cancel_on_disconnect(scope):
         results, status = await services.predictor.predict_batch(rows, context.user.name, context.request_id)
     await send_json(send, to_json(results), (RECORD_HEADER, status.encode()))
-
-
-@json_handler
-async def list_categories(services: GatewayDependencies, _: RequestContext) -> HandlerResult[list[CategoryView]]:
-    """Return the categories of the release in service, in the order of its probability vectors."""
-    taxonomy = await services.taxonomies.current()
-    return HandlerResult(
-        [
-            CategoryView(
-                code=taxonomy.to_json_code(category.code),
-                labels=dict(category.labels),
-                label_fr=category.label("fr"),
-                label_en=category.label("en"),
-            )
-            for category in taxonomy
-        ]
-    )

@@ -2,11 +2,10 @@
 
 from inference.auth_proxy.auth.roles import Role
 from inference.auth_proxy.media_types import JSON, MULTIPART
-from inference.auth_proxy.predictions.prediction_handlers import list_categories, predict, predict_batch
+from inference.auth_proxy.predictions.prediction_handlers import predict, predict_batch
 from inference.auth_proxy.routing import DocumentedResponse, Route
 from inference.auth_proxy.schemas import (
     EXAMPLE_PREDICTION,
-    CategoryView,
     ExplainedPredictionView,
     PredictInput,
     PredictionView,
@@ -61,17 +60,5 @@ ROUTES: tuple[Route, ...] = (
         },
         problems=(503,),
         body_limit=PHOTO_BODY_BYTES,
-    ),
-    Route(
-        method="GET",
-        path="/categories",
-        handler=list_categories,
-        role=Role.USER,
-        operation_id="list_categories",
-        tag="predictions",
-        summary="List the categories",
-        responses={
-            200: DocumentedResponse("All categories, in the order of the probability vectors.", list[CategoryView])
-        },
     ),
 )

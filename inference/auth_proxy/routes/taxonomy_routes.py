@@ -3,7 +3,9 @@
 from inference.auth_proxy.auth.roles import Role
 from inference.auth_proxy.feedback.forwarding import forward_feedback, forward_taxonomy_change
 from inference.auth_proxy.media_types import JSON
+from inference.auth_proxy.predictions.category_handlers import list_categories
 from inference.auth_proxy.routing import DocumentedResponse, Route
+from inference.auth_proxy.schemas import CategoryListView, CategoryParameters, EntityTag
 from inference.feedback_api import (
     TaxonomyChangeOptions,
     TaxonomyChangePage,
@@ -14,6 +16,24 @@ from product_classifier.limits import TAXONOMY_CHANGE_BYTES
 from product_classifier.taxonomy.change_file import ChangeFile
 
 ROUTES: tuple[Route, ...] = (
+    Route(
+        method="GET",
+        path="/categories",
+        handler=list_categories,
+        role=Role.USER,
+        operation_id="list_categories",
+        tag="taxonomy",
+        summary="List or search the categories of the release in service",
+        query=CategoryParameters,
+        headers={"If-None-Match": EntityTag},
+        responses={
+            200: DocumentedResponse(
+                "The categories.", CategoryListView, headers={"ETag": "For `If-None-Match` of the next request."}
+            ),
+            304: DocumentedResponse("They are those of `If-None-Match`."),
+        },
+        problems=(503,),
+    ),
     Route(
         method="GET",
         path="/taxonomy/changes",

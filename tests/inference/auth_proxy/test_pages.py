@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from inference.auth_proxy.health import Readiness
-from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.model_names import MODELS
 from tests.inference.auth_proxy.conftest import Gateway
 
@@ -161,16 +160,6 @@ def test_readiness_is_checked_at_most_once_a_second(gateway: Gateway) -> None:
             client.get("/readyz")
 
     assert len(gateway.models.seen) <= 6
-
-
-def test_categories_have_both_labels(gateway: Gateway) -> None:
-    with gateway.client() as client:
-        found = client.get("/categories").json()
-
-    assert found == [
-        {"code": int(c.code), "labels": c.labels, "label_fr": c.labels["fr"], "label_en": c.labels["en"]}
-        for c in CHALLENGE
-    ]
 
 
 def test_the_gateway_is_a_v2_server_of_three_models(gateway: Gateway) -> None:
