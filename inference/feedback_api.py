@@ -50,7 +50,9 @@ class PredictionFeedback(RequestModel):
     """The right category of a prediction."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"prediction_id": "019ab0f2-7d1e-7c3a-9d55-0c8f6a4be111", "code": 2583}]}
+        json_schema_extra={
+            "examples": [{"prediction_id": "019ab0f2-7d1e-7c3a-9d55-0c8f6a4be111", "code": "tea > black"}]
+        }
     )
 
     prediction_id: RecordId

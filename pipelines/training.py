@@ -100,7 +100,7 @@ def training(
         store=store,
     )
     by_split = {split: splits.outputs[split] for split in ("train", "validation", "test", "unseen")}
-    validation, test = by_split["validation"], by_split["test"]
+    test = by_split["test"]
 
     corrected = merge_corrections(
         taxonomy=catalogue.outputs["taxonomy"],
@@ -109,7 +109,8 @@ def training(
         photo_revision=run.outputs["photo_revision"],
         store=store,
     )
-    train, taxonomy = corrected.outputs["merged"], corrected.outputs["answerable"]
+    train, validation = corrected.outputs["merged"], corrected.outputs["calibration"]
+    taxonomy = corrected.outputs["answerable"]
 
     text = train_text(
         taxonomy=taxonomy,

@@ -49,14 +49,14 @@ def run(
         fusion: Bundle of the fusion model.
         metrics: Scores, scores by category and the confusion matrix.
         report: The same as a page, with examples.
-        taxonomy: Labels of the categories.
+        taxonomy: The categories; a product of one that is too small counts where it is learned.
         summary: The most important scores alone (JSON), for tables of experiments.
         plots: Folder for `categories.csv`, the F1 by category, and `predictions.csv`, for plots of experiments.
 
     Raises:
         CatalogueError: If the hold-out has no product with a category of the models.
     """
-    found = predict(test, raw, text, image)
+    found = predict(test, raw, text, image, taxonomy)
     if not len(found.labels):
         raise CatalogueError(f"{test.name}: has no product to evaluate on; check its categories")
     model, _ = load_fusion(fusion, found.codes)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,18 +32,22 @@ def run(
     test: Path,
     unseen: Path,
     merged: Path,
+    calibration: Path,
     answerable: Path,
     report: Path,
     taxonomy: Taxonomy,
     store: str = "",
     snapshot: str = "",
 ) -> int:
-    """Write `merged` (parquet) and `report` (JSON); return the number of products to train on.
+    """Write `merged`, `calibration` (parquet) and `report` (JSON); return the number of products in `merged`.
 
     Corrections change `train` only. A correction of a product in `validation` or `test` is not used, so the models are
     never trained on what evaluates them. A correction whose category is unknown, whose photo is missing, altered or
     undecodable, or that cannot be prepared for another reason is skipped and reported. Without a snapshot `merged` is
     a copy of `train`.
+
+    A category with fewer than `minimum_products` products, in all splits and the corrections, is learned as the one
+    above it: its products have that code in `merged` and `calibration`.
 
     Args:
         train: Products to train on (parquet).
@@ -51,7 +55,8 @@ def run(
         test: The frozen hold-out (parquet).
         unseen: Products of the simulation (parquet).
         merged: `train` with the corrections, and a column `photo` with the bytes of their photos.
-        answerable: Folder for the taxonomy whose answerable categories are those with enough products in `merged`.
+        calibration: `validation` with the codes that are learned.
+        answerable: Folder for the taxonomy whose answerable categories are those with enough products.
         report: Numbers by outcome, and the skipped corrections with their reasons.
         taxonomy: Categories of the products.
         store: URL of the object store with snapshot and photos: file:///folder or s3://bucket.
@@ -62,7 +67,7 @@ def run(
     """
     corrections = _read_corrections(open_store(store), snapshot, taxonomy) if snapshot else SnapshotRows((), (), ())
     splits = {"train": train, "validation": validation, "test": test, "unseen": unseen}
-    for path in (merged, report):
+    for path in (merged, calibration, report):
         path.parent.mkdir(parents=True, exist_ok=True)
     counts: dict[str, int] = dict.fromkeys(OUTCOMES, 0)
     if corrections.rows:
@@ -71,31 +76,59 @@ def run(
         result = merge(frames["train"], rows, known_splits(frames))
         counts = {str(outcome): count for outcome, count in result.counts().items()}
         result.train.to_parquet(merged, index=False)
-        learned = result.train
+        rest = _without(frames["unseen"], rows)["code"]
     else:
         shutil.copyfile(train, merged)
-        learned = read_products(train, columns=["product_id", "code"])
-    counts_by_code = learned["code"].value_counts()
-    following = taxonomy.with_answerable({str(code): int(count) for code, count in counts_by_code.items()})
+        rest = _codes(unseen)
+    shutil.copyfile(validation, calibration)
+    learned = [_codes(merged), _codes(calibration)]
+    following = taxonomy.with_answerable(_count(pd.concat(learned), pd.concat([_codes(test), rest])))
     write_taxonomy(answerable, following)
-    products = len(learned)
-    small = [category.code for category in following if following.class_of(category.code) != category.code]
-    merged_up = learned["code"].map({code: following.class_of(code) for code in small})
-    if merged_up.notna().any():
-        table = read_products(merged)
-        table["code"] = merged_up.fillna(learned["code"])
-        table.to_parquet(merged, index=False)
+    found = {str(code): following.class_of(code) for code in pd.concat(learned).unique()}
+    elsewhere = {code: other for code, other in found.items() if other != code}
+    for split in (merged, calibration):
+        _relabel(split, elsewhere)
+    products = len(learned[0])
     summary = {
         "snapshot": snapshot,
         "products": products,
-        "products_by_code": {str(code): int(count) for code, count in counts_by_code.items()},
-        "learned_elsewhere": {code: following.class_of(code) for code in small if code in counts_by_code},
+        "products_by_code": {str(code): int(count) for code, count in learned[0].value_counts().items()},
+        "learned_elsewhere": elsewhere,
         "corrections": {**counts, "skipped": len(corrections.skipped)},
         "skipped": list(corrections.skipped),
         "dropped_photos": list(corrections.dropped_photos),
     }
     report.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     return products
+
+
+def _codes(split: Path) -> "pd.Series[str]":
+    return read_products(split, columns=["code"])["code"]
+
+
+def _without(products: pd.DataFrame, corrections: pd.DataFrame) -> pd.DataFrame:
+    """Return the products that no correction is about: the others are counted with the corrections."""
+    known = {key for row in _contents(corrections) for key in content_keys(*row)}
+    return products.loc[[known.isdisjoint(content_keys(*row)) for row in _contents(products)]]
+
+
+def _contents(products: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
+    return zip(products["designation"], products["description"], products["image_sha256"], strict=True)
+
+
+def _count(learned: "pd.Series[str]", others: "pd.Series[str]") -> dict[str, int]:
+    """Count the products of each category of `learned`; a category of which only `others` has some is not answered."""
+    codes = pd.concat([learned, others[others.isin(learned.unique())]])
+    return {str(code): int(count) for code, count in codes.value_counts().items()}
+
+
+def _relabel(split: Path, learned: Mapping[str, str | None]) -> None:
+    """Give the products of a split the codes where they are learned; without one they keep their own."""
+    table = read_products(split)
+    codes = table["code"].map(learned)
+    if codes.notna().any():
+        table["code"] = codes.fillna(table["code"])
+        table.to_parquet(split, index=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from product_classifier.images import decoding
 from product_classifier.images.model import ImageModel
 from product_classifier.observability import get_logger
 from product_classifier.releases.release import load_image, load_text
-from product_classifier.taxonomy import Codes
+from product_classifier.taxonomy import Codes, Taxonomy
 from product_classifier.text.normalization import has_words
 
 _BATCH = 256
@@ -41,7 +41,9 @@ class Predictions:
     """Columns of the true categories, `[n]`; -1 for a category that the models do not answer."""
 
 
-def predict(split: Path, raw: Path, text: Path, image: Path, *, unanswered: bool = False) -> Predictions:
+def predict(
+    split: Path, raw: Path, text: Path, image: Path, taxonomy: Taxonomy | None = None, *, unanswered: bool = False
+) -> Predictions:
     """Classify the products of a split that have a category of the models, and text or a photo.
 
     A photo that can no longer be read is dropped, and its product too if it has no text.
@@ -51,6 +53,7 @@ def predict(split: Path, raw: Path, text: Path, image: Path, *, unanswered: bool
         raw: Folder their `image_path` is relative to.
         text: Bundle of the text model.
         image: Bundle of the image model.
+        taxonomy: That of the models: a product of a category that is too small has the one where it is learned.
         unanswered: Whether products of categories that the models do not answer are classified too.
 
     Raises:
@@ -64,6 +67,9 @@ def predict(split: Path, raw: Path, text: Path, image: Path, *, unanswered: bool
             f"image: has {len(image_model.codes)} categories, text {len(codes)} others; train both on one catalogue"
         )
     products = read_products(split)
+    if taxonomy is not None:
+        learned = {code: taxonomy.class_of(code) or code for code in products["code"].unique() if code in taxonomy}
+        products["code"] = products["code"].map(learned).fillna(products["code"])
     has_text = [has_words(*row) for row in zip(products["designation"], products["description"], strict=True)]
     products = products.assign(has_text=has_text, has_image=products["image_path"] != "")
     usable = (products["code"].isin(codes) | unanswered) & (products["has_text"] | products["has_image"])

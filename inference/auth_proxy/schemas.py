@@ -272,11 +272,11 @@ class ExplainedPredictionView(PredictionView):
 
 EXAMPLE_PREDICTION = {
     "prediction_id": "019ab0f2-7d1e-7c3a-9d55-0c8f6a4be111",
-    "category": {"code": 2583, "label": "Piscine et spa"},
+    "category": {"code": "tea > black", "label": "Black tea", "path": ["Tea", "Black tea"]},
     "confidence": 0.93,
     "decision": "accept",
-    "top": [{"code": 2583, "label": "Piscine et spa", "probability": 0.93}],
-    "modalities": {"text": {"code": 2583, "label": "Piscine et spa", "probability": 0.9}, "image": None},
+    "top": [{"code": "tea > black", "label": "Black tea", "probability": 0.93}],
+    "modalities": {"text": {"code": "tea > black", "label": "Black tea", "probability": 0.9}, "image": None},
     "degraded": False,
     "release": "r-20260101T120000-1a2b3c4d",
 }

@@ -114,6 +114,7 @@ def merged(catalogue: Catalogue, *corrections: tuple[str, str, int | None]) -> t
         catalogue.folder / "catalogue.parquet",
         **sides,
         merged=catalogue.folder / "merged.parquet",
+        calibration=catalogue.folder / "calibration.parquet",
         answerable=catalogue.folder / "answerable",
         report=catalogue.folder / "merged.json",
         taxonomy=catalogue.taxonomy,

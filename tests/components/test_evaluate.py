@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -6,14 +7,16 @@ import pytest
 
 from components.evaluate import step
 from product_classifier.catalogue.challenge import CHALLENGE
+from product_classifier.catalogue.product_table import read_products
 from product_classifier.errors import CatalogueError
+from product_classifier.taxonomy import Category, Taxonomy
 
 
-def evaluate(test: Path, raw: Path, release: Path, folder: Path) -> float:
+def evaluate(test: Path, raw: Path, release: Path, folder: Path, taxonomy: Taxonomy = CHALLENGE) -> float:
     bundles = {kind: release / kind for kind in ("text", "image", "fusion")}
     outputs = {"metrics": folder / "metrics.json", "report": folder / "report.html"}
     files = {"summary": folder / "summary.json", "plots": folder / "plots"}
-    return step.run(test, raw, **bundles, **outputs, **files, taxonomy=CHALLENGE)
+    return step.run(test, raw, **bundles, **outputs, **files, taxonomy=taxonomy)
 
 
 def test_each_model_is_evaluated_on_the_products_with_its_modality(
@@ -64,6 +67,20 @@ def test_the_report_escapes_texts(release_dir: Path, splits_dir: Path, tmp_path:
     evaluate(tmp_path / "test.parquet", splits_dir, release_dir, tmp_path)
 
     assert "<script>alert" not in (tmp_path / "report.html").read_text()
+
+
+def test_a_product_of_a_category_that_is_too_small_counts_where_it_is_learned(
+    release_dir: Path, splits_dir: Path, tmp_path: Path
+) -> None:
+    score = evaluate(splits_dir / "test.parquet", splits_dir, release_dir, tmp_path)
+    products = read_products(splits_dir / "test.parquet")
+    parent = products["code"].mode()[0]
+    small = Category("too small", parent=parent)
+    taxonomy = replace(CHALLENGE, categories=(*CHALLENGE.categories, small), code_type="string")
+    products["code"] = products["code"].replace(parent, small.code)
+    products.to_parquet(tmp_path / "test.parquet")
+
+    assert score == evaluate(tmp_path / "test.parquet", splits_dir, release_dir, tmp_path, taxonomy)
 
 
 def test_an_empty_hold_out_is_an_error(release_dir: Path, splits_dir: Path, tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from product_classifier.feedback.records import ProductContent, image_key
 from product_classifier.feedback.trust import Label, product_key
 from product_classifier.retraining import write_snapshot
 from product_classifier.store import open_store
+from product_classifier.taxonomy import Category, Codes, Taxonomy
+from product_classifier.taxonomy.folder import read_taxonomy
 from tests.support.fixtures_data import jpeg
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -57,12 +59,17 @@ class Corrections:
         return step.run(
             **self.sides,
             merged=self.folder / "merged.parquet",
+            calibration=self.folder / "calibration.parquet",
             answerable=self.folder / "answerable",
             report=self.folder / "report.json",
-            taxonomy=CHALLENGE,
+            taxonomy=self.taxonomy,
             store=self.url,
             snapshot=snapshot,
         )
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        return CHALLENGE
 
     @property
     def merged(self) -> pd.DataFrame:
@@ -238,3 +245,73 @@ def test_equal_corrections_give_equal_bytes_and_other_corrections_others(correct
     corrections.merge()
 
     assert contents[0] == contents[1] != (corrections.folder / "merged.parquet").read_bytes()
+
+
+SHELVES = Taxonomy(
+    tuple(
+        Category(code, parent=parent)
+        for code, parent in [("a", None), ("b", None), ("b > x", "b"), ("b > y", "b"), ("c", None)]
+    ),
+    minimum_products=3,
+)
+
+
+class SmallCategories(Corrections):
+    """Splits with the given codes in each, and corrections of them."""
+
+    def __init__(self, folder: Path, **codes: str) -> None:
+        self.folder, self.url, self.labels = folder, f"file://{folder}/store", []
+        self.store = open_store(self.url, create=True)
+        self.sides = {side: folder / f"{side}.parquet" for side in SPLITS}
+        for start, (side, path) in enumerate(self.sides.items()):
+            given = codes.get(side, "").split(",") if codes.get(side) else []
+            rows = [(100 * start + n, f"{side} {n}", "", "", code, n + 1, "") for n, code in enumerate(given)]
+            pd.DataFrame(rows, columns=COLUMNS).astype({"code": str}).to_parquet(path)
+
+    def merge(self, snapshot: str | None = None) -> int:
+        return super().merge(write_snapshot(self.store, self.labels) if self.labels else "")
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        return SHELVES
+
+    def learned(self, name: str) -> list[str]:
+        return pd.read_parquet(self.folder / name)["code"].to_list()
+
+    @property
+    def answered(self) -> Codes:
+        return read_taxonomy(self.folder / "answerable").codes
+
+
+def test_a_category_is_answerable_by_the_products_of_all_splits(tmp_path: Path) -> None:
+    found = SmallCategories(tmp_path, train="a,a,b > x,b", validation="a,b > x", test="b > x", unseen="b > y,b > y")
+    found.merge()
+
+    assert ("a", "b > x") == found.answered
+    assert ["a", "a", "b > x", "b"] == found.learned("merged.parquet")
+
+
+def test_products_of_small_categories_are_learned_as_the_one_above_in_both_tables(tmp_path: Path) -> None:
+    found = SmallCategories(tmp_path, train="a,a,a,b > x,c", validation="b > y,b,a", test="b > x", unseen="b > y")
+    found.merge()
+
+    assert ("a", "b") == found.answered
+    assert ["a", "a", "a", "b", "c"] == found.learned("merged.parquet")
+    assert ["b", "b", "a"] == found.learned("calibration.parquet")
+    assert {"b > x": "b", "b > y": "b", "c": None} == found.report["learned_elsewhere"]
+
+
+def test_a_category_that_no_product_to_train_on_has_is_not_answerable(tmp_path: Path) -> None:
+    found = SmallCategories(tmp_path, train="a,a,a,b,b,b", test="c,c", unseen="c,c")
+    found.merge()
+
+    assert ("a", "b") == found.answered
+
+
+@pytest.mark.parametrize(("title", "answered"), [("unseen 0", ("a", "b")), ("another", ("a", "b", "c"))])
+def test_a_corrected_product_of_unseen_counts_once(tmp_path: Path, title: str, answered: Codes) -> None:
+    found = SmallCategories(tmp_path, train="a,a,a,b,b,b,c", unseen="c")
+    found.correct(title, code="c")
+    found.merge()
+
+    assert answered == found.answered

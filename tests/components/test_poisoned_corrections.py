@@ -131,6 +131,7 @@ def test_corrections_of_two_colluding_users_are_trusted_and_the_gate_rejects_the
         splits_dir / "train.parquet",
         *[tmp_path / "empty.parquet"] * 3,
         merged=tmp_path / "train.parquet",
+        calibration=tmp_path / "calibration.parquet",
         answerable=tmp_path / "answerable",
         report=tmp_path / "report.json",
         taxonomy=CHALLENGE,
