@@ -1,4 +1,4 @@
-"""No module knows the challenge's categories: they are data of one catalogue, in a package of its own."""
+"""No module has categories of the challenge: they are data of one catalogue, in one package."""
 
 import ast
 import re
@@ -25,7 +25,7 @@ SEEDS = re.compile(r"seed|rng|random", re.IGNORECASE)
 
 
 def findings(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """Return line and text of each literal that is a code, the number of codes or a label of the challenge."""
+    """Return line and text of each literal with a code, the number of codes or a label of the challenge."""
     seeds = {id(node) for parent in ast.walk(tree) for node in _seeds(parent)}
     for node in ast.walk(tree):
         match node:

@@ -62,7 +62,9 @@ def compare_releases(
     if old.taxonomy.digest != new.taxonomy.digest:
         recalls = {code: (recall, found.new_items[code]) for code, recall in found.new.items()}
         versions = (old.taxonomy.version, new.taxonomy.version)
-        difference = TaxonomyDifference(versions, len(found.rows), found.left_out, recalls)
+        answered = [{side.read(code) for code in side.codes} for side in sides]
+        added = len(answered[1] - answered[0] - {None})
+        difference = TaxonomyDifference(versions, len(found.rows), found.left_out, recalls, added)
     return Comparison(champion, challenger, gains, difference)
 
 

@@ -39,7 +39,7 @@ def run(
     store: str = "",
     snapshot: str = "",
 ) -> int:
-    """Write `merged`, `calibration` (parquet) and `report` (JSON); return the number of products in `merged`.
+    """Write `merged`, `calibration` (parquet) and `report` (JSON); return the products in `merged`.
 
     Corrections change `train` only. A correction of a product in `validation` or `test` is not used, so the models are
     never trained on what evaluates them. A correction whose category is unknown, whose photo is missing, altered or

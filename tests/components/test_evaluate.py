@@ -69,7 +69,7 @@ def test_the_report_escapes_texts(release_dir: Path, splits_dir: Path, tmp_path:
     assert "<script>alert" not in (tmp_path / "report.html").read_text()
 
 
-def test_a_product_of_a_category_that_is_too_small_counts_where_it_is_learned(
+def test_a_product_of_a_category_that_is_too_small_counts_as_the_one_above(
     release_dir: Path, splits_dir: Path, tmp_path: Path
 ) -> None:
     score = evaluate(splits_dir / "test.parquet", splits_dir, release_dir, tmp_path)

@@ -275,7 +275,7 @@ class SmallCategories(Corrections):
     def taxonomy(self) -> Taxonomy:
         return SHELVES
 
-    def learned(self, name: str) -> list[str]:
+    def codes(self, name: str) -> list[str]:
         return pd.read_parquet(self.folder / name)["code"].to_list()
 
     @property
@@ -288,16 +288,16 @@ def test_a_category_is_answerable_by_the_products_of_all_splits(tmp_path: Path) 
     found.merge()
 
     assert ("a", "b > x") == found.answered
-    assert ["a", "a", "b > x", "b"] == found.learned("merged.parquet")
+    assert ["a", "a", "b > x", "b"] == found.codes("merged.parquet")
 
 
-def test_products_of_small_categories_are_learned_as_the_one_above_in_both_tables(tmp_path: Path) -> None:
+def test_products_of_small_categories_have_the_code_above_in_both_tables(tmp_path: Path) -> None:
     found = SmallCategories(tmp_path, train="a,a,a,b > x,c", validation="b > y,b,a", test="b > x", unseen="b > y")
     found.merge()
 
     assert ("a", "b") == found.answered
-    assert ["a", "a", "a", "b", "c"] == found.learned("merged.parquet")
-    assert ["b", "b", "a"] == found.learned("calibration.parquet")
+    assert ["a", "a", "a", "b", "c"] == found.codes("merged.parquet")
+    assert ["b", "b", "a"] == found.codes("calibration.parquet")
     assert {"b > x": "b", "b > y": "b", "c": None} == found.report["learned_elsewhere"]
 
 

@@ -36,6 +36,14 @@ class TaxonomyDifference:
     """Products whose category one of the two cannot answer, without those of new categories."""
     new: Mapping[str, tuple[float, int]]
     """Recall of the challenger, and products, by category that the champion cannot answer."""
+    added: int = 0
+    """Categories that only the challenger can answer, with or without test products."""
+
+    @property
+    def needs_no_gain(self) -> bool:
+        """Whether the challenger has a newer version or answers more, which no comparison shows."""
+        champion, challenger = self.versions
+        return challenger > champion or self.added > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +92,8 @@ def decide(
     """Promote the first release, and any that beats the champion by a margin without a collapsed category.
 
     Releases with different taxonomies are compared on the categories that both can answer. A category that only the
-    challenger can answer needs a recall of `min_new_recall`.
+    challenger can answer needs a recall of `min_new_recall`. A challenger of a newer version, or one that answers more
+    categories, may lose up to `min_gain` on the others instead of having to gain it.
 
     Args:
         challenger: Scores of the new release.
@@ -93,7 +102,11 @@ def decide(
         limits: Thresholds.
         difference: What was not compared; None for two releases with one taxonomy.
     """
-    objections = [*_objections(challenger, champion, share_better, limits), *_check_new_categories(difference, limits)]
+    needs_gain = difference is None or not difference.needs_no_gain
+    objections = [
+        *_objections(challenger, champion, share_better, limits, needs_gain=needs_gain),
+        *_check_new_categories(difference, limits),
+    ]
     reasons = objections or [_reason_to_promote(challenger, champion, share_better)]
     if difference is not None:
         reasons.append(_describe_difference(difference, limits))
@@ -106,7 +119,12 @@ def exceeds_latency_limit(new_ms: float, old_ms: float, limits: GateLimits) -> b
 
 
 def _objections(
-    new: ReleaseScores, old: ReleaseScores | UnreadableChampion | None, share_better: float, limits: GateLimits
+    new: ReleaseScores,
+    old: ReleaseScores | UnreadableChampion | None,
+    share_better: float,
+    limits: GateLimits,
+    *,
+    needs_gain: bool,
 ) -> Iterator[str]:
     if not _is_score(new.weighted_f1):
         yield f"{new.release} has weighted F1 {new.weighted_f1}, which is not a score from 0 to 1"
@@ -124,7 +142,7 @@ def _objections(
             "file, or deploy the release with `python -m pipelines rollback`"
         )
         return
-    yield from _check_gain(new, old, share_better, limits)
+    yield from _check_gain(new, old, share_better, limits) if needs_gain else _check_loss(new, old, limits)
     yield from _check_categories(new, old, limits)
     if exceeds_latency_limit(new.ms_per_product, old.ms_per_product, limits):
         yield (
@@ -144,6 +162,15 @@ def _check_gain(new: ReleaseScores, old: ReleaseScores, share_better: float, lim
             f"{_compared(new, old)}, but better in only {share_better:.1%} of the resamples, "
             f"{limits.confidence:.1%} are required"
         )
+
+
+def _check_loss(new: ReleaseScores, old: ReleaseScores, limits: GateLimits) -> Iterator[str]:
+    """Refuse a release that loses more on the categories both answer than a gain would have to be."""
+    if not _is_score(old.weighted_f1):
+        yield f"the champion {old.release} has weighted F1 {old.weighted_f1}, which is not a score from 0 to 1"
+    elif not new.weighted_f1 - old.weighted_f1 >= -limits.min_gain:
+        loss = new.weighted_f1 - old.weighted_f1
+        yield f"{_compared(new, old)}: {loss:+.4f}, at least {-limits.min_gain:+.4f} is required"
 
 
 def _check_categories(new: ReleaseScores, old: ReleaseScores, limits: GateLimits) -> Iterator[str]:
@@ -168,7 +195,7 @@ def _describe_difference(difference: TaxonomyDifference, limits: GateLimits) -> 
     return (
         f"compared on the categories that both answer (taxonomy {champion} and {challenger}): "
         f"{difference.products} products, {difference.left_out} left out; {len(difference.new)} new categories, "
-        f"{few} of them with too few products to judge"
+        f"{few} of them with too few products to judge; {difference.added} answered by the challenger only"
     )
 
 

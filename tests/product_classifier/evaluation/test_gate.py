@@ -134,6 +134,26 @@ def test_new_categories_have_a_floor_and_the_verdict_names_what_was_compared(
     assert [expected in reason for expected, reason in zip(reasons, decision.reasons, strict=True)] == [True, True]
 
 
+@pytest.mark.parametrize(
+    ("versions", "added", "gain", "promote"),
+    [
+        ((1, 2), 0, 0.0, True),
+        ((1, 1), 1, 0.0, True),
+        ((1, 2), 1, -0.0099, True),
+        ((1, 2), 1, -0.0101, False),
+        ((1, 1), 0, 0.0, False),
+        ((2, 1), 0, 0.0, False),
+    ],
+    ids=["newer version", "answers more", "loses little", "loses more", "same categories", "older version"],
+)
+def test_a_challenger_that_answers_more_or_a_newer_version_needs_no_gain(
+    versions: tuple[int, int], added: int, gain: float, promote: bool
+) -> None:
+    difference = TaxonomyDifference(versions, 90, 3, {}, added)
+
+    assert promote == decide(new(OLD.weighted_f1 + gain), OLD, 0.5, LIMITS, difference).promote
+
+
 def test_scores_of_different_categories_are_a_mistake_of_the_caller() -> None:
     with pytest.raises(ValueError, match="1 and 2 are not the same ones"):
         decide(new(0.9, {10: CategoryF1(0.9, 20)}), OLD, 1.0, LIMITS)
