@@ -38,7 +38,7 @@ def products(categories: int, each: int) -> list[tuple[str, str]]:
     [
         pytest.param(2, 40, 2**12, id="2"),
         pytest.param(47, 12, 2**12, id="47"),
-        pytest.param(600, 3, 2**11, id="600", marks=pytest.mark.slow),
+        pytest.param(600, 3, 2**11, id="600", marks=[pytest.mark.slow, pytest.mark.timeout(900)]),
     ],
 )
 def test_a_declared_category_is_predicted_after_a_run_on_corrections_alone(
