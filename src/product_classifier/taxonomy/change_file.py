@@ -40,7 +40,7 @@ def _is_none(value: object) -> bool:
 
 
 class _Change(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -173,10 +173,10 @@ Change = Annotated[Add | Rename | Move | Merge | Split | Retire, Field(discrimin
 class ChangeFile(BaseModel):
     """The changes from one version of a taxonomy to the next."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    from_version: Annotated[int, Field(alias="from", ge=1)]
-    to_version: Annotated[int, Field(alias="to", ge=2)]
+    from_version: Annotated[int, Field(alias="from", ge=1, strict=True)]
+    to_version: Annotated[int, Field(alias="to", ge=2, strict=True)]
     changes: Annotated[tuple[Change, ...], Field(min_length=1, max_length=NODES)]
 
     @model_validator(mode="after")

@@ -14,6 +14,7 @@ from inference.feedback_service.settings import Settings
 from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.limits import BODY_BYTES, TAXONOMY_CHANGE_BYTES
 from product_classifier.stored_taxonomy.change_store import CHANGES_PREFIX, IN_SERVICE_KEY
+from product_classifier.taxonomy import Category
 from product_classifier.taxonomy.folder import to_bytes
 from tests.inference.auth_proxy.conftest import INTERNAL, Gateway, start
 from tests.support.fake_models import served
@@ -131,3 +132,21 @@ def test_an_outage_of_the_store_is_a_503_that_nothing_survives(gateway: Gateway)
     assert [one.status_code for one in responses] == [503] * 3
     assert {one.headers["content-type"] for one in responses} == {"application/problem+json"}
     assert list(gateway.store.list(CHANGES_PREFIX)) == []
+
+
+def test_a_prediction_has_the_path_of_its_category_where_there_is_a_tree(gateway: Gateway) -> None:
+    below = [replace(one, parent="1") for one in CHALLENGE]
+    gateway.models.taxonomy = replace(
+        CHALLENGE, categories=(Category("1", {"fr": "Tout"}), *below), codes=CHALLENGE.codes
+    )
+    with gateway.client() as client:
+        category = client.post("/predict", json={"designation": "Jeu"}).json()["category"]
+        batch = client.post("/predict/batch", json=[{"designation": "Jeu"}]).json()
+        listed = client.get("/categories").json()["categories"]
+
+    assert category["path"] == ["Tout", category["label"]]
+    assert batch[0]["category"] == category
+    assert category["path"] in [one["path"] for one in listed]
+    gateway.models.taxonomy = None
+    with gateway.client() as client:
+        assert "path" not in client.post("/predict", json={"designation": "Jeu"}).json()["category"]
