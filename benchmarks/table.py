@@ -37,6 +37,11 @@ ROWS: Mapping[str, Row] = {
     ),
     "P19": Row("a good client's p99 while another user sends the worst", "≤ 2×, 0 degraded", "p19_noisy_neighbor"),
     "P22": Row("a fresh installation", "≤ 2.2 GB", "p22_installation"),
+    "P23": Row(
+        "text models of 27, 417 and 5,595 categories",
+        "F1 ≥ each, ≤ 150 MB, ≤ 1 ms",
+        "p23_many_categories",
+    ),
     "P24": Row(
         "scoring a catalogue of 100,000 products (`SIZE=full`: 1,000,000), killed up to ten times",
         "≥ 90 % of the offline replay per core, memory flat",
