@@ -17,6 +17,7 @@ import numpy as np
 from benchmarks.environments import CACHE
 from product_classifier.catalogue.challenge.sample.offers import offer, season_start
 from product_classifier.catalogue.challenge.sample.photo_generator import photo
+from product_classifier.top_probabilities import TopProbabilities
 
 if TYPE_CHECKING:
     from components.train_image.network import PhotoClassifier
@@ -131,7 +132,7 @@ def _make_release(folder: Path, parts: Path) -> None:
     image = ImageModel(parts / "image" / "model.onnx", SIZE, CHALLENGE.codes, trimmed=True)
     image.save(parts / "image")
     bundle.write_manifest(parts / "image", "image", None, self_check.record_image(image), image.codes)
-    nothing, none = np.zeros((0, len(CHALLENGE)), np.float32), np.zeros(0, bool)
+    nothing, none = TopProbabilities.uniform(0, len(CHALLENGE)), np.zeros(0, bool)
     labels, folds = np.zeros(0, np.int64), np.zeros(0, np.int64)
     fusion = fit_fusion(nothing, nothing, none, none, labels, folds, CHALLENGE.codes).model  # all weights 1
     fusion.save(parts / "fusion")

@@ -112,19 +112,18 @@ def by_split(work: Path, options: argparse.Namespace) -> list[QualityRow]:
     train_image.run(train, validation, options.raw, work / "image", predicted[1], CHALLENGE, **image)
     fit_fusion.run(train, validation, *predicted, work / "fusion")
     predictions = predict(test, options.raw, work / "text", work / "image")
-    ours = predictions.text[predictions.has_text]
+    ours = predictions.text.dense()[predictions.has_text]
     mean, error = paired(ours, peer, test_texts.labels)
     sys.stderr.write(f"text - peer, weighted F1: {mean:+.4f} (standard error {error:.4f}, {len(test_texts)} items)\n")
     both = predictions.has_text & predictions.has_image
-    fused = load_fusion(work / "fusion")[0].combine(
-        predictions.text, predictions.image, predictions.has_text, predictions.has_image
-    )
+    fused = predictions.combine(load_fusion(work / "fusion")[0]).dense()
+    of_text, of_image = predictions.text.dense(), predictions.image.dense()
     for name, probabilities, rows in (
-        ("text", predictions.text, predictions.has_text),
-        ("image", predictions.image, predictions.has_image),
+        ("text", of_text, predictions.has_text),
+        ("image", of_image, predictions.has_image),
         ("fusion", fused, predictions.has_text | predictions.has_image),
-        ("text, where both", predictions.text, both),
-        ("image, where both", predictions.image, both),
+        ("text, where both", of_text, both),
+        ("image, where both", of_image, both),
         ("fusion, where both", fused, both),
     ):
         lines.append(_line(name, probabilities[rows], predictions.labels[rows]))
@@ -193,16 +192,17 @@ def _fold_predictions(folder: Path, options: argparse.Namespace) -> dict[str, tu
     fit_fusion.run(nothing, validation, text, image, folder / "fusion_of_validation")
     one = predict(test, options.raw, folder / "text", folder / "image")
     both, either = one.has_text & one.has_image, one.has_text | one.has_image
+    of_text, of_image = one.text.dense(), one.image.dense()
     learned = read_texts(pd.concat([pd.read_parquet(train), pd.read_parquet(validation)], ignore_index=True))
     test_texts = read_texts(pd.read_parquet(test))
     rows = {
         PEER: (_peer_scores(learned, test_texts), test_texts.labels),
-        "text": (one.text[one.has_text], one.labels[one.has_text]),
-        "image": (one.image[one.has_image], one.labels[one.has_image]),
-        "text, where both": (one.text[both], one.labels[both]),
+        "text": (of_text[one.has_text], one.labels[one.has_text]),
+        "image": (of_image[one.has_image], one.labels[one.has_image]),
+        "text, where both": (of_text[both], one.labels[both]),
     }
     for bundle, suffix in (("fusion", ""), ("fusion_of_validation", ABLATIONS["fusion_of_validation"])):
-        fused = load_fusion(folder / bundle)[0].combine(one.text, one.image, one.has_text, one.has_image)
+        fused = one.combine(load_fusion(folder / bundle)[0]).dense()
         rows[f"fusion, where both{suffix}"] = fused[both], one.labels[both]
         rows[f"fusion{suffix}"] = fused[either], one.labels[either]
     earlier = load_text(folder / "text_of_train")[0].classify(test_texts.ours)

@@ -124,17 +124,17 @@ def _evaluate(release: str, inputs: Inputs) -> HoldOutScores:
     if not (found.labels >= 0).any():
         raise CatalogueError(f"{inputs.test.name}: has no product to compare on; check its categories")
     fusion, _ = load_fusion(folder / "fusion", found.codes)
-    fused = fusion.combine(found.text, found.image, found.has_text, found.has_image)
+    fused = found.combine(fusion)
     answered = found.labels >= 0
     known, labels = fused[answered], found.labels[answered]
     return HoldOutScores(
         release,
         fetched.taxonomy,
-        fused.argmax(axis=1),
+        fused.predicted,
         found.products["code"].to_list(),
         score(known, labels),
         per_category(known, labels),
-        select(fusion.accepts(known), known.argmax(axis=1) == labels),
+        select(fusion.accepts_predicted(known.predicted, known.confidence), known.predicted == labels),
     )
 
 

@@ -55,5 +55,6 @@ def evaluate(
     for kind in ("text", "image", "fusion"):
         for name, value in found[kind].items():
             metrics.log_metric(f"{kind}_{name}", value)
-    confusion.log_confusion_matrix([str(code) for code in found["codes"]], found["confusion"])
+    if "confusion" in found:
+        confusion.log_confusion_matrix([str(code) for code in found["codes"]], found["confusion"])
     return weighted_f1

@@ -33,7 +33,7 @@ def categories(evaluation: Evaluation) -> str:
 def predictions(evaluation: Evaluation) -> str:
     """Return `actual,predicted` of every product (CSV), for a confusion matrix."""
     codes = evaluation.predictions.codes
-    predicted = evaluation.fused.argmax(axis=1)
+    predicted = evaluation.fused.predicted
     pairs = zip(evaluation.predictions.labels, predicted, strict=True)
     return _csv(("actual", "predicted"), [(codes[actual], codes[found]) for actual, found in pairs])
 

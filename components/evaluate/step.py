@@ -4,17 +4,18 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from components.evaluate import experiment_files
 from components.evaluate.report import Evaluation, render
 from components.shared.predictions import Predictions, predict
 from product_classifier.errors import CatalogueError
+from product_classifier.evaluation.levels import levels
 from product_classifier.evaluation.scores import (
+    CONFUSIONS,
+    MATRIX_CATEGORIES,
     Scores,
     Selection,
     confusion,
+    largest_confusions,
     per_category,
     score,
     select,
@@ -22,7 +23,8 @@ from product_classifier.evaluation.scores import (
 )
 from product_classifier.releases.release import load_fusion
 from product_classifier.taxonomy import Taxonomy
-from product_classifier.taxonomy.stored_codes import all_to_stored
+from product_classifier.taxonomy.stored_codes import all_to_stored, to_stored
+from product_classifier.top_probabilities import TopProbabilities
 
 
 def run(
@@ -47,7 +49,8 @@ def run(
         text: Bundle of the text model.
         image: Bundle of the image model.
         fusion: Bundle of the fusion model.
-        metrics: Scores, scores by category and the confusion matrix.
+        metrics: Scores, also by category and level of the taxonomy, products left out, and the confusion matrix or, of
+            many categories, its largest pairs.
         report: The same as a page, with examples.
         taxonomy: The categories; a product of one that is too small counts where it is learned.
         summary: The most important scores alone (JSON), for tables of experiments.
@@ -60,17 +63,20 @@ def run(
     if not len(found.labels):
         raise CatalogueError(f"{test.name}: has no product to evaluate on; check its categories")
     model, _ = load_fusion(fusion, found.codes)
-    fused = model.combine(found.text, found.image, found.has_text, found.has_image)
-    accepted = model.accepts(fused)
+    fused = found.combine(model)
+    accepted = model.accepts_predicted(fused.predicted, fused.confidence)
+    few = len(found.codes) <= MATRIX_CATEGORIES
     evaluation = Evaluation(
         found,
         fused,
         _scores(found, fused),
         per_category(fused, found.labels),
-        confusion(fused, found.labels),
-        select(accepted, fused.argmax(axis=1) == found.labels),
+        confusion(fused, found.labels) if few else None,
+        largest_confusions(fused, found.labels, CONFUSIONS),
+        select(accepted, fused.predicted == found.labels),
         select_per_category(fused, found.labels, accepted),
         model.target_precision,
+        [score(level.sum_upward(fused), level.positions[found.labels]) for level in levels(taxonomy, found.codes)],
     )
     pages = [(metrics, _to_json(evaluation)), (report, render(evaluation, taxonomy))]
     if summary is not None:
@@ -84,7 +90,7 @@ def run(
     return evaluation.scores["fusion"].weighted_f1
 
 
-def _scores(found: Predictions, fused: NDArray[np.float32]) -> dict[str, Scores]:
+def _scores(found: Predictions, fused: TopProbabilities) -> dict[str, Scores]:
     both = found.has_text & found.has_image
     rows = {
         "text": (found.text, found.has_text),
@@ -112,5 +118,14 @@ def _to_json(evaluation: Evaluation) -> str:
     }
     values: dict[str, object] = {kind: asdict(scores) for kind, scores in evaluation.scores.items()}
     values["fusion"] = asdict(evaluation.scores["fusion"]) | _selection(evaluation.selection)
-    values |= {"codes": all_to_stored(codes), "by_category": categories, "confusion": evaluation.confusion.tolist()}
+    values |= {"codes": all_to_stored(codes), "by_category": categories}
+    values["by_level"] = [asdict(scores) for scores in evaluation.by_level]
+    values["unlearned"] = evaluation.predictions.unlearned
+    if evaluation.confusion is not None:
+        values["confusion"] = evaluation.confusion.tolist()
+    else:
+        values["largest_confusions"] = [
+            {"code": to_stored(codes[one.actual]), "predicted": to_stored(codes[one.predicted]), "items": one.items}
+            for one in evaluation.largest_confusions
+        ]
     return json.dumps(values, indent=1, allow_nan=False) + "\n"

@@ -55,7 +55,7 @@ def run(
     )
     used = has_text | has_image
     products = products[used]
-    probabilities = model.combine(by_text[used], by_image[used], has_text[used], has_image[used])
+    probabilities = model.combine_top(by_text[used], by_image[used], has_text[used], has_image[used])
     positions = {code: position for position, code in enumerate(text.codes)}
     labels = np.array([positions[code] for code in products["code"]], np.int64)
     fields = list(zip(products["designation"], products["description"], products["image_sha256"], strict=True))

@@ -14,8 +14,8 @@ from product_classifier.errors import CatalogueError
 from product_classifier.evaluation.scores import weighted_f1
 from product_classifier.fusion.fit import fit_fusion
 from product_classifier.fusion.thresholds import fit_thresholds
-from product_classifier.probabilities import Floats
 from product_classifier.releases import self_check
+from product_classifier.top_probabilities import TopProbabilities
 
 
 def run(
@@ -77,7 +77,7 @@ def run(
 
 def _write_curves(
     path: Path,
-    predicted: Mapping[str, tuple[Floats, NDArray[np.bool_]]],
+    predicted: Mapping[str, tuple[TopProbabilities, NDArray[np.bool_]]],
     labels: NDArray[np.int64],
     folds: NDArray[np.int64],
 ) -> None:

@@ -72,7 +72,8 @@ def run(
         TrackingUnavailable: If MLflow failed; the message names the published release.
     """
     scores = json.loads(metrics.read_text(encoding="utf-8")) | {"test_set": hold_out_digest(test)}
-    scores.pop("confusion", None)  # the report has it, and it is three quarters of the file
+    for name in ("confusion", "largest_confusions"):  # the report has them, and they are most of the file
+        scores.pop(name, None)
     splits = {"train": train, "validation": validation, "test": test}
     merged = _read_json(merge_report, {})
     training = TrainingRecord(

@@ -8,11 +8,20 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
+from scipy.sparse import csr_array
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from product_classifier.fusion.calibration import class_prior, fit_logit_scale
 from product_classifier.probabilities import Floats, softmax
+from product_classifier.top_probabilities import (
+    BATCH,
+    CANDIDATES,
+    TopProbabilities,
+    all_columns,
+    label_positions,
+    top_columns,
+)
 
 Labels = NDArray[np.int64]
 _WORKERS = 2
@@ -22,6 +31,9 @@ _TOLERANCE = 1e-5
 _ITERATIONS = 1000
 _HIGHEST_FACTOR = 10.0
 """Bounds the confidence where few items are told apart without error."""
+_SHRINKAGE = 0.1
+_PSEUDO_ITEMS = 1.0
+"""Items of the common mean that are added to those of a category."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +60,8 @@ def fit_and_cross_predict(
     classes: int,
     C: float,  # noqa: N803 - scikit-learn's name
     report: Callable[[str, int, int], None],
-) -> tuple[LinearHead, Floats]:
-    """Fit a calibrated head on all items; return it with the out-of-fold probabilities `[n, classes]`.
+) -> tuple[LinearHead, TopProbabilities]:
+    """Fit a calibrated head on all items; return it with the out-of-fold probabilities.
 
     The factor on the logits is fitted on the out-of-fold logits of all folds together. Equal input gives equal results
     on any number of cores: each fit uses one thread, because the order of a sum depends on their number.
@@ -73,11 +85,19 @@ def fit_and_cross_predict(
         for head in threads.map(fit_part, parts):
             heads.append(head)
             report("heads fitted", len(heads), len(parts))
-        logits = np.zeros((len(labels), classes))
+        columns = np.array(all_columns(len(labels), min(classes, CANDIDATES)))
+        logits = np.zeros(columns.shape)
         for head, held in zip(heads, held_out, strict=False):
-            logits[held] = head.logits(features[held])
-    factor = fit_logit_scale(logits, labels, highest=_HIGHEST_FACTOR)
-    return heads[-1].scaled(factor), softmax((logits * factor).astype(np.float32))
+            for rows in np.array_split(np.flatnonzero(held), -(-np.count_nonzero(held) // BATCH)):
+                found = head.logits(features[rows])
+                if classes > CANDIDATES:
+                    columns[rows] = top_columns(found)
+                logits[rows] = np.take_along_axis(found, columns[rows], axis=1)
+    positions = label_positions(columns, labels)
+    known = positions >= 0
+    factor = fit_logit_scale(logits[known], positions[known], highest=_HIGHEST_FACTOR)
+    probabilities = TopProbabilities(columns, softmax((logits * factor).astype(np.float32)), classes)
+    return heads[-1].scaled(factor), probabilities
 
 
 def fit(
@@ -96,6 +116,8 @@ def fit(
     seen = np.unique(labels)
     if len(seen) < 2:
         return head
+    if classes > CANDIDATES:
+        return _fit_discriminant(features, labels, head)
     values = features.astype(np.float64)
     mean, deviation = values.mean(axis=0), values.std(axis=0)
     deviation[deviation < 1e-6] = 1.0  # a feature that is the same in all items
@@ -110,6 +132,27 @@ def fit(
     head.bias[:] += (intercept - log_prior[seen]).mean()
     head.bias[seen] = intercept - weights @ (mean / deviation)
     return head
+
+
+def _fit_discriminant(features: Floats, labels: Labels, head: LinearHead) -> LinearHead:
+    """Fit a linear discriminant with a shrunk covariance (Friedman 1989), whose cost is linear in the categories.
+
+    The mean of a category is shrunk toward that of all items as far as it has few items. Logistic regression of
+    thousands of categories would take hours.
+    """
+    classes = len(head.bias)
+    mean = features.mean(axis=0, dtype=np.float64)
+    values = features.astype(np.float64) - mean
+    counts = np.bincount(labels, minlength=classes)
+    members = csr_array((np.ones(len(labels)), (labels, np.arange(len(labels)))), shape=(classes, len(labels)))
+    means = (members @ values) / (counts + _PSEUDO_ITEMS)[:, None]
+    values -= means[labels]
+    covariance = values.T @ values / len(labels)
+    trace = np.trace(covariance) / len(covariance)
+    covariance = (1 - _SHRINKAGE) * covariance + (_SHRINKAGE * trace + 1e-9) * np.eye(len(covariance))
+    weights = np.linalg.solve(covariance, means.T)  # [features, classes]
+    bias = head.bias - (weights.T * means).sum(axis=1) / 2 - mean @ weights
+    return LinearHead(weights, bias)
 
 
 def attach(head: LinearHead, backbone: onnx.ModelProto) -> onnx.ModelProto:

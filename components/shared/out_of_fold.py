@@ -2,8 +2,9 @@
 
 `train_text` and `train_image` each write one file, which calibrates them, fits the fusion and finds wrong labels. The
 file is Parquet with the columns `product_id`, of the type the splits have, and `probabilities`, a list of one float32
-per category. The metadata `out_of_fold` of its schema is JSON: the version of the format and the category codes in the
-order of the lists. A product without the modality has no row.
+per category. Of many categories only the largest are kept, and a column `positions` has a list of their positions. The
+metadata `out_of_fold` of its schema is JSON: the version of the format and the category codes. A product without the
+modality has no row.
 """
 
 import json
@@ -22,9 +23,9 @@ from product_classifier.catalogue.product_table import read_products
 from product_classifier.catalogue.splits import content_keys
 from product_classifier.errors import CatalogueError
 from product_classifier.evaluation.folds import assign_folds
-from product_classifier.probabilities import Floats
 from product_classifier.taxonomy import Codes
 from product_classifier.taxonomy.stored_codes import all_to_stored, from_stored
+from product_classifier.top_probabilities import TopProbabilities, all_columns
 
 _METADATA = b"out_of_fold"
 _VERSION = 1
@@ -37,10 +38,10 @@ _COLUMNS = ("product_id", "designation", "description", "image_sha256", "code")
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """Out-of-fold probabilities `[n, classes]` of the products that have one modality."""
+    """Out-of-fold probabilities of the products that have one modality."""
 
     product_ids: NDArray[Any]
-    probabilities: Floats
+    probabilities: TopProbabilities
     codes: Codes
 
     def rows_of(self, product_ids: NDArray[Any]) -> NDArray[np.intp]:
@@ -48,11 +49,11 @@ class OutOfFold:
         rows: NDArray[np.intp] = pd.Index(self.product_ids).get_indexer(pd.Index(product_ids))
         return rows
 
-    def select(self, product_ids: NDArray[Any]) -> tuple[Floats, NDArray[np.bool_]]:
-        """Return probabilities `[n, classes]` of products, uniform for one without, and which have some."""
+    def select(self, product_ids: NDArray[Any]) -> tuple[TopProbabilities, NDArray[np.bool_]]:
+        """Return the probabilities of products, uniform for one without, and which have some."""
         rows = self.rows_of(product_ids)
-        probabilities = np.full((len(rows), len(self.codes)), 1 / len(self.codes), np.float32)
-        probabilities[rows >= 0] = self.probabilities[rows[rows >= 0]]
+        probabilities = TopProbabilities.uniform(len(rows), len(self.codes))
+        probabilities.put(rows >= 0, self.probabilities[rows[rows >= 0]])
         return probabilities, rows >= 0
 
 
@@ -87,15 +88,17 @@ def write_out_of_fold(path: Path, found: OutOfFold) -> None:
         ValueError: If a product has two rows, or the shapes do not agree.
     """
     ids = pa.array(found.product_ids)
-    if len(ids.unique()) != len(ids) or found.probabilities.shape != (len(ids), len(found.codes)):
+    top = found.probabilities
+    if len(ids.unique()) != len(ids) or (len(top), top.classes) != (len(ids), len(found.codes)):
         raise ValueError(
-            f"{len(ids)} product ids, {len(ids.unique())} distinct, with probabilities of shape "
-            f"{found.probabilities.shape} for {len(found.codes)} categories"
+            f"{len(ids)} product ids, {len(ids.unique())} distinct, with {len(top)} rows of probabilities of "
+            f"{top.classes} categories for {len(found.codes)} categories"
         )
-    flat = pa.array(np.ascontiguousarray(found.probabilities, np.float32).ravel())
-    lists = pa.FixedSizeListArray.from_arrays(flat, len(found.codes))
+    columns = {"product_id": ids, "probabilities": _lists(top.kept.astype(np.float32))}
+    if not top.complete:
+        columns["positions"] = _lists(top.columns)
     metadata = json.dumps({"version": _VERSION, "codes": all_to_stored(found.codes)}).encode()
-    table = pa.table({"product_id": ids, "probabilities": lists}).replace_schema_metadata({_METADATA: metadata})
+    table = pa.table(columns).replace_schema_metadata({_METADATA: metadata})
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path)
 
@@ -113,5 +116,15 @@ def read_out_of_fold(path: Path) -> OutOfFold:
             f"{path.name}: is not a file of out-of-fold predictions of version {_VERSION}; start the run again"
         )
     codes: Codes = tuple(map(from_stored, metadata["codes"]))
-    flat = table["probabilities"].combine_chunks().flatten().to_numpy()
-    return OutOfFold(table["product_id"].to_numpy(), flat.reshape(-1, len(codes)), codes)
+    values = _array(table["probabilities"])
+    columns = _array(table["positions"]) if "positions" in table.column_names else all_columns(*values.shape)
+    return OutOfFold(table["product_id"].to_numpy(), TopProbabilities(columns, values, len(codes)), codes)
+
+
+def _lists(values: NDArray[Any]) -> pa.FixedSizeListArray:
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(values).ravel()), values.shape[1])
+
+
+def _array(lists: pa.ChunkedArray) -> NDArray[Any]:
+    found: NDArray[Any] = lists.combine_chunks().flatten().to_numpy()
+    return found.reshape(-1, lists.type.list_size)

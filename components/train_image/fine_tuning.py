@@ -3,8 +3,6 @@
 import os
 from pathlib import Path
 
-import numpy as np
-
 from components.shared.encoder_packages import ENCODER_PACKAGES, require_encoder_packages
 from components.shared.fine_tuning.training_schedule import Schedule, check_schedule
 from components.shared.out_of_fold import OutOfFold
@@ -14,6 +12,7 @@ from product_classifier.errors import CatalogueError
 from product_classifier.fusion.calibration import fit_logit_scale
 from product_classifier.images.model import ImageModel
 from product_classifier.taxonomy import Codes
+from product_classifier.top_probabilities import TopProbabilities
 
 SCRATCH = "scratch"
 
@@ -74,6 +73,5 @@ def fine_tune(
 def _predict(model: ImageModel, photos: LabelledPhotos) -> OutOfFold:
     """Return the predictions of the exported graph, batch by batch."""
     batches = [range(start, min(start + 64, len(photos))) for start in range(0, len(photos), 64)]
-    parts = [model.probabilities([photos.read(row) for row in rows]) for rows in batches]
-    probabilities = np.concatenate(parts) if parts else np.zeros((0, len(model.codes)), np.float32)
-    return OutOfFold(photos.product_ids, probabilities, model.codes)
+    parts = [TopProbabilities.of(model.probabilities([photos.read(row) for row in rows])) for rows in batches]
+    return OutOfFold(photos.product_ids, TopProbabilities.concatenate(parts, len(model.codes)), model.codes)

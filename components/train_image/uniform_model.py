@@ -9,6 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from components.shared.out_of_fold import OutOfFold, read_labelled
 from components.train_image.predicted_photos import PredictedPhotos
 from product_classifier.taxonomy import Codes
+from product_classifier.top_probabilities import TopProbabilities
 
 MIN_PHOTOS = 2
 """Photos to train on below which no image model is fitted."""
@@ -40,5 +41,5 @@ def write_uniform(graph: Path, codes: Codes, size: int) -> PredictedPhotos:
         [share, *(numpy_helper.from_array(value, name) for name, value in constants.items())],
     )
     onnx.save(helper.make_model(built, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION), graph)
-    none = np.zeros((0, classes), np.float32)
+    none = TopProbabilities.uniform(0, classes)
     return PredictedPhotos(OutOfFold(np.zeros(0, np.int64), none, codes), np.zeros(0, np.int64))

@@ -18,9 +18,9 @@ from product_classifier.text.features import TextFeatures
 from product_classifier.text.hashed_linear import HashedLinear
 
 Labels = NDArray[np.int64]
-_FEW = 5000
+FEW = 5000
 """Up to this many texts are fitted in this process: starting others takes longer."""
-_TOLERANCE = 0.1
+TOLERANCE = 0.1
 """Stopping tolerance of the optimizer. A thousandth of it takes a third longer and moves F1 by less than 0.0003."""
 _UNSEEN_MARGIN = -2.0
 """Margin of a category without training products, below that of a typical negative."""
@@ -90,11 +90,11 @@ def _fit(
     seen = np.unique(labels)
     if len(seen) < 2:
         raise CatalogueError(f"{len(labels)} texts have {len(seen)} categories, at least 2 are needed; add products")
-    idf = _idf(counts)
-    matrix = _scaled(counts, idf, features)
+    idf = idf_of(counts)
+    matrix = scaled(counts, idf, features)
     matrix.data = matrix.data.astype(np.float64) * idf[matrix.indices]  # float64 here, or every fit makes a copy
     # Processes, not threads: liblinear has one random generator per process, which threads would share.
-    workers = -1 if len(labels) > _FEW else 1
+    workers = -1 if len(labels) > FEW else 1
     fitted = Parallel(n_jobs=workers)(delayed(_fit_one)(matrix, labels == index, C, seed) for index in seen)
     if workers != 1:
         get_reusable_executor().shutdown()  # idle workers would stay for five minutes
@@ -107,11 +107,11 @@ def _fit(
 
 def _margins(model: HashedLinear, counts: csr_matrix) -> Floats:
     """Return the margins `[n, classes]` of hashed counts, equal to `model.margins` of their texts."""
-    margins: Floats = _scaled(counts, model.idf, model.features) @ model.table + model.bias
+    margins: Floats = scaled(counts, model.idf, model.features) @ model.table + model.bias
     return margins
 
 
-def _idf(counts: csr_matrix) -> Floats:
+def idf_of(counts: csr_matrix) -> Floats:
     """Return idf `[buckets]`, 0 for buckets without a text."""
     texts = counts.shape[0]
     found = np.bincount(counts.indices, minlength=counts.shape[1])
@@ -119,7 +119,7 @@ def _idf(counts: csr_matrix) -> Floats:
     return idf
 
 
-def _scaled(counts: csr_matrix, idf: Floats, features: TextFeatures) -> csr_matrix:
+def scaled(counts: csr_matrix, idf: Floats, features: TextFeatures) -> csr_matrix:
     """Return counts divided by the TF-IDF norm of their view, without the factor idf."""
     texts, views = counts.shape[0], len(features.views) - 1
     rows = np.repeat(np.arange(texts) * views, np.diff(counts.indptr))
@@ -136,5 +136,5 @@ def _fit_one(
     C: float,  # noqa: N803 - scikit-learn's name
     seed: int,
 ) -> tuple[NDArray[np.float64], float]:
-    svc = LinearSVC(C=C, tol=_TOLERANCE, random_state=seed).fit(matrix, positive)
+    svc = LinearSVC(C=C, tol=TOLERANCE, random_state=seed).fit(matrix, positive)
     return svc.coef_[0], float(svc.intercept_[0])

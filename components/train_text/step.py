@@ -17,6 +17,7 @@ from product_classifier.taxonomy import Taxonomy
 from product_classifier.text.features import TextFeatures
 from product_classifier.text.model import TextModel
 from product_classifier.text.normalization import normalize, strip_markup
+from product_classifier.top_probabilities import CANDIDATES, TopProbabilities, batches
 
 
 def run(
@@ -92,6 +93,7 @@ def run(
         trained, probabilities = late_fusion.fit_and_cross_predict(
             texts, stripped, packaged, codes, features, C, seed, model
         )
+        found = TopProbabilities.of(probabilities)
     elif encoder:
         from components.shared.fine_tuning.checkpoints import open_checkpoints
         from components.train_text.encoder_training import fit_encoder
@@ -106,18 +108,23 @@ def run(
         if fitted is None:
             return math.nan
         trained = fitted
-        probabilities = trained.classify(parts[1][0])
+        held = parts[1][0]
+        found = TopProbabilities.concatenate(
+            [TopProbabilities.of(trained.classify(held[rows])) for rows in batches(len(held))], len(codes)
+        )
     else:
-        from components.train_text.linear_training import fit_and_cross_predict
+        from components.train_text import linear_training, sparse_training
 
         predicted = np.ones(len(texts.labels), np.bool_)
-        features = TextFeatures(buckets)
-        trained, probabilities = fit_and_cross_predict(
-            texts.prepared, texts.labels, texts.folds, codes, features, C, seed
-        )
-    write_out_of_fold(out_of_fold, OutOfFold(texts.product_ids[predicted], probabilities, codes))
+        data = texts.prepared, texts.labels, texts.folds, codes, TextFeatures(buckets), C, seed
+        if len(codes) > CANDIDATES:
+            trained, found = sparse_training.fit_and_cross_predict(*data)
+        else:
+            trained, probabilities = linear_training.fit_and_cross_predict(*data)
+            found = TopProbabilities.of(probabilities)
+    write_out_of_fold(out_of_fold, OutOfFold(texts.product_ids[predicted], found, codes))
     trained.save(model)
     bundle.write_manifest(
         model, "text", None, self_check.record_text(trained, taxonomy), trained.codes, taxonomy=taxonomy
     )
-    return weighted_f1(probabilities, texts.labels[predicted])
+    return weighted_f1(found, texts.labels[predicted])

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from inference.simulation.open_loop import RequestOutcome
 from inference.simulation.prediction_scores import PredictionScores
+from product_classifier.evaluation.scores import MATRIX_CATEGORIES
 
 BLUE, RED = "#26549e", "#a3232b"
 WIDE, TALL = (9.0, 3.2), (9.0, 7.0)
+SHOWN_CONFUSIONS = 40
 SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "simulation", "font.size": 9, "axes.grid": True, "grid.alpha": 0.3}
 
 
@@ -53,8 +55,10 @@ def running_f1(found: PredictionScores) -> str:
 
 
 def f1_by_category(found: PredictionScores) -> str:
-    """Plot the F1 of each category that occurs."""
+    """Plot the F1 of each category that occurs; of many those with the most products."""
     categories = [one for one in found.by_category() if one["items"]]
+    if len(categories) > MATRIX_CATEGORIES:
+        categories = sorted(categories, key=lambda one: -one["items"])[:MATRIX_CATEGORIES]
     axes = _axes(WIDE, "category", "F1")
     axes.bar([str(one["code"]) for one in categories], [one["f1"] for one in categories], color=BLUE)
     axes.tick_params(axis="x", rotation=70)
@@ -63,7 +67,9 @@ def f1_by_category(found: PredictionScores) -> str:
 
 
 def confusion(found: PredictionScores) -> str:
-    """Plot which share of each category (rows) was predicted as which (columns)."""
+    """Plot which share of each category (rows) was predicted as which (columns); of many the largest confusions."""
+    if len(found.codes) > MATRIX_CATEGORIES:
+        return _largest_confusions(found)
     counts: NDArray[np.int64] = found.confusion()
     axes = _axes(TALL, "predicted category", "category")
     axes.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
@@ -73,6 +79,16 @@ def confusion(found: PredictionScores) -> str:
     axes.grid(visible=False)
     for row, column in np.argwhere(counts):
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=6)
+    return _svg(axes)
+
+
+def _largest_confusions(found: PredictionScores) -> str:
+    codes = found.codes
+    pairs = found.largest_confusions(SHOWN_CONFUSIONS)[::-1]
+    axes = _axes(TALL, "products", "")
+    axes.barh(
+        [f"{codes[one.actual]} → {codes[one.predicted]}" for one in pairs], [one.items for one in pairs], color=BLUE
+    )
     return _svg(axes)
 
 

@@ -9,8 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.simulation.open_loop import RequestOutcome
-from product_classifier.evaluation.scores import Scores, confusion, per_category, score, weighted_f1_of_counts
+from product_classifier.evaluation.scores import (
+    CategoryCounts,
+    Confusion,
+    Scores,
+    confusion,
+    largest_confusions,
+    per_category,
+    score,
+)
 from product_classifier.taxonomy import Codes
+from product_classifier.top_probabilities import TopProbabilities
 
 PERCENTILES = (50, 95, 99)
 CURVE_POINTS = 200
@@ -54,12 +63,12 @@ class RunningScores:
 class PredictionScores:
     """Predictions with their labels.
 
-    `probabilities` is [n, classes] with the confidence at the predicted category and 0 elsewhere; `labels` is [n].
+    `probabilities` has the confidence of the predicted category of each product alone; `labels` is [n].
     """
 
     codes: Codes
     """Categories of labels and predictions, in the order in which they occur."""
-    probabilities: NDArray[np.float32]
+    probabilities: TopProbabilities
     labels: NDArray[np.int64]
 
     @classmethod
@@ -68,10 +77,10 @@ class PredictionScores:
         answered = [(one.product.code, one.prediction) for one in outcomes if one.prediction is not None]
         codes = dict.fromkeys(code for label, prediction in answered for code in (label, prediction.code))
         positions = {code: position for position, code in enumerate(codes)}
-        probabilities = np.zeros((len(answered), max(len(codes), 1)), np.float32)
-        for row, (_, prediction) in enumerate(answered):
-            probabilities[row, positions[prediction.code]] = max(prediction.confidence, 1e-6)
-        return cls(tuple(codes), probabilities, np.array([positions[code] for code, _ in answered], np.int64))
+        columns = np.array([[positions[one.code]] for _, one in answered], np.int32).reshape(-1, 1)
+        values = np.array([[one.confidence] for _, one in answered], np.float32).reshape(-1, 1)
+        labels = np.array([positions[code] for code, _ in answered], np.int64)
+        return cls(tuple(codes), TopProbabilities(columns, values, max(len(codes), 1)), labels)
 
     @property
     def scores(self) -> Scores:
@@ -79,8 +88,12 @@ class PredictionScores:
         return score(self.probabilities, self.labels)
 
     def confusion(self) -> NDArray[np.int64]:
-        """Count predictions by category (rows) and predicted category (columns)."""
+        """Count predictions by category (rows) and predicted category (columns), for few categories."""
         return confusion(self.probabilities, self.labels)
+
+    def largest_confusions(self, limit: int) -> list[Confusion]:
+        """Return the pairs of categories that are confused most."""
+        return largest_confusions(self.probabilities, self.labels, limit)
 
     def by_category(self) -> list[dict[str, Any]]:
         """Return the scores of each category that occurs or was predicted."""
@@ -92,12 +105,12 @@ class PredictionScores:
 
     def running_f1(self) -> list[tuple[int, float]]:
         """Return the weighted F1 of the first n predictions, for about `CURVE_POINTS` values of n."""
-        counts, curve = np.zeros([max(len(self.codes), 1)] * 2, np.int64), []
+        counts, curve = CategoryCounts.empty(max(len(self.codes), 1)), []
         every = max(1, len(self.labels) // CURVE_POINTS)
-        for done, (label, predicted) in enumerate(zip(self.labels, self.probabilities.argmax(axis=1), strict=True), 1):
-            counts[label, predicted] += 1
+        for done, (label, predicted) in enumerate(zip(self.labels, self.probabilities.predicted, strict=True), 1):
+            counts.add(label, predicted)
             if done % every == 0 or done == len(self.labels):
-                curve.append((done, weighted_f1_of_counts(counts)))
+                curve.append((done, counts.weighted_f1))
         return curve
 
 

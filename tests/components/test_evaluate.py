@@ -88,3 +88,39 @@ def test_an_empty_hold_out_is_an_error(release_dir: Path, splits_dir: Path, tmp_
 
     with pytest.raises(CatalogueError, match=r"test.parquet: has no product"):
         evaluate(tmp_path / "test.parquet", splits_dir, release_dir, tmp_path)
+
+
+def test_a_small_category_counts_for_the_one_above_it_and_an_unlearned_one_is_reported(
+    release_dir: Path, splits_dir: Path, tmp_path: Path
+) -> None:
+    first = CHALLENGE.codes[0]
+    tree = replace(
+        CHALLENGE,
+        categories=(
+            *CHALLENGE.categories,
+            Category("7", parent=first),
+            Category("8"),
+        ),
+    )
+    products = pd.read_parquet(splits_dir / "test.parquet")
+    products["code"] = products["code"].astype(str)
+    of_first = products.index[products["code"] == first]
+    others = products.index[products["code"] != first][:3]
+    products.loc[of_first, "code"] = "7"
+    products.loc[others, "code"] = "8"
+    products.to_parquet(tmp_path / "test.parquet")
+    bundles = {kind: release_dir / kind for kind in ("text", "image", "fusion")}
+
+    step.run(
+        tmp_path / "test.parquet",
+        splits_dir,
+        **bundles,
+        metrics=tmp_path / "metrics.json",
+        report=tmp_path / "report.html",
+        taxonomy=tree,
+    )
+
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert {"8": 3} == metrics["unlearned"]
+    assert len(of_first) == metrics["by_category"][first]["items"]
+    assert "3 products of 1 categories are left out" in (tmp_path / "report.html").read_text()

@@ -30,7 +30,7 @@ def planted(splits_dir: Path, tmp_path: Path) -> dict[Any, str]:
     """A copy of the training split with wrong labels on products that the text model is confident of."""
     train = pd.read_parquet(splits_dir / "train.parquet")
     found = read_out_of_fold(splits_dir / "text_out_of_fold.parquet")
-    confident = dict(zip(found.product_ids, found.probabilities.max(axis=1) > 0.3, strict=True))
+    confident = dict(zip(found.product_ids, found.probabilities.confidence > 0.3, strict=True))
     rows = [row for row, product in enumerate(train["product_id"]) if confident.get(product)][::15]
     codes = [CHALLENGE.codes[(CHALLENGE.codes.index(code) + 9) % 27] for code in train["code"].iloc[rows]]
     train.loc[train.index[rows], "code"] = codes

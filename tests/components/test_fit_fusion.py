@@ -10,6 +10,7 @@ from components.shared.out_of_fold import OutOfFold, read_out_of_fold, write_out
 from product_classifier.errors import CatalogueError
 from product_classifier.evaluation.scores import weighted_f1
 from product_classifier.releases.release import load_fusion
+from product_classifier.top_probabilities import TopProbabilities
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def test_the_fusion_is_no_worse_than_either_model_with_the_other_as_fallback(
     labels = np.array([codes.index(code) for code in products[identifiers]])
     for first, second in ((text, image), (image, text)):
         predicted, has_first = first.select(identifiers)
-        predicted[~has_first] = second.select(identifiers)[0][~has_first]
+        predicted.put(~has_first, second.select(identifiers)[0][~has_first])
         assert scored >= weighted_f1(predicted, labels)
 
 
@@ -44,7 +45,7 @@ def test_the_curves_have_the_f1_of_each_model_on_each_fold(inputs: list[Path], t
 
 def test_predictions_of_other_categories_are_refused(inputs: list[Path], tmp_path: Path) -> None:
     found = read_out_of_fold(inputs[3])
-    fewer = OutOfFold(found.product_ids, found.probabilities[:, :-1], found.codes[:-1])
+    fewer = OutOfFold(found.product_ids, TopProbabilities.of(found.probabilities.dense()[:, :-1]), found.codes[:-1])
     write_out_of_fold(tmp_path / "fewer.parquet", fewer)
 
     with pytest.raises(CatalogueError, match="image_out_of_fold: has 26 categories, text_out_of_fold 27 others"):

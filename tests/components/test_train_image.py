@@ -32,7 +32,7 @@ def test_every_photo_is_predicted_out_of_fold(splits_dir: Path) -> None:
 
     products = pd.concat([pd.read_parquet(splits_dir / f"{side}.parquet") for side in ("train", "validation")])
     assert set(products[products["image_path"] != ""]["product_id"]) == set(found.product_ids)
-    assert np.allclose(1, found.probabilities.sum(axis=1), atol=1e-5)
+    assert np.allclose(1, found.probabilities.dense().sum(axis=1), atol=1e-5)
 
 
 @pytest.fixture
@@ -69,8 +69,8 @@ def test_categories_without_photos_get_a_small_probability(few: Path, splits_dir
     )
     unseen = [code not in codes for code in CHALLENGE.codes]
     assert any(unseen)
-    assert 0 < found.probabilities[:, unseen].min()
-    assert found.probabilities[:, unseen].mean() < found.probabilities[:, np.logical_not(unseen)].mean()
+    assert 0 < found.probabilities.dense()[:, unseen].min()
+    assert found.probabilities.dense()[:, unseen].mean() < found.probabilities.dense()[:, np.logical_not(unseen)].mean()
 
 
 @pytest.mark.parametrize("codes", [1, 2])

@@ -10,6 +10,7 @@ from product_classifier.fusion.fit import fit_fusion
 from product_classifier.text.features import TextFeatures
 from product_classifier.text.hashed_linear import HashedLinear
 from product_classifier.text.normalization import normalize, strip_markup
+from product_classifier.top_probabilities import TopProbabilities
 
 TEXTS = [
     ("Été à la MER — lot de 3", "<p>Idéal pour l&#39;été</p>"),
@@ -67,7 +68,9 @@ def test_the_fit_of_fusion_and_calibration_is_stable() -> None:
     has_text, has_image = np.arange(80) % 5 > 0, np.ones(80, bool)
 
     folds = np.arange(80) % 5
-    fusion = fit_fusion(text, image, has_text, has_image, labels, folds, CHALLENGE.codes).model
+    fusion = fit_fusion(
+        TopProbabilities.of(text), TopProbabilities.of(image), has_text, has_image, labels, folds, CHALLENGE.codes
+    ).model
     fused = fusion.combine(text[:4], image[:4], has_text[:4], has_image[:4])
     assert [4, 3, 1, 1] == fused.argmax(axis=1).tolist()
     assert [0.28198, 0.26573, 0.27525, 0.26719] == pytest.approx(fused.max(axis=1).tolist(), abs=2e-4)

@@ -19,6 +19,7 @@ from product_classifier.releases.release import Release, ReleaseMeta, write_rele
 from product_classifier.taxonomy import Codes, Taxonomy
 from product_classifier.text.features import TextFeatures
 from product_classifier.text.hashed_linear import HashedLinear
+from product_classifier.top_probabilities import TopProbabilities
 
 BUCKETS = 2**12
 SIZE = 16
@@ -48,7 +49,7 @@ def make_release(folder: Path, seed: int, taxonomy: Taxonomy = CHALLENGE) -> Rel
 
 def unfitted_fusion(codes: Codes) -> FusionModel:
     """Return the fusion of too few products to fit: all weights 1, all biases 0."""
-    nothing, none = np.zeros((0, len(codes)), np.float32), np.zeros(0, np.bool_)
+    nothing, none = TopProbabilities.uniform(0, len(codes)), np.zeros(0, np.bool_)
     no_products = np.zeros(0, np.int64)
     return fit_fusion(nothing, nothing, none, none, no_products, no_products, codes).model
 

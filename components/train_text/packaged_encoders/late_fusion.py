@@ -91,7 +91,7 @@ def _fit_encoder(
         features, texts.labels, texts.folds, len(codes), HEAD_C, progress.on_stderr()
     )
     onnx.save(linear_head.attach_logits(head, graph), paths[0])
-    return FrozenEncoder(encoder.name, folder, encoder.max_tokens, len(codes)), out_of_fold
+    return FrozenEncoder(encoder.name, folder, encoder.max_tokens, len(codes)), out_of_fold.dense()
 
 
 def compute_features(graph: TokenGraph, texts: Sequence[str]) -> Floats:

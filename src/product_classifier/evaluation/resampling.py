@@ -6,10 +6,13 @@ Both classifiers are evaluated on the same resamples of the test set, so variati
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 Positions = NDArray[np.integer]
 _BLOCK = 200
-"""Resamples per iteration; bounds the weight matrix `[resamples, n]`."""
+"""Resamples per iteration."""
+_CELLS = 10_000_000
+"""Numbers of the weight matrices `[resamples, n]` and `[resamples, classes]` of one iteration."""
 
 
 def bootstrap_gains(
@@ -27,25 +30,31 @@ def bootstrap_gains(
     """
     rng = np.random.default_rng(seed)
     items = len(labels)
+    by_label, by_both = _one_hot(labels, classes), [_one_hot(found, classes) for found in (champion, challenger)]
+    hit_labels = [_one_hot(labels, classes, found == labels) for found in (champion, challenger)]
     gains = []
-    for at in range(0, resamples, _BLOCK):
-        count = min(_BLOCK, resamples - at)
+    block = max(1, min(_BLOCK, _CELLS // max(items, classes)))
+    for at in range(0, resamples, block):
+        count = min(block, resamples - at)
         weights = rng.multinomial(items, np.full(items, 1 / items), count).astype(np.float64)
-        actual = weights @ _one_hot(labels, classes)
-        gains.append(_f1(weights, challenger, labels, actual) - _f1(weights, champion, labels, actual))
+        actual = weights @ by_label
+        old, new = (
+            _f1(actual, weights @ predicted, weights @ hits)
+            for predicted, hits in zip(by_both, hit_labels, strict=True)
+        )
+        gains.append(new - old)
     return np.concatenate(gains)
 
 
-def _f1(
-    weights: NDArray[np.float64], predictions: Positions, labels: Positions, actual: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the weighted F1 in each resample `[resamples]`."""
-    predicted = _one_hot(predictions, actual.shape[1])
-    hits = weights @ (predicted * (predictions == labels)[:, None])
-    f1 = 2 * hits / np.maximum(actual + weights @ predicted, 1)
+def _f1(actual: NDArray[np.float64], predicted: NDArray[np.float64], hits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the weighted F1 in each resample `[resamples]` from weights by category `[resamples, classes]`."""
+    f1 = 2 * hits / np.maximum(actual + predicted, 1)
     weighted: NDArray[np.float64] = (f1 * actual).sum(axis=1) / actual.sum(axis=1)
     return weighted
 
 
-def _one_hot(positions: Positions, classes: int) -> NDArray[np.float64]:
-    return np.eye(classes)[positions]
+def _one_hot(positions: Positions, classes: int, kept: NDArray[np.bool_] | None = None) -> csr_array:
+    """Return a sparse matrix `[n, classes]` with a 1 at the position of each row that is kept."""
+    rows = np.arange(len(positions)) if kept is None else np.flatnonzero(kept)
+    ones = np.ones(len(rows))
+    return csr_array((ones, (rows, positions[rows])), shape=(len(positions), classes))

@@ -1,12 +1,17 @@
 """Classification metrics: F1 overall and per category, calibration error and coverage."""
 
 from dataclasses import dataclass
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from product_classifier.top_probabilities import TopProbabilities
+
 Floats = NDArray[np.floating]
 Labels = NDArray[np.integer]
+Predicted = Floats | TopProbabilities
+"""Probabilities or scores `[n, classes]`, or the largest of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,11 @@ class CategoryScores:
     items: int
 
 
+MATRIX_CATEGORIES: Final = 60
+"""Up to as many categories a report has the whole confusion matrix, else the largest `CONFUSIONS` pairs."""
+CONFUSIONS: Final = 200
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Number of predictions, of accepted ones, and of accepted ones that are right."""
@@ -59,28 +69,72 @@ def select(accepted: NDArray[np.bool_], correct: NDArray[np.bool_]) -> Selection
     return Selection(len(accepted), int(accepted.sum()), int((accepted & correct).sum()))
 
 
-def select_per_category(probabilities: Floats, labels: Labels, accepted: NDArray[np.bool_]) -> list[Selection]:
+def select_per_category(found: Predicted, labels: Labels, accepted: NDArray[np.bool_]) -> list[Selection]:
     """Count accepted predictions of each predicted category, those without predictions included."""
-    predicted = probabilities.argmax(axis=1)
-    correct = predicted == labels
-    return [
-        select(accepted[predicted == category], correct[predicted == category])
-        for category in range(probabilities.shape[1])
-    ]
+    predicted, classes = _predicted(found)
+    parts = [predicted, predicted[accepted], predicted[accepted & (predicted == labels)]]
+    counts = [np.bincount(part, minlength=classes).tolist() for part in parts]
+    return [Selection(*one) for one in zip(*counts, strict=True)]
 
 
-def score(probabilities: Floats, labels: Labels) -> Scores:
-    """Score probabilities `[n, classes]` against label positions `[n]`."""
+@dataclass(frozen=True)
+class CategoryCounts:
+    """Products by category `[classes]`, all that F1 needs of a confusion matrix."""
+
+    hits: NDArray[np.int64]
+    """Products of the category that are predicted as it."""
+    actual: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, predicted: Labels, labels: Labels, classes: int) -> Self:
+        """Count predicted and true positions `[n]`."""
+        parts = labels[predicted == labels], labels, predicted
+        return cls(*(np.bincount(part, minlength=classes) for part in parts))
+
+    @classmethod
+    def empty(cls, classes: int) -> Self:
+        """Return counts of no products."""
+        return cls(*np.zeros((3, classes), np.int64))
+
+    def add(self, label: int, predicted: int) -> None:
+        """Count one product more."""
+        self.actual[label] += 1
+        self.predicted[predicted] += 1
+        self.hits[label] += label == predicted
+
+    @property
+    def f1(self) -> NDArray[np.float64]:
+        """F1 by category `[classes]`; 0 for one that neither occurs nor is predicted."""
+        found: NDArray[np.float64] = 2 * self.hits / np.maximum(self.actual + self.predicted, 1)
+        return found
+
+    @property
+    def weighted_f1(self) -> float:
+        """Weighted F1; 0 without items."""
+        return float((self.f1 * self.actual).sum() / max(int(self.actual.sum()), 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """Products of one category that are predicted as another, by positions."""
+
+    actual: int
+    predicted: int
+    items: int
+
+
+def score(found: Predicted, labels: Labels) -> Scores:
+    """Score predictions against label positions `[n]`."""
     if not len(labels):
         return Scores(0.0, 0.0, 0.0, 0.0, 0, 0.0)
-    matrix = confusion(probabilities, labels)
-    _, _, f1 = _rates(matrix)
-    items = matrix.sum(axis=1)
-    correct = probabilities.argmax(axis=1) == labels
-    confidence = probabilities.max(axis=1)
+    predicted, classes = _predicted(found)
+    confidence = found.confidence if isinstance(found, TopProbabilities) else found.max(axis=1)
+    counts = CategoryCounts.of(predicted, labels, classes)
+    correct = predicted == labels
     return Scores(
-        weighted_f1=float((f1 * items).sum() / items.sum()),
-        macro_f1=float(f1[items > 0].mean()),
+        weighted_f1=counts.weighted_f1,
+        macro_f1=float(counts.f1[counts.actual > 0].mean()),
         accuracy=float(correct.mean()),
         ece=calibration_error(confidence, correct),
         items=len(labels),
@@ -88,39 +142,45 @@ def score(probabilities: Floats, labels: Labels) -> Scores:
     )
 
 
-def weighted_f1(scores: Floats, labels: Labels) -> float:
-    """Return the weighted F1 of scores `[n, classes]`, of which the highest of a row is the prediction."""
-    return weighted_f1_of_counts(confusion(scores, labels))
+def weighted_f1(found: Predicted, labels: Labels) -> float:
+    """Return the weighted F1 of predictions, or of scores `[n, classes]` whose highest is the prediction."""
+    predicted, classes = _predicted(found)
+    return CategoryCounts.of(predicted, labels, classes).weighted_f1
 
 
-def weighted_f1_of_counts(matrix: NDArray[np.int64]) -> float:
-    """Return the weighted F1 of a confusion matrix `[true, predicted]`; 0 without items."""
-    return float((_rates(matrix)[2] * matrix.sum(axis=1)).sum() / max(matrix.sum(), 1))
-
-
-def per_category(probabilities: Floats, labels: Labels) -> list[CategoryScores]:
+def per_category(found: Predicted, labels: Labels) -> list[CategoryScores]:
     """Score every category, those without items included."""
-    matrix = confusion(probabilities, labels)
-    precision, recall, f1 = _rates(matrix)
+    predicted, classes = _predicted(found)
+    counts = CategoryCounts.of(predicted, labels, classes)
+    precision = counts.hits / np.maximum(counts.predicted, 1)
+    recall = counts.hits / np.maximum(counts.actual, 1)
+    columns = precision, recall, counts.f1, counts.actual
     return [
-        CategoryScores(index, float(precision[index]), float(recall[index]), float(f1[index]), int(row.sum()))
-        for index, row in enumerate(matrix)
+        CategoryScores(index, *values)
+        for index, values in enumerate(zip(*(column.tolist() for column in columns), strict=True))
     ]
 
 
-def confusion(probabilities: Floats, labels: Labels) -> NDArray[np.int64]:
-    """Return the confusion matrix `[true, predicted]` of scores `[n, classes]` and label positions `[n]`."""
-    classes = probabilities.shape[1]
-    cells = labels.astype(np.int64) * classes + probabilities.argmax(axis=1)
+def confusion(found: Predicted, labels: Labels) -> NDArray[np.int64]:
+    """Return the confusion matrix `[true, predicted]`; for few categories, since it grows with their square."""
+    predicted, classes = _predicted(found)
+    cells = labels.astype(np.int64) * classes + predicted
     return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
 
 
 def f1_by_position(predicted: Labels, labels: Labels, classes: int) -> tuple[Floats, NDArray[np.int64]]:
     """Return F1 and items of each position `[classes]`, of predicted and true positions `[n]`."""
-    items = np.bincount(labels, minlength=classes)
-    hits = np.bincount(labels[predicted == labels], minlength=classes)
-    f1: Floats = 2 * hits / np.maximum(items + np.bincount(predicted, minlength=classes), 1)
-    return f1, items
+    counts = CategoryCounts.of(predicted, labels, classes)
+    return counts.f1, counts.actual
+
+
+def largest_confusions(found: Predicted, labels: Labels, limit: int) -> list[Confusion]:
+    """Return the `limit` pairs of different categories with the most products, most first."""
+    predicted, classes = _predicted(found)
+    wrong = predicted != labels
+    cells, counts = np.unique(labels[wrong].astype(np.int64) * classes + predicted[wrong], return_counts=True)
+    order = np.argsort(-counts, kind="stable")[:limit]
+    return [Confusion(*divmod(int(cells[one]), classes), int(counts[one])) for one in order]
 
 
 def calibration_error(confidence: Floats, correct: NDArray[np.bool_], bins: int = 15) -> float:
@@ -141,9 +201,8 @@ def coverage(confidence: Floats, correct: NDArray[np.bool_], precision: float) -
     return float((hits[-1] + 1) / len(correct)) if len(hits) else 0.0
 
 
-def _rates(matrix: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
-    hits = np.diag(matrix).astype(np.float64)
-    actual, predicted = matrix.sum(axis=1), matrix.sum(axis=0)
-    precision = hits / np.maximum(predicted, 1)
-    recall = hits / np.maximum(actual, 1)
-    return precision, recall, 2 * hits / np.maximum(actual + predicted, 1)
+def _predicted(found: Predicted) -> tuple[Labels, int]:
+    """Return the predicted positions `[n]` and the number of categories."""
+    if isinstance(found, TopProbabilities):
+        return found.predicted, found.classes
+    return found.argmax(axis=1), found.shape[1]

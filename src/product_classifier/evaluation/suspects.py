@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from product_classifier.evaluation.near_copies import NearCopies
 from product_classifier.probabilities import Floats
+from product_classifier.top_probabilities import TopProbabilities
 
 MAJORITY = 0.5
 """A category with this probability is confident however sure the model is of others: no other can have more."""
@@ -32,7 +33,7 @@ class Suspect:
 
 
 def find_suspects(
-    probabilities: Floats,
+    probabilities: TopProbabilities,
     labels: NDArray[np.integer],
     keys: Sequence[Sequence[str]],
     words: Sequence[frozenset[str]],
@@ -41,15 +42,15 @@ def find_suspects(
     """Return at most `limit` suspects, the most probable error first, one for each group of near copies.
 
     Args:
-        probabilities: Out-of-fold probabilities `[n, classes]`.
-        labels: Position `[n]` of the label of each product in the probabilities.
+        probabilities: Out-of-fold probabilities.
+        labels: Position `[n]` of the category each product is labelled with.
         keys: Content keys of each product.
         words: Words of each product.
         limit: Number of suspects.
     """
     rows = np.arange(len(labels))
-    own = probabilities[rows, labels]
-    suggested = _suggested(probabilities, labels)
+    own = probabilities.of_columns(labels)
+    suggested, suggested_probability = _suggested(probabilities, labels, own)
     candidates = rows[suggested >= 0]
     found: list[Suspect] = []
     seen = NearCopies()
@@ -62,17 +63,19 @@ def find_suspects(
             break
         else:
             other = int(suggested[row])
-            found.append(Suspect(row, int(labels[row]), float(own[row]), other, float(probabilities[row, other])))
+            found.append(Suspect(row, int(labels[row]), float(own[row]), other, float(suggested_probability[row])))
     return found
 
 
-def _suggested(probabilities: Floats, labels: NDArray[np.integer]) -> NDArray[np.intp]:
-    """Return the most probable other category of each product that is confident of it `[n]`, else -1."""
-    classes = probabilities.shape[1]
+def _suggested(
+    probabilities: TopProbabilities, labels: NDArray[np.integer], own: Floats
+) -> tuple[NDArray[np.intp], Floats]:
+    """Return the most probable other category of each product that is confident of it `[n]`, else -1; and how far."""
+    classes = probabilities.classes
     counts = np.bincount(labels, minlength=classes)
-    sums = np.bincount(labels, probabilities[np.arange(len(labels)), labels], classes)
+    sums = np.bincount(labels, own, classes)
     thresholds = np.where(counts > 0, np.minimum(sums / np.maximum(counts, 1), MAJORITY), np.inf)
-    confident = np.where(probabilities >= thresholds, probabilities, 0)
-    best: NDArray[np.intp] = confident.argmax(axis=1)
-    is_suspect = (confident.max(axis=1) > 0) & (best != labels)
-    return np.where(is_suspect, best, -1)
+    confident = np.where(probabilities.kept >= thresholds[probabilities.columns], probabilities.kept, 0)
+    best = np.take_along_axis(probabilities.columns, confident.argmax(axis=1)[:, None], axis=1)[:, 0].astype(np.intp)
+    highest: Floats = confident.max(axis=1, initial=0)
+    return np.where((highest > 0) & (best != labels), best, -1), highest

@@ -60,8 +60,12 @@ def fit_margin_calibration(margins: AnyFloats, labels: NDArray[np.integer]) -> t
     return float(np.exp(fitted[0])), float(fitted[1])
 
 
-def fit_uniform_mixture(logits: AnyFloats, labels: NDArray[np.integer]) -> tuple[float, float]:
+def fit_uniform_mixture(
+    logits: AnyFloats, labels: NDArray[np.integer], classes: int | None = None
+) -> tuple[float, float]:
     """Return the factor on `logits` `[n, classes]`, and the weight of a uniform distribution mixed in.
+
+    `classes` is the number of categories of that distribution where the logits are those of some only.
 
     The mixture models label noise that does not depend on the product. Without it the factor would flatten all
     predictions to lower the cost of a few confident errors. Maximum a posteriori, as `fit_margin_calibration`;
@@ -75,7 +79,7 @@ def fit_uniform_mixture(logits: AnyFloats, labels: NDArray[np.integer]) -> tuple
         factor, uniform_mixture = np.exp(point[0]), _mixture_of(point[1])
         raised = np.exp(factor * (values - values.max(axis=1, keepdims=True)))
         likelihood = (1 - uniform_mixture) * raised[rows, labels] / raised.sum(axis=1)
-        likelihood += uniform_mixture / values.shape[1]
+        likelihood += uniform_mixture / (classes or values.shape[1])
         deviation = (point - _MIXTURE_PRIOR) / _MIXTURE_PRIOR_SD
         return float(deviation @ deviation) / 2 - float(np.log(likelihood).sum())
 

@@ -1,5 +1,6 @@
 """Fit the fusion model on out-of-fold predictions of text and image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,9 +9,23 @@ from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
 from product_classifier.fusion.calibration import fit_uniform_mixture, log_losses
-from product_classifier.fusion.model import Flags, FusionModel, log_probabilities, mix_uniform
+from product_classifier.fusion.model import (
+    Flags,
+    FusionModel,
+    candidate_columns,
+    log_probabilities,
+    mix_uniform,
+)
 from product_classifier.probabilities import Floats, softmax
 from product_classifier.taxonomy import Codes
+from product_classifier.top_probabilities import (
+    CANDIDATES,
+    Columns,
+    TopProbabilities,
+    all_columns,
+    batches,
+    label_positions,
+)
 
 Labels = NDArray[np.int64]
 Folds = NDArray[np.int64]
@@ -29,10 +44,46 @@ _SHOWN = 2.33
 
 @dataclass(frozen=True)
 class FusionFit:
-    """The fitted model, and the probabilities `[n, classes]` of models not fitted on the product's fold."""
+    """The fitted model, and the probabilities of models not fitted on the product's fold."""
 
     model: FusionModel
-    out_of_fold: Floats
+    out_of_fold: TopProbabilities
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """Log probabilities `[modalities, n, k]` of all categories, or of the candidates of each product."""
+
+    logs: NDArray[np.float64]
+    classes: int
+    columns: Columns | None = None
+    """Positions of the candidates `[n, k]`; None if the log probabilities are those of all categories."""
+
+    def __len__(self) -> int:
+        return len(self.logs)
+
+    def take(self, rows: NDArray[np.bool_]) -> "_Evidence":
+        """Return the evidence of some products."""
+        return _Evidence(self.logs[:, rows], self.classes, None if self.columns is None else self.columns[rows])
+
+    def alone(self, modality: int) -> "_Evidence":
+        """Return the evidence of one modality."""
+        return _Evidence(self.logs[modality : modality + 1], self.classes, self.columns)
+
+    def slopes(self, error: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the gradient `[modalities, classes]` of the weights for errors `[n, k]`."""
+        if self.columns is None:
+            found: NDArray[np.float64] = np.einsum("mnc,nc->mc", self.logs, error)
+            return found
+        return np.stack([self.sums(one * error) for one in self.logs])
+
+    def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the sums by category `[classes]` of values `[n, k]`."""
+        if self.columns is None:
+            found: NDArray[np.float64] = values.sum(axis=0)
+        else:
+            found = np.bincount(self.columns.ravel(), values.ravel(), self.classes).astype(np.float64)
+        return found
 
 
 @dataclass(frozen=True)
@@ -43,10 +94,13 @@ class _Weights:
     bias: NDArray[np.float64]
     uniform_mixture: float = 0.0
 
-    def logits(self, evidence: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Combine log probabilities `[modalities, n, classes]` into logits `[n, classes]`."""
-        combined: NDArray[np.float64] = np.einsum("mnc,mc->nc", evidence, self.slopes) + self.bias
-        return combined
+    def logits(self, evidence: _Evidence) -> NDArray[np.float64]:
+        """Return logits `[n, k]`."""
+        if evidence.columns is None:
+            combined: NDArray[np.float64] = np.einsum("mnc,mc->nc", evidence.logs, self.slopes) + self.bias
+            return combined
+        found: NDArray[np.float64] = (evidence.logs * self.slopes[:, evidence.columns]).sum(axis=0)
+        return found + self.bias[evidence.columns]
 
 
 @dataclass(frozen=True)
@@ -58,8 +112,8 @@ class _Candidate:
 
 
 def fit_fusion(
-    text: Floats,
-    image: Floats,
+    text: TopProbabilities,
+    image: TopProbabilities,
     has_text: Flags,
     has_image: Flags,
     labels: Labels,
@@ -73,9 +127,11 @@ def fit_fusion(
     higher than without by more than chance explains. Text alone and image alone are calibrated on all products that
     have them.
 
+    Of many categories, those that are improbable by both modalities are left out for each product.
+
     Args:
-        text: Out-of-fold probabilities `[n, classes]` of the text model.
-        image: Out-of-fold probabilities `[n, classes]` of the image model.
+        text: Out-of-fold probabilities of the text model.
+        image: Out-of-fold probabilities of the image model.
         has_text: Whether a product has text `[n]`.
         has_image: Whether a product has a photo `[n]`.
         labels: Positions `[n]` of the true categories in `codes`.
@@ -87,19 +143,27 @@ def fit_fusion(
 
 
 def _fit_all(
-    text: Floats, image: Floats, has_text: Flags, has_image: Flags, labels: Labels, folds: Folds, codes: Codes
+    text: TopProbabilities,
+    image: TopProbabilities,
+    has_text: Flags,
+    has_image: Flags,
+    labels: Labels,
+    folds: Folds,
+    codes: Codes,
 ) -> FusionFit:
-    text_logs, image_logs = log_probabilities(text, has_text), log_probabilities(image, has_image)
     both_rows = has_text & has_image
-    out_of_fold = np.zeros(text.shape, np.float32)
+    out_of_fold = TopProbabilities.uniform(len(labels), len(codes))
     fitted = {}
-    for name, evidence, rows, predicted in (
-        ("both", np.stack([text_logs, image_logs]), both_rows, both_rows),
-        ("text", text_logs[None], has_text, has_text & ~has_image),
-        ("image", image_logs[None], has_image, has_image & ~has_text),
+    for name, modalities, rows, predicted in (
+        ("both", (text, image), both_rows, both_rows),
+        ("text", (text,), has_text, has_text & ~has_image),
+        ("image", (image,), has_image, has_image & ~has_text),
     ):
-        fitted[name], probabilities = _fit_case(evidence[:, rows].astype(np.float64), labels[rows], folds[rows])
-        out_of_fold[predicted] = probabilities[predicted[rows]]
+        evidence, positions = _evidence([one[rows] for one in modalities], labels[rows])
+        fitted[name], probabilities = _fit_case(evidence, positions, folds[rows])
+        columns = all_columns(*probabilities.shape) if evidence.columns is None else evidence.columns
+        kept = predicted[rows]
+        out_of_fold.put(predicted, TopProbabilities(columns[kept], probabilities[kept], len(codes)))
     both, text_only, image_only = fitted["both"], fitted["text"], fitted["image"]
     mixture = np.array([one.uniform_mixture for one in (both, text_only, image_only)])
     model = FusionModel(
@@ -116,20 +180,45 @@ def _fit_all(
     return FusionFit(model, out_of_fold)
 
 
-def _fit_case(evidence: NDArray[np.float64], labels: Labels, folds: Folds) -> tuple[_Weights, Floats]:
-    """Fit log probabilities `[modalities, n, classes]`; return calibrated weights and out-of-fold probabilities."""
-    modalities, _, classes = evidence.shape
+def _evidence(modalities: Sequence[TopProbabilities], labels: Labels) -> tuple[_Evidence, Labels]:
+    """Return the log probabilities, and the positions `[n]` of the labels among their categories.
+
+    Among the candidates of a product, the least probable is replaced by the label if that is missing.
+    """
+    classes = modalities[0].classes
+    if modalities[0].complete:
+        present = np.ones(len(labels), np.bool_)
+        return _Evidence(
+            np.stack([log_probabilities(one.kept, present) for one in modalities]).astype(float), classes
+        ), labels
+    columns = np.zeros((len(labels), CANDIDATES), np.int32)
+    logs = np.zeros((len(modalities), *columns.shape))
+    for rows in batches(len(labels)):
+        dense = [one[rows].dense() for one in modalities]
+        found = candidate_columns(*dense)
+        missing = label_positions(found, labels[rows]) < 0
+        found[missing, -1] = labels[rows][missing]
+        columns[rows] = found
+        for modality, probabilities in enumerate(dense):
+            kept = np.take_along_axis(probabilities, found, axis=1)
+            logs[modality, rows] = log_probabilities(kept, np.ones(len(kept), np.bool_))
+    return _Evidence(logs, classes, columns), label_positions(columns, labels)
+
+
+def _fit_case(evidence: _Evidence, labels: Labels, folds: Folds) -> tuple[_Weights, Floats]:
+    """Return calibrated weights, and the out-of-fold probabilities `[n, k]` of the categories of the evidence."""
+    modalities, classes = len(evidence), evidence.classes
     if len(labels) < _MIN_PRODUCTS or len(np.unique(folds)) < 2:
         unfitted = _Weights(np.ones((modalities, classes)), np.zeros(classes))
         return unfitted, softmax(unfitted.logits(evidence).astype(np.float32))
     chosen = _choose(evidence, labels, folds)
-    factor, mixture = fit_uniform_mixture(chosen.out_of_fold, labels)
+    factor, mixture = fit_uniform_mixture(chosen.out_of_fold, labels, classes)
     weights = _Weights(chosen.weights.slopes * factor, chosen.weights.bias * factor, mixture)
     calibrated = softmax((chosen.out_of_fold * factor).astype(np.float32))
-    return weights, mix_uniform(calibrated, np.float32(mixture))
+    return weights, mix_uniform(calibrated, np.float32(mixture), classes)
 
 
-def _choose(evidence: NDArray[np.float64], labels: Labels, folds: Folds) -> _Candidate:
+def _choose(evidence: _Evidence, labels: Labels, folds: Folds) -> _Candidate:
     """Return the fit of all modalities, or of one alone if another was shown to hurt."""
     everything = _cross_validate(evidence, labels, folds)
     if len(evidence) == 1:
@@ -142,21 +231,21 @@ def _choose(evidence: NDArray[np.float64], labels: Labels, folds: Folds) -> _Can
     return alternatives[best] if harm[best].mean() > _SHOWN * errors[best] else everything
 
 
-def _cross_validate(evidence: NDArray[np.float64], labels: Labels, folds: Folds, only: int | None = None) -> _Candidate:
+def _cross_validate(evidence: _Evidence, labels: Labels, folds: Folds, only: int | None = None) -> _Candidate:
     """Fit all modalities with the L2 strength of the lowest cross-validated log loss, or one with the largest."""
-    used = evidence if only is None else evidence[only : only + 1]
+    used = evidence if only is None else evidence.alone(only)
     strengths = _L2_STRENGTHS if only is None else _L2_STRENGTHS[:1]
     sampled = _sample(folds)
-    out_of_fold = {strength: np.zeros(evidence.shape[1:]) for strength in strengths}
+    out_of_fold = {strength: np.zeros(evidence.logs.shape[1:]) for strength in strengths}
     for fold in np.unique(folds):
         held, start = folds == fold, None
         fitted_on = sampled & ~held
         for strength in strengths:  # each fit starts from that of the strength before, which is near
-            start = _fit(used[:, fitted_on], labels[fitted_on], strength, start)
-            out_of_fold[strength][held] = _weights_of(start, len(used)).logits(used[:, held])
+            start = _fit(used.take(fitted_on), labels[fitted_on], strength, start)
+            out_of_fold[strength][held] = _weights_of(start, len(used)).logits(used.take(held))
     best = min(strengths, key=lambda strength: float(log_losses(out_of_fold[strength], labels).mean()))
-    weights = _weights_of(_fit(used[:, sampled], labels[sampled], best), len(used))
-    slopes = weights.slopes if only is None else np.zeros((len(evidence), evidence.shape[2]))
+    weights = _weights_of(_fit(used.take(sampled), labels[sampled], best), len(used))
+    slopes = weights.slopes if only is None else np.zeros((len(evidence), evidence.classes))
     if only is not None:
         slopes[only] = weights.slopes[0]
     return _Candidate(_Weights(slopes, weights.bias), out_of_fold[best])
@@ -174,15 +263,16 @@ def _sample(folds: Folds) -> NDArray[np.bool_]:
 
 
 def _fit(
-    evidence: NDArray[np.float64], labels: Labels, l2_strength: float, start: NDArray[np.float64] | None = None
+    evidence: _Evidence, labels: Labels, l2_strength: float, start: NDArray[np.float64] | None = None
 ) -> NDArray[np.float64]:
     """Minimize log loss plus L2 penalties on the deviations of each category from the weight of its modality.
 
     Return the shared weights `[modalities]`, the deviations `[modalities, classes]` and the biases `[classes]` as one
     vector.
     """
-    modalities, count, classes = evidence.shape
-    truth = np.zeros((count, classes))
+    modalities, count, kept = evidence.logs.shape
+    classes = evidence.classes
+    truth = np.zeros((count, kept))
     truth[np.arange(count), labels] = 1
 
     def loss(point: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -190,13 +280,13 @@ def _fit(
         logits = _Weights(shared[:, None] + deviations, bias).logits(evidence)
         raised = np.exp(logits - logits.max(axis=1, keepdims=True))
         probabilities = raised / raised.sum(axis=1, keepdims=True)
-        error = probabilities - truth  # [n, classes]
-        slopes = np.einsum("mnc,nc->mc", evidence, error)
+        error = probabilities - truth  # [n, k]
+        slopes = evidence.slopes(error)
         penalty = l2_strength * (np.sum(deviations**2) + np.sum(bias**2) / 4) + np.sum((shared - 1) ** 2)
         gradient = (
             slopes.sum(axis=1) + 2 * (shared - 1),
             slopes + 2 * l2_strength * deviations,
-            error.sum(axis=0) + l2_strength * bias / 2,
+            evidence.sums(error) + l2_strength * bias / 2,
         )
         likelihood = np.maximum(probabilities[np.arange(count), labels], np.finfo(np.float64).tiny)
         return float(penalty - np.log(likelihood).sum()), np.concatenate([part.ravel() for part in gradient])

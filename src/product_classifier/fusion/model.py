@@ -19,6 +19,7 @@ from product_classifier.errors import BundleRefused
 from product_classifier.probabilities import Floats, softmax
 from product_classifier.taxonomy import Codes
 from product_classifier.taxonomy.stored_codes import all_to_stored
+from product_classifier.top_probabilities import CANDIDATES, Columns, TopProbabilities, batches, top_columns
 
 Flags = NDArray[np.bool_]
 
@@ -83,10 +84,26 @@ class FusionModel:
                 result[rows] = mix_uniform(softmax(logits(text[rows], image[rows])), mixture)
         return result
 
+    def combine_top(
+        self, text: TopProbabilities, image: TopProbabilities, has_text: Flags, has_image: Flags
+    ) -> TopProbabilities:
+        """Return the largest fused probabilities, in memory that does not grow with products x categories."""
+        if text.complete:
+            return TopProbabilities.of(self.combine(text.kept, image.kept, has_text, has_image))
+        parts = [
+            TopProbabilities.of(self.combine(text[at].dense(), image[at].dense(), has_text[at], has_image[at]))
+            for at in batches(len(has_text))
+        ]
+        return TopProbabilities.concatenate(parts, text.classes)
+
     def accepts(self, fused: Floats) -> Flags:
         """Return which predictions `[n]` of fused probabilities `[n, classes]` need no review."""
-        thresholds = DEFAULT_THRESHOLD if self.thresholds is None else self.thresholds[fused.argmax(axis=1)]
-        accepted: Flags = fused.max(axis=1) > thresholds
+        return self.accepts_predicted(fused.argmax(axis=1), fused.max(axis=1))
+
+    def accepts_predicted(self, predicted: NDArray[np.integer], confidence: Floats) -> Flags:
+        """Return which of the predicted categories `[n]` with these probabilities `[n]` need no review."""
+        thresholds = DEFAULT_THRESHOLD if self.thresholds is None else self.thresholds[predicted]
+        accepted: Flags = confidence > thresholds
         return accepted
 
     def terms(self, *, has_text: bool, has_image: bool) -> FusionTerms:
@@ -136,21 +153,39 @@ class FusionModel:
         )
 
     def _both(self, text: Floats, image: Floats) -> Floats:
-        return self.text_weight * _log(text) + self.image_weight * _log(image) + self.bias
+        logits = self.text_weight * _log(text) + self.image_weight * _log(image) + self.bias
+        return _of_candidates(logits, text, image)
 
     def _text_only(self, text: Floats, _: Floats) -> Floats:
-        return self.text_only_weight * _log(text) + self.text_only_bias
+        return _of_candidates(self.text_only_weight * _log(text) + self.text_only_bias, text)
 
     def _image_only(self, _: Floats, image: Floats) -> Floats:
-        return self.image_only_weight * _log(image) + self.image_only_bias
+        return _of_candidates(self.image_only_weight * _log(image) + self.image_only_bias, image)
 
 
 _WEIGHTS = tuple(one.name for one in fields(FusionModel) if one.name.endswith(("weight", "bias")))
 
 
-def mix_uniform(probabilities: Floats, weight: np.float32) -> Floats:
-    """Return probabilities `[n, classes]` mixed with a uniform distribution of this weight."""
-    mixed: Floats = (1 - weight) * probabilities + weight / probabilities.shape[1]
+def candidate_columns(*modalities: Floats) -> Columns:
+    """Return the `CANDIDATES` categories `[n, k]` that are most probable by one of the probabilities `[n, classes]`."""
+    return top_columns(np.maximum.reduce(modalities))
+
+
+def _of_candidates(logits: Floats, *modalities: Floats) -> Floats:
+    """Return logits `[n, classes]`, -inf for categories that are not among the candidates.
+
+    So many improbable categories, each with the bounded probability of one, would else outweigh the probable ones.
+    """
+    if logits.shape[1] <= CANDIDATES:
+        return logits
+    columns, kept = candidate_columns(*modalities), np.full(logits.shape, -np.inf, np.float32)
+    np.put_along_axis(kept, columns, np.take_along_axis(logits, columns, axis=1), axis=1)
+    return kept
+
+
+def mix_uniform(probabilities: Floats, weight: np.float32, classes: int | None = None) -> Floats:
+    """Return probabilities `[n, k]` mixed with a uniform distribution over `classes`, by default k, of this weight."""
+    mixed: Floats = (1 - weight) * probabilities + weight / (classes or probabilities.shape[1])
     return mixed
 
 

@@ -20,11 +20,12 @@ from scipy.stats import beta
 
 from product_classifier.decisions import NEVER_ACCEPTED
 from product_classifier.probabilities import Floats
+from product_classifier.top_probabilities import TopProbabilities
 
 RISK = 0.1
 
 
-def fit_thresholds(probabilities: Floats, labels: NDArray[np.int64], target_precision: float) -> Floats:
+def fit_thresholds(found: TopProbabilities, labels: NDArray[np.int64], target_precision: float) -> Floats:
     """Return a threshold `[classes]` per predicted category; a prediction is accepted above it.
 
     A category whose predictions show the target precision has its own threshold. Another takes the common threshold,
@@ -32,14 +33,14 @@ def fit_thresholds(probabilities: Floats, labels: NDArray[np.int64], target_prec
     lower there: then none of them is accepted.
 
     Args:
-        probabilities: Out-of-fold probabilities `[n, classes]`.
+        found: Out-of-fold probabilities.
         labels: Columns of the true categories `[n]`.
         target_precision: Share of the accepted predictions that must be right, between 0 and 1.
     """
-    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    predicted, confidence = found.predicted, found.confidence
     correct = predicted == labels
     common = lowest_threshold(confidence, correct, target_precision)
-    thresholds = np.full(probabilities.shape[1], common, np.float32)
+    thresholds = np.full(found.classes, common, np.float32)
     for category in np.unique(predicted):
         rows = predicted == category
         own = lowest_threshold(confidence[rows], correct[rows], target_precision)

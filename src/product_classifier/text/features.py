@@ -209,6 +209,25 @@ def count_distinct(keys: Keys) -> tuple[Keys, NDArray[np.float32]]:
     return keys[first], counts
 
 
+def term_weights(idf: NDArray[np.float32], buckets: Positions, counts: NDArray[np.float32], starts: Positions) -> Any:
+    """Return sublinear term frequencies, divided by the TF-IDF norm of their view.
+
+    Args:
+        idf: Idf `[buckets]`.
+        buckets: Bucket of each count, by row and view.
+        counts: Counts.
+        starts: Position at which each view of each row starts, and the end of the last.
+    """
+    terms = 1 + np.log(counts)
+    if not len(terms):
+        return terms
+    squares = (terms * idf[buckets]).astype(np.float64) ** 2
+    sizes = starts[1:] - starts[:-1]
+    filled = sizes > 0  # reduceat has no empty sums
+    norms = np.sqrt(np.maximum(np.add.reduceat(squares, starts[:-1][filled]), 1e-12))
+    return (terms / np.repeat(norms, sizes[filled])).astype(np.float32)
+
+
 def split_pages(texts: Sequence[str]) -> Iterator[Sequence[str]]:
     """Yield consecutive parts of `texts` of at most `_PAGE` characters each."""
     first = size = 0

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from product_classifier.bundles.arrays import read_arrays, write_arrays, write_json
 from product_classifier.bundles.bundle import read_codes
@@ -15,7 +14,7 @@ from product_classifier.errors import BundleRefused
 from product_classifier.probabilities import Floats, softmax, softplus_logits
 from product_classifier.taxonomy import Codes
 from product_classifier.taxonomy.stored_codes import all_to_stored
-from product_classifier.text.features import TextFeatures, count_distinct, split_pages
+from product_classifier.text.features import TextFeatures, count_distinct, split_pages, term_weights
 from product_classifier.text.model import TextModel
 from product_classifier.text.word_contributions import Method, TextExplanation, WordContribution, explain_without_words
 from product_classifier.text.word_spans import word_spans
@@ -57,7 +56,7 @@ class HashedLinear(TextModel):
             return explain_without_words(self.prior, category)
         occurrences = self.features.occurrences(self.prepare(designation, description))
         buckets, counts = count_distinct(occurrences.buckets)
-        weights = self._term_weights(buckets.astype(np.intp), counts, self.features.view_starts(buckets, 1))
+        weights = term_weights(self.idf, buckets.astype(np.intp), counts, self.features.view_starts(buckets, 1))
         parts = (weights * self.table[buckets, category] / counts).astype(np.float64)
         halves = parts[np.searchsorted(buckets, occurrences.buckets)] / 2
         shares = [np.bincount(spanned, halves, len(words)) for spanned in (occurrences.first, occurrences.last)]
@@ -119,20 +118,8 @@ class HashedLinear(TextModel):
         keys, counts = self.features.count(texts)
         starts = self.features.view_starts(keys, len(texts))
         buckets = (keys % self.features.buckets).astype(np.intp)
-        weights = self._term_weights(buckets, counts, starts)
+        weights = term_weights(self.idf, buckets, counts, starts)
         edges = starts[:: len(self.features.views) - 1].tolist()
         for row, (start, end) in enumerate(pairwise(edges)):
             margins[row] += weights[start:end] @ self.table.take(buckets[start:end], axis=0)
         return margins
-
-    def _term_weights(self, buckets: NDArray[np.intp], counts: Floats, starts: NDArray[np.intp]) -> Floats:
-        """Return sublinear term frequencies, divided by the TF-IDF norm of their view."""
-        terms = 1 + np.log(counts)
-        if not len(terms):
-            return terms
-        squares = (terms * self.idf[buckets]).astype(np.float64) ** 2
-        sizes = starts[1:] - starts[:-1]
-        filled = sizes > 0  # reduceat has no empty sums
-        norms = np.sqrt(np.maximum(np.add.reduceat(squares, starts[:-1][filled]), 1e-12))
-        weights: Floats = (terms / np.repeat(norms, sizes[filled])).astype(np.float32)
-        return weights

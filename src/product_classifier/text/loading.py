@@ -6,6 +6,7 @@ from product_classifier.bundles.arrays import read_json
 from product_classifier.errors import BundleRefused
 from product_classifier.text.hashed_linear import HashedLinear
 from product_classifier.text.model import TextModel
+from product_classifier.text.sparse_linear import SparseLinear
 
 
 def load_text_model(folder: Path) -> TextModel:
@@ -18,6 +19,8 @@ def load_text_model(folder: Path) -> TextModel:
     match settings.get("type"):
         case HashedLinear.TYPE:
             return HashedLinear.read(folder, settings)
+        case SparseLinear.TYPE:
+            return SparseLinear.read(folder, settings)
         case "encoder":
             from product_classifier.text.text_encoder import TextEncoder  # noqa: PLC0415 - requires ONNX Runtime
 
@@ -27,4 +30,7 @@ def load_text_model(folder: Path) -> TextModel:
 
             return LateFused.read(folder, settings)
         case other:
-            raise BundleRefused(f"model.json: type is {other!r}, not {HashedLinear.TYPE!r}, 'encoder' or 'late-fused'")
+            raise BundleRefused(
+                f"model.json: type is {other!r}, not {HashedLinear.TYPE!r}, {SparseLinear.TYPE!r}, 'encoder' or "
+                "'late-fused'"
+            )

@@ -15,6 +15,7 @@ from components.shared.out_of_fold import (
     write_out_of_fold,
 )
 from product_classifier.errors import CatalogueError
+from product_classifier.top_probabilities import TopProbabilities
 
 
 @pytest.mark.parametrize("ids", [[7, -3], ["0870", "870"]])
@@ -22,30 +23,30 @@ from product_classifier.errors import CatalogueError
 def test_what_is_read_is_what_was_written(ids: list[object], codes: tuple[object, ...], tmp_path: Path) -> None:
     probabilities = np.random.default_rng(1).dirichlet(np.ones(3), 2).astype(np.float32)
 
-    write_out_of_fold(tmp_path / "some" / "file", OutOfFold(np.array(ids), probabilities, codes))  # type: ignore[arg-type]
+    write_out_of_fold(tmp_path / "some" / "file", OutOfFold(np.array(ids), TopProbabilities.of(probabilities), codes))  # type: ignore[arg-type]
     found = read_out_of_fold(tmp_path / "some" / "file")
 
     assert (ids, codes) == (list(found.product_ids), found.codes)
-    assert np.array_equal(probabilities, found.probabilities)
+    assert np.array_equal(probabilities, found.probabilities.dense())
     assert [1, -1, 0] == found.rows_of(np.array([ids[1], ids[1] * 2, ids[0]])).tolist()  # type: ignore[operator]
 
 
 def test_no_products_are_a_file_too(tmp_path: Path) -> None:
     write_out_of_fold(
-        tmp_path / "file", OutOfFold(np.zeros(0, np.int64), np.zeros((0, 3), np.float32), ("1", "2", "3"))
+        tmp_path / "file", OutOfFold(np.zeros(0, np.int64), TopProbabilities.uniform(0, 3), ("1", "2", "3"))
     )
 
     found = read_out_of_fold(tmp_path / "file")
 
-    assert (0, 3) == found.probabilities.shape
+    assert (0, 3) == found.probabilities.kept.shape
     assert [-1] == found.rows_of(np.array([5])).tolist()
 
 
 @pytest.mark.parametrize(("ids", "classes"), [([1, 1], 2), ([1, 2], 3)])
 def test_predictions_that_do_not_agree_are_refused(ids: list[int], classes: int, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"2 product ids, . distinct, with probabilities of shape \(2, 2\)"):
+    with pytest.raises(ValueError, match=r"2 product ids, . distinct, with 2 rows of probabilities of 2 categories"):
         write_out_of_fold(
-            tmp_path / "file", OutOfFold(np.array(ids), np.zeros((2, 2), np.float32), tuple(range(classes)))
+            tmp_path / "file", OutOfFold(np.array(ids), TopProbabilities.uniform(2, 2), tuple(map(str, range(classes))))
         )
 
 

@@ -25,7 +25,7 @@ def models(release_dir: Path) -> OfflineModels:
 def test_predictions_are_those_of_the_training(models: OfflineModels, release_dir: Path, splits_dir: Path) -> None:
     found = predictions.predict(splits_dir / "test.parquet", splits_dir, release_dir, release_dir)
     fusion, _ = load_fusion(release_dir)
-    expected = fusion.combine(found.text, found.image, found.has_text, found.has_image)
+    expected = found.combine(fusion).dense()
     rows = found.products[["product_id", "designation", "description", "image_path", "code"]]
     products = [UnseenProduct(*map(_plain, row), "", "a") for row in rows.itertuples(index=False)]
     photos = {product.photo: (splits_dir / product.photo).read_bytes() for product in products if product.photo}

@@ -12,6 +12,7 @@ from product_classifier.evaluation.near_copies import NearCopies
 from product_classifier.evaluation.suspects import find_suspects
 from product_classifier.text.features import TextFeatures
 from product_classifier.text.normalization import normalize
+from product_classifier.top_probabilities import TopProbabilities
 
 NO_WORDS: frozenset[str] = frozenset()
 
@@ -32,7 +33,9 @@ def test_planted_errors_are_found_with_a_precision_above_one_half() -> None:
         model = MultinomialNB(alpha=0.1).fit(counts[folds != fold], labels[folds != fold])
         probabilities[np.ix_(folds == fold, model.classes_)] = model.predict_proba(counts[folds == fold])
 
-    found = find_suspects(probabilities, labels, keys, [frozenset(text.split()) for text in texts], len(planted))
+    found = find_suspects(
+        TopProbabilities.of(probabilities), labels, keys, [frozenset(text.split()) for text in texts], len(planted)
+    )
 
     assert len(planted) == len(found)
     assert np.mean([labels[one.row] != truth[one.row] for one in found]) >= 0.5
@@ -41,7 +44,7 @@ def test_planted_errors_are_found_with_a_precision_above_one_half() -> None:
 def test_suspects_are_ordered_by_the_probability_of_their_label() -> None:
     probabilities = np.array([[0.9, 0.1], [0.3, 0.7], [0.1, 0.9], [0.2, 0.8]], np.float32)
     labels = np.array([0, 0, 0, 1])
-    found = find_suspects(probabilities, labels, [()] * 4, [NO_WORDS] * 4, 10)
+    found = find_suspects(TopProbabilities.of(probabilities), labels, [()] * 4, [NO_WORDS] * 4, 10)
 
     assert [(2, 0, 1), (1, 0, 1)] == [(one.row, one.label, one.suggested) for one in found]
     assert (pytest.approx(0.1), pytest.approx(0.9)) == (found[0].label_probability, found[0].suggested_probability)
@@ -50,20 +53,20 @@ def test_suspects_are_ordered_by_the_probability_of_their_label() -> None:
 def test_a_right_label_is_no_suspect_however_improbable() -> None:
     probabilities = np.array([[0.4, 0.3, 0.3], [0.9, 0.05, 0.05]], np.float32)
 
-    assert [] == find_suspects(probabilities, np.array([0, 0]), [()] * 2, [NO_WORDS] * 2, 10)
+    assert [] == find_suspects(TopProbabilities.of(probabilities), np.array([0, 0]), [()] * 2, [NO_WORDS] * 2, 10)
 
 
 def test_near_copies_are_listed_once() -> None:
     probabilities = np.array([[0.1, 0.9], [0.05, 0.95], [0.2, 0.8], [0.3, 0.7]], np.float32)
     labels = np.array([0, 0, 0, 1])
     words = [frozenset(["piscine", "gonflable", "ronde", "bleue", "3m"])] * 2 + [frozenset({"livre"})] * 2
-    found = find_suspects(probabilities, labels, [("a",), ("b",), ("b",), ("c",)], words, 10)
+    found = find_suspects(TopProbabilities.of(probabilities), labels, [("a",), ("b",), ("b",), ("c",)], words, 10)
 
     assert [(1, [0, 2])] == [(one.row, one.copies) for one in found]
 
 
 def test_no_labels_give_no_suspects() -> None:
-    assert [] == find_suspects(np.zeros((0, 3), np.float32), np.zeros(0, np.int64), [], [], 5)
+    assert [] == find_suspects(TopProbabilities.uniform(0, 3), np.zeros(0, np.int64), [], [], 5)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from product_classifier.errors import BundleRefused
 from product_classifier.evaluation.scores import score, weighted_f1
 from product_classifier.fusion.fit import FusionFit, fit_fusion
 from product_classifier.fusion.model import FusionModel
+from product_classifier.probabilities import softmax
+from product_classifier.top_probabilities import TopProbabilities
 from tests.support.tiny_release import unfitted_fusion
 
 CODES = CHALLENGE.codes
@@ -30,7 +32,9 @@ def draw_probabilities(rng: np.random.Generator, labels: np.ndarray, knowledge: 
 def fit(text: np.ndarray, image: np.ndarray, labels: np.ndarray) -> FusionFit:
     """Fit products that have both modalities."""
     yes = np.ones(len(labels), bool)
-    return fit_fusion(text, image, yes, yes, labels, np.arange(len(labels)) % 5, CODES)
+    return fit_fusion(
+        TopProbabilities.of(text), TopProbabilities.of(image), yes, yes, labels, np.arange(len(labels)) % 5, CODES
+    )
 
 
 def random_model(seed: int) -> FusionModel:
@@ -107,12 +111,13 @@ def test_out_of_fold_fusion_is_not_shown_to_be_worse_than_either_model(
 
     fitted = fit(text, image, labels)
 
-    assert (count, CLASSES) == fitted.out_of_fold.shape
-    assert np.allclose(1, fitted.out_of_fold.sum(axis=1), atol=1e-5)
+    out_of_fold = fitted.out_of_fold.dense()
+    assert (count, CLASSES) == out_of_fold.shape
+    assert np.allclose(1, out_of_fold.sum(axis=1), atol=1e-5)
     if count >= 20:
         rows = np.arange(count)
         for one in (text, image):
-            harm = np.log(one[rows, labels]) - np.log(fitted.out_of_fold[rows, labels])
+            harm = np.log(one[rows, labels]) - np.log(out_of_fold[rows, labels])
             assert harm.mean() < 4 * harm.std() / np.sqrt(count) + 0.1
 
 
@@ -163,7 +168,7 @@ def test_an_image_model_that_is_shown_to_hurt_is_ignored() -> None:
     image[np.arange(1000), np.where(folds == 0, claimed, (claimed + 9) % CLASSES)] = 1
 
     yes = np.ones(1000, bool)
-    model = fit_fusion(text, image, yes, yes, labels, folds, CODES).model
+    model = fit_fusion(TopProbabilities.of(text), TopProbabilities.of(image), yes, yes, labels, folds, CODES).model
 
     assert not model.image_weight.any()
     assert model.text_weight.min() > 0.2
@@ -174,7 +179,9 @@ def test_fitting_without_products_gives_weights_of_one() -> None:
     none = np.zeros(0, bool)
 
     no_products = np.zeros(0, np.int64)
-    model = fit_fusion(nothing, nothing, none, none, no_products, no_products, CODES).model
+    model = fit_fusion(
+        TopProbabilities.of(nothing), TopProbabilities.of(nothing), none, none, no_products, no_products, CODES
+    ).model
     assert np.array_equal(np.ones(CLASSES), model.text_weight)
 
 
@@ -258,3 +265,27 @@ def test_a_wrong_model_file_is_refused(tmp_path: Path, change: tuple[str, str], 
 
     with pytest.raises(BundleRefused, match=reason):
         FusionModel.load(tmp_path)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 600])
+def test_the_fusion_of_any_number_of_categories_beats_both_models(classes: int) -> None:
+    rng = np.random.default_rng(5)
+    labels = rng.integers(0, classes, 1500)
+    text, image = (_noisy_probabilities(rng, labels, classes) for _ in range(2))
+    yes = np.ones(len(labels), np.bool_)
+    tops = TopProbabilities.of(text), TopProbabilities.of(image)
+    codes = tuple(map(str, range(classes)))
+
+    fitted = fit_fusion(*tops, yes, yes, labels, np.arange(len(labels)) % 5, codes)
+
+    assert weighted_f1(fitted.out_of_fold, labels) > max(weighted_f1(one, labels) for one in tops) + 0.02
+    fused = fitted.model.combine_top(*tops, yes, yes)
+    assert np.array_equal(fused.predicted, fitted.model.combine(text, image, yes, yes).argmax(axis=1))
+    sums = fitted.model.combine(text[:50], image[:50], yes[:50], yes[:50]).sum(axis=1)
+    assert np.allclose(1, sums, atol=1e-5)
+
+
+def _noisy_probabilities(rng: np.random.Generator, labels: np.ndarray, classes: int) -> np.ndarray:
+    logits = rng.normal(size=(len(labels), classes)) * 1.5
+    logits[np.arange(len(labels)), labels] += 1 + np.log(classes)
+    return softmax(logits.astype(np.float32))

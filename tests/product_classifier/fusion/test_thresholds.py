@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from product_classifier.decisions import NEVER_ACCEPTED
 from product_classifier.fusion.thresholds import RISK, fit_thresholds, lowest_threshold
+from product_classifier.top_probabilities import TopProbabilities
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -68,7 +69,7 @@ def test_a_category_has_its_own_the_common_or_no_threshold() -> None:
     confidence = rng.uniform(0.85, 1, len(predicted))
     labels = np.where(rng.random(len(predicted)) < np.repeat(rates, counts), predicted, 3)
 
-    thresholds = fit_thresholds(probabilities_of(predicted, confidence, 4), labels, 0.9)
+    thresholds = fit_thresholds(TopProbabilities.of(probabilities_of(predicted, confidence, 4)), labels, 0.9)
 
     common = lowest_threshold(confidence, labels == predicted, 0.9)
     assert 0 == thresholds[0]
