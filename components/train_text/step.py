@@ -11,6 +11,7 @@ from components.shared.fine_tuning.training_schedule import Schedule, check_sche
 from components.shared.out_of_fold import OutOfFold, write_out_of_fold
 from components.train_text.labelled_texts import read_texts
 from product_classifier.bundles import bundle
+from product_classifier.errors import InvalidSettings
 from product_classifier.evaluation.scores import weighted_f1
 from product_classifier.releases import self_check
 from product_classifier.taxonomy import Taxonomy
@@ -18,6 +19,9 @@ from product_classifier.text.features import TextFeatures
 from product_classifier.text.model import TextModel
 from product_classifier.text.normalization import normalize, strip_markup
 from product_classifier.top_probabilities import CANDIDATES, TopProbabilities, batches
+
+LATE_FUSED_CATEGORIES = 1000
+"""Categories of a late fusion: its linear part has a dense table of buckets x categories, which takes 1 GB."""
 
 
 def run(
@@ -71,12 +75,17 @@ def run(
     Raises:
         CatalogueError: If too few products to train on have text.
         InvalidSettings: If there is an encoder and a package it needs is not installed, or a number with
-            which it cannot be trained.
+            which it cannot be trained, or there are too many categories.
     """
     schedule = Schedule(
         epochs, budget_s, learning_rate, head_learning_rate, batch_size, micro_batch_size, patience, seed
     )
     packaged = packaged_encoders(encoder)
+    if packaged and len(taxonomy.codes) > LATE_FUSED_CATEGORIES:
+        raise InvalidSettings(
+            f"train_text.encoder: {encoder!r} is fused for at most {LATE_FUSED_CATEGORIES} categories, of"
+            f" {len(taxonomy.codes)}; leave it empty"
+        )
     if encoder and not packaged:
         require_encoder_packages("train_text.encoder", encoder)
         check_schedule("train_text", schedule)

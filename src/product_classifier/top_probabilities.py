@@ -13,7 +13,7 @@ Columns = NDArray[np.int32]
 
 CANDIDATES: Final = 50
 """Categories of a product that are kept; up to as many categories nothing is lost."""
-BATCH: Final = 1024
+BATCH: Final = 256
 """Products that are processed at a time where their probabilities of all categories are needed."""
 
 

@@ -120,7 +120,7 @@ class FusionModel:
     @staticmethod
     def weigh(weights: Floats, probabilities: Floats) -> Floats:
         """Return the weighted log probabilities that a modality adds to the logits."""
-        return weights * _log(probabilities)
+        return weights * _log(_largest(probabilities[None])[0])
 
     def save(self, folder: Path) -> None:
         """Write the file of the model into an existing folder."""
@@ -153,13 +153,16 @@ class FusionModel:
         )
 
     def _both(self, text: Floats, image: Floats) -> Floats:
+        text, image = _largest(text), _largest(image)
         logits = self.text_weight * _log(text) + self.image_weight * _log(image) + self.bias
         return _of_candidates(logits, text, image)
 
     def _text_only(self, text: Floats, _: Floats) -> Floats:
+        text = _largest(text)
         return _of_candidates(self.text_only_weight * _log(text) + self.text_only_bias, text)
 
     def _image_only(self, _: Floats, image: Floats) -> Floats:
+        image = _largest(image)
         return _of_candidates(self.image_only_weight * _log(image) + self.image_only_bias, image)
 
 
@@ -169,6 +172,14 @@ _WEIGHTS = tuple(one.name for one in fields(FusionModel) if one.name.endswith(("
 def candidate_columns(*modalities: Floats) -> Columns:
     """Return the `CANDIDATES` categories `[n, k]` that are most probable by one of the probabilities `[n, classes]`."""
     return top_columns(np.maximum.reduce(modalities))
+
+
+def _largest(probabilities: Floats) -> Floats:
+    """Return probabilities `[n, classes]` with 0 for all but the `CANDIDATES` largest of each row.
+
+    The model is fitted on these, and predictors send no others, so that any path to the fusion has the same result.
+    """
+    return TopProbabilities.of(probabilities).dense()
 
 
 def _of_candidates(logits: Floats, *modalities: Floats) -> Floats:
