@@ -39,6 +39,7 @@ class ReleaseModels:
         self._text, text = load_text(release / "text")
         self._image, image = load_image(release / "image")
         self._fusion, _ = load_fusion(release / "fusion")
+        self.codes = self._fusion.codes
         self.known_products = _known_products(text.self_check, image.self_check)
 
     def predict(self, product: KnownProduct) -> NDArray[np.float32]:

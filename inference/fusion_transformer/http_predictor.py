@@ -170,7 +170,9 @@ def prediction_in(model: str, response: DecodedResponse, rows: int, classes: int
     try:
         parameters = response.parameters
         taxonomy = str(parameters.get("taxonomy", ""))
-        prediction = Prediction(response.outputs["probabilities"], str(parameters["release"]), taxonomy)
+        outputs = response.outputs
+        release, codes = str(parameters["release"]), outputs.get("codes")
+        prediction = Prediction(outputs["probabilities"], release, taxonomy, codes)
     except KeyError as error:
         raise ModelUnavailable(f"{model}: the response has no {error}") from error
     return check_prediction(model, prediction, rows, classes)

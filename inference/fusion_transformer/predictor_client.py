@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from inference.http.problems import ReleaseNotLoaded
 from inference.model_server.server_metrics import PREDICTOR_REQUESTS
 from product_classifier.errors import InvalidInput, ModelUnavailable
+from product_classifier.limits import FULL_VECTOR_CLASSES
 from product_classifier.observability import get_logger
+from product_classifier.top_probabilities import CANDIDATES
 
 TEXT, IMAGE = "text", "image"
 EXPLANATION_DEADLINE_S = 8.0
@@ -23,12 +25,17 @@ Columns = Mapping[str, list[str] | list[bytes]]
 
 @dataclass(frozen=True)
 class Prediction:
-    """Probabilities `[n, classes]` of a predictor, and the release that computed them."""
+    """Probabilities `[n, classes]` of a predictor, and the release that computed them.
+
+    Of many categories, they may be those of the most probable ones, `[n, k]`, with their codes.
+    """
 
     probabilities: NDArray[np.float32]
     release: str
     taxonomy: str = ""
     """Digest of the taxonomy whose codes the columns have; empty from a predictor of an earlier version."""
+    codes: NDArray[Any] | None = None
+    """Codes `[n, k]` of the most probable categories, as V2 shows them; None if all are there."""
 
 
 class PredictorClient(abc.ABC):
@@ -93,8 +100,14 @@ Connect = Callable[[str, float], PredictorClient]
 
 
 def check_prediction(model: str, prediction: Prediction, rows: int, classes: int) -> Prediction:
-    """Return a prediction of finite probabilities `[rows, classes]`; raise ModelUnavailable for any other."""
+    """Return a prediction of finite probabilities `[rows, classes]`, or of fewer with codes.
+
+    Raises:
+        ModelUnavailable: For any other.
+    """
     shape = prediction.probabilities.shape
+    if prediction.codes is not None and classes > FULL_VECTOR_CLASSES:
+        classes = min(prediction.codes.shape[-1], CANDIDATES)
     if shape != (rows, classes) or not np.isfinite(prediction.probabilities).all():
         raise ModelUnavailable(f"{model} responded with {shape}, not {(rows, classes)} finite probabilities")
     return prediction

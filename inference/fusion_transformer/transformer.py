@@ -11,7 +11,7 @@ A challenger may be loaded as well: see `challenger`.
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from inference.model_server.model import ProductModel
 from inference.model_server.server_metrics import DEGRADED
 from inference.model_server.workers import WorkerPool
 from inference.oip.explain import ExplainRequest, ExplainResponse
+from inference.oip.top_classes import expand
 from inference.oip.types import InputTensor, ModelRequest, ModelResponse, OutputTensor, Signature
 from product_classifier.decisions import decide
 from product_classifier.errors import ModelUnavailable
@@ -45,10 +46,10 @@ INPUTS = (
     InputTensor("image", photo=True),
 )
 OUTPUTS = (
-    OutputTensor("probabilities", "FP32"),
-    OutputTensor("code", "", per_class=False),
-    OutputTensor("text_probabilities", "FP32"),
-    OutputTensor("image_probabilities", "FP32"),
+    OutputTensor("probabilities", "FP32", "codes"),
+    OutputTensor("code", ""),
+    OutputTensor("text_probabilities", "FP32", "text_codes"),
+    OutputTensor("image_probabilities", "FP32", "image_codes"),
 )
 SWITCH_S = 0.3
 """How long to wait for predictors that are switching to another release, before the last attempt."""
@@ -228,7 +229,13 @@ async def _predict(
         raise ModelUnavailable(
             f"{client.model} has taxonomy {prediction.taxonomy:.12}, the fusion {loaded.taxonomy_digest:.12}"
         )
-    return prediction
+    if prediction.codes is None:
+        return prediction
+    try:
+        values = expand(prediction.probabilities, prediction.codes, loaded.positions)
+    except ValueError as error:
+        raise ModelUnavailable(f"{client.model}: {error}") from error
+    return replace(prediction, probabilities=values, codes=None)
 
 
 def _combine(predictions: ModalityPredictions, loaded: LoadedRelease[FusionModel]) -> ModelResponse:
@@ -247,4 +254,4 @@ def _combine(predictions: ModalityPredictions, loaded: LoadedRelease[FusionModel
     if predictions.unavailable:
         parameters["unavailable"] = ",".join(predictions.unavailable)
     outputs = {"probabilities": fused, "code": codes, "text_probabilities": text, "image_probabilities": image}
-    return ModelResponse(outputs, loaded.release, loaded.version, parameters)
+    return ModelResponse(outputs, loaded.release, loaded.version, parameters, loaded.display_codes)

@@ -22,7 +22,7 @@ from product_classifier.images.model import BATCH, ImageModel
 from product_classifier.releases import release
 
 INPUTS = (InputTensor("image", photo=True, required=True),)
-OUTPUTS = (OutputTensor("probabilities", "FP32"),)
+OUTPUTS = (OutputTensor("probabilities", "FP32", "codes"),)
 _CELLS = tuple(range(at, min(at + BATCH, occlusion.CELLS)) for at in range(0, occlusion.CELLS, BATCH))
 """Cells that are occluded in one run of the graph; between two runs other requests are served."""
 SHORT_MS = 50.0
@@ -54,7 +54,9 @@ class ImagePredictor(ProductModel[ImageModel]):
                 pixels += await self.workers.run_long(_decode_all, part, loaded.model)
             outcome = await self.workers.run(loaded.model.probabilities_from_pixels, np.stack(pixels))
         parameters = {"taxonomy": loaded.taxonomy_digest}
-        return ModelResponse({"probabilities": outcome}, loaded.release, loaded.version, parameters)
+        return ModelResponse(
+            {"probabilities": outcome}, loaded.release, loaded.version, parameters, loaded.display_codes
+        )
 
     async def explain_products(self, request: ExplainRequest, loaded: LoadedRelease[ImageModel]) -> ExplainResponse:
         model, photos = loaded.model, request.products.photos("image")
@@ -79,7 +81,9 @@ class ImagePredictor(ProductModel[ImageModel]):
                     },
                 }
             )
-        predictions = ModelResponse({"probabilities": probabilities}, loaded.release, loaded.version)
+        predictions = ModelResponse(
+            {"probabilities": probabilities}, loaded.release, loaded.version, codes=loaded.display_codes
+        )
         return ExplainResponse(
             explanations, loaded.release, loaded.version, predictions=predictions if request.predictions else None
         )

@@ -67,6 +67,11 @@ class LoadedRelease(Generic[M]):
         shown = [self.taxonomy.to_json_code(code) for code in self.codes]
         return np.array(shown, np.int64 if self.taxonomy.code_type == "integer" else object)
 
+    @cached_property
+    def positions(self) -> dict[Any, int]:
+        """Column of each code, as V2 shows it."""
+        return {code: column for column, code in enumerate(self.display_codes.tolist())}
+
 
 class LoadedReleases(Generic[M]):
     """The current release of a model and others in memory; reads need no lock."""

@@ -4,6 +4,7 @@ import abc
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Generic, Protocol, TypeVar
 
 import orjson
@@ -24,8 +25,11 @@ from inference.model_server.server_metrics import count_request
 from inference.model_server.workers import WorkerPool
 from inference.oip.explain import ExplainRequest, ExplainResponse
 from inference.oip.tensors import DATATYPES
+from inference.oip.top_classes import most_probable
 from inference.oip.types import ModelRequest, ModelResponse, Parameter, Signature
+from product_classifier.limits import FULL_VECTOR_CLASSES
 from product_classifier.observability import get_logger
+from product_classifier.top_probabilities import CANDIDATES
 
 log = get_logger()
 M = TypeVar("M")
@@ -73,14 +77,23 @@ class ProductModel(Model, Generic[M]):
         headers: dict[str, str] | None = None,
         verb: InferenceVerb = InferenceVerb.PREDICT,
     ) -> tuple[Any, dict[str, str]]:
-        """Predict a ModelRequest or explain an ExplainRequest, without the SDK's empty pre- and postprocessing."""
+        """Predict a ModelRequest or explain an ExplainRequest, without the SDK's empty pre- and postprocessing.
+
+        Of many categories the response has the most probable ones; `predict` and `explain` return all.
+        """
         if verb is InferenceVerb.EXPLAIN:
             with self._explain_seconds.time():
-                return await _in_time(self.explain(body, headers), body.products.timeout_s), {}
+                explained = await _in_time(self.explain(body, headers), body.products.timeout_s)
+                if explained.predictions is None:
+                    return explained, {}
+                top = most_probable(explained.predictions, body.products, self.signature)
+                return replace(explained, predictions=top), {}
         with self._predict_seconds.time():
             if body.timeout_s:
-                return await _in_time(self.predict(body, headers), body.timeout_s), {}
-            return await self.predict(body, headers), {}
+                response = await _in_time(self.predict(body, headers), body.timeout_s)
+            else:
+                response = await self.predict(body, headers)
+            return most_probable(response, body, self.signature), {}
 
     async def predict(self, payload: ModelRequest, headers: dict[str, str] | None = None) -> ModelResponse:  # noqa: ARG002
         """Return the predictions of the requested release.
@@ -115,14 +128,15 @@ class ProductModel(Model, Generic[M]):
 
     def get_output_types(self) -> list[dict[str, Any]]:
         classes = len(self.releases.current.codes)
-        return [
-            {
-                "name": one.name,
-                "datatype": one.datatype or DATATYPES[self.releases.current.display_codes.dtype.kind],
-                "shape": [-1, classes] if one.per_class else [-1],
-            }
-            for one in self.signature.outputs
-        ]
+        of_codes = DATATYPES[self.releases.current.display_codes.dtype.kind]
+        found = []
+        for one in self.signature.outputs:
+            many = bool(one.codes) and classes > FULL_VECTOR_CLASSES
+            shape = [-1, -1 if many else classes] if one.codes else [-1]
+            found.append({"name": one.name, "datatype": one.datatype or of_codes, "shape": shape})
+            if many:
+                found.append({"name": one.codes, "datatype": of_codes, "shape": shape})
+        return found
 
     def metadata(self) -> dict[str, Any]:
         """Return the V2 metadata: tensors, versions in memory, and codes and release in `properties`."""
@@ -138,6 +152,8 @@ class ProductModel(Model, Generic[M]):
             "release": current.release,
             "max_rows": str(self.signature.max_rows),
         }
+        if len(current.codes) > FULL_VECTOR_CLASSES:
+            properties["top_k"] = str(CANDIDATES)
         if self.releases.refused:
             properties["refused"] = self.releases.refused
         return {

@@ -34,6 +34,7 @@ from inference.oip.v2_parameters import (
     decode_input,
     flag,
     timeout_s,
+    top_k,
 )
 from product_classifier.errors import InvalidInput
 from product_classifier.observability import request_id
@@ -72,6 +73,7 @@ def decode(message: Any, signature: Signature) -> ModelRequest:
         version=message.model_version,
         outputs=tuple(map(_requested_output, message.outputs)),
         timeout_s=timeout_s(parameters),
+        top_k=top_k(parameters),
     )
 
 

@@ -32,6 +32,7 @@ from inference.oip.v2_parameters import (
     decode_input,
     flag,
     timeout_s,
+    top_k,
 )
 from product_classifier.errors import InvalidInput
 from product_classifier.images.headers import photo_format
@@ -57,6 +58,7 @@ def decode_v2(body: bytes, header_length: str | None, signature: Signature, vers
         outputs=_requested_outputs(document.get("outputs"), signature, binary=binary),
         binary_outputs=binary,
         timeout_s=timeout_s(parameters) if "timeout" in parameters else 0.0,
+        top_k=top_k(parameters),
     )
 
 
@@ -133,7 +135,11 @@ def decode_instances(body: bytes, signature: Signature) -> tuple[dict[str, Any],
     parameters = _request_parameters(document)
     release = short_text(parameters.get("release"), "parameter 'release'")
     request = validate_request(
-        signature, raw, release=release, timeout_s=timeout_s(parameters) if "timeout" in parameters else 0.0
+        signature,
+        raw,
+        release=release,
+        timeout_s=timeout_s(parameters) if "timeout" in parameters else 0.0,
+        top_k=top_k(parameters),
     )
     return document, request
 

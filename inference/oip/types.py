@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from inference.http.base64_text import decode_base64 as decode_text
 from inference.http.problems import InvalidTensor, public_message
 from product_classifier.errors import InvalidInput
 from product_classifier.limits import BATCH_PRODUCTS, DESCRIPTION_CHARACTERS, JSON_VALUES
+from product_classifier.top_probabilities import CANDIDATES
 
 Array = NDArray[Any]
 Parameter = bool | int | str
@@ -37,12 +39,16 @@ class InputTensor:
 
 @dataclass(frozen=True)
 class OutputTensor:
-    """A tensor of a response: `[n]`, or `[n, classes]` if it is per class."""
+    """A tensor of a response: `[n]`, or one value per class.
+
+    The latter is `[n, classes]`; with more than `FULL_VECTOR_CLASSES` classes it is `[n, k]`, with `codes` `[n, k]`.
+    """
 
     name: str
     datatype: str
     """FP32, or empty for the category codes: INT64, or BYTES where the catalogue has text codes."""
-    per_class: bool = True
+    codes: str = ""
+    """Name of the output with the codes of the k most probable classes; empty for a tensor `[n]`."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +68,9 @@ class Signature:
         raise InvalidTensor(f"this model has no such input; it reads {expected}", tensor=name)
 
     def output(self, name: str) -> OutputTensor:
-        """Return an output by name; raise InvalidInput if there is none."""
+        """Return an output by its name or that of its codes; raise InvalidInput if there is none."""
         for known in self.outputs:
-            if known.name == name:
+            if name in {known.name, known.codes} - {""}:
                 return known
         expected = ", ".join(known.name for known in self.outputs)
         raise InvalidInput(f"output {public_message(name)}: this model has no such output; it returns {expected}")
@@ -76,8 +82,9 @@ class Signature:
 
     def check_output_count(self, requested: int) -> None:
         """Raise InvalidInput if a request names more outputs than there are."""
-        if requested > len(self.outputs):
-            raise InvalidInput(f"{requested} outputs are requested; this model returns {len(self.outputs)}, each once")
+        available = len(self.outputs) + sum(bool(known.codes) for known in self.outputs)
+        if requested > available:
+            raise InvalidInput(f"{requested} outputs are requested; this model returns {available}, each once")
 
 
 Column = list[str] | list[bytes]
@@ -104,6 +111,8 @@ class ModelRequest:
     binary_outputs: bool = False
     timeout_s: float = 0.0
     """Seconds the prediction may take; 0 is no limit."""
+    top_k: int = CANDIDATES
+    """Most probable classes that a model with more than `FULL_VECTOR_CLASSES` returns."""
 
     def texts(self, name: str) -> list[str]:
         """Return the texts of an input; empty texts if the request does not have it."""
@@ -123,6 +132,8 @@ class ModelResponse:
     release: str
     version: str
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    codes: Array = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Codes of the classes as V2 shows them `[classes]`."""
 
     def all_parameters(self) -> dict[str, Parameter]:
         """Return the response parameters, the release among them."""

@@ -1,8 +1,8 @@
 """Parameters that V2 clients know: each is honored, or refused with its name.
 
 They are those of the protocol's and Triton's extensions (binary data, classification, schedule policy, sequences,
-shared memory, decoupled responses), of MLServer's codecs, and `release` of this product. Others are ignored, as the
-protocol allows.
+shared memory, decoupled responses), of MLServer's codecs, and `release` and `top_k` of this product. Others are
+ignored, as the protocol allows. `top_k` changes nothing where all categories are returned.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,8 +11,9 @@ from typing import Any
 from inference.http.problems import InvalidTensor, public_message
 from inference.oip.types import InputTensor, decode_base64
 from product_classifier.errors import InvalidInput
+from product_classifier.top_probabilities import CANDIDATES
 
-OF_REQUESTS = frozenset({"binary_data_output", "content_type", "release", "timeout"})
+OF_REQUESTS = frozenset({"binary_data_output", "content_type", "release", "timeout", "top_k"})
 OF_INPUTS = frozenset({"binary_data_size", "content_type"})
 OF_OUTPUTS = frozenset({"binary_data", "content_type"})
 
@@ -70,6 +71,14 @@ def timeout_s(parameters: Mapping[str, Any]) -> float:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise InvalidInput(f"parameter 'timeout': is {public_message(value)}; send microseconds, 0 for no limit")
     return min(value * MICROSECONDS, LONGEST_TIMEOUT_S)
+
+
+def top_k(parameters: Mapping[str, Any]) -> int:
+    """Return the parameter `top_k`, the number of classes to return where there are many."""
+    value = parameters.get("top_k", CANDIDATES)
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= CANDIDATES:
+        raise InvalidInput(f"parameter 'top_k': is {public_message(value)}; send 1 to {CANDIDATES}, or none")
+    return value
 
 
 def check_content_type(parameters: Mapping[str, Any], accepted: tuple[str, ...], where: str = "") -> None:

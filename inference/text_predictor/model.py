@@ -22,7 +22,7 @@ from product_classifier.text.model import TextModel
 from product_classifier.text.word_contributions import TextExplanation
 
 INPUTS = (InputTensor("designation", required=True, max_characters=DESIGNATION_CHARACTERS), InputTensor("description"))
-OUTPUTS = (OutputTensor("probabilities", "FP32"),)
+OUTPUTS = (OutputTensor("probabilities", "FP32", "codes"),)
 KNOWN_GOOD_TEXT = "livre"
 MAX_BATCHED_ROWS = 4
 """Rows of a request that may be batched with others; a larger one runs on a thread alone, so it delays no other."""
@@ -70,7 +70,9 @@ class TextPredictor(ProductModel[TextModel]):
         except Exception:  # noqa: BLE001 - raised again unless it is that of one row
             probabilities = await self.workers.run(_predict_each, loaded.model, designations, descriptions)
         parameters = {"taxonomy": loaded.taxonomy_digest}
-        return ModelResponse({"probabilities": probabilities}, loaded.release, loaded.version, parameters)
+        return ModelResponse(
+            {"probabilities": probabilities}, loaded.release, loaded.version, parameters, loaded.display_codes
+        )
 
     async def explain_products(self, request: ExplainRequest, loaded: LoadedRelease[TextModel]) -> ExplainResponse:
         predictions = await self.infer(request.products, loaded)

@@ -60,6 +60,9 @@ GRPC_MESSAGE_BYTES = 16 * MIB
 BATCH_PRODUCTS = 64
 """Products of one `/predict/batch`."""
 
+FULL_VECTOR_CLASSES = 1000
+"""Categories up to which V1 and V2 return the probabilities of all; of more, the most probable with their codes."""
+
 EXPLANATION_PRODUCTS = 8
 """Products that one request may have explained."""
 

@@ -14,6 +14,8 @@ from inference.oip.client import HEADER_LENGTH, InvalidResponse, decode_response
 from product_classifier.errors import ProductClassifierError
 from product_classifier.evaluation.gate import GateLimits, exceeds_latency_limit
 from product_classifier.model_names import FUSION
+from product_classifier.taxonomy import Codes
+from product_classifier.taxonomy.stored_codes import from_stored
 
 TIMEOUT_S = 10.0
 ROUNDS = 3
@@ -34,7 +36,10 @@ class FusionResponse:
     release: str
     degraded: bool
     probabilities: NDArray[np.float64]
+    """Probabilities `[classes]`, or `[k]` of the most probable categories."""
     latency_s: float
+    codes: tuple[str, ...] = ()
+    """Codes `[k]`; empty if all categories are there."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ class SmokeTest:
                 rounds.clear()
                 sleep(POLL_INTERVAL_S)
                 continue
-            _check_predictions(responses, expected)
+            _check_predictions(responses, expected, models.codes)
             rounds.append(_ms(responses))
         if before_ms is not None and exceeds_latency_limit(min(rounds), before_ms, self.limits):
             raise SmokeTestFailed(f"smoke test: a prediction takes {min(rounds):.0f} ms instead of {before_ms:.0f}")
@@ -97,11 +102,13 @@ class SmokeTest:
             with urlopen(request, timeout=TIMEOUT_S) as reply:  # noqa: S310 - likewise
                 response = decode_response(reply.read(), reply.headers[HEADER_LENGTH])
             latency_s = perf_counter() - started_s
+            many = "codes" in response.outputs
             return FusionResponse(
                 str(response.parameters["release"]),
                 bool(response.parameters["degraded"]),
                 response.outputs["probabilities"].ravel().astype(np.float64),
                 latency_s,
+                tuple(map(from_stored, response.outputs["codes"].ravel().tolist())) if many else (),
             )
         except (URLError, OSError) as error:
             raise SmokeTestFailed(f"{self.service}: does not respond: {error}") from error
@@ -125,8 +132,14 @@ def _incomplete(release: str, responses: Sequence[FusionResponse]) -> str:
     return "the responses are degraded" if any(response.degraded for response in responses) else ""
 
 
-def _check_predictions(responses: Sequence[FusionResponse], expected: Sequence[NDArray[np.floating]]) -> None:
-    for number, (response, correct) in enumerate(zip(responses, expected, strict=True)):
+def _check_predictions(
+    responses: Sequence[FusionResponse], expected: Sequence[NDArray[np.floating]], codes: Codes
+) -> None:
+    positions = {code: position for position, code in enumerate(codes)}
+    for number, (response, every) in enumerate(zip(responses, expected, strict=True)):
+        if unknown := [code for code in response.codes if code not in positions]:
+            raise SmokeTestFailed(f"smoke test: known product {number} has the unknown category {unknown[0]!r:.40}")
+        correct = every[[positions[code] for code in response.codes]] if response.codes else every
         if response.probabilities.shape != correct.shape:
             size = response.probabilities.size
             raise SmokeTestFailed(f"smoke test: known product {number} has {size} probabilities, not {correct.size}")

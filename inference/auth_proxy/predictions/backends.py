@@ -7,7 +7,7 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiohttp
@@ -46,6 +46,9 @@ KEEP_ALIVE_S = 4.0
 RETURNED = ("Content-Type", HEADER_LENGTH, "Location", "Retry-After", "ETag")
 """Response headers a client receives; all others are dropped."""
 
+_CODES = {"probabilities": "codes", "text": "text_codes", "image": "image_codes"}
+"""Outputs of the fusion with codes, by the field of `Inference` whose columns they name."""
+
 Probabilities = NDArray[np.float32]
 
 
@@ -60,7 +63,10 @@ class RowRejected(InvalidInput):
 
 @dataclass(frozen=True)
 class Inference:
-    """Probabilities of n products, `[n, classes]` each; None for a model that did not respond."""
+    """Probabilities of n products, `[n, classes]` each; None for a model that did not respond.
+
+    Of many categories, those of the most probable ones, `[n, k]`, with their codes.
+    """
 
     probabilities: Probabilities
     text: Probabilities | None
@@ -75,6 +81,8 @@ class Inference:
     """Why there is no explanation although it was requested."""
     taxonomy: str = ""
     """Digest of the taxonomy of the release; empty from a fusion of an earlier version."""
+    codes: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """Codes `[n, k]` of the columns of `probabilities`, `text` and `image`; empty if all categories are there."""
 
 
 @dataclass(frozen=True)
@@ -251,6 +259,7 @@ def inference_of(response: DecodedResponse, rows: int) -> Inference:
         probabilities = _distribution(response.outputs["probabilities"], rows)
     except (KeyError, ValueError) as error:
         raise ModelUnavailable(f"{FUSION}: the response is invalid: {error}") from error
+    codes = {name: response.outputs[output] for name, output in _CODES.items() if output in response.outputs}
     parameters = response.parameters
     responded = set(str(parameters.get("modalities", "text,image")).split(","))
     return Inference(
@@ -261,6 +270,7 @@ def inference_of(response: DecodedResponse, rows: int) -> Inference:
         release=str(parameters.get("release") or response.model_version or "unknown"),
         decisions=_decisions(parameters.get("decision"), probabilities),
         taxonomy=str(parameters.get("taxonomy", "")),
+        codes=codes,
     )
 
 
@@ -281,7 +291,7 @@ def explained_inference(body: bytes) -> Inference:
         outputs = {
             name: np.array([prediction[name]], np.float32)
             for name in ("probabilities", "text_probabilities", "image_probabilities")
-        }
+        } | {name: np.array([prediction[name]], object) for name in _CODES.values() if name in prediction}
         inference = inference_of(DecodedResponse(outputs, document, document["model_version"]), 1)
         return replace(inference, explanation=ExplanationView.model_validate(explanation))
     except (ValueError, KeyError, TypeError) as error:  # pydantic's error is a ValueError

@@ -28,7 +28,7 @@ class RequestTensor(BaseModel):
 class V2RequestedOutput(BaseModel):
     """An output to return."""
 
-    name: Literal["probabilities", "code"]
+    name: Literal["probabilities", "code", "codes"]
     parameters: Parameters | None = None
 
 

@@ -40,6 +40,7 @@ from product_classifier.feedback.records import (
 from product_classifier.store.journal import Entry
 from product_classifier.stored_taxonomy.change_store import TaxonomyState
 from product_classifier.taxonomy import Taxonomy
+from product_classifier.taxonomy.stored_codes import from_stored
 
 SINGLE_REQUESTS = 8
 """Products of one batch that are sent one by one at the same time."""
@@ -204,9 +205,10 @@ class Predictor:
         self, product: RequestProduct, inference: Inference, row: int, user: str, taxonomy: Taxonomy
     ) -> tuple[PredictionView, list[Entry]]:
         """Return the response for one row, and what to store: the photo, then the record that names it."""
-        top = _most_probable(inference.probabilities[row], TOP, taxonomy)
-        text = _modality(inference.text, row, taxonomy) if product.has_text else None
-        image = _modality(inference.image, row, taxonomy) if product.image else None
+        codes = {name: of_rows[row] for name, of_rows in inference.codes.items()}
+        top = _most_probable(inference.probabilities[row], TOP, taxonomy, codes.get("probabilities"))
+        text = _modality(inference.text, row, taxonomy, codes.get("text")) if product.has_text else None
+        image = _modality(inference.image, row, taxonomy, codes.get("image")) if product.image else None
         missing = (product.has_text and text is None) or (bool(product.image) and image is None)
         digest = hashlib.sha256(product.image).hexdigest() if product.image else None
         record = PredictionRecord(
@@ -264,8 +266,16 @@ def _candidate(candidate: CategoryProbability, taxonomy: Taxonomy) -> CandidateV
     )
 
 
-def _most_probable(probabilities: NDArray[Any], count: int, taxonomy: Taxonomy) -> list[CategoryProbability]:
-    codes = taxonomy.codes
+def _most_probable(
+    probabilities: NDArray[Any], count: int, taxonomy: Taxonomy, of_columns: NDArray[Any] | None = None
+) -> list[CategoryProbability]:
+    """Return the most probable categories of probabilities `[classes]`, or `[k]` of those with codes `[k]`."""
+    codes = taxonomy.codes if of_columns is None else tuple(map(from_stored, of_columns.tolist()))
+    if of_columns is not None and (unknown := [code for code in codes if code not in taxonomy]):
+        raise ModelUnavailable(
+            f"the model returns category {public_message(unknown[0])}, which is not in the taxonomy; deploy a release"
+            " of this catalogue"
+        )
     if len(probabilities) != len(codes):
         raise ModelUnavailable(
             f"the model returns {len(probabilities)} probabilities for {len(codes)} categories; deploy a release"
@@ -275,11 +285,13 @@ def _most_probable(probabilities: NDArray[Any], count: int, taxonomy: Taxonomy) 
     return [CategoryProbability(code=codes[i], probability=min(1.0, max(0.0, float(probabilities[i])))) for i in order]
 
 
-def _modality(probabilities: NDArray[Any] | None, row: int, taxonomy: Taxonomy) -> CategoryProbability | None:
+def _modality(
+    probabilities: NDArray[Any] | None, row: int, taxonomy: Taxonomy, of_columns: NDArray[Any] | None
+) -> CategoryProbability | None:
     """Return a model's most probable category; None if it has no probabilities (or NaN) for this row."""
     if probabilities is None or not probabilities[row].sum() > 0:
         return None
-    return _most_probable(probabilities[row], 1, taxonomy)[0]
+    return _most_probable(probabilities[row], 1, taxonomy, of_columns)[0]
 
 
 def _row_problem(error: RowRejected, where: str) -> Problem:

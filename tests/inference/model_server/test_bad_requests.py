@@ -111,7 +111,8 @@ def test_other_invalid_members_are_refused(text: RunningServer) -> None:
         "has 2 rows, but input 'designation' has 1",
     )
     refused(send(outputs=[{"name": "logits"}]), "output 'logits'", "it returns probabilities")
-    refused(send(outputs=[{"name": "probabilities"}] * 2), "2 outputs are requested; this model returns 1, each once")
+    refused(send(outputs=[{"name": "probabilities"}] * 2), "output 'probabilities'", "is requested twice")
+    refused(send(outputs=[{"name": "probabilities"}] * 3), "3 outputs are requested; this model returns 2, each once")
     refused(send(outputs=[{"name": "probabilities"}] * 200_000), "more than 4096 values")
     refused(send(outputs="probabilities"), "'outputs' is 'probabilities'")
     refused(send(id=7), "id is 7")
@@ -256,7 +257,7 @@ GRPC: dict[str, tuple[Callable[[], pb.ModelInferRequest], str, str]] = {
             outputs=[{"name": "probabilities"}] * 2,
         ),
         "INVALID_ARGUMENT",
-        "outputs are requested; this model returns 1",
+        "is requested twice",
     ),
     "no inputs": (
         lambda: pb.ModelInferRequest(model_name="text-predictor"),

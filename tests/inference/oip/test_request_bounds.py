@@ -20,7 +20,7 @@ from product_classifier.limits import GRPC_MESSAGE_BYTES
 
 SIGNATURE = Signature(
     (InputTensor("title"), InputTensor("photo", photo=True)),
-    (OutputTensor("probabilities", "FP32"), OutputTensor("code", "INT64", per_class=False)),
+    (OutputTensor("probabilities", "FP32"), OutputTensor("code", "INT64")),
 )
 MANY = 1_000_000
 TENSOR = {"name": "title", "shape": [1], "datatype": "BYTES", "data": ["a"]}
