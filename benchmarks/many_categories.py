@@ -1,4 +1,4 @@
-"""Train and evaluate our text model as the peers of `peers/many_categories.py` are: `python -m … FOLDER`."""
+"""Train and evaluate our text model as `peers/many_categories.py` does: `python -m … FOLDER`."""
 
 import json
 import resource

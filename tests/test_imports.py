@@ -58,6 +58,7 @@ FOUNDATION = {
     "observability",
     "probabilities",
     "taxonomy",
+    "top_probabilities",
     "validation_messages",
 }
 DOMAIN: dict[str, set[str]] = {
@@ -70,6 +71,7 @@ DOMAIN: dict[str, set[str]] = {
     "observability": {"log_stream"},
     "probabilities": set(),
     "taxonomy": {"errors", "limits", "validation_messages"},
+    "top_probabilities": {"probabilities"},
     "validation_messages": set(),
     "settings_help": FOUNDATION,
     "settings_reader": FOUNDATION | {"settings_help"},

@@ -1,4 +1,4 @@
-"""P23: text models of 27, 417 and 5,595 categories, against TF-IDF and LinearSVC, omikuji and fastText."""
+"""P23: text models of 27, 417 and 5,595 categories; LinearSVC, omikuji and fastText as peers."""
 
 import json
 import os
@@ -27,7 +27,7 @@ PEER_NAMES = ("svm", "omikuji", "fasttext")
 
 
 def measure(folder: Path) -> Outcome:
-    """Train each classifier in a process of its own, one after the other, on one thread."""
+    """Train each classifier in a separate process, one after the other, on one thread."""
     details: list[dict[str, Any]] = []
     found: dict[int, dict[str, dict[str, float]]] = {}
     for categories, products in SIZES.items():

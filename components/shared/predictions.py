@@ -75,7 +75,7 @@ def predict(
     products = read_products(split)
     labelled = products["code"]
     if taxonomy is not None:
-        products["code"] = learned_codes(labelled, taxonomy)
+        products["code"] = codes_of_models(labelled, taxonomy)
     unlearned = labelled[~products["code"].isin(codes) & (labelled != "")].value_counts()
     has_text = [has_words(*row) for row in zip(products["designation"], products["description"], strict=True)]
     products = products.assign(has_text=has_text, has_image=products["image_path"] != "")
@@ -117,7 +117,7 @@ def predict(
     )
 
 
-def learned_codes(codes: pd.Series, taxonomy: Taxonomy) -> pd.Series:
+def codes_of_models(codes: pd.Series, taxonomy: Taxonomy) -> pd.Series:
     """Return the category where products of each code are learned; the code itself if there is none."""
     known = [code for code in codes.unique() if code in taxonomy]
     return codes.replace({code: taxonomy.class_of(code) or code for code in known})

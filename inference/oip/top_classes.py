@@ -14,7 +14,7 @@ from product_classifier.top_probabilities import top_columns
 
 
 def most_probable(response: ModelResponse, request: ModelRequest, signature: Signature) -> ModelResponse:
-    """Return a response whose outputs per class are `[n, k]` with their codes beside them, most probable first.
+    """Return a response with the k most probable classes, outputs `[n, k]` with their codes beside.
 
     A response of at most `FULL_VECTOR_CLASSES` categories is returned as it is.
 

@@ -15,7 +15,7 @@ from product_classifier.evaluation.scores import MATRIX_CATEGORIES
 
 BLUE, RED = "#26549e", "#a3232b"
 WIDE, TALL = (9.0, 3.2), (9.0, 7.0)
-SHOWN_CONFUSIONS = 40
+PLOTTED_CONFUSIONS = 40
 SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "simulation", "font.size": 9, "axes.grid": True, "grid.alpha": 0.3}
 
 
@@ -67,7 +67,7 @@ def f1_by_category(found: PredictionScores) -> str:
 
 
 def confusion(found: PredictionScores) -> str:
-    """Plot which share of each category (rows) was predicted as which (columns); of many the largest confusions."""
+    """Plot the share of each category (rows) predicted as another; of many the largest confusions."""
     if len(found.codes) > MATRIX_CATEGORIES:
         return _largest_confusions(found)
     counts: NDArray[np.int64] = found.confusion()
@@ -84,7 +84,7 @@ def confusion(found: PredictionScores) -> str:
 
 def _largest_confusions(found: PredictionScores) -> str:
     codes = found.codes
-    pairs = found.largest_confusions(SHOWN_CONFUSIONS)[::-1]
+    pairs = found.largest_confusions(PLOTTED_CONFUSIONS)[::-1]
     axes = _axes(TALL, "products", "")
     axes.barh(
         [f"{codes[one.actual]} → {codes[one.predicted]}" for one in pairs], [one.items for one in pairs], color=BLUE

@@ -1,4 +1,4 @@
-"""The most probable categories of products, in a size that does not grow with the number of categories."""
+"""The most probable categories of products, in a size that does not grow with the categories."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -115,7 +115,7 @@ def top_columns(scores: NDArray[np.floating], count: int = CANDIDATES) -> Column
 
 
 def label_positions(columns: Columns, labels: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Return the position `[n]` of each label among the columns `[n, k]` of its row; -1 if it is not there."""
+    """Return the position `[n]` of each label in the columns `[n, k]` of its row; -1 if missing."""
     found = columns == labels[:, None]
     return np.where(found.any(axis=1), found.argmax(axis=1), -1)
 

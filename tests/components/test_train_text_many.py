@@ -39,7 +39,7 @@ def fitted() -> tuple[SparseLinear, TopProbabilities, list[str], np.ndarray]:
 
 
 @pytest.mark.parametrize("pairs", [10**9, 0], ids=["support vectors", "centroids"])
-def test_few_categories_too_are_learned_by_the_sparse_model(pairs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sparse_model_predicts_few_categories_too(pairs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sparse_training, "_PAIRS", pairs)
     for categories in (2, 3, 60):
         titles, labels = products(categories, 8)

@@ -162,7 +162,7 @@ def per_category(found: Predicted, labels: Labels) -> list[CategoryScores]:
 
 
 def confusion(found: Predicted, labels: Labels) -> NDArray[np.int64]:
-    """Return the confusion matrix `[true, predicted]`; for few categories, since it grows with their square."""
+    """Return the confusion matrix `[true, predicted]`, which grows with the square of the classes."""
     predicted, classes = _predicted(found)
     cells = labels.astype(np.int64) * classes + predicted
     return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)

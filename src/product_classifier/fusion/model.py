@@ -170,7 +170,7 @@ _WEIGHTS = tuple(one.name for one in fields(FusionModel) if one.name.endswith(("
 
 
 def candidate_columns(*modalities: Floats) -> Columns:
-    """Return the `CANDIDATES` categories `[n, k]` that are most probable by one of the probabilities `[n, classes]`."""
+    """Return the columns `[n, k]` of the `CANDIDATES` categories that one modality finds probable."""
     return top_columns(np.maximum.reduce(modalities))
 
 
@@ -195,7 +195,7 @@ def _of_candidates(logits: Floats, *modalities: Floats) -> Floats:
 
 
 def mix_uniform(probabilities: Floats, weight: np.float32, classes: int | None = None) -> Floats:
-    """Return probabilities `[n, k]` mixed with a uniform distribution over `classes`, by default k, of this weight."""
+    """Mix probabilities `[n, k]` with a uniform distribution over `classes`, by default k."""
     mixed: Floats = (1 - weight) * probabilities + weight / (classes or probabilities.shape[1])
     return mixed
 

@@ -1,4 +1,4 @@
-"""Memory of evaluation and fusion at 5,000 categories: neither classes x classes nor products x classes."""
+"""Memory of evaluation and fusion at 5,000 categories, which no table of all pairs fits."""
 
 import tracemalloc
 from collections.abc import Callable
