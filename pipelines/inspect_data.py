@@ -40,6 +40,10 @@ def inspect_data(settings: DataSettings) -> Iterator[str]:
 
 def _propose(folder: Path, path: Path, *, write: bool) -> Iterator[str]:
     proposal = propose_layout(folder)
+    report = inspect_catalogue(LayoutSource(folder, proposal.layout))
+    adapted = proposal.for_sizes(report.sizes)
+    if adapted.layout != proposal.layout:
+        proposal, report = adapted, inspect_catalogue(LayoutSource(folder, adapted.layout))
     if write:
         try:
             path.write_text(proposal.yaml(), encoding="utf-8")
@@ -52,8 +56,7 @@ def _propose(folder: Path, path: Path, *, write: bool) -> Iterator[str]:
     yield ""
     yield f"{proposal.table.file}: {proposal.table.format}"
     yield from _unused(proposal)
-    source = LayoutSource(folder, proposal.layout)
-    yield from inspect_catalogue(source).lines(proposal.layout.category)
+    yield from report.lines(proposal.layout.category)
 
 
 def _unused(proposal: Proposal) -> Iterator[str]:

@@ -1,4 +1,8 @@
 import csv
+import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -8,6 +12,7 @@ from pipelines.__main__ import main
 from pipelines.inspect_data import inspect_data
 from pipelines.prepare_data import describe_data, ensure_raw, prepare_data
 from pipelines.settings import DataSettings
+from product_classifier.catalogue.catalogue_layouts import find_layout
 from product_classifier.catalogue.challenge.sample import make_sample
 from product_classifier.errors import CatalogueError
 from product_classifier.taxonomy.folder import read_taxonomy
@@ -29,6 +34,18 @@ def shop(tmp_path: Path) -> Path:
 
 def settings(folder: Path, raw: Path, **values: object) -> DataSettings:
     return DataSettings.model_validate({"data_dir": folder / "data", "raw": raw, "params": PARAMS, **values})
+
+
+def test_the_first_command_of_the_readme_writes_a_layout_that_the_second_reads(tmp_path: Path, shop: Path) -> None:
+    readme = (PARAMS.parent / "README.md").read_text(encoding="utf-8")
+    first, second = re.findall(r"^make \w+ RAW=\.\./shop.*$", readme, re.MULTILINE)
+    command = [*shlex.split(first.replace("../shop", str(shop))), f"PY={sys.executable}", "INSTALLED="]
+
+    subprocess.run(command, cwd=PARAMS.parent, check=True, capture_output=True)
+
+    assert "make run RAW=../shop" == second
+    assert find_layout(shop) is not None
+    assert ensure_raw(settings(tmp_path, shop)).samefile(shop)
 
 
 def test_a_written_proposal_is_all_that_the_data_need(tmp_path: Path, shop: Path) -> None:

@@ -169,6 +169,30 @@ def test_a_level_is_proposed_at_which_categories_have_enough_products(tmp_path: 
     assert (" >> ", 2) == (layout.category.separator, layout.category.level)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "minimum"),
+    [
+        ({"tea": 97, "mugs": 3}, 1),
+        ({"tea": 98, "mugs": 2}, 5),
+        ({"tea": 95, "mugs": 5}, 5),
+        ({f"shelf {number}": 1 for number in range(1000)}, 1),
+        ({f"shelf {number}": 1 for number in range(1001)}, 5),
+        ({}, 5),
+    ],
+    ids=["small ones", "hardly any", "large enough", "the limit", "too many", "unlabelled"],
+)
+def test_a_small_catalogue_with_small_categories_answers_each(
+    tmp_path: Path, sizes: dict[str, int], minimum: int
+) -> None:
+    titles_with_code_paths(tmp_path)
+
+    proposal = propose_layout(tmp_path).for_sizes(sizes)
+
+    assert minimum == proposal.layout.category.minimum_products
+    (tmp_path / "catalogue.yaml").write_text(proposal.yaml(), encoding="utf-8")
+    assert proposal.layout == read_layout(tmp_path / "catalogue.yaml")
+
+
 def test_the_report_counts_what_is_missing_copied_and_contradicting(tmp_path: Path) -> None:
     rows = [{"id": one["sku"], "name": one["title"], "category": one["path"][0]} for one in products(60)]
     rows[10] |= {"category": ""}
