@@ -32,8 +32,8 @@ _CHUNK = 50
 """Categories of one fit, which has the others as one more."""
 _MIN_WEIGHT = 0.03
 """Smallest weight of an SVM that is kept; at 417 categories a thirtieth remains and F1 does not fall."""
-_CENTROID_WEIGHTS = 1000
-"""Largest weights that are kept of a centroid."""
+_BUCKET_CATEGORIES = 150
+"""Categories of a bucket beyond which centroids ignore it."""
 _CALIBRATED_ON = 20_000
 _UNSEEN_MARGIN = -2.0
 
@@ -139,21 +139,26 @@ def _fit_chunk(
 
 
 def _centroids(matrix: csr_matrix, labels: Labels, classes: int) -> Any:
-    """Return the largest weights `[classes, buckets]` of the mean text of each category, normalized to unit length."""
+    """Return weights `[classes, buckets]` from the mean text of each category, normalized to unit length.
+
+    A weight is the root of the mean, so that frequent n-grams of a category do not outweigh the others, times the
+    squared inverse category frequency of the bucket, at most 1. Buckets of more than `_BUCKET_CATEGORIES` categories
+    tell little and would take most of the memory and time.
+    """
     ones = np.ones(len(labels))
     members = csr_matrix((ones, (labels, np.arange(len(labels)))), shape=(classes, len(labels)))
     parts = []
     for start in range(0, classes, _CHUNK):
         sums = (members[start : start + _CHUNK] @ matrix).tocsr()
         lengths = np.sqrt(np.asarray(sums.multiply(sums).sum(axis=1)).ravel())
-        sums = (diags_array(1 / np.maximum(lengths, 1e-12)) @ sums).tocsr()
-        for begin, end in zip(sums.indptr[:-1].tolist(), sums.indptr[1:].tolist(), strict=True):
-            weights = sums.data[begin:end]
-            if len(weights) > _CENTROID_WEIGHTS:
-                weights[np.argpartition(-weights, _CENTROID_WEIGHTS)[_CENTROID_WEIGHTS:]] = 0
-        sums.eliminate_zeros()
-        parts.append(sums.astype(np.float32))
-    return vstack(parts).tocsr()
+        parts.append((diags_array(1 / np.maximum(lengths, 1e-12)) @ sums).astype(np.float32))
+    table = vstack(parts).tocsr()
+    frequency = np.bincount(table.indices, minlength=table.shape[1])
+    scale = (np.log((1 + classes) / (1 + frequency)) / np.log(1 + classes)) ** 2
+    scale[frequency > _BUCKET_CATEGORIES] = 0
+    table.data = np.sqrt(table.data) * scale[table.indices].astype(np.float32)
+    table.eliminate_zeros()
+    return table
 
 
 def _margins(
