@@ -4,36 +4,33 @@ import argparse
 import json
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from pydantic_settings import BaseSettings
 from rich.console import Console
 
-from pipelines.compile import PACKAGE, compile_training, declared_parameters
+from pipelines.command_parser import Command, make_parser
+from pipelines.compile import compile_training, declared_parameters
 from pipelines.inspect_data import inspect_data
 from pipelines.parameters import ParameterError, cast_arguments, read_overrides, read_params, training_arguments
 from pipelines.prepare_data import describe_data, ensure_raw, prepare_data
-from pipelines.settings import PARAMS, BootstrapSettings, DataSettings, PipelineSettings, ScoreSettings, TuneSettings
+from pipelines.settings import BootstrapSettings, DataSettings, PipelineSettings, ScoreSettings, TuneSettings
 from product_classifier.errors import ProductClassifierError
 from product_classifier.retraining.settings import RetrainSettings
-from product_classifier.settings_help import settings_epilog, settings_parser
 from product_classifier.settings_reader import read_settings
 from product_classifier.store import StoreSettings
 from product_classifier.store.folders import protect_state_folder
 
 FAILED = 1
 INTERRUPTED = 130
-EVERY_15_MINUTES = "0 */15 * * * *"
 
 
 def main(argv: Sequence[str]) -> int:
     """Run a command; return the exit status."""
-    options = _parser().parse_args(argv)
+    options = make_parser(__doc__ or "", COMMANDS).parse_args(argv)
     console = Console(soft_wrap=True)
     warnings.filterwarnings("default", category=DeprecationWarning, module=r"pipelines\.")  # hidden by Python otherwise
     try:
@@ -219,36 +216,21 @@ def _canary(options: argparse.Namespace, console: Console) -> None:
 
 def _tune(options: argparse.Namespace, console: Console) -> None:
     """Search hyper-parameters, cross-validated; write the best as a proposal for params.yaml."""
-    from components.shared.tracking import RunRecord, Tracking  # noqa: PLC0415 - needs the training dependencies
-    from pipelines.tune import STEPS, log_search, proposal, run_name, search  # noqa: PLC0415 - likewise
+    from pipelines.tune_command import Request, propose_params  # noqa: PLC0415 - needs the training dependencies
 
-    settings, given = read_settings(PipelineSettings), read_settings(TuneSettings)
     if options.output.exists():
         raise ParameterError(f"{options.output}: exists and is not replaced; move it or name another with --output")
+    settings, trials = read_settings(PipelineSettings), options.trials
     data = options.data
     if data is None:
         data = _data_settings(options).data_dir
         prepare_data(_data_settings(options))
-    protect_state_folder(settings.state)
-    tracking = Tracking(settings.tracking, settings.experiment)
-    started = datetime.now(UTC)
-    parent = tracking.log_run(RunRecord(run_name(), tags={"kind": "search"}, started=started))
-    searches = []
-    for model in options.model or STEPS:
-        trials = given.trials if options.trials is None else options.trials
-        searches.append(search(model, data, options.params, trials, log_search(tracking, parent)))
-        for line in searches[-1].lines():
-            console.print(line, highlight=False, markup=False)
-    text = options.params.read_text(encoding="utf-8") if options.params.exists() else ""
-    options.output.write_text(proposal(text, searches), encoding="utf-8")
-    best = {f"{one.model}.weighted_f1": one.best.mean for one in searches}
-    files = {"params.proposed.yaml": options.output}
-    tracking.extend_run(parent, RunRecord("", metrics=best, files=files, ended=datetime.now(UTC)))
-    console.print(f"proposal for {options.params}: {options.output}", highlight=False)
+    trials = read_settings(TuneSettings).trials if trials is None else trials
+    propose_params(settings, Request(data, options.params, options.output, options.model, trials), console)
 
 
 STORED = (PipelineSettings, StoreSettings)
-COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, Console], None], tuple[type[BaseSettings], ...]]] = {
+COMMANDS: dict[str, Command] = {
     "data": (_data, (DataSettings,)),
     "inspect": (_inspect, (DataSettings,)),
     "compile": (_compile, ()),
@@ -293,95 +275,6 @@ def _data_settings(options: argparse.Namespace) -> DataSettings:
     names = ("raw", "catalogue", "write", "products", "params")
     given = {name: getattr(options, name, None) for name in names}
     return read_settings(DataSettings, **{name: value for name, value in given.items() if value is not None})
-
-
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 0:
-        raise argparse.ArgumentTypeError(f"{text} is negative; give 0 or more")
-    return count
-
-
-def _share(text: str) -> float:
-    share = float(text)
-    if not 0 < share <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is out of range; give a number above 0 and at most 1")
-    return share
-
-
-def _parser() -> argparse.ArgumentParser:
-    all_settings = dict.fromkeys(one for _, settings in COMMANDS.values() for one in settings)
-    parser = settings_parser("python -m pipelines", __doc__, *all_settings)
-    subparsers = parser.add_subparsers(dest="name", required=True, metavar="command")
-    commands = {}
-    for name, (command, settings) in COMMANDS.items():
-        commands[name] = subparsers.add_parser(
-            name,
-            help=command.__doc__,
-            description=command.__doc__,
-            epilog=settings_epilog(*settings),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        commands[name].set_defaults(command=command)
-    commands["compile"].add_argument("--output", type=Path, default=PACKAGE, help="file to write (%(default)s)")
-    for name in ("data", "inspect", "train"):
-        commands[name].add_argument("--raw", help="folder with raw files; for train also s3://bucket/prefix (RAW)")
-    for name in ("data", "inspect", "train", "submit"):
-        commands[name].add_argument("--catalogue", type=Path, help="layout of the files in RAW (CATALOGUE)")
-    commands["inspect"].add_argument("--write", action="store_true", default=None, help="write catalogue.yaml (WRITE)")
-    for name in ("data", "train"):
-        commands[name].add_argument("--products", type=int, help="products of a sample catalogue (PRODUCTS)")
-    commands["import"].add_argument("location", help="folder of the release, file:///folder, or s3://bucket/prefix")
-    commands["score"].add_argument("--source", help="file or folder of products, or s3://bucket/key (SOURCE)")
-    commands["score"].add_argument("--result", help="file .parquet or .csv, folder, or s3://bucket/key (RESULT)")
-    commands["score"].add_argument("--catalogue", type=Path, help="layout of SOURCE (CATALOGUE)")
-    commands["score"].add_argument(
-        "--release", help="id, folder or s3://bucket/prefix; default: the deployed (RELEASE)"
-    )
-    commands["score"].add_argument("--jobs", type=_count, help="worker processes; default: one per processor (JOBS)")
-    commands["score"].add_argument("--submit", action="store_true", help="run on Kubeflow Pipelines instead of here")
-    commands["score"].add_argument("--workers", type=_count, default=4, help="pods of a submitted run (%(default)s)")
-    commands["queue"].add_argument(
-        "--days", type=_count, default=30, help="days whose predictions are read (%(default)s)"
-    )
-    commands["queue"].add_argument("--limit", type=_count, default=200, help="predictions to list (%(default)s)")
-    actions = commands["taxonomy"].add_subparsers(dest="action", required=True, metavar="action")
-    apply = actions.add_parser("apply", help="check a change file and apply it")
-    apply.add_argument("file", type=Path, help="changes from the newest version to the next, as JSON")
-    apply.add_argument("--dry-run", action="store_true", help="only print what it would do")
-    commands["releases"].add_argument(
-        "--prune", type=_count, metavar="N", help="delete all releases but the newest N and those that are needed"
-    )
-    commands["rollback"].add_argument("release", nargs="?", default="", help="id of the release; default: the previous")
-    commands["canary"].add_argument("release", nargs="?", default="", help="id of the release")
-    commands["canary"].add_argument("--share", type=_share, default=0.1, help="share of the requests (%(default)s)")
-    commands["canary"].add_argument("--shadow", action="store_true", help="only compare its predictions")
-    commands["canary"].add_argument("--stop", action="store_true", help="end the canary")
-    commands["register"].add_argument("release", help="id of the release, a folder of models/ in the object store")
-    commands["submit"].add_argument("--raw", required=True, help="s3://bucket/prefix of the raw files")
-    commands["submit"].add_argument("--rollout", required=True, help="where to deploy the release: kserve://namespace")
-    for name in ("submit", "schedule", "score"):
-        commands[name].add_argument("--host", help="URL of the Kubeflow Pipelines API (KF_PIPELINES_ENDPOINT)")
-    commands["schedule"].add_argument(
-        "--cron", default=EVERY_15_MINUTES, help="six fields, seconds first (%(default)s)"
-    )
-    commands["submit"].add_argument("--run-name", help="name of the run; default: training-<time>")
-    commands["submit"].add_argument("--wait-s", type=float, default=0.0, help="seconds to wait for the end of the run")
-    commands["tune"].add_argument("--trials", type=_count, help="trials of each model (TRIALS)")
-    commands["tune"].add_argument(
-        "--model", action="append", choices=("text", "image"), help="model to search for; repeatable; default: both"
-    )
-    commands["tune"].add_argument("--data", type=Path, help="folder that `data` wrote; by default it is made")
-    commands["tune"].add_argument(
-        "--output", type=Path, default=Path("params.proposed.yaml"), help="proposal to write (%(default)s)"
-    )
-    for name in ("data", "train", "submit", "tune"):
-        commands[name].add_argument("--params", type=Path, default=PARAMS, help="parameters file (%(default)s)")
-    for name in ("train", "submit"):
-        commands[name].add_argument(
-            "--set", action="append", default=[], metavar="NAME=VALUE", help="override a pipeline parameter; repeatable"
-        )
-    return parser
 
 
 if __name__ == "__main__":
