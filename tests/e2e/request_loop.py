@@ -74,8 +74,9 @@ def request_loop(product: Product, *, pause_s: float = 0.05) -> Iterator[Request
 def inconsistent(product: Product, log: RequestLog) -> list[str]:
     """Return the responses that differ from the probabilities of the release they name."""
     known = product.model(product.current).known_products
+    codes = [CHALLENGE.to_json_code(code) for code in CHALLENGE.codes]
     expected = {
-        release: [dict(zip(CHALLENGE.codes, one, strict=True)) for one in product.model(release).predict_each(known)]
+        release: [dict(zip(codes, one, strict=True)) for one in product.model(release).predict_each(known)]
         for release in log.releases
     }
     wrong = []
