@@ -2,7 +2,8 @@
 
 Half of the unseen products are corrected by simulated users; F1 before and after is measured on the other half, which
 has no corrections. DEMO_DIR (build/demo) contains everything and is kept until the next demo; the state folder and the
-data of `make run` are not changed. PRODUCTS sets the size of the sample.
+data of `make run` are not changed. PRODUCTS sets the size of the sample. With RAW, a folder with another catalogue, the
+run is requested after the corrections, and its release need not be promoted.
 """
 
 import os

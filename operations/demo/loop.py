@@ -18,7 +18,7 @@ from operations.demo.results import DemoResult
 from operations.demo.run_monitor import RunMonitor
 from operations.demo.settings import Settings
 from operations.local.service_table import HOST
-from product_classifier.catalogue.challenge.sample import seasonal_ids
+from product_classifier.catalogue.challenge.sample import is_sample, seasonal_ids
 
 START_TIMEOUT_S = 180.0
 ROLLOUT_TIMEOUT_S = 120.0
@@ -63,20 +63,24 @@ class DemoLoop:
                     f"{trusted} corrections are trusted, {self._settings.min_corrections} are needed for a run"
                 )
         with self._timed("run starts"):
+            if self._settings.raw is not None:
+                monitor.request_run()
             run = monitor.wait_for_run(START_TIMEOUT_S, trusted)
         with self._timed("retrain"):
             verdict = monitor.wait_for_verdict(run["run_id"], self._settings.run_within_s)["verdict"]
-        with self._timed("promote"):
-            if not verdict["promoted"]:
-                raise DemoStepFailed(f"{verdict['champion']} remains the champion: {'; '.join(verdict['reasons'])}")
-        with self._timed("new release serves"):
-            monitor.wait_for_release(verdict["release"], ROLLOUT_TIMEOUT_S)
+        if verdict["promoted"] or self._settings.raw is None:
+            with self._timed("promote"):
+                if not verdict["promoted"]:
+                    raise DemoStepFailed(f"{verdict['champion']} remains the champion: {'; '.join(verdict['reasons'])}")
+            with self._timed("new release serves"):
+                monitor.wait_for_release(verdict["release"], ROLLOUT_TIMEOUT_S)
         with self._timed("replay again"):
             after = self._replay(MEASURED, correct=0)
         runs = monitor.runs()
         if len(runs) != 1:
             raise DemoStepFailed(f"{len(runs)} runs were started, not exactly one")
-        season = seasonal_ids(self._settings.data / "raw")
+        raw = self._settings.data / "raw"
+        season = seasonal_ids(raw) if is_sample(raw) else frozenset[int | str]()
         return DemoResult(before, corrected, after, runs, season, self.seconds)
 
     def _replay(self, half: Half, *, correct: float) -> Simulation:

@@ -20,7 +20,7 @@ class DemoResult:
     after: Simulation
     runs: list[dict[str, Any]]
     season: frozenset[int | str]
-    """Ids of the products of the new season."""
+    """Ids of the products of the new season; empty for a catalogue that is no sample."""
     seconds: Mapping[str, float]
 
     @property
@@ -34,7 +34,8 @@ def quality_rows(result: DemoResult) -> list[Row]:
     replays = (result.before, result.after)
     reports = [report.to_json(replay) for replay in replays]
     rows = [("release", *(", ".join(one["requests"]["releases"]) for one in reports))]
-    for name, in_season in (("all", None), ("new season", True), ("others", False)):
+    parts = [("all", None), ("new season", True), ("others", False)] if result.season else [("all", None)]
+    for name, in_season in parts:
         evaluated = [_evaluated(replay, result.season, in_season) for replay in replays]
         label = f"weighted F1, {name} ({len(evaluated[0].labels)} products)"
         rows.append((label, *(f"{one.scores.weighted_f1:.3f}" for one in evaluated)))

@@ -21,6 +21,14 @@ class RunMonitor:
         self._admin = admin
         self._services = services
 
+    def request_run(self) -> None:
+        """Start a run with the corrections there are."""
+
+        async def requested(gateway: GatewayClient) -> Any:
+            return await gateway.request_with_retries(self._admin, "POST", "/retrain", {})
+
+        self._poll(requested, REQUEST_TIMEOUT_S, "POST /retrain did not succeed")
+
     def wait_for_run(self, timeout_s: float, corrections: int) -> dict[str, Any]:
         """Return the first run that has started; `corrections` is for the error message."""
 

@@ -6,11 +6,13 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 EXCLUDED_VARIABLES = (
-    *("RAW", "RAW_URL", "STORE_URL", "MLFLOW_TRACKING_URI", "ROLLOUT_URL", "SERVICE_URL"),
+    *("RAW", "CATALOGUE", "RAW_URL", "STORE_URL", "MLFLOW_TRACKING_URI", "ROLLOUT_URL", "SERVICE_URL"),
     *("HALF", "N", "URL", "ACCOUNTS", "OFFLINE"),
 )
 """Variables that the demo's processes do not inherit: they point outside its folder or change the replay."""
 
+NEVER = 1_000_000_000
+"""Corrections that trigger a run of another catalogue: the demo requests it once all are submitted."""
 TRIGGER_SHARE = 55
 """One correction per so many products triggers a run: well below the errors in half of a new season."""
 
@@ -26,6 +28,12 @@ class Settings(BaseSettings):
     products: int = Field(default=3000, ge=300)
     """Size of the sample, in products."""
 
+    raw: Path | None = None
+    """Folder of another catalogue instead of a sample; a run is started whatever the number of corrections."""
+
+    catalogue: Path | None = None
+    """Layout of the files in RAW; by default `catalogue.yaml` beside them."""
+
     rate: float = Field(default=20.0, gt=0)
     """Products per second in the replays."""
 
@@ -34,8 +42,8 @@ class Settings(BaseSettings):
 
     @property
     def min_corrections(self) -> int:
-        """How many corrections trigger a run."""
-        return self.products // TRIGGER_SHARE
+        """How many corrections are needed for a run; the errors in another catalogue are not known before."""
+        return self.products // TRIGGER_SHARE if self.raw is None else 1
 
     @property
     def state(self) -> Path:
@@ -54,10 +62,13 @@ class Settings(BaseSettings):
 
     def environment(self, port: int) -> dict[str, str]:
         """Return the environment variables of the demo's processes."""
-        return {
+        found = {
             "STATE_DIR": str(self.state),
             "DATA_DIR": str(self.data),
-            "PRODUCTS": str(self.products),
             "PORT": str(port),
-            "RETRAIN_MIN_CORRECTIONS": str(self.min_corrections),
+            "RETRAIN_MIN_CORRECTIONS": str(self.min_corrections if self.raw is None else NEVER),
         }
+        if self.raw is None:
+            return found | {"PRODUCTS": str(self.products)}
+        layout = {} if self.catalogue is None else {"CATALOGUE": str(self.catalogue.resolve())}
+        return found | {"RAW": str(self.raw.resolve())} | layout

@@ -144,7 +144,7 @@ def test_no_variable_points_outside_the_folder_of_the_demo(tmp_path: Path, monke
     for name in EXCLUDED_VARIABLES:
         monkeypatch.setenv(name, "elsewhere")
     monkeypatch.setenv("STATE_DIR", "theirs")
-    settings = Settings(demo_dir=tmp_path / "demo")
+    settings = Settings(demo_dir=tmp_path / "demo", raw=None, catalogue=None)
     reset_folder(settings.demo_dir)
     (tmp_path / "probe.py").write_text(
         "import os\nprint(*sorted(f'{k}={v}' for k, v in os.environ.items()), sep='\\n')"
@@ -158,6 +158,16 @@ def test_no_variable_points_outside_the_folder_of_the_demo(tmp_path: Path, monke
         environment["STATE_DIR"],
         environment["DATA_DIR"],
     )
+
+
+def test_the_run_of_another_catalogue_is_requested_not_triggered(tmp_path: Path) -> None:
+    settings = Settings(demo_dir=tmp_path / "demo", raw=tmp_path / "mine", catalogue=tmp_path / "layout.yaml")
+    environment = settings.environment(18080)
+
+    assert 1 == settings.min_corrections
+    assert int(environment["RETRAIN_MIN_CORRECTIONS"]) > 1_000_000
+    assert (str(tmp_path / "mine"), str(tmp_path / "layout.yaml")) == (environment["RAW"], environment["CATALOGUE"])
+    assert "PRODUCTS" not in environment
 
 
 def test_a_failed_command_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
