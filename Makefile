@@ -24,7 +24,7 @@ run: $(INSTALLED) ## install, train if there is no release yet, serve until Ctrl
 test: $(INSTALLED) ## run all tests that need no cluster, no docker and no network
 	@$(PY) -m pytest -m "not cluster" -n 2 --dist loadfile
 
-demo: $(INSTALLED) ## run the whole loop once: train, serve, replay, correct, retrain, evaluate, promote, replay (PRODUCTS=)
+demo: $(INSTALLED) ## run the whole loop once: train, serve, replay, correct, retrain, evaluate, promote, replay (PRODUCTS=, RAW=)
 	@$(PY) -m operations.demo
 
 data: $(INSTALLED) ## prepare data/ from data/raw, from the folder RAW=, or as a sample of PRODUCTS= products
