@@ -16,6 +16,7 @@ from product_classifier.evaluation.scores import MATRIX_CATEGORIES
 BLUE, RED = "#26549e", "#a3232b"
 WIDE, TALL = (9.0, 3.2), (9.0, 7.0)
 PLOTTED_CONFUSIONS = 40
+TICK_CHARACTERS = 24
 SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "simulation", "font.size": 9, "axes.grid": True, "grid.alpha": 0.3}
 
 
@@ -60,8 +61,8 @@ def f1_by_category(found: PredictionScores) -> str:
     if len(categories) > MATRIX_CATEGORIES:
         categories = sorted(categories, key=lambda one: -one["items"])[:MATRIX_CATEGORIES]
     axes = _axes(WIDE, "category", "F1")
-    axes.bar([str(one["code"]) for one in categories], [one["f1"] for one in categories], color=BLUE)
-    axes.tick_params(axis="x", rotation=70)
+    axes.bar(range(len(categories)), [one["f1"] for one in categories], color=BLUE)
+    axes.set_xticks(range(len(categories)), [_tick(str(one["code"])) for one in categories], rotation=70)
     axes.set_ylim(0, 1)
     return _svg(axes)
 
@@ -73,7 +74,7 @@ def confusion(found: PredictionScores) -> str:
     counts: NDArray[np.int64] = found.confusion()
     axes = _axes(TALL, "predicted category", "category")
     axes.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
-    names = list(found.codes)
+    names = [_tick(code) for code in found.codes]
     axes.set_xticks(range(len(names)), names, rotation=70)
     axes.set_yticks(range(len(names)), names)
     axes.grid(visible=False)
@@ -86,10 +87,15 @@ def _largest_confusions(found: PredictionScores) -> str:
     codes = found.codes
     pairs = found.largest_confusions(PLOTTED_CONFUSIONS)[::-1]
     axes = _axes(TALL, "products", "")
-    axes.barh(
-        [f"{codes[one.actual]} → {codes[one.predicted]}" for one in pairs], [one.items for one in pairs], color=BLUE
-    )
+    axes.barh(range(len(pairs)), [one.items for one in pairs], color=BLUE)
+    names = [f"{_tick(codes[one.actual])} → {_tick(codes[one.predicted])}" for one in pairs]
+    axes.set_yticks(range(len(pairs)), names)
     return _svg(axes)
+
+
+def _tick(code: str) -> str:
+    """Return the end of a long code, such as a path: whole ones would leave no room for the plot."""
+    return code if len(code) <= TICK_CHARACTERS else f"…{code[1 - TICK_CHARACTERS :]}"
 
 
 def _axes(size: tuple[float, float], x: str, y: str) -> Axes:
