@@ -63,11 +63,13 @@ def activate_catalogue(settings: Settings) -> None:
 
     Raises:
         CatalogueError: If RAW has no files of a catalogue; nothing is moved.
-        InvalidSettings: If the state is that of another catalogue, and `STORE_URL` names its store.
+        InvalidSettings: If the state is that of another catalogue, and `STORE_URL` names its store, or if the data
+            folder has been given the files of another catalogue meanwhile.
     """
     state = settings.state_dir.resolve()
     _resume(state)
     if settings.raw is None:
+        _check_data(settings.data_dir / "raw", _read_record(state))
         return
     find_layout(settings.raw, settings.catalogue)
     wanted = CatalogueRecord(
@@ -86,6 +88,15 @@ def activate_catalogue(settings: Settings) -> None:
         _write_switch(state, "out", UNNAMED if current is None else current.id, wanted.id)
         _resume(state)
     (state / RECORD).write_text(json.dumps(asdict(wanted)) + "\n", encoding="utf-8")
+
+
+def _check_data(raw: Path, current: CatalogueRecord | None) -> None:
+    """Raise `InvalidSettings` if a training would read other files than those of the state."""
+    if current is not None and raw.exists() and raw.resolve() != Path(current.raw):
+        raise InvalidSettings(
+            f"RAW: {str(raw)!r} is now {str(raw.resolve())!r}, but the state is that of {current.raw!r}; name one of"
+            " the two with RAW="
+        )
 
 
 def _read_record(state: Path) -> CatalogueRecord | None:

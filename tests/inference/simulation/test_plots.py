@@ -12,7 +12,7 @@ from product_classifier.top_probabilities import TopProbabilities
 
 
 def scores(categories: int) -> PredictionScores:
-    """Return scores of 200 products in categories with long codes; every third is predicted as the next one."""
+    """Return scores of 200 products in categories with long codes; every third is predicted wrong."""
     labels = np.arange(200) % categories
     predicted = np.where(np.arange(200) % 3 == 0, (labels + 1) % categories, labels)
     codes = tuple(f"Home Decor & Festive Needs > Wall Decor & Clocks > Showpieces {at}" for at in range(categories))

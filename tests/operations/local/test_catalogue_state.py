@@ -51,6 +51,24 @@ def test_each_catalogue_has_its_own_releases_and_both_are_kept(tmp_path: Path) -
     assert (tmp_path / "run" / "accounts.json").is_file()
 
 
+@pytest.mark.parametrize("other", ["link", "sample"])
+def test_a_state_is_not_served_with_the_files_of_another_catalogue(tmp_path: Path, other: str) -> None:
+    tea, raw = folder(tmp_path, "tea"), tmp_path / "data" / "raw"
+    activate(tmp_path, tea)
+    champion(tmp_path, "of tea")
+    activate(tmp_path, None)  # the data folder is empty
+    raw.parent.mkdir()
+    if other == "link":
+        raw.symlink_to(folder(tmp_path, "wine"))
+    else:
+        raw.mkdir()
+
+    with pytest.raises(InvalidSettings, match=r"RAW: .*data/raw' is now .*tea'; name one of the two with RAW="):
+        activate(tmp_path, None)
+    activate(tmp_path, tea)
+    assert champion(tmp_path) == "of tea"
+
+
 @pytest.mark.parametrize("moved", range(len(ENTRIES)))
 def test_an_interrupted_switch_is_completed(tmp_path: Path, moved: int, monkeypatch: pytest.MonkeyPatch) -> None:
     tea, wine = folder(tmp_path, "tea"), folder(tmp_path, "wine")
