@@ -101,7 +101,7 @@ def join(pieces: Sequence[bytes]) -> bytes:
     """Return the photo of some pieces; the length in the header of a WebP is that of the pieces."""
     data = b"".join(pieces)
     if data.startswith(b"RIFF"):
-        return b"RIFF" + struct.pack("<I", len(data) - 8) + data[8:]
+        return b"RIFF" + struct.pack("<I", max(len(data) - 8, 0)) + data[8:]
     return data
 
 

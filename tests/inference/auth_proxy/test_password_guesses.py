@@ -130,7 +130,7 @@ async def test_a_right_password_gets_in_while_others_guess(own_gateway: Gateway,
     attackers = sum(await asyncio.gather(*guesses), Counter[int]())
 
     assert told == dict.fromkeys(BYSTANDERS[attack], (200, True))
-    assert set(attackers) <= {401, 429, 503}
+    assert set(attackers) <= {401, 408, 429, 503}  # 408: its body came too late, on a busy machine
 
 
 @FEW
