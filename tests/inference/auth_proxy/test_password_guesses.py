@@ -92,7 +92,17 @@ async def test_a_right_password_among_guesses_is_not_counted_as_one(own_gateway:
 
 
 FEW = pytest.mark.parametrize(
-    "own_gateway", [{"login_address_limit": "10/minute", "login_name_limit": "10/minute"}], indirect=True
+    "own_gateway",
+    [
+        {
+            "login_address_limit": "10/minute",
+            "login_name_limit": "10/minute",
+            # 200 connections at once: on a busy machine a request takes longer than the second of other tests
+            "header_timeout_s": 30.0,
+            "body_timeout_s": 30.0,
+        }
+    ],
+    indirect=True,
 )
 ATTACKS: dict[str, tuple[list[str], Callable[[int], str], int]] = {
     "one name": (["127.0.0.2"], lambda n: "ursula", 200),
@@ -130,7 +140,7 @@ async def test_a_right_password_gets_in_while_others_guess(own_gateway: Gateway,
     attackers = sum(await asyncio.gather(*guesses), Counter[int]())
 
     assert told == dict.fromkeys(BYSTANDERS[attack], (200, True))
-    assert set(attackers) <= {401, 408, 429, 503}  # 408: its body came too late, on a busy machine
+    assert set(attackers) <= {401, 429, 503}
 
 
 @FEW
