@@ -98,8 +98,8 @@ class Search:
         """Yield a summary for the terminal."""
         first, best, (gain, error) = self.trials[0], self.best, self.gain
         yield f"{self.model}: {len(self.trials)} trials, F1 ± standard error over the folds"
-        yield f"  params.yaml  {first.mean:.4f} ± {first.standard_error:.4f}  {_shown(first.params)}"
-        yield f"  best         {best.mean:.4f} ± {best.standard_error:.4f}  {_shown(best.params)}"
+        yield f"  params.yaml  {first.mean:.4f} ± {first.standard_error:.4f}  {_format_params(first.params)}"
+        yield f"  best         {best.mean:.4f} ± {best.standard_error:.4f}  {_format_params(best.params)}"
         outcome = "proposed" if self.proposed else "not proposed: within a standard error"
         yield f"  gain         {gain:+.4f} ± {error:.4f}  {outcome}"
 
@@ -216,5 +216,5 @@ def _standard_error(values: NDArray[np.float64]) -> float:
     return float(values.std(ddof=1) / np.sqrt(len(values)))
 
 
-def _shown(params: Mapping[str, Any]) -> str:
+def _format_params(params: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in params.items())

@@ -22,7 +22,7 @@ FEW = 5000
 """Up to this many texts are fitted in this process: starting others takes longer."""
 TOLERANCE = 0.1
 """Stopping tolerance of the optimizer. A thousandth of it takes a third longer and moves F1 by less than 0.0003."""
-_UNSEEN_MARGIN = -2.0
+UNSEEN_MARGIN = -2.0
 """Margin of a category without training products, below that of a typical negative."""
 
 
@@ -99,7 +99,7 @@ def _fit(
     if workers != 1:
         get_reusable_executor().shutdown()  # idle workers would stay for five minutes
     table = np.zeros((features.buckets, len(codes)), np.float32)
-    bias = np.full(len(codes), _UNSEEN_MARGIN, np.float32)
+    bias = np.full(len(codes), UNSEEN_MARGIN, np.float32)
     for index, (weights, intercept) in zip(seen, fitted, strict=True):
         table[:, index], bias[index] = weights * idf, intercept
     return HashedLinear(features, table, idf, bias, class_prior(labels, len(codes)), codes)

@@ -35,7 +35,6 @@ _MIN_WEIGHT = 0.03
 _BUCKET_CATEGORIES = 150
 """Categories of a bucket beyond which centroids ignore it."""
 _CALIBRATED_ON = 20_000
-_UNSEEN_MARGIN = -2.0
 
 
 def fit_and_cross_predict(
@@ -84,7 +83,7 @@ def _fit(
     idf = linear_training.idf_of(counts)
     matrix = linear_training.scaled(counts, idf, features)
     matrix.data = matrix.data.astype(np.float64) * idf[matrix.indices]
-    bias = np.full(len(codes), _UNSEEN_MARGIN, np.float32)
+    bias = np.full(len(codes), linear_training.UNSEEN_MARGIN, np.float32)
     if len(labels) * len(seen) <= _PAIRS:
         table = _support_vectors(matrix, labels, seen, bias, C, seed)
     else:

@@ -21,6 +21,13 @@ def write_arrays(path: Path, **arrays: NDArray[Any]) -> None:
                 np.lib.format.write_array(member, np.ascontiguousarray(arrays[name]), allow_pickle=False)
 
 
+def check_shapes(file: str, arrays: Mapping[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise `BundleRefused`, naming the file, if an array has another shape than it should."""
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            raise BundleRefused(f"{file}: {name} has shape {arrays[name].shape}, not {shape}")
+
+
 def read_arrays(path: Path, dtypes: Mapping[str, str]) -> dict[str, NDArray[Any]]:
     """Read an .npz archive of exactly the arrays in `dtypes`, with these dtypes and finite values.
 

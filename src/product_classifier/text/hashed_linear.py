@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from product_classifier.bundles.arrays import read_arrays, write_arrays, write_json
+from product_classifier.bundles.arrays import check_shapes, read_arrays, write_arrays, write_json
 from product_classifier.bundles.bundle import read_codes
 from product_classifier.errors import BundleRefused
 from product_classifier.probabilities import Floats, softmax, softplus_logits
@@ -102,10 +102,8 @@ class HashedLinear(TextModel):
         dtypes = {"rows": "int64", "weights": "float32", "idf": "float32", "bias": "float32", "prior": "float32"}
         arrays = read_arrays(folder / "weights.npz", dtypes)
         rows = arrays["rows"]
-        shapes = {"rows": rows.shape, "weights": (len(rows), len(codes)), "idf": (len(rows),)}
-        for name, shape in (shapes | {"bias": (len(codes),), "prior": (len(codes),)}).items():
-            if arrays[name].shape != shape or arrays["rows"].ndim != 1:
-                raise BundleRefused(f"weights.npz: {name} has shape {arrays[name].shape}, not {shape}")
+        shapes = {"rows": (rows.size,), "weights": (rows.size, len(codes)), "idf": (rows.size,)}
+        check_shapes("weights.npz", arrays, shapes | {"bias": (len(codes),), "prior": (len(codes),)})
         if len(rows) and (rows.min() < 0 or rows.max() >= features.buckets):
             raise BundleRefused(f"weights.npz: rows reach {rows.max()}, beyond {features.buckets} buckets")
         table = np.zeros((features.buckets, len(codes)), np.float32)

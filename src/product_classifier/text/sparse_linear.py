@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from product_classifier.bundles.arrays import read_arrays, write_arrays, write_json
+from product_classifier.bundles.arrays import check_shapes, read_arrays, write_arrays, write_json
 from product_classifier.bundles.bundle import read_codes
 from product_classifier.errors import BundleRefused
 from product_classifier.probabilities import Floats, softmax, softplus_logits
@@ -149,9 +149,7 @@ class SparseLinear(TextModel):
         rows, count = arrays["rows"], int(arrays["lengths"].sum(dtype=np.int64))
         shapes = {"rows": (rows.size,), "idf": (rows.size,), "lengths": (rows.size,)}
         shapes |= {"columns": (count,), "weights": (count,), "bias": (len(codes),), "prior": (len(codes),)}
-        for name, shape in shapes.items():
-            if arrays[name].shape != shape:
-                raise BundleRefused(f"weights.npz: {name} has shape {arrays[name].shape}, not {shape}")
+        check_shapes("weights.npz", arrays, shapes)
         if len(rows) and (rows[0] < 0 or rows[-1] >= features.buckets or (np.diff(rows) <= 0).any()):
             raise BundleRefused(f"weights.npz: rows are not increasing positions below {features.buckets}")
         if count and arrays["columns"].max() >= len(codes):
