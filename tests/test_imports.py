@@ -90,6 +90,7 @@ DOMAIN: dict[str, set[str]] = {
     "scoring": FOUNDATION | {"catalogue", "releases", "store", "text"},
     "feedback": FOUNDATION | {"catalogue", "evaluation", "store", "stored_taxonomy", "text"},
     "retraining": FOUNDATION | {"feedback", "store"},
+    "monitoring": FOUNDATION | {"bundles", "evaluation", "feedback", "images", "releases", "store", "text"},
     "audit": FOUNDATION | {"feedback", "store"},
 }
 INFERENCE: dict[str, set[str]] = {

@@ -1,0 +1,1 @@
+"""Drift of the predictions in production: windows, measures, reference profiles and actions."""
