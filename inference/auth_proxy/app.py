@@ -39,7 +39,13 @@ def create_app(collaborators: Collaborators) -> FastAPI:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = describe(routes, title=TITLE, version=app.version, embedded_issuer=embedded_issuer)
+            app.openapi_schema = describe(
+                routes,
+                title=TITLE,
+                version=app.version,
+                embedded_issuer=embedded_issuer,
+                root_path=collaborators.settings.root_path,
+            )
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI documents it

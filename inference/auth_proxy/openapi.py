@@ -31,8 +31,10 @@ PROBLEMS = {
 FORM_ENCODING = {"image": {"contentType": "image/jpeg, image/png"}}
 
 
-def describe(routes: Sequence[Route], *, title: str, version: str, embedded_issuer: bool) -> Document:
-    """Return the OpenAPI document of these routes."""
+def describe(
+    routes: Sequence[Route], *, title: str, version: str, embedded_issuer: bool, root_path: str = ""
+) -> Document:
+    """Return the OpenAPI document of these routes, which clients see under `root_path`."""
     schemas = _Schemas(routes)
     api_keys = _accept_api_keys(routes)
     paths: Document = {}
@@ -42,10 +44,11 @@ def describe(routes: Sequence[Route], *, title: str, version: str, embedded_issu
     return {
         "openapi": OPENAPI_VERSION,
         "info": {"title": title, "version": version},
+        "servers": [{"url": root_path or "/"}],
         "paths": paths,
         "components": {
             "schemas": schemas.definitions,
-            "securitySchemes": _security_schemes(routes, embedded_issuer=embedded_issuer),
+            "securitySchemes": _security_schemes(routes, root_path if embedded_issuer else None),
         },
     }
 
@@ -163,10 +166,12 @@ def _response(response: DocumentedResponse, schemas: _Schemas) -> Document:
     return documented
 
 
-def _security_schemes(routes: Sequence[Route], *, embedded_issuer: bool) -> Document:
+def _security_schemes(routes: Sequence[Route], issuer_path: str | None) -> Document:
+    """Return the ways to authenticate; `issuer_path` is where the embedded issuer is, None for an external one."""
     schemes: Document = {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
-    if embedded_issuer:
-        schemes["token"] = {"type": "oauth2", "flows": {"password": {"tokenUrl": "/token", "scopes": {}}}}
+    if issuer_path is not None:
+        password = {"tokenUrl": f"{issuer_path}/token", "scopes": {}}
+        schemes["token"] = {"type": "oauth2", "flows": {"password": password}}
     if _accept_api_keys(routes):
         schemes["api_key"] = {
             "type": "http",

@@ -61,6 +61,8 @@ class Settings(BaseSettings):
     """Address the internal port listens on."""
     metrics_port: int = Field(default=8081, ge=0, le=65535)
     """Internal port of `/metrics`; 0 turns it off."""
+    root_path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = ""
+    """Path under which clients see the gateway, such as `/classifier`, if a proxy in front removes it; else empty."""
     allowed_hosts: tuple[str, ...] = ()
     """Accepted host names, without port; empty: any."""
 

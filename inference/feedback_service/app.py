@@ -52,6 +52,7 @@ from inference.feedback_service.taxonomy_changes import TaxonomyChanges
 from inference.http.api_models import ProductInput
 from inference.http.bodies import strict_base64
 from inference.http.problems import Problem, public_message
+from inference.http.public_paths import public_path
 from product_classifier.errors import IndexUnavailable, UnknownCategory
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import PHOTO_PREFIX, ProductContent
@@ -224,7 +225,7 @@ class Runs:
             raise IndexUnavailable(f"the index of corrections is being built, {count} are left; send the request later")
         self._progress.update()
         claim = start_requested_run(self._run_store, self._progress, user, now)
-        return RunReceipt(run_id=claim.run_id, status_url=f"/retrain/{claim.run_id}")
+        return RunReceipt(run_id=claim.run_id, status_url=public_path(f"/retrain/{claim.run_id}"))
 
 
 def _add_run_request(

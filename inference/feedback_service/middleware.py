@@ -9,6 +9,7 @@ from inference.feedback_service.feedback_metrics import FeedbackMetrics
 from inference.http.bodies import BODY_TIMEOUT_S, check_structure, read_body
 from inference.http.body_budget import BodyReservation, body_budget
 from inference.http.problems import Problem, problem_of, send_problem
+from inference.http.public_paths import PREFIX_HEADER, set_public_prefix
 from product_classifier.errors import ProductClassifierError
 from product_classifier.limits import MIB
 from product_classifier.observability import request_id, set_request_id, set_traceparent
@@ -38,6 +39,7 @@ class InternalMiddleware:
         headers = {name.lower(): value for name, value in scope["headers"]}
         set_request_id(headers.get(b"x-request-id", b"").decode("latin-1"))
         set_traceparent(headers.get(b"traceparent", b"").decode("latin-1"))
+        set_public_prefix(headers.get(PREFIX_HEADER.lower().encode(), b"").decode("latin-1"))
         began, status = perf_counter(), 500
         reservation = BodyReservation(self._budget, headers.get(b"x-auth-user", b"").decode("latin-1"))
 

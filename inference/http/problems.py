@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from inference.http.public_paths import public_path
 from product_classifier.errors import (
     ChangeConflict,
     ChangeRefused,
@@ -242,5 +243,5 @@ def _members(error: Exception) -> dict[str, Any]:
         row = {} if error.row is None else {"row": error.row}
         return {"input": error.tensor, **row, "reason": error.reason}
     if isinstance(error, RetrainActive):
-        return {"run_id": error.run_id, "status_url": f"/retrain/{error.run_id}"}
+        return {"run_id": error.run_id, "status_url": public_path(f"/retrain/{error.run_id}")}
     return {}

@@ -58,7 +58,7 @@ async def add_user(services: GatewayDependencies, context: RequestContext, body:
     add = partial(services.issuer.users.add, body.name, body.password, body.role)
     async with services.audit.action(context.requester, AuditAction.USER_CREATED, body.name, role=body.role):
         user = await services.hashing.run(f"user {context.user.name}", add)
-    return HandlerResult(_view(user), headers={"Location": f"/users/{user.name}"})
+    return HandlerResult(_view(user), headers={"Location": f"{services.settings.root_path}/users/{user.name}"})
 
 
 @json_handler

@@ -1,8 +1,8 @@
-"""Handlers of the pages: the console, the API documentation and the OpenAPI document."""
+"""Handlers of the files that a browser loads."""
 
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
-import orjson
 from starlette.types import Receive, Scope, Send
 
 from inference.auth_proxy.collaborators import GatewayDependencies
@@ -18,20 +18,16 @@ MEDIA_TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css", 
 
 def page(name: str) -> Handler:
     """Return the handler of one file of this package."""
-    content = (files("inference.auth_proxy.console") / name).read_bytes()
-    media_type = f"{MEDIA_TYPES[name.rpartition('.')[2]]}; charset=utf-8"
-    document = ConditionalDocument(content, media_type, {"content-security-policy": CONTENT_SECURITY_POLICY})
+    return file_handler(files("inference.auth_proxy.console") / name)
+
+
+def file_handler(file: Traversable) -> Handler:
+    """Return the handler of a file, which is read once."""
+    media_type = f"{MEDIA_TYPES[file.name.rpartition('.')[2]]}; charset=utf-8"
+    headers = {"content-security-policy": CONTENT_SECURITY_POLICY}
+    document = ConditionalDocument(file.read_bytes(), media_type, headers)
 
     async def handler(_: GatewayDependencies, scope: Scope, __: Receive, send: Send) -> None:
         await document.respond(scope, send)
 
     return handler
-
-
-async def openapi_document(_: GatewayDependencies, scope: Scope, __: Receive, send: Send) -> None:
-    """Respond with the OpenAPI document of the application, serialized once."""
-    state = scope["app"].state
-    if (document := getattr(state, "openapi_document", None)) is None:
-        content = orjson.dumps(scope["app"].openapi())
-        document = state.openapi_document = ConditionalDocument(content, "application/json")
-    await document.respond(scope, send)

@@ -15,6 +15,7 @@ from inference.auth_proxy.predictions.photo_quota import spend_for_feedback
 from inference.auth_proxy.request_body import read_request_body
 from inference.feedback_api import TaxonomyChangeOptions
 from inference.http.problems import MEDIA_TYPE, Problem
+from inference.http.public_paths import PREFIX_HEADER
 from product_classifier.audit.audit_events import AuditAction
 from product_classifier.errors import ModelUnavailable
 from product_classifier.images.headers import photo_format
@@ -95,7 +96,11 @@ class _ForwardedResponse:
 
 async def _forward(services: GatewayDependencies, scope: Scope, body: bytes) -> _ForwardedResponse:
     secret = services.settings.internal_token
-    headers = {**forwarded_headers(scope, FORWARDED), "X-Internal-Token": secret.get_secret_value() if secret else ""}
+    headers = {
+        **forwarded_headers(scope, FORWARDED),
+        "X-Internal-Token": secret.get_secret_value() if secret else "",
+        PREFIX_HEADER: services.settings.root_path,
+    }
     query = scope["query_string"].decode("ascii")
     target = f"{scope['path']}?{query}" if query else scope["path"]
     method = context_of(scope).matched.method

@@ -4,6 +4,7 @@ from inference.auth_proxy.routes import (
     account_routes,
     api_key_routes,
     audit_routes,
+    documentation_routes,
     feedback_routes,
     health_routes,
     model_routes,
@@ -16,6 +17,7 @@ from inference.auth_proxy.routing import Route
 
 ROUTES: tuple[Route, ...] = (
     *page_routes.ROUTES,
+    *documentation_routes.ROUTES,
     *health_routes.ROUTES,
     *account_routes.ROUTES,
     *api_key_routes.ROUTES,

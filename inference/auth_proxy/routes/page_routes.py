@@ -1,6 +1,6 @@
-"""Routes of the web console and of the OpenAPI document."""
+"""Routes of the web console."""
 
-from inference.auth_proxy.console.static_files import openapi_document, page
+from inference.auth_proxy.console.static_files import page
 from inference.auth_proxy.routing import Rate, Route
 
 
@@ -12,8 +12,5 @@ ROUTES: tuple[Route, ...] = (
     _page("/", "index.html"),
     _page("/console/app.js", "app.js"),
     _page("/console/style.css", "style.css"),
-    _page("/docs", "docs.html"),
-    _page("/console/docs.js", "docs.js"),
     _page("/favicon.ico", "favicon.svg"),
-    Route(method="GET", path="/openapi.json", handler=openapi_document, role=None, rate=Rate.NONE),
 )

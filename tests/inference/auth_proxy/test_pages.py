@@ -13,7 +13,8 @@ from product_classifier.model_names import MODELS
 from tests.inference.auth_proxy.conftest import Gateway
 
 CONSOLE = files("inference.auth_proxy") / "console"
-PAGES = ["/", "/docs", "/console/app.js", "/console/docs.js", "/console/style.css"]
+PAGES = ["/", "/docs", "/docs/initializer.js", "/console/app.js", "/console/style.css"]
+SWAGGER_UI = ["/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"]
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -32,7 +33,7 @@ def test_pages_load_nothing_from_elsewhere_and_cannot_be_framed(gateway: Gateway
     assert not re.search(r"\son\w+=|style=|innerHTML|eval\(|document\.write", reply.text)
 
 
-@pytest.mark.parametrize("path", [*PAGES, "/openapi.json"])
+@pytest.mark.parametrize("path", [*PAGES, *SWAGGER_UI, "/openapi.json"])
 def test_an_open_document_is_sent_once_to_a_client_that_keeps_it(gateway: Gateway, path: str) -> None:
     with gateway.client(None) as client:
         first = client.get(path)
@@ -44,6 +45,15 @@ def test_an_open_document_is_sent_once_to_a_client_that_keeps_it(gateway: Gatewa
     assert (b"", first.content) == (again.content, changed.content)
     assert first.headers["etag"] == again.headers["etag"]
     assert "no-cache" == first.headers["cache-control"]
+
+
+@pytest.mark.parametrize("path", SWAGGER_UI)
+def test_swagger_ui_runs_under_the_policy_of_the_pages(gateway: Gateway, path: str) -> None:
+    with gateway.client(None) as client:
+        reply = client.get(path)
+
+    assert (200, "nosniff") == (reply.status_code, reply.headers["x-content-type-options"])
+    assert "script-src 'self'; style-src 'self'" in reply.headers["content-security-policy"]
 
 
 def test_the_openapi_document_is_serialized_once(gateway: Gateway) -> None:

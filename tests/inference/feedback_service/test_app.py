@@ -294,6 +294,16 @@ def test_corrections_are_listed_in_pages_newest_first_and_filtered_by_state(harn
     assert harness.list(state="pending").json()["total"] == 5
 
 
+def test_paths_in_responses_begin_with_the_prefix_of_the_gateway(harness: FeedbackHarness) -> None:
+    harness.submit(product_correction(), role="reviewer")
+    admin = harness.headers("adam", "admin") | {"X-Forwarded-Prefix": "/shop"}
+    first, second = (harness.client.post("/retrain", headers=admin) for _ in range(2))
+    path = f"/shop/retrain/{first.json()['run_id']}"
+
+    assert (path, path) == (first.headers["location"], first.json()["status_url"])
+    assert path == second.json()["status_url"]
+
+
 @pytest.mark.parametrize("query", [{"state": "odd"}, {"limit": 0}, {"limit": 201}, {"cursor": "nope"}])
 def test_invalid_list_parameters_are_422(harness: FeedbackHarness, query: dict[str, object]) -> None:
     assert harness.list(**query).status_code == 422
