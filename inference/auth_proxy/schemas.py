@@ -13,7 +13,18 @@ from inference.auth_proxy.auth.roles import Role
 from inference.auth_proxy.auth.users import USER_NAME
 from inference.auth_proxy.predictions.explanation_schemas import ExplanationView
 from inference.feedback_api import MAX_PAGE, RecordId
-from inference.http.api_models import BLANK_FIELDS, NO_NUL, Moment, ProductInput, RequestModel, ResponseModel
+from inference.http.api_models import (
+    BLANK_FIELDS,
+    NO_NUL,
+    CandidateView,
+    CategoryLabel,
+    ModalitiesView,
+    Moment,
+    Probability,
+    ProductInput,
+    RequestModel,
+    ResponseModel,
+)
 from inference.http.problems import Problem, public_message
 from product_classifier.audit.audit_events import ActorKind, AuditAction
 from product_classifier.decisions import Decision
@@ -26,7 +37,6 @@ TOP = 5
 EXPLAIN = "Whether to explain the prediction. It costs as much of the rate as 3 (text), 37 (photo) or 40 products."
 
 Password = Annotated[str, StringConstraints(min_length=12, max_length=MAX_PASSWORD)]
-Probability = Annotated[float, Field(ge=0, le=1)]
 PhotoFile = Annotated[bytes, WithJsonSchema({"type": "string", "format": "binary"})]
 RequestId = Annotated[
     str, Field(description="Identifies the request in logs and problems; the gateway creates one if it is not usable.")
@@ -218,33 +228,6 @@ class CategoryListView(ResponseModel):
 
     version: int = Field(description="Version of the taxonomy.")
     categories: list[CategoryView]
-
-
-class CategoryLabel(ResponseModel):
-    """A category with its label."""
-
-    code: int | str
-    label: str
-    path: list[str] | None = Field(
-        default=None,
-        description="Labels from the root to the category, if it has a parent.",
-        exclude_if=lambda path: path is None,
-    )
-
-
-class CandidateView(ResponseModel):
-    """A category with its probability."""
-
-    code: int | str
-    label: str
-    probability: Probability
-
-
-class ModalitiesView(ResponseModel):
-    """Most probable category of each model; null if the model was not called or did not respond."""
-
-    text: CandidateView | None
-    image: CandidateView | None
 
 
 class PredictionView(ResponseModel):

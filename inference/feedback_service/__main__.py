@@ -15,6 +15,7 @@ from inference.http.sockets import bind_socket
 from product_classifier.descriptors import raise_descriptor_limit
 from product_classifier.errors import ProductClassifierError
 from product_classifier.feedback.index import FeedbackIndex
+from product_classifier.feedback.prediction_index import PredictionIndex
 from product_classifier.limits import MIB
 from product_classifier.observability import configure_logging
 from product_classifier.settings_help import settings_parser
@@ -36,12 +37,12 @@ def main() -> int:
     except (ValueError, ProductClassifierError, OSError) as error:
         sys.stderr.write(f"feedback-service: {error}\n")
         return 2
-    index = FeedbackIndex(
-        store, settings.state_dir / "feedback-index" / "service.sqlite", store_name=settings.store_address()
-    )
+    folder, name = settings.state_dir / "feedback-index", settings.store_address()
+    index = FeedbackIndex(store, folder / "service.sqlite", store_name=name)
+    predictions = PredictionIndex(store, index.taxonomy, folder / "predictions.sqlite", store_name=name)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again after it has stopped
     try:
-        serve(settings, create_app(store, journal, settings, index=index))
+        serve(settings, create_app(store, journal, settings, index=index, predictions=predictions))
     except KeyboardInterrupt:
         return 0
     except OSError as error:

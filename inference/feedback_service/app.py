@@ -8,7 +8,7 @@ their own, so that any number of them leaves those of submissions free.
 
 import hashlib
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
@@ -27,11 +27,7 @@ from inference.feedback_api import (
     IdempotencyKey,
     ListParameters,
     ProductFeedback,
-    RetrainProgress,
     ReviewRequest,
-    RunListParameters,
-    RunPage,
-    RunReceipt,
     TaxonomyChangeOptions,
     TaxonomyChangePage,
     TaxonomyChangeParameters,
@@ -46,20 +42,22 @@ from inference.feedback_service.index_refresher import IndexRefresher
 from inference.feedback_service.listing import CorrectionListing
 from inference.feedback_service.middleware import CHANGES_PATH, InternalMiddleware
 from inference.feedback_service.notifier import TriggerNotifier
+from inference.feedback_service.prediction_endpoints import add_predictions
+from inference.feedback_service.prediction_listing import PredictionListing
+from inference.feedback_service.runs_endpoints import Runs, add_run_request, add_runs
 from inference.feedback_service.service import FeedbackService, SubmitResult, VersionedCode, utc_now
 from inference.feedback_service.settings import Settings
 from inference.feedback_service.taxonomy_changes import TaxonomyChanges
 from inference.http.api_models import ProductInput
 from inference.http.bodies import strict_base64
-from inference.http.problems import Problem, public_message
-from inference.http.public_paths import public_path
 from product_classifier.errors import IndexUnavailable, UnknownCategory
 from product_classifier.feedback.index import FeedbackIndex
+from product_classifier.feedback.prediction_index import PredictionIndex
 from product_classifier.feedback.records import PHOTO_PREFIX, ProductContent
 from product_classifier.feedback.trust import initial_state
 from product_classifier.images.headers import picture_bytes
 from product_classifier.limits import PHOTO_BODY_BYTES
-from product_classifier.retraining import LabelProgress, RunStore, RunView, find_run, list_runs, start_requested_run
+from product_classifier.retraining import RunStore
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.settings_reader import read_settings
 from product_classifier.store import ObjectStore
@@ -73,8 +71,6 @@ LIST_THREADS = 2
 """Lists of corrections or runs made concurrently."""
 MAX_WAITING_LISTS = 64
 """Lists that wait for a thread; more are refused."""
-RUN_WAIT_S = 5.0
-"""Longest time that a request about runs waits for corrections that were just stored."""
 PROBE_KEY = f"{PHOTO_PREFIX}probe"
 """Not under the prefix of corrections: each new object there is a notification to the trigger."""
 PROBE_DEADLINE_S = 2.0
@@ -88,6 +84,7 @@ def create_app(
     retrain: RetrainSettings | None = None,
     now: Callable[[], datetime] = utc_now,
     index: FeedbackIndex | None = None,
+    predictions: PredictionIndex | None = None,
 ) -> FastAPI:
     """Return the application; its threads replay the journal, refresh the index, notify the trigger.
 
@@ -98,9 +95,12 @@ def create_app(
         retrain: Settings of the trigger, of which the threshold is shown.
         now: Returns the current time.
         index: Corrections of the store; by default a temporary index.
+        predictions: Predictions of the store; by default a temporary index.
     """
     index, run_store = index or FeedbackIndex(store), RunStore(store)
-    refresher = IndexRefresher(index)
+    predictions = predictions or PredictionIndex(store, index.taxonomy)
+    refresher = IndexRefresher(index.refresh, index.read_confidences)
+    predictions_refresher = IndexRefresher(predictions.refresh)
     replay = CorrectionReplay(store, index, now)
     writer = DurableWriter(store, journal, replay, probe_key=PROBE_KEY, max_pause_s=settings.longest_pause_s)
     service = FeedbackService(store, writer, index, now, settings.daily_corrections)
@@ -110,7 +110,7 @@ def create_app(
     metrics = _metrics(writer, journal, index)
     app = FastAPI(
         title="Feedback service",
-        lifespan=partial(_lifespan, writer, notifier, refresher),
+        lifespan=partial(_lifespan, writer, notifier, (refresher, predictions_refresher)),
         openapi_url=None,
         redirect_slashes=False,
     )
@@ -121,9 +121,10 @@ def create_app(
     _add_submission(app, service, index.taxonomy, metrics, notifier)
     lists = BoundedThreads(LIST_THREADS, MAX_WAITING_LISTS)
     _add_reviews(app, service, CorrectionListing(index, refresher), notifier, lists)
+    add_predictions(app, PredictionListing(store, predictions, index, predictions_refresher), lists)
     runs = Runs(run_store, index, refresher, (retrain or read_settings(RetrainSettings)).min_corrections)
-    _add_run_request(app, runs, notifier, now, lists)
-    _add_runs(app, runs, lists)
+    add_run_request(app, runs, notifier, now, lists)
+    add_runs(app, runs, lists)
     _add_taxonomy_changes(app, TaxonomyChanges(store, index, refresher, now), lists)
     _add_health(app, writer, index, metrics)
     return app
@@ -184,75 +185,6 @@ def _add_reviews(
     def reject(feedback_id: str, caller: Reviewer, body: OptionalReview = None) -> CorrectionView:
         correction, review = service.review(caller, feedback_id, "rejected", (body and body.comment) or "")
         return listing.view(correction, review)
-
-
-class Runs:
-    """Runs of the training pipeline, and the corrections that the next one would use."""
-
-    def __init__(self, run_store: RunStore, index: FeedbackIndex, refresher: IndexRefresher, needed: int) -> None:
-        self._run_store = run_store
-        self._index = index
-        self._refresher = refresher
-        self._progress = LabelProgress(index, run_store)
-        self._needed = needed
-
-    def page(self, parameters: RunListParameters) -> RunPage:
-        """Return a page of runs and the progress toward the next one."""
-        self._refresher.refresh(RUN_WAIT_S)
-        self._progress.update()
-        progress = RetrainProgress(corrections=self._progress.count(), needed=self._needed)
-        found = list_runs(self._run_store, parameters.limit + 1, parameters.cursor)
-        items, more = found[: parameters.limit], found[parameters.limit :]
-        return RunPage(items=items, next_cursor=items[-1].run_id if more else None, runs=items, progress=progress)
-
-    def find(self, run_id: str) -> RunView:
-        """Return a run; raise a 404 problem if there is none."""
-        found = find_run(self._run_store, run_id)
-        if found is None:
-            raise Problem(404, f"run_id: no run has the id {public_message(run_id)}", kind="unknown-run")
-        return found
-
-    def start(self, user: str, now: datetime) -> RunReceipt:
-        """Claim a run with all trusted corrections.
-
-        Raises:
-            RetrainActive: If a run is active.
-            IndexUnavailable: If not all corrections are indexed.
-        """
-        self._refresher.refresh(RUN_WAIT_S)
-        if not self._index.is_complete:
-            count = self._index.unread_count()
-            raise IndexUnavailable(f"the index of corrections is being built, {count} are left; send the request later")
-        self._progress.update()
-        claim = start_requested_run(self._run_store, self._progress, user, now)
-        return RunReceipt(run_id=claim.run_id, status_url=public_path(f"/retrain/{claim.run_id}"))
-
-
-def _add_run_request(
-    app: FastAPI, runs: Runs, notifier: TriggerNotifier, now: Callable[[], datetime], lists: BoundedThreads
-) -> None:
-    @app.post("/retrain", status_code=202, response_model=RunReceipt)
-    async def start_run(caller: Admin) -> Response:
-        receipts: list[RunReceipt] = []
-
-        def start() -> str:
-            receipts.append(runs.start(caller.name, now()))
-            notifier.notify()
-            return receipts[0].model_dump_json()
-
-        response = await lists.run(start, status=202)
-        response.headers["Location"] = receipts[0].status_url
-        return response
-
-
-def _add_runs(app: FastAPI, runs: Runs, lists: BoundedThreads) -> None:
-    @app.get("/retrain", response_model=RunPage)
-    async def show_runs(_: Admin, parameters: Annotated[RunListParameters, Query()]) -> Response:
-        return await lists.run(lambda: runs.page(parameters).model_dump_json())
-
-    @app.get("/retrain/{run_id}", response_model=RunView)
-    async def show_run(run_id: str, _: Admin) -> Response:
-        return await lists.run(lambda: runs.find(run_id).model_dump_json())
 
 
 def _add_taxonomy_changes(app: FastAPI, changes: TaxonomyChanges, lists: BoundedThreads) -> None:
@@ -366,13 +298,13 @@ def _receipt(result: SubmitResult, state: TaxonomyState) -> FeedbackReceipt:
 
 @asynccontextmanager
 async def _lifespan(
-    writer: DurableWriter, notifier: TriggerNotifier, refresher: IndexRefresher, _: FastAPI
+    writer: DurableWriter, notifier: TriggerNotifier, refreshers: Sequence[IndexRefresher], _: FastAPI
 ) -> AsyncIterator[None]:
     to_thread.current_default_thread_limiter().total_tokens = THREADS
     threads = [
         threading.Thread(target=writer.run, name="journal-replay"),
         threading.Thread(target=notifier.run, name="trigger-notifier"),
-        threading.Thread(target=refresher.run, name="index-refresh"),
+        *(threading.Thread(target=refresher.run, name="index-refresh") for refresher in refreshers),
     ]
     for thread in threads:
         thread.start()
@@ -381,6 +313,7 @@ async def _lifespan(
     finally:
         writer.close()
         notifier.close()
-        refresher.close()
+        for refresher in refreshers:
+            refresher.close()
         for thread in threads:
             thread.join()

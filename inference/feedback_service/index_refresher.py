@@ -1,10 +1,10 @@
-"""Refreshes the index of corrections in a thread, so that no request waits for the store."""
+"""Refreshes an index in a thread, so that no request waits for the store."""
 
 import threading
+from collections.abc import Callable
 from time import monotonic
 
 from product_classifier.errors import ProductClassifierError
-from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.observability import get_logger
 
 PERIOD_S = 10.0
@@ -19,8 +19,15 @@ log = get_logger()
 class IndexRefresher:
     """Refreshes until closed; `refresh` and `close` are thread-safe."""
 
-    def __init__(self, index: FeedbackIndex) -> None:
-        self._index = index
+    def __init__(self, refresh: Callable[[float], bool], read_more: Callable[[], bool] = lambda: False) -> None:
+        """Take two methods of an index.
+
+        Args:
+            refresh: Indexes what was added, within some seconds; returns False if they were not enough for all.
+            read_more: Reads some of what is not urgent; returns whether there may be more.
+        """
+        self._refresh_index = refresh
+        self._read_more = read_more
         self._changed = threading.Condition()
         self._requested = 0
         self._finished = 0
@@ -61,9 +68,9 @@ class IndexRefresher:
     def _refresh_once(self) -> float:
         """Refresh; return the seconds until the next refresh."""
         try:
-            if not self._index.refresh(SLICE_S):
+            if not self._refresh_index(SLICE_S):
                 return 0.0
-            return RETRY_S if self._index.read_confidences() else PERIOD_S
+            return RETRY_S if self._read_more() else PERIOD_S
         except ProductClassifierError as error:
             log.warning("index_refresh_failed", reason=str(error))
         except Exception:

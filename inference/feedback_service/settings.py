@@ -28,7 +28,8 @@ class Settings(BaseSettings):
     """Object store, `file:///folder` or `s3://bucket`; empty for a folder in the state directory."""
     state_dir: Path = Path(".run")
     """Folder of the journal, which must survive restarts, because it holds acknowledged corrections during an outage,
-    and of the index of corrections, which is built again if it is missing; about 1 kB per correction."""
+    and of the indexes of corrections and predictions, which are built again if they are missing; about 1 kB per
+    record."""
     journal_mb: int = Field(default=256, ge=0)
     """Size limit in MiB of the journal that corrections wait in during an outage; 0 responds 503 instead."""
     body_limit: int = Field(default=PHOTO_BODY_BYTES, ge=10_000)

@@ -1,4 +1,4 @@
-"""Models that several public routes share: their request and response bases, and a product."""
+"""Models that several public routes share: request and response bases, a product, categories."""
 
 import re
 from typing import Annotated, Self
@@ -48,6 +48,7 @@ def _rfc_3339(value: object) -> object:
     return value
 
 
+Probability = Annotated[float, Field(ge=0, le=1)]
 Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_rfc_3339)]
 """A date and time in a request (RFC 3339)."""
 
@@ -87,3 +88,30 @@ class ProductInput(RequestModel):
         if not self.image and not has_words(self.designation, self.description):
             raise ValueError("has neither a letter or digit in designation and description nor an image; add one")
         return self
+
+
+class CategoryLabel(ResponseModel):
+    """A category with its label."""
+
+    code: int | str
+    label: str
+    path: list[str] | None = Field(
+        default=None,
+        description="Labels from the root to the category, if it has a parent.",
+        exclude_if=lambda path: path is None,
+    )
+
+
+class CandidateView(ResponseModel):
+    """A category with its probability."""
+
+    code: int | str
+    label: str
+    probability: Probability
+
+
+class ModalitiesView(ResponseModel):
+    """Most probable category of each model; null if the model was not called or did not respond."""
+
+    text: CandidateView | None
+    image: CandidateView | None

@@ -16,15 +16,9 @@ from inference.auth_proxy.predictions.backends import Backends, Inference, RowRe
 from inference.auth_proxy.predictions.decoding_budget import DecodingBudget
 from inference.auth_proxy.predictions.product_reader import RequestProduct
 from inference.auth_proxy.predictions.served_taxonomies import ServedTaxonomies
-from inference.auth_proxy.schemas import (
-    TOP,
-    CandidateView,
-    CategoryLabel,
-    ExplainedPredictionView,
-    ModalitiesView,
-    PredictionView,
-)
+from inference.auth_proxy.schemas import TOP, ExplainedPredictionView, PredictionView
 from inference.durability.deadline import DeadlineWriter, RecordStatus
+from inference.http.api_models import CandidateView, CategoryLabel, ModalitiesView
 from inference.http.problems import Overloaded, Problem, problem_of, public_message
 from inference.http.request_user import request_user
 from product_classifier.decisions import Decision

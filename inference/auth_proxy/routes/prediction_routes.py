@@ -1,6 +1,7 @@
 """Routes that classify products."""
 
 from inference.auth_proxy.auth.roles import Role
+from inference.auth_proxy.feedback.forwarding import forward_feedback
 from inference.auth_proxy.media_types import JSON, MULTIPART
 from inference.auth_proxy.predictions.prediction_handlers import predict, predict_batch
 from inference.auth_proxy.routing import DocumentedResponse, Route
@@ -13,6 +14,12 @@ from inference.auth_proxy.schemas import (
     ProductBatch,
     ProductForm,
     RequestId,
+)
+from inference.prediction_api import (
+    EXAMPLE_LISTED_PREDICTION,
+    ListedPrediction,
+    ListedPredictionPage,
+    PredictionListParameters,
 )
 from product_classifier.limits import BATCH_PRODUCTS, PHOTO_BODY_BYTES
 
@@ -60,5 +67,34 @@ ROUTES: tuple[Route, ...] = (
         },
         problems=(503,),
         body_limit=PHOTO_BODY_BYTES,
+    ),
+    Route(
+        method="GET",
+        path="/predictions",
+        handler=forward_feedback,
+        role=Role.USER,
+        operation_id="list_predictions",
+        tag="predictions",
+        summary="List the own predictions, as a reviewer all of them, newest first",
+        query=PredictionListParameters,
+        responses={
+            200: DocumentedResponse(
+                "A page of predictions.",
+                ListedPredictionPage,
+                example={"items": [EXAMPLE_LISTED_PREDICTION], "next_cursor": None, "is_complete": True},
+            )
+        },
+        problems=(404, 503),
+    ),
+    Route(
+        method="GET",
+        path="/predictions/{id}",
+        handler=forward_feedback,
+        role=Role.USER,
+        operation_id="get_prediction",
+        tag="predictions",
+        summary="Describe a prediction with the whole texts of its product",
+        responses={200: DocumentedResponse("The prediction.", ListedPrediction, example=EXAMPLE_LISTED_PREDICTION)},
+        problems=(503,),
     ),
 )

@@ -26,16 +26,22 @@ from product_classifier.feedback.index_database import IndexDatabase
 from product_classifier.feedback.index_labels import LabelReader, replace_watermark
 from product_classifier.feedback.index_queries import IndexQueries
 from product_classifier.feedback.index_rows import UNREAD_CONFIDENCE, content_version, prepare
+from product_classifier.feedback.index_schema import SCHEMA_VERSION
 from product_classifier.feedback.index_writer import IndexWriter
-from product_classifier.feedback.object_listing import ObjectListing
+from product_classifier.feedback.object_listing import Layout, ListedTable, ObjectListing
 from product_classifier.feedback.object_reader import ObjectReader
-from product_classifier.feedback.records import Correction, Review
+from product_classifier.feedback.records import REVIEW_SUFFIX, Correction, Review, correction_key, review_key
 from product_classifier.feedback.state_updates import StateUpdater
 from product_classifier.feedback.trust import Label
 from product_classifier.observability import get_logger
 from product_classifier.store import ObjectStore
+from product_classifier.store.object_keys import FEEDBACK_PREFIX
 from product_classifier.stored_taxonomy.change_store import StoredTaxonomy
 
+LAYOUT = Layout(
+    FEEDBACK_PREFIX,
+    {"corrections": ListedTable(".json", correction_key), "reviews": ListedTable(REVIEW_SUFFIX, review_key)},
+)
 log = get_logger()
 
 
@@ -58,7 +64,7 @@ class FeedbackIndex(IndexQueries):
             store_name: URL of the store; an index of another store is built again.
             today: Returns the current day (UTC).
         """
-        super().__init__(IndexDatabase(path, f"{content_version()} {store_name}"))
+        super().__init__(IndexDatabase(path, f"{SCHEMA_VERSION} {content_version()} {store_name}"))
         self._store = store
         self._today = today
         self._states = StateUpdater()
@@ -67,7 +73,9 @@ class FeedbackIndex(IndexQueries):
         self._writer = IndexWriter(self._database, self._states, self.taxonomy.read)
         self._reader = ObjectReader(store, self._database, self._writer)
         is_pending = lambda key: self.is_pending(key)  # noqa: E731, PLW0108 - the attribute may be replaced
-        self._listing = ObjectListing(store, self._database, self._writer, self._reader, is_pending)
+        self._listing = ObjectListing(
+            store, self._database, self._writer, LAYOUT, self._reader.read_foreign, is_pending
+        )
         self._refreshing = threading.Lock()
         self._complete_generation = -1
         self.is_pending: Callable[[str], bool] = lambda _: False

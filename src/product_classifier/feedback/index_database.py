@@ -1,4 +1,4 @@
-"""The SQLite database of the correction index: connections, transactions, and rebuilding.
+"""The SQLite database of an index: connections, transactions, and rebuilding.
 
 It is a cache of the object store in one file. It is deleted and built again if it is damaged, or was written with
 another schema, product key, taxonomy or store. After a kill it holds all transactions but possibly the last ones,
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from product_classifier.errors import IndexUnavailable
-from product_classifier.feedback.index_schema import SCHEMA, SCHEMA_VERSION
+from product_classifier.feedback.index_schema import SCHEMA
 from product_classifier.observability import get_logger
 
 CACHE_KIB = 32 * 1024
@@ -34,18 +34,22 @@ log = get_logger()
 class IndexDatabase:
     """One writing connection and one reading connection per thread. Thread-safe; one process per file."""
 
-    def __init__(self, path: Path | None, version: str) -> None:
+    def __init__(self, path: Path | None, version: str, schema: str = SCHEMA, subject: str = "corrections") -> None:
         """Open or create the file; if another process uses it, a temporary one.
 
         Args:
             path: File of the database; SQLite puts two more files beside it. None for a database in memory, with one
                 connection.
             version: What the content was computed with; another one in the file means that it is built again.
+            schema: Statements that create the tables, `meta` among them.
+            subject: What is indexed, for messages.
 
         Raises:
             IndexUnavailable: If not even a temporary file can be used.
         """
-        self._version = f"{SCHEMA_VERSION} {version}"
+        self._version = version
+        self._schema = schema
+        self._name = f"the index of {subject}"
         self._lock = threading.RLock()
         self._local = threading.local()
         self._generation = 0
@@ -155,7 +159,7 @@ class IndexDatabase:
         try:
             folder = tempfile.mkdtemp(prefix="feedback-index-")
         except OSError as error:
-            raise IndexUnavailable(f"the index of corrections has no folder: {error}; set TMPDIR") from error
+            raise IndexUnavailable(f"{self._name} has no folder: {error}; set TMPDIR") from error
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self._is_temporary = True
         return Path(folder) / "index.sqlite"
@@ -169,11 +173,11 @@ class IndexDatabase:
                 log.info("feedback_index_rebuilt", path=str(self._path), reason=str(error))
             except sqlite3.DatabaseError as error:
                 if not _is_damage(error):
-                    raise IndexUnavailable(f"the index of corrections {str(self._path)!r}: {error}") from error
+                    raise IndexUnavailable(f"{self._name} {str(self._path)!r}: {error}") from error
                 log.warning("feedback_index_rebuilt", path=str(self._path), reason=str(error))
                 self.rebuilds += 1
             self._delete()
-        raise IndexUnavailable(f"the index of corrections {str(self._path)!r} cannot be created; check its disk")
+        raise IndexUnavailable(f"{self._name} {str(self._path)!r} cannot be created; check its disk")
 
     def _checked(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         try:
@@ -181,9 +185,9 @@ class IndexDatabase:
                 _check_content(connection, self._version)
             else:
                 if self._in_memory:
-                    connection.deserialize(_empty_database())
+                    connection.deserialize(_empty_database(self._schema))
                 else:
-                    connection.executescript(f"BEGIN;{SCHEMA};COMMIT")
+                    connection.executescript(f"BEGIN;{self._schema};COMMIT")
                 connection.execute("INSERT INTO meta VALUES ('version', ?)", (self._version,))
         except BaseException:
             connection.close()
@@ -223,8 +227,8 @@ class IndexDatabase:
         except sqlite3.Error as error:
             if _is_damage(error):
                 self._replace(error)
-                raise IndexUnavailable(f"the index of corrections is damaged and is built again: {error}") from error
-            raise IndexUnavailable(f"the index of corrections cannot be used: {error}; check its disk") from error
+                raise IndexUnavailable(f"{self._name} is damaged and is built again: {error}") from error
+            raise IndexUnavailable(f"{self._name} cannot be used: {error}; check its disk") from error
 
     def _replace(self, error: sqlite3.Error) -> None:
         """Replace a damaged file by an empty database."""
@@ -247,10 +251,10 @@ class _WrongContentError(Exception):
 
 
 @cache
-def _empty_database() -> bytes:
+def _empty_database(schema: str) -> bytes:
     """Return a database with the schema, of which a copy is made in less time than a new one."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        connection.executescript(SCHEMA)
+        connection.executescript(schema)
         return connection.serialize()
 
 

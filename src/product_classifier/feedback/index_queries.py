@@ -22,6 +22,7 @@ from product_classifier.feedback.trust import State
 from product_classifier.observability import get_logger
 
 MAX_DAMAGED = 1000
+MAX_OF_PREDICTION = 20
 NEWEST_FIRST = "ORDER BY c.created DESC, c.id DESC"
 Order = Literal["newest", "uncertain"]
 ORDERS: Mapping[Order, tuple[str, str, str]] = {
@@ -77,6 +78,16 @@ class IndexQueries:
         with self._database.read() as database:
             row = database.execute(f"{SELECT_CORRECTIONS} AND c.id = ?", (to_blob(feedback_id),)).fetchone()
         return None if row is None else correction_of(row)
+
+    def of_predictions(self, prediction_ids: Sequence[str]) -> dict[str, list[IndexedCorrection]]:
+        """Return the newest corrections of each of some predictions, at most `MAX_OF_PREDICTION` each."""
+        found: dict[str, list[IndexedCorrection]] = {}
+        query = f"{SELECT_CORRECTIONS} AND c.prediction_id = ? {NEWEST_FIRST} LIMIT {MAX_OF_PREDICTION}"
+        with self._database.read() as database:
+            for one in prediction_ids:
+                if rows := database.execute(query, (to_blob(one),)).fetchall():
+                    found[one] = [correction_of(row) for row in rows]
+        return found
 
     def replaced_by(self, correction: Correction) -> IndexedCorrection | None:
         """Return the newest earlier correction of the user and product, if it has another category."""

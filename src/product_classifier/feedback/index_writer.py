@@ -12,7 +12,6 @@ from product_classifier.feedback.trust import own_state
 from product_classifier.taxonomy.version_history import Reading
 
 READ, DAMAGED = 1, 2
-Table = Literal["corrections", "reviews"]
 Read = Callable[[str, int | None], Reading]
 """Reads a code of a version, None for the first, in the newest one."""
 
@@ -62,13 +61,13 @@ class IndexWriter:
             )
             self._states.update(database, keys[1:])
 
-    def add_ids(self, table: Table, ids: set[bytes]) -> None:
+    def add_ids(self, table: str, ids: set[bytes]) -> None:
         """Add ids of objects that are to be read."""
         with self._database.write() as database:
             rows = [(one,) for one in sorted(ids)]
             database.executemany(f"INSERT OR IGNORE INTO {table} (id) VALUES (?)", rows)  # noqa: S608
 
-    def delete(self, table: Table, identifier: bytes) -> None:
+    def delete(self, table: str, identifier: bytes) -> None:
         """Delete a correction or a review that is no longer in the store."""
         with self._database.write() as database:
             query = "SELECT agreement_key FROM corrections WHERE id = ?"

@@ -26,6 +26,7 @@ YEAR_10000_MS = 253_402_300_800_000
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Role = Literal["user", "reviewer", "admin"]
+PREDICTIONS_PREFIX = "predictions/"
 PHOTO_PREFIX = "images/"
 REVIEW_SUFFIX = ".review.json"
 
@@ -176,7 +177,7 @@ class Review(Record):
 
 def prediction_key(prediction_id: str) -> str:
     """Return the key of a prediction record; raise `InvalidInput` for a malformed id."""
-    return f"predictions/dt={day_of(prediction_id)}/{prediction_id}.json"
+    return f"{PREDICTIONS_PREFIX}dt={day_of(prediction_id)}/{prediction_id}.json"
 
 
 def correction_key(feedback_id: str) -> str:

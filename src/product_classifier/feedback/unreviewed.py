@@ -8,14 +8,20 @@ from typing import Final, TypeVar
 
 from product_classifier.catalogue.splits import content_keys
 from product_classifier.errors import ObjectNotFound, StoreUnavailable
-from product_classifier.feedback.records import REVIEW_SUFFIX, Correction, PredictionRecord, ProductContent, Record
+from product_classifier.feedback.records import (
+    PREDICTIONS_PREFIX,
+    REVIEW_SUFFIX,
+    Correction,
+    PredictionRecord,
+    ProductContent,
+    Record,
+)
 from product_classifier.feedback.review_queue import QueuedPrediction
 from product_classifier.observability import get_logger
 from product_classifier.store import ObjectStore
 from product_classifier.store.object_keys import FEEDBACK_PREFIX
 from product_classifier.text.normalization import normalize
 
-PREDICTIONS: Final = "predictions/"
 READERS: Final = 8
 BATCH: Final = 256
 """Objects that are read at once: the memory that reading takes does not depend on how many there are."""
@@ -40,7 +46,7 @@ def unreviewed_predictions(store: ObjectStore, since: date) -> Iterator[QueuedPr
             ids.add(correction.prediction_id)
         if correction.product:
             keys.update(_keys(correction.product))
-    for record in _read(store, PREDICTIONS, since, PredictionRecord):
+    for record in _read(store, PREDICTIONS_PREFIX, since, PredictionRecord):
         content = _keys(record.product)
         if record.prediction_id not in ids and keys.isdisjoint(content):
             text = normalize(record.product.designation, record.product.description)
