@@ -1,7 +1,7 @@
 # The commands of the project; most are also `python -m …` with --help. Variables set options: make run PORT=9080
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo data inspect train tune simulate check encoders images up deploy e2e down bench score
+.PHONY: help run test demo data inspect train tune simulate check encoders images up deploy e2e down bench score compose
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 INSTALLED ?= .venv/installed
@@ -64,6 +64,9 @@ up: $(INSTALLED) ## create a kind cluster with cert-manager, KServe and Kubeflow
 
 deploy: $(INSTALLED) ## apply the manifests to the current context and wait until everything is ready (OVERLAY=kind)
 	@$(PY) -m operations.cluster deploy
+
+compose: $(INSTALLED) ## run the product on this host by docker compose (PROFILES=minio,monitoring, PORT=8080, REGISTRY=)
+	@$(PY) -m operations.compose
 
 e2e: $(INSTALLED) ## run the cluster tests against the current context (CLUSTER=existing)
 	@$(PY) -m pytest -m cluster

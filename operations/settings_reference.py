@@ -14,12 +14,13 @@ from inference.fusion_transformer.settings import Settings as FusionSettings
 from inference.model_server.flags import RELEASE
 from inference.simulation.settings import Settings as SimulationSettings
 from operations.cluster.settings import Settings as ClusterSettings
+from operations.compose.settings import Settings as ComposeSettings
 from operations.demo.settings import Settings as DemoSettings
 from operations.local.settings import Settings as LocalSettings
 from pipelines.retrain.settings import TriggerSettings
 from pipelines.settings import BootstrapSettings, DataSettings, PipelineSettings, ScoreSettings, TuneSettings
 from product_classifier.retraining.settings import RetrainSettings
-from product_classifier.settings_help import LOGGING, REQUIRED, Variable, variables
+from product_classifier.settings_help import COMMON, REQUIRED, Variable, variables
 from product_classifier.store import StoreSettings
 
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
@@ -41,7 +42,7 @@ class Section:
 
 
 SECTIONS = (
-    Section("Every process", "all services and commands", extra=LOGGING),
+    Section("Every process", "all services and commands", extra=COMMON),
     Section("Object store", "every process that opens an `s3://` store", (StoreSettings,)),
     Section("Gateway", "`python -m inference.auth_proxy`", (GatewaySettings,)),
     Section("Feedback service", "`python -m inference.feedback_service`", (FeedbackSettings,)),
@@ -57,6 +58,7 @@ SECTIONS = (
     Section("Demonstration", "`make demo`", (DemoSettings,)),
     Section("Simulation", "`make simulate`", (SimulationSettings,)),
     Section("Cluster", "`make up`, `make images`, `make deploy`, `make down`", (ClusterSettings,)),
+    Section("Compose", "`make compose`", (ComposeSettings,)),
 )
 
 INTRODUCTION = """\

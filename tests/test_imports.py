@@ -133,9 +133,10 @@ PIPELINES: dict[str, set[str]] = {
 OPERATIONS: dict[str, set[str]] = {
     "local": set(),
     "cluster": set(),
+    "compose": {"cluster", "local"},
     "demo": {"local"},
     "screenshots": {"demo", "local"},
-    "settings_reference": {"cluster", "demo", "local"},
+    "settings_reference": {"cluster", "compose", "demo", "local"},
 }
 PARTS = {"product_classifier": DOMAIN, "inference": INFERENCE, "pipelines": PIPELINES, "operations": OPERATIONS}
 """For each folder and module directly in a package, those of the same package that it may import.

@@ -30,7 +30,7 @@ def test_the_top_level_folders_are_the_documented_ones() -> None:
 
     assert set() == folders - {
         "components", "pipelines", "inference", "operations", "manifests", "data", "tests", "src", "docs", "benchmarks",
-        ".github", ".ci", ".dvc",
+        ".github", ".ci", ".dvc", "docker",
     }  # fmt: skip
 
 

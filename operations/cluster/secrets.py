@@ -37,7 +37,7 @@ def create_secrets(runner: CommandRunner, endpoint: str) -> None:
         Secret(STORE, keys),
         _model_reader(keys, endpoint),
         Secret("internal-token", {"token": secrets.token_urlsafe(48)}),
-        Secret("demo-accounts", {"accounts.json": json.dumps(_accounts(), indent=2)}),
+        Secret("demo-accounts", {"accounts.json": json.dumps(demo_accounts(), indent=2)}),
     )
     for secret in wanted:
         if secret.name not in known:
@@ -68,7 +68,8 @@ def _model_reader(keys: Mapping[str, str], endpoint: str) -> Secret:
     )
 
 
-def _accounts() -> dict[str, dict[str, str]]:
+def demo_accounts() -> dict[str, dict[str, str]]:
+    """Return an account of each role with a random password, `{name: {password, role}}`."""
     return {f"demo-{role}": {"password": secrets.token_urlsafe(16), "role": role} for role in ROLES}
 
 

@@ -31,11 +31,12 @@ class Variable:
     description: str
 
 
-LOGGING = (
+COMMON = (
+    Variable(("SECRETS_DIR",), "path", "", "Folder of files that are variables: name and value; variables override."),
     Variable(("LOG_FORMAT",), "json | text", "text", "Format of log lines: one JSON object, or key=value pairs."),
     Variable(("LOG_LEVEL",), "debug | info | warning | error", "info", "Least severe level that is logged."),
 )
-"""Variables every process reads through `observability.configure_logging`."""
+"""Variables every process reads: the first through `read_settings`, those of logging through `configure_logging`."""
 
 
 def variables(settings: type[BaseSettings]) -> list[Variable]:
@@ -49,7 +50,7 @@ def variables(settings: type[BaseSettings]) -> list[Variable]:
 
 def settings_epilog(*settings: type[BaseSettings], extra: tuple[Variable, ...] = ()) -> str:
     """Render the variables of the classes, `extra` ones and those of logging as the epilog of a parser."""
-    listed = [*(one for each in settings for one in variables(each)), *extra, *LOGGING]
+    listed = [*(one for each in settings for one in variables(each)), *extra, *COMMON]
     return "\n".join(["environment variables:", *(line for one in listed for line in _lines(one))])
 
 

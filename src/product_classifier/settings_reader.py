@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -12,19 +13,25 @@ from product_classifier.errors import InvalidSettings
 from product_classifier.settings_help import Variable, variables
 from product_classifier.validation_messages import MAX_ERRORS, field_of, message_of, public_message
 
+SECRETS_DIR = "SECRETS_DIR"
+"""Variable that names a folder of files, each with the value of the variable of its name, such as /run/secrets."""
+
 _SECRET_NAMES = re.compile(r"TOKEN|PASSWORD|SECRET|KEY")
 
 S = TypeVar("S", bound=BaseSettings)
 
 
 def read_settings(settings: type[S], **given: Any) -> S:
-    """Return the settings of the environment, those in `given` first.
+    """Return the settings: those in `given` first, then the environment, then the files of `SECRETS_DIR`.
 
     Raises:
         InvalidSettings: If values are not accepted; the message names each variable, and no secret.
     """
+    folder = os.environ.get(SECRETS_DIR) or None
+    if folder is not None and not Path(folder).is_dir():
+        raise InvalidSettings(f"{SECRETS_DIR}: {public_message(folder)} is no folder; name one, or leave it empty")
     try:
-        return settings(**given)
+        return settings(_secrets_dir=folder, **given)
     except SettingsError as error:
         raise InvalidSettings("; ".join(_not_json(settings)) or str(error)) from error
     except ValidationError as error:

@@ -56,14 +56,14 @@ def test_a_field_is_described_by_name_type_default_and_docstring(expected: Varia
     assert [expected] == [found for found in variables(Sample) if found.names == expected.names]
 
 
-def test_the_epilog_lists_fields_then_extra_variables_then_those_of_logging() -> None:
+def test_the_epilog_lists_fields_then_extra_variables_then_the_common_ones() -> None:
     extra = Variable(("RELEASE",), "string", "", "Release to serve.")
     lines = settings_epilog(Sample, extra=(extra,)).splitlines()
 
     assert "environment variables:" == lines[0]
     assert "  SAMPLE_PORT (integer, ≥ 1, ≤ 65535, default 8080)" == lines[1]
     assert "      Port to listen on." == lines[2]
-    assert ["RELEASE", "LOG_FORMAT", "LOG_LEVEL"] == [line.split()[0] for line in lines[-6::2]]
+    assert ["RELEASE", "SECRETS_DIR", "LOG_FORMAT", "LOG_LEVEL"] == [line.split()[0] for line in lines[-8::2]]
 
 
 def test_help_shows_the_epilog_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """Invalid environment variables become one message that names them and no secret."""
 
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -64,3 +65,30 @@ def test_values_given_beside_the_environment_win(monkeypatch: pytest.MonkeyPatch
 
 def test_the_error_is_none_of_the_library() -> None:
     assert not issubclass(InvalidSettings, ValidationError)
+
+
+def test_files_of_the_secrets_folder_are_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "EXAMPLE_TOKEN").write_text("from a file")
+    (tmp_path / "OTHER_URL").write_text("http://file")
+    (tmp_path / "EXAMPLE_PORT").write_text("81")
+    monkeypatch.setenv("SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("EXAMPLE_PORT", "82")
+
+    settings = read_settings(Example)
+    assert ("from a file", "http://file", 82) == (settings.token.get_secret_value(), settings.url, settings.port)
+
+
+def test_a_missing_secrets_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRETS_DIR", "absent")
+
+    with pytest.raises(InvalidSettings, match="SECRETS_DIR: 'absent' is no folder; name one"):
+        read_settings(Example)
+
+
+def test_an_error_does_not_quote_a_secret_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "EXAMPLE_TOKEN").write_text("short")
+    monkeypatch.setenv("SECRETS_DIR", str(tmp_path))
+
+    with pytest.raises(InvalidSettings) as caught:
+        read_settings(Example)
+    assert "short" not in str(caught.value)

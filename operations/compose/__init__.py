@@ -1,0 +1,1 @@
+"""The command behind `make compose`: the product on one host, by docker compose."""
