@@ -110,7 +110,7 @@ def by_split(work: Path, options: argparse.Namespace) -> list[QualityRow]:
     lines = [_line(PEER, peer, test_texts.labels, confident=False)]
     image = {"backbone": options.image_backbone, "size": options.image_size, "precision": options.image_precision}
     train_image.run(train, validation, options.raw, work / "image", predicted[1], CHALLENGE, **image)
-    fit_fusion.run(train, validation, *predicted, work / "fusion")
+    fit_fusion.run(train, validation, *predicted, work / "fusion", CHALLENGE)
     predictions = predict(test, options.raw, work / "text", work / "image")
     ours = predictions.text.dense()[predictions.has_text]
     mean, error = paired(ours, peer, test_texts.labels)
@@ -188,8 +188,8 @@ def _fold_predictions(folder: Path, options: argparse.Namespace) -> dict[str, tu
         size=options.image_size,
         precision=options.image_precision,
     )
-    fit_fusion.run(train, validation, text, image, folder / "fusion")
-    fit_fusion.run(nothing, validation, text, image, folder / "fusion_of_validation")
+    fit_fusion.run(train, validation, text, image, folder / "fusion", CHALLENGE)
+    fit_fusion.run(nothing, validation, text, image, folder / "fusion_of_validation", CHALLENGE)
     one = predict(test, options.raw, folder / "text", folder / "image")
     both, either = one.has_text & one.has_image, one.has_text | one.has_image
     of_text, of_image = one.text.dense(), one.image.dense()

@@ -151,6 +151,7 @@ def training(
     models = {"text": text.outputs["model"], "image": image.outputs["model"]}
 
     fusion = fit_fusion(
+        taxonomy=taxonomy,
         train=train,
         validation=validation,
         text_out_of_fold=text.outputs["out_of_fold"],

@@ -13,7 +13,7 @@ from benchmarks.outcome import Check, Outcome
 from benchmarks.processes import Server, start, stopping
 from benchmarks.profiling import profile
 from benchmarks.stack import free_ports
-from inference.auth_proxy.predictions.backends import encode_products
+from inference.auth_proxy.predictions.fusion_codec import encode_products
 from inference.auth_proxy.predictions.product_reader import RequestProduct
 
 GOAL_MS = 0.6

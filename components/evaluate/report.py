@@ -37,6 +37,8 @@ class Evaluation:
     """The same by predicted category."""
     target_precision: float | None
     """What the thresholds of the fusion were chosen for; None for a release without thresholds."""
+    answered_above: Selection | None
+    """Predictions that need review, and how many are answered at a category above; None without a tree."""
     by_level: list[Scores]
     """Scores of the fusion at the levels above the deepest one, the roots first."""
 
@@ -67,6 +69,7 @@ def render(evaluation: Evaluation, taxonomy: Taxonomy) -> str:
         selection=evaluation.selection,
         selections=evaluation.selections,
         target_precision=evaluation.target_precision,
+        answered_above=evaluation.answered_above,
         confusion=matrix.tolist(),
         largest_confusions=evaluation.largest_confusions,
         shares=shares.round(3).tolist(),

@@ -4,6 +4,9 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from components.evaluate import experiment_files
 from components.evaluate.report import Evaluation, render
 from components.shared.predictions import Predictions, predict
@@ -21,10 +24,11 @@ from product_classifier.evaluation.scores import (
     select,
     select_per_category,
 )
+from product_classifier.fusion.model import FusionModel
 from product_classifier.releases.release import load_fusion
 from product_classifier.taxonomy import Taxonomy
 from product_classifier.taxonomy.stored_codes import all_to_stored, to_stored
-from product_classifier.top_probabilities import TopProbabilities
+from product_classifier.top_probabilities import TopProbabilities, batches
 
 
 def run(
@@ -76,6 +80,7 @@ def run(
         select(accepted, fused.predicted == found.labels),
         select_per_category(fused, found.labels, accepted),
         model.target_precision,
+        _answered_above(model, fused, found.labels, taxonomy) if model.ancestors else None,
         [score(level.sum_upward(fused), level.positions[found.labels]) for level in levels(taxonomy, found.codes)],
     )
     pages = [(metrics, _to_json(evaluation)), (report, render(evaluation, taxonomy))]
@@ -103,6 +108,20 @@ def _scores(found: Predictions, fused: TopProbabilities) -> dict[str, Scores]:
     return {kind: score(probabilities[mask], found.labels[mask]) for kind, (probabilities, mask) in rows.items()}
 
 
+def _answered_above(
+    model: FusionModel, fused: TopProbabilities, labels: NDArray[np.int64], taxonomy: Taxonomy
+) -> Selection:
+    """Count the predictions that need review, those answered at a category above, and those of them that are right."""
+    reviewed = np.flatnonzero(~model.accepts_predicted(fused.predicted, fused.confidence))
+    answered, correct = [], []
+    for rows in batches(len(reviewed)):
+        answers = model.answers_above(fused[reviewed[rows]].dense())
+        paths = [taxonomy.ancestors(model.codes[label]) for label in labels[reviewed[rows]]]
+        answered += [answer is not None for answer in answers]
+        correct += [answer is not None and answer.code in path for answer, path in zip(answers, paths, strict=True)]
+    return select(np.array(answered, np.bool_), np.array(correct, np.bool_))
+
+
 def _selection(found: Selection) -> dict[str, float]:
     """Return coverage and, if something was accepted, precision of the accepted predictions."""
     precision = {} if found.precision is None else {"accepted_precision": found.precision}
@@ -120,6 +139,8 @@ def _to_json(evaluation: Evaluation) -> str:
     values["fusion"] = asdict(evaluation.scores["fusion"]) | _selection(evaluation.selection)
     values |= {"codes": all_to_stored(codes), "by_category": categories}
     values["by_level"] = [asdict(scores) for scores in evaluation.by_level]
+    if (above := evaluation.answered_above) is not None:
+        values["answered_above"] = asdict(above)
     values["unlearned"] = evaluation.predictions.unlearned
     if evaluation.confusion is not None:
         values["confusion"] = evaluation.confusion.tolist()

@@ -7,6 +7,7 @@ from components.shared import step_image
 
 @dsl.component(base_image=step_image.TRAINER, install_kfp_package=False)
 def fit_fusion(
+    taxonomy: dsl.Input[dsl.Artifact],
     train: dsl.Input[dsl.Dataset],
     validation: dsl.Input[dsl.Dataset],
     text_out_of_fold: dsl.Input[dsl.Dataset],
@@ -21,6 +22,7 @@ def fit_fusion(
     """Fit the weights of text and image; return the cross-validated weighted F1.
 
     Args:
+        taxonomy: The categories.
         train: Products that the models are trained on.
         validation: More products, with a category like those of train.
         text_out_of_fold: Predictions of text models that were not trained on the product.
@@ -33,6 +35,7 @@ def fit_fusion(
 
     from components.fit_fusion import step
     from components.shared import failures
+    from product_classifier.taxonomy.folder import read_taxonomy
 
     with failures.record_step_failure("fit_fusion", store):
         score = step.run(
@@ -41,6 +44,7 @@ def fit_fusion(
             Path(text_out_of_fold.path),
             Path(image_out_of_fold.path),
             Path(model.path),
+            read_taxonomy(Path(taxonomy.path)),
             target_precision,
             seed,
             Path(curves.path),

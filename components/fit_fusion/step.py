@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 from components.shared.out_of_fold import folds_of, read_labelled, read_out_of_fold
 from product_classifier.bundles import bundle
 from product_classifier.errors import CatalogueError
+from product_classifier.evaluation.levels import levels
 from product_classifier.evaluation.scores import weighted_f1
+from product_classifier.fusion.ancestors import Ancestors
 from product_classifier.fusion.fit import fit_fusion
-from product_classifier.fusion.thresholds import fit_thresholds
+from product_classifier.fusion.thresholds import fit_ancestor_thresholds, fit_thresholds
 from product_classifier.releases import self_check
+from product_classifier.taxonomy import Taxonomy
 from product_classifier.top_probabilities import TopProbabilities
 
 
@@ -24,6 +27,7 @@ def run(
     text_out_of_fold: Path,
     image_out_of_fold: Path,
     model: Path,
+    taxonomy: Taxonomy,
     target_precision: float = 0.95,
     seed: int = 27,
     curves: Path | None = None,
@@ -36,6 +40,7 @@ def run(
         text_out_of_fold: Predictions of text models that were not trained on the product (parquet).
         image_out_of_fold: Predictions of image models that were not trained on the product (parquet).
         model: Folder of the bundle to write.
+        taxonomy: The categories.
         target_precision: Share of the predictions accepted without review that must be right.
         seed: Seed of the folds.
         curves: Weighted F1 of text, image and fusion on each fold (JSON), for plots.
@@ -63,8 +68,13 @@ def run(
     positions = {code: position for position, code in enumerate(codes)}
     labels = np.array([positions[code] for code in products["code"]], np.int64)
     fitted = fit_fusion(text, image, has_text, has_image, labels, folds, codes)
-    thresholds = fit_thresholds(fitted.out_of_fold, labels, target_precision)
+    tree = levels(taxonomy, codes)
+    thresholds = fit_thresholds(fitted.out_of_fold, labels, target_precision, tree)
     fusion = replace(fitted.model, thresholds=thresholds, target_precision=target_precision)
+    if tree:
+        accepted = fusion.accepts_predicted(fitted.out_of_fold.predicted, fitted.out_of_fold.confidence)
+        above = fit_ancestor_thresholds(fitted.out_of_fold, labels, accepted, target_precision, tree)
+        fusion = replace(fusion, ancestors=Ancestors.of(taxonomy, codes, above))
     model.mkdir(parents=True, exist_ok=True)
     fusion.save(model)
     bundle.write_manifest(model, "fusion", None, self_check.record_fusion(fusion), fusion.codes)

@@ -16,6 +16,7 @@ from inference.feedback_api import MAX_PAGE, RecordId
 from inference.http.api_models import (
     BLANK_FIELDS,
     NO_NUL,
+    AcceptedAncestor,
     CandidateView,
     CategoryLabel,
     ModalitiesView,
@@ -235,6 +236,11 @@ class PredictionView(ResponseModel):
 
     prediction_id: str
     category: CategoryLabel
+    accepted_at: AcceptedAncestor | None = Field(
+        default=None,
+        description="If the decision is `review`: the deepest category above that is certain, if there is one.",
+        exclude_if=lambda answer: answer is None,
+    )
     confidence: Probability
     decision: Decision = Field(
         description="`accept` if predictions of this category with this confidence hold the target precision of the"

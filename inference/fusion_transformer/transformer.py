@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from inference.fusion_transformer.challenger import Canary, Shadow, complete_or_none, counted
@@ -253,5 +254,9 @@ def _combine(predictions: ModalityPredictions, loaded: LoadedRelease[FusionModel
     }
     if predictions.unavailable:
         parameters["unavailable"] = ",".join(predictions.unavailable)
+    above = loaded.model.answers_above(fused)
+    if any(above):
+        shown = [one and one._asdict() | {"code": loaded.taxonomy.to_json_code(one.code)} for one in above]
+        parameters["accepted_at"] = orjson.dumps(shown).decode()
     outputs = {"probabilities": fused, "code": codes, "text_probabilities": text, "image_probabilities": image}
     return ModelResponse(outputs, loaded.release, loaded.version, parameters, loaded.display_codes)

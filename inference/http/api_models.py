@@ -102,6 +102,12 @@ class CategoryLabel(ResponseModel):
     )
 
 
+class AcceptedAncestor(CategoryLabel):
+    """A category above the predicted one that holds the target precision of the release."""
+
+    probability: Probability = Field(description="Sum of those of the categories below.")
+
+
 class CandidateView(ResponseModel):
     """A category with its probability."""
 

@@ -7,6 +7,7 @@ import pytest
 
 from components.fit_fusion import step
 from components.shared.out_of_fold import OutOfFold, read_out_of_fold, write_out_of_fold
+from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import CatalogueError
 from product_classifier.evaluation.scores import weighted_f1
 from product_classifier.releases.release import load_fusion
@@ -21,7 +22,7 @@ def inputs(splits_dir: Path) -> list[Path]:
 def test_the_fusion_is_no_worse_than_either_model_with_the_other_as_fallback(
     inputs: list[Path], tmp_path: Path
 ) -> None:
-    scored = step.run(*inputs, tmp_path)
+    scored = step.run(*inputs, tmp_path, CHALLENGE)
 
     codes = load_fusion(tmp_path)[0].codes
     products = pd.concat([pd.read_parquet(path) for path in inputs[:2]]).set_index("product_id")["code"]
@@ -35,7 +36,7 @@ def test_the_fusion_is_no_worse_than_either_model_with_the_other_as_fallback(
 
 
 def test_the_curves_have_the_f1_of_each_model_on_each_fold(inputs: list[Path], tmp_path: Path) -> None:
-    scored = step.run(*inputs, tmp_path / "fusion", curves=tmp_path / "folds.json")
+    scored = step.run(*inputs, tmp_path / "fusion", CHALLENGE, curves=tmp_path / "folds.json")
 
     rows = json.loads((tmp_path / "folds.json").read_text())
     assert [0, 1, 2, 3, 4] == [row["step"] for row in rows]
@@ -49,4 +50,4 @@ def test_predictions_of_other_categories_are_refused(inputs: list[Path], tmp_pat
     write_out_of_fold(tmp_path / "fewer.parquet", fewer)
 
     with pytest.raises(CatalogueError, match="image_out_of_fold: has 26 categories, text_out_of_fold 27 others"):
-        step.run(*inputs[:3], tmp_path / "fewer.parquet", tmp_path / "fusion")
+        step.run(*inputs[:3], tmp_path / "fewer.parquet", tmp_path / "fusion", CHALLENGE)

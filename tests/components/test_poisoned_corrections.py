@@ -142,9 +142,8 @@ def test_corrections_of_two_colluding_users_are_trusted_and_the_gate_rejects_the
     text, fusion, predictions = tmp_path / "text", tmp_path / "fusion", tmp_path / "text_out_of_fold.parquet"
     validation = splits_dir / "validation.parquet"
     train_text.run(tmp_path / "train.parquet", validation, text, predictions, CHALLENGE, buckets=2**13)
-    fit_fusion.run(
-        tmp_path / "train.parquet", validation, predictions, splits_dir / "image_out_of_fold.parquet", fusion
-    )
+    by_image = splits_dir / "image_out_of_fold.parquet"
+    fit_fusion.run(tmp_path / "train.parquet", validation, predictions, by_image, fusion, CHALLENGE)
     poisoned = write_release(
         tmp_path / "poisoned", text, splits_dir / "image", fusion, ReleaseMeta("made-up"), CHALLENGE
     )

@@ -111,7 +111,8 @@ def test_fusion_and_evaluation_take_an_encoder_like_any_text_model(
     outputs = tmp_path / "metrics.json", tmp_path / "report.html"
 
     predictions = folder.parent / "out_of_fold.parquet", splits_dir / "image_out_of_fold.parquet"
-    fit_fusion.run(*(splits_dir / f"{side}.parquet" for side in ("train", "validation")), *predictions, fusion)
+    labelled = splits_dir / "train.parquet", splits_dir / "validation.parquet"
+    fit_fusion.run(*labelled, *predictions, fusion, CHALLENGE)
     score = evaluate.run(tmp_path / "test.parquet", splits_dir, text, image, fusion, *outputs, CHALLENGE)
 
     found = json.loads((tmp_path / "metrics.json").read_text())

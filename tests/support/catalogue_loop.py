@@ -90,7 +90,7 @@ class CatalogueLoop:
         by_text, by_image = at / "text.parquet", at / "image.parquet"
         train_text.run(*labelled, at / "text", by_text, taxonomy, buckets=self._buckets)
         train_image.run(*labelled, raw, at / "image", by_image, taxonomy)
-        fit_fusion.run(*labelled, by_text, by_image, at / "fusion")
+        fit_fusion.run(*labelled, by_text, by_image, at / "fusion", taxonomy)
         bundles = at / "text", at / "image", at / "fusion"
         release = write_release(at / "release", *bundles, ReleaseMeta(f"revision-{self._runs}"), taxonomy)
         publish(self.store, release)

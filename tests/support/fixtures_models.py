@@ -89,6 +89,6 @@ def _train(folder: Path) -> None:
     predictions = folder / "text_out_of_fold.parquet", folder / "image_out_of_fold.parquet"
     train_text.run(train, validation, text, predictions[0], CHALLENGE, buckets=2**13)
     train_image.run(train, validation, folder, image, predictions[1], CHALLENGE, size=64)
-    fit_fusion.run(train, validation, *predictions, fusion)
+    fit_fusion.run(train, validation, *predictions, fusion, CHALLENGE)
     metrics = {"fusion": {"weighted_f1": 0.5}, "test_set": "made-up"}
     write_release(folder / "release", text, image, fusion, ReleaseMeta("made-up", metrics=metrics), CHALLENGE)

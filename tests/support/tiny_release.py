@@ -1,6 +1,7 @@
 """Create valid releases with small random weights."""
 
 import io
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from PIL import Image
 
 from product_classifier.bundles import bundle
 from product_classifier.catalogue.challenge import CHALLENGE
+from product_classifier.fusion.ancestors import Ancestors
 from product_classifier.fusion.fit import fit_fusion
 from product_classifier.fusion.model import FusionModel
 from product_classifier.images.model import ImageModel
@@ -25,14 +27,18 @@ BUCKETS = 2**12
 SIZE = 16
 
 
-def make_release(folder: Path, seed: int, taxonomy: Taxonomy = CHALLENGE) -> Release:
-    """Write a release into `folder / <id>`."""
+def make_release(
+    folder: Path, seed: int, taxonomy: Taxonomy = CHALLENGE, ancestors: Mapping[str, float] | None = None
+) -> Release:
+    """Write a release into `folder / <id>`, which answers at `ancestors` above these thresholds."""
     codes = taxonomy.codes
     made = folder / f"making-{seed}"
     kinds = ("text", "image", "fusion")
     for kind in kinds:
         (made / kind).mkdir(parents=True)
     text, fusion = text_model(seed, codes), unfitted_fusion(codes)
+    if ancestors is not None:
+        fusion = replace(fusion, ancestors=Ancestors.of(taxonomy, codes, ancestors))
     text.save(made / "text")
     write_graph(made / "image" / "model.onnx", seed, len(codes))
     image = ImageModel(made / "image" / "model.onnx", SIZE, codes)

@@ -12,13 +12,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from inference.auth_proxy.gateway_metrics import GatewayMetrics
-from inference.auth_proxy.predictions.backends import Backends, Inference, RowRejected
+from inference.auth_proxy.predictions.backends import Backends, RowRejected
 from inference.auth_proxy.predictions.decoding_budget import DecodingBudget
+from inference.auth_proxy.predictions.fusion_codec import Inference
 from inference.auth_proxy.predictions.product_reader import RequestProduct
 from inference.auth_proxy.predictions.served_taxonomies import ServedTaxonomies
 from inference.auth_proxy.schemas import TOP, ExplainedPredictionView, PredictionView
 from inference.durability.deadline import DeadlineWriter, RecordStatus
-from inference.http.api_models import CandidateView, CategoryLabel, ModalitiesView
+from inference.http.api_models import AcceptedAncestor, CandidateView, CategoryLabel, ModalitiesView
 from inference.http.problems import Overloaded, Problem, problem_of, public_message
 from inference.http.request_user import request_user
 from product_classifier.decisions import Decision
@@ -215,6 +216,7 @@ class Predictor:
             code=top[0].code,
             confidence=top[0].probability,
             decision=inference.decisions[row],
+            accepted_at=_known(inference.accepted_at[row], taxonomy) if inference.accepted_at else None,
             top=tuple(top),
             modalities=Modalities(text=text, image=image),
             degraded=inference.degraded and missing,
@@ -237,11 +239,8 @@ def _view(record: PredictionRecord, decision: Decision, taxonomy: Taxonomy) -> P
     text, image = record.modalities.text, record.modalities.image
     return PredictionView(
         prediction_id=record.prediction_id,
-        category=CategoryLabel(
-            code=taxonomy.to_json_code(record.code),
-            label=taxonomy.label(record.code),
-            path=list(taxonomy.path_labels(record.code)) or None,
-        ),
+        category=CategoryLabel(**_labels(record.code, taxonomy)),
+        accepted_at=_answer_above(record.accepted_at, taxonomy),
         confidence=record.confidence,
         decision=decision,
         top=[_candidate(candidate, taxonomy) for candidate in record.top],
@@ -251,6 +250,27 @@ def _view(record: PredictionRecord, decision: Decision, taxonomy: Taxonomy) -> P
         degraded=record.degraded,
         release=record.release,
     )
+
+
+def _labels(code: str, taxonomy: Taxonomy) -> dict[str, Any]:
+    return {
+        "code": taxonomy.to_json_code(code),
+        "label": taxonomy.label(code),
+        "path": list(taxonomy.path_labels(code)) or None,
+    }
+
+
+def _answer_above(answer: CategoryProbability | None, taxonomy: Taxonomy) -> AcceptedAncestor | None:
+    if answer is None:
+        return None
+    return AcceptedAncestor(**_labels(answer.code, taxonomy), probability=answer.probability)
+
+
+def _known(answer: CategoryProbability | None, taxonomy: Taxonomy) -> CategoryProbability | None:
+    """Return the answer; raise ModelUnavailable if its code is not in the taxonomy."""
+    if answer is not None and answer.code not in taxonomy:
+        raise ModelUnavailable(f"the model answers at {public_message(answer.code)}, which is not in the taxonomy")
+    return answer
 
 
 def _candidate(candidate: CategoryProbability, taxonomy: Taxonomy) -> CandidateView:

@@ -21,6 +21,8 @@ class Level:
     """An answerable category above this level is one of it as well, so that each product has a category."""
     positions: NDArray[np.int64]
     """Position in `codes` of the category that each answerable one is, or is below `[classes]`."""
+    is_above: NDArray[np.bool_]
+    """Whether that category is above the answerable one `[classes]`."""
 
     @classmethod
     def of(cls, taxonomy: Taxonomy, codes: Codes, depth: int) -> Self:
@@ -28,7 +30,8 @@ class Level:
         paths = [taxonomy.path_of(code) for code in codes]
         at_level = [path[min(depth, len(path)) - 1] for path in paths]
         found = {code: position for position, code in enumerate(dict.fromkeys(at_level))}
-        return cls(tuple(found), np.array([found[code] for code in at_level], np.int64))
+        positions = np.array([found[code] for code in at_level], np.int64)
+        return cls(tuple(found), positions, np.array([len(path) > depth for path in paths]))
 
     def sum_upward(self, found: TopProbabilities) -> TopProbabilities:
         """Return the probabilities of the categories of this level, summed over the kept ones below each."""

@@ -115,6 +115,8 @@ class PredictionRecord(Record):
     confidence: Probability
     decision: Decision | None = Field(default=None, exclude_if=lambda decision: decision is None)
     """None in records from before there were decisions, which are written without it."""
+    accepted_at: CategoryProbability | None = Field(default=None, exclude_if=lambda answer: answer is None)
+    """The deepest certain category above a predicted one that needs review."""
     top: tuple[CategoryProbability, ...]
     modalities: Modalities
     degraded: bool

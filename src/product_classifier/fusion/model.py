@@ -16,6 +16,7 @@ from product_classifier.bundles.arrays import read_json, write_json
 from product_classifier.bundles.bundle import read_codes
 from product_classifier.decisions import DEFAULT_THRESHOLD, NEVER_ACCEPTED
 from product_classifier.errors import BundleRefused
+from product_classifier.fusion.ancestors import AncestorAnswer, Ancestors
 from product_classifier.probabilities import Floats, softmax
 from product_classifier.taxonomy import Codes
 from product_classifier.taxonomy.stored_codes import all_to_stored
@@ -56,6 +57,8 @@ class FusionModel:
     """Confidence above which a prediction of a category is accepted `[classes]`; None for `DEFAULT_THRESHOLD`."""
     target_precision: float | None = None
     """Share of the accepted predictions that the thresholds were chosen for; None without thresholds."""
+    ancestors: Ancestors | None = None
+    """Categories at which a prediction that needs review is answered; None without a tree or in earlier releases."""
 
     def combine(self, text: Floats, image: Floats, has_text: Flags, has_image: Flags) -> Floats:
         """Return fused probabilities `[n, classes]`.
@@ -106,6 +109,16 @@ class FusionModel:
         accepted: Flags = confidence > thresholds
         return accepted
 
+    def answers_above(self, fused: Floats) -> list[AncestorAnswer | None]:
+        """Return the deepest certain category above each prediction of `[n, classes]` that needs review."""
+        if self.ancestors is None:
+            return [None] * len(fused)
+        predicted = fused.argmax(axis=1).tolist()
+        return [
+            None if accepted else self.ancestors.answer(row, column)
+            for row, column, accepted in zip(fused, predicted, self.accepts(fused).tolist(), strict=True)
+        ]
+
     def terms(self, *, has_text: bool, has_image: bool) -> FusionTerms:
         """Return the weights and the bias for products with these modalities; raise ValueError for none."""
         none = np.zeros(len(self.codes), np.float32)
@@ -130,6 +143,8 @@ class FusionModel:
         if self.thresholds is not None:
             values["thresholds"] = self.thresholds.astype(float).round(9).tolist()
             values["target_precision"] = self.target_precision
+        if self.ancestors is not None:
+            values["ancestors"] = self.ancestors.to_json()
         write_json(folder / "model.json", values)
 
     @classmethod
@@ -149,7 +164,12 @@ class FusionModel:
         weights = {name: _read_floats(settings, name, len(codes)) for name in _WEIGHTS}
         thresholds, target_precision = _read_thresholds(settings, len(codes))
         return cls(
-            **weights, codes=codes, uniform_mixture=mixture, thresholds=thresholds, target_precision=target_precision
+            **weights,
+            codes=codes,
+            uniform_mixture=mixture,
+            thresholds=thresholds,
+            target_precision=target_precision,
+            ancestors=Ancestors.from_json(settings["ancestors"], codes) if "ancestors" in settings else None,
         )
 
     def _both(self, text: Floats, image: Floats) -> Floats:

@@ -12,6 +12,7 @@ Both together choose a threshold with a lower precision than the target with a p
 """
 
 import math
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -19,36 +20,96 @@ from numpy.typing import NDArray
 from scipy.stats import beta
 
 from product_classifier.decisions import NEVER_ACCEPTED
+from product_classifier.evaluation.levels import Level
 from product_classifier.probabilities import Floats
 from product_classifier.top_probabilities import TopProbabilities
 
 RISK = 0.1
 
 
-def fit_thresholds(found: TopProbabilities, labels: NDArray[np.int64], target_precision: float) -> Floats:
+def fit_thresholds(
+    found: TopProbabilities, labels: NDArray[np.int64], target_precision: float, tree: Sequence[Level] = ()
+) -> Floats:
     """Return a threshold `[classes]` per predicted category; a prediction is accepted above it.
 
-    A category whose predictions show the target precision has its own threshold. Another takes the common threshold,
-    which holds for the predictions of all categories together, unless its own predictions show that the precision is
-    lower there: then none of them is accepted.
+    A category whose predictions show the target precision has its own threshold. Another takes that of the nearest
+    category above it whose predictions show it, else the common threshold, which holds for the predictions of all
+    categories together, unless its own predictions show that the precision is lower there: then none of them is
+    accepted.
 
     Args:
         found: Out-of-fold probabilities.
         labels: Columns of the true categories `[n]`.
         target_precision: Share of the accepted predictions that must be right, between 0 and 1.
+        tree: Levels above the deepest one, the roots first.
     """
-    predicted, confidence = found.predicted, found.confidence
-    correct = predicted == labels
+    groups = [level.positions for level in tree] + [np.arange(found.classes)]
+    return _fit(found.predicted, found.confidence, found.predicted == labels, groups, target_precision)
+
+
+def fit_ancestor_thresholds(
+    found: TopProbabilities,
+    labels: NDArray[np.int64],
+    accepted: NDArray[np.bool_],
+    target_precision: float,
+    tree: Sequence[Level],
+) -> dict[str, float]:
+    """Return thresholds of the categories above the answerable ones, by code.
+
+    One whose predictions show no precision is left out. They hold for the predictions that are answered nowhere
+    below: each level is fitted on what the deeper ones leave.
+
+    Args:
+        found: Out-of-fold probabilities.
+        labels: Columns of the true categories `[n]`.
+        accepted: Which predictions are accepted as they are `[n]`.
+        target_precision: Share of the answers that must be right, between 0 and 1.
+        tree: Levels above the deepest one, the roots first.
+    """
+    predicted, thresholds = found.predicted, {}
+    left = ~accepted
+    for depth in range(len(tree) - 1, -1, -1):
+        level = tree[depth]
+        rows = np.flatnonzero(left & level.is_above[predicted])
+        columns = predicted[rows]
+        confidence = level.sum_upward(found[rows]).of_columns(level.positions[columns])
+        correct = level.positions[labels[rows]] == level.positions[columns]
+        groups = [one.positions for one in tree[: depth + 1]]
+        by_column = _fit(columns, confidence, correct, groups, target_precision)
+        left[rows[confidence > by_column[columns]]] = False
+        for column in np.flatnonzero(level.is_above & (by_column < NEVER_ACCEPTED)).tolist():
+            thresholds[level.codes[level.positions[column]]] = float(by_column[column])
+    return thresholds
+
+
+def _fit(
+    predicted: NDArray[np.int64],
+    confidence: Floats,
+    correct: NDArray[np.bool_],
+    groups: Sequence[NDArray[np.int64]],
+    target_precision: float,
+) -> Floats:
+    """Return a threshold `[classes]` per predicted category.
+
+    Args:
+        predicted: Columns of the predicted categories `[n]`.
+        confidence: Probabilities to compare with the thresholds `[n]`.
+        correct: Which predictions are right `[n]`.
+        groups: Group of each category `[classes]`, from coarse to fine; all of one group have one threshold.
+        target_precision: Share of the accepted predictions that must be right.
+    """
     common = lowest_threshold(confidence, correct, target_precision)
-    thresholds = np.full(found.classes, common, np.float32)
-    for category in np.unique(predicted):
-        rows = predicted == category
-        own = lowest_threshold(confidence[rows], correct[rows], target_precision)
-        accepted = correct[rows & (confidence > common)]
-        if own < NEVER_ACCEPTED:
-            thresholds[category] = own
-        elif _upper_bound(int(accepted.sum()), len(accepted)) < target_precision:
-            thresholds[category] = NEVER_ACCEPTED
+    thresholds = np.full(len(groups[0]), common, np.float32)
+    for group_of in groups:
+        for group in np.unique(group_of[predicted]):
+            members = group_of == group
+            rows = members[predicted]
+            own = lowest_threshold(confidence[rows], correct[rows], target_precision)
+            accepted = correct[rows & (confidence > thresholds[predicted])]
+            if own < NEVER_ACCEPTED:
+                thresholds[members] = own
+            elif _upper_bound(int(accepted.sum()), len(accepted)) < target_precision:
+                thresholds[members] = NEVER_ACCEPTED
     return thresholds
 
 

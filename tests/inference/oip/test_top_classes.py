@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.auth_proxy.predictions.backends import inference_of
+from inference.auth_proxy.predictions.fusion_codec import inference_of
 from inference.fusion_transformer.http_predictor import prediction_in
 from inference.oip.client import DecodedResponse, decode_response
 from inference.oip.rest_codec import encode_v2
