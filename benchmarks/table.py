@@ -36,6 +36,11 @@ ROWS: Mapping[str, Row] = {
         "p18_corrections",
     ),
     "P19": Row("a good client's p99 while another user sends the worst", "≤ 2×, 0 degraded", "p19_noisy_neighbor"),
+    "P20": Row(
+        "compaction of 100,000 predictions into Parquet (`SIZE=full`: 1,000,000)",
+        "1,000,000 in 10 min, ≤ 2 GB, flat",
+        "p20_prediction_log",
+    ),
     "P22": Row("a fresh installation", "≤ 2.2 GB", "p22_installation"),
     "P23": Row(
         "text models of 27, 417 and 5,595 categories",

@@ -19,7 +19,7 @@ from product_classifier.feedback.records import (
 from product_classifier.feedback.review_queue import QueuedPrediction
 from product_classifier.observability import get_logger
 from product_classifier.store import ObjectStore
-from product_classifier.store.object_keys import FEEDBACK_PREFIX
+from product_classifier.store.object_keys import FEEDBACK_PREFIX, LOGS_PREFIX
 from product_classifier.text.normalization import normalize
 
 READERS: Final = 8
@@ -33,8 +33,8 @@ R = TypeVar("R", bound=Record)
 def unreviewed_predictions(store: ObjectStore, since: date) -> Iterator[QueuedPrediction]:
     """Yield the predictions from a day (UTC) on that have no correction, of them or of the same content.
 
-    Memory grows with the corrections from that day on, not with the predictions. Damaged records are logged and left
-    out.
+    Memory grows with the corrections from that day on, and with the ids of the predictions. Damaged records are
+    logged and left out.
 
     Raises:
         StoreUnavailable: If the store cannot be reached.
@@ -46,11 +46,25 @@ def unreviewed_predictions(store: ObjectStore, since: date) -> Iterator[QueuedPr
             ids.add(correction.prediction_id)
         if correction.product:
             keys.update(_keys(correction.product))
-    for record in _read(store, PREDICTIONS_PREFIX, since, PredictionRecord):
+    for record in _predictions(store, since):
         content = _keys(record.product)
         if record.prediction_id not in ids and keys.isdisjoint(content):
             text = normalize(record.product.designation, record.product.description)
             yield QueuedPrediction(record.prediction_id, record.confidence, record.code, content, text)
+
+
+def _predictions(store: ObjectStore, since: date) -> Iterator[PredictionRecord]:
+    """Yield the small objects, then what only the prediction log still has."""
+    listed: set[str] = set()
+    for record in _read(store, PREDICTIONS_PREFIX, since, PredictionRecord):
+        listed.add(record.prediction_id)
+        yield record
+    if next(iter(store.list(f"{LOGS_PREFIX}dt=", start_after=f"{LOGS_PREFIX}dt={since.isoformat()}")), None):
+        from product_classifier.feedback.prediction_log.log_reader import read_records  # noqa: PLC0415 - imports Arrow
+
+        for logged in read_records(store, since, "prediction"):
+            if isinstance(logged, PredictionRecord) and logged.prediction_id not in listed:
+                yield logged
 
 
 def _keys(product: ProductContent) -> tuple[str, ...]:

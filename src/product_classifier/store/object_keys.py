@@ -5,6 +5,8 @@ from product_classifier.limits import KEY_BYTES, KEY_SEGMENT_BYTES
 
 FEEDBACK_PREFIX = "feedback/"
 """Prefix of corrections and reviews."""
+LOGS_PREFIX = "logs/"
+"""Prefix of the prediction log."""
 
 RESERVED = ".store"
 """First segment of internal objects of a store (claims, locks, unfinished writes), which are never listed."""
