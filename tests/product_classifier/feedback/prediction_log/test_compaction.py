@@ -64,7 +64,7 @@ def review(of: Correction, days: int = 0) -> Review:
 
 
 class MemoryStore:
-    """Objects in memory; with `fail_at`, the process dies at that operation, before or after it took effect."""
+    """Objects in memory; the process dies at operation `fail_at`, before or after it took effect."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
@@ -146,7 +146,7 @@ def test_every_record_is_in_the_log_once_and_on_its_day() -> None:
 @pytest.mark.parametrize("deletes", [False, True])
 @pytest.mark.parametrize("after", [False, True])
 def test_a_compaction_killed_between_any_two_steps_leaves_each_record_once(deletes: bool, after: bool) -> None:
-    """The family of kills: at each write and deletion, before it took effect or after, then a complete run."""
+    """The family of kills: at each write and deletion, before or after it took effect."""
     records = sample()
     limit = date(2026, 3, 3) if deletes else None
     whole = store_with(*records)
