@@ -10,6 +10,7 @@ from components.find_suspects.component import find_suspects
 from components.fit_fusion.component import fit_fusion
 from components.merge_corrections.component import merge_corrections
 from components.prepare_catalogue.component import prepare_catalogue
+from components.profile_reference.component import profile_reference
 from components.promote.component import promote
 from components.register.component import register
 from components.split_catalogue.component import split_catalogue
@@ -174,6 +175,17 @@ def training(
         **files,
     )
 
+    profiled = profile_reference(
+        train=train,
+        validation=validation,
+        text_out_of_fold=text.outputs["out_of_fold"],
+        image_out_of_fold=image.outputs["out_of_fold"],
+        fusion=models["fusion"],
+        seed=seed,
+        store=store,
+        **files,
+    )
+
     evaluated = evaluate(taxonomy=taxonomy, test=test, store=store, **models, **files)
 
     release = register(
@@ -182,6 +194,7 @@ def training(
         metrics=evaluated.outputs["scores"],
         report=evaluated.outputs["report"],
         suspects=suspected.outputs["suspects"],
+        reference=profiled.outputs["reference"],
         curves=fusion.outputs["curves"],
         merge_report=corrected.outputs["report"],
         train=train,
@@ -229,7 +242,7 @@ def training(
 
     for task in (run, release, compared, promoted):
         configure_task(task, SMALL)
-    for task in (catalogue, splits, corrected, fusion, suspected, evaluated):
+    for task in (catalogue, splits, corrected, fusion, suspected, profiled, evaluated):
         configure_task(task, SMALL, cached=True)
     for task in (text, image):
         configure_task(task, LARGE, cached=True)

@@ -14,6 +14,7 @@ def register(
     metrics: dsl.Input[dsl.Artifact],
     report: dsl.Input[dsl.HTML],
     suspects: dsl.Input[dsl.Artifact],
+    reference: dsl.Input[dsl.Artifact],
     curves: dsl.Input[dsl.Artifact],
     merge_report: dsl.Input[dsl.Artifact],
     train: dsl.Input[dsl.Dataset],
@@ -39,6 +40,7 @@ def register(
         metrics: Scores on the hold-out.
         report: The evaluation as a page.
         suspects: The training labels that are probably wrong.
+        reference: The reference profile of the release.
         curves: Weighted F1 of each model by fold.
         merge_report: What became of the corrections.
         train: The products the models were trained on.
@@ -83,6 +85,7 @@ def register(
             validation=Path(validation.path),
             merge_report=Path(merge_report.path),
             suspects=Path(suspects.path),
+            reference=Path(reference.path),
             curves=Path(curves.path),
             started=started,
         )

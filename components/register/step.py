@@ -37,6 +37,7 @@ def run(
     validation: Path | None = None,
     merge_report: Path | None = None,
     suspects: Path | None = None,
+    reference: Path | None = None,
     curves: Path | None = None,
     started: str = "",
 ) -> str:
@@ -65,6 +66,7 @@ def run(
         validation: The products they were trained or calibrated on (parquet).
         merge_report: What became of the corrections, as `merge_corrections` writes it (JSON).
         suspects: The training labels that are probably wrong (JSON).
+        reference: Folder of the reference profile, which becomes part of the release.
         curves: Weighted F1 of each model by fold, as `fit_fusion` writes it (JSON).
         started: Start of the run (ISO 8601); empty for now.
 
@@ -101,7 +103,7 @@ def run(
         outage = error
     products = merged.get("products_by_code", {})
     meta = ReleaseMeta(data_revision, corrections or None, git_commit or None, runs, scores, products)
-    written = write_release(release, text, image, fusion, meta, taxonomy)
+    written = write_release(release, text, image, fusion, meta, taxonomy, reference)
     publish(open_store(store, create=True), written)
     try:
         if tracking is None or outage is not None:

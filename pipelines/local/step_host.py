@@ -45,6 +45,7 @@ PRELOADED = (
     "components.train_text.linear_training",
     "components.fit_fusion.step",
     "components.find_suspects.step",
+    "components.profile_reference.step",
     "components.evaluate.step",
     "mlflow",
     "sqlalchemy.dialects.sqlite",

@@ -88,11 +88,18 @@ class _Manifest(NamedTuple):
 
 
 def write_release(
-    folder: Path, text_dir: Path, image_dir: Path, fusion_dir: Path, meta: ReleaseMeta, taxonomy: Taxonomy
+    folder: Path,
+    text_dir: Path,
+    image_dir: Path,
+    fusion_dir: Path,
+    meta: ReleaseMeta,
+    taxonomy: Taxonomy,
+    reference: Path | None = None,
 ) -> Release:
     """Assemble a release in `folder` from three bundles with one taxonomy.
 
-    The id is derived from the current time and the content; callers rename the folder if its name must be the id.
+    The id is derived from the current time and the content; callers rename the folder if its name must be the id. The
+    files in `reference`, a reference profile, become part of the fusion bundle, where earlier versions accept them.
 
     Raises:
         FileExistsError: If the folder is not empty.
@@ -113,6 +120,8 @@ def write_release(
         shutil.copytree(info.path, folder / kind)
         if kind == "fusion":
             write_taxonomy(folder / kind, taxonomy)
+            if reference is not None:
+                shutil.copytree(reference, folder / kind, dirs_exist_ok=True)
         bundle.write_manifest(
             folder / kind,
             kind,

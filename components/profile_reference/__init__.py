@@ -1,0 +1,1 @@
+"""Measure the products a release was trained on, as the reference of monitoring."""
