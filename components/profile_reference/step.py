@@ -1,4 +1,4 @@
-"""Measure the training products and their out-of-fold predictions: the reference that windows are compared with."""
+"""Measure the training products and their out-of-fold predictions, as the reference of monitoring."""
 
 from collections.abc import Sequence
 from pathlib import Path

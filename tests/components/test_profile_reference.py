@@ -64,7 +64,7 @@ def test_a_profile_holds_no_text(folder: Path) -> None:
     assert len(content) < 1_000_000
 
 
-def test_a_release_carries_the_profile_and_a_release_without_one_is_told_apart(
+def test_a_release_carries_the_profile_and_a_release_without_one_has_none(
     folder: Path, splits_dir: Path, tmp_path: Path
 ) -> None:
     bundles = [splits_dir / kind for kind in ("text", "image", "fusion")]

@@ -43,7 +43,7 @@ def has_markup(text: str) -> bool:
 
 
 def language_of(text: str) -> str:
-    """Return the most probable language of a text, an ISO 639-1 code of `LANGUAGES`; empty for a short text."""
+    """Return the most probable of `LANGUAGES`, an ISO 639-1 code; empty for a short text."""
     if len(text) < MIN_LANGUAGE_CHARACTERS:
         return ""
     return str(_identifier().classify(text)[0])

@@ -1,4 +1,4 @@
-"""Statistics of the difference between two samples; each is an effect size, which does not grow with the samples."""
+"""Statistics of the difference between two samples: effect sizes, which do not grow with them."""
 
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ RARE: Final = 0.005
 
 
 def ks_distance(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
-    """Return the Kolmogorov-Smirnov distance, the largest difference of the distribution functions, 0 to 1."""
+    """Return the Kolmogorov-Smirnov distance, the largest difference of the distributions, 0 to 1."""
     first, second = np.sort(first), np.sort(second)
     values = np.concatenate([first, second])
     below = np.searchsorted(first, values, "right") / len(first)
@@ -24,7 +24,7 @@ def shares(values: NDArray[np.integer], size: int) -> NDArray[np.float64]:
 
 
 def largest_scaled_difference(window: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
-    """Return the largest difference of two shares `[k]`, in units of the square root of the reference's share.
+    """Return the largest difference of shares `[k]` over the square root of the reference's share.
 
     That is the term of the chi-squared statistic, without its growth with the sample: 0.25 is an increase of a share of
     0.04 by 0.05.
@@ -40,10 +40,10 @@ def auc(positive: NDArray[np.floating], negative: NDArray[np.floating]) -> float
 
 
 def domain_auc(window: Any, reference: Any, rng: np.random.Generator) -> float:
-    """Return the AUC of a classifier that tells a window's products from those of the reference, cross-fitted.
+    """Return the cross-fitted AUC of a classifier that separates a window from the reference.
 
     A naive Bayes of independent features, binary if the matrices are sparse, else Gaussian with one variance: its
-    closed form makes hundreds of resamples affordable. 0.5 means that nothing tells them apart.
+    closed form makes hundreds of resamples affordable. 0.5 means that nothing separates them.
 
     Args:
         window: Features `[n, k]`, an array or a CSR matrix.

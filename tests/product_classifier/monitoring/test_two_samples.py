@@ -19,7 +19,7 @@ def test_the_distance_is_that_of_scipy(first: np.ndarray, second: np.ndarray) ->
 
 
 @given(SAMPLES, SAMPLES)
-def test_the_area_is_that_of_scikit_learn(positive: np.ndarray, negative: np.ndarray) -> None:
+def test_the_area_is_that_of_sklearn(positive: np.ndarray, negative: np.ndarray) -> None:
     labels = np.repeat([1, 0], [len(positive), len(negative)])
 
     assert roc_auc_score(labels, np.concatenate([positive, negative])) == pytest.approx(auc(positive, negative))
@@ -38,7 +38,7 @@ def test_a_rare_category_is_no_large_difference() -> None:
 
 
 @pytest.mark.parametrize("sparse", [False, True])
-def test_domains_are_told_apart_only_if_they_differ(sparse: bool) -> None:
+def test_domains_are_distinguished_only_if_they_differ(sparse: bool) -> None:
     rng = np.random.default_rng(0)
     rows = (rng.random((900, 40)) < 0.3).astype(np.float32)
     shifted = rows[:300].copy()
