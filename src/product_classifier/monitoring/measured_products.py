@@ -1,4 +1,4 @@
-"""The measures of many products as columns: of the products of a window, or of those a release was trained on."""
+"""The measures of many products as columns: of a window, or of what a release was trained on."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -129,9 +129,9 @@ def photo_columns(photos: Sequence[PhotoMeasures | None]) -> dict[str, Any]:
 
 
 def photo_features_of(probabilities: Floats, present: NDArray[np.bool_]) -> Floats:
-    """Return the square roots of the image model's probabilities `[n, classes]`, rows of `MISSING` for no photo.
+    """Return the square roots of the image model's probabilities `[n, classes]`.
 
-    The outputs of the model are the reduction that finds shifts best (Rabanser et al. 2019, "Failing Loudly"); the
+    Rows without a photo are `MISSING`. The outputs of the model are the reduction that finds shifts best (Rabanser et al. 2019, "Failing Loudly"); the
     square root makes Euclidean distances those of Hellinger. Of many categories those at the same position modulo
     `PHOTO_FEATURES` share one.
     """

@@ -1,4 +1,4 @@
-"""The reference of a release: measures of the products it was trained on, and of their out-of-fold predictions.
+"""The reference of a release: measures of its training products and out-of-fold predictions.
 
 It is part of the fusion's bundle in a release, in two files that earlier versions of the services check and do not
 read. It has no text and no photo: words are hashed buckets, photos a few numbers. Releases of earlier versions have
