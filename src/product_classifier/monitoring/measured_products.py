@@ -131,9 +131,9 @@ def photo_columns(photos: Sequence[PhotoMeasures | None]) -> dict[str, Any]:
 def photo_features_of(probabilities: Floats, present: NDArray[np.bool_]) -> Floats:
     """Return the square roots of the image model's probabilities `[n, classes]`.
 
-    Rows without a photo are `MISSING`. The outputs of the model are the reduction that finds shifts best (Rabanser et al. 2019, "Failing Loudly"); the
-    square root makes Euclidean distances those of Hellinger. Of many categories those at the same position modulo
-    `PHOTO_FEATURES` share one.
+    Rows without a photo are `MISSING`. The outputs of the model are the reduction that finds shifts best (Rabanser et
+    al. 2019, "Failing Loudly"); the square root makes Euclidean distances those of Hellinger. Of many categories those
+    at the same position modulo `PHOTO_FEATURES` share one.
     """
     rows, classes = probabilities.shape
     size = min(classes, PHOTO_FEATURES)
