@@ -2,6 +2,7 @@
 
 import argparse
 import getpass
+import secrets
 import signal
 import sys
 from pathlib import Path
@@ -11,10 +12,12 @@ from pydantic import ValidationError
 from inference.auth_proxy.app import create_app
 from inference.auth_proxy.audit.audit_log import AuditLog
 from inference.auth_proxy.auth.api_keys import KEYS_FILE, ApiKeyStore, ApiKeyVerifier
+from inference.auth_proxy.auth.authorization_code import AuthorizationCodeFlow
 from inference.auth_proxy.auth.demo_accounts import create_demo_accounts
 from inference.auth_proxy.auth.keys import KeyRing
 from inference.auth_proxy.auth.oidc import ExternalIssuer, RemoteKeys
 from inference.auth_proxy.auth.roles import Role
+from inference.auth_proxy.auth.sessions import Sessions
 from inference.auth_proxy.auth.tokens import LEEWAY_S, EmbeddedIssuer, Verifier
 from inference.auth_proxy.auth.users import USERS_FILE, UserStore
 from inference.auth_proxy.collaborators import Collaborators
@@ -72,7 +75,10 @@ def assemble(settings: Settings) -> Collaborators:
     api_keys = open_api_keys(settings, verifier)
     audit = AuditLog(writer, store)
     deployed = StoredTaxonomy(store)
-    return Collaborators(settings, verifier, backends, record_writer, limits, audit, metrics, api_keys, deployed)
+    sessions = open_sessions(settings, verifier)
+    return Collaborators(
+        settings, verifier, backends, record_writer, limits, audit, metrics, api_keys, deployed, sessions
+    )
 
 
 def make_verifier(settings: Settings) -> Verifier:
@@ -101,6 +107,31 @@ def open_api_keys(settings: Settings, verifier: Verifier) -> ApiKeyVerifier | No
         return None
     users = verifier.users if isinstance(verifier, EmbeddedIssuer) else None
     return ApiKeyVerifier(ApiKeyStore(settings.state_dir / KEYS_FILE), users)
+
+
+def open_sessions(settings: Settings, verifier: Verifier) -> Sessions:
+    """Return the sessions of browsers.
+
+    Gateways with the same internal token accept each other's; without one, sessions end with the process.
+    """
+    flow = None
+    if isinstance(verifier, ExternalIssuer) and settings.oidc_issuer is not None:
+        flow = AuthorizationCodeFlow(
+            settings.oidc_issuer,
+            verifier,
+            client_id=settings.oidc_client_id or settings.oidc_audience or "",
+            client_secret=settings.oidc_client_secret.get_secret_value(),
+            scopes=settings.oidc_scopes,
+        )
+    secret = settings.internal_token.get_secret_value() if settings.internal_token else secrets.token_hex()
+    return Sessions(
+        verifier,
+        secret.encode(),
+        settings.state_dir,
+        ttl_s=settings.session_ttl_s,
+        idle_s=settings.session_idle_s,
+        flow=flow,
+    )
 
 
 def serve(settings: Settings) -> None:

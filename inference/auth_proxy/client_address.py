@@ -1,7 +1,9 @@
-"""Address of a client behind trusted proxies, from `X-Forwarded-For`."""
+"""Address and scheme of a client behind trusted proxies, from their `X-Forwarded-` headers."""
 
 import ipaddress
 from collections.abc import Iterable, Sequence
+
+from starlette.types import Scope
 
 MAX_HOPS = 16
 """Entries that are read, from the right; a client can send any number to the left of them."""
@@ -29,6 +31,16 @@ def client_address(peer: str, headers: Iterable[tuple[bytes, bytes]], trusted: S
         if not _is_trusted(found, trusted):
             break
     return str(found)
+
+
+def is_https(scope: Scope, trusted: Sequence[Network]) -> bool:
+    """Return whether the client's connection is encrypted, up to a trusted proxy or up to the gateway."""
+    peer = _parse((scope.get("client") or ("",))[0])
+    if peer is not None and _is_trusted(peer, trusted):
+        scheme = next((value for name, value in scope["headers"] if name == b"x-forwarded-proto"), b"")
+        if scheme:
+            return bool(scheme.lower() == b"https")
+    return bool(scope["scheme"] == "https")
 
 
 def _is_trusted(address: Address, trusted: Sequence[Network]) -> bool:

@@ -7,6 +7,7 @@ from inference.auth_proxy.audit.login_failures import LoginFailures
 from inference.auth_proxy.auth.api_keys import PREFIX, ApiKeyVerifier
 from inference.auth_proxy.auth.hashing_pool import HashingPool
 from inference.auth_proxy.auth.login_limits import LoginLimits
+from inference.auth_proxy.auth.sessions import Sessions
 from inference.auth_proxy.auth.tokens import EmbeddedIssuer, Identity, Verifier
 from inference.auth_proxy.gateway_metrics import GatewayMetrics
 from inference.auth_proxy.health import Readiness
@@ -18,6 +19,7 @@ from inference.auth_proxy.rate_limits import RateLimits
 from inference.auth_proxy.settings import Settings
 from inference.durability.deadline import DeadlineWriter
 from inference.http.body_budget import body_budget
+from inference.http.problems import Problem
 from product_classifier.limits import MIB
 from product_classifier.stored_taxonomy.change_store import StoredTaxonomy
 
@@ -37,6 +39,8 @@ class Collaborators:
     """None: API keys are not accepted."""
     deployed_taxonomies: StoredTaxonomy | None = None
     """Those of the object store, listed while the fusion is unavailable."""
+    sessions: Sessions | None = None
+    """None: no session cookies are accepted."""
 
 
 class GatewayDependencies:
@@ -53,6 +57,7 @@ class GatewayDependencies:
         self.login_failures = LoginFailures(collaborators.audit)
         self.metrics = collaborators.metrics
         self._api_keys = collaborators.api_keys
+        self._sessions = collaborators.sessions
         self.login_limits = LoginLimits(
             by_name_and_address=settings.login_limit,
             by_address=settings.login_address_limit,
@@ -82,6 +87,13 @@ class GatewayDependencies:
         if self._api_keys is None:
             raise TypeError("API keys are not accepted; their routes do not exist")
         return self._api_keys
+
+    @property
+    def sessions(self) -> Sessions:
+        """Return the sessions of browsers."""
+        if self._sessions is None:
+            raise Problem(503, "session cookies are not accepted; send a bearer token", kind="not-configured")
+        return self._sessions
 
     @property
     def issuer(self) -> EmbeddedIssuer:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from starlette.types import Scope
 
 from inference.auth_proxy.audit.audit_log import Requester
+from inference.auth_proxy.auth.session_cookies import Session
 from inference.auth_proxy.auth.tokens import NO_CREDENTIALS, Identity
 from inference.auth_proxy.routing import Route
 from inference.http.body_budget import BodyReservation
@@ -28,6 +29,10 @@ class RequestContext:
     parameters: Mapping[str, str] = field(default_factory=dict)
     identity: Identity | None = None
     """None on open routes."""
+    session: Session | None = None
+    """None without a session cookie, and with a bearer token."""
+    new_cookie: bytes = b""
+    """`Set-Cookie` header of a session whose cookie is replaced."""
     body_limit: int = 0
     """Bytes the body of this request may have."""
     status: int = 0

@@ -8,6 +8,7 @@ from product_classifier.images.headers import photo_format
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
+HTML = "text/html"
 BINARY = "application/octet-stream"
 
 

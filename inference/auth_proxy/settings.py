@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from inference.auth_proxy.auth.roles import Role
 from inference.feedback_api import MIN_SECRET_CHARACTERS
 from inference.http.problems import public_message
-from product_classifier.limits import PHOTO_BODY_BYTES
+from product_classifier.limits import GIB, PHOTO_BODY_BYTES
 from product_classifier.store import default_store_url
 
 PLACEHOLDERS = frozenset({"change-me", "changeme", "secret", "password", "placeholder"})
@@ -110,6 +110,25 @@ class Settings(BaseSettings):
         default=("at+jwt", "jwt"), validation_alias=AliasChoices("AUTH_PROXY_OIDC_TOKEN_TYPES", "OIDC_TOKEN_TYPES")
     )
     """Accepted `typ` headers, lower case; an empty one accepts tokens without `typ`."""
+
+    oidc_client_id: str = Field(
+        default="", validation_alias=AliasChoices("AUTH_PROXY_OIDC_CLIENT_ID", "OIDC_CLIENT_ID")
+    )
+    """Client of the workbench at the issuer, with `<address><root path>/login/callback` as redirect URI; empty: the
+    name of the audience."""
+    oidc_client_secret: SecretStr = Field(
+        default=SecretStr(""), validation_alias=AliasChoices("AUTH_PROXY_OIDC_CLIENT_SECRET", "OIDC_CLIENT_SECRET")
+    )
+    """Secret of that client; empty for a public client, which PKCE alone protects."""
+    oidc_scopes: str = Field(default="openid", validation_alias=AliasChoices("AUTH_PROXY_OIDC_SCOPES", "OIDC_SCOPES"))
+    """Scopes of a login, separated by blanks; with `offline_access` some issuers give the token that renews a login."""
+
+    session_ttl_s: int = Field(default=43_200, ge=60, le=604_800)
+    """Longest duration of a login in a browser in seconds."""
+    session_idle_s: int = Field(default=3600, ge=600, le=604_800)
+    """Seconds without a request after which a login in a browser ends."""
+    upload_limit: int = Field(default=GIB, ge=10_000)
+    """Largest file in bytes of `/batches` and `/feedback/import`."""
 
     token_issuer: str = "product-classifier"  # noqa: S105 - a name
     """`iss` of the embedded issuer."""

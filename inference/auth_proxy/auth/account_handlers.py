@@ -1,17 +1,14 @@
 """Handlers of the embedded issuer's routes: access tokens, public keys and users."""
 
 import asyncio
-from dataclasses import replace
 from functools import partial
 
-from inference.auth_proxy.audit.audit_log import Requester
-from inference.auth_proxy.auth.tokens import Identity
+from inference.auth_proxy.auth.password_login import authenticate
 from inference.auth_proxy.auth.users import User
 from inference.auth_proxy.collaborators import GatewayDependencies
 from inference.auth_proxy.context import RequestContext
 from inference.auth_proxy.json_handlers import HandlerResult, json_handler
 from inference.auth_proxy.schemas import JwksView, NewUser, TokenRequest, TokenView, UserChange, UserView
-from inference.http.problems import Overloaded, Problem
 from product_classifier.audit.audit_events import AuditAction
 
 
@@ -20,21 +17,7 @@ async def issue_token(
     services: GatewayDependencies, context: RequestContext, body: TokenRequest
 ) -> HandlerResult[TokenView]:
     """Exchange a user name and a password for an access token."""
-    users = services.issuer.users
-    try:
-        async with services.login_limits.guess(body.username, context.client_address) as guess:
-            check = partial(users.authenticate, body.username, body.password, hash_unknown=not guess.is_delayed)
-            user = await services.hashing.run(guess.lane, check)
-            guess.right = user is not None
-    except (Problem, Overloaded):
-        services.metrics.count_login("refused")
-        raise
-    services.metrics.count_login("wrong" if user is None else "right")
-    if user is None:
-        known = users.get(body.username)
-        services.login_failures.add(_requester(context, known))
-        raise _wrong_credentials()
-    await services.audit.login(_requester(context, user), AuditAction.LOGIN_SUCCEEDED)
+    user = await authenticate(services, context, body.username, body.password)
     token = TokenView(access_token=services.issuer.issue(user), expires_in=services.issuer.ttl_s)
     return HandlerResult(token, headers={"Pragma": "no-cache"})
 
@@ -87,20 +70,6 @@ async def remove_user(services: GatewayDependencies, context: RequestContext) ->
     async with services.audit.action(context.requester, AuditAction.USER_DELETED, name):
         await asyncio.to_thread(services.issuer.users.remove, name)
     return HandlerResult(None)
-
-
-def _requester(context: RequestContext, user: User | None) -> Requester:
-    return replace(context.requester, user=Identity(user.name, user.role) if user else None)
-
-
-def _wrong_credentials() -> Problem:
-    return Problem(
-        401,
-        "the name or the password is wrong",
-        kind="invalid-grant",
-        headers={"WWW-Authenticate": 'Bearer realm="product-classifier"'},
-        error="invalid_grant",
-    )
 
 
 def _view(user: User) -> UserView:

@@ -9,8 +9,11 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from inference.auth_proxy.auth.login_cookies import session_cookie
 from inference.auth_proxy.auth.request_checks import bearer, check_headers, check_path
 from inference.auth_proxy.auth.roles import Role
+from inference.auth_proxy.auth.session_cookies import SESSION_COOKIE, read_cookie
+from inference.auth_proxy.auth.sessions import check_csrf_token
 from inference.auth_proxy.auth.tokens import Identity, TokenRejected
 from inference.auth_proxy.client_address import client_address
 from inference.auth_proxy.collaborators import GatewayDependencies
@@ -57,7 +60,7 @@ class AuthorizationMiddleware:
         async def respond(message: Message) -> None:
             if message["type"] == "http.response.start":
                 context.status = message["status"]
-                message["headers"] = _completed(message.get("headers", []), context.request_id)
+                message["headers"] = _completed(message.get("headers", []), context)
             await send(message)
 
         try:
@@ -89,13 +92,28 @@ class AuthorizationMiddleware:
         headers = check_headers(scope["headers"], self._hosts)
         context.route, context.parameters = route, _ = self._table.find(scope["method"], scope["path"])
         if route.role is not None:
-            token = bearer(headers.get(b"authorization"))
-            context.identity = user = await self._services.identify(token)
+            authorization = headers.get(b"authorization")
+            if authorization is None and b"cookie" in headers:
+                await self._identify_session(scope, context)
+            else:
+                context.identity = await self._services.identify(bearer(authorization))
+            user = context.user
             _check_role(user, route, route.role)
             if route.rate is Rate.USER:
                 self._services.limits.spend(user.name)
         context.body_limit = min(route.body_limit, self._services.settings.body_limit)
         check_content_length(headers, context.body_limit)
+
+    async def _identify_session(self, scope: Scope, context: RequestContext) -> None:
+        """Set the user of a session cookie, or raise as for a bearer token."""
+        cookie = read_cookie(scope["headers"], SESSION_COOKIE)
+        if not cookie:
+            bearer(None)
+        verified = await self._services.sessions.verify(cookie)
+        check_csrf_token(verified.session, scope)
+        context.identity, context.session = verified.identity, verified.session
+        if verified.new_cookie:
+            context.new_cookie = session_cookie(self._services, scope, verified.new_cookie)
 
     def _problem(self, error: Exception) -> Problem:
         if not isinstance(error, Problem):
@@ -156,10 +174,12 @@ def _header(scope: Scope, wanted: bytes) -> str:
     return ""
 
 
-def _completed(headers: list[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
-    """Return response headers with the request id and the security headers that they lack."""
+def _completed(headers: list[tuple[bytes, bytes]], context: RequestContext) -> list[tuple[bytes, bytes]]:
+    """Return response headers with the request id, a replaced cookie and the security headers that they lack."""
     present = {name.lower() for name, _ in headers}
-    added = [(b"x-request-id", request_id.encode()), *SECURITY_HEADERS]
+    added = [(b"x-request-id", context.request_id.encode()), *SECURITY_HEADERS]
+    if context.new_cookie:
+        added.append((b"set-cookie", context.new_cookie))
     if b"cache-control" not in present:
         added.append((b"cache-control", b"no-store"))
     return [*headers, *(pair for pair in added if pair[0] not in present)]

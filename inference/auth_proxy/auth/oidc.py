@@ -1,6 +1,7 @@
 """Tokens of an external OpenID Connect issuer."""
 
 import asyncio
+import hmac
 import json
 import time
 import urllib.request
@@ -16,6 +17,8 @@ from inference.auth_proxy.auth.tokens import Identity, PublicKey, TokenRejected,
 from inference.http.problems import Problem
 from product_classifier.observability import get_logger
 
+ID_TOKEN_TYPES = frozenset({"jwt", ""})
+"""Accepted `typ` headers of ID tokens, lower case."""
 ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
 MAX_AGE_S = 300.0
 """Keys older than this are fetched again."""
@@ -26,10 +29,25 @@ TIMEOUT_S = 5.0
 
 
 class IssuerUnavailable(Problem):
-    """The issuer's keys were never fetched and cannot be fetched now."""
+    """The issuer's keys or documents were never fetched and cannot be fetched now."""
 
     def __init__(self, issuer: str) -> None:
         super().__init__(503, f"the keys of {issuer} cannot be fetched; try again", kind="issuer-unavailable")
+
+
+def fetch_metadata(issuer: str) -> dict[str, Any]:
+    """Return the discovery document of an issuer (OpenID Connect Discovery 1.0); blocks.
+
+    Raises:
+        OSError: If it cannot be fetched.
+        ValueError: If it is not JSON, or that of another issuer.
+    """
+    url = f"{issuer}/.well-known/openid-configuration"
+    with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response:  # noqa: S310 - http(s), checked in Settings
+        document = json.load(response)
+    if not isinstance(document, dict) or str(document.get("issuer")).rstrip("/") != issuer:
+        raise ValueError(f"{url}: is not the document of {issuer!r}")
+    return document
 
 
 class RemoteKeys:
@@ -73,20 +91,14 @@ class RemoteKeys:
 
     def _get(self) -> dict[str, PyJWK]:
         if self._client is None:
-            self._client = PyJWKClient(self._discover(), cache_jwk_set=False, timeout=TIMEOUT_S)
+            self._client = PyJWKClient(
+                str(fetch_metadata(self._issuer)["jwks_uri"]), cache_jwk_set=False, timeout=TIMEOUT_S
+            )
         keys = self._client.get_signing_keys()
         usable = {key.key_id: key for key in keys if key.key_id and key.algorithm_name in ALGORITHMS}
         if not usable:
             raise ValueError(f"none of {len(keys)} keys has an id and one of {', '.join(sorted(ALGORITHMS))}")
         return usable
-
-    def _discover(self) -> str:
-        url = f"{self._issuer}/.well-known/openid-configuration"
-        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response:  # noqa: S310 - http(s), checked in Settings
-            document = json.load(response)
-        if str(document["issuer"]).rstrip("/") != self._issuer:
-            raise ValueError(f"{url}: issuer is {document['issuer']!r}, not {self._issuer!r}")
-        return str(document["jwks_uri"])
 
 
 class ExternalIssuer:
@@ -113,8 +125,32 @@ class ExternalIssuer:
 
     async def verify(self, token: str) -> Identity:
         """Return the identity of the user; the algorithm is the key's, never the one the token names."""
-        header = read_header(token, typ_required="" not in self._types)
-        if header["alg"] not in ALGORITHMS or header["typ"].lower().removeprefix("application/") not in self._types:
+        identity, _ = await self.verify_until(token)
+        return identity
+
+    async def verify_until(self, token: str) -> tuple[Identity, float]:
+        """Return what `verify` returns, and the time until which the token is valid."""
+        claims = await self._claims(token, self._types, self._audience)
+        return self._identity(claims), float(claims["exp"])
+
+    async def verify_id_token(self, token: str, *, client_id: str, nonce: str | None) -> tuple[Identity, float]:
+        """Return the user of an ID token for this client, and the time until which it is valid.
+
+        Args:
+            token: The ID token.
+            client_id: Its audience.
+            nonce: What it must repeat; None for one that a refresh returned.
+        """
+        claims = await self._claims(token, ID_TOKEN_TYPES, client_id)
+        if nonce is not None and not hmac.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
+            raise TokenRejected("nonce: is not that of the login")
+        if isinstance(claims["aud"], list) and len(claims["aud"]) > 1 and claims.get("azp") != client_id:
+            raise TokenRejected("azp: is not this client")
+        return self._identity(claims), float(claims["exp"])
+
+    async def _claims(self, token: str, types: frozenset[str], audience: str) -> dict[str, Any]:
+        header = read_header(token, typ_required="" not in types)
+        if header["alg"] not in ALGORITHMS or header["typ"].lower().removeprefix("application/") not in types:
             raise TokenRejected("alg or typ is not accepted")
         key = await self._keys.find(header["kid"])
         if key is None:
@@ -122,9 +158,9 @@ class ExternalIssuer:
         if key.algorithm_name != header["alg"]:
             raise TokenRejected("alg: is not that of the key")
         public: PublicKey = key.key
-        claims = read_claims(
-            token, public, [key.algorithm_name], self._clock, issuer=self._issuers, audience=self._audience
-        )
+        return read_claims(token, public, [key.algorithm_name], self._clock, issuer=self._issuers, audience=audience)
+
+    def _identity(self, claims: Mapping[str, Any]) -> Identity:
         if claims["sub"].startswith(KEY_USER):
             raise TokenRejected(f"sub: starts with {KEY_USER!r}, as the names of API keys do")
         return Identity(claims["sub"], self._role(claims))

@@ -13,7 +13,7 @@ MAX_PATH = 512
 MAX_QUERY = 2048
 SINGLE_HEADERS = frozenset({
     b"host", b"content-length", b"transfer-encoding", b"content-type", b"content-encoding", b"authorization",
-    b"idempotency-key", b"inference-header-content-length",
+    b"idempotency-key", b"inference-header-content-length", b"cookie", b"x-csrf-token",
 })  # fmt: skip
 """Headers that must not be repeated."""
 _PATH = re.compile(rb"/(?!/)[A-Za-z0-9._~:@/-]*")

@@ -48,6 +48,7 @@ class AuditAction(StrEnum):
     TAXONOMY_CHANGED = "taxonomy_changed"
     LOGIN_SUCCEEDED = "login_succeeded"
     LOGIN_FAILED = "login_failed"
+    LOGGED_OUT = "logged_out"
 
 
 class AuditOutcome(Record):

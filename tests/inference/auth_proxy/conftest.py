@@ -13,7 +13,7 @@ import structlog
 from PIL import Image
 from pydantic import SecretStr
 
-from inference.auth_proxy.__main__ import PROBE_KEY, make_verifier, open_api_keys
+from inference.auth_proxy.__main__ import PROBE_KEY, make_verifier, open_api_keys, open_sessions
 from inference.auth_proxy.app import create_app
 from inference.auth_proxy.audit.audit_log import AuditLog
 from inference.auth_proxy.auth.roles import Role
@@ -104,8 +104,11 @@ def start(
         api_keys = open_api_keys(settings, issuer)
         audit = AuditLog(writer, store)
         deployed = StoredTaxonomy(store)
+        sessions = open_sessions(settings, issuer)
         app = create_app(
-            Collaborators(settings, issuer, backends, record_writer, limits, audit, metrics, api_keys, deployed)
+            Collaborators(
+                settings, issuer, backends, record_writer, limits, audit, metrics, api_keys, deployed, sessions
+            )
         )
         listener = listen("127.0.0.1", 0)
         with running(make_server(app, settings), sockets=[listener]) as port:
