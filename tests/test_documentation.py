@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from operations import metrics_reference
 from operations.settings_reference import PAGE, SECTIONS, page
 from product_classifier.settings_help import variables
 from tests.support.naming import FOLDERS, PHRASES, PRODUCTION, python_files
@@ -34,6 +35,11 @@ HELP = {
 def test_the_configuration_page_is_generated_from_the_settings() -> None:
     """Run `python -m operations.settings_reference` when this fails."""
     assert page() == PAGE.read_text(encoding="utf-8")
+
+
+def test_the_metrics_page_is_generated_from_the_definitions() -> None:
+    """Run `python -m operations.metrics_reference` when this fails."""
+    assert metrics_reference.page() == metrics_reference.PAGE.read_text(encoding="utf-8")
 
 
 def test_every_settings_class_is_on_the_configuration_page() -> None:

@@ -92,6 +92,7 @@ DOMAIN: dict[str, set[str]] = {
     "retraining": FOUNDATION | {"feedback", "store"},
     "monitoring": FOUNDATION | {"bundles", "evaluation", "feedback", "images", "releases", "store", "text"},
     "audit": FOUNDATION | {"feedback", "store"},
+    "metrics": FOUNDATION,
 }
 INFERENCE: dict[str, set[str]] = {
     "feedback_api": {"http"},
@@ -137,6 +138,7 @@ OPERATIONS: dict[str, set[str]] = {
     "demo": {"local"},
     "screenshots": {"demo", "local"},
     "settings_reference": {"cluster", "compose", "demo", "local"},
+    "metrics_reference": set(),
 }
 PARTS = {"product_classifier": DOMAIN, "inference": INFERENCE, "pipelines": PIPELINES, "operations": OPERATIONS}
 """For each folder and module directly in a package, those of the same package that it may import.

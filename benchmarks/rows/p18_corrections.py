@@ -203,7 +203,11 @@ def _reconciliations(trigger: Server) -> int:
     """Return how many reconciliations found the index complete."""
     _, body = _send(trigger, "GET", "/metrics")
     lines = body.decode().splitlines()
-    return sum(int(line.split()[-1]) for line in lines if line.startswith('retrain_steps_total{step="waiting"}'))
+    return sum(
+        int(float(line.split()[-1]))
+        for line in lines
+        if line.startswith('product_classifier_reconciliations_total{step="waiting"}')
+    )
 
 
 def _wait(server: Server, is_done: Callable[[], object]) -> None:

@@ -50,7 +50,7 @@ def compare(
     from components.shared import failures
     from components.shared import raw as raw_files
 
-    with failures.record_step_failure("compare", store):
+    with failures.record_step("compare", store):
         promote = step.run(
             release=release,
             test=Path(test.path),

@@ -40,7 +40,7 @@ def evaluate(
     from components.shared import raw as raw_files
     from product_classifier.taxonomy.folder import read_taxonomy
 
-    with failures.record_step_failure("evaluate", store):
+    with failures.record_step("evaluate", store):
         weighted_f1 = step.run(
             test=Path(test.path),
             raw=raw_files.fetch(raw, raw_revision, store),

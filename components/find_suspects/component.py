@@ -41,7 +41,7 @@ def find_suspects(
     from components.shared import raw as raw_files
     from product_classifier.taxonomy.folder import read_taxonomy
 
-    with failures.record_step_failure("find_suspects", store):
+    with failures.record_step("find_suspects", store):
         return step.run(
             train=Path(train.path),
             validation=Path(validation.path),

@@ -37,7 +37,7 @@ def fit_fusion(
     from components.shared import failures
     from product_classifier.taxonomy.folder import read_taxonomy
 
-    with failures.record_step_failure("fit_fusion", store):
+    with failures.record_step("fit_fusion", store):
         score = step.run(
             Path(train.path),
             Path(validation.path),

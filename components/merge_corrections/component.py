@@ -40,7 +40,7 @@ def merge_corrections(
     from components.shared import failures
     from product_classifier.taxonomy.folder import read_taxonomy
 
-    with failures.record_step_failure("merge_corrections", store):
+    with failures.record_step("merge_corrections", store):
         products = step.run(
             train=Path(train.path),
             validation=Path(validation.path),

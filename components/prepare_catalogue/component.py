@@ -37,7 +37,7 @@ def prepare_catalogue(
     from components.shared import raw as raw_files
 
     report = Path(f"{catalogue.path}.json")
-    with failures.record_step_failure("prepare_catalogue", store):
+    with failures.record_step("prepare_catalogue", store):
         folder = raw_files.fetch(raw, raw_revision)
         revision = step.run(
             folder,

@@ -40,7 +40,7 @@ def promote(
     from components.promote import step
     from components.shared import failures
 
-    with failures.record_step_failure("promote", store, run_id):
+    with failures.record_step("promote", store, run_id):
         return step.run(
             release=release,
             decision=Path(decision.path),

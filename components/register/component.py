@@ -63,7 +63,7 @@ def register(
     from components.shared.published_releases import publish_unseen
     from product_classifier.taxonomy.folder import read_taxonomy
 
-    with failures.record_step_failure("register", store):
+    with failures.record_step("register", store):
         publish_unseen(Path(unseen.path), store)
         return step.run(
             text=Path(text.path),

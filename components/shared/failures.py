@@ -1,12 +1,21 @@
-"""Reasons why runs failed, written to the store: the API of Kubeflow Pipelines does not report them."""
+"""Reasons why runs failed and durations of steps, which the API of Kubeflow Pipelines does not report."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 from product_classifier.errors import ProductClassifierError, RunSuperseded
-from product_classifier.retraining import Failure, RunStore, run_of_execution, write_failure
+from product_classifier.retraining import (
+    Failure,
+    RunStore,
+    StepTiming,
+    run_of_execution,
+    write_failure,
+    write_step_timing,
+)
+from product_classifier.retraining.run_records import StepOutcome
 from product_classifier.store import open_store
 
 MAX_REASON = 1000
@@ -22,18 +31,22 @@ def execution() -> str:
 
 
 @contextmanager
-def record_step_failure(step: str, store: str, run_id: str = "") -> Iterator[None]:
-    """Write why a step failed, then reraise; do nothing in a training without a run.
+def record_step(step: str, store: str, run_id: str = "") -> Iterator[None]:
+    """Write how long a step took, and why it failed, then reraise; do nothing in a training without a run.
 
     `start_run` passes `run_id`; every later step reads from the store which run this execution owns.
     """
+    started = time.monotonic()
     try:
         yield
     except RunSuperseded:
         raise  # another execution owns the run, whose outcome this one must not touch
     except Exception as error:
-        write_reason(step, run_id or _own_run(store), store, f"{type(error).__name__}: {error}")
+        run_id = run_id or _own_run(store)
+        write_reason(step, run_id, store, f"{type(error).__name__}: {error}")
+        _write_timing(step, run_id, store, "failed", started)
         raise
+    _write_timing(step, run_id or _own_run(store), store, "ok", started)
 
 
 @contextmanager
@@ -55,6 +68,21 @@ def write_reason(step: str | None, run_id: str, store: str, reason: str) -> None
     with suppress(ProductClassifierError, ValueError):
         failure = Failure(run_id=run_id, step=step, reason=reason[:MAX_REASON], created=datetime.now(UTC))
         write_failure(RunStore(open_store(store)), failure)
+
+
+def _write_timing(step: str, run_id: str, store: str, outcome: StepOutcome, started: float) -> None:
+    """Write how long a step took; ignore an unavailable store, which must not fail the step."""
+    if not run_id:
+        return
+    with suppress(ProductClassifierError, ValueError):
+        timing = StepTiming(
+            run_id=run_id,
+            step=step,
+            outcome=outcome,
+            seconds=time.monotonic() - started,
+            created=datetime.now(UTC),
+        )
+        write_step_timing(RunStore(open_store(store)), timing)
 
 
 def _own_run(store: str) -> str:

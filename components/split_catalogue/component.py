@@ -34,7 +34,7 @@ def split_catalogue(
     from components.shared import failures
     from components.split_catalogue import step
 
-    with failures.record_step_failure("split_catalogue", store):
+    with failures.record_step("split_catalogue", store):
         return step.run(
             Path(catalogue.path),
             train=Path(train.path),

@@ -38,7 +38,7 @@ def start_run(
     from components.shared.correction_photos import photo_revision
     from components.start_run import step
 
-    with failures.record_step_failure("start_run", store, run_id):
+    with failures.record_step("start_run", store, run_id):
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
         step.run(store, run_id, failures.execution())
         return raw_files.revision(raw), cache_key(store, cache_buster), photo_revision(store, snapshot), started

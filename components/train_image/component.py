@@ -74,7 +74,7 @@ def train_image(
         "patience": patience,
         "seed": seed,
     }
-    with failures.record_step_failure("train_image", store):
+    with failures.record_step("train_image", store):
         inputs = Path(train.path), Path(validation.path), raw_files.fetch(raw, raw_revision, store)
         outputs = Path(model.path), Path(out_of_fold.path)
         score = step.run(*inputs, *outputs, read_taxonomy(Path(taxonomy.path)), **numbers, checkpoints=store)

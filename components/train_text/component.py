@@ -66,7 +66,7 @@ def train_text(
         "patience": patience,
         "seed": seed,
     }
-    with failures.record_step_failure("train_text", store):
+    with failures.record_step("train_text", store):
         outputs = Path(model.path), Path(out_of_fold.path)
         score = step.run(
             Path(train.path),

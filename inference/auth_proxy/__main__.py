@@ -74,6 +74,7 @@ def assemble(settings: Settings) -> Collaborators:
     verifier = make_verifier(settings)
     api_keys = open_api_keys(settings, verifier)
     audit = AuditLog(writer, store)
+    metrics.add_state(writer, journal, settings.state_dir)
     deployed = StoredTaxonomy(store)
     sessions = open_sessions(settings, verifier)
     return Collaborators(

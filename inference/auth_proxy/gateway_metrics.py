@@ -1,41 +1,37 @@
 """Prometheus metrics of the gateway, on the internal port."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from pathlib import Path
 
-from inference.http.log_metrics import LogCollector
-
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+from inference.auth_proxy.predictions.prediction_counts import PredictionCounts
+from inference.durability.durability_metrics import add_durability
+from inference.durability.writer import DurableWriter
+from product_classifier.metrics import definitions
+from product_classifier.metrics.instruments import Durations, add_volume, counter, gauge, service_registry
+from product_classifier.store.journal import Journal
 
 
 class GatewayMetrics:
-    """Counters of one gateway in a separate registry, so that one process can hold several."""
+    """Metrics of one gateway in a separate registry, so that one process can hold several."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.registry.register(LogCollector())
-        self._requests = Counter(
-            "gateway_requests", "Requests served", ["route", "method", "status"], registry=self.registry
-        )
-        self._seconds = Histogram(
-            "gateway_request_seconds", "Time to respond", ["route"], buckets=BUCKETS, registry=self.registry
-        )
-        self._predictions = Counter("gateway_predictions", "Products classified", ["degraded"], registry=self.registry)
-        self._records = Counter(
-            "gateway_prediction_records", "Prediction records by outcome", ["outcome"], registry=self.registry
-        )
-        self.record_backlog = Gauge(
-            "gateway_prediction_records_waiting_bytes", "Records that are being written", registry=self.registry
-        )
-        self._logins = Counter("gateway_logins", "Password logins", ["outcome"], registry=self.registry)
+        self.registry = service_registry()
+        self._requests = Durations(definitions.HTTP_REQUEST_SECONDS, self.registry)
+        self._stages = Durations(definitions.PREDICTION_STAGE_SECONDS, self.registry)
+        self.predictions = PredictionCounts()
+        self.registry.register(self.predictions)
+        self._records = counter(definitions.PREDICTION_RECORDS, self.registry)
+        self._logins = counter(definitions.LOGINS, self.registry)
+        self.record_backlog = gauge(definitions.RECORD_BACKLOG_BYTES, self.registry)
+        self.requests_in_progress = gauge(definitions.REQUESTS_IN_PROGRESS, self.registry)
+        self.request_slots = gauge(definitions.REQUEST_SLOTS, self.registry)
 
     def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count one request and its duration."""
-        self._requests.labels(route, method, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        """Record one request and its duration."""
+        self._requests.observe(seconds, route, method, status)
 
-    def count_prediction(self, *, degraded: bool) -> None:
-        """Count one product."""
-        self._predictions.labels(str(degraded).lower()).inc()
+    def observe_stage(self, stage: str, seconds: float) -> None:
+        """Record the duration of a stage of a prediction."""
+        self._stages.observe(seconds, stage)
 
     def count_record(self, outcome: str) -> None:
         """Count one write of prediction records."""
@@ -44,3 +40,8 @@ class GatewayMetrics:
     def count_login(self, outcome: str) -> None:
         """Count one login attempt."""
         self._logins.labels(outcome).inc()
+
+    def add_state(self, writer: DurableWriter, journal: Journal, folder: Path) -> None:
+        """Expose store, journal and the volume of the state folder, read by each scrape."""
+        add_durability(self.registry, writer, journal)
+        add_volume(self.registry, folder)

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
-from math import nan
 from typing import Annotated
 
 from anyio import to_thread
@@ -50,13 +49,14 @@ from inference.feedback_service.settings import Settings
 from inference.feedback_service.taxonomy_changes import TaxonomyChanges
 from inference.http.api_models import ProductInput
 from inference.http.bodies import strict_base64
-from product_classifier.errors import IndexUnavailable, UnknownCategory
+from product_classifier.errors import UnknownCategory
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.prediction_index import PredictionIndex
 from product_classifier.feedback.records import PHOTO_PREFIX, ProductContent
 from product_classifier.feedback.trust import initial_state
 from product_classifier.images.headers import picture_bytes
 from product_classifier.limits import PHOTO_BODY_BYTES
+from product_classifier.metrics.instruments import CONTENT_TYPE, add_volume
 from product_classifier.retraining import RunStore
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.settings_reader import read_settings
@@ -107,7 +107,8 @@ def create_app(
     token = settings.internal_token.get_secret_value()
     notifier = TriggerNotifier(settings.trigger_url, token)
     writer.on_replayed = notifier.notify
-    metrics = _metrics(writer, journal, index)
+    metrics = FeedbackMetrics(writer, journal, index)
+    add_volume(metrics.registry, settings.state_dir)
     app = FastAPI(
         title="Feedback service",
         lifespan=partial(_lifespan, writer, notifier, (refresher, predictions_refresher)),
@@ -226,41 +227,7 @@ def _add_health(app: FastAPI, writer: DurableWriter, index: FeedbackIndex, metri
 
     @app.get("/metrics")
     def prometheus_metrics() -> Response:
-        return Response(metrics.exposition(), media_type="text/plain; version=0.0.4")
-
-
-def _metrics(writer: DurableWriter, journal: Journal | None, index: FeedbackIndex) -> FeedbackMetrics:
-    metrics = FeedbackMetrics()
-    metrics.add_gauge("feedback_store_away", "1 while the store is unavailable.", lambda: writer.store_unavailable)
-    metrics.add_gauge(
-        "feedback_journal_waiting", "Records in the journal and not in the store.", lambda: writer.pending_count
-    )
-    metrics.add_gauge(
-        "feedback_journal_drained", "Records replayed from the journal to the store.", lambda: writer.replayed
-    )
-    metrics.add_gauge("feedback_journal_damages", "Damaged places found in the journal.", lambda: len(writer.damages))
-    metrics.add_gauge(
-        "feedback_corrections_damaged", "Damaged objects found in the store.", _or_nan(index.damaged_count)
-    )
-    metrics.add_gauge("feedback_corrections_unread", "Objects listed and not yet indexed.", _or_nan(index.unread_count))
-    metrics.add_gauge(
-        "feedback_index_complete", "0 while the index of corrections is being built.", lambda: index.is_complete
-    )
-    if journal is not None:
-        metrics.add_gauge("feedback_journal_bytes", "Size of the journal on disk in bytes.", lambda: journal.size)
-    return metrics
-
-
-def _or_nan(count: Callable[[], int]) -> Callable[[], float]:
-    """Return a function that returns NaN while the index cannot be used."""
-
-    def read() -> float:
-        try:
-            return count()
-        except IndexUnavailable:
-            return nan
-
-    return read
+        return Response(metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
 
 
 def _decode_photo(product: ProductInput) -> bytes:

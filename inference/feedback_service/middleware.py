@@ -61,7 +61,8 @@ class InternalMiddleware:
         finally:
             reservation.release()
             route = getattr(scope.get("route"), "path", "unknown")
-            self._metrics.responded(scope["method"], route, status, perf_counter() - began)
+            method = scope["method"] if route != "unknown" else "other"
+            self._metrics.responded(method, route, status, perf_counter() - began)
 
     def _authenticate(self, path: str, headers: dict[bytes, bytes]) -> None:
         if path not in OPEN_PATHS and not hmac.compare_digest(headers.get(b"x-internal-token", b""), self._token):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inference.model_server.server_metrics import FUSION_RESPONSES, SHADOW_ROWS, count_fusion
+from inference.model_server.server_metrics import RELEASE_RESPONSES, SHADOW_PRODUCTS
 from inference.oip.types import ModelRequest, ModelResponse
 from product_classifier.observability import get_logger
 
@@ -45,7 +45,7 @@ class Shadow:
         if not self.release:
             return
         if len(self._running) >= self._max_running:
-            FUSION_RESPONSES.labels(self.release, "shadow", "left_out").inc()
+            RELEASE_RESPONSES.observe(0.0, self.release, "shadow", "left_out")
             return
         task = asyncio.create_task(self._compare(response, predict))
         self._running.add(task)
@@ -62,8 +62,8 @@ class Shadow:
         if other is None:
             return
         same = int(np.count_nonzero(other.outputs["code"] == response.outputs["code"]))
-        SHADOW_ROWS.labels(self.release, "same").inc(same)
-        SHADOW_ROWS.labels(self.release, "other").inc(len(other.outputs["code"]) - same)
+        SHADOW_PRODUCTS.labels(self.release, "same").inc(same)
+        SHADOW_PRODUCTS.labels(self.release, "other").inc(len(other.outputs["code"]) - same)
 
 
 async def counted(predict: Predict, release: str, role: str) -> ModelResponse:
@@ -73,7 +73,7 @@ async def counted(predict: Predict, release: str, role: str) -> ModelResponse:
         response = await predict()
         release, outcome = response.release, "degraded" if response.parameters.get("degraded") else "ok"
     finally:
-        count_fusion(release, role, outcome, time.perf_counter() - start)
+        RELEASE_RESPONSES.observe(time.perf_counter() - start, release, role, outcome)
     return response
 
 

@@ -1,6 +1,7 @@
 """Client of one predictor: its prediction before a deadline, or an error that the fusion can handle."""
 
 import abc
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -43,9 +44,6 @@ class PredictorClient(abc.ABC):
 
     def __init__(self, model: str) -> None:
         self.model = model
-        self._outcomes = {
-            outcome: PREDICTOR_REQUESTS.labels(model, outcome) for outcome in ("ok", "refused", "unavailable")
-        }
 
     async def predict(self, columns: Columns, classes: int, release: str) -> Prediction:
         """Return the prediction of some rows by a release; an empty `release` means the current one.
@@ -56,17 +54,18 @@ class PredictorClient(abc.ABC):
             ReleaseNotLoaded: If the predictor does not have this release.
             ModelUnavailable: If it is down, slow or overloaded, or its response is invalid.
         """
+        started, outcome = time.perf_counter(), "ok"
         try:
-            prediction = await self._predict(columns, classes, release)
+            return await self._predict(columns, classes, release)
         except ModelUnavailable as error:
-            self._outcomes["unavailable"].inc()
+            outcome = "unavailable"
             log.warning("predictor_unavailable", predictor=self.model, reason=str(error))
             raise
         except (InvalidInput, ReleaseNotLoaded) as error:
-            self._outcomes["refused"].inc()
+            outcome = "refused"
             raise error from None
-        self._outcomes["ok"].inc()
-        return prediction
+        finally:
+            PREDICTOR_REQUESTS.observe(time.perf_counter() - started, self.model, outcome)
 
     async def explain(self, columns: Columns, release: str, code: str, *, heat_map: bool) -> Mapping[str, Any]:
         """Return the explanation of one product for a category.

@@ -21,8 +21,8 @@ from inference.model_server.flags import Flags
 from inference.model_server.grpc_health import HealthServicer
 from inference.model_server.grpc_server import GrpcServer, Servicer
 from inference.model_server.model import HostedModels, ProductModel
+from inference.model_server.model_collector import register_collectors
 from inference.model_server.rest import RestApp
-from inference.model_server.server_metrics import register_collectors
 from product_classifier.descriptors import raise_descriptor_limit
 from product_classifier.observability import get_logger
 
@@ -49,7 +49,7 @@ class ProductModelServer(ModelServer):
         self._models = HostedModels(models)
         for model in models:
             self.register_model(model)
-        register_collectors({model.name: model.releases for model in models})
+        register_collectors(models)
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT; then complete the requests in flight within the grace period."""

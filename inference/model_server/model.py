@@ -21,7 +21,7 @@ from inference.http.problems import (
     status_of,
 )
 from inference.model_server.loaded_releases import LoadedRelease, LoadedReleases
-from inference.model_server.server_metrics import count_request
+from inference.model_server.server_metrics import MODEL_REQUESTS
 from inference.model_server.workers import WorkerPool
 from inference.oip.explain import ExplainRequest, ExplainResponse
 from inference.oip.tensors import DATATYPES
@@ -70,6 +70,15 @@ class ProductModel(Model, Generic[M]):
 
     async def close(self) -> None:
         """Release what `open` created."""
+
+    def stage_work(self) -> dict[str, tuple[float, int]]:
+        """Return by stage the seconds that work has spent in it, and the pieces of work that passed it."""
+        pool = self.workers
+        return {"queue": (pool.queue_s, pool.started), "compute": (pool.compute_s, pool.completed)}
+
+    def queue_lengths(self) -> dict[str, int]:
+        """Return by stage the pieces of work that wait in it."""
+        return {"queue": self.workers.waiting_count}
 
     async def __call__(
         self,
@@ -254,7 +263,7 @@ class RequestObserver:
         self, outcome: str, rows: int, *, release: str = "", error: Exception | None = None, unexpected: bool = False
     ) -> None:
         seconds = time.perf_counter() - self._start
-        count_request(self._model.name, self._protocol, outcome, seconds)
+        MODEL_REQUESTS.observe(seconds, self._model.name, self._protocol, outcome)
         fields: dict[str, Any] = {"protocol": self._protocol, "outcome": outcome, "rows": rows, "ms": seconds * 1000}
         if unexpected:
             log.error("request_completed", **fields, exc_info=error)

@@ -51,6 +51,15 @@ class WorkerPool:
         """By user, the one whose turn is next first."""
         self._long_pending: Counter[str] = Counter()
         self._long_running: Counter[str] = Counter()
+        self.queue_s = self.compute_s = 0.0
+        """Seconds that work waited for a thread, and ran, added up."""
+        self.started = self.completed = 0
+        """Pieces of work that a thread took, and that ended."""
+
+    @property
+    def waiting_count(self) -> int:
+        """Number of pieces of work that wait for a thread."""
+        return sum(map(len, tuple(self._waiting.values())))
 
     async def run(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `work` on a thread, in the context of the caller, and return its result.
@@ -125,6 +134,11 @@ class WorkerPool:
                 error = raised
         with self._lock:
             self._release(one)
+            self.queue_s += waited
+            self.started += 1
+            if error is None:
+                self.compute_s += time.monotonic() - one.since - waited
+                self.completed += 1
         with suppress(RuntimeError):  # the event loop is closed: nothing waits for the result
             one.result.get_loop().call_soon_threadsafe(_settle, one.result, result, error)
         del error, one  # the traceback has this frame: a cycle would hold the request until the collector runs

@@ -45,6 +45,15 @@ class AdaptiveBatcher:
         self._max_wait_s = max_wait_s
         self._pending: deque[PendingRequest] = deque()
         self._task: asyncio.Task[None] | None = None
+        self.waited_s = 0.0
+        """Seconds that requests waited for their batch, added up."""
+        self.batched = 0
+        """Requests that became part of a batch."""
+
+    @property
+    def waiting_count(self) -> int:
+        """Number of requests that wait for the next batch."""
+        return len(self._pending)
 
     async def predict(
         self, model: TextModel, designations: Sequence[str], descriptions: Sequence[str]
@@ -85,6 +94,8 @@ class AdaptiveBatcher:
                 request.result.set_exception(Overloaded(f"no thread was free for {waited:.1f} s; retry later"))
                 continue
             batch.append(request)
+            self.waited_s += waited
+            self.batched += 1
             rows += len(request.designations)
         return batch
 

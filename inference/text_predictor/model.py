@@ -58,6 +58,12 @@ class TextPredictor(ProductModel[TextModel]):
         super().__init__(name, signature, releases, workers, max_explanations)
         self._batcher = batcher
 
+    def stage_work(self) -> dict[str, tuple[float, int]]:
+        return {**super().stage_work(), "batch": (self._batcher.waited_s, self._batcher.batched)}
+
+    def queue_lengths(self) -> dict[str, int]:
+        return {**super().queue_lengths(), "batch": self._batcher.waiting_count}
+
     async def infer(self, request: ModelRequest, loaded: LoadedRelease[TextModel]) -> ModelResponse:
         designations, descriptions = request.texts("designation"), request.texts("description")
         try:

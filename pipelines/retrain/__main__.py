@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import uvicorn
 
@@ -21,11 +22,14 @@ from pipelines.retrain.launchers import make_launcher
 from pipelines.retrain.local_launcher import LocalLauncher
 from pipelines.retrain.reconcile_loop import ReconcileLoop
 from pipelines.retrain.settings import TriggerSettings
+from pipelines.retrain.trigger_metrics import TriggerMetrics
 from pipelines.settings import PipelineSettings
 from product_classifier.descriptors import raise_descriptor_limit
 from product_classifier.errors import ProductClassifierError
 from product_classifier.feedback.index import FeedbackIndex
+from product_classifier.metrics.instruments import add_volume, service_registry
 from product_classifier.observability import configure_logging, get_logger
+from product_classifier.retraining import RunStore
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
 from product_classifier.settings_help import settings_parser
@@ -51,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         store = open_store(pipeline.store, create=not pipeline.store_url)
         launcher = make_launcher(settings, pipeline, store)
         index = FeedbackIndex(store, pipeline.state / "feedback-index" / "trigger.sqlite", store_name=pipeline.store)
-        trigger = Trigger(store, launcher, read_settings(RetrainSettings), index=index)
+        retrain = read_settings(RetrainSettings)
+        trigger = Trigger(store, launcher, retrain, index=index)
     except (ValueError, OSError, ProductClassifierError) as error:
         sys.stderr.write(f"retrain: {error}\n")
         return INVALID_SETTINGS
@@ -60,7 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         loop.reconcile_while_due()
         return 1 if loop.steps["error"] else 0
     try:
-        serve(loop, trigger, settings, store)
+        metrics = TriggerMetrics(loop, index, RunStore(store), retrain.min_corrections)
+        serve(loop, metrics, settings, store, pipeline.state)
     except KeyboardInterrupt:
         log.info("trigger_stopped")
     finally:
@@ -69,11 +75,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def serve(loop: ReconcileLoop, trigger: Trigger, settings: TriggerSettings, store: ObjectStore) -> None:
+def serve(
+    loop: ReconcileLoop, metrics: TriggerMetrics, settings: TriggerSettings, store: ObjectStore, state: Path
+) -> None:
     """Run the loop in a thread and the HTTP server in this one, until a signal."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again after its shutdown
     probe = StoreProbe(partial(probe_store, store, PROBE_KEY), deadline_s=PROBE_DEADLINE_S)
-    app = create_app(loop, trigger, settings.token.get_secret_value(), probe)
+    registry = service_registry()
+    registry.register(metrics)
+    add_volume(registry, state)
+    loop.on_reconciled = metrics.refresh
+    app = create_app(loop, registry, settings.token.get_secret_value(), probe)
     thread = threading.Thread(target=loop.run, name="reconcile")
     thread.start()
     try:

@@ -1,17 +1,19 @@
 """HTTP API of the retrain trigger: requests for a reconciliation, health and metrics."""
 
 import hmac
-from time import monotonic
+from time import perf_counter
 from typing import Annotated
 
 from fastapi import FastAPI, Header, HTTPException, Request, Response
+from prometheus_client import CollectorRegistry
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipelines.retrain.reconcile_loop import ReconcileLoop
 from product_classifier.errors import InvalidInput
 from product_classifier.limits import MIB
-from product_classifier.observability import dropped_log_lines
+from product_classifier.metrics import definitions
+from product_classifier.metrics.instruments import CONTENT_TYPE, Durations, exposition
 from product_classifier.retraining.events import has_feedback_event
-from product_classifier.retraining.trigger import Trigger
 from product_classifier.store.probe import StoreProbe
 
 EVENT_BYTES = MIB
@@ -19,9 +21,13 @@ STALE_S = 120.0
 """Age of the last reconciliation from which the process is reported unhealthy."""
 
 
-def create_app(loop: ReconcileLoop, trigger: Trigger, token: str, probe: StoreProbe) -> FastAPI:
-    """Return the app; `token` is the shared secret of callers, and an empty one refuses them all."""
+def create_app(loop: ReconcileLoop, registry: CollectorRegistry, token: str, probe: StoreProbe) -> FastAPI:
+    """Return the app, which exposes `registry`.
+
+    `token` is the shared secret of callers, and an empty one refuses them all.
+    """
     app = FastAPI(title="Retrain trigger", openapi_url=None)
+    app.add_middleware(RequestMetrics, durations=Durations(definitions.HTTP_REQUEST_SECONDS, registry))
 
     @app.post("/reconcile", status_code=202)
     @app.post("/wake", status_code=202)  # called by feedback services of earlier versions
@@ -44,14 +50,43 @@ def create_app(loop: ReconcileLoop, trigger: Trigger, token: str, probe: StorePr
         except InvalidInput as error:
             raise HTTPException(400, str(error)) from error
 
-    _add_health(app, loop, trigger, probe)
+    _add_health(app, loop, registry, probe)
     return app
 
 
-def _add_health(app: FastAPI, loop: ReconcileLoop, trigger: Trigger, probe: StoreProbe) -> None:
+class RequestMetrics:
+    """ASGI middleware that measures each request."""
+
+    def __init__(self, app: ASGIApp, durations: Durations) -> None:
+        self._app = app
+        self._durations = durations
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = perf_counter(), 500
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_and_note)
+        finally:
+            route = getattr(scope.get("route"), "path", None)
+            self._durations.observe(
+                perf_counter() - started, route or "unknown", scope["method"] if route else "other", status
+            )
+
+
+def _add_health(app: FastAPI, loop: ReconcileLoop, registry: CollectorRegistry, probe: StoreProbe) -> None:
     @app.get("/healthz")
     async def healthz() -> dict[str, float]:
-        age_s = monotonic() - loop.reconciled_at
+        age_s = loop.age_s
         if age_s > STALE_S:
             raise HTTPException(503, f"the last reconciliation was {age_s:.0f} s ago; restart the process")
         return {"last_reconciliation_s": round(age_s, 1)}
@@ -65,10 +100,7 @@ def _add_health(app: FastAPI, loop: ReconcileLoop, trigger: Trigger, probe: Stor
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        lines = [f'retrain_steps_total{{step="{step}"}} {count}' for step, count in sorted(loop.steps.items())]
-        lines.append(f"retrain_corrections_damaged {trigger.feedback_index.damaged_count()}")
-        lines.append(f"log_lines_dropped_total {dropped_log_lines()}")
-        return Response("\n".join([*lines, ""]), media_type="text/plain; version=0.0.4")
+        return Response(exposition(registry), headers={"Content-Type": CONTENT_TYPE})
 
 
 def _check_token(given: str, token: str) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from time import monotonic
 
 from product_classifier.errors import ProductClassifierError
@@ -28,14 +29,23 @@ class ReconcileLoop:
         self._closed = threading.Event()
         self._last: ReconcileResult | None = None
         self.reconciled_at = monotonic()
+        self.on_reconciled: Callable[[], None] = lambda: None
+        """Called after each reconciliation."""
         self.steps: Counter[str] = Counter()
         """Number of reconciliations by the step taken, `error` for those that failed."""
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the last reconciliation ended."""
+        return monotonic() - self.reconciled_at
 
     def run(self) -> None:
         """Reconcile until closed."""
         while not self._closed.is_set():
             self._requested.clear()
-            self._requested.wait(self.reconcile_once())
+            pause_s = self.reconcile_once()
+            self.on_reconciled()
+            self._requested.wait(pause_s)
 
     def reconcile_once(self) -> float:
         """Take the next step; return the seconds until the next reconciliation is due."""

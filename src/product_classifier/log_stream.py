@@ -35,8 +35,10 @@ class LogStream:
     def __init__(self, descriptor: int, describe_dropped: Callable[[int], str]) -> None:
         self._descriptor = descriptor
         self._describe_dropped = describe_dropped
-        self.dropped = 0
-        """Number of lines that were dropped in this process."""
+        self.dropped_full = 0
+        """Lines of this process that were dropped because too many waited."""
+        self.dropped_failed = 0
+        """Lines of this process that were dropped because a write failed: the reader is closed, or the disk full."""
         self.error: OSError | None = None
         """Why the last line could not be written: its reader is closed, or the disk is full."""
         self._start_empty()
@@ -65,6 +67,11 @@ class LogStream:
 
     def flush(self) -> None:
         """Do nothing: lines are written at once or by the thread."""
+
+    @property
+    def dropped(self) -> int:
+        """Number of lines that were dropped in this process."""
+        return self.dropped_full + self.dropped_failed
 
     @property
     def is_closed(self) -> bool:
@@ -100,7 +107,8 @@ class LogStream:
 
     def _add(self, data: bytes) -> None:
         if self._is_full:
-            self._drop(1)
+            self.dropped_full += 1
+            self._unreported += 1
             return
         if self._unreported:
             data = self._report() + data
@@ -150,13 +158,11 @@ class LogStream:
     def _fail(self, error: OSError) -> None:
         """Drop the waiting lines: nothing accepts them."""
         self.error = error
-        self._drop(max(1, len(self._waiting)))
+        lines = max(1, len(self._waiting))
+        self.dropped_failed += lines
+        self._unreported += lines
         self._waiting.clear()
         self._waiting_bytes, self._is_full = 0, False
-
-    def _drop(self, lines: int) -> None:
-        self.dropped += lines
-        self._unreported += lines
 
     def _report(self) -> bytes:
         dropped, self._unreported = self._unreported, 0

@@ -89,9 +89,10 @@ def open_log_stream(service: str, descriptor: int, *, json: bool | None = None) 
     return LogStream(descriptor, describe_dropped)
 
 
-def dropped_log_lines() -> int:
-    """Return how many lines of this process were dropped because nothing read them."""
-    return _StandardError.stream.dropped if _StandardError.stream else 0
+def dropped_log_lines() -> dict[str, int]:
+    """Return how many lines of this process were dropped, by reason: `full` or `failed`, see `LogStream`."""
+    stream = _StandardError.stream
+    return {"full": stream.dropped_full if stream else 0, "failed": stream.dropped_failed if stream else 0}
 
 
 def set_request_id(given: str | None) -> str:

@@ -50,12 +50,12 @@ def test_a_failed_step_records_its_reason_and_a_superseded_execution_records_not
 ) -> None:
     run_id, run_store = claim_run(store), RunStore(open_store(store))
 
-    with pytest.raises(RunSuperseded), failures.record_step_failure("start_run", store, run_id):
+    with pytest.raises(RunSuperseded), failures.record_step("start_run", store, run_id):
         raise RunSuperseded("x")
     assert run_store.failure(run_id) is None
     step.run(store, run_id, "x1")
     monkeypatch.setenv(failures.EXECUTION, "x1")
-    with pytest.raises(CatalogueError), failures.record_step_failure("prepare_catalogue", store):
+    with pytest.raises(CatalogueError), failures.record_step("prepare_catalogue", store):
         raise CatalogueError("12 of 20 rows were rejected")
     failure = run_store.failure(run_id)
     assert failure
@@ -70,7 +70,7 @@ def test_a_step_of_an_execution_that_does_not_own_the_run_records_nothing(
     step.run(store, run_id, "x1")
     monkeypatch.setenv(failures.EXECUTION, execution)
 
-    with pytest.raises(CatalogueError), failures.record_step_failure("prepare_catalogue", store):
+    with pytest.raises(CatalogueError), failures.record_step("prepare_catalogue", store):
         raise CatalogueError("12 of 20 rows were rejected")
 
     assert RunStore(open_store(store)).failure(run_id) is None
@@ -79,5 +79,5 @@ def test_a_step_of_an_execution_that_does_not_own_the_run_records_nothing(
 @pytest.mark.parametrize("run_id", ["", "retrain-000001-0123456789ab"])
 @pytest.mark.parametrize("store", ["file:///no/such/folder", "nonsense"])
 def test_an_unavailable_store_does_not_hide_the_error_of_a_step(store: str, run_id: str) -> None:
-    with pytest.raises(CatalogueError), failures.record_step_failure("train_text", store, run_id):
+    with pytest.raises(CatalogueError), failures.record_step("train_text", store, run_id):
         raise CatalogueError("nothing to train on")

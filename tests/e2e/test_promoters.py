@@ -167,5 +167,5 @@ def compared_by(pod: Object, release: str) -> Iterator[tuple[str, float]]:
         text = httpx.get(f"http://{address}/metrics", timeout=30).raise_for_status().text
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            if sample.name == "fusion_shadow_rows_total" and sample.labels["release"] == release:
+            if sample.name == "product_classifier_shadow_products_total" and sample.labels["release"] == release:
                 yield sample.labels["category"], sample.value

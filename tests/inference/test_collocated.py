@@ -89,7 +89,7 @@ def test_metrics_count_the_requests_between_the_models(collocated: RunningServer
 
     metrics = httpx.get(f"{collocated.url}/metrics").text
 
-    assert 'fusion_hops_total{outcome="ok",predictor="text-predictor"}' in metrics
+    assert 'predictor_request_duration_seconds_count{outcome="ok",predictor="text-predictor"}' in metrics
     assert all(f'model_release_info{{model_name="{model}"' in metrics for model in MODULES)
 
 

@@ -213,7 +213,7 @@ from product_classifier.observability import configure_logging, dropped_log_line
 configure_logging("test", json=True)
 for number in range(int(sys.argv[1])):
     get_logger().info("counted", number=number, padding="x" * 200)
-print(dropped_log_lines(), flush=True)
+print(dropped_log_lines()["full"], flush=True)
 """
 
 

@@ -1,5 +1,7 @@
 """Handlers of `/predict` and `/predict/batch`."""
 
+import time
+
 from pydantic_core import to_json
 from starlette.types import Receive, Scope, Send
 
@@ -21,6 +23,7 @@ async def predict(services: GatewayDependencies, scope: Scope, receive: Receive,
     services.predictor.refuse_when_full()  # before the body is read; the slot is taken after it
     body = await read_request_body(services, scope, receive)
     product = await read_product(body, content_type(scope))
+    services.metrics.observe_stage("read", time.perf_counter() - context.started)
     services.limits.spend_explanations(context.user.name, explanation_cost([product]))
     if product.photo is not None:
         services.limits.spend_megapixels(context.user.name, product.photo.megapixels)
@@ -35,6 +38,7 @@ async def predict_batch(services: GatewayDependencies, scope: Scope, receive: Re
     services.predictor.refuse_when_full()
     body = await read_request_body(services, scope, receive)
     rows = await read_batch(body, content_type(scope))
+    services.metrics.observe_stage("read", time.perf_counter() - context.started)
     if len(rows) > 1:
         services.limits.spend(context.user.name, len(rows) - 1)  # the middleware has counted one
     products = [row for row in rows if isinstance(row, RequestProduct)]

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -63,6 +64,8 @@ class Predictor:
         self._metrics = metrics
         self._taxonomies = taxonomies
         self._free_slots = max_in_flight
+        metrics.request_slots.set(max_in_flight)
+        metrics.requests_in_progress.set_function(lambda: max_in_flight - self._free_slots)
         self._slots_per_user = max(1, max_in_flight - max_in_flight // 4)
         self._held: Counter[str] = Counter()
         self._decoding = DecodingBudget()
@@ -71,13 +74,15 @@ class Predictor:
         """Return the prediction for one product and the state of its record."""
         with self.slot(user), self._decoding.admit(user, [product]):
             request_user.set(user)
+            started = time.perf_counter()
             try:
                 inference = await self._infer_one(product, request_id)
             except RowRejected as error:
                 raise _row_problem(error, "product") from error
             taxonomy = await self._taxonomies.get(inference.taxonomy)
+            self._metrics.observe_stage("infer", time.perf_counter() - started)
             prediction, entries = self._result(product, inference, 0, user, taxonomy)
-            return prediction, await self._record_writer.write(entries)
+            return prediction, await self._write(entries)
 
     async def predict_batch(
         self, rows: Sequence[RequestProduct | Problem], user: str, request_id: str
@@ -92,7 +97,9 @@ class Predictor:
             request_user.set(user)
             plain = {i: product for i, product in products.items() if not product.explain}
             explained = {i: product for i, product in products.items() if product.explain}
+            started = time.perf_counter()
             outcomes = await self._infer(plain, request_id) | await self._explain_each(explained, request_id)
+            self._metrics.observe_stage("infer", time.perf_counter() - started)
             for index, (product, outcome) in outcomes.items():
                 if isinstance(outcome, Problem):
                     results[index] = outcome
@@ -100,9 +107,16 @@ class Predictor:
                     taxonomy = await self._taxonomies.get(outcome[0].taxonomy)
                     results[index], written = self._result(product, *outcome, user, taxonomy)
                     entries += written
-            status = await self._record_writer.write(entries) if entries else RecordStatus.STORED
+            status = await self._write(entries) if entries else RecordStatus.STORED
         ordered = [results[i] for i in range(len(rows))]
         return [one.document(request_id) if isinstance(one, Problem) else one for one in ordered], status
+
+    async def _write(self, entries: Sequence[Entry]) -> RecordStatus:
+        """Write photos and records, and return the state of the records."""
+        started = time.perf_counter()
+        status = await self._record_writer.write(entries)
+        self._metrics.observe_stage("record", time.perf_counter() - started)
+        return status
 
     def refuse_when_full(self) -> None:
         """Raise Overloaded at once when no slot is free: work on a request that is refused delays the others."""
@@ -223,7 +237,7 @@ class Predictor:
             release=inference.release,
             taxonomy_version=TaxonomyState.version_to_store(taxonomy.version),
         )
-        self._metrics.count_prediction(degraded=record.degraded)
+        self._metrics.predictions.count(record, taxonomy)
         photo = [Entry(image_key(digest), product.image)] if digest else []
         view: PredictionView = _view(record, inference.decisions[row], taxonomy)
         if product.explain:

@@ -157,6 +157,11 @@ class IndexQueries:
         number = (day - EPOCH.date()).days
         return self._database.value("SELECT n FROM day_counts WHERE user = ? AND day = ?", user, number) or 0
 
+    def count_by_state(self) -> dict[str, int]:
+        """Return the number of corrections by state; states without any may be missing."""
+        with self._database.read() as database:
+            return dict(database.execute("SELECT state, n FROM state_counts"))
+
     def states(self) -> dict[str, State]:
         """Return the state of every correction by feedback id; for small histories."""
         with self._database.read() as database:

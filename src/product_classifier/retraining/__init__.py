@@ -7,13 +7,23 @@ All state is in the object store, so any number of triggers may run, and each ma
     retrain/runs/<run>/owner.json            pipeline execution that owns the run; any other is superseded
     retrain/runs/<run>/verdict.json          verdict of the gate with its reasons, written by the run
     retrain/runs/<run>/failures/<step>.json  reason why a step failed
+    retrain/runs/<run>/steps/<step>.<outcome>.json  how long a step took
     retrain/watermark/<n>.json               result of run n; the newest successful one is the watermark
 
 All objects are written once (`only_if_absent`) and never changed.
 """
 
 from product_classifier.retraining.label_progress import LabelProgress
-from product_classifier.retraining.run_records import Cause, Claim, Failure, Owner, RunResult, RunView, Verdict
+from product_classifier.retraining.run_records import (
+    Cause,
+    Claim,
+    Failure,
+    Owner,
+    RunResult,
+    RunView,
+    StepTiming,
+    Verdict,
+)
 from product_classifier.retraining.run_store import RunStore
 from product_classifier.retraining.runs import (
     acquire_run,
@@ -24,6 +34,7 @@ from product_classifier.retraining.runs import (
     run_of_execution,
     start_requested_run,
     write_failure,
+    write_step_timing,
     write_verdict,
 )
 from product_classifier.retraining.snapshot import Snapshot, SnapshotItem, read_snapshot, write_snapshot
@@ -39,6 +50,7 @@ __all__ = [
     "RunView",
     "Snapshot",
     "SnapshotItem",
+    "StepTiming",
     "Verdict",
     "acquire_run",
     "find_run",
@@ -50,5 +62,6 @@ __all__ = [
     "start_requested_run",
     "write_failure",
     "write_snapshot",
+    "write_step_timing",
     "write_verdict",
 ]

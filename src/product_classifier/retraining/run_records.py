@@ -12,6 +12,7 @@ from product_classifier.feedback.records import Record, Sha256
 
 Cause = Literal["threshold", "manual"]
 Outcome = Literal["succeeded", "failed"]
+StepOutcome = Literal["ok", "failed"]
 RUN_ID = r"^retrain-([0-9]{6})-[0-9a-f]{12}$"
 RunId = Annotated[str, Field(pattern=RUN_ID)]
 
@@ -90,6 +91,21 @@ class Failure(Record):
         return f"step {self.step!r} failed: {self.reason}" if self.step else self.reason
 
 
+class StepTiming(Record):
+    """How long a step of a run took; one per outcome, because a failed step may be tried again."""
+
+    run_id: RunId
+    step: str = Field(pattern=r"^[a-z_]+$")
+    outcome: StepOutcome
+    seconds: float = Field(ge=0, allow_inf_nan=False)
+    created: AwareDatetime
+
+    @property
+    def key(self) -> str:
+        """Key of the record."""
+        return f"{steps_prefix(self.run_id)}{self.step}.{self.outcome}.json"
+
+
 class RunResult(Record):
     """Result of run number `generation`. After a success its snapshot is the watermark."""
 
@@ -166,6 +182,11 @@ def pending_key(run_id: str) -> str:
 def failures_prefix(run_id: str) -> str:
     """Return the prefix of the failures of a run."""
     return f"{RUNS}{run_id}/failures/"
+
+
+def steps_prefix(run_id: str) -> str:
+    """Return the prefix of the timings of a run's steps."""
+    return f"{RUNS}{run_id}/steps/"
 
 
 def manifest_key(sha256: str) -> str:

@@ -20,6 +20,7 @@ from product_classifier.retraining.run_records import (
     RunResult,
     RunView,
     StartLease,
+    StepTiming,
     Verdict,
     claim_key,
     failures_prefix,
@@ -28,6 +29,7 @@ from product_classifier.retraining.run_records import (
     pending_key,
     result_key,
     start_lease_key,
+    steps_prefix,
     verdict_key,
 )
 from product_classifier.retraining.snapshot import read_snapshot, write_snapshot
@@ -144,6 +146,11 @@ class RunStore:
         """Return the newest failure of a run, or None. A later attempt of the step may have succeeded."""
         found = (self._read(key, Failure) for key in self.store.list(failures_prefix(run_id)))
         return max((one for one in found if one is not None), key=lambda one: one.created, default=None)
+
+    def step_timings(self, run_id: str) -> list[StepTiming]:
+        """Return how long the finished steps of a run took, in the order they ended."""
+        found = (self._read(key, StepTiming) for key in self.store.list(steps_prefix(run_id)))
+        return sorted((one for one in found if one is not None), key=lambda one: one.created)
 
     def pending_reason(self, run_id: str) -> str:
         """Return why the execution of a run does not start; an empty string if nothing was reported."""

@@ -15,6 +15,7 @@ from product_classifier.retraining.run_records import (
     RunResult,
     RunState,
     RunView,
+    StepTiming,
     Verdict,
     failures_prefix,
     generation_of,
@@ -113,6 +114,12 @@ def write_failure(run_store: RunStore, failure: Failure) -> None:
     with suppress(ObjectExists):
         key = f"{failures_prefix(failure.run_id)}{failure.step or 'run'}.json"
         run_store.store.put(key, failure.to_json(), only_if_absent=True)
+
+
+def write_step_timing(run_store: RunStore, timing: StepTiming) -> None:
+    """Store how long a step took unless an earlier attempt with the same outcome has stored it."""
+    with suppress(ObjectExists):
+        run_store.store.put(timing.key, timing.to_json(), only_if_absent=True)
 
 
 def is_run_finished(run_store: RunStore, run_id: str) -> bool:

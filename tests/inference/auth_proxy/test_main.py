@@ -57,7 +57,7 @@ def test_a_process_serves_both_ports_and_stops_on_sigterm(tmp_path: Path) -> Non
             status = process.wait(timeout=20)
 
     assert asked.status_code == 503  # no models run here
-    assert "gateway_requests_total" in metrics
+    assert "product_classifier_http_request_duration_seconds_count" in metrics
     assert ready["checks"]["store"] is True
     assert status == 0
     assert accounts["demo-user"]["password"] not in log
@@ -138,7 +138,7 @@ def test_a_gateway_whose_log_is_not_read_responds_and_counts_the_lost_lines(tmp_
         status = process.wait(timeout=20)
 
     assert {404} == statuses
-    assert "log_lines_dropped_total 0.0" in metrics
+    assert 'product_classifier_log_lines_dropped_total{reason="full"} 0.0' in metrics
     assert status == 0
 
 

@@ -61,4 +61,4 @@ async def test_a_client_that_disconnects_frees_its_slot(own_gateway: Gateway) ->
         metrics = generate_latest(own_gateway.metrics.registry).decode()
 
     assert 200 == after.status_code
-    assert 'gateway_requests_total{method="POST",route="/predict",status="499"} 1.0' in metrics
+    assert 'http_request_duration_seconds_count{method="POST",route="/predict",status="499"} 1.0' in metrics

@@ -189,10 +189,12 @@ def test_metrics_are_counted_and_not_public(gateway: Gateway) -> None:
         status = client.get("/metrics").status_code
 
     value = gateway.metrics.registry.get_sample_value
+    labels = {"route": "/predict", "method": "POST", "status": "200"}
+    predicted = {sample.labels["degraded"] for sample in gateway.metrics.predictions.collect()[0].samples}
     assert status == 404
-    assert (value("gateway_requests_total", {"route": "/predict", "method": "POST", "status": "200"}) or 0) >= 1
-    assert (value("gateway_predictions_total", {"degraded": "false"}) or 0) >= 1
-    assert (value("gateway_prediction_records_total", {"outcome": "stored"}) or 0) >= 1
+    assert (value("product_classifier_http_request_duration_seconds_count", labels) or 0) >= 1
+    assert {"false"} == predicted
+    assert (value("product_classifier_prediction_records_total", {"outcome": "stored"}) or 0) >= 1
 
 
 def test_unknown_paths_do_not_grow_the_metrics(gateway: Gateway) -> None:

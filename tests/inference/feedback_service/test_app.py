@@ -355,7 +355,7 @@ def test_a_response_carries_the_request_id_and_is_counted(harness: FeedbackHarne
     response = harness.client.post("/feedback", json=product_correction(), headers=headers)
 
     assert response.headers["x-request-id"] == "r-17"
-    assert 'feedback_acknowledged_total{where="store"} 1.0' in harness.client.get("/metrics").text
+    assert 'corrections_acknowledged_total{destination="store"} 1.0' in harness.client.get("/metrics").text
 
 
 def test_runs_are_listed_in_pages(harness: FeedbackHarness) -> None:

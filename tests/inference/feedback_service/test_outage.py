@@ -189,7 +189,7 @@ def test_a_damaged_segment_is_reported_and_set_aside_and_its_other_records_are_s
         metrics = harness.client.get("/metrics").text
 
     assert len(correction_keys(store)) == 2
-    assert "feedback_journal_damages 1.0" in metrics
+    assert "product_classifier_journal_damaged_ranges 1.0" in metrics
     assert [path.suffix for path in tmp_path.iterdir()] == [".damaged"]
 
 

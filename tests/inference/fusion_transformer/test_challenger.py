@@ -19,6 +19,8 @@ from product_classifier.releases.release import Release
 from tests.support.model_servers import RunningServer, served
 from tests.support.tiny_release import photo
 
+ANSWERS = "release_response_duration_seconds_count"
+
 PHOTO = photo(7)
 
 
@@ -57,7 +59,7 @@ def response(codes: list[int], release: str = "r-2", *, degraded: bool = False) 
 
 
 def counted(name: str, **labels: str) -> float:
-    return REGISTRY.get_sample_value(name, labels) or 0.0
+    return REGISTRY.get_sample_value(f"product_classifier_{name}", labels) or 0.0
 
 
 async def test_a_shadow_is_compared_row_by_row() -> None:
@@ -68,7 +70,7 @@ async def test_a_shadow_is_compared_row_by_row() -> None:
     shadow.compare(response([10, 50, 60]), predict)
     await asyncio.sleep(0.01)
 
-    found = [counted("fusion_shadow_rows_total", release="r-row", category=one) for one in ("same", "other")]
+    found = [counted("shadow_products_total", release="r-row", agreement=one) for one in ("same", "other")]
     assert [2.0, 1.0] == found
 
 
@@ -83,7 +85,12 @@ async def test_a_slow_shadow_skips_products_and_is_cancelled_with_the_server() -
     await asyncio.sleep(0.01)
     await shadow.close()
 
-    assert 3.0 == counted("fusion_answers_total", release="r-slow", role="shadow", outcome="left_out")
+    assert 3.0 == counted(
+        ANSWERS,
+        release="r-slow",
+        role="shadow",
+        outcome="left_out",
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,10 +106,10 @@ async def test_a_challenger_that_fails_or_is_degraded_gives_no_response(
             raise error
         return response([10], "r-bad", degraded=degraded)
 
-    before = counted("fusion_answers_total", release="r-bad", role="canary", outcome=outcome)
+    before = counted(ANSWERS, release="r-bad", role="canary", outcome=outcome)
 
     assert await complete_or_none(predict, "r-bad", "canary") is None
-    assert before + 1 == counted("fusion_answers_total", release="r-bad", role="canary", outcome=outcome)
+    assert before + 1 == counted(ANSWERS, release="r-bad", role="canary", outcome=outcome)
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +157,7 @@ def test_one_release_can_be_canary_and_shadow(
         metrics = httpx.get(f"{server.url}/metrics").text
 
     by_champion = served_by[0].count(champion) * 2
-    shadowed = f'fusion_answers_total{{outcome="ok",release="{challenger}",role="shadow"}}'
+    shadowed = f'{ANSWERS}{{outcome="ok",release="{challenger}",role="shadow"}}'
     assert served_by[0] == served_by[1]
     assert {champion, challenger} == set(served_by[0])
     assert f"{shadowed} {by_champion:.1f}" in metrics
@@ -166,4 +173,4 @@ def test_the_champion_serves_the_products_of_a_canary_that_fails(
         metrics = httpx.get(f"{server.url}/metrics").text
 
     assert releases[0].id == release
-    assert 'fusion_answers_total{outcome="failed",release="r-not-here",role="canary"} 1.0' in metrics
+    assert f'{ANSWERS}{{outcome="failed",release="r-not-here",role="canary"}} 1.0' in metrics

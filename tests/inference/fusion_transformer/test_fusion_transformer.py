@@ -183,8 +183,8 @@ def test_degraded_responses_are_counted(partly_down: PartlyDown) -> None:
 
     metrics = httpx.get(f"{partly_down[0].url}/metrics").text
 
-    assert 'fusion_degraded_total{missing="image"}' in metrics
-    assert 'fusion_hops_total{outcome="unavailable",predictor="image-predictor"}' in metrics
+    assert 'degraded_responses_total{missing="image"}' in metrics
+    assert 'predictor_request_duration_seconds_count{outcome="unavailable",predictor="image-predictor"}' in metrics
     assert 'outcome="degraded"' in metrics
 
 

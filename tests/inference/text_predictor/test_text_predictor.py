@@ -132,8 +132,10 @@ def test_outcomes_are_counted(server: RunningServer, releases: tuple[Release, Re
 
     metrics = httpx.get(f"{server.url}/metrics").text
 
-    assert 'model_requests_total{model_name="text-predictor",outcome="ok",protocol="v2"}' in metrics
-    assert 'model_requests_total{model_name="text-predictor",outcome="invalid",protocol="v2"}' in metrics
+    assert 'model_request_duration_seconds_count{model_name="text-predictor",outcome="ok",protocol="v2"}' in metrics
+    assert (
+        'model_request_duration_seconds_count{model_name="text-predictor",outcome="invalid",protocol="v2"}' in metrics
+    )
     assert f'model_release_info{{model_name="text-predictor",release="{releases[0].id}",state="current"' in metrics
 
 

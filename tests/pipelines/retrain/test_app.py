@@ -3,9 +3,12 @@ from functools import partial
 
 import pytest
 from fastapi.testclient import TestClient
+from prometheus_client import CollectorRegistry
 
 from pipelines.retrain.app import create_app
 from pipelines.retrain.reconcile_loop import ReconcileLoop
+from pipelines.retrain.trigger_metrics import TriggerMetrics
+from product_classifier.retraining import RunStore
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
 from product_classifier.store.probe import StoreProbe, probe_store
@@ -18,10 +21,14 @@ TOKEN = "t" * 40
 INTERNAL, BEARER = {"X-Internal-Token": TOKEN}, {"Authorization": f"Bearer {TOKEN}"}
 
 
-def make_loop(store: FakeStore, launcher: FakeLauncher) -> tuple[ReconcileLoop, Trigger]:
+def make_loop(store: FakeStore, launcher: FakeLauncher) -> tuple[ReconcileLoop, CollectorRegistry]:
     settings = RetrainSettings.model_validate({"min_corrections": 1})
     trigger = Trigger(store, launcher, settings, launcher.clock)
-    return ReconcileLoop(trigger, poll_s=600, busy_poll_s=600), trigger
+    loop, registry = ReconcileLoop(trigger, poll_s=600, busy_poll_s=600), CollectorRegistry()
+    metrics = TriggerMetrics(loop, trigger.feedback_index, RunStore(store), settings.min_corrections)
+    loop.on_reconciled = metrics.refresh
+    registry.register(metrics)
+    return loop, registry
 
 
 @pytest.mark.parametrize(
@@ -61,8 +68,8 @@ def test_a_request_starts_a_reconciliation_at_once(path: str) -> None:
     """`/wake` is what feedback services of the version before call."""
     store = FakeStore()
     launcher = FakeLauncher(store, FakeClock())
-    loop, trigger = make_loop(store, launcher)
-    client = TestClient(create_app(loop, trigger, TOKEN, READY))
+    loop, registry = make_loop(store, launcher)
+    client = TestClient(create_app(loop, registry, TOKEN, READY))
     thread = threading.Thread(target=loop.run)
     thread.start()
     try:
@@ -75,7 +82,7 @@ def test_a_request_starts_a_reconciliation_at_once(path: str) -> None:
 
         assert wait_until(lambda: len(launcher.runs) == 1)
         assert 200 == client.get("/healthz").status_code
-        assert 'retrain_steps_total{step="started"} 1' in client.get("/metrics").text
+        assert 'product_classifier_reconciliations_total{step="started"} 1' in client.get("/metrics").text
     finally:
         loop.close()
         thread.join()
@@ -83,10 +90,10 @@ def test_a_request_starts_a_reconciliation_at_once(path: str) -> None:
 
 def test_the_trigger_is_unhealthy_when_the_last_reconciliation_is_too_old() -> None:
     store = FakeStore()
-    loop, trigger = make_loop(store, FakeLauncher(store, FakeClock()))
+    loop, registry = make_loop(store, FakeLauncher(store, FakeClock()))
     loop.reconciled_at -= 121
 
-    response = TestClient(create_app(loop, trigger, TOKEN, READY)).get("/healthz")
+    response = TestClient(create_app(loop, registry, TOKEN, READY)).get("/healthz")
 
     assert (503, True) == (response.status_code, "121 s ago" in response.json()["detail"])
 
@@ -94,15 +101,15 @@ def test_the_trigger_is_unhealthy_when_the_last_reconciliation_is_too_old() -> N
 def test_an_unavailable_launcher_is_counted_under_its_step() -> None:
     store = FakeStore()
     launcher = FakeLauncher(store, FakeClock())
-    loop, trigger = make_loop(store, launcher)
+    loop, registry = make_loop(store, launcher)
     correct(store, 1)
     loop.reconcile_once()
     launcher.away = True
 
     loop.reconcile_once()
 
-    metrics = TestClient(create_app(loop, trigger, TOKEN, READY)).get("/metrics").text
-    assert 'retrain_steps_total{step="launcher_away"} 1' in metrics
+    metrics = TestClient(create_app(loop, registry, TOKEN, READY)).get("/metrics").text
+    assert 'product_classifier_reconciliations_total{step="launcher_away"} 1' in metrics
 
 
 def test_the_trigger_is_ready_while_the_store_can_be_written() -> None:

@@ -1,0 +1,1 @@
+"""Prometheus metrics of the product: definitions, and the instruments made of them."""
