@@ -37,7 +37,7 @@ def profile_reference(
     from components.shared import failures
     from components.shared import raw as raw_files
 
-    with failures.record_step_failure("profile_reference", store):
+    with failures.record_step("profile_reference", store):
         return step.run(
             train=Path(train.path),
             validation=Path(validation.path),
