@@ -21,8 +21,8 @@ help: ## list the commands
 run: $(INSTALLED) ## install, train if there is no release yet, serve until Ctrl-C (PORT=8080, PRODUCTS=, RELEASE=, LOG_FORMAT=json)
 	@$(PY) -m operations.local
 
-test: $(INSTALLED) ## run all tests that need no cluster, no docker and no network
-	@$(PY) -m pytest -m "not cluster" -n 2 --dist loadfile
+test: $(INSTALLED) ## run the tests that need no cluster, no docker and no network (SLOW=1: those marked slow)
+	@$(PY) -m pytest -m "not cluster and $(if $(SLOW),slow,not slow)" -n 2 --dist loadfile
 
 demo: $(INSTALLED) ## run the whole loop once: train, serve, replay, correct, retrain, evaluate, promote, replay (PRODUCTS=, RAW=)
 	@$(PY) -m operations.demo

@@ -61,7 +61,7 @@ def test_every_part_is_run_and_the_output_ends_with_the_summary_of_the_tests(rep
     assert 0 == done.returncode, done.stdout + done.stderr
     assert SUMMARY == done.stdout.splitlines()[-1]
     assert ["make encoders", "make check"] == repository.calls[:2]
-    assert ["python -m operations.demo", "make test"] == repository.calls[-2:]
+    assert ["python -m operations.demo", "make test SLOW=1", "make test"] == repository.calls[-3:]
     assert repository.calls[2].startswith("python -m tests.support.first_prediction ")
 
 
@@ -72,13 +72,13 @@ def test_a_missing_cluster_tool_is_reported_as_skipped(repository: Repository) -
     assert "CLUSTER_TOOL" in done.stdout
 
 
-@pytest.mark.parametrize("part", ["check", "-m operations.demo", "test"])
+@pytest.mark.parametrize("part", ["check", "-m operations.demo", "test SLOW=1", "test"])
 def test_a_failed_part_is_reported_and_the_others_are_run(repository: Repository, part: str) -> None:
     done = repository.run(FAILING=part)
 
     assert 1 == done.returncode
     assert "exit status 3" in done.stdout
-    assert 5 == len(repository.calls)
+    assert 6 == len(repository.calls)
 
 
 def test_the_cluster_tool_creates_a_cluster_on_which_the_product_is_tested(repository: Repository) -> None:
@@ -91,8 +91,9 @@ def test_the_cluster_tool_creates_a_cluster_on_which_the_product_is_tested(repos
         "cluster-tool env",
         f"make images BUILD={tool} image LOAD={tool} load",
         "make deploy e2e CLUSTER=existing",
+        "make test SLOW=1",
         "make test",
-    ] == repository.calls[-5:]
+    ] == repository.calls[-6:]
 
 
 def test_a_cluster_tool_that_does_not_exist_is_an_error_if_it_is_set(repository: Repository) -> None:
