@@ -97,7 +97,7 @@ def build_index(store_url: str, folder: Path) -> float:
             while not index.refresh():
                 pass
             took.append(time.process_time() - began)
-            count = index.page(limit=1).total
+            count = index.page(limit=1).total or 0
             index.close()
     return median(took)
 

@@ -4,11 +4,20 @@ The feedback service validates and builds them; the gateway publishes them in it
 """
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
-from inference.http.api_models import ProductInput, RequestModel, ResponseModel
+from inference.http.api_models import (
+    CandidateView,
+    CategoryLabel,
+    Moment,
+    ProductInput,
+    RequestModel,
+    ResponseModel,
+)
+from product_classifier.decisions import Decision
+from product_classifier.feedback.correction_filter import Kind
 from product_classifier.feedback.index_queries import Order
 from product_classifier.feedback.records import Identifier, ProductContent, Text
 from product_classifier.feedback.trust import State
@@ -23,6 +32,8 @@ IDENTIFIER = r"^[0-9a-d][0-9a-f]{7}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[
 """UUID version 7 (RFC 9562), made by this product."""
 IDEMPOTENCY_KEY = r"^[\x20-\x7e]{1,255}$"
 MAX_PAGE = 200
+MAX_BULK = 200
+"""Decisions of one request."""
 MIN_SECRET_CHARACTERS = 32
 """Shortest token with which the gateway identifies itself to the feedback service."""
 
@@ -40,6 +51,8 @@ CategoryCode = Annotated[
 ]
 GIVEN = "The code as it was given, if a change of the taxonomy maps it to another one."
 DECIDED = "False if a change of the taxonomy left the product without a category, or split it: decide it anew."
+SearchText = Annotated[Text, Field(min_length=1, max_length=200)]
+"""Value of the query parameter `q`."""
 IdempotencyKey = Annotated[
     str, Field(pattern=IDEMPOTENCY_KEY, description="A repeated key with the same body returns the first response.")
 ]
@@ -88,6 +101,15 @@ FeedbackRequest = Annotated[
 """The body of `POST /feedback`."""
 
 
+class ReplacementRequest(RequestModel):
+    """The right category, if neither the predicted nor the corrected one is."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"code": "tea > white"}]})
+
+    code: CategoryCode
+    comment: Comment | None = None
+
+
 class ReviewRequest(RequestModel):
     """A reviewer's remark about a decision."""
 
@@ -100,6 +122,26 @@ class ListParameters(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     state: State | None = Field(default=None, description="Only corrections in this state.")
+    category: CategoryCode | None = Field(default=None, description="Only corrections with this category.")
+    kind: Kind | None = Field(
+        default=None, description="Only confirmations, which name the predicted category, or only other corrections."
+    )
+    min_confidence: float | None = Field(
+        default=None, ge=0, le=1, description="Only corrections of predictions with at least this confidence."
+    )
+    max_confidence: float | None = Field(
+        default=None, ge=0, le=1, description="Only corrections of predictions with at most this confidence."
+    )
+    user: Annotated[Text, Field(min_length=1, max_length=255)] | None = Field(
+        default=None, description="Only corrections of this user; reviewers only."
+    )
+    since: Moment | None = Field(default=None, description="Only corrections at this time or later.")
+    until: Moment | None = Field(default=None, description="Only corrections before this time.")
+    q: SearchText | None = Field(
+        default=None,
+        description="Only products whose texts have a word that starts with each of these words; case and accents are"
+        " ignored, and so is what lists cut off.",
+    )
     order: Order = Field(
         default="newest",
         description="Newest first, or `uncertain`: those of the least confident predictions first, then those without a"
@@ -107,6 +149,14 @@ class ListParameters(BaseModel):
     )
     limit: int = Field(default=50, ge=1, le=MAX_PAGE, description="Corrections of one page.")
     cursor: RecordId | None = Field(default=None, description="`next_cursor` of the page before.")
+
+
+class CategoryVotes(ResponseModel):
+    """A category and the users who name it."""
+
+    code: int | str
+    label: str
+    users: int
 
 
 class FeedbackReceipt(ResponseModel):
@@ -125,8 +175,30 @@ class FeedbackReceipt(ResponseModel):
     )
 
 
+class CorrectedPrediction(ResponseModel):
+    """The prediction that a correction is of."""
+
+    prediction_id: str
+    category: CategoryLabel | None = Field(description="Null until the prediction has been read.")
+    confidence: float | None = Field(description="Null until the prediction has been read.")
+    decision: Decision | None
+    top: list[CandidateView] = Field(description="The most probable categories; empty until it has been read.")
+    release: str | None
+
+
+class Agreement(ResponseModel):
+    """What the users who labelled a product say about it."""
+
+    users: int = Field(description="Users whose newest correction of the product names this category.")
+    others: list[CategoryVotes] = Field(description="Other categories that newest corrections of the product name.")
+    waits_for: list[Literal["reviewer", "second_user"]] = Field(
+        description="Who must agree before the correction counts, one of them is enough; empty if it counts or was"
+        " decided."
+    )
+
+
 class CorrectionView(ResponseModel):
-    """A correction with its state and its review."""
+    """A correction with its state and the last decision about it."""
 
     feedback_id: str
     state: State
@@ -149,8 +221,55 @@ class CorrectionView(ResponseModel):
         description="Texts of more than 500 characters are cut and end with an ellipsis."
     )
     is_cut: bool = Field(description="Whether a text of the product is cut.")
-    reviewer: str | None = Field(description="Who reviewed it; null for users who are not reviewers.")
-    reviewed: datetime | None
+    reviewer: str | None = Field(description="Who decided last; null for users who are not reviewers.")
+    reviewed: datetime | None = Field(description="When it was decided.")
+    kind: Kind = Field(default="correction", description="A confirmation names the category that was predicted.")
+    path: list[str] | None = Field(
+        default=None, description="Labels from the root to the category, if it has a parent."
+    )
+    prediction: CorrectedPrediction | None = Field(default=None, description="Null for a correction of a product.")
+    agreement: Agreement | None = Field(default=None, description="Null without a product.")
+    superseded_by: str | None = Field(
+        default=None,
+        description="The user's newer correction of the product, with another category, if the state is `superseded`.",
+    )
+    replaced_by: str | None = Field(
+        default=None, description="The correction of a reviewer in its place, if the state is `corrected`."
+    )
+
+
+EXAMPLE_CORRECTION = {
+    "feedback_id": "019ab0f3-0000-7c3a-9d55-0c8f6a4be222",
+    "state": "pending",
+    "counts": False,
+    "code": "tea > green",
+    "label": "Green tea",
+    "path": ["Tea", "Green tea"],
+    "kind": "correction",
+    "user": "ann",
+    "role": "user",
+    "comment": "",
+    "created": "2026-01-01T12:01:00Z",
+    "prediction_id": "019ab0f2-7d1e-7c3a-9d55-0c8f6a4be111",
+    "prediction": {
+        "prediction_id": "019ab0f2-7d1e-7c3a-9d55-0c8f6a4be111",
+        "category": {"code": "tea > black", "label": "Black tea", "path": ["Tea", "Black tea"]},
+        "confidence": 0.61,
+        "decision": "review",
+        "top": [{"code": "tea > black", "label": "Black tea", "probability": 0.61}],
+        "release": "r-20260101T120000-1a2b3c4d",
+    },
+    "predicted": "tea > black",
+    "confidence": 0.61,
+    "release": "r-20260101T120000-1a2b3c4d",
+    "product": {"designation": "Sencha, 100 g", "description": "", "image_sha256": None},
+    "is_cut": False,
+    "reviewer": None,
+    "reviewed": None,
+    "agreement": {"users": 1, "others": [], "waits_for": ["reviewer", "second_user"]},
+    "superseded_by": None,
+    "replaced_by": None,
+}
 
 
 class CorrectionPage(ResponseModel):
@@ -158,7 +277,13 @@ class CorrectionPage(ResponseModel):
 
     items: list[CorrectionView] = Field(description="Fewer than `limit` if the page would have more than 1 MiB.")
     next_cursor: str | None = Field(description="`cursor` of the next page; null on the last.")
-    total: int = Field(description="Corrections that match the filters, on all pages.")
+    total: int | None = Field(
+        description="Corrections that match the filters, on all pages; null with other filters than `state`, and"
+        " `user` of a reviewer."
+    )
+    counts: dict[State, int] = Field(
+        default_factory=dict, description="All corrections that the user may list, by state, whatever the filters."
+    )
     is_complete: bool = Field(
         description="False while the index of corrections is being built: older ones and reviews may be missing."
     )

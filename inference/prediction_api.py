@@ -8,14 +8,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from inference.feedback_api import MAX_PAGE, CategoryCode, RecordId
+from inference.feedback_api import MAX_PAGE, CategoryCode, RecordId, SearchText
 from inference.http.api_models import CandidateView, CategoryLabel, ModalitiesView, Moment, Probability, ResponseModel
 from product_classifier.decisions import Decision
 from product_classifier.feedback.records import ProductContent, Text
 from product_classifier.feedback.trust import State
-
-SearchText = Annotated[Text, Field(min_length=1, max_length=200)]
-"""Value of the query parameter `q`."""
 
 
 class PredictionListParameters(BaseModel):

@@ -96,6 +96,7 @@ DOMAIN: dict[str, set[str]] = {
 }
 INFERENCE: dict[str, set[str]] = {
     "feedback_api": {"http"},
+    "bulk_api": {"feedback_api", "http"},
     "prediction_api": {"feedback_api", "http"},
     "http": {"compat"},
     "compat": set(),
@@ -106,8 +107,8 @@ INFERENCE: dict[str, set[str]] = {
     "image_predictor": {"http", "model_server", "oip"},
     "fusion_transformer": {"http", "model_server", "oip"},
     "collocated": {"model_server", "text_predictor", "image_predictor", "fusion_transformer"},
-    "auth_proxy": {"feedback_api", "prediction_api", "compat", "durability", "http", "oip"},
-    "feedback_service": {"feedback_api", "prediction_api", "compat", "durability", "http"},
+    "auth_proxy": {"bulk_api", "feedback_api", "prediction_api", "compat", "durability", "http", "oip"},
+    "feedback_service": {"bulk_api", "feedback_api", "prediction_api", "compat", "durability", "http"},
     "simulation": set(),
 }
 PIPELINES: dict[str, set[str]] = {

@@ -15,18 +15,14 @@ from functools import partial
 from typing import Annotated
 
 from anyio import to_thread
-from fastapi import Body, FastAPI, Header, Query, Request, Response
+from fastapi import FastAPI, Header, Query, Request, Response
 
 from inference.durability.writer import DurableWriter
 from inference.feedback_api import (
-    CorrectionPage,
-    CorrectionView,
     FeedbackReceipt,
     FeedbackRequest,
     IdempotencyKey,
-    ListParameters,
     ProductFeedback,
-    ReviewRequest,
     TaxonomyChangeOptions,
     TaxonomyChangePage,
     TaxonomyChangeParameters,
@@ -34,6 +30,9 @@ from inference.feedback_api import (
 )
 from inference.feedback_service.bounded_threads import BoundedThreads
 from inference.feedback_service.callers import Admin, Reviewer, User
+from inference.feedback_service.category_views import located_code
+from inference.feedback_service.correction_decisions import CorrectionDecisions
+from inference.feedback_service.correction_endpoints import add_corrections
 from inference.feedback_service.correction_replay import CorrectionReplay
 from inference.feedback_service.exception_handlers import add_problem_handlers
 from inference.feedback_service.feedback_metrics import FeedbackMetrics
@@ -44,12 +43,11 @@ from inference.feedback_service.notifier import TriggerNotifier
 from inference.feedback_service.prediction_endpoints import add_predictions
 from inference.feedback_service.prediction_listing import PredictionListing
 from inference.feedback_service.runs_endpoints import Runs, add_run_request, add_runs
-from inference.feedback_service.service import FeedbackService, SubmitResult, VersionedCode, utc_now
+from inference.feedback_service.service import FeedbackService, SubmitResult, utc_now
 from inference.feedback_service.settings import Settings
 from inference.feedback_service.taxonomy_changes import TaxonomyChanges
 from inference.http.api_models import ProductInput
 from inference.http.bodies import strict_base64
-from product_classifier.errors import UnknownCategory
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.prediction_index import PredictionIndex
 from product_classifier.feedback.records import PHOTO_PREFIX, ProductContent
@@ -74,7 +72,6 @@ MAX_WAITING_LISTS = 64
 PROBE_KEY = f"{PHOTO_PREFIX}probe"
 """Not under the prefix of corrections: each new object there is a notification to the trigger."""
 PROBE_DEADLINE_S = 2.0
-OptionalReview = Annotated[ReviewRequest | None, Body()]
 
 
 def create_app(
@@ -121,7 +118,8 @@ def create_app(
     add_problem_handlers(app)
     _add_submission(app, service, index.taxonomy, metrics, notifier)
     lists = BoundedThreads(LIST_THREADS, MAX_WAITING_LISTS)
-    _add_reviews(app, service, CorrectionListing(index, refresher), notifier, lists)
+    listing = CorrectionListing(index, predictions, refresher)
+    add_corrections(app, listing, CorrectionDecisions(service), notifier, lists)
     add_predictions(app, PredictionListing(store, predictions, index, predictions_refresher), lists)
     runs = Runs(run_store, index, refresher, (retrain or read_settings(RetrainSettings)).min_corrections)
     add_run_request(app, runs, notifier, now, lists)
@@ -146,7 +144,7 @@ def _add_submission(
         idempotency_key: Annotated[IdempotencyKey | None, Header()] = None,
     ) -> FeedbackReceipt:
         state = taxonomy.with_code(body.code)
-        code = VersionedCode(body.code, state.version_to_store(_version_of(state, body.code)))
+        code = located_code(state, body.code)
         comment = body.comment or ""
         if isinstance(body, ProductFeedback):
             photo = _decode_photo(body.product)
@@ -163,29 +161,6 @@ def _add_submission(
         if result.destination:
             notifier.notify()
         return _receipt(result, state)
-
-
-def _add_reviews(
-    app: FastAPI,
-    service: FeedbackService,
-    listing: CorrectionListing,
-    notifier: TriggerNotifier,
-    lists: BoundedThreads,
-) -> None:
-    @app.get("/feedback", response_model=CorrectionPage)
-    async def list_corrections(caller: User, parameters: Annotated[ListParameters, Query()]) -> Response:
-        return await lists.run(lambda: listing.page(caller, parameters).model_dump_json())
-
-    @app.post("/feedback/{feedback_id}/approve")
-    def approve(feedback_id: str, caller: Reviewer, body: OptionalReview = None) -> CorrectionView:
-        correction, review = service.review(caller, feedback_id, "approved", (body and body.comment) or "")
-        notifier.notify()
-        return listing.view(correction, review)
-
-    @app.post("/feedback/{feedback_id}/reject")
-    def reject(feedback_id: str, caller: Reviewer, body: OptionalReview = None) -> CorrectionView:
-        correction, review = service.review(caller, feedback_id, "rejected", (body and body.comment) or "")
-        return listing.view(correction, review)
 
 
 def _add_taxonomy_changes(app: FastAPI, changes: TaxonomyChanges, lists: BoundedThreads) -> None:
@@ -237,14 +212,6 @@ def _decode_photo(product: ProductInput) -> bytes:
         InvalidImage: If the photo is not accepted.
     """
     return picture_bytes(strict_base64(product.image, "product.image")) if product.image else b""
-
-
-def _version_of(state: TaxonomyState, code: str) -> int:
-    """Return the version that has a code; raise `UnknownCategory` with the nearest codes if none has."""
-    try:
-        return state.locate(code)
-    except UnknownCategory as error:
-        raise UnknownCategory(f"code: {error}; GET /categories lists them") from error
 
 
 def _receipt(result: SubmitResult, state: TaxonomyState) -> FeedbackReceipt:

@@ -1,6 +1,8 @@
 """Categories of records as the API represents them."""
 
+from inference.feedback_service.service import VersionedCode
 from inference.http.api_models import CandidateView, CategoryLabel
+from product_classifier.errors import UnknownCategory
 from product_classifier.feedback.records import CategoryProbability
 from product_classifier.stored_taxonomy.change_store import TaxonomyState
 
@@ -15,6 +17,18 @@ def newest_category(state: TaxonomyState, code: str) -> CategoryLabel:
     newest = state.newest
     path = list(newest.path_labels(code)) if code in newest else []
     return CategoryLabel(code=newest.to_json_code(code), label=state.label(code), path=path or None)
+
+
+def located_code(state: TaxonomyState, code: str) -> VersionedCode:
+    """Return a code of a request with the version that has it.
+
+    Raises:
+        UnknownCategory: With the nearest codes, if no version has it.
+    """
+    try:
+        return VersionedCode(code, state.version_to_store(state.locate(code)))
+    except UnknownCategory as error:
+        raise UnknownCategory(f"code: {error}; GET /categories lists them") from error
 
 
 def candidate_view(state: TaxonomyState, candidate: CategoryProbability) -> CandidateView:

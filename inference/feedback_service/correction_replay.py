@@ -1,6 +1,7 @@
-"""Storage of journaled corrections, reviews and photos, with conflicts resolved."""
+"""Storage of journaled corrections, reviews, revisions and photos, with conflicts resolved."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 
 from inference.feedback_service.identity import bits_of, feedback_id, identity, identity_bytes, request_of
@@ -9,6 +10,7 @@ from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import (
     PHOTO_PREFIX,
     REVIEW_SUFFIX,
+    REVISION_SUFFIX,
     Correction,
     Review,
     correction_key,
@@ -40,6 +42,8 @@ class CorrectionReplay:
             self._store_photo(entry)
         elif entry.key.endswith(REVIEW_SUFFIX):
             self._store_review(entry)
+        elif entry.key.endswith(REVISION_SUFFIX):
+            self._store_revision(entry)
         else:
             self._store_correction(Correction.from_json(entry.data, entry.key))
 
@@ -60,6 +64,11 @@ class CorrectionReplay:
                 log.warning("review_superseded", key=entry.key)
                 self._index.add(Review.from_json(stored, entry.key), replace=True)
             return
+        self._read_back(entry.key, entry.data)
+
+    def _store_revision(self, entry: Entry) -> None:
+        with suppress(ObjectExists):  # its id is random, so the object is the same
+            self._store.put(entry.key, entry.data, only_if_absent=True)
         self._read_back(entry.key, entry.data)
 
     def _store_correction(self, correction: Correction) -> None:

@@ -1,4 +1,4 @@
-"""Submission and review of corrections, without HTTP.
+"""Submission of corrections, without HTTP; `correction_decisions` has reviews of them.
 
 A correction is acknowledged once `DurableWriter` has returned. Its id is derived from the user and the idempotency key,
 so submitting it again finds the first; the same key with different content is a conflict.
@@ -9,11 +9,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from inference.durability.writer import Destination, DurableWriter
 from inference.feedback_service.identity import (
-    bits_of,
     derived_key,
     feedback_id,
     identity,
@@ -37,16 +36,14 @@ from product_classifier.errors import (
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.index_rows import UNREAD_CONFIDENCE, IndexedCorrection
 from product_classifier.feedback.records import (
-    REVIEW_SUFFIX,
     Correction,
     PredictionRecord,
     ProductContent,
     Record,
-    Review,
     Role,
     correction_key,
     image_key,
-    review_key,
+    record_kind,
 )
 from product_classifier.feedback.stored_products import read_prediction
 from product_classifier.store import ObjectStore
@@ -86,7 +83,7 @@ class SubmitResult:
 
 
 class FeedbackService:
-    """Writes corrections and reviews; safe for any number of threads and of servers on one store."""
+    """Writes corrections; safe for any number of threads and of servers on one store."""
 
     def __init__(
         self,
@@ -105,11 +102,11 @@ class FeedbackService:
             now: Returns the current time.
             daily_corrections: Corrections that one user may submit on a day; 0 for any number.
         """
-        self._store = store
-        self._writer = writer
-        self._index = index
+        self.store = store
+        self.writer = writer
+        self.index = index
         self._quota = DailyQuota(index, daily_corrections)
-        self._now = now
+        self.now = now
         self._locks = [threading.Lock() for _ in range(LOCKS)]
         index.is_pending = lambda key: writer.pending(key) is not None
         for key in writer.pending_keys():
@@ -148,30 +145,6 @@ class FeedbackService:
         photos = (Entry(image_key(product.image_sha256), photo),) if product.image_sha256 else ()
         return self._submit(self._draft(caller, code, comment, product=product), key, photos)
 
-    def review(
-        self, caller: Caller, identifier: str, decision: Literal["approved", "rejected"], comment: str
-    ) -> tuple[IndexedCorrection, Review]:
-        """Write a review; the first decision stands, and repeating it returns it.
-
-        Raises:
-            UnknownFeedback: If there is no correction of this id.
-            FeedbackConflict: If the correction has the opposite decision.
-            NotDurable: If neither the store nor the journal accepts the review.
-        """
-        correction = self._find(identifier)
-        review = Review(
-            feedback_id=identifier, created=self._now(), reviewer=caller.name, decision=decision, comment=comment
-        )
-        with self._lock_of(bits_of(identifier)):
-            try:
-                self._writer.create(Entry(review.key, review.to_json()))
-            except ObjectExists:
-                review = self._read(review_key(identifier), Review)
-        self._index.add(review)
-        if review.decision != decision:
-            raise FeedbackConflict(f"correction {identifier!r} was already {review.decision} by {review.reviewer!r}")
-        return correction, review
-
     def _draft(
         self,
         caller: Caller,
@@ -182,7 +155,7 @@ class FeedbackService:
         product: ProductContent | None = None,
     ) -> Correction:
         """Return the correction with a placeholder for its id."""
-        now = self._now()
+        now = self.now()
         return Correction(
             feedback_id=feedback_id(0, now),
             created=now,
@@ -196,40 +169,51 @@ class FeedbackService:
         )
 
     def _submit(self, draft: Correction, key: str | None, photos: tuple[Entry, ...]) -> SubmitResult:
-        bits = identity(draft.user, f"given:{key}" if key is not None else derived_key(draft))
-        with self._lock_of(bits):
+        name = f"given:{key}" if key is not None else self._unused_key(draft)
+        bits = identity(draft.user, name)
+        with self.lock_of(bits):
             known = self._known_id(bits)
             if known is not None:
                 return self._resubmit(draft, known)
             with self._quota.reserved(draft.user, draft.created):
                 correction, confidence = self._complete(draft, bits)
                 try:
-                    destination = self._writer.create(Entry(correction.key, correction.to_json()), photos)
+                    destination = self.writer.create(Entry(correction.key, correction.to_json()), photos)
                 except ObjectExists:
                     return self._resubmit(draft, correction.feedback_id)
-                replaced = self._index.replaced_by(correction)
-                self._index.add(correction, confidence=confidence)
+                replaced = self.index.replaced_by(correction)
+                self.index.add(correction, confidence=confidence)
         return SubmitResult(correction, destination, replaced)
+
+    def _unused_key(self, draft: Correction) -> str:
+        """Return the key of a request that has none: after it was taken back, the same request is a new correction."""
+        key = derived_key(draft)
+        while (known := self._known_id(identity(draft.user, key))) is not None:
+            indexed = self.index.get(known)
+            if indexed is None or indexed.state != "withdrawn":
+                break
+            key = f"{key} after {known}"
+        return key
 
     def _known_id(self, bits: int) -> str | None:
         """Return the id of this identity if it is known; while the store is unavailable only the index is read."""
-        if not self._writer.store_unavailable:
+        if not self.writer.store_unavailable:
             try:
-                self._index.ensure_listed(self._now())
-                return self._index.find_id(identity_bytes(bits)) or self._stored_yesterday(bits)
+                self.index.ensure_listed(self.now())
+                return self.index.find_id(identity_bytes(bits)) or self._stored_yesterday(bits)
             except StoreUnavailable as error:
-                self._writer.report_unavailable(error)
-        return self._index.find_id(identity_bytes(bits))
+                self.writer.report_unavailable(error)
+        return self.index.find_id(identity_bytes(bits))
 
     def _stored_yesterday(self, bits: int) -> str | None:
-        earlier = yesterdays_id(bits, self._now())
-        return earlier if earlier is not None and self._store.exists(correction_key(earlier)) else None
+        earlier = yesterdays_id(bits, self.now())
+        return earlier if earlier is not None and self.store.exists(correction_key(earlier)) else None
 
     def _resubmit(self, draft: Correction, identifier: str) -> SubmitResult:
-        first = self._read(correction_key(identifier), Correction)
+        first = self.read(correction_key(identifier), Correction)
         if request_of(first) != request_of(draft):
             raise FeedbackConflict("Idempotency-Key: it was used for a different request; send a new key")
-        self._index.add(first)
+        self.index.add(first)
         return SubmitResult(first, None)
 
     def _complete(self, draft: Correction, bits: int) -> tuple[Correction, float]:
@@ -243,53 +227,56 @@ class FeedbackService:
         return draft.model_copy(update=found), confidence
 
     def _prediction(self, prediction_id: str) -> PredictionRecord | None:
-        if self._writer.store_unavailable:
+        if self.writer.store_unavailable:
             return None
         try:
-            return read_prediction(self._store, prediction_id)
+            return read_prediction(self.store, prediction_id)
         except ObjectNotFound as error:
             raise UnknownPrediction(f"prediction_id: no prediction has the id {prediction_id!r}") from error
         except StoreUnavailable as error:
-            self._writer.report_unavailable(error)
+            self.writer.report_unavailable(error)
             return None
 
-    def _find(self, identifier: str) -> IndexedCorrection:
-        known = self._index.get(identifier)
+    def find(self, identifier: str) -> IndexedCorrection:
+        """Return a correction from the index or the store.
+
+        Raises:
+            UnknownFeedback: If there is no correction of this id.
+        """
+        known = self.index.get(identifier)
         if known is not None:
             return known
         try:
-            self._index.add(self._read(correction_key(identifier), Correction))
+            self.index.add(self.read(correction_key(identifier), Correction))
         except (ObjectNotFound, InvalidInput) as error:
             raise UnknownFeedback(f"feedback_id: no correction has the id {public_message(identifier)}") from error
-        added = self._index.get(identifier)
+        added = self.index.get(identifier)
         if added is None:
             raise IndexUnavailable("the index of corrections cannot be written; check its disk")
         return added
 
-    def _read(self, key: str, kind: type[R]) -> R:
+    def read(self, key: str, kind: type[R]) -> R:
         """Read a record from the journal or the store."""
-        data = self._writer.pending(key)
+        data = self.writer.pending(key)
         if data is not None:
             return self._parse(kind, data, key)
         try:
-            return self._parse(kind, self._store.get(key), key)
+            return self._parse(kind, self.store.get(key), key)
         except StoreUnavailable as error:
             raise NotDurable(f"an earlier record cannot be read, so this one cannot be checked: {error}") from error
 
     def _parse(self, kind: type[R], data: bytes, key: str) -> R:
         return kind.from_json(data, key)
 
-    def _lock_of(self, bits: int) -> threading.Lock:
+    def lock_of(self, bits: int) -> threading.Lock:
+        """Return the lock of an identity, see `identity.bits_of`."""
         return self._locks[bits % LOCKS]
 
     def _index_pending(self, key: str) -> None:
-        data = self._writer.pending(key)
+        data = self.writer.pending(key)
         if key.startswith(FEEDBACK_PREFIX) and data is not None:
             with suppress(StoreUnavailable):
-                if key.endswith(REVIEW_SUFFIX):
-                    self._index.add(self._parse(Review, data, key))
-                else:
-                    self._index.add(self._parse(Correction, data, key))
+                self.index.add(self._parse(record_kind(key), data, key))
 
 
 def utc_now() -> datetime:

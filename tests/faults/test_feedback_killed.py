@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from inference.durability.writer import DurableWriter
+from inference.feedback_service.correction_decisions import CorrectionDecisions
 from inference.feedback_service.service import Caller, FeedbackService, VersionedCode
 from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import StoreUnavailable
@@ -57,7 +58,7 @@ class Scenario:
         codes = CHALLENGE.codes
         result = service.correct_prediction(USER, f"{prefix}-1", self.prediction, VersionedCode(codes[1]), "")
         report((f"{prefix}-1", result.correction.feedback_id))
-        service.review(REVIEWER, result.correction.feedback_id, "approved", "")
+        CorrectionDecisions(service).review(REVIEWER, result.correction.feedback_id, "approved", "")
         report((f"{prefix}-review", result.correction.feedback_id))
         product = ProductContent(designation=f"produit {self.number}")
         result = service.correct_product(USER, f"{prefix}-2", product, VersionedCode(codes[2]), "")

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from inference.feedback_service.correction_decisions import CorrectionDecisions
 from inference.feedback_service.service import Caller, FeedbackService, VersionedCode
 from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import FeedbackConflict, NotDurable, RetrainActive, StoreUnavailable
@@ -98,7 +99,7 @@ class FeedbackAndTriggers(RuleBasedStateMachine):
         self.clock.pass_(1)
         before = self.reviewed.get(identifier)
         try:
-            _, review = self.service.review(Caller("rita", "reviewer"), identifier, decision, "")
+            item = CorrectionDecisions(self.service).review(Caller("rita", "reviewer"), identifier, decision)
         except FeedbackConflict:
             assert before != decision
             return
@@ -106,7 +107,8 @@ class FeedbackAndTriggers(RuleBasedStateMachine):
             self.restart_the_service()
             return
         assert before in {None, decision}
-        self.reviewed[identifier] = review.decision
+        assert item.decision is not None
+        self.reviewed[identifier] = item.decision.decision
 
     @rule(which=st.integers(0, 2))
     def reconcile(self, which: int) -> None:

@@ -13,6 +13,7 @@ from product_classifier.feedback.records import (
     PredictionRecord,
     ProductContent,
     Review,
+    Revision,
     Role,
     new_id,
 )
@@ -56,7 +57,7 @@ def make_prediction(designation: str, created: datetime = NOW, prediction_id: st
     )
 
 
-def put(store: FakeStore, *records: Correction | Review | PredictionRecord) -> None:
+def put(store: FakeStore, *records: Correction | Review | Revision | PredictionRecord) -> None:
     for record in records:
         store.put(record.key, record.to_json())
 

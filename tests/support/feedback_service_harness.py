@@ -19,7 +19,7 @@ from inference.feedback_service.service import FeedbackService, utc_now
 from inference.feedback_service.settings import Settings
 from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.feedback.index import FeedbackIndex
-from product_classifier.feedback.records import Modalities, PredictionRecord, ProductContent, new_id
+from product_classifier.feedback.records import Modalities, PredictionRecord, ProductContent, is_correction_key, new_id
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.store import ObjectStore
 from product_classifier.store.journal import Disk, Journal
@@ -136,4 +136,4 @@ def photo_correction(seed: int = 0, code: int = RIGHT) -> dict[str, Any]:
 
 def correction_keys(store: ObjectStore) -> list[str]:
     """Return the keys of the corrections in the store."""
-    return [key for key in store.list("feedback/") if not key.endswith(".review.json")]
+    return [key for key in store.list("feedback/") if is_correction_key(key)]

@@ -4,13 +4,17 @@ from inference.auth_proxy.auth.roles import Role
 from inference.auth_proxy.feedback.forwarding import forward_feedback
 from inference.auth_proxy.media_types import JSON
 from inference.auth_proxy.routing import DocumentedResponse, Route
+from inference.bulk_api import EXAMPLE_BULK_RESPONSE, BulkRequest, BulkResponse
 from inference.feedback_api import (
+    EXAMPLE_CORRECTION,
+    MAX_BULK,
     CorrectionPage,
     CorrectionView,
     FeedbackReceipt,
     FeedbackRequest,
     IdempotencyKey,
     ListParameters,
+    ReplacementRequest,
     ReviewRequest,
 )
 from product_classifier.audit.audit_events import AuditAction
@@ -28,7 +32,9 @@ def _review(decision: str, summary: str, audit: AuditAction) -> Route:
         summary=summary,
         request={JSON: ReviewRequest},
         request_required=False,
-        responses={200: DocumentedResponse("The correction with its review.", CorrectionView)},
+        responses={
+            200: DocumentedResponse("The correction with its review.", CorrectionView, example=EXAMPLE_CORRECTION)
+        },
         problems=(409, 503),
         audit=audit,
     )
@@ -61,8 +67,66 @@ ROUTES: tuple[Route, ...] = (
         tag="feedback",
         summary="List the own corrections, as a reviewer all of them",
         query=ListParameters,
-        responses={200: DocumentedResponse("A page of corrections.", CorrectionPage)},
+        responses={
+            200: DocumentedResponse(
+                "A page of corrections.",
+                CorrectionPage,
+                example={
+                    "items": [EXAMPLE_CORRECTION],
+                    "next_cursor": None,
+                    "total": 1,
+                    "counts": {"pending": 1},
+                    "is_complete": True,
+                },
+            )
+        },
         problems=(404, 503),
+    ),
+    Route(
+        method="POST",
+        path="/feedback/bulk",
+        handler=forward_feedback,
+        role=Role.REVIEWER,
+        operation_id="decide_feedback_in_bulk",
+        tag="feedback",
+        summary=f"Approve, reject, replace or undo up to {MAX_BULK} corrections, each for itself",
+        request={JSON: BulkRequest},
+        responses={
+            200: DocumentedResponse(
+                "What became of each decision, in their order.", BulkResponse, example=EXAMPLE_BULK_RESPONSE
+            )
+        },
+        problems=(503,),
+        audit=AuditAction.CORRECTIONS_DECIDED,
+    ),
+    Route(
+        method="POST",
+        path="/feedback/{id}/correct",
+        handler=forward_feedback,
+        role=Role.REVIEWER,
+        operation_id="correct_feedback",
+        tag="feedback",
+        summary="Replace a correction by another category, which counts at once",
+        request={JSON: ReplacementRequest},
+        responses={
+            200: DocumentedResponse(
+                "The replaced correction; `replaced_by` is the new one.", CorrectionView, example=EXAMPLE_CORRECTION
+            )
+        },
+        problems=(409, 503),
+        audit=AuditAction.CORRECTION_REPLACED,
+    ),
+    Route(
+        method="POST",
+        path="/feedback/{id}/undo",
+        handler=forward_feedback,
+        role=Role.USER,
+        operation_id="undo_feedback",
+        tag="feedback",
+        summary="Take back an own correction, as a reviewer the last decision about any",
+        responses={200: DocumentedResponse("The correction as it is now.", CorrectionView, example=EXAMPLE_CORRECTION)},
+        problems=(409, 503),
+        audit=AuditAction.CORRECTION_UNDONE,
     ),
     _review("approve", "Trust a correction", AuditAction.CORRECTION_APPROVED),
     _review("reject", "Reject a correction", AuditAction.CORRECTION_REJECTED),

@@ -1,4 +1,4 @@
-"""An index of the corrections and reviews in the object store, in a SQLite file.
+"""An index of the corrections, reviews and revisions in the object store, in a SQLite file.
 
     index = FeedbackIndex(store, path=Path("state/feedback-index.sqlite"), store_name=url)
     index.refresh()
@@ -25,12 +25,18 @@ from product_classifier.errors import IndexUnavailable
 from product_classifier.feedback.index_database import IndexDatabase
 from product_classifier.feedback.index_labels import LabelReader, replace_watermark
 from product_classifier.feedback.index_queries import IndexQueries
-from product_classifier.feedback.index_rows import UNREAD_CONFIDENCE, content_version, prepare
+from product_classifier.feedback.index_rows import UNREAD_CONFIDENCE, FeedbackRecord, content_version, prepare
 from product_classifier.feedback.index_schema import SCHEMA_VERSION
 from product_classifier.feedback.index_writer import IndexWriter
 from product_classifier.feedback.object_listing import Layout, ListedTable, ObjectListing
 from product_classifier.feedback.object_reader import ObjectReader
-from product_classifier.feedback.records import REVIEW_SUFFIX, Correction, Review, correction_key, review_key
+from product_classifier.feedback.records import (
+    REVIEW_SUFFIX,
+    REVISION_SUFFIX,
+    correction_key,
+    review_key,
+    revision_key,
+)
 from product_classifier.feedback.state_updates import StateUpdater
 from product_classifier.feedback.trust import Label
 from product_classifier.observability import get_logger
@@ -40,13 +46,17 @@ from product_classifier.stored_taxonomy.change_store import StoredTaxonomy
 
 LAYOUT = Layout(
     FEEDBACK_PREFIX,
-    {"corrections": ListedTable(".json", correction_key), "reviews": ListedTable(REVIEW_SUFFIX, review_key)},
+    {
+        "corrections": ListedTable(".json", correction_key),
+        "reviews": ListedTable(REVIEW_SUFFIX, review_key),
+        "revisions": ListedTable(REVISION_SUFFIX, revision_key),
+    },
 )
 log = get_logger()
 
 
 class FeedbackIndex(IndexQueries):
-    """The corrections and reviews under `feedback/`. Thread-safe; memory does not grow with their number."""
+    """The objects under `feedback/`. Thread-safe; memory does not grow with their number."""
 
     def __init__(
         self,
@@ -125,11 +135,11 @@ class FeedbackIndex(IndexQueries):
         with self._refreshing:
             return self._reader.read_confidences()
 
-    def add(self, record: Correction | Review, *, replace: bool = False, confidence: float = UNREAD_CONFIDENCE) -> None:
+    def add(self, record: FeedbackRecord, *, replace: bool = False, confidence: float = UNREAD_CONFIDENCE) -> None:
         """Index a record that the caller has stored or found; after an error the next refresh finds it.
 
         Args:
-            record: A correction or review.
+            record: A correction, review or revision.
             replace: Whether it is indexed in the place of another one of its id.
             confidence: Confidence of the prediction that a correction is about, if it has been read.
         """

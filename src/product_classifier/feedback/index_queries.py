@@ -1,12 +1,13 @@
 """Queries of the corrections in the index, and their pages."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from sqlite3 import Connection
 from typing import Literal
 
 from product_classifier.errors import IndexUnavailable, InvalidInput, UnknownFeedback
+from product_classifier.feedback.correction_filter import ANY, CorrectionFilter, conditions_of
 from product_classifier.feedback.index_database import IndexDatabase
 from product_classifier.feedback.index_rows import (
     EPOCH,
@@ -15,6 +16,7 @@ from product_classifier.feedback.index_rows import (
     correction_of,
     product_keys,
     to_blob,
+    to_datetime,
     to_text,
 )
 from product_classifier.feedback.records import Correction, correction_key
@@ -24,12 +26,15 @@ from product_classifier.observability import get_logger
 MAX_DAMAGED = 1000
 MAX_OF_PREDICTION = 20
 NEWEST_FIRST = "ORDER BY c.created DESC, c.id DESC"
+TABLES = ("corrections", "reviews", "revisions")
 Order = Literal["newest", "uncertain"]
 ORDERS: Mapping[Order, tuple[str, str, str]] = {
     "newest": ("c.created, c.id", "<", NEWEST_FIRST),
     "uncertain": ("c.confidence, c.created, c.id", ">", "ORDER BY c.confidence, c.created, c.id"),
 }
 """Columns of the cursor, how those of later pages compare with it, and the order."""
+WORDS_ORDER = ("c.words_number", "<", "ORDER BY w.rowid DESC")
+"""Those of the newest first, of a search for words."""
 
 log = get_logger()
 
@@ -40,7 +45,8 @@ class IndexPage:
 
     items: Sequence[IndexedCorrection]
     next_cursor: str | None
-    total: int
+    total: int | None
+    """None if they cannot be counted without reading them."""
 
 
 class IndexQueries:
@@ -61,7 +67,7 @@ class IndexQueries:
 
     def unread_count(self) -> int:
         """Return the number of objects that are listed and not yet read."""
-        tables = "SELECT id FROM corrections WHERE status = 0 UNION ALL SELECT id FROM reviews WHERE status = 0"
+        tables = " UNION ALL ".join(f"SELECT id FROM {table} WHERE status = 0" for table in TABLES)  # noqa: S608
         return int(self._database.value(f"SELECT count(*) FROM ({tables})"))  # noqa: S608
 
     def find_id(self, identity: bytes) -> str | None:
@@ -76,16 +82,18 @@ class IndexQueries:
         except InvalidInput:
             return None
         with self._database.read() as database:
-            row = database.execute(f"{SELECT_CORRECTIONS} AND c.id = ?", (to_blob(feedback_id),)).fetchone()
+            row = database.execute(
+                f"{SELECT_CORRECTIONS} WHERE c.status = 1 AND c.id = ?", (to_blob(feedback_id),)
+            ).fetchone()
         return None if row is None else correction_of(row)
 
     def of_predictions(self, prediction_ids: Sequence[str]) -> dict[str, list[IndexedCorrection]]:
         """Return the newest corrections of each of some predictions, at most `MAX_OF_PREDICTION` each."""
         found: dict[str, list[IndexedCorrection]] = {}
-        query = f"{SELECT_CORRECTIONS} AND c.prediction_id = ? {NEWEST_FIRST} LIMIT {MAX_OF_PREDICTION}"
+        query = f"{SELECT_CORRECTIONS} WHERE c.status = 1 AND c.prediction_id = ? {NEWEST_FIRST} LIMIT ?"
         with self._database.read() as database:
             for one in prediction_ids:
-                if rows := database.execute(query, (to_blob(one),)).fetchall():
+                if rows := database.execute(query, (to_blob(one), MAX_OF_PREDICTION)).fetchall():
                     found[one] = [correction_of(row) for row in rows]
         return found
 
@@ -99,7 +107,8 @@ class IndexQueries:
         try:
             with self._database.read() as database:
                 for column, value in subjects:
-                    query = f"{SELECT_CORRECTIONS} AND {column} = ? AND c.user = ? AND c.id <> ? {NEWEST_FIRST} LIMIT 1"
+                    where = f"c.status = 1 AND c.state <> 'withdrawn' AND {column} = ? AND c.user = ? AND c.id <> ?"
+                    query = f"{SELECT_CORRECTIONS} WHERE {where} {NEWEST_FIRST} LIMIT 1"
                     found += database.execute(query, (value, correction.user, own)).fetchall()
         except IndexUnavailable as error:
             log.warning("replaced_correction_unknown", key=correction.key, reason=str(error))
@@ -107,60 +116,95 @@ class IndexQueries:
         return last if last is not None and last.reading.code != correction.code else None
 
     def page(
-        self,
-        *,
-        limit: int,
-        state: State | None = None,
-        user: str | None = None,
-        cursor: str | None = None,
-        order: Order = "newest",
+        self, chosen: CorrectionFilter = ANY, *, limit: int, cursor: str | None = None, order: Order = "newest"
     ) -> IndexPage:
         """Return corrections after the one whose id is the cursor.
 
         Args:
+            chosen: Which corrections.
             limit: Corrections of the page.
-            state: Only those in this state.
-            user: Only those of this user.
             cursor: Id of the last correction on the page before.
             order: Newest first, or those of the least confident predictions first; without a known confidence, and of
                 equal confidence, oldest first.
 
         Raises:
             UnknownFeedback: If no such page ends with the cursor.
+            InvalidInput: If `q` has no letter and no digit.
         """
-        conditions: list[str] = []
-        values: list[object] = []
-        columns, comparison, order_by = ORDERS[order]
+        source, conditions, values = conditions_of(chosen)
+        columns, comparison, order_by = WORDS_ORDER if chosen.q and order == "newest" else ORDERS[order]
         with self._database.read() as database:
-            if user is not None:
-                conditions.append("c.user = ?")
-                values.append(user)
             if cursor is not None:
-                query = " AND ".join([f"SELECT {columns} FROM corrections c WHERE c.status = 1", *conditions])  # noqa: S608
-                found = database.execute(f"{query} AND c.id = ?", (*values, to_blob(cursor))).fetchone()
+                own = "SELECT {} FROM corrections c WHERE c.status = 1 AND c.id = ? AND (? IS NULL OR c.user = ?)"
+                row = (to_blob(cursor), chosen.user, chosen.user)
+                found = database.execute(own.format(columns), row).fetchone()
                 if found is None:
                     raise UnknownFeedback(f"cursor: no page ends with {cursor!r}; start again without it")
                 conditions.append(f"({columns}) {comparison} ({', '.join('?' * len(found))})")
                 values.extend(found)
-            if state is not None:
-                conditions.append("c.state = ?")
-                values.append(state)
-            query = " AND ".join([SELECT_CORRECTIONS, *conditions])
-            rows = database.execute(f"{query} {order_by} LIMIT ?", (*values, limit + 1))
-            items = [correction_of(row) for row in rows]
-            total = _total(database, state, user)
+            query = f"{SELECT_CORRECTIONS} {source} WHERE {' AND '.join(conditions)} {order_by} LIMIT ?"
+            items = [correction_of(row) for row in database.execute(query, (*values, limit + 1))]
+            total = _total(database, chosen.state, chosen.user) if chosen.is_counted else None
         more = len(items) > limit
         return IndexPage(items[:limit], items[limit - 1].feedback_id if more else None, total)
+
+    def count_by_state(self, user: str | None = None) -> dict[State, int]:
+        """Return the number of corrections, of a user if one is given, by state; some without any are missing."""
+        table, where = ("state_counts", "1") if user is None else ("user_counts", "user = ?")
+        with self._database.read() as database:
+            query = f"SELECT state, n FROM {table} WHERE {where}"  # noqa: S608
+            return dict(database.execute(query, () if user is None else (user,)))
+
+    def count_agreement(self, keys: Iterable[bytes]) -> dict[tuple[bytes, str], int]:
+        """Return the number of users whose vote a category has, by group of corrections and code."""
+        groups = sorted(set(keys))
+        query = (
+            "SELECT agreement_key, read_code, count(DISTINCT user) FROM corrections WHERE status = 1 AND state IN "  # noqa: S608
+            f"('pending', 'trusted', 'approved', 'agreed') AND agreement_key IN ({', '.join('?' * len(groups))}) "
+            "AND read_code IS NOT NULL GROUP BY 1, 2"
+        )
+        with self._database.read() as database:
+            return {(bytes(key), code): number for key, code, number in database.execute(query, groups)}
+
+    def newest_vote(self, item: IndexedCorrection) -> str | None:
+        """Return the id of the newest correction of the same user and product that its user did not take back."""
+        query = (
+            "SELECT id FROM corrections WHERE status = 1 AND agreement_key = ? AND user = ? AND state NOT IN "
+            "('rejected', 'corrected', 'withdrawn') ORDER BY created DESC, id DESC LIMIT 1"
+        )
+        found = self._database.value(query, item.agreement_key, item.user)
+        return None if found is None else to_text(found)
+
+    def has_review(self, feedback_id: str) -> bool:
+        """Return whether a correction has a review, which may have been superseded."""
+        return (
+            self._database.value("SELECT 1 FROM reviews WHERE id = ? AND status = 1", to_blob(feedback_id)) is not None
+        )
+
+    def last_decided(self, feedback_id: str) -> datetime | None:
+        """Return the time of the last review or revision of a correction, None without one."""
+        identifier = to_blob(feedback_id)
+        query = (
+            "SELECT max(created) FROM (SELECT created FROM revisions WHERE status = 1 AND feedback_id = ? "
+            "UNION ALL SELECT created FROM reviews WHERE status = 1 AND id = ?)"
+        )
+        found = self._database.value(query, identifier, identifier)
+        return None if found is None else to_datetime(found)
+
+    def count_revisions(self, feedback_id: str) -> int:
+        """Return the number of later decisions about a correction."""
+        query = "SELECT count(*) FROM revisions WHERE status = 1 AND feedback_id = ?"
+        return int(self._database.value(query, to_blob(feedback_id)))
+
+    def has_photo(self, sha256: str, user: str | None = None) -> bool:
+        """Return whether a correction, of the user if one is given, is of a product with this photo."""
+        query = "SELECT 1 FROM corrections WHERE status = 1 AND image_sha256 = ? AND (? IS NULL OR user = ?) LIMIT 1"
+        return self._database.value(query, sha256, user, user) is not None
 
     def count_of_day(self, user: str, day: date) -> int:
         """Return how many corrections a user submitted on a day (UTC)."""
         number = (day - EPOCH.date()).days
         return self._database.value("SELECT n FROM day_counts WHERE user = ? AND day = ?", user, number) or 0
-
-    def count_by_state(self) -> dict[str, int]:
-        """Return the number of corrections by state; states without any may be missing."""
-        with self._database.read() as database:
-            return dict(database.execute("SELECT state, n FROM state_counts"))
 
     def states(self) -> dict[str, State]:
         """Return the state of every correction by feedback id; for small histories."""
@@ -171,7 +215,7 @@ class IndexQueries:
     def corrections(self) -> list[IndexedCorrection]:
         """Return every correction, in no particular order; for small histories."""
         with self._database.read() as database:
-            return [correction_of(row) for row in database.execute(SELECT_CORRECTIONS)]
+            return [correction_of(row) for row in database.execute(f"{SELECT_CORRECTIONS} WHERE c.status = 1")]
 
     def count_by_code(self) -> dict[str, int]:
         """Return the number of corrections by their code in the newest version of the taxonomy."""

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
-from product_classifier.feedback.records import Correction, ProductContent, Review, Role
-from product_classifier.feedback.trust import State, agreement_key, product_key
+from product_classifier.feedback.records import Correction, ProductContent, Review, Revision, Role
+from product_classifier.feedback.trust import LastDecision, State, agreement_key, product_key
 from product_classifier.limits import LISTED_CHARACTERS
 from product_classifier.taxonomy.version_history import Reading
 from product_classifier.text import spelling
@@ -20,11 +20,13 @@ UNREAD_CONFIDENCE, UNKNOWN_CONFIDENCE = 2.0, 3.0
 """Stored in place of the confidence of a prediction: it has not been read yet, or there is none."""
 SELECT_CORRECTIONS = (
     "SELECT c.id, c.created, c.user, c.role, c.code, c.predicted, c.release, c.comment, c.prediction_id, "
-    "c.designation, c.description, c.image_sha256, c.state, r.reviewer, r.created, c.confidence, "
-    "c.taxonomy_version, c.predicted_version, c.read_code, c.decided "
-    "FROM corrections c LEFT JOIN reviews r ON r.id = c.id AND r.status = 1 WHERE c.status = 1"
+    "c.designation, c.description, c.image_sha256, c.state, c.decision, c.decision_user, c.decision_created, "
+    "c.replacement, c.confidence, c.taxonomy_version, c.predicted_version, c.read_code, c.decided, c.is_confirmation, "
+    "c.agreement_key FROM corrections c"
 )
-"""Query of the rows that `correction_of` takes; " AND ..." may follow."""
+"""Query of the rows that `correction_of` takes; a condition on `status` follows."""
+FeedbackRecord = Correction | Review | Revision
+"""Objects under `feedback/`."""
 SAMPLE_PRODUCTS = (
     ProductContent(designation="Chemise  BLEUE", description="<p>Coton&nbsp;&eacute;pais, taille n°38</p>"),
     ProductContent(designation="e\u0301te\u0301 ﬁn ΑΣ ß İ", description="1.234,50 € l'été; \u200bmots-clés"),
@@ -50,8 +52,8 @@ class IndexedCorrection:
     product: ProductContent | None
     is_cut: bool
     state: State
-    reviewer: str | None
-    reviewed: datetime | None
+    decision: LastDecision | None
+    """The last decision about it, None if it was taken back."""
     confidence: float | None
     """Confidence of the prediction; None without a prediction, or before it was read."""
     taxonomy_version: int | None
@@ -59,6 +61,10 @@ class IndexedCorrection:
     predicted_version: int | None
     reading: Reading
     """`code` in the newest version of the taxonomy."""
+    is_confirmation: bool
+    """Whether it names the category that was predicted."""
+    agreement_key: bytes | None
+    """Group of the corrections of its product, None without a product."""
 
 
 class PreparedRecord(NamedTuple):
@@ -68,7 +74,7 @@ class PreparedRecord(NamedTuple):
     """
 
     key: str
-    record: Correction | Review | None
+    record: FeedbackRecord | None
     reason: str
     created: int = 0
     product_key: bytes | None = None
@@ -76,11 +82,11 @@ class PreparedRecord(NamedTuple):
     confidence: float = UNREAD_CONFIDENCE
 
 
-def prepare(record: Correction | Review, key: str, confidence: float = UNREAD_CONFIDENCE) -> PreparedRecord:
+def prepare(record: FeedbackRecord, key: str, confidence: float = UNREAD_CONFIDENCE) -> PreparedRecord:
     """Compute what the index stores of a record; raise `OverflowError` if its time cannot be stored.
 
     Args:
-        record: A correction or review.
+        record: A correction, review or revision.
         key: Key of its object.
         confidence: Confidence of the prediction that a correction is about, if it has been read.
     """
@@ -97,7 +103,12 @@ def correction_of(row: Sequence[Any]) -> IndexedCorrection:
     """Return the correction in a row of `SELECT_CORRECTIONS`."""
     identifier, created, user, role, code, predicted, release, comment, prediction_id = row[:9]
     product, is_cut = product_of(*row[9:12])
-    state, reviewer, reviewed, confidence, version, predicted_version, read_code, decided = row[12:]
+    state, decision, decision_user, decision_created, replacement, confidence, version, predicted_version = row[12:20]
+    read_code, decided, is_confirmation, agreement = row[20:]
+    last = None
+    if decision is not None:
+        other = None if replacement is None else to_text(replacement)
+        last = LastDecision(to_datetime(decision_created), decision_user, decision, other)
     return IndexedCorrection(
         to_text(identifier),
         to_datetime(created),
@@ -111,12 +122,13 @@ def correction_of(row: Sequence[Any]) -> IndexedCorrection:
         product,
         is_cut,
         state,
-        reviewer,
-        None if reviewed is None else to_datetime(reviewed),
+        last,
         confidence if confidence < UNREAD_CONFIDENCE else None,
         version,
         predicted_version,
         Reading(read_code, bool(decided)),
+        bool(is_confirmation),
+        agreement,
     )
 
 

@@ -1,6 +1,8 @@
 """Tables of the index of corrections; the triggers maintain its counts."""
 
-SCHEMA_VERSION = 4
+from product_classifier.feedback.search_terms import TOKENIZER
+
+SCHEMA_VERSION = 5
 
 SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -16,8 +18,16 @@ CREATE TABLE corrections (
     attempts INTEGER NOT NULL DEFAULT 0, retry_at INTEGER NOT NULL DEFAULT 0,
     taxonomy_version INTEGER, predicted_version INTEGER,  -- of code and predicted, NULL is the first
     read_code TEXT,  -- code in the newest version of the taxonomy; NULL if it is in no category
-    decided INTEGER NOT NULL DEFAULT 1  -- 0 after a split: read_code is the category above
+    decided INTEGER NOT NULL DEFAULT 1,  -- 0 after a split: read_code is the category above
+    -- The last decision of reviews and revisions.
+    decision TEXT, decision_user TEXT, decision_created INTEGER, replacement BLOB,
+    is_confirmation INTEGER NOT NULL DEFAULT 0,  -- whether read_code is the category that was predicted
+    words_number INTEGER UNIQUE  -- row of `words`, in the order of time
 );
+CREATE INDEX corrections_category ON corrections (read_code, created, id) WHERE status = 1;
+CREATE INDEX corrections_category_state ON corrections (read_code, state, created, id) WHERE status = 1;
+CREATE INDEX corrections_photo ON corrections (image_sha256, user) WHERE status = 1 AND image_sha256 IS NOT NULL;
+CREATE VIRTUAL TABLE words USING fts5(text, content='', tokenize="TOKENIZER");
 CREATE INDEX corrections_code ON corrections (code, taxonomy_version) WHERE status = 1;
 CREATE INDEX corrections_undecided ON corrections (id) WHERE status = 1 AND decided = 0;
 CREATE INDEX corrections_unread ON corrections (id) WHERE status = 0;
@@ -42,6 +52,12 @@ CREATE TABLE reviews (
     id BLOB PRIMARY KEY, status INTEGER NOT NULL DEFAULT 0, created INTEGER, reviewer TEXT, decision TEXT
 ) WITHOUT ROWID;
 CREATE INDEX reviews_unread ON reviews (id) WHERE status = 0;
+CREATE TABLE revisions (
+    id BLOB PRIMARY KEY, status INTEGER NOT NULL DEFAULT 0, feedback_id BLOB, created INTEGER, user TEXT, action TEXT,
+    replacement BLOB
+) WITHOUT ROWID;
+CREATE INDEX revisions_unread ON revisions (id) WHERE status = 0;
+CREATE INDEX revisions_correction ON revisions (feedback_id, created, id) WHERE status = 1;
 CREATE TABLE damaged (key TEXT PRIMARY KEY, reason TEXT NOT NULL) WITHOUT ROWID;
 -- Products whose states and label are to be computed again.
 CREATE TABLE dirty (agreement_key BLOB PRIMARY KEY) WITHOUT ROWID;
@@ -89,4 +105,4 @@ CREATE TRIGGER label_deleted AFTER DELETE ON labels BEGIN
     UPDATE totals SET n = n - 1 WHERE name = 'labels';
     UPDATE totals SET n = n - OLD.is_new WHERE name = 'new_labels' AND OLD.is_new;
 END;
-"""
+""".replace("TOKENIZER", TOKENIZER)

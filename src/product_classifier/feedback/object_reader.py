@@ -1,23 +1,28 @@
 """Reads the objects that a listing found, and the products of corrections stored without one."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, time
 
 from product_classifier.errors import InvalidInput, ObjectNotFound, StoreUnavailable
 from product_classifier.feedback.index_database import IndexDatabase
-from product_classifier.feedback.index_rows import UNKNOWN_CONFIDENCE, PreparedRecord, prepare, to_text
+from product_classifier.feedback.index_rows import UNKNOWN_CONFIDENCE, FeedbackRecord, PreparedRecord, prepare, to_text
 from product_classifier.feedback.index_writer import IndexWriter
 from product_classifier.feedback.records import (
-    REVIEW_SUFFIX,
-    Correction,
-    Review,
     correction_key,
+    record_kind,
     review_key,
+    revision_key,
 )
 from product_classifier.feedback.stored_products import read_prediction
 from product_classifier.store import ObjectStore
 
+KEYS_OF: tuple[tuple[str, Callable[[str], str]], ...] = (
+    ("reviews", review_key),
+    ("revisions", revision_key),
+    ("corrections", correction_key),
+)
+"""Tables in the order of reading, and the key of an id."""
 MIN_PARALLEL = 32
 READERS = 8
 """Threads that read objects when at least `MIN_PARALLEL` are new; each read costs a round trip."""
@@ -41,7 +46,7 @@ class ObjectReader:
             with self._database.read() as database:
                 keys = [
                     key_of(to_text(row[0]))
-                    for table, key_of in (("reviews", review_key), ("corrections", correction_key))
+                    for table, key_of in KEYS_OF
                     for row in database.execute(
                         f"SELECT id FROM {table} WHERE status = 0 ORDER BY id DESC LIMIT {BATCH}"  # noqa: S608
                     )
@@ -60,7 +65,7 @@ class ObjectReader:
             return
         try:
             _parse(key, data)
-            reason = f"object {key!r}: its key is neither that of a correction nor of a review"
+            reason = f"object {key!r}: its key is not that of a correction, a review or a revision"
         except (InvalidInput, StoreUnavailable) as error:
             reason = str(error)
         self._writer.write_damaged(key, reason)
@@ -145,9 +150,8 @@ class ObjectReader:
             self._writer.write_product(identifier, product)
 
 
-def _parse(key: str, data: bytes) -> Correction | Review:
-    kind = Review if key.endswith(REVIEW_SUFFIX) else Correction
-    record = kind.from_json(data, key)
+def _parse(key: str, data: bytes) -> FeedbackRecord:
+    record: FeedbackRecord = record_kind(key).from_json(data, key)
     if key != record.key:
         raise InvalidInput(f"object {key!r}: its feedback_id belongs to key {record.key!r}")
     return record

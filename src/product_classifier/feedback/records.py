@@ -29,6 +29,8 @@ Role = Literal["user", "reviewer", "admin"]
 PREDICTIONS_PREFIX = "predictions/"
 PHOTO_PREFIX = "images/"
 REVIEW_SUFFIX = ".review.json"
+REVISION_SUFFIX = ".revision.json"
+RevisionAction = Literal["approved", "rejected", "corrected", "reopened", "withdrawn"]
 
 
 def _time_ordered(identifier: str) -> str:
@@ -177,6 +179,29 @@ class Review(Record):
         return review_key(self.feedback_id)
 
 
+class Revision(Record):
+    """A later decision about a correction: it supersedes the review and the revisions before it.
+
+    It is stored under its own day, so that other servers find it when they list the newest days.
+    """
+
+    revision_id: Identifier
+    feedback_id: Identifier
+    created: AwareDatetime
+    user: Text
+    action: RevisionAction
+    """`corrected`: a reviewer submitted another category; `reopened`: a decision was taken back; `withdrawn`: the
+    correction was taken back by its user."""
+    replacement: Identifier | None = None
+    """The correction of the reviewer, of a correction that is `corrected`."""
+    comment: Text = Field(default="", max_length=COMMENT_CHARACTERS)
+
+    @property
+    def key(self) -> str:
+        """Key of the object."""
+        return revision_key(self.revision_id)
+
+
 def prediction_key(prediction_id: str) -> str:
     """Return the key of a prediction record; raise `InvalidInput` for a malformed id."""
     return f"{PREDICTIONS_PREFIX}dt={day_of(prediction_id)}/{prediction_id}.json"
@@ -190,6 +215,23 @@ def correction_key(feedback_id: str) -> str:
 def review_key(feedback_id: str) -> str:
     """Return the key of the review of a correction; raise `InvalidInput` for a malformed id."""
     return f"{FEEDBACK_PREFIX}dt={day_of(feedback_id)}/{feedback_id}{REVIEW_SUFFIX}"
+
+
+def revision_key(revision_id: str) -> str:
+    """Return the key of a revision; raise `InvalidInput` for a malformed id."""
+    return f"{FEEDBACK_PREFIX}dt={day_of(revision_id)}/{revision_id}{REVISION_SUFFIX}"
+
+
+def record_kind(key: str) -> type[Correction] | type[Review] | type[Revision]:
+    """Return the class of the object under `feedback/` that has this key."""
+    if key.endswith(REVIEW_SUFFIX):
+        return Review
+    return Revision if key.endswith(REVISION_SUFFIX) else Correction
+
+
+def is_correction_key(key: str) -> bool:
+    """Return whether a key under `feedback/` is that of a correction."""
+    return key.endswith(".json") and not key.endswith((REVIEW_SUFFIX, REVISION_SUFFIX))
 
 
 def image_key(sha256: str) -> str:

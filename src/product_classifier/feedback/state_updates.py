@@ -5,12 +5,12 @@ from datetime import datetime
 from math import inf
 from sqlite3 import Connection
 from time import monotonic
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from product_classifier.feedback.index_database import IndexDatabase
 from product_classifier.feedback.index_rows import to_datetime, to_microseconds
 from product_classifier.feedback.records import Role
-from product_classifier.feedback.trust import own_state, product_label, product_states
+from product_classifier.feedback.trust import DecisionKind, own_state, product_label, product_states
 
 LARGE_PRODUCT = 1000
 """Corrections of one product from which its states are not computed at once every time."""
@@ -28,7 +28,7 @@ class _Vote(NamedTuple):
 
 class _Decision(NamedTuple):
     created: datetime
-    decision: Literal["approved", "rejected"]
+    decision: DecisionKind
 
 
 class StateUpdater:
@@ -64,8 +64,8 @@ class StateUpdater:
 def _update_product(database: Connection, key: bytes) -> int:
     """Compute states and label of a product; return the number of its corrections."""
     rows = database.execute(
-        "SELECT c.id, c.created, c.user, c.role, c.read_code, c.state, r.created, r.decision FROM corrections c "
-        "LEFT JOIN reviews r ON r.id = c.id AND r.status = 1 WHERE c.status = 1 AND c.agreement_key = ?",
+        "SELECT id, created, user, role, read_code, state, decision_created, decision FROM corrections "
+        "WHERE status = 1 AND agreement_key = ?",
         (key,),
     ).fetchall()
     group = [_Vote(to_datetime(row[1]), row[0].hex(), *row[2:5]) for row in rows if row[4] is not None]

@@ -10,11 +10,11 @@ from product_classifier.catalogue.splits import content_keys
 from product_classifier.errors import ObjectNotFound, StoreUnavailable
 from product_classifier.feedback.records import (
     PREDICTIONS_PREFIX,
-    REVIEW_SUFFIX,
     Correction,
     PredictionRecord,
     ProductContent,
     Record,
+    is_correction_key,
 )
 from product_classifier.feedback.review_queue import QueuedPrediction
 from product_classifier.observability import get_logger
@@ -74,7 +74,7 @@ def _keys(product: ProductContent) -> tuple[str, ...]:
 def _read(store: ObjectStore, prefix: str, since: date, kind: type[R]) -> Iterator[R]:
     """Yield the records below a prefix with a key from a day on, in the order of their keys."""
     listed = (key for key in store.list(prefix, start_after=f"{prefix}dt={since.isoformat()}"))
-    names = (key for key in listed if key.endswith(".json") and not key.endswith(REVIEW_SUFFIX))
+    names = (key for key in listed if is_correction_key(key))
     with ThreadPoolExecutor(READERS) as pool:
         while batch := list(islice(names, BATCH)):
             for record in pool.map(lambda key: _parsed(store, key, kind), batch):

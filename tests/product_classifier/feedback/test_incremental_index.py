@@ -12,13 +12,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from product_classifier.errors import UnknownFeedback
+from product_classifier.feedback.correction_filter import CorrectionFilter
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import (
     Correction,
     ProductContent,
     Review,
+    Revision,
+    new_id,
 )
-from product_classifier.feedback.trust import states, trusted_labels
+from product_classifier.feedback.trust import last_decisions, states, trusted_labels
 from product_classifier.limits import LISTED_CHARACTERS
 from tests.support.corrections import (
     NOW,
@@ -46,6 +49,7 @@ class IndexAgainstRule(RuleBasedStateMachine):
         self.made: list[Correction] = []
         self.stored: dict[str, Correction] = {}
         self.reviews: dict[str, Review] = {}
+        self.revisions: list[Revision] = []
         self.watermark: set[str] = set()
 
     def teardown(self) -> None:
@@ -91,6 +95,29 @@ class IndexAgainstRule(RuleBasedStateMachine):
         if added:
             self.index.add(review)
 
+    @rule(
+        number=st.integers(0, 30),
+        action=st.sampled_from(["approved", "rejected", "corrected", "reopened", "withdrawn"]),
+        seconds=st.integers(0, 5),
+        added=st.booleans(),
+    )
+    def revise(self, number: int, action: Any, seconds: int, *, added: bool) -> None:
+        """A later decision reaches the store, perhaps before its correction, its review and earlier ones."""
+        if number >= len(self.made):
+            return
+        created = NOW + timedelta(seconds=seconds)
+        revision = Revision(
+            revision_id=new_id(created),
+            feedback_id=self.made[number].feedback_id,
+            created=created,
+            user="rita",
+            action=action,
+        )
+        self.revisions.append(revision)
+        put(self.store, revision)
+        if added:
+            self.index.add(revision)
+
     @rule(number=st.integers(0, 30))
     def delete(self, number: int) -> None:
         """Delete an object from the store, as an erasure does."""
@@ -120,8 +147,9 @@ class IndexAgainstRule(RuleBasedStateMachine):
         self.index.refresh()
         self.index.sweep()
         corrections = list(self.stored.values())
-        expected = states(corrections, self.reviews)
-        labels = trusted_labels(corrections, self.reviews)
+        decisions = last_decisions(self.reviews, self.revisions)
+        expected = states(corrections, decisions)
+        labels = trusted_labels(corrections, decisions)
 
         assert expected == self.index.states()
         assert labels == self.index.labels()
@@ -142,7 +170,7 @@ def listed(index: FeedbackIndex, **filters: Any) -> list[str]:
     totals = set()
     cursor = None
     while True:
-        page = index.page(limit=3, cursor=cursor, **filters)
+        page = index.page(CorrectionFilter(**filters), limit=3, cursor=cursor)
         found += [item.feedback_id for item in page.items]
         totals.add(page.total)
         cursor = page.next_cursor
@@ -196,9 +224,9 @@ def test_a_cursor_of_another_user_is_unknown() -> None:
     index.add(mine)
     index.add(other)
 
-    assert () == tuple(index.page(limit=1, user="ann", cursor=mine.feedback_id).items)
+    assert () == tuple(index.page(CorrectionFilter(user="ann"), limit=1, cursor=mine.feedback_id).items)
     with pytest.raises(UnknownFeedback):
-        index.page(limit=1, user="ann", cursor=other.feedback_id)
+        index.page(CorrectionFilter(user="ann"), limit=1, cursor=other.feedback_id)
 
 
 def test_states_of_a_large_product_are_not_computed_at_every_correction(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,8 +262,8 @@ def test_the_cost_of_a_correction_does_not_grow_with_their_number() -> None:
         index.add(make_correction("Robe", "rita"))
         index.new_label_count()
         index.page(limit=1)
-        index.page(limit=1, state="pending")
-        index.page(limit=1, user="ann", state="rejected")
+        index.page(CorrectionFilter(state="pending"), limit=1)
+        index.page(CorrectionFilter(user="ann", state="rejected"), limit=1)
         index.count_of_day("ann", NOW.date())
         return steps
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from product_classifier.catalogue.challenge import CHALLENGE
+from product_classifier.feedback.correction_filter import CorrectionFilter
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.index_queries import ORDERS, Order
 from product_classifier.feedback.records import (
@@ -96,8 +97,10 @@ def test_confidences_are_listed_and_unknown_ones_are_none(index: FeedbackIndex) 
 
 
 def test_the_order_is_combined_with_the_filters(index: FeedbackIndex, expected: list[str]) -> None:
-    of_ann = [item.feedback_id for item in index.page(limit=100, order="uncertain", user="ann").items]
-    pending = index.page(limit=100, order="uncertain", user="ann", state="pending").items
+    of_ann = [
+        item.feedback_id for item in index.page(limit=100, order="uncertain", chosen=CorrectionFilter(user="ann")).items
+    ]
+    pending = index.page(limit=100, order="uncertain", chosen=CorrectionFilter(user="ann", state="pending")).items
 
     assert [one for one in expected if one in of_ann] == of_ann
     assert 4 == len(of_ann) == len(pending)
