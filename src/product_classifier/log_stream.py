@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 MAX_WAITING_BYTES = 4 << 20
 """Bytes that wait in memory; afterwards lines are dropped until half of them are written."""
@@ -28,7 +29,8 @@ class LogStream:
     """A text stream for lines; thread-safe, and usable in a forked process.
 
     Args:
-        descriptor: Where lines are written, such as 2; it is not changed.
+        descriptor: Where lines are written, such as 2; it is not changed. Lines that wait are written to what it was
+            when the first line was written, although it is closed and its number given to another file.
         describe_dropped: Returns the line that reports a number of dropped lines.
     """
 
@@ -54,6 +56,8 @@ class LogStream:
         self._thread: threading.Thread | None = None
         self._opened = False
         self._non_blocking: int | None = None
+        self._blocking = -1
+        """A duplicate, if the descriptor cannot be written to without blocking."""
 
     def write(self, text: str) -> int:
         """Write complete lines, or make them wait; never blocks and never raises."""
@@ -89,6 +93,9 @@ class LogStream:
         """Write what the descriptor accepts without blocking; return the rest."""
         if not self._opened:
             self._opened, self._non_blocking = True, _open_non_blocking(self._descriptor)
+            if self._non_blocking is None:
+                with suppress(OSError):  # a closed one: then each write fails
+                    self._blocking = os.dup(self._descriptor)
         if self._non_blocking is None:
             return data
         unreported = self._unreported
@@ -146,7 +153,7 @@ class LogStream:
 
     def _write_blocking(self, data: bytes) -> int:
         if self._non_blocking is None:
-            return os.write(self._descriptor, data)
+            return os.write(self._blocking, data)
         poll = select.poll()
         poll.register(self._non_blocking, select.POLLOUT)
         poll.poll(POLL_MS)

@@ -40,9 +40,6 @@ def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
     reader, writer = request.param()
     yield reader, writer
     os.close(reader)
-    for thread in threading.enumerate():
-        if thread.name == "log-writer":
-            thread.join(30)  # or it writes to what has the number of the closed descriptor next
     os.close(writer)
 
 
@@ -79,6 +76,40 @@ def test_without_a_reader_lines_wait_and_then_arrive_in_order(pair: Pair) -> Non
 
     assert lines == read(reader, lambda found: b"4999 x" in found and found.endswith(b"\n"))
     assert 0 == stream.dropped
+
+
+def test_lines_that_wait_are_never_written_to_another_file_with_the_number_of_the_descriptor(pair: Pair) -> None:
+    reader, writer = pair
+    other_reader, other_writer = os.pipe()
+    stream = stream_on(writer)
+    lines = [f"{number} {'x' * 100}" for number in range(5000)]
+    for line in lines:
+        stream.write(line + "\n")
+    os.dup2(other_writer, writer)
+
+    found = read(reader, lambda found: b"4999 x" in found and found.endswith(b"\n"))
+
+    assert lines == found
+    assert not select.select([other_reader], [], [], 0)[0]
+    os.close(other_reader)
+    os.close(other_writer)
+
+
+def test_a_closed_descriptor_gets_no_line_when_its_number_is_given_to_another_file() -> None:
+    reader, writer = os.pipe()
+    closed = os.dup(writer)
+    os.close(closed)
+    stream = stream_on(closed)
+    stream.write("line\n")
+    assert stream.wait_until_written(30)
+    os.dup2(writer, closed)
+    stream.write("line\n")
+
+    assert stream.wait_until_written(30)
+    assert not select.select([reader], [], [], 0)[0]
+    assert 2 == stream.dropped
+    for descriptor in (reader, writer, closed):
+        os.close(descriptor)
 
 
 def test_the_lines_that_were_dropped_are_reported_in_their_place() -> None:
