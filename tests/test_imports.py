@@ -97,6 +97,7 @@ DOMAIN: dict[str, set[str]] = {
 INFERENCE: dict[str, set[str]] = {
     "feedback_api": {"http"},
     "bulk_api": {"feedback_api", "http"},
+    "photo_api": set(),
     "prediction_api": {"feedback_api", "http"},
     "http": {"compat"},
     "compat": set(),
@@ -107,8 +108,8 @@ INFERENCE: dict[str, set[str]] = {
     "image_predictor": {"http", "model_server", "oip"},
     "fusion_transformer": {"http", "model_server", "oip"},
     "collocated": {"model_server", "text_predictor", "image_predictor", "fusion_transformer"},
-    "auth_proxy": {"bulk_api", "feedback_api", "prediction_api", "compat", "durability", "http", "oip"},
-    "feedback_service": {"bulk_api", "feedback_api", "prediction_api", "compat", "durability", "http"},
+    "auth_proxy": {"bulk_api", "feedback_api", "photo_api", "prediction_api", "compat", "durability", "http", "oip"},
+    "feedback_service": {"bulk_api", "feedback_api", "photo_api", "prediction_api", "compat", "durability", "http"},
     "simulation": set(),
 }
 PIPELINES: dict[str, set[str]] = {

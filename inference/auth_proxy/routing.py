@@ -16,6 +16,7 @@ from inference.auth_proxy.auth.users import USER_NAME
 from inference.auth_proxy.media_types import JSON
 from inference.feedback_api import IDENTIFIER
 from inference.http.problems import Problem, public_message
+from inference.photo_api import SHA256
 from product_classifier.audit.audit_events import AuditAction
 from product_classifier.limits import BODY_BYTES
 from product_classifier.model_names import MODELS
@@ -32,6 +33,7 @@ PATH_PARAMETERS: Mapping[str, str] = {
     "version": r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}",
     "name": USER_NAME,
     "id": IDENTIFIER.strip("^$"),
+    "sha256": SHA256,
     "key_id": KEY_ID,
     "run_id": str(TypeAdapter(RunId).json_schema()["pattern"]).strip("^$"),
 }

@@ -40,6 +40,8 @@ from inference.feedback_service.index_refresher import IndexRefresher
 from inference.feedback_service.listing import CorrectionListing
 from inference.feedback_service.middleware import CHANGES_PATH, InternalMiddleware
 from inference.feedback_service.notifier import TriggerNotifier
+from inference.feedback_service.photo_endpoints import add_photos
+from inference.feedback_service.photos import PhotoService
 from inference.feedback_service.prediction_endpoints import add_predictions
 from inference.feedback_service.prediction_listing import PredictionListing
 from inference.feedback_service.runs_endpoints import Runs, add_run_request, add_runs
@@ -121,6 +123,7 @@ def create_app(
     listing = CorrectionListing(index, predictions, refresher)
     add_corrections(app, listing, CorrectionDecisions(service), notifier, lists)
     add_predictions(app, PredictionListing(store, predictions, index, predictions_refresher), lists)
+    add_photos(app, PhotoService(store, writer, predictions, index, predictions_refresher))
     runs = Runs(run_store, index, refresher, (retrain or read_settings(RetrainSettings)).min_corrections)
     add_run_request(app, runs, notifier, now, lists)
     add_runs(app, runs, lists)

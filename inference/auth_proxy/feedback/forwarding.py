@@ -21,7 +21,12 @@ from product_classifier.errors import ModelUnavailable
 from product_classifier.images.headers import photo_format
 
 PHOTO_ADVICE = "send JSON with the photo in base64 as product.image"
-FORWARDED = {b"content-type": "Content-Type", b"accept": "Accept", b"idempotency-key": "Idempotency-Key"}
+FORWARDED = {
+    b"content-type": "Content-Type",
+    b"accept": "Accept",
+    b"idempotency-key": "Idempotency-Key",
+    b"if-none-match": "If-None-Match",
+}
 """Request headers the feedback service receives; all others are dropped, forged identities among them."""
 
 
@@ -57,6 +62,24 @@ async def forward_taxonomy_change(services: GatewayDependencies, scope: Scope, r
             response = await _forward(services, scope, body)
             progress.failure = response.problem
             progress.target = "" if progress.failure else await asyncio.to_thread(response.member, "to")
+    await response.send(send)
+
+
+PHOTO_HEADERS = [
+    # Only for this user, and never stale: the path is a hash of the content.
+    (b"cache-control", b"private, max-age=31536000, immutable"),
+    # A photo that a browser is made to open as a page runs nothing.
+    (b"content-security-policy", b"default-src 'none'; sandbox"),
+]
+
+
+async def forward_photo(services: GatewayDependencies, scope: Scope, receive: Receive, send: Send) -> None:
+    """Forward a request for a photo; the response may be cached by the client for good."""
+    _require_service(services)
+    await read_request_body(services, scope, receive)
+    response = await _forward(services, scope, b"")
+    if response.status in {200, 304}:
+        response.headers.extend(PHOTO_HEADERS)
     await response.send(send)
 
 
