@@ -141,6 +141,7 @@ OPERATIONS: dict[str, set[str]] = {
     "screenshots": {"demo", "local"},
     "settings_reference": {"cluster", "compose", "demo", "local"},
     "metrics_reference": set(),
+    "monitoring": set(),
 }
 PARTS = {"product_classifier": DOMAIN, "inference": INFERENCE, "pipelines": PIPELINES, "operations": OPERATIONS}
 """For each folder and module directly in a package, those of the same package that it may import.

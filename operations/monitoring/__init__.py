@@ -1,0 +1,1 @@
+"""Dashboards and the PrometheusRule of the component `monitoring`, generated."""
