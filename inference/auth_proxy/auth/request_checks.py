@@ -27,6 +27,7 @@ _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] ([^ ]+)")
 def check_path(scope: Scope) -> None:
     """Raise a problem for a path or query with more than one meaning."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    raw = raw.replace(b"%40", b"@")  # user names have an @, which URL encoders encode
     if len(raw) > MAX_PATH:
         raise Problem(414, f"path: has {len(raw)} characters; at most {MAX_PATH} are accepted", close=True)
     if (

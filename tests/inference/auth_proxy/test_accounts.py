@@ -162,6 +162,18 @@ def test_a_rejected_login_has_the_error_code_of_oauth(
     assert (status, error, kind) == (reply.status_code, reply.json()["error"], reply.json()["type"])
 
 
+@pytest.mark.parametrize("in_url", ["zoe@example.com", "zoe%40example.com"], ids=["as it is", "URL-encoded"])
+def test_a_user_whose_name_is_an_address_is_found_in_any_encoding(own_gateway: Gateway, in_url: str) -> None:
+    with own_gateway.client("ada") as client:
+        created = client.post("/users", json={"name": "zoe@example.com", "password": PASSWORD, "role": "user"})
+        changed = client.patch(f"/users/{in_url}", json={"role": "reviewer"})
+        deleted = client.delete(f"/users/{in_url}")
+        unknown = client.delete(f"/users/{in_url}")
+
+    assert (201, 200, 204, 404) == tuple(reply.status_code for reply in (created, changed, deleted, unknown))
+    assert ("zoe@example.com", "reviewer") == (changed.json()["name"], changed.json()["role"])
+
+
 def test_an_admin_creates_changes_and_deletes_users(own_gateway: Gateway) -> None:
     with own_gateway.client("ada") as client:
         made = client.post("/users", json={"name": "zoe", "password": "p" * 12, "role": "reviewer"})
