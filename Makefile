@@ -1,7 +1,7 @@
 # The commands of the project; most are also `python -m …` with --help. Variables set options: make run PORT=9080
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo data inspect train tune simulate check encoders images up deploy e2e down bench score compose
+.PHONY: help run test demo data inspect train tune simulate check encoders images up deploy e2e down bench score monitor compose
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 INSTALLED ?= .venv/installed
@@ -44,6 +44,9 @@ simulate: $(INSTALLED) ## replay data/unseen against a running gateway (URL=, RA
 
 score: $(INSTALLED) ## classify the file or folder SOURCE= into RESULT=, Parquet or CSV (CATALOGUE=, RELEASE=, JOBS=); run it again to continue
 	@$(PY) -m pipelines score
+
+monitor: $(INSTALLED) ## compare the predictions of the last 24 hours with the release's reference (SINCE=, RELEASE=); writes the report
+	@$(PY) -m pipelines monitor
 
 check: $(INSTALLED) ## check format, lint and types; render every overlay and validate it (needs kubectl or kustomize)
 	@$(PY) -m ruff format --check . && $(PY) -m ruff check . && $(PY) -m mypy

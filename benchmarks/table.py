@@ -52,6 +52,11 @@ ROWS: Mapping[str, Row] = {
         "≥ 90 % of the offline replay per core, memory flat",
         "p24_scoring",
     ),
+    "drift": Row(
+        "drift: injected changes, harmless changes, 200 quiet windows",
+        "each within 500 products, never, ≤ 2",
+        "drift",
+    ),
     "steps": Row("cost per product of every step, to 100,000 products", "flat", "steps"),
     "collocated": Row("three models in one process, same API", "compare with P4 and P5", "collocated"),
     "clients": Row("HTTP clients and transports between services", "the cheapest is used", "clients"),

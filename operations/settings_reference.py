@@ -18,7 +18,14 @@ from operations.compose.settings import Settings as ComposeSettings
 from operations.demo.settings import Settings as DemoSettings
 from operations.local.settings import Settings as LocalSettings
 from pipelines.retrain.settings import TriggerSettings
-from pipelines.settings import BootstrapSettings, DataSettings, PipelineSettings, ScoreSettings, TuneSettings
+from pipelines.settings import (
+    BootstrapSettings,
+    DataSettings,
+    MonitorSettings,
+    PipelineSettings,
+    ScoreSettings,
+    TuneSettings,
+)
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.settings_help import COMMON, REQUIRED, Variable, variables
 from product_classifier.store import StoreSettings
@@ -52,6 +59,7 @@ SECTIONS = (
     Section("Pipelines", "`python -m pipelines`, `python -m pipelines.retrain`", (PipelineSettings,), IMAGES),
     Section("Data", "`make data`, `make train`, `make run`", (DataSettings,)),
     Section("Scoring", "`make score`", (ScoreSettings,)),
+    Section("Monitoring", "`make monitor`", (MonitorSettings,)),
     Section("Search of parameters", "`make tune`", (TuneSettings,)),
     Section("First release", "`python -m pipelines bootstrap`", (BootstrapSettings,)),
     Section("Local run", "`make run`, which passes all other variables on to the services it starts", (LocalSettings,)),

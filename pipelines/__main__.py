@@ -12,12 +12,19 @@ from typing import Any
 
 from rich.console import Console
 
-from pipelines.command_parser import Command, make_parser
+from pipelines.command_parser import EVERY_15_MINUTES, HOURLY, Command, make_parser
 from pipelines.compile import compile_training, declared_parameters
 from pipelines.inspect_data import inspect_data
 from pipelines.parameters import ParameterError, cast_arguments, read_overrides, read_params, training_arguments
 from pipelines.prepare_data import describe_data, ensure_raw, prepare_data
-from pipelines.settings import BootstrapSettings, DataSettings, PipelineSettings, ScoreSettings, TuneSettings
+from pipelines.settings import (
+    BootstrapSettings,
+    DataSettings,
+    MonitorSettings,
+    PipelineSettings,
+    ScoreSettings,
+    TuneSettings,
+)
 from product_classifier.errors import ProductClassifierError
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.settings_reader import read_settings
@@ -102,16 +109,31 @@ def _submit(options: argparse.Namespace, console: Console) -> None:
 
 
 def _schedule(options: argparse.Namespace, console: Console) -> None:
-    """Schedule the retrain trigger as a recurring run of Kubeflow Pipelines, instead of as a process."""
-    from pipelines.kubeflow.schedule import create_schedule, reconcile_arguments  # noqa: PLC0415 - imports kfp
+    """Schedule the retrain trigger, or monitoring, as a recurring run of Kubeflow Pipelines."""
+    from pipelines.kubeflow.schedule import (  # noqa: PLC0415 - imports kfp
+        RECONCILE,
+        RecurringRun,
+        create_schedule,
+        reconcile_arguments,
+    )
     from pipelines.kubeflow.submit import connect  # noqa: PLC0415 - likewise
-    from pipelines.retrain.reconcile import compile_reconcile  # noqa: PLC0415 - likewise
 
     settings = read_settings(PipelineSettings)
-    arguments = reconcile_arguments(settings, read_settings(RetrainSettings))
     host = options.host or settings.pipelines_host
     client = connect(host, settings.pipelines_namespace, settings.pipelines_token)
-    recurring_run = create_schedule(client, compile_reconcile(), arguments, options.cron, settings.experiment)
+    if options.monitoring:
+        from pipelines.monitor_command import monitoring_arguments  # noqa: PLC0415 - likewise
+        from pipelines.monitoring import MONITORING, compile_monitoring  # noqa: PLC0415 - likewise
+
+        package, schedule = compile_monitoring(), RecurringRun(MONITORING)
+        arguments = monitoring_arguments(settings, read_settings(MonitorSettings))
+    else:
+        from pipelines.retrain.reconcile import compile_reconcile  # noqa: PLC0415 - likewise
+
+        package, schedule = compile_reconcile(), RECONCILE
+        arguments = reconcile_arguments(settings, read_settings(RetrainSettings))
+    cron = options.cron or (HOURLY if options.monitoring else EVERY_15_MINUTES)
+    recurring_run = create_schedule(client, package, arguments, cron, settings.experiment, schedule)
     console.print(json.dumps({"recurring_run_id": recurring_run}), highlight=False)
 
 
@@ -177,6 +199,18 @@ def _queue(options: argparse.Namespace, console: Console) -> None:
     write_queue(read_settings(PipelineSettings), options.days, options.limit, console)
 
 
+def _monitor(options: argparse.Namespace, console: Console) -> None:
+    """Compact the prediction log, compare a window of predictions with the release's reference, and act on it."""
+    from pipelines.monitor_command import monitor_once, monitor_periodically  # noqa: PLC0415 - imports kfp
+
+    if options.every_s:
+        monitor_periodically(options.every_s)
+    given = {name: value for name in ("since", "release") if (value := getattr(options, name)) is not None}
+    settings = read_settings(PipelineSettings)
+    protect_state_folder(settings.state)
+    monitor_once(settings, read_settings(MonitorSettings, **given), console)
+
+
 def _taxonomy(options: argparse.Namespace, console: Console) -> None:
     """Apply a change file to the taxonomy: add, rename, move, merge, split or retire categories."""
     from pipelines.taxonomy_commands import apply_file  # noqa: PLC0415 - needs pandas
@@ -237,12 +271,13 @@ COMMANDS: dict[str, Command] = {
     "train": (_train, (DataSettings, *STORED)),
     "tune": (_tune, (DataSettings, TuneSettings, *STORED)),
     "submit": (_submit, (PipelineSettings,)),
-    "schedule": (_schedule, (PipelineSettings, RetrainSettings)),
+    "schedule": (_schedule, (PipelineSettings, RetrainSettings, MonitorSettings)),
     "bootstrap": (_bootstrap, (BootstrapSettings, *STORED)),
     "register": (_register, STORED),
     "import": (_import, STORED),
     "score": (_score, (ScoreSettings, *STORED)),
     "queue": (_queue, STORED),
+    "monitor": (_monitor, (MonitorSettings, *STORED)),
     "taxonomy": (_taxonomy, STORED),
     "releases": (_releases, STORED),
     "rollback": (_rollback, STORED),

@@ -12,6 +12,7 @@ from pipelines.settings import PARAMS
 from product_classifier.settings_help import settings_epilog, settings_parser
 
 EVERY_15_MINUTES = "0 */15 * * * *"
+HOURLY = "0 5 * * * *"
 Command = tuple[Callable[[argparse.Namespace, Console], None], tuple[type[BaseSettings], ...]]
 """What runs a command, and the settings it reads."""
 
@@ -71,8 +72,12 @@ def make_parser(description: str, table: Mapping[str, Command]) -> argparse.Argu
     for name in ("submit", "schedule", "score"):
         commands[name].add_argument("--host", help="URL of the Kubeflow Pipelines API (KF_PIPELINES_ENDPOINT)")
     commands["schedule"].add_argument(
-        "--cron", default=EVERY_15_MINUTES, help="six fields, seconds first (%(default)s)"
+        "--cron", help=f"six fields, seconds first ({EVERY_15_MINUTES}; monitoring: {HOURLY})"
     )
+    commands["schedule"].add_argument("--monitoring", action="store_true", help="monitoring instead of the trigger")
+    commands["monitor"].add_argument("--since", help="start of the window, such as 24h, 7d or a time (SINCE)")
+    commands["monitor"].add_argument("--release", help="release that is monitored; default: the newest used (RELEASE)")
+    commands["monitor"].add_argument("--every-s", type=float, default=0.0, help="repeat after so many seconds, forever")
     commands["submit"].add_argument("--run-name", help="name of the run; default: training-<time>")
     commands["submit"].add_argument("--wait-s", type=float, default=0.0, help="seconds to wait for the end of the run")
     commands["tune"].add_argument("--trials", type=_count, help="trials of each model (TRIALS)")

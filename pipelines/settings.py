@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from product_classifier.monitoring.drift_policy import Policy
 from product_classifier.store import default_store_url
 
 PARAMS = Path("params.yaml")
@@ -138,6 +139,44 @@ class ScoreSettings(BaseSettings):
 
     private_photos: bool = False
     """Whether photos by URL may have private addresses, such as those of a server in the same network."""
+
+
+class MonitorSettings(BaseSettings):
+    """Window, policy and retention of monitoring; but for SINCE and RELEASE, prefix MONITOR_."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MONITOR_",
+        frozen=True,
+        use_attribute_docstrings=True,
+        extra="ignore",
+        env_ignore_empty=True,
+        populate_by_name=True,
+    )
+
+    since: str = Field(default="", validation_alias="SINCE")
+    """Start of the window: a time (ISO 8601, UTC) or a span such as 90m, 24h or 7d; empty for 24 hours."""
+
+    release: str = Field(default="", validation_alias="RELEASE")
+    """Release whose predictions are compared with its reference; empty for that of the newest prediction."""
+
+    policy: Policy = "label"
+    """What drift leads to: `off`, `notify`, `label` (queues products to label) or `retrain` (lowers the number of
+    trusted corrections that start a run); each does what the one before does, and more."""
+
+    webhook_url: str = ""
+    """URL that findings are sent to as JSON, which Slack accepts; empty for none."""
+
+    private_webhook: bool = False
+    """Whether the webhook may have a private address, such as that of a server in the same network."""
+
+    min_corrections: int = Field(default=10, ge=1)
+    """Trusted corrections from which a run starts after drift, with the policy `retrain`."""
+
+    queue_limit: int = Field(default=100, ge=0)
+    """Products of a drifted window that are queued to be labelled."""
+
+    delete_after_days: int = Field(default=-1, ge=-1)
+    """Age in days at which small objects of predictions that the prediction log has are deleted; -1 for never."""
 
 
 class TuneSettings(BaseSettings):

@@ -119,6 +119,8 @@ PIPELINES: dict[str, set[str]] = {
     "parameters": {"settings"},
     "training": {"task_configuration"},
     "compile": {"training"},
+    "monitoring": {"compile", "task_configuration"},
+    "monitor_command": {"local", "monitoring", "settings"},
     "prepare_data": {"parameters", "settings"},
     "inspect_data": {"settings"},
     "command_parser": {"compile", "settings"},

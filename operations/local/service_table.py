@@ -77,6 +77,17 @@ def services(settings: Settings) -> tuple[Service, ...]:
             HealthCheck("/healthz", must_succeed=True),
         ),
         Service(
+            "monitoring",
+            (sys.executable, "-m", "pipelines", "monitor", "--every-s", "3600"),
+            {},
+            {
+                "STATE_DIR": str(settings.state_dir.resolve()),
+                "STORE_URL": settings.given_store_url,
+                "RELEASE": "",  # of `make run`, a location
+                "SINCE": "",
+            },
+        ),
+        Service(
             "auth-proxy",
             (sys.executable, "-m", "inference.auth_proxy"),
             {"http": port, "metrics": port + 1},

@@ -1,6 +1,7 @@
-"""Schedule the retrain trigger as a recurring run of Kubeflow Pipelines, instead of as a process."""
+"""Schedule the retrain trigger or monitoring as a recurring run of Kubeflow Pipelines."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,17 @@ from pipelines.parameters import cast_arguments
 from pipelines.settings import PipelineSettings
 from product_classifier.retraining.settings import RetrainSettings
 
-NAME = "product-classifier-reconcile"
-FORMER_NAMES = ("product-classifier-look",)
-"""Recurring runs that earlier versions scheduled."""
+
+@dataclass(frozen=True, slots=True)
+class RecurringRun:
+    """Name of a recurring run and of its pipeline."""
+
+    name: str
+    former_names: tuple[str, ...] = ()
+    """Recurring runs that earlier versions scheduled."""
+
+
+RECONCILE = RecurringRun("product-classifier-reconcile", ("product-classifier-look",))
 
 
 def reconcile_arguments(settings: PipelineSettings, retraining: RetrainSettings) -> dict[str, Any]:
@@ -31,7 +40,14 @@ def reconcile_arguments(settings: PipelineSettings, retraining: RetrainSettings)
     }
 
 
-def create_schedule(client: Any, package: Path, arguments: Mapping[str, Any], cron: str, experiment: str) -> str:
+def create_schedule(
+    client: Any,
+    package: Path,
+    arguments: Mapping[str, Any],
+    cron: str,
+    experiment: str,
+    schedule: RecurringRun = RECONCILE,
+) -> str:
     """Create a recurring run, delete those it replaces, and return its id.
 
     Runs never overlap, and times missed while the API was down are skipped: each reconciliation reads the whole state.
@@ -43,14 +59,15 @@ def create_schedule(client: Any, package: Path, arguments: Mapping[str, Any], cr
         arguments: Its parameters.
         cron: Six fields, seconds first.
         experiment: Name of the experiment of the runs.
+        schedule: What is scheduled.
     """
     params = cast_arguments(arguments, declared_parameters(package))
     with translated_errors(f"schedule {cron!r}"):
-        pipeline, version = upload(client, package, NAME)
-        replaced = [one for name in (NAME, *FORMER_NAMES) for one in _recurring_runs(client, name)]
+        pipeline, version = upload(client, package, schedule.name)
+        replaced = [one for name in (schedule.name, *schedule.former_names) for one in _recurring_runs(client, name)]
         created = client.create_recurring_run(
             client.create_experiment(experiment).experiment_id,
-            NAME,
+            schedule.name,
             cron_expression=cron,
             max_concurrency=1,
             no_catchup=True,

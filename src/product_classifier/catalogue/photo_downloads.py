@@ -75,7 +75,7 @@ async def download_photos(
     waiting = iter(wanted)
     done = 0
     connector = aiohttp.TCPConnector(
-        resolver=_CheckedResolver(limits), limit=limits.concurrency, limit_per_host=limits.per_host, use_dns_cache=False
+        resolver=CheckedResolver(limits), limit=limits.concurrency, limit_per_host=limits.per_host, use_dns_cache=False
     )
 
     async def work(session: aiohttp.ClientSession) -> None:
@@ -114,8 +114,8 @@ def check_address(address: str, limits: DownloadLimits) -> None:
         raise DownloadRefused(f"the address {address} is not public")
 
 
-class _CheckedResolver(AbstractResolver):
-    """Resolves host names to public addresses; the connector connects to these and resolves no second time."""
+class CheckedResolver(AbstractResolver):
+    """Resolves host names to public addresses, which the connector connects to."""
 
     def __init__(self, limits: DownloadLimits) -> None:
         self._limits = limits
@@ -155,7 +155,7 @@ async def _attempt(session: aiohttp.ClientSession, url: str, limits: DownloadLim
 async def _download(session: aiohttp.ClientSession, url: str, limits: DownloadLimits) -> bytes:
     """Return the content of a URL, after its redirects."""
     for _ in range(limits.redirects + 1):
-        _check_url(url, limits)
+        check_url(url, limits)
         try:
             async with session.get(url, allow_redirects=False, timeout=aiohttp.ClientTimeout(total=None)) as response:
                 if response.status in _REDIRECTS and "Location" in response.headers:
@@ -187,7 +187,7 @@ def _check_status(status: int) -> None:
         raise kind(f"the server responded with status {status}")
 
 
-def _check_url(url: str, limits: DownloadLimits) -> None:
+def check_url(url: str, limits: DownloadLimits) -> None:
     """Raise `DownloadRefused` for another scheme, credentials, or an IP address that is not accepted.
 
     The connector resolves host names only, so a literal address is checked here.

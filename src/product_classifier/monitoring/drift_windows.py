@@ -117,6 +117,12 @@ def read_latest_window(store: ObjectStore) -> DriftWindow | None:
     return _read(store, LATEST)
 
 
+def read_window_report(store: ObjectStore, window_id: str) -> DriftWindow:
+    """Return a report; raise `ObjectNotFound` without one, `StoreUnavailable` if it cannot be parsed."""
+    key = f"{PREFIX}{window_id}.json"
+    return DriftWindow.from_json(store.get(key), key)
+
+
 def list_windows(store: ObjectStore, limit: int, before: str = "") -> list[DriftWindow]:
     """Return at most `limit` reports, newest first; reports that cannot be parsed are logged and left out.
 

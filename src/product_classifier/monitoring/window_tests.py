@@ -94,18 +94,9 @@ def compare_window(
         specs: What is compared.
         seed: Of the resamples; equal seeds give equal results.
     """
-    rng = np.random.default_rng(seed)
-    columns = [_Column.of(spec, reference, window) for spec in specs]
-    counts = [len(column.window) for column in columns]
-    usable = [
-        len(window) > 0 and min(count, len(column.reference)) >= MIN_PRODUCTS
-        for column, count in zip(columns, counts, strict=True)
-    ]
-    values = [
-        column.statistic(column.window, column.reference, rng) if ok else None
-        for column, ok in zip(columns, usable, strict=True)
-    ]
-    thresholds = _thresholds(columns, usable, len(reference), rng)
+    columns = _columns(reference, window, specs)
+    values = window_statistics(reference, window, specs, seed)
+    thresholds = window_thresholds(reference, window, specs, seed)
     return [
         DriftMeasure(
             name=spec.name,
@@ -113,12 +104,41 @@ def compare_window(
             value=value,
             threshold=threshold,
             drifted=value is not None and threshold is not None and value > threshold,
-            products=count,
+            products=column.window.shape[0],
             reference=column.mean(column.reference),
             window=column.mean(column.window),
         )
-        for spec, column, value, threshold, count in zip(specs, columns, values, thresholds, counts, strict=True)
+        for spec, column, value, threshold in zip(specs, columns, values, thresholds, strict=True)
     ]
+
+
+def window_statistics(
+    reference: MeasuredProducts,
+    window: MeasuredProducts,
+    specs: Sequence[MeasureSpec] = INPUTS + OUTPUTS,
+    seed: int = 0,
+) -> list[float | None]:
+    """Return the statistic of each spec; None where too few products have what is measured."""
+    rng = np.random.default_rng(seed)
+    return [
+        column.statistic(column.window, column.reference, rng) if column.is_usable else None
+        for column in _columns(reference, window, specs)
+    ]
+
+
+def window_thresholds(
+    reference: MeasuredProducts,
+    window: MeasuredProducts,
+    specs: Sequence[MeasureSpec] = INPUTS + OUTPUTS,
+    seed: int = 0,
+) -> list[float | None]:
+    """Return the threshold of each spec, for windows with as many products as this one."""
+    columns = _columns(reference, window, specs)
+    return _thresholds(columns, len(reference), np.random.default_rng(seed))
+
+
+def _columns(reference: MeasuredProducts, window: MeasuredProducts, specs: Sequence[MeasureSpec]) -> "list[_Column]":
+    return [_Column.of(spec, reference, window) for spec in specs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +156,7 @@ class _Column:
     def of(cls, spec: MeasureSpec, reference: MeasuredProducts, window: MeasuredProducts) -> "_Column":
         name = spec.column or spec.name
         if spec.kind == "words":
-            rows = [_matrix(one) for one in (reference, window)]
+            rows = [word_matrix(one) for one in (reference, window)]
             present = [one.getnnz(axis=1) > 0 for one in rows]
         else:
             rows = [getattr(one, name) for one in (reference, window)]
@@ -152,6 +172,11 @@ class _Column:
             statistic = _domain
         return cls(spec, kept[0], kept[1], present[0], statistic)
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether both samples have enough products."""
+        return bool(min(self.window.shape[0], self.reference.shape[0]) >= MIN_PRODUCTS)
+
     def mean(self, rows: Any) -> float | None:
         """Return the mean of a number or a share; None of other kinds."""
         if self.spec.kind not in {"number", "share"} or not len(rows):
@@ -159,20 +184,16 @@ class _Column:
         return float(np.mean(rows))
 
 
-def _thresholds(
-    columns: Sequence[_Column], usable: Sequence[bool], count: int, rng: np.random.Generator
-) -> list[float | None]:
-    """Return the threshold of each column that is usable."""
-    used = [column for column, ok in zip(columns, usable, strict=True) if ok]
+def _thresholds(columns: Sequence[_Column], count: int, rng: np.random.Generator) -> list[float | None]:
+    """Return the threshold of each column that is usable; `count` is the number of products of the reference."""
+    used = [column for column in columns if column.is_usable]
     if not used:
         return [None] * len(columns)
     drawn = np.array([_resample(used, rng.permutation(count), rng) for _ in range(RESAMPLES)])
     center, spread = drawn.mean(axis=0), drawn.std(axis=0) + 1e-9
     largest = float(((drawn - center) / spread).max())
     levels = iter(center + MARGIN * largest * spread)
-    return [
-        max(column.spec.least, float(next(levels))) if ok else None for column, ok in zip(columns, usable, strict=True)
-    ]
+    return [max(column.spec.least, float(next(levels))) if column.is_usable else None for column in columns]
 
 
 def _resample(columns: Sequence[_Column], ranks: NDArray[np.integer], rng: np.random.Generator) -> list[float]:
@@ -206,7 +227,8 @@ def _some(rows: Any, rng: np.random.Generator) -> Any:
     return rows if count <= DOMAIN_PRODUCTS else rows[rng.permutation(count)[:DOMAIN_PRODUCTS]]
 
 
-def _matrix(products: MeasuredProducts) -> Any:
+def word_matrix(products: MeasuredProducts) -> Any:
+    """Return which product has which word as a scipy CSR matrix `[n, WORD_BUCKETS]`."""
     from scipy.sparse import csr_matrix  # noqa: PLC0415 - serving images have no scipy
 
     starts, buckets = products.words

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field
 
 from product_classifier.feedback.records import Record, Sha256
 
-Cause = Literal["threshold", "manual"]
+Cause = Literal["threshold", "manual", "drift"]
 Outcome = Literal["succeeded", "failed"]
 StepOutcome = Literal["ok", "failed"]
 RUN_ID = r"^retrain-([0-9]{6})-[0-9a-f]{12}$"

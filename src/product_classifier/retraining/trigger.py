@@ -14,9 +14,10 @@ from typing import Literal, Protocol
 from product_classifier.errors import LauncherUnavailable, LaunchRefused, ObjectExists
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.records import Record
+from product_classifier.retraining.drift_request import read_drift_request
 from product_classifier.retraining.label_progress import LabelProgress
 from product_classifier.retraining.launcher import Execution, Launcher
-from product_classifier.retraining.run_records import Claim, Outcome, RunResult, StartLease
+from product_classifier.retraining.run_records import Cause, Claim, Outcome, RunResult, StartLease
 from product_classifier.retraining.run_store import RunStore
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.store import ObjectStore
@@ -106,12 +107,18 @@ class Trigger:
             return ReconcileResult(step="indexing", reason=reason)
         self._progress.update()
         count = self._progress.count()
-        if count < self._settings.min_corrections:
-            return ReconcileResult(step="waiting", corrections=count)
+        drift = read_drift_request(self._run_store.store, self._succeeded_at())
+        needed = self._settings.min_corrections
+        if drift is not None:
+            needed = min(needed, drift.min_corrections)
+        if count < needed:
+            reason = f"drift in {drift.window_id}: {count} of {needed} trusted corrections are new" if drift else ""
+            return ReconcileResult(step="waiting", corrections=count, reason=reason)
         if (rest := self._cooldown_left(latest)) > 0:
             return ReconcileResult(step="cooling", corrections=count, reason=f"{rest:.0f} s left")
         try:
-            claim = self._progress.claim(latest + 1, cause="threshold", requested_by="trigger", now=self._clock.now())
+            cause: Cause = "threshold" if count >= self._settings.min_corrections else "drift"
+            claim = self._progress.claim(latest + 1, cause=cause, requested_by="trigger", now=self._clock.now())
         except ObjectExists:
             return ReconcileResult(step="claimed", corrections=count, reason="by another trigger")
         return ReconcileResult(step="claimed", run_id=claim.run_id, corrections=claim.corrections)
@@ -210,6 +217,11 @@ class Trigger:
             return 0.0
         pause = min(self._settings.cooldown_s * float(2 ** self._failures()), MAX_PAUSE_S)
         return pause - max(self._since(result), self._observed_s(f"result {latest}"))
+
+    def _succeeded_at(self) -> datetime | None:
+        """Return when the newest run succeeded; drift that was found before is answered."""
+        succeeded = (result.created for result in self._run_store.results() if result.outcome == "succeeded")
+        return next(succeeded, None)
 
     def _failures(self) -> int:
         count = 0

@@ -10,6 +10,7 @@ import pytest
 from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import RetrainActive, StoreUnavailable
 from product_classifier.retraining import RunStore, acquire_run, list_runs, read_snapshot, request_run
+from product_classifier.retraining.drift_request import DriftRequest, write_drift_request
 from product_classifier.retraining.launcher import Execution
 from product_classifier.retraining.run_records import claim_key, manifest_key, result_key
 from product_classifier.retraining.settings import RetrainSettings
@@ -64,6 +65,46 @@ def test_enough_corrections_start_one_run_and_not_a_second(world: World) -> None
     world.settle()
 
     assert [run.superseded for run in world.launcher.runs] == [False]
+
+
+def request_after_drift(world: World, min_corrections: int = 2) -> None:
+    request = DriftRequest(
+        window_id="d-20260302T120000-0123abcd",
+        release="r",
+        min_corrections=min_corrections,
+        created=world.clock.now(),
+    )
+    write_drift_request(world.store, request)
+
+
+def test_after_drift_fewer_corrections_start_one_run_with_that_cause(world: World) -> None:
+    request_after_drift(world)
+    for product in range(2):
+        correct(world.store, product)
+    world.settle(world.trigger(), world.trigger())
+
+    assert ["drift"] == [run.cause for run in list_runs(RunStore(world.store))]
+
+
+def test_after_drift_no_run_starts_without_new_labels(world: World) -> None:
+    request_after_drift(world)
+    correct(world.store, 0)
+    result = world.trigger().reconcile()
+
+    assert {"waiting"} == set(world.settle())
+    assert "drift in d-20260302T120000-0123abcd: 1 of 2 trusted corrections are new" == result.reason
+
+
+def test_a_run_that_succeeded_after_the_drift_answers_it(world: World) -> None:
+    request_after_drift(world)
+    for product in range(3):
+        correct(world.store, product)
+    world.settle()
+    for product in range(3, 5):
+        correct(world.store, product)
+    world.settle()
+
+    assert ["threshold"] == [run.cause for run in list_runs(RunStore(world.store))]
 
 
 def test_many_corrections_of_one_user_start_nothing(world: World) -> None:

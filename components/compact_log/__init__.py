@@ -1,0 +1,1 @@
+"""Compact predictions, corrections and reviews into the prediction log."""

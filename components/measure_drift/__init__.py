@@ -1,0 +1,1 @@
+"""Compare a window of predictions with the reference of the release that made them."""
