@@ -26,7 +26,7 @@ class LoggedPrediction:
 
 
 @dataclass(frozen=True, slots=True)
-class CorrectedPrediction:
+class LabelledPrediction:
     """A prediction with a correction: the given category, and whether the correction is trusted."""
 
     prediction: LoggedPrediction
@@ -48,7 +48,7 @@ class LoggedWindow:
     """By id."""
     other_releases: Mapping[str, int]
     """Number of predictions in the span by other releases."""
-    corrected: Sequence[CorrectedPrediction]
+    corrected: Sequence[LabelledPrediction]
 
 
 def newest_release(store: ObjectStore, since: datetime, until: datetime) -> str:
@@ -96,7 +96,7 @@ def _records(rows: Sequence[dict[str, Any]]) -> Iterator[PredictionRecord]:
 
 def _corrected(
     store: ObjectStore, since: datetime, predictions: Mapping[str, LoggedPrediction]
-) -> Iterator[CorrectedPrediction]:
+) -> Iterator[LabelledPrediction]:
     """Yield the predictions that have a correction, each once: a trusted one before others, then the newest."""
     given: defaultdict[str, list[Correction]] = defaultdict(list)
     for record in read_records(store, since.date(), "correction"):
@@ -113,4 +113,4 @@ def _corrected(
         kept = [one for one in ranked if states[one.feedback_id] != "rejected"]
         if kept:
             trusted = states[kept[-1].feedback_id] in TRUSTED_STATES
-            yield CorrectedPrediction(predictions[prediction_id], kept[-1].code, trusted)
+            yield LabelledPrediction(predictions[prediction_id], kept[-1].code, trusted)

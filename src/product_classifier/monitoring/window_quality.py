@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from product_classifier.monitoring.drift_windows import DriftMeasure, Mover
-from product_classifier.monitoring.logged_window import CorrectedPrediction, LoggedWindow
+from product_classifier.monitoring.logged_window import LabelledPrediction, LoggedWindow
 
 BANDS: Final = (0.0, 0.5, 0.7, 0.85, 0.95, 1.01)
 """Edges of the bands of confidence."""
@@ -56,9 +56,9 @@ def measure_quality(window: LoggedWindow, reference_accuracy: float | None) -> t
     )
 
 
-def worst_categories(corrected: Sequence[CorrectedPrediction]) -> tuple[Mover, ...]:
+def worst_categories(corrected: Sequence[LabelledPrediction]) -> tuple[Mover, ...]:
     """Return predicted categories by realised accuracy, the lowest first, with their mean confidence."""
-    by_code: defaultdict[str, list[CorrectedPrediction]] = defaultdict(list)
+    by_code: defaultdict[str, list[LabelledPrediction]] = defaultdict(list)
     for one in corrected:
         by_code[one.prediction.code].append(one)
     found = [
@@ -122,7 +122,7 @@ def _weighted(window: LoggedWindow) -> tuple[float, float]:
     return estimate / weight, sqrt(variance) / weight
 
 
-def _calibration(corrected: Sequence[CorrectedPrediction]) -> DriftMeasure:
+def _calibration(corrected: Sequence[LabelledPrediction]) -> DriftMeasure:
     """Return the expected calibration error of the corrected predictions."""
     note = "of the corrected predictions: mean difference of confidence and accuracy in bands of confidence"
     if len(corrected) < MIN_CORRECTED:
