@@ -50,7 +50,8 @@ def _table(scores: dict[str, Any]) -> Table:
     for suffix, required in (("", INPUTS), (BOTH_SUFFIX, dict.fromkeys(INPUTS, "both"))):
         for model, inputs in required.items():
             found = scores.get(f"{model}{suffix}", {})
-            table.add_row(model, inputs, *(_format(found.get(name)) for name in METRICS))
+            scored = found if found.get("items") else {"items": found.get("items")}  # scores of no product are 0
+            table.add_row(model, inputs, *(_format(scored.get(name)) for name in METRICS))
         table.add_section()
     return table
 

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pandas as pd
 import pytest
 
 from components.evaluate import step
+from components.fit_fusion import step as fit_fusion
 from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.catalogue.product_table import read_products
 from product_classifier.errors import CatalogueError
@@ -81,6 +83,36 @@ def test_a_product_of_a_category_that_is_too_small_counts_as_the_one_above(
     products.to_parquet(tmp_path / "test.parquet")
 
     assert score == evaluate(tmp_path / "test.parquet", splits_dir, release_dir, tmp_path, taxonomy)
+
+
+def test_without_photos_the_page_has_no_scores_of_the_image_model(
+    release_dir: Path, splits_dir: Path, tmp_path: Path
+) -> None:
+    pd.read_parquet(splits_dir / "test.parquet").assign(image_path="").to_parquet(tmp_path / "test.parquet")
+
+    evaluate(tmp_path / "test.parquet", splits_dir, release_dir, tmp_path)
+
+    page = (tmp_path / "report.html").read_text()
+    assert re.search(r">image</td><td>0</td>\s*(<td>–</td>){5}", page)
+    assert 4 == len(re.findall(r"</td><td>0</td>\s*<td>–</td>", page)), "image, and the three where both"
+
+
+def test_the_answers_at_categories_above_are_counted(release_dir: Path, splits_dir: Path, tmp_path: Path) -> None:
+    roots = [Category(f"branch {number}") for number in range(3)]
+    below = [replace(one, parent=roots[number % 3].code) for number, one in enumerate(CHALLENGE.categories)]
+    tree = replace(CHALLENGE, categories=(*roots, *below), code_type="string")
+    names = ("train", "validation", "text_out_of_fold", "image_out_of_fold")
+    fit_fusion.run(*(splits_dir / f"{name}.parquet" for name in names), tmp_path / "fusion", tree)
+
+    outputs = {"metrics": tmp_path / "metrics.json", "report": tmp_path / "report.html"}
+    models = {"text": release_dir / "text", "image": release_dir / "image", "fusion": tmp_path / "fusion"}
+    step.run(splits_dir / "test.parquet", splits_dir, **models, **outputs, taxonomy=tree)
+
+    found = json.loads((tmp_path / "metrics.json").read_text())
+    above, scored = found["answered_above"], found["fusion"]
+    assert above["items"] == round(scored["items"] * (1 - scored["accepted_coverage"]))
+    assert 0 <= above["correct"] <= above["accepted"] <= above["items"]
+    assert f"{above['accepted']} of the {above['items']} others" in (tmp_path / "report.html").read_text()
 
 
 def test_an_empty_hold_out_is_an_error(release_dir: Path, splits_dir: Path, tmp_path: Path) -> None:
