@@ -32,6 +32,8 @@ IDENTIFIER = r"^[0-9a-d][0-9a-f]{7}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[
 """UUID version 7 (RFC 9562), made by this product."""
 IDEMPOTENCY_KEY = r"^[\x20-\x7e]{1,255}$"
 MAX_PAGE = 200
+SUBJECTS = ("prediction_id", "product", "item_id")
+"""What a correction is of: tags of `FeedbackRequest`."""
 MAX_BULK = 200
 """Decisions of one request."""
 MIN_SECRET_CHARACTERS = 32
@@ -83,19 +85,31 @@ class ProductFeedback(RequestModel):
     comment: Comment | None = None
 
 
+class QueueFeedback(RequestModel):
+    """The right category of an item of the queue that is leased to the user."""
+
+    prediction_id: None = None
+    product: None = None
+    item_id: RecordId
+    code: CategoryCode
+    comment: Comment | None = None
+
+
 def _subject(value: object) -> str | None:
     """Return the tag of a feedback request; None if it has no subject or two."""
     fields = value if isinstance(value, dict) else getattr(value, "__dict__", {})
-    given = [name for name in ("prediction_id", "product") if fields.get(name) is not None]
+    given = [name for name in SUBJECTS if fields.get(name) is not None]
     return given[0] if len(given) == 1 else None
 
 
 FeedbackRequest = Annotated[
-    Annotated[PredictionFeedback, Tag("prediction_id")] | Annotated[ProductFeedback, Tag("product")],
+    Annotated[PredictionFeedback, Tag("prediction_id")]
+    | Annotated[ProductFeedback, Tag("product")]
+    | Annotated[QueueFeedback, Tag("item_id")],
     Discriminator(
         _subject,
         custom_error_type="feedback_subject",
-        custom_error_message="give a prediction_id or a product, one of the two",
+        custom_error_message="give a prediction_id, a product or an item_id, one of the three",
     ),
 ]
 """The body of `POST /feedback`."""

@@ -23,6 +23,7 @@ from inference.feedback_api import (
     FeedbackRequest,
     IdempotencyKey,
     ProductFeedback,
+    QueueFeedback,
     TaxonomyChangeOptions,
     TaxonomyChangePage,
     TaxonomyChangeParameters,
@@ -37,6 +38,7 @@ from inference.feedback_service.correction_replay import CorrectionReplay
 from inference.feedback_service.exception_handlers import add_problem_handlers
 from inference.feedback_service.feedback_metrics import FeedbackMetrics
 from inference.feedback_service.index_refresher import IndexRefresher
+from inference.feedback_service.label_queue import LabelQueue
 from inference.feedback_service.listing import CorrectionListing
 from inference.feedback_service.middleware import CHANGES_PATH, InternalMiddleware
 from inference.feedback_service.notifier import TriggerNotifier
@@ -44,6 +46,7 @@ from inference.feedback_service.photo_endpoints import add_photos
 from inference.feedback_service.photos import PhotoService
 from inference.feedback_service.prediction_endpoints import add_predictions
 from inference.feedback_service.prediction_listing import PredictionListing
+from inference.feedback_service.queue_endpoints import add_queue
 from inference.feedback_service.runs_endpoints import Runs, add_run_request, add_runs
 from inference.feedback_service.service import FeedbackService, SubmitResult, utc_now
 from inference.feedback_service.settings import Settings
@@ -118,12 +121,14 @@ def create_app(
         InternalMiddleware, token=token, body_limit=min(settings.body_limit, PHOTO_BODY_BYTES), metrics=metrics
     )
     add_problem_handlers(app)
-    _add_submission(app, service, index.taxonomy, metrics, notifier)
+    queue = LabelQueue(store, predictions, index, (refresher, predictions_refresher), now)
+    _add_submission(app, service, index.taxonomy, queue, metrics, notifier)
     lists = BoundedThreads(LIST_THREADS, MAX_WAITING_LISTS)
     listing = CorrectionListing(index, predictions, refresher)
     add_corrections(app, listing, CorrectionDecisions(service), notifier, lists)
     add_predictions(app, PredictionListing(store, predictions, index, predictions_refresher), lists)
-    add_photos(app, PhotoService(store, writer, predictions, index, predictions_refresher))
+    add_queue(app, queue, lists)
+    add_photos(app, PhotoService(store, writer, predictions, index, predictions_refresher, queue.has_photo))
     runs = Runs(run_store, index, refresher, (retrain or read_settings(RetrainSettings)).min_corrections)
     add_run_request(app, runs, notifier, now, lists)
     add_runs(app, runs, lists)
@@ -136,6 +141,7 @@ def _add_submission(
     app: FastAPI,
     service: FeedbackService,
     taxonomy: StoredTaxonomy,
+    queue: LabelQueue,
     metrics: FeedbackMetrics,
     notifier: TriggerNotifier,
 ) -> None:
@@ -157,6 +163,12 @@ def _add_submission(
                 image_sha256=hashlib.sha256(photo).hexdigest() if photo else None,
             )
             result = service.correct_product(caller, idempotency_key, product, code, comment, photo=photo)
+        elif isinstance(body, QueueFeedback):
+            prediction_id, product = queue.product_of(caller, body.item_id)
+            if prediction_id is None:
+                result = service.correct_product(caller, idempotency_key, product, code, comment)
+            else:
+                result = service.correct_prediction(caller, idempotency_key, prediction_id, code, comment)
         else:
             result = service.correct_prediction(caller, idempotency_key, body.prediction_id, code, comment)
         metrics.acknowledged(result.destination or "replay")

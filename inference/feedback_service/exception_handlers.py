@@ -7,13 +7,12 @@ from fastapi.responses import Response
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
+from inference.feedback_api import SUBJECTS
 from inference.http.problems import MEDIA_TYPE, Problem, problem_of
 from product_classifier.errors import ProductClassifierError
 from product_classifier.observability import get_logger, request_id
 from product_classifier.validation_messages import MAX_ERRORS, message_of
 
-SUBJECTS = ("prediction_id", "product")
-"""Tags of `FeedbackRequest`."""
 log = get_logger()
 
 

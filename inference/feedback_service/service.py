@@ -135,14 +135,14 @@ class FeedbackService:
         *,
         photo: bytes = b"",
     ) -> SubmitResult:
-        """Submit a correction of a product; `photo` has the SHA-256 that the product names.
+        """Submit a correction of a product with the photo it names, empty if that is stored.
 
         Raises:
             FeedbackConflict: If the idempotency key was used for another request.
             QuotaExceeded: If the user has submitted too many corrections today.
             NotDurable: If neither the store nor the journal accepts the correction.
         """
-        photos = (Entry(image_key(product.image_sha256), photo),) if product.image_sha256 else ()
+        photos = (Entry(image_key(product.image_sha256), photo),) if product.image_sha256 and photo else ()
         return self._submit(self._draft(caller, code, comment, product=product), key, photos)
 
     def _draft(

@@ -12,6 +12,7 @@ from inference.auth_proxy.routes import (
     page_routes,
     photo_routes,
     prediction_routes,
+    queue_routes,
     retraining_routes,
     taxonomy_routes,
 )
@@ -29,6 +30,7 @@ ROUTES: tuple[Route, ...] = (
     *photo_routes.ROUTES,
     *model_routes.ROUTES,
     *feedback_routes.ROUTES,
+    *queue_routes.ROUTES,
     *retraining_routes.ROUTES,
     *taxonomy_routes.ROUTES,
 )

@@ -1,31 +1,27 @@
 """Queries of the corrections in the index, and their pages."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from sqlite3 import Connection
 from typing import Literal
 
-from product_classifier.errors import IndexUnavailable, InvalidInput, UnknownFeedback
+from product_classifier.errors import InvalidInput, UnknownFeedback
 from product_classifier.feedback.correction_filter import ANY, CorrectionFilter, conditions_of
-from product_classifier.feedback.index_database import IndexDatabase
+from product_classifier.feedback.correction_queries import NEWEST_FIRST, CorrectionQueries
 from product_classifier.feedback.index_rows import (
     EPOCH,
     SELECT_CORRECTIONS,
     IndexedCorrection,
     correction_of,
-    product_keys,
     to_blob,
-    to_datetime,
     to_text,
 )
-from product_classifier.feedback.records import Correction, correction_key
+from product_classifier.feedback.records import correction_key
 from product_classifier.feedback.trust import State
 from product_classifier.observability import get_logger
 
 MAX_DAMAGED = 1000
-MAX_OF_PREDICTION = 20
-NEWEST_FIRST = "ORDER BY c.created DESC, c.id DESC"
 TABLES = ("corrections", "reviews", "revisions")
 Order = Literal["newest", "uncertain"]
 ORDERS: Mapping[Order, tuple[str, str, str]] = {
@@ -49,11 +45,8 @@ class IndexPage:
     """None if they cannot be counted without reading them."""
 
 
-class IndexQueries:
+class IndexQueries(CorrectionQueries):
     """What the index holds now. Each method raises `IndexUnavailable` if its file cannot be read."""
-
-    def __init__(self, database: IndexDatabase) -> None:
-        self._database = database
 
     @property
     def damaged(self) -> dict[str, str]:
@@ -86,34 +79,6 @@ class IndexQueries:
                 f"{SELECT_CORRECTIONS} WHERE c.status = 1 AND c.id = ?", (to_blob(feedback_id),)
             ).fetchone()
         return None if row is None else correction_of(row)
-
-    def of_predictions(self, prediction_ids: Sequence[str]) -> dict[str, list[IndexedCorrection]]:
-        """Return the newest corrections of each of some predictions, at most `MAX_OF_PREDICTION` each."""
-        found: dict[str, list[IndexedCorrection]] = {}
-        query = f"{SELECT_CORRECTIONS} WHERE c.status = 1 AND c.prediction_id = ? {NEWEST_FIRST} LIMIT ?"
-        with self._database.read() as database:
-            for one in prediction_ids:
-                if rows := database.execute(query, (to_blob(one), MAX_OF_PREDICTION)).fetchall():
-                    found[one] = [correction_of(row) for row in rows]
-        return found
-
-    def replaced_by(self, correction: Correction) -> IndexedCorrection | None:
-        """Return the newest earlier correction of the user and product, if it has another category."""
-        prediction = None if correction.prediction_id is None else to_blob(correction.prediction_id)
-        subjects = [("c.prediction_id", prediction)]
-        if correction.product is not None:
-            subjects.append(("c.agreement_key", product_keys(correction.product)[1]))
-        found, own = [], to_blob(correction.feedback_id)
-        try:
-            with self._database.read() as database:
-                for column, value in subjects:
-                    where = f"c.status = 1 AND c.state <> 'withdrawn' AND {column} = ? AND c.user = ? AND c.id <> ?"
-                    query = f"{SELECT_CORRECTIONS} WHERE {where} {NEWEST_FIRST} LIMIT 1"
-                    found += database.execute(query, (value, correction.user, own)).fetchall()
-        except IndexUnavailable as error:
-            log.warning("replaced_correction_unknown", key=correction.key, reason=str(error))
-        last = max(map(correction_of, found), key=lambda one: (one.created, one.feedback_id), default=None)
-        return last if last is not None and last.reading.code != correction.code else None
 
     def page(
         self, chosen: CorrectionFilter = ANY, *, limit: int, cursor: str | None = None, order: Order = "newest"
@@ -154,52 +119,6 @@ class IndexQueries:
         with self._database.read() as database:
             query = f"SELECT state, n FROM {table} WHERE {where}"  # noqa: S608
             return dict(database.execute(query, () if user is None else (user,)))
-
-    def count_agreement(self, keys: Iterable[bytes]) -> dict[tuple[bytes, str], int]:
-        """Return the number of users whose vote a category has, by group of corrections and code."""
-        groups = sorted(set(keys))
-        query = (
-            "SELECT agreement_key, read_code, count(DISTINCT user) FROM corrections WHERE status = 1 AND state IN "  # noqa: S608
-            f"('pending', 'trusted', 'approved', 'agreed') AND agreement_key IN ({', '.join('?' * len(groups))}) "
-            "AND read_code IS NOT NULL GROUP BY 1, 2"
-        )
-        with self._database.read() as database:
-            return {(bytes(key), code): number for key, code, number in database.execute(query, groups)}
-
-    def newest_vote(self, item: IndexedCorrection) -> str | None:
-        """Return the id of the newest correction of the same user and product that its user did not take back."""
-        query = (
-            "SELECT id FROM corrections WHERE status = 1 AND agreement_key = ? AND user = ? AND state NOT IN "
-            "('rejected', 'corrected', 'withdrawn') ORDER BY created DESC, id DESC LIMIT 1"
-        )
-        found = self._database.value(query, item.agreement_key, item.user)
-        return None if found is None else to_text(found)
-
-    def has_review(self, feedback_id: str) -> bool:
-        """Return whether a correction has a review, which may have been superseded."""
-        return (
-            self._database.value("SELECT 1 FROM reviews WHERE id = ? AND status = 1", to_blob(feedback_id)) is not None
-        )
-
-    def last_decided(self, feedback_id: str) -> datetime | None:
-        """Return the time of the last review or revision of a correction, None without one."""
-        identifier = to_blob(feedback_id)
-        query = (
-            "SELECT max(created) FROM (SELECT created FROM revisions WHERE status = 1 AND feedback_id = ? "
-            "UNION ALL SELECT created FROM reviews WHERE status = 1 AND id = ?)"
-        )
-        found = self._database.value(query, identifier, identifier)
-        return None if found is None else to_datetime(found)
-
-    def count_revisions(self, feedback_id: str) -> int:
-        """Return the number of later decisions about a correction."""
-        query = "SELECT count(*) FROM revisions WHERE status = 1 AND feedback_id = ?"
-        return int(self._database.value(query, to_blob(feedback_id)))
-
-    def has_photo(self, sha256: str, user: str | None = None) -> bool:
-        """Return whether a correction, of the user if one is given, is of a product with this photo."""
-        query = "SELECT 1 FROM corrections WHERE status = 1 AND image_sha256 = ? AND (? IS NULL OR user = ?) LIMIT 1"
-        return self._database.value(query, sha256, user, user) is not None
 
     def count_of_day(self, user: str, day: date) -> int:
         """Return how many corrections a user submitted on a day (UTC)."""

@@ -173,6 +173,28 @@ class PredictionIndex:
         more = len(items) > limit
         return PredictionIndexPage(items[:limit], items[limit - 1].prediction_id if more else None)
 
+    def with_photo(self, sha256: str, limit: int) -> list[IndexedPrediction]:
+        """Return some predictions of products with a photo."""
+        return self._select("p.status = 1 AND p.image_sha256 = ? LIMIT ?", sha256, limit)
+
+    def uncertain(self, since: datetime, limit: int) -> list[IndexedPrediction]:
+        """Return the least confident predictions from a time on that are not marked as labelled."""
+        condition = "p.status = 1 AND p.labelled = 0 AND p.number >= ? ORDER BY p.confidence, p.number LIMIT ?"
+        return self._select(condition, number_from(since), limit)
+
+    def differing(self, since: datetime, limit: int) -> list[IndexedPrediction]:
+        """Return the newest unlabelled predictions from a time on whose text and photo disagree."""
+        condition = (
+            "p.status = 1 AND p.labelled = 0 AND p.models_differ = 1 AND p.number >= ? ORDER BY p.number DESC LIMIT ?"
+        )
+        return self._select(condition, number_from(since), limit)
+
+    def mark_labelled(self, prediction_ids: Iterable[str]) -> None:
+        """Mark predictions, which `uncertain` and `differing` do not return any more."""
+        with self._database.write() as database:
+            rows = [(to_blob(one),) for one in prediction_ids]
+            database.executemany("UPDATE predictions SET labelled = 1 WHERE id = ?", rows)
+
     def has_photo(self, sha256: str, user: str | None = None) -> bool:
         """Return whether a prediction, of the user if one is given, is of a product with this photo."""
         query = "SELECT 1 FROM predictions WHERE status = 1 AND image_sha256 = ? AND (? IS NULL OR user = ?) LIMIT 1"
@@ -181,6 +203,11 @@ class PredictionIndex:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+    def _select(self, condition: str, *values: object) -> list[IndexedPrediction]:
+        with self._database.read() as database:
+            rows = database.execute(f"{SELECT_PREDICTIONS} WHERE {condition}", values)
+            return [prediction_of(row) for row in rows]
 
     def _conditions(self, chosen: PredictionFilter) -> tuple[list[str], list[object]]:
         conditions: list[str] = ["p.status = 1"]

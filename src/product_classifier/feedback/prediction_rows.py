@@ -23,7 +23,8 @@ CREATE TABLE predictions (
     id BLOB NOT NULL UNIQUE,
     status INTEGER NOT NULL DEFAULT 0,
     created INTEGER, user TEXT, code TEXT, taxonomy_version INTEGER, confidence REAL, decision TEXT, release TEXT,
-    designation TEXT, description TEXT, image_sha256 TEXT, models_differ INTEGER, details TEXT
+    designation TEXT, description TEXT, image_sha256 TEXT, models_differ INTEGER, details TEXT,
+    labelled INTEGER NOT NULL DEFAULT 0  -- whether a correction of it was found
 );
 CREATE INDEX predictions_unread ON predictions (number) WHERE status = 0;
 CREATE INDEX predictions_user ON predictions (user, number) WHERE status = 1;
@@ -31,8 +32,8 @@ CREATE INDEX predictions_code ON predictions (code, number) WHERE status = 1;
 CREATE INDEX predictions_user_code ON predictions (user, code, number) WHERE status = 1;
 CREATE INDEX predictions_decision ON predictions (decision, number) WHERE status = 1;
 CREATE INDEX predictions_release ON predictions (release, number) WHERE status = 1;
-CREATE INDEX predictions_confidence ON predictions (confidence, number) WHERE status = 1;
-CREATE INDEX predictions_differing ON predictions (number) WHERE status = 1 AND models_differ = 1;
+CREATE INDEX predictions_confidence ON predictions (confidence, number) WHERE status = 1 AND labelled = 0;
+CREATE INDEX predictions_differing ON predictions (number) WHERE status = 1 AND labelled = 0 AND models_differ = 1;
 CREATE INDEX predictions_photo ON predictions (image_sha256, user) WHERE status = 1 AND image_sha256 IS NOT NULL;
 CREATE TABLE codes (code TEXT, taxonomy_version INTEGER NOT NULL, PRIMARY KEY (code, taxonomy_version)) WITHOUT ROWID;
 CREATE TABLE damaged (key TEXT PRIMARY KEY, reason TEXT NOT NULL) WITHOUT ROWID;

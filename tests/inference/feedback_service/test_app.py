@@ -163,7 +163,7 @@ def test_an_unknown_prediction_is_404_and_nothing_is_stored(harness: FeedbackHar
         (product_correction(comment="x" * 2001), 422, "comment"),
         (product_correction(comment="\ud800"), 422, "surrogate"),
         ([], 422, "body"),
-        ({**product_correction(), "prediction_id": "01907000-0000-7000-8000-000000000000"}, 422, "one of the two"),
+        ({**product_correction(), "prediction_id": "01907000-0000-7000-8000-000000000000"}, 422, "one of the three"),
         ({"code": RIGHT, "product": {"designation": 3}}, 422, "product.designation: "),
         ({"product": {"designation": "x"}}, 422, "code: "),
     ],
