@@ -5,18 +5,22 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import orjson
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
-from product_classifier.errors import ProductClassifierError
+from product_classifier.errors import InvalidSettings, ProductClassifierError
+from product_classifier.validation_messages import public_message
 
 CONNECTIONS = 512
 RENEW_AFTER = 0.8
 """Share of a token's lifetime after which it is renewed."""
 ATTEMPTS = 6
+TOKEN_FILE_S = 60.0
+"""Seconds after which a token file is read again; its owner replaces the token before it expires."""
 FIRST_PAUSE_S = 0.25
 MAX_PAUSE_S = 10.0
 RETRIED = frozenset({429, 502, 503, 504})
@@ -42,7 +46,9 @@ class UserAccount:
 
     name: str
     role: str
-    password: str = field(repr=False)
+    password: str = field(repr=False, default="")
+    token_file: Path | None = None
+    """File with a token of an external issuer, used instead of a login."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,14 @@ class GatewayResponse:
         """The detail of a problem document, at most 300 characters."""
         detail = self.body.get("detail") if isinstance(self.body, dict) else None
         return str(detail or "no reason given")[:300]
+
+
+def read_token(file: Path) -> str:
+    """Return the token in a file; raise `InvalidSettings` if it cannot be read."""
+    try:
+        return file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeError) as error:
+        raise InvalidSettings(f"TOKEN_FILE: {public_message(str(file))} cannot be read ({error}); check it") from error
 
 
 @dataclass(slots=True)
@@ -126,6 +140,9 @@ class GatewayClient:
         token = self._tokens.setdefault(user, _Token())
         async with token.lock:
             if token.value in {"", refused} or time.monotonic() > token.renew_at:
+                if user.token_file is not None:
+                    token.value, token.renew_at = read_token(user.token_file), time.monotonic() + TOKEN_FILE_S
+                    return token.value
                 form = {"username": user.name, "password": user.password}
                 response = await self._send("POST", "/token", data=form)
                 if response.status != 200 or not isinstance(response.body, dict):

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from inference.simulation.correction_simulator import CorrectionSimulator
 from inference.simulation.display import progress_line
-from inference.simulation.gateway_client import GatewayClient, connected
+from inference.simulation.gateway_client import GatewayClient, UserAccount, connected
 from inference.simulation.open_loop import (
     OpenLoopReplay,
     Predict,
@@ -52,7 +52,11 @@ async def _replay(
     photos: dict[str, bytes],
     console: Console,
 ) -> Simulation:
-    run, accounts = _new_id(), read_accounts(settings.accounts_file)
+    run = _new_id()
+    if settings.token_file is not None:
+        accounts: tuple[UserAccount, ...] = (UserAccount("token", "user", token_file=settings.token_file),)
+    else:
+        accounts = read_accounts(settings.accounts_file)
     async with (
         connected(settings.url, settings.timeout_s) as gateway,
         provision_users(gateway, accounts, run, correct=settings.correct > 0) as users,

@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     accounts: Path | None = None
     """JSON file with `{name: {password, role}}`; by default that of the local run."""
 
+    token_file: Path | None = None
+    """File with a token of an external issuer, sent instead of logins; read again every minute."""
+
     state_dir: Path = Path(".run")
     """State folder of the local run, which has `accounts.json`."""
 
@@ -71,6 +74,8 @@ class Settings(BaseSettings):
     def _corrections_need_a_gateway(self) -> Self:
         if self.offline and self.correct:
             raise ValueError("corrections need a gateway: offline and correct exclude each other")
+        if self.token_file and self.correct:
+            raise ValueError("corrections by one token never become trusted; give accounts instead, or correct=0")
         return self
 
     @property

@@ -17,7 +17,7 @@ from operations.cluster import object_status
 from operations.cluster.command_runner import CommandFailed, CommandRunner
 from operations.cluster.images import IMAGES, PREFIX
 from operations.cluster.object_status import Object
-from operations.cluster.secrets import KUBEFLOW, NAMESPACE, create_secrets, share_with_kubeflow
+from operations.cluster.secrets import KUBEFLOW, NAMESPACE, STORE, create_secrets, share_with_kubeflow
 from operations.cluster.settings import Settings
 from operations.cluster.stuck_pods import delete_stuck_pods
 from product_classifier.model_names import FUSION, IMAGE, TEXT
@@ -40,8 +40,9 @@ def deploy(runner: CommandRunner, settings: Settings) -> None:
     runner.kubectl("apply", "-f", str(MANIFESTS / "base/namespace.yaml"))
     objects = list(yaml.safe_load_all(runner.kubectl("kustomize", str(folder))))
     endpoint = next(one["data"]["endpoint"] for one in objects if _key(one) == ("ConfigMap", NAMESPACE, "object-store"))
-    create_secrets(runner, endpoint)
-    if has_kubeflow:
+    names = referenced_secrets(objects)
+    create_secrets(runner, endpoint, names)
+    if has_kubeflow and STORE in names:
         share_with_kubeflow(runner)
     _delete_changed_jobs(runner, {one["metadata"]["name"]: one for one in objects if one["kind"] == "Job"})
     _release_changed_volumes(runner, [one for one in objects if one["kind"] == "StatefulSet"])
@@ -59,6 +60,23 @@ def deploy(runner: CommandRunner, settings: Settings) -> None:
             wait(names=stage)
     runner.run_step(f"apply {settings.overlay} with images of {settings.tag}", ["kubectl", "apply", "-k", str(folder)])
     wait()
+
+
+def referenced_secrets(objects: Sequence[Object]) -> frozenset[str]:
+    """Return the names of the Secrets that the objects read."""
+    found: set[str] = set()
+    waiting: list[object] = list(objects)
+    while waiting:
+        match waiting.pop():
+            case {"secretKeyRef": {"name": str(name)}} | {"secretName": str(name)}:
+                found.add(name)
+            case {"kind": "ServiceAccount", "secrets": [*secrets]}:
+                found |= {one["name"] for one in secrets}
+            case dict() as mapping:
+                waiting += mapping.values()
+            case list() as items:
+                waiting += items
+    return frozenset(found)
 
 
 def write_kustomization(settings: Settings, *, with_kubeflow: bool) -> Path:

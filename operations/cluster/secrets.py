@@ -6,12 +6,13 @@ An existing Secret is not changed, so an External Secret or the keys of another 
 import base64
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from operations.cluster.command_runner import CommandRunner
+from product_classifier.errors import ProductClassifierError
 
 NAMESPACE = "product-classifier"
 KUBEFLOW = "kubeflow"
@@ -29,9 +30,22 @@ class Secret:
     annotations: Mapping[str, str] = field(default_factory=dict)
 
 
-def create_secrets(runner: CommandRunner, endpoint: str) -> None:
-    """Create the missing Secrets; `endpoint` is the URL of the object store."""
+class MissingKeys(ProductClassifierError):
+    """The object store is outside the cluster, and its keys are not in the cluster."""
+
+
+def create_secrets(runner: CommandRunner, endpoint: str, names: Collection[str]) -> None:
+    """Create those of the Secrets `names` that are missing; `endpoint` is the URL of the object store.
+
+    Raises:
+        MissingKeys: If the store is outside the cluster and its Secret does not exist.
+    """
     known = _existing(runner, NAMESPACE)
+    if STORE in names and STORE not in known and not _is_in_cluster(endpoint):
+        raise MissingKeys(
+            f"Secret {STORE!r}: is missing, and the store is {endpoint}; create it with the keys access-key and "
+            "secret-key of that store"
+        )
     keys = known.get(STORE) or {"access-key": secrets.token_hex(10), "secret-key": secrets.token_urlsafe(30)}
     wanted = (
         Secret(STORE, keys),
@@ -40,7 +54,7 @@ def create_secrets(runner: CommandRunner, endpoint: str) -> None:
         Secret("demo-accounts", {"accounts.json": json.dumps(demo_accounts(), indent=2)}),
     )
     for secret in wanted:
-        if secret.name not in known:
+        if secret.name in names and secret.name not in known:
             _apply(runner, NAMESPACE, "Secret", secret)
             runner.report(f"secret {secret.name} created")
 
@@ -49,6 +63,11 @@ def share_with_kubeflow(runner: CommandRunner) -> None:
     """Copy the keys of the store to the namespace of Kubeflow, where the pods of the pipeline run."""
     keys = _existing(runner, NAMESPACE)[STORE]
     _apply(runner, KUBEFLOW, "Secret", Secret(STORE, keys))
+
+
+def _is_in_cluster(endpoint: str) -> bool:
+    host = urlsplit(endpoint).hostname or ""
+    return "." not in host or host.endswith(".svc.cluster.local")
 
 
 def _model_reader(keys: Mapping[str, str], endpoint: str) -> Secret:

@@ -1,16 +1,20 @@
-"""Generate a strict, small JSON schema of KServe's InferenceService from its CRD.
+"""Generate strict, small JSON schemas of custom resources from their CRDs.
 
-    kubectl get crd inferenceservices.serving.kserve.io -o json | python -m tests.manifests.make_schema
+    kubectl get crd inferenceservices.serving.kserve.io -o yaml | python -m tests.manifests.make_schema v1beta1
 
-The schema has the fields of a predictor with custom containers; other fields are rejected.
+The schemas have the fields that are not in `UNUSED_FIELDS`, such as those of a predictor with custom containers; other
+fields are rejected.
 """
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-SCHEMA = Path(__file__).parent / "schemas" / "inferenceservice-v1beta1.json"
+import yaml
+
+SCHEMAS = Path(__file__).parent / "schemas"
 Schema = dict[str, Any]
 UNUSED_FIELDS = {
     "canary",
@@ -21,6 +25,10 @@ UNUSED_FIELDS = {
     "logger",
     "batcher",
     "ephemeralContainers",
+    "podTemplate",
+    "dns01",
+    "sources",
+    "multi",
 }
 
 
@@ -49,15 +57,17 @@ def _is_runtime(schema: Schema) -> bool:
     return {"storageUri", "protocolVersion"} <= set(schema.get("properties", {}))
 
 
-def main() -> None:
-    crd = json.load(sys.stdin)
-    (version,) = [one for one in crd["spec"]["versions"] if one["name"] == "v1beta1"]
+def main(argv: Sequence[str]) -> None:
+    (wanted,) = argv
+    crd = yaml.safe_load(sys.stdin)
+    (version,) = [one for one in crd["spec"]["versions"] if one["name"] == wanted]
     whole = version["schema"]["openAPIV3Schema"]
     result = strict({"type": "object", "required": ["spec"], "properties": {"spec": whole["properties"]["spec"]}})
     result["additionalProperties"] = True
-    SCHEMA.parent.mkdir(exist_ok=True)
-    SCHEMA.write_text(json.dumps(result, separators=(",", ":"), sort_keys=True) + "\n", encoding="utf-8")
+    SCHEMAS.mkdir(exist_ok=True)
+    path = SCHEMAS / f"{crd['spec']['names']['kind'].lower()}-{wanted}.json"
+    path.write_text(json.dumps(result, separators=(",", ":"), sort_keys=True) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -16,6 +16,7 @@ from inference.feedback_service.settings import Settings as FeedbackService
 from inference.fusion_transformer.settings import Settings as FusionTransformer
 from inference.model_server.flags import parse_flags
 from inference.simulation.settings import Settings as Simulation
+from operations.cluster.deploy import referenced_secrets
 from operations.cluster.images import IMAGES, PREFIX
 from operations.cluster.secrets import create_secrets
 from pipelines.retrain.settings import TriggerSettings
@@ -51,10 +52,18 @@ OTHER_VARIABLES = {
     "RELEASE",  # model_server/flags.py
     "TRAINER_IMAGE",  # components/shared/step_image.py
 }  # fmt: skip
-THIRD_PARTY_IMAGES = {"quay.io/minio/minio", "kserve/storage-initializer", "ghcr.io/chrislusf/seaweedfs"}
-THIRD_PARTY_CONTAINERS = {"minio", "mlflow", "seaweedfs", "storage-initializer"}
+THIRD_PARTY_IMAGES = {
+    "quay.io/minio/minio",
+    "kserve/storage-initializer",
+    "ghcr.io/chrislusf/seaweedfs",
+    "docker.io/versity/versitygw",
+}
+THIRD_PARTY_CONTAINERS = {"minio", "mlflow", "seaweedfs", "storage-initializer", "versitygw"}
 """Containers that run programs of other projects."""
 
+
+OPERATORS_SECRETS = {"mlflow-database", "simulation-token"}
+"""Secrets whose values only an operator knows: a database and a token of an issuer that exist."""
 
 STORE_CONFIG = ("ConfigMap", "object-store")
 COMPONENTS = sorted(path.name for path in (MANIFESTS / "components").iterdir())
@@ -192,8 +201,9 @@ def test_every_address_is_that_of_a_service(objects: tuple[Object, ...]) -> None
 
 def test_every_object_a_pod_refers_to_exists_or_is_created_by_make_deploy(objects: tuple[Object, ...]) -> None:
     cluster = FakeCluster()
-    create_secrets(cluster, "http://object-store:9000")
+    create_secrets(cluster, "http://object-store:9000", referenced_secrets(objects))
     existing = {(one["kind"], one["metadata"]["name"]) for one in objects}
+    existing |= {("Secret", name) for name in OPERATORS_SECRETS}
     existing |= {("Secret", name) for kind, _, name in cluster.objects if kind == "secrets"}
     for where, pod in pods(objects):
         assert set() == set(_references(pod)) - existing, where
@@ -382,7 +392,7 @@ def test_only_pipeline_runner_may_change_inference_services(objects: tuple[Objec
 def test_every_object_is_labeled_and_in_the_namespace(objects: tuple[Object, ...]) -> None:
     for one in objects:
         assert one["metadata"]["labels"]["app.kubernetes.io/part-of"] == "product-classifier"
-        if one["kind"] != "Namespace":
+        if one["kind"] not in {"Namespace", "PriorityClass"}:
             shared = (one["kind"], one["metadata"]["name"]) in {
                 ("ConfigMap", "object-store"),
                 ("Role", "run-watcher"),

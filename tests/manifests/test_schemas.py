@@ -1,4 +1,4 @@
-"""Tests that all objects are valid for the API schemas of Kubernetes and KServe (make_schema.py).
+"""Tests that all objects are valid for the schemas of Kubernetes and of the custom resources.
 
 Without kubectl or kustomize, only the files of base/ are validated, as they are.
 """
@@ -12,7 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.manifests.make_schema import SCHEMA
+from tests.manifests.make_schema import SCHEMAS
 from tests.support.rendering import MANIFESTS, OVERLAYS, Object, overlay
 
 OLDEST, NEWEST = "1.32", "1.35"
@@ -24,16 +24,18 @@ BASE = sorted(
 
 
 @cache
-def inference_service() -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+def custom_resource(kind: str, version: str) -> jsonschema.Draft202012Validator | None:
+    """Return the validator of a custom resource; None for a kind of Kubernetes itself."""
+    path = SCHEMAS / f"{kind.lower()}-{version}.json"
+    return jsonschema.Draft202012Validator(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
 
 
 def validation_error(one: Object, version: str) -> str:
     """Return the validation error of an object; an empty string if it is valid."""
     if one["kind"] in WITHOUT_SCHEMA:
         return ""
-    if one["kind"] == "InferenceService":
-        return "; ".join(error.message[:200] for error in inference_service().iter_errors(one))
+    if (schema := custom_resource(one["kind"], one["apiVersion"].rpartition("/")[2])) is not None:
+        return "; ".join(error.message[:200] for error in schema.iter_errors(one))
     try:
         kubernetes_validate.validate(one, version, strict=True)
     except kubernetes_validate.ValidationError as error:

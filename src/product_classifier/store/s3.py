@@ -8,6 +8,7 @@ claimed before it is written, see `claims`.
 """
 
 import itertools
+import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -17,6 +18,7 @@ from typing import TypeVar
 import certifi
 import urllib3
 from minio import Minio
+from minio.credentials import Credentials, IamAwsProvider
 from minio.error import InvalidResponseError, S3Error, ServerError
 from minio.notificationconfig import NotificationConfig, PrefixFilterRule, QueueConfig
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -32,6 +34,9 @@ PAGE = 1000
 """Keys per listing request; the maximum of S3."""
 
 ONLY_IF_ABSENT = {"If-None-Match": "*"}
+
+IDENTITY_VARIABLES = frozenset({"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI"})
+"""Variables that a cluster sets in the pods of a service account with a role."""
 
 PRECONDITION_FAILED = 412
 RETRIED = frozenset({408, 429, 500, 502, 503, 504})
@@ -235,6 +240,23 @@ def _classify(status: int, code: str) -> Exception:
     return _Refused(f"{code} ({status})")
 
 
+class _WorkloadIdentity(IamAwsProvider):
+    """Temporary credentials for the identity of this pod; its errors quote no token."""
+
+    def retrieve(self) -> Credentials:
+        try:
+            return super().retrieve()
+        except ValueError as error:
+            raise _Refused(f"no credentials for the role {os.environ.get('AWS_ROLE_ARN', 'of this pod')!r}") from error
+
+
+def _workload_identity() -> IamAwsProvider | None:
+    """Return the provider of this pod; None if it has no identity."""
+    if not IDENTITY_VARIABLES & set(os.environ):
+        return None
+    return _WorkloadIdentity(custom_endpoint=os.environ.get("AWS_ENDPOINT_URL_STS"))
+
+
 def _client(settings: StoreSettings) -> Minio:
     host = settings.s3_endpoint.removeprefix("https://").removeprefix("http://")
     secret, token = settings.aws_secret_access_key, settings.aws_session_token
@@ -243,8 +265,9 @@ def _client(settings: StoreSettings) -> Minio:
         access_key=settings.aws_access_key_id,
         secret_key=secret.get_secret_value() if secret else None,
         session_token=token.get_secret_value() if token else None,
+        credentials=_workload_identity() if settings.aws_access_key_id is None else None,
         secure=settings.s3_endpoint.startswith("https://"),
-        region=settings.s3_region,
+        region=settings.region,
         http_client=urllib3.PoolManager(
             maxsize=16,
             timeout=urllib3.Timeout(connect=settings.s3_connect_timeout_s, read=settings.s3_read_timeout_s),

@@ -1,11 +1,16 @@
 """Settings of the S3 store."""
 
+import re
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEFAULT_REGION = "us-east-1"
+AMAZON = re.compile(r"[./]s3[.-]([a-z]{2}(?:-[a-z]+)+-\d)\.amazonaws\.com")
+"""The region in the address of Amazon S3."""
 
 
 def default_store_url(state_dir: Path) -> str:
@@ -21,8 +26,8 @@ class StoreSettings(BaseSettings):
     s3_endpoint: str = "https://s3.amazonaws.com"
     """URL of the S3 service, for example `http://minio:9000`."""
 
-    s3_region: str = "us-east-1"
-    """Region for which requests are signed."""
+    s3_region: str = ""
+    """Region for which requests are signed; empty: that of an endpoint of Amazon S3, else us-east-1."""
 
     s3_ca_bundle: str | None = None
     """File of certificate authorities that replaces the public ones."""
@@ -37,13 +42,21 @@ class StoreSettings(BaseSettings):
     """Attempts per operation before the store is reported unavailable."""
 
     aws_access_key_id: str | None = None
-    """Access key of the S3 service; anonymous requests without it."""
+    """Access key of the S3 service. Without it, the role of AWS_ROLE_ARN with the token of
+    AWS_WEB_IDENTITY_TOKEN_FILE (EKS), or the credentials of AWS_CONTAINER_CREDENTIALS_FULL_URI (EKS Pod Identity);
+    without those, anonymous requests."""
 
     aws_secret_access_key: SecretStr | None = None
     """Secret of the access key; both or neither must be set."""
 
     aws_session_token: SecretStr | None = None
     """Session token of temporary credentials."""
+
+    @property
+    def region(self) -> str:
+        """Region for which requests are signed."""
+        found = AMAZON.search(self.s3_endpoint)
+        return self.s3_region or (found[1] if found else DEFAULT_REGION)
 
     @field_validator("s3_endpoint")
     @classmethod

@@ -1,6 +1,7 @@
 """The client with a gateway that refuses tokens, fails and is unreachable."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
@@ -9,7 +10,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from inference.simulation import gateway_client as module
-from inference.simulation.gateway_client import GatewayClient, GatewayRefused, GatewayUnreachable, connected
+from inference.simulation.gateway_client import (
+    GatewayClient,
+    GatewayRefused,
+    GatewayUnreachable,
+    UserAccount,
+    connected,
+)
+from product_classifier.errors import InvalidSettings
 from tests.inference.simulation.conftest import ANN
 from tests.support.fake_models import served
 from tests.support.servers import free_port
@@ -133,3 +141,24 @@ async def test_an_unreachable_gateway_is_raised_with_its_address() -> None:
     async with connected(url, 10) as gateway:
         with pytest.raises(GatewayUnreachable, match=f"{url} cannot be reached"):
             await gateway.request(ANN, "POST", "/feedback", {})
+
+
+async def test_a_token_of_an_issuer_is_sent_without_a_login(fake: FakeGateway, url: str, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("of-the-issuer\n")
+    fake.valid.add("Bearer of-the-issuer")
+    user = UserAccount("token", "user", token_file=file)
+    async with connected(url, 5) as gateway:
+        await gateway.request_with_retries(user, "POST", "/feedback")
+        file.write_text("renewed\n")
+        fake.valid = {"Bearer renewed"}
+        await gateway.request_with_retries(user, "POST", "/feedback")
+
+    assert 0 == fake.logins
+
+
+async def test_a_token_file_that_is_missing_is_named(url: str, tmp_path: Path) -> None:
+    user = UserAccount("token", "user", token_file=tmp_path / "t")
+    async with connected(url, 5) as gateway:
+        with pytest.raises(InvalidSettings, match=r"TOKEN_FILE: .* cannot be read"):
+            await gateway.login(user)

@@ -21,7 +21,14 @@ STORE = {
     "metadata": {"name": "object-store", "namespace": NAMESPACE},
     "data": {"endpoint": "http://object-store:9000"},
 }
-JOBS = [{"kind": "Job", "metadata": {"name": name}} for name in ("bucket", "bootstrap")]
+JOBS = [
+    {
+        "kind": "Job",
+        "metadata": {"name": name},
+        "spec": {"env": [{"valueFrom": {"secretKeyRef": {"name": "object-store", "key": "access-key"}}}]},
+    }
+    for name in ("bucket", "bootstrap")
+]
 DONE = {
     "kind": "Job",
     "metadata": {"name": "bootstrap", "generation": 1},
@@ -72,7 +79,9 @@ def test_the_kustomization_sets_the_tag_of_every_image_and_the_overlay(cluster: 
 
 
 def test_an_unknown_overlay_is_rejected_with_the_known_ones(cluster: FakeCluster) -> None:
-    with pytest.raises(CommandFailed, match="OVERLAY: there is no overlay 'prod'; choose one of kind, production"):
+    with pytest.raises(
+        CommandFailed, match="OVERLAY: there is no overlay 'prod'; choose one of aks, eks, gke, kind, production"
+    ):
         write_kustomization(Settings(overlay="prod"), with_kubeflow=True)
 
 
