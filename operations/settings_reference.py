@@ -36,6 +36,10 @@ IMAGES = (
     Variable(("IMAGE_TAG",), "string", "dev", "Tag of the image the steps of a compiled pipeline run in."),
     Variable(("TRAINER_IMAGE",), "string", "product-classifier/trainer:<IMAGE_TAG>", "The whole name of that image."),
 )
+IDENTITY = (
+    Variable(("AWS_ROLE_ARN",), "string", "", "Role of the pod; its cluster sets it with AWS_WEB_IDENTITY_TOKEN_FILE."),
+    Variable(("AWS_ENDPOINT_URL_STS",), "string", "", "URL of the token service of the role; empty: that of Amazon."),
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Section:
 
 SECTIONS = (
     Section("Every process", "all services and commands", extra=COMMON),
-    Section("Object store", "every process that opens an `s3://` store", (StoreSettings,)),
+    Section("Object store", "every process that opens an `s3://` store", (StoreSettings,), IDENTITY),
     Section("Gateway", "`python -m inference.auth_proxy`", (GatewaySettings,)),
     Section("Feedback service", "`python -m inference.feedback_service`", (FeedbackSettings,)),
     Section("Fusion transformer", "`python -m inference.fusion_transformer`", (FusionSettings,)),

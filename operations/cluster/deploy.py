@@ -17,7 +17,7 @@ from operations.cluster import object_status
 from operations.cluster.command_runner import CommandFailed, CommandRunner
 from operations.cluster.images import IMAGES, PREFIX
 from operations.cluster.object_status import Object
-from operations.cluster.secrets import KUBEFLOW, NAMESPACE, STORE, create_secrets, share_with_kubeflow
+from operations.cluster.secrets import KUBEFLOW, NAMESPACE, STORE, create_secrets, share_keys
 from operations.cluster.settings import Settings
 from operations.cluster.stuck_pods import delete_stuck_pods
 from product_classifier.model_names import FUSION, IMAGE, TEXT
@@ -43,7 +43,8 @@ def deploy(runner: CommandRunner, settings: Settings) -> None:
     names = referenced_secrets(objects)
     create_secrets(runner, endpoint, names)
     if has_kubeflow and STORE in names:
-        share_with_kubeflow(runner)
+        for namespace in _namespaces_of_runs(objects) or {KUBEFLOW}:
+            share_keys(runner, namespace)
     _delete_changed_jobs(runner, {one["metadata"]["name"]: one for one in objects if one["kind"] == "Job"})
     _release_changed_volumes(runner, [one for one in objects if one["kind"] == "StatefulSet"])
     wait = partial(
@@ -77,6 +78,12 @@ def referenced_secrets(objects: Sequence[Object]) -> frozenset[str]:
             case list() as items:
                 waiting += items
     return frozenset(found)
+
+
+def _namespaces_of_runs(objects: Sequence[Object]) -> set[str]:
+    """Return where the pods of the pipeline run: Kubeflow's namespace, or that of a profile."""
+    named = {one["metadata"].get("namespace", "") for one in objects if one["metadata"]["name"] == STORE}
+    return named - {NAMESPACE}
 
 
 def write_kustomization(settings: Settings, *, with_kubeflow: bool) -> Path:

@@ -59,10 +59,10 @@ def create_secrets(runner: CommandRunner, endpoint: str, names: Collection[str])
             runner.report(f"secret {secret.name} created")
 
 
-def share_with_kubeflow(runner: CommandRunner) -> None:
-    """Copy the keys of the store to the namespace of Kubeflow, where the pods of the pipeline run."""
+def share_keys(runner: CommandRunner, namespace: str) -> None:
+    """Copy the keys of the store to a namespace in which the pods of the pipeline run."""
     keys = _existing(runner, NAMESPACE)[STORE]
-    _apply(runner, KUBEFLOW, "Secret", Secret(STORE, keys))
+    _apply(runner, namespace, "Secret", Secret(STORE, keys))
 
 
 def _is_in_cluster(endpoint: str) -> bool:

@@ -81,5 +81,7 @@ def create_schedule(
 
 
 def _recurring_runs(client: Any, name: str) -> list[str]:
-    found = client.list_recurring_runs(page_size=100, filter=name_filter(name))
+    found = client.list_recurring_runs(
+        page_size=100, filter=name_filter(name), namespace=client.get_user_namespace() or None
+    )
     return [str(one.recurring_run_id) for one in found.recurring_runs or []]

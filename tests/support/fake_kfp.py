@@ -20,6 +20,8 @@ class FakeKfp:
     failure: dict[str, Any] = field(default_factory=lambda: {"error": "injected failure"})
     lose: int = 0
     tokens: list[str] = field(default_factory=list)
+    namespaces: list[str] = field(default_factory=list)
+    """Namespaces that list requests and new experiments name; "" for none."""
     url: str = ""
 
     def create(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -58,6 +60,8 @@ def fake_kfp() -> Iterator[FakeKfp]:
             if self._failed():
                 return
             url = urlsplit(self.path)
+            if url.path.endswith(("/experiments", "/runs")):
+                api.namespaces += parse_qs(url.query).get("namespace", [""])
             if url.path.endswith("/experiments"):
                 self._respond(200, {"experiments": api.named(api.experiments, url.query)})
             elif url.path.endswith("/runs"):
@@ -76,6 +80,7 @@ def fake_kfp() -> Iterator[FakeKfp]:
                 next(run for run in api.runs if run["run_id"] == name)["state"] = "CANCELING"
                 self._respond(200, {})
             elif self.path.endswith("/experiments"):
+                api.namespaces.append(body.get("namespace", ""))
                 api.experiments.append({"experiment_id": "e-1", "display_name": body["display_name"]})
                 self._respond(200, api.experiments[-1])
             else:

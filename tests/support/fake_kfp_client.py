@@ -17,6 +17,9 @@ class FakeClient:
     recurring: list[dict[str, Any]] = field(default_factory=list)
     ends_as: str = "SUCCEEDED"
 
+    def get_user_namespace(self) -> str:
+        return ""
+
     def get_pipeline_id(self, name: str) -> str | None:
         return name if name in self.versions else None
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from inference.auth_proxy.auth.roles import Role
-from operations.cluster.secrets import KUBEFLOW, NAMESPACE, ROLES, MissingKeys, create_secrets, share_with_kubeflow
+from operations.cluster.secrets import KUBEFLOW, NAMESPACE, ROLES, MissingKeys, create_secrets, share_keys
 from tests.support.fake_cluster import FakeCluster
 
 ENDPOINT = "http://object-store.product-classifier.svc.cluster.local:9000"
@@ -69,7 +69,7 @@ def test_existing_keys_are_used(cluster: FakeCluster) -> None:
 
 def test_the_keys_are_copied_to_the_namespace_of_the_pipeline(cluster: FakeCluster) -> None:
     create_secrets(cluster, ENDPOINT, ALL)
-    share_with_kubeflow(cluster)
+    share_keys(cluster, KUBEFLOW)
 
     assert values(cluster, "object-store") == values(cluster, "object-store", KUBEFLOW)
 

@@ -105,6 +105,18 @@ def test_a_context_file_of_another_user_of_kfp_is_ignored(
     assert content == file.read_text()
 
 
+@pytest.mark.parametrize(("given", "named"), [("team", "team"), ("kubeflow", "")])
+def test_every_request_names_the_namespace_of_a_profile(given: str, named: str) -> None:
+    """A single-user API, in the namespace `kubeflow`, refuses requests with one."""
+    with fake_kfp() as api:
+        client = connect(api.url, given)
+        client.create_experiment("product-classifier")
+        client.list_runs(page_size=10)
+
+    assert 3 == len(api.namespaces)
+    assert {named} == set(api.namespaces)
+
+
 @pytest.mark.parametrize("status", [401, 403, 404, 500, 503])
 def test_a_refusal_of_the_health_route_is_reported_after_one_request(status: int) -> None:
     with fake_kfp() as api:
