@@ -211,6 +211,13 @@ def _monitor(options: argparse.Namespace, console: Console) -> None:
     monitor_once(settings, read_settings(MonitorSettings, **given), console)
 
 
+def _erase(options: argparse.Namespace, console: Console) -> None:
+    """Erase one user or one product from records, log and photos; list what else has them."""
+    from pipelines.erase_command import erase  # noqa: PLC0415 - needs pyarrow
+
+    erase(read_settings(PipelineSettings), options.user, options.product, console, dry_run=options.dry_run)
+
+
 def _taxonomy(options: argparse.Namespace, console: Console) -> None:
     """Apply a change file to the taxonomy: add, rename, move, merge, split or retire categories."""
     from pipelines.taxonomy_commands import apply_file  # noqa: PLC0415 - needs pandas
@@ -278,6 +285,7 @@ COMMANDS: dict[str, Command] = {
     "score": (_score, (ScoreSettings, *STORED)),
     "queue": (_queue, STORED),
     "monitor": (_monitor, (MonitorSettings, *STORED)),
+    "erase": (_erase, STORED),
     "taxonomy": (_taxonomy, STORED),
     "releases": (_releases, STORED),
     "rollback": (_rollback, STORED),

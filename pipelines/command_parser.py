@@ -74,10 +74,7 @@ def make_parser(description: str, table: Mapping[str, Command]) -> argparse.Argu
     commands["schedule"].add_argument(
         "--cron", help=f"six fields, seconds first ({EVERY_15_MINUTES}; monitoring: {HOURLY})"
     )
-    commands["schedule"].add_argument("--monitoring", action="store_true", help="monitoring instead of the trigger")
-    commands["monitor"].add_argument("--since", help="start of the window, such as 24h, 7d or a time (SINCE)")
-    commands["monitor"].add_argument("--release", help="release that is monitored; default: the newest used (RELEASE)")
-    commands["monitor"].add_argument("--every-s", type=float, default=0.0, help="repeat after so many seconds, forever")
+    _add_monitoring(commands)
     commands["submit"].add_argument("--run-name", help="name of the run; default: training-<time>")
     commands["submit"].add_argument("--wait-s", type=float, default=0.0, help="seconds to wait for the end of the run")
     commands["tune"].add_argument("--trials", type=_count, help="trials of each model (TRIALS)")
@@ -95,6 +92,16 @@ def make_parser(description: str, table: Mapping[str, Command]) -> argparse.Argu
             "--set", action="append", default=[], metavar="NAME=VALUE", help="override a pipeline parameter; repeatable"
         )
     return parser
+
+
+def _add_monitoring(commands: Mapping[str, argparse.ArgumentParser]) -> None:
+    commands["schedule"].add_argument("--monitoring", action="store_true", help="monitoring instead of the trigger")
+    commands["monitor"].add_argument("--since", help="start of the window, such as 24h, 7d or a time (SINCE)")
+    commands["monitor"].add_argument("--release", help="release that is monitored; default: the newest used (RELEASE)")
+    commands["monitor"].add_argument("--every-s", type=float, default=0.0, help="repeat after so many seconds, forever")
+    commands["erase"].add_argument("--user", default="", help="name of the user")
+    commands["erase"].add_argument("--product", default="", metavar="SHA256", help="hash of its photo, or its key")
+    commands["erase"].add_argument("--dry-run", action="store_true", help="only list what would be erased")
 
 
 def _count(text: str) -> int:

@@ -34,6 +34,7 @@ def monitoring_arguments(settings: PipelineSettings, monitor: MonitorSettings) -
         "min_corrections": monitor.min_corrections,
         "queue_limit": monitor.queue_limit,
         "delete_after_days": monitor.delete_after_days,
+        "retention_days": monitor.retention_days,
     }
 
 

@@ -41,8 +41,9 @@ def monitoring(
     min_corrections: int = 10,
     queue_limit: int = 100,
     delete_after_days: int = -1,
+    retention_days: int = -1,
 ) -> MonitoringOutputs:
-    compacted = compact_log(store=store, delete_after_days=delete_after_days)
+    compacted = compact_log(store=store, delete_after_days=delete_after_days, retention_days=retention_days)
     measured = measure_drift(
         store=store,
         since=since,

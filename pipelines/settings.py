@@ -178,6 +178,9 @@ class MonitorSettings(BaseSettings):
     delete_after_days: int = Field(default=-1, ge=-1)
     """Age in days at which small objects of predictions that the prediction log has are deleted; -1 for never."""
 
+    retention_days: int = Field(default=-1, ge=-1)
+    """Age in days at which predictions are deleted, with photos that no correction has; -1 for never."""
+
 
 class TuneSettings(BaseSettings):
     """Extent of a search of hyper-parameters."""

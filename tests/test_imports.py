@@ -148,6 +148,7 @@ PIPELINES: dict[str, set[str]] = {
     "tune_command": {"settings", "tune"},
     "release_commands": {"parameters", "settings"},
     "queue_report": {"settings"},
+    "erase_command": {"settings"},
     "taxonomy_commands": {"settings"},
     "local": {"compat", "compile", "parameters"},
     "scoring": {"compile", "settings", "task_configuration"},

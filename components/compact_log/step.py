@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 
 from product_classifier.errors import ObjectNotFound
+from product_classifier.feedback.erasure import expire_predictions
 from product_classifier.feedback.prediction_log.compaction import CompactionResult, Compactor
 from product_classifier.feedback.prediction_log.log_parts import INDEX
 from product_classifier.store import ObjectStore, open_store
@@ -13,12 +14,15 @@ SWEPT = f"{INDEX}swept"
 """Object with the day on which all days were last listed."""
 
 
-def run(store: str, delete_after_days: int = -1, today: date | None = None) -> CompactionResult:
+def run(
+    store: str, delete_after_days: int = -1, today: date | None = None, *, retention_days: int = -1
+) -> CompactionResult:
     """Compact what is new.
 
     Args:
         store: URL of the object store: file:///folder or s3://bucket.
         delete_after_days: Age in days at which small objects of logged predictions are deleted; negative for never.
+        retention_days: Age in days at which predictions are deleted everywhere; negative for never.
         today: The current day (UTC); None for that of the clock.
 
     Raises:
@@ -31,6 +35,8 @@ def run(store: str, delete_after_days: int = -1, today: date | None = None) -> C
     result = Compactor(opened, delete_before=limit).run(today - timedelta(days=LATE_DAYS) if swept else None)
     if not swept:
         opened.put(SWEPT, today.isoformat().encode())
+    if retention_days >= 0:
+        expire_predictions(opened, today - timedelta(days=retention_days))
     return result
 
 

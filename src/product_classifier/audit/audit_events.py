@@ -52,6 +52,7 @@ class AuditAction(StrEnum):
     LOGIN_SUCCEEDED = "login_succeeded"
     LOGIN_FAILED = "login_failed"
     LOGGED_OUT = "logged_out"
+    DATA_ERASED = "data_erased"
 
 
 class AuditOutcome(Record):

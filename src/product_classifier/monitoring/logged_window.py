@@ -9,10 +9,12 @@ from typing import Any
 
 from product_classifier.feedback.prediction_log.log_reader import read_records, read_tables
 from product_classifier.feedback.prediction_log.log_schema import from_row
-from product_classifier.feedback.records import Correction, PredictionRecord, Review
-from product_classifier.feedback.trust import TRUSTED_STATES, product_states
+from product_classifier.feedback.records import Correction, PredictionRecord, Review, Revision
+from product_classifier.feedback.trust import TRUSTED_STATES, State, last_decisions, product_states
 from product_classifier.store import ObjectStore
 
+COUNTED_STATES: frozenset[State] = TRUSTED_STATES | {"pending"}
+"""States of corrections that say something of the prediction: neither rejected nor taken back."""
 COLUMNS = ("id", "code", "confidence", "decision", "release", "taxonomy_version")
 
 
@@ -107,10 +109,12 @@ def _corrected(
         for record in read_records(store, since.date(), "review")
         if isinstance(record, Review)
     }
+    revisions = [one for one in read_records(store, since.date(), "revision") if isinstance(one, Revision)]
+    decisions = last_decisions(reviews, revisions)
     for prediction_id, group in given.items():
-        states = product_states(group, reviews)
+        states = product_states(group, decisions)
         ranked = sorted(group, key=lambda one: (states[one.feedback_id] in TRUSTED_STATES, one.created))
-        kept = [one for one in ranked if states[one.feedback_id] != "rejected"]
+        kept = [one for one in ranked if states[one.feedback_id] in COUNTED_STATES]
         if kept:
             trusted = states[kept[-1].feedback_id] in TRUSTED_STATES
             yield LabelledPrediction(predictions[prediction_id], kept[-1].code, trusted)

@@ -38,9 +38,11 @@ from product_classifier.feedback.prediction_log.log_schema import (
 from product_classifier.feedback.records import (
     PREDICTIONS_PREFIX,
     REVIEW_SUFFIX,
+    REVISION_SUFFIX,
     Correction,
     PredictionRecord,
     Review,
+    Revision,
     day_of,
 )
 from product_classifier.observability import get_logger
@@ -54,6 +56,10 @@ PART_BYTES: Final = 32 << 20
 READERS: Final = 8
 CHUNK: Final = 64
 """Objects that one task of a reader reads."""
+
+
+_KINDS: Final[dict[str, Kind]] = {".json": "correction", REVIEW_SUFFIX: "review", REVISION_SUFFIX: "revision"}
+"""Kind of a record under `feedback/` by the end of its key."""
 
 
 class ListedRecord(NamedTuple):
@@ -73,6 +79,7 @@ class CompactionResult:
     predictions: int = 0
     corrections: int = 0
     reviews: int = 0
+    revisions: int = 0
     parts: int = 0
     deleted: int = 0
     """Small objects of predictions that were deleted."""
@@ -210,6 +217,7 @@ class Compactor:
             result.predictions += kinds.count("prediction")
             result.corrections += kinds.count("correction")
             result.reviews += kinds.count("review")
+            result.revisions += kinds.count("revision")
 
     def _delete_logged(
         self, listed: Sequence[ListedRecord], logged: set[RecordId], result: CompactionResult
@@ -247,8 +255,8 @@ def _listed(store: ObjectStore, prefix: str, since: date | None) -> Iterator[Lis
         identifier, _, suffix = name.partition(".")
         kind: Kind = "prediction"
         if prefix == FEEDBACK_PREFIX:
-            kind = "review" if f".{suffix}" == REVIEW_SUFFIX else "correction"
-        if suffix in {"json", REVIEW_SUFFIX.removeprefix(".")} and _belongs(key, prefix, identifier):
+            kind = _KINDS.get(f".{suffix}", "correction")
+        if f".{suffix}" in _KINDS and _belongs(key, prefix, identifier):
             yield ListedRecord(key, kind, identifier)
 
 
@@ -265,6 +273,7 @@ def _parse(one: ListedRecord, data: bytes) -> LoggedRecord:
         "prediction": PredictionRecord,
         "correction": Correction,
         "review": Review,
+        "revision": Revision,
     }
     record = models[one.kind].from_json(data, one.key)
     if record.key != one.key:

@@ -1,4 +1,4 @@
-"""The schema of the prediction log: one table for predictions, corrections and reviews.
+"""The schema of the prediction log: one table for predictions, corrections, reviews and revisions.
 
 `kind` says what a row is; columns of the other kinds are null. Fields of a record that no column holds, such as those
 of later versions, are kept as JSON in `extra`, so that a record is read back as it was written. The schema's metadata
@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from product_classifier.errors import InvalidInput
-from product_classifier.feedback.records import Correction, PredictionRecord, Review
+from product_classifier.feedback.records import Correction, PredictionRecord, Review, Revision
 from product_classifier.taxonomy.stored_codes import TEXT_CODES
 from product_classifier.validation_messages import described
 
-Kind = Literal["prediction", "correction", "review"]
-LoggedRecord = PredictionRecord | Correction | Review
+Kind = Literal["prediction", "correction", "review", "revision"]
+LoggedRecord = PredictionRecord | Correction | Review | Revision
 Row = dict[str, Any]
 
 VERSION: Final = 1
@@ -51,6 +51,9 @@ SCHEMA: Final = pa.schema(
         ("predicted", pa.string()),
         ("predicted_version", pa.int32()),
         ("comment", pa.string()),
+        ("feedback_id", pa.string()),
+        ("action", pa.string()),
+        ("replacement", pa.string()),
         ("extra", pa.string()),
     ],
     metadata={_METADATA: json.dumps({"version": VERSION}).encode()},
@@ -61,11 +64,13 @@ _MODELS: Final[Mapping[Kind, type[LoggedRecord]]] = {
     "prediction": PredictionRecord,
     "correction": Correction,
     "review": Review,
+    "revision": Revision,
 }
 _RENAMED: Final[Mapping[Kind, Mapping[str, str]]] = {
     "prediction": {"prediction_id": "id"},
     "correction": {"feedback_id": "id"},
     "review": {"feedback_id": "id", "reviewer": "user"},
+    "revision": {"revision_id": "id"},
 }
 _PRODUCT: Final = ("designation", "description", "image_sha256")
 _MODALITIES: Final = ("text", "image")

@@ -25,6 +25,7 @@ from product_classifier.feedback.records import (
     ProductContent,
     Record,
     Review,
+    Revision,
     new_id,
 )
 
@@ -76,6 +77,16 @@ RECORDS = st.one_of(
         created=TIMES,
         reviewer=TEXTS,
         decision=st.sampled_from(["approved", "rejected"]),
+        comment=TEXTS,
+    ),
+    st.builds(
+        Revision,
+        revision_id=IDS,
+        feedback_id=IDS,
+        created=TIMES,
+        user=TEXTS,
+        action=st.sampled_from(["reopened", "withdrawn"]),
+        replacement=st.none(),
         comment=TEXTS,
     ),
 )
