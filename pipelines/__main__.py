@@ -242,6 +242,14 @@ def _rollback(options: argparse.Namespace, console: Console) -> None:
     roll_back_release(read_settings(PipelineSettings), options.release, console)
 
 
+def _release_action(options: argparse.Namespace, _: Console) -> None:
+    """Carry out an action on releases that was requested over HTTP."""
+    from pipelines.action_command import run_release_action  # noqa: PLC0415 - needs the training dependencies
+
+    if not run_release_action(read_settings(PipelineSettings), options.action):
+        raise ParameterError(f"{options.action}: failed; its result names the reason")
+
+
 def _canary(options: argparse.Namespace, console: Console) -> None:
     """Route a share of the requests on a cluster to another release, until --stop or a promotion."""
     from pipelines.release_commands import start_canary, stop_canary  # noqa: PLC0415 - needs training dependencies
@@ -290,6 +298,7 @@ COMMANDS: dict[str, Command] = {
     "releases": (_releases, STORED),
     "rollback": (_rollback, STORED),
     "canary": (_canary, STORED),
+    "release-action": (_release_action, STORED),
 }
 """Name of a command to the function that runs it and the settings it reads."""
 

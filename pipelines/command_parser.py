@@ -62,6 +62,7 @@ def make_parser(description: str, table: Mapping[str, Command]) -> argparse.Argu
         "--prune", type=_count, metavar="N", help="delete all releases but the newest N and those that are needed"
     )
     commands["rollback"].add_argument("release", nargs="?", default="", help="id of the release; default: the previous")
+    commands["release-action"].add_argument("action", help="id of the action, see GET /releases/actions/{id}")
     commands["canary"].add_argument("release", nargs="?", default="", help="id of the release")
     commands["canary"].add_argument("--share", type=_share, default=0.1, help="share of the requests (%(default)s)")
     commands["canary"].add_argument("--shadow", action="store_true", help="only compare its predictions")

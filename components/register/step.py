@@ -12,6 +12,7 @@ from components.shared.registry import TrainingRecord, log_runs, register_models
 from components.shared.tracked_datasets import describe_splits
 from components.shared.tracking import RegistryRefused, Tracking, TrackingUnavailable
 from product_classifier.bundles import bundle
+from product_classifier.release_history.release_records import write_reports
 from product_classifier.releases.release import ReleaseMeta, write_release
 from product_classifier.store import open_store
 from product_classifier.taxonomy import Taxonomy
@@ -104,7 +105,14 @@ def run(
     products = merged.get("products_by_code", {})
     meta = ReleaseMeta(data_revision, corrections or None, git_commit or None, runs, scores, products)
     written = write_release(release, text, image, fusion, meta, taxonomy, reference)
-    publish(open_store(store, create=True), written)
+    opened = open_store(store, create=True)
+    publish(opened, written)
+    write_reports(
+        opened,
+        written.id,
+        quality=metrics.read_bytes(),
+        suspects=suspects.read_bytes() if suspects is not None else None,
+    )
     try:
         if tracking is None or outage is not None:
             raise outage or TrackingUnavailable("MLflow: not reached")

@@ -20,6 +20,7 @@ from inference.photo_api import SHA256
 from product_classifier.audit.audit_events import AuditAction
 from product_classifier.limits import BODY_BYTES
 from product_classifier.model_names import MODELS
+from product_classifier.release_history.release_records import RELEASE_ID
 from product_classifier.retraining.run_records import RunId
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ PATH_PARAMETERS: Mapping[str, str] = {
     "id": IDENTIFIER.strip("^$"),
     "sha256": SHA256,
     "key_id": KEY_ID,
+    "release": RELEASE_ID.strip("^$"),
     "run_id": str(TypeAdapter(RunId).json_schema()["pattern"]).strip("^$"),
 }
 """Pattern of each parameter; a path that does not match is no route (404)."""

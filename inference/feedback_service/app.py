@@ -42,11 +42,14 @@ from inference.feedback_service.label_queue import LabelQueue
 from inference.feedback_service.listing import CorrectionListing
 from inference.feedback_service.middleware import CHANGES_PATH, InternalMiddleware
 from inference.feedback_service.notifier import TriggerNotifier
+from inference.feedback_service.operations_routes import add_quality_routes, add_release_routes
 from inference.feedback_service.photo_endpoints import add_photos
 from inference.feedback_service.photos import PhotoService
 from inference.feedback_service.prediction_endpoints import add_predictions
 from inference.feedback_service.prediction_listing import PredictionListing
+from inference.feedback_service.quality import Quality
 from inference.feedback_service.queue_endpoints import add_queue
+from inference.feedback_service.release_listing import Releases
 from inference.feedback_service.runs_endpoints import Runs, add_run_request, add_runs
 from inference.feedback_service.service import FeedbackService, SubmitResult, utc_now
 from inference.feedback_service.settings import Settings
@@ -132,6 +135,9 @@ def create_app(
     runs = Runs(run_store, index, refresher, (retrain or read_settings(RetrainSettings)).min_corrections)
     add_run_request(app, runs, notifier, now, lists)
     add_runs(app, runs, lists)
+    releases = Releases(store, index.taxonomy, now)
+    add_release_routes(app, releases, notifier)
+    add_quality_routes(app, Quality(store, index, releases, now))
     _add_taxonomy_changes(app, TaxonomyChanges(store, index, refresher, now), lists)
     _add_health(app, writer, index, metrics)
     return app

@@ -25,6 +25,7 @@ import orjson
 
 from inference.http.public_paths import public_path
 from product_classifier.errors import (
+    ActionActive,
     ChangeConflict,
     ChangeRefused,
     FeedbackConflict,
@@ -140,6 +141,7 @@ STATUS: Mapping[type[Exception], Status] = {
     UnknownFeedback: Status(404, "unknown-feedback", "NOT_FOUND", "unknown"),
     FeedbackConflict: Status(409, "conflict", "ALREADY_EXISTS", "conflict"),
     QuotaExceeded: Status(429, "quota-exceeded", "RESOURCE_EXHAUSTED", "too_many"),
+    ActionActive: Status(409, "release-action-active", "FAILED_PRECONDITION", "conflict"),
     RetrainActive: Status(409, "retrain-active", "FAILED_PRECONDITION", "conflict"),
     BodyTooLarge: Status(413, "body-too-large", "RESOURCE_EXHAUSTED", "too_large"),
     BodyIncomplete: Status(400, "body-incomplete", "INVALID_ARGUMENT", "unsupported", close=True),
@@ -242,6 +244,8 @@ def _members(error: Exception) -> dict[str, Any]:
     if isinstance(error, InvalidTensor):
         row = {} if error.row is None else {"row": error.row}
         return {"input": error.tensor, **row, "reason": error.reason}
+    if isinstance(error, ActionActive):
+        return {"action_id": error.action_id, "status_url": public_path(f"/releases/actions/{error.action_id}")}
     if isinstance(error, RetrainActive):
         return {"run_id": error.run_id, "status_url": public_path(f"/retrain/{error.run_id}")}
     return {}

@@ -5,7 +5,7 @@ One pod runs the whole pipeline. Its Job is created from a suspended CronJob, as
 the name of its run, and names are unique, so repeated requests start a run once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
@@ -27,21 +27,43 @@ from product_classifier.retraining.launcher import Execution
 
 ENDED = {"Complete": Execution.SUCCEEDED, "Failed": Execution.FAILED}
 """Conditions of a Job that has ended."""
+RELEASE_JOB_REQUESTS = {"cpu": "50m", "memory": "512Mi"}
+"""A Job about releases trains nothing; with the requests of a training it could wait for a larger node."""
+Arguments = Callable[[str, str], Sequence[str]]
 
 
 class JobLauncher:
     """Starts Jobs in a namespace."""
 
-    def __init__(self, api: ClusterApi, template: str = "training") -> None:
-        """Create a launcher; `template` is the name of the CronJob."""
+    def __init__(
+        self,
+        api: ClusterApi,
+        template: str = "training",
+        arguments: Arguments = run_options,
+        prefix: str = "",
+        *,
+        trains: bool = True,
+    ) -> None:
+        """Create a launcher.
+
+        Args:
+            api: Creates the Jobs.
+            template: Name of the CronJob.
+            arguments: Returns what is added to the arguments of its container, of an id and a snapshot.
+            prefix: Of the names of the Jobs, before the id.
+            trains: Whether the Jobs train; others replace the arguments of the template and request less.
+        """
         self._api = api
         self._template = template
+        self._arguments = arguments
+        self._prefix = prefix
+        self._trains = trains
 
     def find(self, run_id: str) -> Execution | None:
         """Return the state of the Job with this name, None if there is none."""
         with _translated_errors(run_id):
             try:
-                job = self._api.get(JOB, run_id)
+                job = self._api.get(JOB, self._prefix + run_id)
             except NotFound:
                 return None
         ended = (ENDED.get(condition["type"]) for condition in _conditions(job) if condition["status"] == "True")
@@ -52,14 +74,24 @@ class JobLauncher:
         with _translated_errors(run_id):
             template = self._api.get(CRON_JOB, self._template)
             try:
-                self._api.create(JOB, _job(template, run_id, snapshot))
+                self._api.create(JOB, self._job(template, run_id, snapshot))
             except Conflict:
                 return
+
+    def _job(self, template: Object, run_id: str, snapshot: str) -> Object:
+        job = deepcopy(template["spec"]["jobTemplate"])
+        container = job["spec"]["template"]["spec"]["containers"][0]
+        given = container.get("args", []) if self._trains else []
+        container["args"] = [*given, *self._arguments(run_id, snapshot)]
+        if not self._trains:
+            container.setdefault("resources", {}).setdefault("requests", {}).update(RELEASE_JOB_REQUESTS)
+        metadata = {"name": self._prefix + run_id, "labels": job.get("metadata", {}).get("labels", {})}
+        return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": job["spec"]}
 
     def pending_reason(self, run_id: str) -> str:
         """Return why the pod of a Job does not start."""
         try:
-            return pending_reason(self._api.pods(f"job-name={run_id}"))
+            return pending_reason(self._api.pods(f"job-name={self._prefix}{run_id}"))
         except ClusterError:
             return ""
 
@@ -67,15 +99,7 @@ class JobLauncher:
         """Let the deadline of an active Job pass: it ends as failed and can still be inspected."""
         if self.find(run_id) is Execution.ACTIVE:
             with _translated_errors(run_id):
-                self._api.patch(JOB, run_id, {"spec": {"activeDeadlineSeconds": 1}})
-
-
-def _job(template: Object, run_id: str, snapshot: str) -> Object:
-    job = deepcopy(template["spec"]["jobTemplate"])
-    container = job["spec"]["template"]["spec"]["containers"][0]
-    container["args"] = [*container.get("args", []), *run_options(run_id, snapshot)]
-    metadata = {"name": run_id, "labels": job.get("metadata", {}).get("labels", {})}
-    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": job["spec"]}
+                self._api.patch(JOB, self._prefix + run_id, {"spec": {"activeDeadlineSeconds": 1}})
 
 
 def _conditions(job: Object) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import uvicorn
 from inference.compat.connection_limits import process_limits
 from inference.compat.uvicorn import limited_protocol
 from pipelines.retrain.app import create_app
-from pipelines.retrain.launchers import make_launcher
+from pipelines.retrain.launchers import make_action_launcher, make_launcher
 from pipelines.retrain.local_launcher import LocalLauncher
 from pipelines.retrain.reconcile_loop import ReconcileLoop
 from pipelines.retrain.settings import TriggerSettings
@@ -29,6 +30,7 @@ from product_classifier.errors import ProductClassifierError
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.metrics.instruments import add_volume, service_registry
 from product_classifier.observability import configure_logging, get_logger
+from product_classifier.release_history.release_actions import reconcile_actions
 from product_classifier.retraining import RunStore
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
@@ -54,13 +56,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings, pipeline = read_settings(TriggerSettings), read_settings(PipelineSettings)
         store = open_store(pipeline.store, create=not pipeline.store_url)
         launcher = make_launcher(settings, pipeline, store)
+        action_launcher = make_action_launcher(settings, pipeline)
         index = FeedbackIndex(store, pipeline.state / "feedback-index" / "trigger.sqlite", store_name=pipeline.store)
         retrain = read_settings(RetrainSettings)
         trigger = Trigger(store, launcher, retrain, index=index)
     except (ValueError, OSError, ProductClassifierError) as error:
         sys.stderr.write(f"retrain: {error}\n")
         return INVALID_SETTINGS
-    loop = ReconcileLoop(trigger, poll_s=settings.poll_s, busy_poll_s=settings.busy_poll_s)
+    loop = ReconcileLoop(
+        trigger,
+        poll_s=settings.poll_s,
+        busy_poll_s=settings.busy_poll_s,
+        reconcile_releases=lambda: reconcile_actions(store, action_launcher, datetime.now(UTC)),
+    )
     if once:
         loop.reconcile_while_due()
         return 1 if loop.steps["error"] else 0

@@ -1,9 +1,12 @@
 """Create the launcher that the settings name; its modules are imported only where they are used."""
 
+import sys
+
 from pipelines.parameters import training_arguments
 from pipelines.retrain.local_launcher import LocalLauncher
 from pipelines.retrain.settings import TriggerSettings
 from pipelines.settings import PipelineSettings
+from product_classifier.release_history.release_actions import ActionLauncher
 from product_classifier.retraining import RunStore
 from product_classifier.retraining.launcher import Launcher
 from product_classifier.store import ObjectStore
@@ -16,6 +19,24 @@ def make_launcher(settings: TriggerSettings, pipeline: PipelineSettings, store: 
     if settings.launcher == "job":
         return _job_launcher(settings)
     return _kfp_launcher(settings, pipeline, store)
+
+
+def make_action_launcher(settings: TriggerSettings, pipeline: PipelineSettings) -> ActionLauncher:
+    """Return what starts the processes of actions on releases: on this machine, or as Jobs."""
+    if settings.launcher == "local":
+        return LocalLauncher(pipeline.state / "release-actions", _local_action)
+    from components.shared.kubernetes_api import ClusterApi  # noqa: PLC0415 - needs the Kubernetes client
+    from pipelines.kubeflow.job_launcher import JobLauncher  # noqa: PLC0415 - likewise
+
+    return JobLauncher(ClusterApi(settings.namespace), arguments=_action_arguments, prefix="release-", trains=False)
+
+
+def _action_arguments(action_id: str, _: str) -> list[str]:
+    return ["pipelines", "release-action", action_id]
+
+
+def _local_action(action_id: str, snapshot: str) -> list[str]:
+    return [sys.executable, "-m", *_action_arguments(action_id, snapshot)]
 
 
 def _job_launcher(settings: TriggerSettings) -> Launcher:

@@ -21,8 +21,17 @@ log = get_logger()
 class ReconcileLoop:
     """Calls `Trigger.reconcile` until closed; no exception ends it. `request` and `close` are thread-safe."""
 
-    def __init__(self, trigger: Trigger, *, poll_s: float, busy_poll_s: float) -> None:
+    def __init__(
+        self,
+        trigger: Trigger,
+        *,
+        poll_s: float,
+        busy_poll_s: float,
+        reconcile_releases: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Take the trigger, the pauses, and what carries out actions on releases and returns if one is active."""
         self._trigger = trigger
+        self._reconcile_releases = reconcile_releases
         self._poll_s = poll_s
         self._busy_poll_s = busy_poll_s
         self._requested = threading.Event()
@@ -50,6 +59,7 @@ class ReconcileLoop:
     def reconcile_once(self) -> float:
         """Take the next step; return the seconds until the next reconciliation is due."""
         try:
+            is_busy = self._reconcile_releases()
             result = self._trigger.reconcile()
         except (ProductClassifierError, OSError) as error:
             self.steps["error"] += 1
@@ -67,7 +77,7 @@ class ReconcileLoop:
             self._last = result
         if result.step in DUE_AT_ONCE:
             return 0.0
-        return self._poll_s if result.step in IDLE else self._busy_poll_s
+        return self._poll_s if result.step in IDLE and not is_busy else self._busy_poll_s
 
     def reconcile_while_due(self) -> None:
         """Take all steps that are due now: a run that is claimed is also started."""

@@ -155,6 +155,14 @@ class RunSuperseded(ProductClassifierError):
     """Another execution owns the run, or the run is finished."""
 
 
+class ActionActive(ProductClassifierError):
+    """An action on releases has no result yet."""
+
+    def __init__(self, action_id: str) -> None:
+        self.action_id = action_id
+        super().__init__(f"release action {action_id} is active; wait until it has ended")
+
+
 class RetrainActive(ProductClassifierError):
     """A run was requested while `run_id` is active."""
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,14 @@ from components.shared.rollout.placement import CANARY, SHADOW, SHARE
 from components.shared.rollout.releases import NoRelease
 from components.shared.rollout.switch import Switch, SwitchResult
 from components.shared.tracking import RegistryRefused
-from pipelines import __main__, release_commands
+from pipelines import __main__, action_command, release_commands
+from product_classifier.feedback.records import new_id
+from product_classifier.release_history.release_actions import (
+    ActionKind,
+    ReleaseAction,
+    find_result,
+    request_action,
+)
 from tests.support.fake_kubernetes import FakeKubernetes, fake_kubernetes
 from tests.support.fakes import FakeStore
 
@@ -162,3 +170,36 @@ def test_a_rollback_takes_missing_parameters_from_the_steps(
     (smoke,) = [switch.smoke for switch in switches]
     assert (180.0, 3.0, 50.0) == (smoke.deadline_s, smoke.limits.max_slowdown, smoke.limits.slow_ms)
     assert (0.5 if params and "min_gain" in params else 0.002) == smoke.limits.min_gain
+
+
+@pytest.mark.parametrize(
+    ("kind", "release", "code", "reason"),
+    [
+        ("canary", SECOND, 0, f"{SECOND} responds to 25% of the requests; the champion is {FIRST}"),
+        ("stop_canary", "", 0, f"the champion {FIRST} responds to all requests"),
+        ("canary", "r-20260103T000000-00000003", 1, "was never published"),
+    ],
+)
+def test_a_requested_action_is_carried_out_once_and_its_result_is_stored(
+    cluster: FakeKubernetes, monkeypatch: pytest.MonkeyPatch, kind: ActionKind, release: str, code: int, reason: str
+) -> None:
+    store = FakeStore()
+    monkeypatch.setattr(action_command, "open_store", lambda _: store)
+    action = ReleaseAction(
+        action_id=new_id(), kind=kind, release=release, share=0.25, requested_by="ada", created=datetime.now(UTC)
+    )
+    request_action(store, action)
+    codes = [__main__.main(["release-action", action.action_id]) for _ in range(2)]
+
+    result = find_result(store, action.action_id)
+    assert result
+    assert ([code] * 2, code == 0, True) == (codes, result.done, reason in result.reason)
+
+
+def test_an_action_that_was_not_requested_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(action_command, "open_store", lambda _: FakeStore())
+
+    assert 1 == __main__.main(["release-action", new_id()])
+    assert "no release action has this id" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from components.shared.rollout.rollout import Rollout
 from components.shared.rollout.smoke import SmokeTest, SmokeTestFailed
 from components.shared.serving_check import ReleaseModels
 from product_classifier.errors import BundleRefused, ObjectNotFound, ProductClassifierError, RolloutFailed
+from product_classifier.release_history.release_records import write_champion
 from product_classifier.releases.release import Release
 from product_classifier.store import ObjectStore
 from product_classifier.stored_taxonomy.change_store import write_in_service, write_products
@@ -84,6 +85,7 @@ class Switch:
             self._record(fetch_release(self.store, deployed, Path(folder)))
 
     def _record(self, release: Release) -> None:
-        """Record taxonomy and labelled products of the release that servers switch to."""
+        """Record the release that servers switch to, its taxonomy and its labelled products."""
+        write_champion(self.store, release.id)
         write_products(self.store, release.meta.products)
         write_in_service(self.store, release.taxonomy)

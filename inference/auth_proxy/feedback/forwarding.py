@@ -41,9 +41,10 @@ async def forward_feedback(services: GatewayDependencies, scope: Scope, receive:
     if (action := context.matched.audit) is None:
         response = await _forward(services, scope, body)
     else:
-        async with services.audit.action(context.requester, action, context.parameters.get("id", "")) as progress:
+        target = context.parameters.get("id") or context.parameters.get("release", "")
+        async with services.audit.action(context.requester, action, target) as progress:
             response = await _forward(services, scope, body)
-            progress.target = response.created
+            progress.target = response.created and (response.member("release") or response.created)
             progress.failure = response.problem
     await response.send(send)
 

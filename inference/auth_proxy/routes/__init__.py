@@ -12,7 +12,9 @@ from inference.auth_proxy.routes import (
     page_routes,
     photo_routes,
     prediction_routes,
+    quality_routes,
     queue_routes,
+    release_routes,
     retraining_routes,
     taxonomy_routes,
 )
@@ -32,6 +34,8 @@ ROUTES: tuple[Route, ...] = (
     *feedback_routes.ROUTES,
     *queue_routes.ROUTES,
     *retraining_routes.ROUTES,
+    *release_routes.ROUTES,
+    *quality_routes.ROUTES,
     *taxonomy_routes.ROUTES,
 )
 

@@ -48,6 +48,7 @@ class AuditAction(StrEnum):
     RELEASE_PROMOTED = "release_promoted"
     RELEASE_REFUSED = "release_refused"
     RELEASE_ROLLED_BACK = "release_rolled_back"
+    CANARY_CHANGED = "canary_changed"
     TAXONOMY_CHANGED = "taxonomy_changed"
     LOGIN_SUCCEEDED = "login_succeeded"
     LOGIN_FAILED = "login_failed"

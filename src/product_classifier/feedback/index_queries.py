@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from sqlite3 import Connection
 from typing import Literal
 
 from product_classifier.errors import InvalidInput, UnknownFeedback
 from product_classifier.feedback.correction_filter import ANY, CorrectionFilter, conditions_of
 from product_classifier.feedback.correction_queries import NEWEST_FIRST, CorrectionQueries
+from product_classifier.feedback.index_days import DayCounts, count_by_day
 from product_classifier.feedback.index_rows import (
     EPOCH,
     SELECT_CORRECTIONS,
@@ -135,6 +136,11 @@ class IndexQueries(CorrectionQueries):
         """Return every correction, in no particular order; for small histories."""
         with self._database.read() as database:
             return [correction_of(row) for row in database.execute(f"{SELECT_CORRECTIONS} WHERE c.status = 1")]
+
+    def counts_by_day(self, since: datetime) -> list[DayCounts]:
+        """Return the numbers of corrections of each day from that of `since` on, oldest first."""
+        with self._database.read() as database:
+            return count_by_day(database, since)
 
     def count_by_code(self) -> dict[str, int]:
         """Return the number of corrections by their code in the newest version of the taxonomy."""

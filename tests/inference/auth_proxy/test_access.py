@@ -19,6 +19,7 @@ SAMPLES = {
     "{name}": "nobody",
     "{id}": "019ab0f2-7d1e-7c3a-9d55-0c8f6a4be111",
     "{run_id}": "retrain-000001-0123456789ab",
+    "{release}": "r-20270131T120000-1a2b3c4d",
     "{version}": "v1",
     "{key_id}": "0123456789abcdef",
 }

@@ -40,6 +40,17 @@ def test_a_run_is_a_job_with_its_name_created_from_the_template(cluster: FakeKub
     assert {"app": "x"} == job["metadata"]["labels"]
 
 
+def test_a_job_that_trains_nothing_replaces_the_arguments_of_the_template(cluster: FakeKubernetes) -> None:
+    api = ClusterApi("shop", cluster.client())
+    actions = JobLauncher(api, arguments=lambda action, _: ["pipelines", action], prefix="release-", trains=False)
+    actions.start("a1", "")
+
+    (container,) = cluster.objects["jobs", "release-a1"]["spec"]["template"]["spec"]["containers"]
+    assert ["pipelines", "a1"] == container["args"]
+    assert {"requests": {"cpu": "50m", "memory": "512Mi"}} == container["resources"]
+    assert Execution.ACTIVE is actions.find("a1")
+
+
 def test_a_run_started_several_times_is_one_job(cluster: FakeKubernetes) -> None:
     for _ in range(3):
         launcher(cluster).start(RUN, SNAPSHOT)
