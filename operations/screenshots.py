@@ -79,13 +79,13 @@ def classify(page: "Page", url: str, settings: Settings) -> None:
     products = pd.read_parquet(settings.data / "splits/unseen.parquet")
     product = products[(products.image_path != "") & (products.designation != "")].iloc[0]
     page.goto(url)
-    page.fill("#username", "demo-admin")
-    page.fill("#password", password)
-    page.click("#login-form button")
-    page.fill("#designation", product.designation)
-    page.set_input_files("#image", settings.data / "raw" / product.image_path)
-    page.click("#predict-form button")
-    page.wait_for_selector("#top li")
+    page.fill("[name=username]", "demo-admin")
+    page.fill("[name=password]", password)
+    page.click("form[name=login] button")
+    page.fill("[data-page=classify] form input", product.designation)
+    page.set_input_files("[type=file]", settings.data / "raw" / product.image_path)
+    page.click("#classify")
+    page.wait_for_selector("#category")
 
 
 def _save(page: "Page", name: str) -> None:

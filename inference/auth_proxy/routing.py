@@ -37,6 +37,7 @@ PATH_PARAMETERS: Mapping[str, str] = {
     "sha256": SHA256,
     "key_id": KEY_ID,
     "release": RELEASE_ID.strip("^$"),
+    "file": r"[a-z-]+(?:/[a-z-]+)?\.(?:css|js)",
     "run_id": str(TypeAdapter(RunId).json_schema()["pattern"]).strip("^$"),
 }
 """Pattern of each parameter; a path that does not match is no route (404)."""

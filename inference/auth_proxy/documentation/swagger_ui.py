@@ -7,8 +7,8 @@ from starlette.types import Receive, Scope, Send
 
 from inference.auth_proxy.collaborators import GatewayDependencies
 from inference.auth_proxy.conditional_document import ConditionalDocument
-from inference.auth_proxy.console.static_files import file_handler
 from inference.auth_proxy.routing import Handler
+from inference.auth_proxy.workbench.static_files import file_handler
 
 PAGE_FILES = files("inference.auth_proxy.documentation")
 SWAGGER_UI_FILES = files("fastapi_swagger.resources")

@@ -1,16 +1,15 @@
-"""Routes of the web console."""
+"""Routes of the workbench's files."""
 
-from inference.auth_proxy.console.static_files import page
-from inference.auth_proxy.routing import Rate, Route
+from inference.auth_proxy.routing import Handler, Rate, Route
+from inference.auth_proxy.workbench.static_files import page, workbench_file
 
 
-def _page(path: str, file: str) -> Route:
-    return Route(method="GET", path=path, handler=page(file), role=None, rate=Rate.NONE)
+def _file(path: str, handler: Handler) -> Route:
+    return Route(method="GET", path=path, handler=handler, role=None, rate=Rate.NONE)
 
 
 ROUTES: tuple[Route, ...] = (
-    _page("/", "index.html"),
-    _page("/console/app.js", "app.js"),
-    _page("/console/style.css", "style.css"),
-    _page("/favicon.ico", "favicon.svg"),
+    _file("/", page("index.html")),
+    _file("/workbench/{file}", workbench_file),
+    _file("/favicon.ico", page("favicon.svg")),
 )

@@ -22,6 +22,7 @@ SAMPLES = {
     "{release}": "r-20270131T120000-1a2b3c4d",
     "{version}": "v1",
     "{key_id}": "0123456789abcdef",
+    "{file}": "main.js",
 }
 WHO: list[str | None] = [None, *USER_ROLES]
 
@@ -86,7 +87,18 @@ def test_every_route_of_the_application_is_in_the_table(gateway: Gateway) -> Non
 
 
 @pytest.mark.parametrize(
-    "path", ["/metrics", "/redoc", "/admin", "/debug", "/console", "/console/", "/.env", "/.git/config"]
+    "path",
+    [
+        "/metrics",
+        "/redoc",
+        "/admin",
+        "/debug",
+        "/workbench",
+        "/workbench/",
+        "/workbench/no.js",
+        "/.env",
+        "/.git/config",
+    ],
 )
 def test_a_path_outside_the_table_is_404(gateway: Gateway, path: str) -> None:
     assert {gateway.client(who).get(path).status_code for who in WHO} == {404}

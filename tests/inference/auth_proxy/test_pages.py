@@ -1,9 +1,10 @@
-"""The open pages: health, the console, the documentation."""
+"""The open pages: health, the files of the workbench, the documentation."""
 
 import re
 import socket
 import time
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +13,12 @@ from inference.auth_proxy.health import Readiness
 from product_classifier.model_names import MODELS
 from tests.inference.auth_proxy.conftest import Gateway
 
-CONSOLE = files("inference.auth_proxy") / "console"
-PAGES = ["/", "/docs", "/docs/initializer.js", "/console/app.js", "/console/style.css"]
+STATIC = Path(str(files("inference.auth_proxy.workbench") / "static"))
+MODULES = sorted(str(path.relative_to(STATIC)) for path in STATIC.rglob("*.js"))
+STYLES = sorted(str(path.relative_to(STATIC)) for path in STATIC.rglob("styles/*.css"))
+SVG_NAMESPACE = "http://www.w3.org/2000/svg"
 SWAGGER_UI = ["/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"]
+PAGES = ["/", "/docs", "/docs/initializer.js", *(f"/workbench/{name}" for name in [*MODULES, *STYLES])]
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -28,7 +32,7 @@ def test_pages_load_nothing_from_elsewhere_and_cannot_be_framed(gateway: Gateway
     assert "unsafe" not in policy
     assert "frame-ancestors 'none'" in policy
     assert (reply.headers["x-content-type-options"], reply.headers["x-frame-options"]) == ("nosniff", "DENY")
-    assert not re.search(r"https?://|//[a-z]+\.", reply.text)
+    assert not re.search(r"https?://|//[a-z]+\.", reply.text.replace(SVG_NAMESPACE, ""))
     assert "<style" not in reply.text
     assert not re.search(r"\son\w+=|style=|innerHTML|eval\(|document\.write", reply.text)
 
@@ -72,25 +76,35 @@ def test_the_openapi_document_is_serialized_once(gateway: Gateway) -> None:
     assert 2 > time.process_time() - began  # gateway and client of 340 responses; serialized each time, 10 s
 
 
-def test_the_console_uses_only_elements_of_its_page() -> None:
-    page, script = ((CONSOLE / name).read_text() for name in ("index.html", "app.js"))
-    ids = set(re.findall(r'\bid="([^"]+)"', page))
+def test_every_module_imports_files_that_exist_and_the_page_names_every_style_sheet() -> None:
+    page = (STATIC / "index.html").read_text()
+    imported = [
+        (module, name)
+        for module in MODULES
+        for name in re.findall(r"(?:from |import\()\"(\.[^\"]+)\"", (STATIC / module).read_text())
+    ]
 
-    assert set(re.findall(r'byId\("([^"]+)"\)', script)) | set(re.findall(r'onSubmit\("([^"]+)"', script)) <= ids
-    assert set(re.findall(r'for="([^"]+)"', page)) <= ids
-    assert len(re.findall(r"<(?:input|textarea|select)\b", page)) == len(re.findall(r"<label\b", page))
+    assert [] == [
+        f"{module}: {name}" for module, name in imported if not (STATIC / module).parent.joinpath(name).is_file()
+    ]
+    assert {f"workbench/{name}" for name in STYLES} == set(re.findall(r'href="([^"]+\.css)"', page))
 
 
-def test_every_text_of_the_console_has_a_french_and_an_english_translation() -> None:
-    page, script = ((CONSOLE / name).read_text() for name in ("index.html", "app.js"))
-    french, english = (
-        set(re.findall(r"(\w+): \"", re.search(rf"  {tongue}: \{{(.*?)\n  \}},", script, re.DOTALL)[1]))  # type: ignore[index]
-        for tongue in ("fr", "en")
-    )
+def test_the_workbench_fits_its_limits() -> None:
+    lines = {name: len((STATIC / name).read_text().splitlines()) for name in [*MODULES, *STYLES]}
 
-    used = set(re.findall(r'data-t="(\w+)"', page)) | set(re.findall(r'translated\("(\w+)"\)', script))
-    assert french == english
-    assert used <= french
+    assert {} == {name: count for name, count in lines.items() if count >= 250}
+
+
+def test_a_text_is_sent_compressed_to_clients_that_accept_it(gateway: Gateway) -> None:
+    with gateway.client(None) as client:
+        compressed = client.get("/workbench/core/dom.js", headers={"Accept-Encoding": "gzip"})
+        plain = client.get("/workbench/core/dom.js", headers={"Accept-Encoding": "identity"})
+
+    assert ("gzip", None) == (compressed.headers.get("content-encoding"), plain.headers.get("content-encoding"))
+    assert compressed.text == plain.text == (STATIC / "core/dom.js").read_text()
+    assert compressed.headers["etag"] != plain.headers["etag"]
+    assert int(compressed.headers["content-length"]) < int(plain.headers["content-length"]) / 2
 
 
 @pytest.mark.parametrize(

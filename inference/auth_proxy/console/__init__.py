@@ -1,1 +1,0 @@
-"""The web console and the API documentation, as static files."""

@@ -1,0 +1,3 @@
+import { start } from "./shell/shell.js";
+
+start();

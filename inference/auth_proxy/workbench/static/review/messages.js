@@ -1,0 +1,36 @@
+import { formatNumber, translations } from "../core/language.js";
+
+export const text = translations({
+  en: {
+    title: "Review corrections", order: "Order", newest: "Newest first", uncertain: "Least sure first", least: "Confidence at most",
+    searchText: "Words of the product", by: "By", empty: "No correction waits for you", emptyFiltered: "No correction matches these filters",
+    emptyHint: "Corrections of people who are not reviewers come here, until a reviewer or a second person agrees.", clear: "Clear the filters",
+    approve: "Approve", reject: "Reject", skip: "Skip", other: "Other category", back: "Back", zoom: "Enlarge the photo",
+    select: "Select for a decision about several", selectOf: /** @param {string} name */ (name) => `Select ${name}`,
+    approveMany: /** @param {number} n */ (n) => `Approve ${formatNumber(n)}`, rejectMany: /** @param {number} n */ (n) => `Reject ${formatNumber(n)}`,
+    approved: /** @param {string} name */ (name) => `Approved: ${name}`, rejected: /** @param {string} name */ (name) => `Rejected: ${name}`,
+    corrected: /** @param {string} name @param {string} label */ (name, label) => `Corrected to ${label}: ${name}`,
+    undone: "The decision was taken back.", nothingToUndo: "There is no decision to take back.", notStored: "The decision was not stored; the correction is back in the list",
+    many: /** @param {number} done @param {number} failed */ (done, failed) => `${formatNumber(done)} decided${failed ? `, ${formatNumber(failed)} failed` : ""}`,
+    isConfirmation: "A confirmation of the prediction", instead: "instead of", reviewedBy: "Reviewed by", cut: "The text is shortened.",
+    building: "The list of corrections is being built; older ones may be missing.", choosing: "Choose the right category",
+    changed: "A change of the taxonomy left this product undecided: choose a category.", unknown: "unknown", list: "Corrections", of: "of",
+    selected: /** @param {number} n */ (n) => `${formatNumber(n)} selected`,
+  },
+  fr: {
+    title: "Relire les corrections", order: "Ordre", newest: "Les plus récentes d'abord", uncertain: "Les moins sûres d'abord", least: "Confiance d'au plus",
+    searchText: "Mots du produit", by: "Par", empty: "Aucune correction ne vous attend", emptyFiltered: "Aucune correction ne correspond à ces filtres",
+    emptyHint: "Les corrections des personnes qui ne sont pas relecteurs arrivent ici, jusqu'à l'accord d'un relecteur ou d'une seconde personne.", clear: "Effacer les filtres",
+    approve: "Accepter", reject: "Refuser", skip: "Passer", other: "Autre catégorie", back: "Retour", zoom: "Agrandir la photo",
+    select: "Sélectionner pour décider de plusieurs", selectOf: (name) => `Sélectionner ${name}`,
+    approveMany: (n) => `Accepter ${formatNumber(n)}`, rejectMany: (n) => `Refuser ${formatNumber(n)}`,
+    approved: (name) => `Acceptée : ${name}`, rejected: (name) => `Refusée : ${name}`,
+    corrected: (name, label) => `Corrigée en ${label} : ${name}`,
+    undone: "La décision a été annulée.", nothingToUndo: "Il n'y a pas de décision à annuler.", notStored: "La décision n'a pas été enregistrée ; la correction est revenue dans la liste",
+    many: (done, failed) => `${formatNumber(done)} décidées${failed ? `, ${formatNumber(failed)} en échec` : ""}`,
+    isConfirmation: "Une confirmation de la prédiction", instead: "au lieu de", reviewedBy: "Relue par", cut: "Le texte est raccourci.",
+    building: "La liste des corrections est en construction ; d'anciennes peuvent manquer.", choosing: "Choisir la bonne catégorie",
+    changed: "Un changement de la taxonomie a laissé ce produit sans décision : choisissez une catégorie.", unknown: "inconnue", list: "Corrections", of: "sur",
+    selected: (n) => `${formatNumber(n)} sélectionnées`,
+  },
+});

@@ -1,0 +1,59 @@
+// The login: as a page for a new session, as a dialog over the page when the session ended while it was open.
+
+import { RequestFailed } from "../api/client.js";
+import { explain, technicalDetail } from "../api/problems.js";
+import { logIn, useToken } from "../api/session.js";
+import { fill, h, uniqueId } from "../core/dom.js";
+import { text } from "./messages.js";
+
+/** @param {() => string} label @param {HTMLElement} field */
+function labelled(label, field) {
+  field.id = uniqueId("login");
+  return h("div", { class: "field" }, h("label", { for: field.id }, label), field);
+}
+
+/** Return the form. @param {string} [name] Name of the user whose session ended. */
+export function loginForm(name = "") {
+  const failure = h("p", { class: "callout bad", role: "alert", hidden: true });
+  const user = h("input", { name: "username", autocomplete: "username", autocapitalize: "none", spellcheck: "false", required: true, value: name });
+  const password = h("input", { name: "password", type: "password", autocomplete: "current-password", required: true });
+  const token = h("textarea", { name: "token", rows: 3, spellcheck: "false", required: true });
+
+  /** @param {Event} event @param {() => void | Promise<void>} start */
+  async function submit(event, start) {
+    event.preventDefault();
+    failure.hidden = true;
+    try {
+      await start();
+    } catch (error) {
+      const isWrong = error instanceof RequestFailed && error.status === 401;
+      fill(failure, () => (isWrong ? text().wrong : explain(error)), isWrong ? "" : h("span", { class: "small" }, ` ${technicalDetail(error)}`));
+      failure.hidden = false;
+      password.select();
+    }
+  }
+
+  return h("div", { class: "stack" }, failure,
+    h("form", { class: "stack", name: "login", onsubmit: (event) => submit(event, () => logIn(user.value.trim(), password.value)) },
+      labelled(() => text().name, user), labelled(() => text().password, password),
+      h("button", { class: "primary" }, () => text().logIn)),
+    h("details", {}, h("summary", {}, () => text().external),
+      h("form", { class: "stack", name: "token", onsubmit: (event) => submit(event, () => useToken(token.value.trim())) },
+        labelled(() => text().token, token), h("button", {}, () => text().logIn))));
+}
+
+/** Show the login over the page until the session is renewed. @param {string} name @param {() => string} why */
+export function openLoginDialog(name, why) {
+  const heading = uniqueId("login");
+  const returnTo = document.activeElement;
+  const dialog = h("dialog", { "aria-labelledby": heading, oncancel: (event) => event.preventDefault() },
+    h("div", { class: "stack" }, h("h2", { id: heading }, () => text().logIn), h("p", {}, why), loginForm(name)));
+  const close = () => {
+    dialog.remove();
+    if (returnTo instanceof HTMLElement) returnTo.focus();
+  };
+  document.body.append(dialog);
+  dialog.showModal();
+  /** @type {HTMLElement | null} */ (dialog.querySelector(name ? "[type=password]" : "[name=username]"))?.focus();
+  for (const type of ["session-renewed", "session-started"]) document.addEventListener(type, close, { once: true });
+}

@@ -1,0 +1,41 @@
+// Types of the API's documents, as far as the workbench reads them; `tsc --checkJs` checks the modules against them.
+
+type Code = string | number;
+
+/** What `h` takes: a function is a binding, evaluated again when the language changes; attributes named `on…` are listeners. */
+type Value = string | number | boolean | null | undefined;
+type Child = Node | Value | (() => Value) | Child[];
+type Attributes = Record<string, Value | (() => Value) | ((event: any) => void)>;
+
+interface Problem { type: string; title: string; status: number; detail: string; request_id: string; errors?: { field?: string; line?: number; detail?: string }[] }
+interface Page<T> { items: T[]; next_cursor: string | null; total?: number }
+
+interface Category {
+  code: Code; labels: Record<string, string>; parent: Code | null; path: string[]; products: number | null; answerable: boolean;
+  guidelines?: Record<string, string>;
+}
+interface Taxonomy { version: number; categories: Category[] }
+
+interface Candidate { code: Code; label: string; probability: number }
+interface Word { text: string; field: "designation" | "description"; start: number; end: number; contribution: number }
+interface Explanation {
+  code: Code; probability: number; unavailable: string[];
+  text: { method: string; words: Word[]; omitted_words: number } | null;
+  image: { method: string; grid: number[][]; heat_map: string | null } | null;
+}
+interface Prediction {
+  prediction_id: string; category: { code: Code; label: string; path?: string[] }; confidence: number; decision: "accept" | "review";
+  top: Candidate[]; modalities: { text: Candidate | null; image: Candidate | null }; degraded: boolean; release: string;
+  explanation?: Explanation | null; explanation_problem?: string | null;
+  accepted_at?: { code: Code; label: string; path?: string[]; probability: number };
+}
+interface Product { designation: string | null; description: string | null; image_sha256: string | null }
+
+type CorrectionState = "pending" | "trusted" | "approved" | "agreed" | "rejected";
+interface Correction {
+  feedback_id: string; state: string; counts: boolean; code: Code; label: string; given?: Code; decided?: boolean; user: string; role: string;
+  comment: string; created: string; prediction_id: string | null; predicted: Code | null; confidence: number | null; release: string | null;
+  product: Product | null; is_cut: boolean; reviewer: string | null; reviewed: string | null;
+}
+interface CorrectionPage extends Page<Correction> { total: number; is_complete: boolean }
+interface FeedbackReceipt { feedback_id: string; state: string; code: Code; label: string; created: string; replaces: string | null }

@@ -1,0 +1,112 @@
+"""The frame of the workbench: login, roles, languages, sizes, failures that every page shares."""
+
+import pytest
+
+from tests.inference.auth_proxy.conftest import Gateway
+from tests.inference.auth_proxy.workbench.conftest import Workbench, log_in
+
+pytestmark = pytest.mark.browser
+USER_PAGES = ["Classify"]
+REVIEWER_PAGES = [*USER_PAGES, "Review"]
+ADMIN_PAGES = REVIEWER_PAGES
+
+
+@pytest.mark.parametrize(("user", "pages"), [("ursula", USER_PAGES), ("remy", REVIEWER_PAGES), ("ada", ADMIN_PAGES)])
+def test_each_role_sees_the_pages_it_may_use(workbench: Workbench, user: str, pages: list[str]) -> None:
+    page = workbench.open(user)
+
+    assert pages == page.locator("nav a").all_inner_texts()
+
+
+def test_a_wrong_password_is_said_and_nothing_is_lost(workbench: Workbench) -> None:
+    page = workbench.visit()
+    log_in(page, "ada", "not the password")
+
+    assert "The name or the password is wrong." == page.locator("[role=alert]:visible").inner_text()
+    assert "ada" == page.input_value("[name=username]")
+
+
+def test_a_page_of_another_role_says_which_role_it_needs(workbench: Workbench) -> None:
+    page = workbench.visit("review")
+    log_in(page, "ursula")
+
+    assert "This page needs the role reviewer" == page.inner_text("main h2")
+
+
+def test_the_language_changes_without_a_reload_and_keeps_what_was_typed(workbench: Workbench) -> None:
+    page = workbench.open("ursula")
+    page.fill("form input", "Piscine")
+    page.click("#language")
+
+    assert "Classer un produit" == page.inner_text("h1")
+    assert "fr" == page.get_attribute("html", "lang")
+    assert "Piscine" == page.input_value("form input")
+
+
+def test_a_session_that_ends_while_typing_continues_after_a_login_in_place(
+    workbench: Workbench, stack: Gateway
+) -> None:
+    page = workbench.open("ursula")
+    page.fill("form input", "Lampe de bureau")
+    with stack.client("ada") as admin:  # a change of the user revokes the token
+        admin.patch("/users/ursula", json={"role": "user"})
+    page.click("#classify")
+    page.wait_for_selector("dialog[open]")
+    log_in(page, "ursula")
+    page.wait_for_selector("#category")
+
+    assert "Lampe de bureau" == page.input_value("form input")
+
+
+def test_question_mark_lists_the_keys_and_typing_one_does_not(workbench: Workbench) -> None:
+    page = workbench.open("ursula")
+    page.focus("form input")
+    page.keyboard.type("quoi?")
+    typed = page.input_value("form input")
+    page.focus("main")
+    page.keyboard.press("?")
+
+    assert "quoi?" == typed
+    assert "Classify" in page.inner_text("dialog[open]")
+
+
+@pytest.mark.parametrize("width", [320, 1280, 3840])
+def test_no_page_is_wider_than_the_window(workbench: Workbench, width: int) -> None:
+    page = workbench.open("ada", viewport={"width": width, "height": 800})
+    widths = {}
+    for link in page.locator("nav a").all_inner_texts():
+        page.click(f"nav a:has-text('{link}')")
+        page.wait_for_selector("main h1")
+        widths[link] = page.evaluate(
+            "Math.max(0, document.documentElement.scrollWidth - document.documentElement.clientWidth)"
+        )
+
+    assert dict.fromkeys(widths, 0) == widths
+
+
+def test_a_gateway_that_is_away_is_said_and_the_draft_survives_a_reload(workbench: Workbench) -> None:
+    page = workbench.open("ursula")
+    page.fill("form input", "Lampe")
+    page.context.set_offline(True)
+    page.click("#classify")
+    said = page.locator("main [role=alert]").inner_text()
+    page.context.set_offline(False)
+    page.reload()
+    log_in(page, "ursula")
+    page.wait_for_selector("[data-page] form input")
+
+    assert said.startswith("The gateway does not respond.")
+    assert "Lampe" == page.input_value("form input")
+
+
+def test_a_request_is_sent_from_the_documentation(workbench: Workbench, stack: Gateway) -> None:
+    page = workbench.visit()
+    page.goto(f"{stack.url}/docs")
+    page.click("text=check_liveness")
+    page.click("text=Try it out")
+    page.click("button.execute")
+    page.wait_for_selector(".live-responses-table .response")
+
+    assert '"status": "ok"' in page.inner_text(".live-responses-table .response")
+    assert page.locator(".opblock").count() >= 20
+    assert page.is_visible("button.authorize")
