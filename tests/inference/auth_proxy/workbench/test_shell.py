@@ -18,7 +18,7 @@ def test_each_role_sees_the_pages_it_may_use(workbench: Workbench, user: str, pa
     assert pages == page.locator("nav a").all_inner_texts()
 
 
-def test_a_wrong_password_is_said_and_nothing_is_lost(workbench: Workbench) -> None:
+def test_a_wrong_password_shows_a_message_and_loses_nothing(workbench: Workbench) -> None:
     page = workbench.visit()
     log_in(page, "ada", "not the password")
 
@@ -84,18 +84,18 @@ def test_no_page_is_wider_than_the_window(workbench: Workbench, width: int) -> N
     assert dict.fromkeys(widths, 0) == widths
 
 
-def test_a_gateway_that_is_away_is_said_and_the_draft_survives_a_reload(workbench: Workbench) -> None:
+def test_a_gateway_that_is_away_is_reported_and_the_draft_survives_a_reload(workbench: Workbench) -> None:
     page = workbench.open("ursula")
     page.fill("form input", "Lampe")
     page.context.set_offline(True)
     page.click("#classify")
-    said = page.locator("main [role=alert]").inner_text()
+    message = page.locator("main [role=alert]").inner_text()
     page.context.set_offline(False)
     page.reload()
     log_in(page, "ursula")
     page.wait_for_selector("[data-page] form input")
 
-    assert said.startswith("The gateway does not respond.")
+    assert message.startswith("The gateway does not respond.")
     assert "Lampe" == page.input_value("form input")
 
 
