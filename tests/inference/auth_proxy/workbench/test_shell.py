@@ -58,7 +58,7 @@ def test_a_session_that_ends_while_typing_continues_after_a_login_in_place(
     assert "Lampe de bureau" == page.input_value("form input")
 
 
-def test_question_mark_lists_the_keys_and_typing_one_does_not(workbench: Workbench) -> None:
+def test_a_key_lists_the_shortcuts_and_typing_it_does_not(workbench: Workbench) -> None:
     page = workbench.open("ursula")
     page.focus("form input")
     page.keyboard.type("quoi?")
