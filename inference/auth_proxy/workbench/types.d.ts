@@ -39,3 +39,23 @@ interface Correction {
 }
 interface CorrectionPage extends Page<Correction> { total: number; is_complete: boolean }
 interface FeedbackReceipt { feedback_id: string; state: string; code: Code; label: string; created: string; replaces: string | null }
+
+interface Verdict { run_id: string; promoted: boolean; release: string | null; champion: string | null; reasons: string[]; metrics: Record<string, unknown>; created: string }
+interface Run {
+  run_id: string; state: string; cause: string; requested_by: string; corrections: number; snapshot: string; created: string; started: string | null;
+  finished: string | null; reason: string | null; verdict: Verdict | null;
+}
+interface TaxonomyEffect { do: string; code: Code; outcome: string; to: Code | null; products: number; corrections: number }
+interface OutcomeCounts { kept: number; mapped: number; undecided: number; uncategorized: number }
+interface TaxonomyChange {
+  from: number; to: number; changes: Record<string, unknown>[]; created: string; actor: string; applied: boolean;
+  products: OutcomeCounts; corrections: OutcomeCounts; effects: TaxonomyEffect[];
+}
+interface User { name: string; role: string; disabled: boolean; created: number }
+interface ApiKey { id: string; name: string; role: string; user: string; created: string; created_by: string; expires: string | null; last_used: string | null; key?: string }
+interface AuditEvent { event_id: string; created: string; action: string; actor: string; actor_kind: string; role: string | null; target: string; details: Record<string, unknown>; address: string; outcome: string; reason: string }
+interface ListedPrediction {
+  prediction_id: string; created: string; user: string; product: Product; is_cut: boolean; category: { code: Code; label: string; path?: string[] };
+  confidence: number; decision: "accept" | "review" | null; top: Candidate[]; modalities: { text: Candidate | null; image: Candidate | null }; degraded: boolean; release: string;
+  feedback: { feedback_id: string; code: Code; label: string; state: string; user: string | null; created: string }[];
+}

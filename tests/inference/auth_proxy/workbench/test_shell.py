@@ -8,7 +8,7 @@ from tests.inference.auth_proxy.workbench.conftest import Workbench, log_in
 pytestmark = pytest.mark.browser
 USER_PAGES = ["Classify"]
 REVIEWER_PAGES = [*USER_PAGES, "Review"]
-ADMIN_PAGES = REVIEWER_PAGES
+ADMIN_PAGES = [*REVIEWER_PAGES, "Training"]
 
 
 @pytest.mark.parametrize(("user", "pages"), [("ursula", USER_PAGES), ("remy", REVIEWER_PAGES), ("ada", ADMIN_PAGES)])

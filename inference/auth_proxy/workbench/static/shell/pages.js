@@ -25,6 +25,7 @@ export const pageTitles = translations({
 export const PAGES = [
   { name: "classify", role: "user", load: () => import("../classify/classify-page.js") },
   { name: "review", role: "reviewer", load: () => import("../review/review-page.js") },
+  { name: "training", role: "admin", load: () => import("../training/training-page.js") },
 ];
 
 /** @param {string} name */

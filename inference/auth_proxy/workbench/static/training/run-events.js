@@ -1,0 +1,51 @@
+// Live messages of a run: server-sent events, which the browser reconnects by itself.
+
+import { apiUrl } from "../api/client.js";
+import { fill, h } from "../core/dom.js";
+import { formatDate } from "../core/language.js";
+import { text } from "./messages.js";
+import { runBadge } from "./run-view.js";
+
+const KEPT_LINES = 500;
+
+/**
+ * @param {string} runId
+ * @param {() => void} ended
+ * @param {AbortSignal} signal
+ */
+export function runEvents(runId, ended, signal) {
+  /** @type {Map<string, string>} */
+  const states = new Map();
+  const steps = h("ul", { class: "steps" });
+  const log = h("div", { class: "log", role: "log", tabindex: "0", "aria-label": () => text().log });
+  const note = h("p", { class: "small soft" }, () => text().noEvents);
+  const source = new EventSource(apiUrl(`retrain/${runId}/events`));
+  const close = () => source.close();
+  signal.addEventListener("abort", close);
+
+  /** @param {string} type @param {(data: any) => void} handle */
+  function on(type, handle) {
+    source.addEventListener(type, (event) => {
+      note.hidden = true;
+      handle(JSON.parse(/** @type {MessageEvent} */ (event).data));
+    });
+  }
+
+  on("step", ({ step, state }) => {
+    states.set(step, state);
+    fill(steps, [...states].map(([name, one]) => h("li", { class: "row" }, runBadge(one), h("code", {}, name))));
+  });
+  on("log", (data) => {
+    const isAtEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
+    log.append(h("div", {}, h("time", { class: "soft", title: () => formatDate(data.time ?? data.created) }, String(data.time ?? data.created ?? "").slice(11, 19)),
+      " ", data.step ? h("code", { class: "soft" }, `${data.step} `) : null, data.line ?? data.message ?? ""));
+    while (log.children.length > KEPT_LINES) log.firstElementChild?.remove();
+    if (isAtEnd) log.scrollTop = log.scrollHeight;
+  });
+  on("verdict", () => { close(); ended(); });
+  on("end", () => { close(); ended(); });
+  source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED) fill(note, () => text().eventsAway);
+  });
+  return h("section", { class: "stack tight" }, h("h3", {}, () => text().steps), note, steps, log);
+}
