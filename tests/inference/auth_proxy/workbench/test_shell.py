@@ -6,9 +6,9 @@ from tests.inference.auth_proxy.conftest import Gateway
 from tests.inference.auth_proxy.workbench.conftest import Workbench, log_in
 
 pytestmark = pytest.mark.browser
-USER_PAGES = ["Classify"]
-REVIEWER_PAGES = [*USER_PAGES, "Review"]
-ADMIN_PAGES = [*REVIEWER_PAGES, "Training"]
+USER_PAGES = ["Classify", "My work"]
+REVIEWER_PAGES = ["Classify", "Review", "Taxonomy", "My work"]
+ADMIN_PAGES = ["Classify", "Review", "Training", "Taxonomy", "Users", "My work"]
 
 
 @pytest.mark.parametrize(("user", "pages"), [("ursula", USER_PAGES), ("remy", REVIEWER_PAGES), ("ada", ADMIN_PAGES)])

@@ -3,17 +3,12 @@
 import { findCategory, labelOfCode, pathOf } from "../api/categories.js";
 import { h } from "../core/dom.js";
 import { formatAge, formatDate, formatPercent } from "../core/language.js";
-import { common, roleName, shortState, stateMeaning } from "../core/messages.js";
+import { common, roleName, stateMeaning } from "../core/messages.js";
 import { productPhoto } from "../widgets/product-photo.js";
 import { productName, productText } from "../widgets/product-text.js";
 import { guidelinePanel } from "../widgets/guideline.js";
+import { stateBadge } from "../widgets/state-badge.js";
 import { text } from "./messages.js";
-
-const TONES = /** @type {Record<string, string>} */ ({ pending: "warn", trusted: "good", approved: "good", agreed: "good", rejected: "bad" });
-
-/** @param {string} state */
-export const stateBadge = (state) =>
-  h("span", { class: `badge ${TONES[state] ?? ""}`, title: () => stateMeaning(state) }, () => shortState(state));
 
 /** Return a category by its label, with the path above it. @param {Code | null} code @param {string} [label] */
 function categoryName(code, label = "") {

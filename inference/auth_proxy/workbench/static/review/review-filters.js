@@ -3,6 +3,7 @@
 import { h, uniqueId } from "../core/dom.js";
 import { common, shortState } from "../core/messages.js";
 import { rememberFilters } from "../core/router.js";
+import { labelled, selectField } from "../widgets/labelled.js";
 import { text } from "./messages.js";
 
 const STATES = ["pending", "trusted", "approved", "agreed", "rejected"];
@@ -13,8 +14,8 @@ const WAIT_MS = 300;
  * @param {() => void} changed
  */
 export function reviewFilters(given, changed) {
-  const state = select([["", () => common().all], ...STATES.map((one) => /** @type {[string, () => string]} */ ([one, () => shortState(one)]))], given.get("state") ?? "pending");
-  const order = select([["newest", () => text().newest], ["uncertain", () => text().uncertain]], given.get("order") ?? "uncertain");
+  const state = selectField([["", () => common().all], ...STATES.map((one) => /** @type {[string, () => string]} */ ([one, () => shortState(one)]))], given.get("state") ?? "pending");
+  const order = selectField([["newest", () => text().newest], ["uncertain", () => text().uncertain]], given.get("order") ?? "uncertain");
   const fields = {
     q: input("search", given.get("q")), user: input("search", given.get("user")), category: input("search", given.get("category")),
     max_confidence: input("number", given.get("max_confidence"), { min: 0, max: 1, step: 0.05 }),
@@ -56,17 +57,7 @@ export function reviewFilters(given, changed) {
   };
 }
 
-/** @param {[string, () => string][]} options @param {string} chosen */
-function select(options, chosen) {
-  return h("select", { id: uniqueId("filter") }, options.map(([value, label]) => h("option", { value, selected: value === chosen }, label)));
-}
-
 /** @param {string} type @param {string | null} value @param {Record<string, number>} [limits] */
 function input(type, value, limits = {}) {
   return h("input", { id: uniqueId("filter"), type, value: value ?? "", ...limits });
-}
-
-/** @param {() => string} label @param {HTMLElement} field */
-function labelled(label, field) {
-  return h("div", { class: "field" }, h("label", { for: field.id }, label), field);
 }

@@ -4,13 +4,8 @@ import { RequestFailed } from "../api/client.js";
 import { explain, technicalDetail } from "../api/problems.js";
 import { logIn, useToken } from "../api/session.js";
 import { fill, h, uniqueId } from "../core/dom.js";
+import { labelled } from "../widgets/labelled.js";
 import { text } from "./messages.js";
-
-/** @param {() => string} label @param {HTMLElement} field */
-function labelled(label, field) {
-  field.id = uniqueId("login");
-  return h("div", { class: "field" }, h("label", { for: field.id }, label), field);
-}
 
 /** Return the form. @param {string} [name] Name of the user whose session ended. */
 export function loginForm(name = "") {

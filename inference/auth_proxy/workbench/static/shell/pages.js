@@ -26,6 +26,9 @@ export const PAGES = [
   { name: "classify", role: "user", load: () => import("../classify/classify-page.js") },
   { name: "review", role: "reviewer", load: () => import("../review/review-page.js") },
   { name: "training", role: "admin", load: () => import("../training/training-page.js") },
+  { name: "taxonomy", role: "reviewer", load: () => import("../taxonomy/taxonomy-page.js") },
+  { name: "users", role: "admin", load: () => import("../users/users-page.js") },
+  { name: "mine", role: "user", load: () => import("../mine/mine-page.js") },
 ];
 
 /** @param {string} name */
