@@ -53,25 +53,30 @@ class Workbench:
 
     browser: "Browser"
     url: str
+    sessions: dict[str, list[Any]]
+    """Cookies by user; a login costs half a second of hashing."""
     trouble: list[str] = field(default_factory=list)
     contexts: list[Any] = field(default_factory=list)
 
     def open(self, user: str, place: str = "", **context: Any) -> "Page":
-        """Log in and show the page `place`; wait until its heading is there."""
-        page = self.visit(place, **context)
-        log_in(page, user)
+        """Show the page `place` as a user, logged in; wait until its heading is there."""
+        page = self.visit(place, cookies=self.sessions.get(user, []), **context)
+        if page.is_visible("form[name=login]"):
+            log_in(page, user)
         page.wait_for_selector("main [data-page] h1")
+        self.sessions[user] = self.contexts[-1].cookies()
         return page
 
-    def visit(self, place: str = "", **context: Any) -> "Page":
-        """Return a page that shows the login."""
+    def visit(self, place: str = "", cookies: Any = (), **context: Any) -> "Page":
+        """Return a page that shows the login, or the page `place` to who has the cookies of a session."""
         self.contexts.append(self.browser.new_context(**{"locale": "en-GB", **context}))
+        self.contexts[-1].add_cookies(cookies)
         page: Page = self.contexts[-1].new_page()
         page.set_default_timeout(8_000)
         page.on("pageerror", lambda error: self.trouble.append(str(error)))
         page.on("console", lambda line: self.trouble.append(line.text) if "Security Policy" in line.text else None)
         page.goto(f"{self.url}/#/{place}")
-        page.wait_for_selector("form[name=login]")
+        page.wait_for_selector("form[name=login], main h1")
         return page
 
 
@@ -82,9 +87,14 @@ def log_in(page: "Page", user: str, password: str = PASSWORD) -> None:
     page.keyboard.press("Enter")
 
 
+@pytest.fixture(scope="session")
+def sessions() -> dict[str, list[Any]]:
+    return {}
+
+
 @pytest.fixture
-def workbench(browser: "Browser", stack: Gateway) -> Iterator[Workbench]:
-    opened = Workbench(browser, stack.url)
+def workbench(browser: "Browser", stack: Gateway, sessions: dict[str, list[Any]]) -> Iterator[Workbench]:
+    opened = Workbench(browser, stack.url, sessions)
     yield opened
     for context in opened.contexts:
         context.close()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.inference.auth_proxy.conftest import Gateway
+from tests.inference.auth_proxy.conftest import PASSWORD, Gateway
 from tests.inference.auth_proxy.workbench.conftest import Workbench, log_in
 
 pytestmark = pytest.mark.browser
@@ -92,7 +92,6 @@ def test_a_gateway_that_is_away_is_reported_and_the_draft_survives_a_reload(work
     message = page.locator("main [role=alert]").inner_text()
     page.context.set_offline(False)
     page.reload()
-    log_in(page, "ursula")
     page.wait_for_selector("[data-page] form input")
 
     assert message.startswith("The gateway does not respond.")
@@ -110,3 +109,39 @@ def test_a_request_is_sent_from_the_documentation(workbench: Workbench, stack: G
     assert '"status": "ok"' in page.inner_text(".live-responses-table .response")
     assert page.locator(".opblock").count() >= 20
     assert page.is_visible("button.authorize")
+
+
+def test_a_reload_keeps_the_session_and_the_place(workbench: Workbench) -> None:
+    page = workbench.open("remy", "review?state=agreed&order=newest")
+    page.reload()
+    page.wait_for_selector("[data-page=review] h1")
+
+    assert "agreed" == page.input_value("select >> nth=1")
+
+
+def test_a_logout_in_one_tab_ends_the_session_in_the_other(workbench: Workbench) -> None:
+    page = workbench.open("remy")
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.wait_for_selector("main h1")
+    workbench.sessions.pop("remy")
+    other.click("#log-out")
+    page.wait_for_selector("form[name=login]")
+
+    assert other.is_visible("form[name=login]")
+
+
+def test_a_demoted_reviewer_is_asked_to_log_in_and_sees_the_pages_that_remain(
+    workbench: Workbench, stack: Gateway
+) -> None:
+    with stack.client("ada") as admin:
+        admin.post("/users", json={"name": "dora", "password": PASSWORD, "role": "reviewer"})
+        page = workbench.open("dora", "review?state=pending")
+        admin.patch("/users/dora", json={"role": "user"})
+    page.select_option("select >> nth=2", "newest")
+    page.wait_for_selector("dialog[open]")
+    log_in(page, "dora")
+    page.wait_for_selector("main h2")
+
+    assert "This page needs the role reviewer" == page.inner_text("main h2")
+    assert "Your role has changed; the pages it allows are shown." in page.inner_text(".notices")

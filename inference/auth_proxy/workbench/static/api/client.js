@@ -9,6 +9,7 @@
  * @property {BodyInit} [body] Any other body.
  * @property {Record<string, string>} [headers]
  * @property {AbortSignal} [signal]
+ * @property {boolean} [isSessionCheck] Whether a refusal (401) is the answer, and no reason to log in again.
  */
 
 /** An answer of the gateway that is not a success, or none (status 0). */
@@ -32,9 +33,13 @@ export class RequestFailed extends Error {
 /**
  * How requests are authenticated; the session sets it.
  *
- * @type {{ headers: (method: string) => Record<string, string>, renew: () => Promise<void> }}
+ * @typedef {object} Authentication
+ * @property {(method: string) => Record<string, string>} headers
+ * @property {() => Promise<void>} renew Wait until the user has logged in again.
+ * @property {() => Promise<void>} refresh Read the session again, after another tab has changed it.
  */
-export const authentication = { headers: () => ({}), renew: () => Promise.reject(new Error("no session")) };
+/** @type {Authentication} */
+export const authentication = { headers: () => ({}), renew: () => Promise.resolve(), refresh: () => Promise.resolve() };
 
 /** Return the address of a route of the API, below the path of this page. @param {string} path @param {RequestOptions["query"]} [query] */
 export function apiUrl(path, query = {}) {
@@ -55,13 +60,12 @@ export function apiUrl(path, query = {}) {
 export async function send(path, options = {}) {
   const response = await attempt(path, options);
   if (response.ok) return response;
-  if (response.status === 401 && !path.startsWith("token") && path !== "login") {
-    await authentication.renew();
-    const again = await attempt(path, options);
-    if (again.ok) return again;
-    throw await failure(again, path);
-  }
-  throw await failure(response, path);
+  const failed = await failure(response, path);
+  if (options.isSessionCheck || (failed.status !== 401 && failed.kind !== "csrf-token")) throw failed;
+  await (failed.status === 401 ? authentication.renew() : authentication.refresh());
+  const again = await attempt(path, options);
+  if (again.ok) return again;
+  throw await failure(again, path);
 }
 
 /** Send a request and return the JSON of the answer. @param {string} path @param {RequestOptions} [options] @returns {Promise<any>} */

@@ -1,19 +1,18 @@
-// Who is logged in. The token lives in this module only; a page or another origin cannot read it.
+// Who is logged in. The session is a cookie that scripts cannot read; requests that write carry its CSRF token.
 
-import { authentication, request } from "./client.js";
+import { RequestFailed, apiUrl, authentication, request } from "./client.js";
 
 /** @typedef {"user" | "reviewer" | "admin"} Role */
-/** @typedef {{ name: string, role: Role }} Me */
+/** @typedef {{ name: string, role: Role, csrf_token: string | null, issuer: "embedded" | "external", settings: { users: boolean, api_keys: boolean, feedback: boolean } }} Me */
 
 const RANK = { user: 0, reviewer: 1, admin: 2 };
 
-/** Other tabs are told of a login and of a logout. */
+/** Other tabs share the cookie: each is told when the session changes. */
 const tabs = new BroadcastChannel("workbench-session");
 
-let token = "";
 /** @type {Me | null} */
 let me = null;
-/** @type {{ promise: Promise<void>, resolve: () => void } | null} */
+/** @type {{ promise: Promise<void>, resolve: () => void, reject: (error: unknown) => void } | null} */
 let renewal = null;
 
 export const currentUser = () => me;
@@ -21,60 +20,79 @@ export const currentUser = () => me;
 /** @param {Role} role */
 export const mayAct = (role) => me !== null && RANK[me.role] >= RANK[role];
 
-/** @param {string} type @param {Me | null} user */
-function announce(type, user) {
-  document.dispatchEvent(new CustomEvent(type, { detail: user }));
+/**
+ * Read who the session belongs to. The same user continues; another one, or another role, starts anew; a session that
+ * ended keeps the page and asks for a login.
+ */
+export async function refreshSession() {
+  try {
+    accept(await request("me", { isSessionCheck: true }));
+  } catch (error) {
+    if (!(error instanceof RequestFailed) || error.status !== 401) throw error;
+    if (me !== null) authentication.renew().catch(() => {});
+  }
 }
 
 /** Log in; raise `RequestFailed` if the name or the password is wrong. @param {string} name @param {string} password */
 export async function logIn(name, password) {
   const body = new URLSearchParams({ username: name, password });
-  const { access_token } = await request("token", { method: "POST", body });
-  useToken(access_token);
+  accept(await request("login", { method: "POST", body, isSessionCheck: true }));
+  tabs.postMessage("changed");
 }
 
-/** Use a token of an external issuer. @param {string} given */
-export function useToken(given) {
-  const claims = readClaims(given);
+/** End the session here, in other tabs, and at an external issuer. */
+export async function logOut() {
+  const { issuer_logout_url: next } = await request("logout", { method: "POST", isSessionCheck: true });
+  forget();
+  tabs.postMessage("ended");
+  if (next) location.assign(next);
+}
+
+/** Return whether users log in at an external issuer: then the login is a redirect. */
+export async function isIssuerExternal() {
+  const response = await fetch(apiUrl("login"), { redirect: "manual", credentials: "same-origin" }).catch(() => null);
+  return response?.type === "opaqueredirect";
+}
+
+/** Return the address that begins a login and comes back to the current page. */
+export const externalLoginUrl = () => apiUrl("login", { next: `/${location.hash}` });
+
+/** @param {Me} found */
+function accept(found) {
   const before = me;
-  token = given;
-  me = { name: claims.sub, role: highestRole(claims) };
-  renewal?.resolve();
+  me = found;
+  const isSame = before?.name === found.name && before.role === found.role;
+  const waiting = renewal;
   renewal = null;
-  announce(before?.name === me.name && before.role === me.role ? "session-renewed" : "session-started", me);
+  if (before === null || isSame) waiting?.resolve();
+  else waiting?.reject(new RequestFailed(401, {}, "me"));
+  if (before === null || !isSame) announce("session-started", before);
+  else if (waiting) announce("session-renewed", before);
 }
 
-export function logOut() {
-  token = "";
+function forget() {
   me = null;
-  tabs.postMessage("logout");
   announce("session-ended", null);
 }
 
-/** @returns {Record<string, string>} */
-authentication.headers = () => (token ? { Authorization: `Bearer ${token}` } : {});
+/** @param {string} type @param {Me | null} before Who was logged in until then. */
+function announce(type, before) {
+  document.dispatchEvent(new CustomEvent(type, { detail: before }));
+}
+
+authentication.headers = (method) =>
+  /** @type {Record<string, string>} */ (method === "GET" || !me?.csrf_token ? {} : { "X-CSRF-Token": me.csrf_token });
+authentication.refresh = refreshSession;
 authentication.renew = () => {
   if (renewal === null) {
-    let resolve = () => {};
-    const promise = /** @type {Promise<void>} */ (new Promise((done) => { resolve = done; }));
-    renewal = { promise, resolve };
+    renewal = /** @type {NonNullable<typeof renewal>} */ (Promise.withResolvers());
     announce("session-expired", me);
   }
   return renewal.promise;
 };
 
-/** @param {string} given */
-function readClaims(given) {
-  try {
-    const payload = atob(given.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
-    return JSON.parse(new TextDecoder().decode(Uint8Array.from(payload, (one) => one.charCodeAt(0))));
-  } catch {
-    return {};
-  }
-}
-
-/** @param {Record<string, any>} claims @returns {Role} */
-function highestRole(claims) {
-  const named = [claims.role, claims.roles, claims.groups, claims.realm_access?.roles].flat();
-  return /** @type {Role[]} */ (["admin", "reviewer"]).find((role) => named.includes(role)) ?? "user";
-}
+tabs.addEventListener("message", ({ data }) => {
+  if (data === "changed") refreshSession().catch(() => {});
+  else if (me !== null) forget();
+});
+addEventListener("focus", () => { if (renewal) refreshSession().catch(() => {}); });

@@ -20,10 +20,10 @@ export const common = translations({
     roles: { user: "user", reviewer: "reviewer", admin: "admin" },
     states: {
       pending: "waits for a reviewer, or a second person", trusted: "counts: made by a reviewer", approved: "approved",
-      agreed: "counts: two people agree", rejected: "rejected", superseded: "superseded by a newer correction", undone: "taken back",
+      agreed: "counts: two people agree", rejected: "rejected", superseded: "superseded: the newer answer of the same person counts", corrected: "replaced by a reviewer", withdrawn: "taken back",
     },
     shortStates: {
-      pending: "Waiting", trusted: "Trusted", approved: "Approved", agreed: "Agreed", rejected: "Rejected", superseded: "Superseded", undone: "Undone",
+      pending: "Waiting", trusted: "Trusted", approved: "Approved", agreed: "Agreed", rejected: "Rejected", superseded: "Superseded", corrected: "Replaced", withdrawn: "Taken back",
     },
     decisions: { accept: "accept", review: "review" },
   },
@@ -41,10 +41,10 @@ export const common = translations({
     roles: { user: "utilisateur", reviewer: "relecteur", admin: "administrateur" },
     states: {
       pending: "attend un relecteur, ou une seconde personne", trusted: "compte : faite par un relecteur", approved: "acceptée",
-      agreed: "compte : deux personnes sont d'accord", rejected: "refusée", superseded: "remplacée par une plus récente", undone: "annulée",
+      agreed: "compte : deux personnes sont d'accord", rejected: "refusée", superseded: "remplacée : la réponse plus récente de la même personne compte", corrected: "remplacée par un relecteur", withdrawn: "annulée",
     },
     shortStates: {
-      pending: "En attente", trusted: "De confiance", approved: "Acceptée", agreed: "Concordante", rejected: "Refusée", superseded: "Remplacée", undone: "Annulée",
+      pending: "En attente", trusted: "De confiance", approved: "Acceptée", agreed: "Concordante", rejected: "Refusée", superseded: "Dépassée", corrected: "Remplacée", withdrawn: "Annulée",
     },
     decisions: { accept: "accepter", review: "à vérifier" },
   },

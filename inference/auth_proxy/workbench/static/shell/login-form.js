@@ -2,7 +2,7 @@
 
 import { RequestFailed } from "../api/client.js";
 import { explain, technicalDetail } from "../api/problems.js";
-import { logIn, useToken } from "../api/session.js";
+import { externalLoginUrl, isIssuerExternal, logIn } from "../api/session.js";
 import { fill, h, uniqueId } from "../core/dom.js";
 import { labelled } from "../widgets/labelled.js";
 import { text } from "./messages.js";
@@ -12,14 +12,19 @@ export function loginForm(name = "") {
   const failure = h("p", { class: "callout bad", role: "alert", hidden: true });
   const user = h("input", { name: "username", autocomplete: "username", autocapitalize: "none", spellcheck: "false", required: true, value: name });
   const password = h("input", { name: "password", type: "password", autocomplete: "current-password", required: true });
-  const token = h("textarea", { name: "token", rows: 3, spellcheck: "false", required: true });
+  const form = h("form", { class: "stack", name: "login", onsubmit: submit },
+    labelled(() => text().name, user), labelled(() => text().password, password),
+    h("button", { class: "primary" }, () => text().logIn));
+  const place = h("div", { class: "stack" }, failure, form);
+  isIssuerExternal().then((isExternal) => { if (isExternal) form.replaceWith(externalLogin(name !== "")); });
+  return place;
 
-  /** @param {Event} event @param {() => void | Promise<void>} start */
-  async function submit(event, start) {
+  /** @param {Event} event */
+  async function submit(event) {
     event.preventDefault();
     failure.hidden = true;
     try {
-      await start();
+      await logIn(user.value.trim(), password.value);
     } catch (error) {
       const isWrong = error instanceof RequestFailed && error.status === 401;
       fill(failure, () => (isWrong ? text().wrong : explain(error)), isWrong ? "" : h("span", { class: "small" }, ` ${technicalDetail(error)}`));
@@ -27,14 +32,11 @@ export function loginForm(name = "") {
       password.select();
     }
   }
+}
 
-  return h("div", { class: "stack" }, failure,
-    h("form", { class: "stack", name: "login", onsubmit: (event) => submit(event, () => logIn(user.value.trim(), password.value)) },
-      labelled(() => text().name, user), labelled(() => text().password, password),
-      h("button", { class: "primary" }, () => text().logIn)),
-    h("details", {}, h("summary", {}, () => text().external),
-      h("form", { class: "stack", name: "token", onsubmit: (event) => submit(event, () => useToken(token.value.trim())) },
-        labelled(() => text().token, token), h("button", {}, () => text().logIn))));
+/** Return the link to the login of an external issuer; over a page it opens in another tab, so that the page stays. @param {boolean} isOverPage */
+function externalLogin(isOverPage) {
+  return h("a", { class: "button", href: String(externalLoginUrl()), target: isOverPage ? "_blank" : null, rel: "noopener" }, () => text().external);
 }
 
 /** Show the login over the page until the session is renewed. @param {string} name @param {() => string} why */

@@ -4,10 +4,9 @@ export const text = translations({
   en: {
     skip: "Skip to content", navigation: "Pages", logOut: "Log out", keys: "Keyboard shortcuts", api: "API", theme: "Colors",
     themes: { system: "as the system", light: "light", dark: "dark" },
-    logIn: "Log in", password: "Password", name: "Name", external: "Token of another identity provider", token: "Token",
+    logIn: "Log in", password: "Password", name: "Name", external: "Log in at the identity provider",
     wrong: "The name or the password is wrong.",
     expired: "The session has ended. Log in again: the page continues where it was, and what you typed is kept.",
-    otherTab: "You logged out in another tab. Log in again to continue here.",
     anotherUser: "Another user is logged in now; the page was opened again.",
     roleChanged: "Your role has changed; the pages it allows are shown.",
     notAllowed: "This page needs the role", goTo: "Go to", notFound: "This page does not exist.",
@@ -17,10 +16,9 @@ export const text = translations({
   fr: {
     skip: "Aller au contenu", navigation: "Pages", logOut: "Se déconnecter", keys: "Raccourcis clavier", api: "API", theme: "Couleurs",
     themes: { system: "celles du système", light: "claires", dark: "sombres" },
-    logIn: "Se connecter", password: "Mot de passe", name: "Nom", external: "Jeton d'un autre fournisseur d'identité", token: "Jeton",
+    logIn: "Se connecter", password: "Mot de passe", name: "Nom", external: "Se connecter chez le fournisseur d'identité",
     wrong: "Le nom ou le mot de passe est faux.",
     expired: "La session a expiré. Reconnectez-vous : la page reprend où elle en était, et votre saisie est conservée.",
-    otherTab: "Vous vous êtes déconnecté dans un autre onglet. Reconnectez-vous pour continuer ici.",
     anotherUser: "Un autre utilisateur est connecté ; la page a été rouverte.",
     roleChanged: "Votre rôle a changé ; les pages qu'il permet sont affichées.",
     notAllowed: "Cette page demande le rôle", goTo: "Aller à", notFound: "Cette page n'existe pas.",

@@ -1,6 +1,6 @@
 // The frame around every page: navigation by role, the user, language, colors, and the login.
 
-import { currentUser, logOut, mayAct } from "../api/session.js";
+import { currentUser, logOut, mayAct, refreshSession } from "../api/session.js";
 import { fill, h } from "../core/dom.js";
 import { language, setLanguage } from "../core/language.js";
 import { roleName } from "../core/messages.js";
@@ -11,6 +11,7 @@ import { emptyState, failureState, skeleton } from "../widgets/states.js";
 import { openKeysDialog } from "./keys-dialog.js";
 import { loginForm, openLoginDialog } from "./login-form.js";
 import { text } from "./messages.js";
+import { notify, notifyFailure } from "./notices.js";
 import { PAGES, pageTitle } from "./pages.js";
 
 const THEMES = ["system", "light", "dark"];
@@ -24,15 +25,23 @@ const shell = h("div", { class: "shell" },
 
 let leave = new AbortController();
 
-export function start() {
+export async function start() {
   applyTheme();
   document.body.prepend(h("a", { class: "skip", href: "#main", onclick: skip }, () => text().skip), shell);
   addEventListener("hashchange", show);
   document.addEventListener("languagechange", setDocumentTitle);
-  document.addEventListener("session-started", show);
   document.addEventListener("session-ended", show);
   document.addEventListener("session-expired", () => openLoginDialog(currentUser()?.name ?? "", () => text().expired));
   addShortcuts([{ keys: ["?"], label: () => text().showKeys, run: openKeysDialog }], new AbortController().signal);
+  await refreshSession().catch(notifyFailure);
+  document.addEventListener("session-started", onSessionStarted);
+  show();
+}
+
+/** Show the page again for another user, or for the same one with another role. @param {Event} event */
+function onSessionStarted(event) {
+  const before = /** @type {CustomEvent<import("../api/session.js").Me | null>} */ (event).detail;
+  if (before) notify(() => (before.name === currentUser()?.name ? text().roleChanged : text().anotherUser));
   show();
 }
 
@@ -110,6 +119,6 @@ function tools(isLoggedIn) {
       () => (language() === "fr" ? "English" : "Français")),
     h("button", { type: "button", class: "plain", onclick: openKeysDialog, "aria-label": () => text().keys, title: () => text().keys }, "?"),
     h("a", { class: "small", href: "docs" }, () => text().api),
-    isLoggedIn ? h("button", { type: "button", class: "plain", id: "log-out", onclick: logOut }, () => text().logOut) : null,
+    isLoggedIn ? h("button", { type: "button", class: "plain", id: "log-out", onclick: () => { logOut().catch(notifyFailure); } }, () => text().logOut) : null,
   ];
 }
