@@ -59,3 +59,32 @@ interface ListedPrediction {
   confidence: number; decision: "accept" | "review" | null; top: Candidate[]; modalities: { text: Candidate | null; image: Candidate | null }; degraded: boolean; release: string;
   feedback: { feedback_id: string; code: Code; label: string; state: string; user: string | null; created: string }[];
 }
+interface QueueItem {
+  queue_id: string; prediction_id: string; reason: string; product: Product; category: { code: Code; label: string }; confidence: number; top: Candidate[];
+  modalities: { text: Candidate | null; image: Candidate | null } | null;
+}
+
+interface ModelScores { weighted_f1: number; macro_f1: number; accuracy: number; ece: number; items: number; coverage_at_99: number }
+interface CategoryQuality { code: Code; label: string; precision: number; recall: number; f1: number; items: number; accepted_coverage: number | null; accepted_precision: number | null }
+interface Confusion { code: Code; label: string; predicted: Code; predicted_label: string; items: number }
+interface Quality {
+  release: string | null; hold_out: string; scores: Record<string, ModelScores>; by_category: CategoryQuality[]; confusions: Confusion[];
+  calibration: { low: number; high: number; items: number; confidence: number; accuracy: number }[]; coverage: { precision: number; coverage: number }[];
+  releases: { release: string; created: string; state: string; hold_out: string; weighted_f1: number | null; macro_f1: number | null; f1_by_category: Record<string, number> }[];
+  feedback: { day: string; corrections: number; confirmations: number; accepted: number; rejected: number; acceptance_rate: number | null }[];
+}
+interface Suspect {
+  product_id: Code; designation: string; description: string; image_sha256: string | null; code: Code; label: string; probability: number;
+  suggested_code: Code; suggested_label: string; suggested_probability: number; copies: number;
+}
+interface CategoryCount { code: Code; label: string; products: number }
+interface Release {
+  release: string; created: string; state: string; weighted_f1: number | null; text_weighted_f1: number | null; image_weighted_f1: number | null; hold_out: string;
+  data_revision: string; products: number | null; categories: number; corrections: number | null;
+  verdict: { promoted: boolean; champion: string | null; reasons: string[]; decided: string } | null;
+}
+interface ReleaseDetail extends Release {
+  git_commit: string | null; mlflow_runs: Record<string, string>; corrections_snapshot: string | null; products_by_category: CategoryCount[];
+  corrections_by_category: CategoryCount[]; metrics: Record<string, any>; gate_metrics: Record<string, unknown>;
+}
+interface DriftWindow { window_id: string; created: string; since: string; until: string; release: string; products: number; verdict: string; reasons: string[] }

@@ -1,14 +1,16 @@
 """The frame of the workbench: login, roles, languages, sizes, failures that every page shares."""
 
+import re
+
 import pytest
 
 from tests.inference.auth_proxy.conftest import PASSWORD, Gateway
 from tests.inference.auth_proxy.workbench.conftest import Workbench, log_in
 
 pytestmark = pytest.mark.browser
-USER_PAGES = ["Classify", "My work"]
-REVIEWER_PAGES = ["Classify", "Review", "Taxonomy", "My work"]
-ADMIN_PAGES = ["Classify", "Review", "Training", "Taxonomy", "Users", "My work"]
+USER_PAGES = ["Classify", "Queue", "My work"]
+REVIEWER_PAGES = ["Classify", "Queue", "Review", "Quality", "Releases", "Taxonomy", "My work"]
+ADMIN_PAGES = [*REVIEWER_PAGES[:5], "Training", "Taxonomy", "Users", "My work"]
 
 
 @pytest.mark.parametrize(("user", "pages"), [("ursula", USER_PAGES), ("remy", REVIEWER_PAGES), ("ada", ADMIN_PAGES)])
@@ -131,9 +133,7 @@ def test_a_logout_in_one_tab_ends_the_session_in_the_other(workbench: Workbench)
     assert other.is_visible("form[name=login]")
 
 
-def test_a_demoted_reviewer_is_asked_to_log_in_and_sees_the_pages_that_remain(
-    workbench: Workbench, stack: Gateway
-) -> None:
+def test_a_demoted_reviewer_logs_in_again_and_sees_the_pages_that_remain(workbench: Workbench, stack: Gateway) -> None:
     with stack.client("ada") as admin:
         admin.post("/users", json={"name": "dora", "password": PASSWORD, "role": "reviewer"})
         page = workbench.open("dora", "review?state=pending")
@@ -145,3 +145,17 @@ def test_a_demoted_reviewer_is_asked_to_log_in_and_sees_the_pages_that_remain(
 
     assert "This page needs the role reviewer" == page.inner_text("main h2")
     assert "Your role has changed; the pages it allows are shown." in page.inner_text(".notices")
+
+
+@pytest.mark.parametrize("name", ["queue", "quality", "releases", "training", "mine"])
+def test_a_route_that_the_gateway_lacks_is_explained_on_the_page(workbench: Workbench, name: str) -> None:
+    page = workbench.open("ada")
+    problem = {"title": "Not Found", "status": 404, "detail": "no route has the path", "request_id": "r-1"}
+    routes = re.compile(r"/(queue|quality|releases|retrain|predictions)(\?|$)")
+    page.route(routes, lambda found: found.fulfill(status=404, json=problem))
+    page.goto(f"{page.url.partition('#')[0]}#/{name}")
+    page.wait_for_selector("main .state[role=alert]")
+
+    shown = page.locator("main .state[role=alert]").first.inner_text()
+    assert "This gateway does not offer this function." in shown
+    assert "r-1" in shown

@@ -24,7 +24,10 @@ export const pageTitles = translations({
 /** @type {PageEntry[]} */
 export const PAGES = [
   { name: "classify", role: "user", load: () => import("../classify/classify-page.js") },
+  { name: "queue", role: "user", load: () => import("../queue/queue-page.js") },
   { name: "review", role: "reviewer", load: () => import("../review/review-page.js") },
+  { name: "quality", role: "reviewer", load: () => import("../quality/quality-page.js") },
+  { name: "releases", role: "reviewer", load: () => import("../releases/releases-page.js") },
   { name: "training", role: "admin", load: () => import("../training/training-page.js") },
   { name: "taxonomy", role: "reviewer", load: () => import("../taxonomy/taxonomy-page.js") },
   { name: "users", role: "admin", load: () => import("../users/users-page.js") },

@@ -1,0 +1,51 @@
+// The products of the queue: fetched ahead, so that the next one is there before it is asked for.
+
+import { request } from "../api/client.js";
+import { prefetchPhoto } from "../api/photos.js";
+
+const FETCHED = 20;
+const LOW = 8;
+const PHOTOS_AHEAD = 4;
+
+/** @param {AbortSignal} signal */
+export function queueSource(signal) {
+  /** @type {QueueItem[]} */
+  let waiting = [];
+  /** Products that were shown: the gateway leases them to this user, and may return them again. @type {Set<string>} */
+  const seen = new Set();
+  /** @type {Promise<void> | null} */
+  let fetching = null;
+
+  function fetchMore() {
+    fetching ??= request("queue", { query: { limit: FETCHED }, signal }).then(({ items }) => {
+      waiting.push(...items.filter((/** @type {QueueItem} */ one) => !seen.has(one.queue_id)));
+      items.forEach((/** @type {QueueItem} */ one) => seen.add(one.queue_id));
+      prefetchPhotos();
+    }).finally(() => { fetching = null; });
+    return fetching;
+  }
+
+  function prefetchPhotos() {
+    waiting.slice(0, PHOTOS_AHEAD).forEach(({ product }) => prefetchPhoto(product.image_sha256));
+  }
+
+  return {
+    /** Return the next product, or null if there is none now. @returns {Promise<QueueItem | null> | QueueItem | null} */
+    next() {
+      if (waiting.length === 0) return fetchMore().then(() => waiting.shift() ?? null);
+      const item = waiting.shift() ?? null;
+      if (waiting.length < LOW) fetchMore().catch(() => {});
+      prefetchPhotos();
+      return item;
+    },
+    /** Show a product again before the others. @param {QueueItem} item */
+    putBack(item) {
+      waiting.unshift(item);
+    },
+    /** Forget what was shown, so that skipped products may come again. */
+    restart() {
+      seen.clear();
+      waiting = [];
+    },
+  };
+}
