@@ -220,6 +220,9 @@ class CategoryView(ResponseModel):
     answerable: bool = Field(
         description="Whether it can be predicted; false for inner nodes and categories with too few products."
     )
+    guidelines: dict[str, str] = Field(
+        description="When a product belongs to it, by language; `und` if the catalogue does not state the language."
+    )
     label_fr: str = Field(deprecated="Use labels.fr.")
     label_en: str = Field(deprecated="Use labels.en.")
 

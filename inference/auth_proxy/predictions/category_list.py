@@ -8,6 +8,7 @@ from pydantic_core import to_json
 from inference.auth_proxy.conditional_document import ConditionalDocument
 from inference.auth_proxy.predictions.served_taxonomies import ServedTaxonomies
 from inference.auth_proxy.schemas import CategoryListView, CategoryView
+from product_classifier.catalogue.challenge.guidelines import guidelines_of
 from product_classifier.stored_taxonomy.change_store import StoredTaxonomy, TaxonomyState
 from product_classifier.taxonomy import Category, Taxonomy
 
@@ -78,6 +79,7 @@ def _view(taxonomy: Taxonomy, products: Products | None, category: Category) -> 
         path=list(taxonomy.path_labels(code)) or [category.label()],
         products=None if products is None else products.get(code, 0),
         answerable=taxonomy.is_answerable(code),
+        guidelines=dict(guidelines_of(category)),
         label_fr=category.label("fr"),
         label_en=category.label("en"),
     )

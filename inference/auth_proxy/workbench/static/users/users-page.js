@@ -10,7 +10,7 @@ import { userList } from "./user-list.js";
 export function mount(page, { signal }) {
   page.append(
     h("h1", {}, () => text().title),
-    h("section", { class: "stack", "aria-label": () => text().users }, userList(signal)),
+    h("section", { class: "stack" }, userList(signal)),
     h("section", { class: "stack" }, h("h2", {}, () => text().keys), keyList(signal)),
     h("section", { class: "stack" }, h("h2", {}, () => text().audit), auditList(signal)));
 }
