@@ -3,6 +3,8 @@
 import { RequestFailed, send } from "./client.js";
 
 const KEPT = 60;
+/** Longest side of a photo beside its product, in pixels. */
+export const SHOWN = 800;
 
 /** @type {Map<string, Promise<string>>} */
 const photos = new Map();
@@ -11,7 +13,7 @@ const photos = new Map();
  * Return the object URL of a photo; raise `RequestFailed` (404) if it was deleted.
  *
  * @param {string} sha256
- * @param {number} [size] Longest side of a thumbnail in pixels; without it the photo as it was sent.
+ * @param {96 | 320 | 800} [size] Longest side of a thumbnail in pixels; without it the photo as it was sent.
  */
 export function loadPhoto(sha256, size) {
   const key = `${sha256} ${size ?? ""}`;
@@ -27,9 +29,9 @@ export function loadPhoto(sha256, size) {
   return found;
 }
 
-/** Fetch a photo before it is shown; a failure is told when it is. @param {string | null | undefined} sha256 @param {number} [size] */
-export function prefetchPhoto(sha256, size) {
-  if (sha256) loadPhoto(sha256, size).catch(() => {});
+/** Fetch a photo before it is shown; a failure is told when it is. @param {string | null | undefined} sha256 */
+export function prefetchPhoto(sha256) {
+  if (sha256) loadPhoto(sha256, SHOWN).catch(() => {});
 }
 
 /** @param {string} sha256 @param {number} [size] */

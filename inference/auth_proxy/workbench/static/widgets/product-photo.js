@@ -1,12 +1,12 @@
 // <product-photo>: the photo of a product, or why there is none; its button enlarges it.
 
 import { RequestFailed } from "../api/client.js";
-import { loadPhoto } from "../api/photos.js";
+import { SHOWN, loadPhoto } from "../api/photos.js";
 import { explain } from "../api/problems.js";
 import { fill, h, uniqueId } from "../core/dom.js";
 import { common } from "../core/messages.js";
 
-export const THUMBNAIL = 96;
+const THUMBNAIL = 96;
 
 export class ProductPhoto extends HTMLElement {
   #sha256 = "";
@@ -47,7 +47,7 @@ export class ProductPhoto extends HTMLElement {
     const wanted = this.#sha256;
     fill(this);
     try {
-      const url = await loadPhoto(wanted, this.#isThumbnail ? THUMBNAIL : undefined);
+      const url = await loadPhoto(wanted, this.#isThumbnail ? THUMBNAIL : SHOWN);
       if (wanted === this.#sha256) this.#display(url);
     } catch (error) {
       const isGone = error instanceof RequestFailed && error.status === 404 && !error.isMissingRoute;
@@ -63,13 +63,15 @@ export class ProductPhoto extends HTMLElement {
       : h("button", { type: "button", "aria-label": () => common().zoom(this.#label()), onclick: () => this.zoom() }, image));
   }
 
-  /** Show the photo as large as the window. */
+  /** Show the photo as it was sent, as large as the window. */
   zoom() {
     if (!this.#url) return;
+    const image = h("img", { src: this.#url, alt: () => common().photoOf(this.#label()) });
+    if (this.#sha256) loadPhoto(this.#sha256).then((url) => { image.src = url; }, () => {});
     const heading = uniqueId("photo");
     const dialog = h("dialog", { class: "zoom", "aria-labelledby": heading, onclose: () => { dialog.remove(); } },
       h("form", { method: "dialog", class: "stack" },
-        h("img", { src: this.#url, alt: () => common().photoOf(this.#label()) }),
+        image,
         h("div", { class: "row spread" },
           h("p", { id: heading, class: "small clamp grow" }, this.#label), h("button", {}, () => common().close))));
     dialog.addEventListener("keydown", (event) => { if (event.key === "z") dialog.close(); });
