@@ -8,7 +8,7 @@ type Child = Node | Value | (() => Value) | Child[];
 type Attributes = Record<string, Value | (() => Value) | ((event: any) => void)>;
 
 interface Problem { type: string; title: string; status: number; detail: string; request_id: string; errors?: { field?: string; line?: number; detail?: string }[] }
-interface Page<T> { items: T[]; next_cursor: string | null; total?: number }
+interface Page<T> { items: T[]; next_cursor: string | null; total?: number | null }
 
 interface Category {
   code: Code; labels: Record<string, string>; parent: Code | null; path: string[]; products: number | null; answerable: boolean;
@@ -31,13 +31,15 @@ interface Prediction {
 }
 interface Product { designation: string | null; description: string | null; image_sha256: string | null }
 
-type CorrectionState = "pending" | "trusted" | "approved" | "agreed" | "rejected";
 interface Correction {
   feedback_id: string; state: string; counts: boolean; code: Code; label: string; given?: Code; decided?: boolean; user: string; role: string;
   comment: string; created: string; prediction_id: string | null; predicted: Code | null; confidence: number | null; release: string | null;
   product: Product | null; is_cut: boolean; reviewer: string | null; reviewed: string | null;
+  kind?: "correction" | "confirmation"; path?: string[] | null; superseded_by?: string | null; replaced_by?: string | null;
+  prediction?: { prediction_id: string; category: { code: Code; label: string } | null; confidence: number | null; decision: string | null; top: Candidate[]; release: string | null } | null;
+  agreement?: { users: number; others: { code: Code; label: string; users: number }[]; waits_for: ("reviewer" | "second_user")[] } | null;
 }
-interface CorrectionPage extends Page<Correction> { total: number; is_complete: boolean }
+interface CorrectionPage extends Page<Correction> { total: number | null; is_complete: boolean; counts?: Record<string, number> }
 interface FeedbackReceipt { feedback_id: string; state: string; code: Code; label: string; created: string; replaces: string | null }
 
 interface Verdict { run_id: string; promoted: boolean; release: string | null; champion: string | null; reasons: string[]; metrics: Record<string, unknown>; created: string }

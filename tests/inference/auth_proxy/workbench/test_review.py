@@ -14,7 +14,9 @@ Corrections = Callable[..., list[dict[str, Any]]]
 
 def states(stack: Gateway, made: list[dict[str, Any]]) -> dict[str, str]:
     with stack.client("remy") as client:
-        found = {one["feedback_id"]: one["state"] for one in client.get("/feedback?limit=200").json()["items"]}
+        reply = client.get("/feedback?limit=200")
+        assert reply.status_code == 200, reply.text
+        found = {one["feedback_id"]: one["state"] for one in reply.json()["items"]}
     return {one["feedback_id"]: found[one["feedback_id"]] for one in made}
 
 
@@ -63,3 +65,61 @@ def test_an_empty_list_says_what_comes_there(workbench: Workbench) -> None:
     page.wait_for_selector(".state")
 
     assert "No correction matches these filters" == page.inner_text(".state h2")
+
+
+def test_a_decision_is_taken_back_with_one_key_and_the_correction_is_shown_again(
+    workbench: Workbench, stack: Gateway, corrections: Corrections
+) -> None:
+    made = corrections(("Hamac", "Gourde"))
+    page = workbench.open("remy", "review?order=newest")
+    page.wait_for_selector("article[aria-label=Gourde]")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("article[aria-label=Hamac]")
+    page.wait_for_selector(".notice:has-text('Approved: Gourde')")
+    page.keyboard.press("u")
+    page.wait_for_selector("article[aria-label=Gourde]")
+
+    assert ["pending", "pending"] == list(states(stack, made).values())
+
+
+def test_another_category_is_chosen_by_search_and_by_number(
+    workbench: Workbench, stack: Gateway, corrections: Corrections
+) -> None:
+    made = corrections(("Fauteuil", "Guirlande"))
+    page = workbench.open("remy", "review?order=newest")
+    page.wait_for_selector("article[aria-label=Guirlande]")
+    page.keyboard.press("c")
+    page.keyboard.type("piscine")
+    page.wait_for_selector("[role=option][aria-selected=true]:has-text('2583')")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("article[aria-label=Fauteuil]")
+    page.keyboard.press("1")
+    page.wait_for_selector(".notice:has-text('Fauteuil')")
+
+    assert ["corrected", "corrected"] == list(states(stack, made).values())
+
+
+def test_several_corrections_are_decided_at_once(
+    workbench: Workbench, stack: Gateway, corrections: Corrections
+) -> None:
+    made = corrections(("Tente", "Duvet", "Réchaud"))
+    page = workbench.open("remy", "review?order=newest")
+    page.wait_for_selector("article[aria-label=Réchaud]")
+    for key in ("x", "s", "x"):
+        page.keyboard.press(key)
+    page.click("button:has-text('Approve 2')")
+    page.wait_for_selector(".notice:has-text('2 decided')")
+
+    assert ["pending", "approved", "approved"] == list(states(stack, made).values())
+
+
+def test_filters_are_in_the_address_and_survive_a_reload(workbench: Workbench, corrections: Corrections) -> None:
+    corrections(("Zèbre en peluche",))
+    page = workbench.open("remy", "review")
+    page.fill("[type=search] >> nth=0", "zebre")
+    page.wait_for_selector("article[aria-label='Zèbre en peluche']")
+    page.reload()
+    page.wait_for_selector("article")
+
+    assert "q=zebre" in page.url
+    assert 1 == page.locator(".list-item").count()

@@ -31,4 +31,4 @@ export const reject = (id) => request(`feedback/${id}/reject`, { method: "POST",
 export const correct = (id, code) => request(`feedback/${id}/correct`, { method: "POST", json: { code } });
 
 /** Take a correction or a decision back. @param {string} id @returns {Promise<unknown>} */
-export const undo = (id) => request(`feedback/${id}/undo`, { method: "POST", json: {} });
+export const undo = (id) => request(`feedback/${id}/undo`, { method: "POST" });

@@ -16,6 +16,9 @@ function categoryName(code, label = "") {
   return [h("span", { class: "strong" }, () => labelOfCode(code, label)), " ", h("span", { class: "small soft" }, path), " ", h("code", { class: "small soft" }, code)];
 }
 
+/** @param {NonNullable<Correction["agreement"]>} agreement */
+const agreementOf = ({ users, others }) => () => [text().agree(users), ...others.map((one) => text().others(one.users, labelOfCode(one.code, one.label)))].join(", ");
+
 /** @param {Correction} correction */
 export function correctionView(correction) {
   const { product, predicted, code, label, confidence } = correction;
@@ -23,6 +26,7 @@ export function correctionView(correction) {
   const guideline = guidelinePanel();
   guideline.show(code);
   return h("article", { class: "stack", "aria-label": name },
+    correction.superseded_by ? h("p", { class: "callout warn" }, () => text().replacedByUser) : null,
     correction.decided === false ? h("p", { class: "callout warn" }, () => text().changed) : null,
     h("div", { class: "product" },
       productPhoto(product?.image_sha256, name),
@@ -30,13 +34,14 @@ export function correctionView(correction) {
         productText(product),
         correction.is_cut ? h("p", { class: "small soft" }, () => text().cut) : null,
         h("dl", { class: "facts" },
-          h("dt", {}, () => common().proposed), h("dd", {}, categoryName(code, label), String(predicted) === String(code)
+          h("dt", {}, () => common().proposed), h("dd", {}, categoryName(code, label), (correction.kind ?? (String(predicted) === String(code) ? "confirmation" : "")) === "confirmation"
             ? h("span", { class: "badge accent" }, () => text().isConfirmation) : null),
           h("dt", {}, () => common().predicted), h("dd", {}, predicted === null ? h("span", { class: "soft" }, () => text().unknown) : categoryName(predicted)),
           h("dt", {}, () => common().confidence), h("dd", {}, () => formatPercent(confidence, 1)),
           h("dt", {}, () => text().by), h("dd", {}, correction.user, h("span", { class: "soft" }, () => ` (${roleName(correction.role)}), `),
             h("time", { datetime: correction.created, title: () => formatDate(correction.created) }, () => formatAge(correction.created))),
           h("dt", {}, () => common().state), h("dd", {}, stateBadge(correction.state), " ", h("span", { class: "small soft" }, () => stateMeaning(correction.state))),
+          correction.agreement ? [h("dt", {}, () => text().agreement), h("dd", {}, agreementOf(correction.agreement))] : null,
           correction.reviewer ? [h("dt", {}, () => text().reviewedBy), h("dd", {}, correction.reviewer, () => `, ${formatAge(correction.reviewed)}`)] : null,
           correction.comment ? [h("dt", {}, () => common().comment), h("dd", {}, correction.comment)] : null,
           correction.release ? [h("dt", {}, () => common().release), h("dd", {}, h("code", { class: "small" }, correction.release))] : null),

@@ -14,7 +14,9 @@ export const text = translations({
     many: /** @param {number} done @param {number} failed */ (done, failed) => `${formatNumber(done)} decided${failed ? `, ${formatNumber(failed)} failed` : ""}`,
     isConfirmation: "A confirmation of the prediction", instead: "instead of", reviewedBy: "Reviewed by", cut: "The text is shortened.",
     building: "The list of corrections is being built; older ones may be missing.", choosing: "Choose the right category",
-    changed: "A change of the taxonomy left this product undecided: choose a category.", unknown: "unknown", list: "Corrections", of: "of",
+    changed: "A change of the taxonomy left this product undecided: choose a category.", unknown: "unknown", list: "Corrections", of: "of", agreement: "Agreement", candidates: "Choose one of the five most probable categories",
+    agree: /** @param {number} n */ (n) => (n === 1 ? "one person says so" : `${formatNumber(n)} people say so`), others: /** @param {number} n @param {string} label */ (n, label) => `${formatNumber(n)} for ${label}`,
+    replacedByUser: "The same person gave a newer answer, which counts.",
     selected: /** @param {number} n */ (n) => `${formatNumber(n)} selected`,
   },
   fr: {
@@ -30,7 +32,9 @@ export const text = translations({
     many: (done, failed) => `${formatNumber(done)} décidées${failed ? `, ${formatNumber(failed)} en échec` : ""}`,
     isConfirmation: "Une confirmation de la prédiction", instead: "au lieu de", reviewedBy: "Relue par", cut: "Le texte est raccourci.",
     building: "La liste des corrections est en construction ; d'anciennes peuvent manquer.", choosing: "Choisir la bonne catégorie",
-    changed: "Un changement de la taxonomie a laissé ce produit sans décision : choisissez une catégorie.", unknown: "inconnue", list: "Corrections", of: "sur",
+    changed: "Un changement de la taxonomie a laissé ce produit sans décision : choisissez une catégorie.", unknown: "inconnue", list: "Corrections", of: "sur", agreement: "Accord", candidates: "Choisir une des cinq catégories les plus probables",
+    agree: (n) => (n === 1 ? "une personne le dit" : `${formatNumber(n)} personnes le disent`), others: (n, label) => `${formatNumber(n)} pour ${label}`,
+    replacedByUser: "La même personne a donné une réponse plus récente, qui compte.",
     selected: (n) => `${formatNumber(n)} sélectionnées`,
   },
 });

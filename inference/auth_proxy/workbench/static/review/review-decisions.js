@@ -61,9 +61,8 @@ export function reviewDecisions({ take, putBack }) {
     approve: (one) => decide(one, approve(one.feedback_id), () => text().approved(productName(one.product))),
     /** @param {Correction} one */
     reject: (one) => decide(one, reject(one.feedback_id), () => text().rejected(productName(one.product))),
-    /** @param {Correction} one @param {Category} category */
-    correct: (one, category) => decide(one, correct(one.feedback_id, category.code),
-      () => text().corrected(productName(one.product), labelOfCode(category.code))),
+    /** @param {Correction} one @param {Code} code */
+    correct: (one, code) => decide(one, correct(one.feedback_id, code), () => text().corrected(productName(one.product), labelOfCode(code))),
     undoLast: () => takeBack(last.at(-1)),
     /** Decide about several at once; return the ids that were decided. @param {string[]} ids @param {"approve" | "reject"} action @returns {Promise<string[]>} */
     async decideMany(ids, action) {

@@ -1,12 +1,13 @@
 // The filters of the list of corrections; they are in the address, so that a reload keeps them.
 
-import { h, uniqueId } from "../core/dom.js";
+import { fill, h, uniqueId } from "../core/dom.js";
+import { formatNumber } from "../core/language.js";
 import { common, shortState } from "../core/messages.js";
 import { rememberFilters } from "../core/router.js";
 import { labelled, selectField } from "../widgets/labelled.js";
 import { text } from "./messages.js";
 
-const STATES = ["pending", "trusted", "approved", "agreed", "rejected"];
+const STATES = ["pending", "trusted", "approved", "agreed", "rejected", "corrected", "withdrawn", "superseded"];
 const WAIT_MS = 300;
 
 /**
@@ -42,6 +43,13 @@ export function reviewFilters(given, changed) {
     labelled(() => common().since, fields.since), labelled(() => common().until, fields.until));
   return {
     element: form,
+    /** Show how many corrections each state has. @param {Record<string, number> | undefined} counts */
+    showCounts(counts) {
+      for (const option of state.options) {
+        const count = counts?.[option.value];
+        fill(option, () => `${option.value ? shortState(option.value) : common().all}${count === undefined ? "" : ` (${formatNumber(count)})`}`);
+      }
+    },
     /** Return the query of the list. */
     query() {
       const { since, until, ...rest } = values();

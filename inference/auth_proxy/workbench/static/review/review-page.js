@@ -1,6 +1,6 @@
 // Review the corrections of others: a list, the product beside it, a decision with one key.
 
-import { loadTaxonomy } from "../api/categories.js";
+import { findCategory, loadTaxonomy } from "../api/categories.js";
 import { listCorrections } from "../api/feedback.js";
 import { prefetchPhoto } from "../api/photos.js";
 import { fill, h } from "../core/dom.js";
@@ -8,6 +8,7 @@ import { formatNumber } from "../core/language.js";
 import { common } from "../core/messages.js";
 import { addShortcuts } from "../core/shortcuts.js";
 import { notifyFailure } from "../shell/notices.js";
+import { candidateList } from "../widgets/candidates.js";
 import { CategoryPicker } from "../widgets/category-picker.js";
 import { emptyState, failureState, skeleton } from "../widgets/states.js";
 import { correctionList } from "./correction-list.js";
@@ -26,6 +27,7 @@ export async function mount(page, { query, signal }) {
   let shown = null;
   /** @type {string | null} */
   let cursor = null;
+  /** Corrections on all pages; null if the filters leave it unknown. @type {number | null} */
   let total = 0;
   let loading = new AbortController();
 
@@ -37,17 +39,19 @@ export async function mount(page, { query, signal }) {
   const choosing = h("div", { class: "panel stack", hidden: true }, h("h3", {}, () => text().choosing), picker);
   const list = correctionList(show, showBulk);
   const more = h("button", { type: "button", hidden: true, onclick: loadMore }, () => common().more);
+  const candidates = candidateList(({ code }) => decide((one) => (String(code) === String(one.code) ? decisions.approve(one) : decisions.correct(one, code))));
   const bulk = h("div", { class: "row", hidden: true });
   const decisions = reviewDecisions({ take, putBack });
   const layout = h("div", { class: "split" },
     h("div", { class: "stack list-column no-print" }, bulk, list.element, more), h("div", { class: "stack" }, detail, choosing, buttons()));
 
-  picker.addEventListener("pick", (event) => decide((one) => decisions.correct(one, /** @type {CustomEvent<Category>} */ (event).detail)));
+  picker.addEventListener("pick", (event) => decide((one) => decisions.correct(one, /** @type {CustomEvent<Category>} */ (event).detail.code)));
   picker.addEventListener("dismiss", () => { choosing.hidden = true; detail.focus(); });
   page.append(h("div", { class: "page-head" }, h("h1", {}, () => text().title), count), filters.element, content);
   addShortcuts([
     { keys: ["Enter", "a"], label: () => text().approve, run: () => decide(decisions.approve) },
     { keys: ["r"], label: () => text().reject, run: () => decide(decisions.reject) },
+    { keys: ["1", "2", "3", "4", "5"], label: () => text().candidates, run: ({ key }) => candidates.choose(Number(key)) },
     { keys: ["c"], label: () => text().other, run: choose },
     { keys: ["s", "j", "ArrowDown"], label: () => text().skip, run: () => move(1) },
     { keys: ["b", "k", "ArrowUp"], label: () => text().back, run: () => move(-1) },
@@ -67,6 +71,7 @@ export async function mount(page, { query, signal }) {
       const [found] = await Promise.all([listCorrections(filters.query(), current), loadTaxonomy().catch(() => null)]);
       if (current.aborted) return;
       ({ items, next_cursor: cursor, total } = found);
+      filters.showCounts(found.counts);
       list.show(items);
       more.hidden = cursor === null;
       show(items[0] ?? null);
@@ -99,14 +104,16 @@ export async function mount(page, { query, signal }) {
   /** @param {Correction | null} correction */
   function show(correction) {
     shown = correction;
-    fill(count, () => common().total(total));
+    fill(count, () => (total === null ? "" : common().total(total)));
     choosing.hidden = true;
     if (!correction) {
       if (content.contains(layout)) fill(content, empty());
       return;
     }
     if (!content.contains(layout) && items.length > 0) fill(content, layout);
-    fill(detail, correctionView(correction));
+    fill(detail, correctionView(correction), candidates.element);
+    candidates.show(candidatesOf(correction));
+    candidates.mark(correction.code);
     list.mark(correction.feedback_id);
     if (document.activeElement === document.body || detail.contains(document.activeElement)) detail.focus({ preventScroll: true });
     const place = items.indexOf(correction);
@@ -118,7 +125,7 @@ export async function mount(page, { query, signal }) {
   function take(correction) {
     const position = items.indexOf(correction);
     items.splice(position, 1);
-    total -= 1;
+    if (total !== null) total -= 1;
     list.remove(correction.feedback_id);
     if (shown === correction) {
       show(items[position] ?? items[position - 1] ?? null);
@@ -131,7 +138,7 @@ export async function mount(page, { query, signal }) {
   function putBack(correction, position) {
     if (signal.aborted) return;
     items.splice(position, 0, correction);
-    total += 1;
+    if (total !== null) total += 1;
     list.insert(correction, position);
     show(correction);
   }
@@ -150,7 +157,7 @@ export async function mount(page, { query, signal }) {
   function choose() {
     if (!shown) return;
     choosing.hidden = false;
-    picker.reset();
+    picker.reset(candidatesOf(shown).flatMap(({ code }) => findCategory(code) ?? []));
     picker.focus();
   }
 
@@ -177,6 +184,12 @@ export async function mount(page, { query, signal }) {
     return h("div", { class: "decide no-print" },
       button(() => text().approve, "↵", () => decide(decisions.approve), "primary"), button(() => text().reject, "R", () => decide(decisions.reject), "danger"),
       button(() => text().other, "C", choose), button(() => text().skip, "S", () => move(1)), button(() => common().undo, "U", () => decisions.undoLast()),
-      h("span", { class: "small soft numeric" }, () => (shown ? `${formatNumber(items.indexOf(shown) + 1)} ${text().of} ${formatNumber(total)}` : "")));
+      h("span", { class: "small soft numeric" }, () => (shown ? `${formatNumber(items.indexOf(shown) + 1)} ${text().of} ${formatNumber(total ?? items.length)}` : "")));
   }
+}
+
+/** Return the most probable categories; of a prediction that the index has not read yet, the first. @param {Correction} correction @returns {Candidate[]} */
+function candidatesOf({ prediction, predicted, confidence }) {
+  if (prediction?.top.length) return prediction.top;
+  return predicted === null ? [] : [{ code: predicted, label: String(predicted), probability: confidence ?? 0 }];
 }
