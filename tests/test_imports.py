@@ -169,6 +169,7 @@ OPERATIONS: dict[str, set[str]] = {
     "screenshots": {"demo", "local"},
     "settings_reference": {"cluster", "compose", "demo", "local"},
     "metrics_reference": set(),
+    "workbench_types": set(),
     "monitoring": set(),
 }
 PARTS = {"product_classifier": DOMAIN, "inference": INFERENCE, "pipelines": PIPELINES, "operations": OPERATIONS}

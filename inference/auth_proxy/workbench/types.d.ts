@@ -61,9 +61,11 @@ interface ListedPrediction {
   confidence: number; decision: "accept" | "review" | null; top: Candidate[]; modalities: { text: Candidate | null; image: Candidate | null }; degraded: boolean; release: string;
   feedback: { feedback_id: string; code: Code; label: string; state: string; user: string | null; created: string }[];
 }
+interface CategoryLabel { code: Code; label: string; path?: string[] }
 interface QueueItem {
-  queue_id: string; prediction_id: string; reason: string; product: Product; category: { code: Code; label: string }; confidence: number; top: Candidate[];
-  modalities: { text: Candidate | null; image: Candidate | null } | null;
+  item_id: string; reason: string; detail: string; score: number | null; leased_until: string; product: Product; is_cut: boolean; feedback_id: string | null;
+  prediction: { prediction_id: string; category: CategoryLabel | null; confidence: number | null; decision: string | null; top: Candidate[]; release: string | null } | null;
+  label: CategoryLabel | null; suggested: CategoryLabel | null;
 }
 
 interface ModelScores { weighted_f1: number; macro_f1: number; accuracy: number; ece: number; items: number; coverage_at_99: number }

@@ -16,7 +16,7 @@ UNDETERMINED = "und"
 
 
 def guidelines_of(category: Category) -> Mapping[str, str]:
-    """Return when a product belongs to a category, by language; empty if neither it nor the challenge says so."""
+    """Return when a product belongs to a category, by language; empty if it has no guideline."""
     if category.guideline:
         return {UNDETERMINED: category.guideline}
     is_of_challenge = category.code in CHALLENGE and CHALLENGE[category.code].labels == category.labels

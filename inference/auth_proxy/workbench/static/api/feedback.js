@@ -10,12 +10,15 @@ import { request } from "./client.js";
  * @param {string} [comment]
  * @returns {Promise<FeedbackReceipt>}
  */
-export function sendCategory(predictionId, code, comment = "") {
-  return request("feedback", {
-    method: "POST",
-    json: { prediction_id: predictionId, code, ...(comment ? { comment } : {}) },
-    headers: { "Idempotency-Key": crypto.randomUUID ? crypto.randomUUID() : `${predictionId} ${code} ${Date.now()}` },
-  });
+export const sendCategory = (predictionId, code, comment = "") => post({ prediction_id: predictionId, code, ...(comment ? { comment } : {}) });
+
+/** Send the category of a product of the queue. @param {string} itemId @param {Code} code @returns {Promise<FeedbackReceipt>} */
+export const sendItemCategory = (itemId, code) => post({ item_id: itemId, code });
+
+/** @param {Record<string, unknown>} json */
+function post(json) {
+  const key = crypto.randomUUID ? crypto.randomUUID() : `${JSON.stringify(json).slice(0, 200)} ${Date.now()}`;
+  return request("feedback", { method: "POST", json, headers: { "Idempotency-Key": key } });
 }
 
 /** @param {Record<string, string | number | null | undefined>} query @param {AbortSignal} [signal] @returns {Promise<CorrectionPage>} */

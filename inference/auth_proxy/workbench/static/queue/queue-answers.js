@@ -2,7 +2,7 @@
 
 import { labelOfCode } from "../api/categories.js";
 import { request } from "../api/client.js";
-import { sendCategory, undo } from "../api/feedback.js";
+import { sendItemCategory, undo } from "../api/feedback.js";
 import { common } from "../core/messages.js";
 import { notify, notifyFailure } from "../shell/notices.js";
 import { productName } from "../widgets/product-text.js";
@@ -43,7 +43,7 @@ export function queueAnswers(showAgain, counted) {
   return {
     /** @param {QueueItem} item @param {Code} code */
     give(item, code) {
-      const answer = { item, stored: sendCategory(item.prediction_id, code) };
+      const answer = { item, stored: sendItemCategory(item.item_id, code) };
       last.push(answer);
       if (last.length > UNDONE) last.shift();
       counted(1);
@@ -58,7 +58,7 @@ export function queueAnswers(showAgain, counted) {
     undoLast: () => takeBack(last.at(-1)),
     /** @param {QueueItem} item */
     skip(item) {
-      request(`queue/${item.queue_id}/skip`, { method: "POST" }).then(() => notify(() => text().skipped), notifyFailure);
+      request(`queue/${item.item_id}/skip`, { method: "POST" }).then(() => notify(() => text().skipped), notifyFailure);
     },
   };
 }

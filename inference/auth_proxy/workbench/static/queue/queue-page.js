@@ -1,7 +1,7 @@
 // What to look at next: one product at a time, decided with one key.
 
 import { findCategory, labelOfCode, loadTaxonomy } from "../api/categories.js";
-import { fill, h } from "../core/dom.js";
+import { fill, h, updateBindings } from "../core/dom.js";
 import { common } from "../core/messages.js";
 import { addShortcuts } from "../core/shortcuts.js";
 import { candidateList } from "../widgets/candidates.js";
@@ -9,7 +9,7 @@ import { CategoryPicker } from "../widgets/category-picker.js";
 import { guidelinePanel } from "../widgets/guideline.js";
 import { productName } from "../widgets/product-text.js";
 import { emptyState, failureState, skeleton } from "../widgets/states.js";
-import { itemView } from "./item-view.js";
+import { candidatesOf, itemView, proposalOf } from "./item-view.js";
 import { text } from "./messages.js";
 import { queueAnswers } from "./queue-answers.js";
 import { queueSource } from "./queue-source.js";
@@ -23,7 +23,7 @@ export async function mount(page, { signal }) {
   let decided = 0;
 
   const source = queueSource(signal);
-  const answers = queueAnswers(showAgain, (change) => { decided += change; fill(count, () => text().decided(decided)); });
+  const answers = queueAnswers(showAgain, (change) => { decided += change; showCount(); });
   const guideline = guidelinePanel();
   const candidates = candidateList(({ code }) => answer(code));
   const picker = new CategoryPicker();
@@ -45,7 +45,7 @@ export async function mount(page, { signal }) {
   page.append(h("div", { class: "page-head" }, h("h1", {}, () => text().title), count,
     h("div", { class: "page-actions" }, h("button", { type: "button", onclick: fullScreen }, () => text().full, h("kbd", {}, "F")))), content);
   addShortcuts([
-    { keys: ["Enter"], label: () => text().accept, run: () => { if (shown) answer(shown.category.code); } },
+    { keys: ["Enter"], label: () => text().accept, run: accept },
     { keys: ["1", "2", "3", "4", "5"], label: () => text().pick, run: ({ key }) => candidates.choose(Number(key)) },
     { keys: ["c"], label: () => text().other, run: choose },
     { keys: ["s", "ArrowRight"], label: () => text().skip, run: skip },
@@ -68,9 +68,14 @@ export async function mount(page, { signal }) {
     }
   }
 
+  function showCount() {
+    fill(count, () => `${text().decided(decided)} · ${text().waiting(Math.max(0, source.left() - decided))}`);
+  }
+
   /** @param {QueueItem | null} nextItem */
   function show(nextItem) {
     shown = nextItem;
+    showCount();
     choosing.hidden = true;
     if (!nextItem) {
       fill(content, emptyState(() => text().empty, () => text().emptyHint, h("button", { type: "button", onclick: restart }, () => text().again)));
@@ -78,11 +83,23 @@ export async function mount(page, { signal }) {
     }
     fill(product, itemView(nextItem));
     item.setAttribute("aria-label", productName(nextItem.product));
-    item.dataset.id = nextItem.queue_id;
-    candidates.show(nextItem.top);
-    guideline.show(nextItem.category.code);
+    item.dataset.id = nextItem.item_id;
+    candidates.show(candidatesOf(nextItem));
+    guideline.show(proposalOf(nextItem)?.code);
+    updateBindings(item);
     if (!item.isConnected) fill(content, item);
     item.focus({ preventScroll: true });
+  }
+
+  function acceptLabel() {
+    const proposal = shown && proposalOf(shown);
+    return proposal ? `${text().accept}: ${labelOfCode(proposal.code, proposal.label)}` : text().accept;
+  }
+
+  function accept() {
+    const proposal = shown && proposalOf(shown);
+    if (proposal) answer(proposal.code);
+    else choose();
   }
 
   /** @param {Code} code */
@@ -120,7 +137,7 @@ export async function mount(page, { signal }) {
   function choose() {
     if (!shown) return;
     choosing.hidden = false;
-    picker.reset(shown.top.flatMap(({ code }) => findCategory(code) ?? []));
+    picker.reset(candidatesOf(shown).flatMap(({ code }) => findCategory(code) ?? []));
     picker.focus();
   }
 
@@ -133,7 +150,7 @@ export async function mount(page, { signal }) {
     /** @param {() => string} label @param {string} key @param {() => void} run @param {string} [kind] */
     const button = (label, key, run, kind = "") => h("button", { type: "button", class: kind, onclick: run }, label, h("kbd", {}, key));
     return h("div", { class: "decide no-print" },
-      button(() => (shown ? `${text().accept}: ${labelOfCode(shown.category.code, shown.category.label)}` : text().accept), "↵", () => { if (shown) answer(shown.category.code); }, "primary"),
+      button(() => acceptLabel(), "↵", accept, "primary"),
       button(() => text().other, "C", choose), button(() => text().skip, "S", skip), button(() => text().back, "B", back),
       button(() => common().undo, "U", () => answers.undoLast()));
   }

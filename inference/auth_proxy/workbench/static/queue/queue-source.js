@@ -3,6 +3,7 @@
 import { request } from "../api/client.js";
 import { prefetchPhoto } from "../api/photos.js";
 
+/** The most that one user may lease. */
 const FETCHED = 20;
 const LOW = 8;
 const PHOTOS_AHEAD = 4;
@@ -13,13 +14,15 @@ export function queueSource(signal) {
   let waiting = [];
   /** Products that were shown: the gateway leases them to this user, and may return them again. @type {Set<string>} */
   const seen = new Set();
+  let left = 0;
   /** @type {Promise<void> | null} */
   let fetching = null;
 
   function fetchMore() {
-    fetching ??= request("queue", { query: { limit: FETCHED }, signal }).then(({ items }) => {
-      waiting.push(...items.filter((/** @type {QueueItem} */ one) => !seen.has(one.queue_id)));
-      items.forEach((/** @type {QueueItem} */ one) => seen.add(one.queue_id));
+    fetching ??= request("queue", { query: { limit: FETCHED }, signal }).then(({ items, waiting: count }) => {
+      left = count;
+      waiting.push(...items.filter((/** @type {QueueItem} */ one) => !seen.has(one.item_id)));
+      items.forEach((/** @type {QueueItem} */ one) => seen.add(one.item_id));
       prefetchPhotos();
     }).finally(() => { fetching = null; });
     return fetching;
@@ -42,6 +45,8 @@ export function queueSource(signal) {
     putBack(item) {
       waiting.unshift(item);
     },
+    /** Return how many products wait, those of other users included. */
+    left: () => left,
     /** Forget what was shown, so that skipped products may come again. */
     restart() {
       seen.clear();
