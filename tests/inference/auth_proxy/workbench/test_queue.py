@@ -65,7 +65,7 @@ def test_products_are_decided_one_after_the_other_and_an_answer_is_taken_back(wo
     assert "Objet" in (page.get_attribute("article", "aria-label") or "")
 
 
-def test_two_people_do_not_get_the_same_product(workbench: Workbench) -> None:
+def test_two_users_do_not_get_the_same_product(workbench: Workbench) -> None:
     names: list[str | None] = []
     for user in ("ursula", "remy"):
         page = workbench.open(user, "queue")
