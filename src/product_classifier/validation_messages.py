@@ -35,6 +35,8 @@ _TEXTS: Mapping[str, str] = {
     "bytes_too_long": "has {length} bytes; at most {max_length} are accepted",
     "too_short": "has {length} entries; at least {min_length} are required",
     "too_long": "has {length} entries; at most {max_length} are accepted",
+    "union_tag_not_found": "has no {discriminator}; give it",
+    "union_tag_invalid": "has {discriminator} {tag}; one of {expected_tags} is accepted",
     "json_invalid": "is not valid JSON; correct it",
 }
 """Text by type of an error, with the members of its context."""
