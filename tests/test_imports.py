@@ -98,6 +98,7 @@ DOMAIN: dict[str, set[str]] = {
 INFERENCE: dict[str, set[str]] = {
     "feedback_api": {"http"},
     "bulk_api": {"feedback_api", "http"},
+    "label_file_api": {"feedback_api", "http"},
     "photo_api": set(),
     "operations_api": {"http"},
     "queue_api": {"feedback_api", "http"},
@@ -115,6 +116,7 @@ INFERENCE: dict[str, set[str]] = {
         "bulk_api",
         "feedback_api",
         "operations_api",
+        "label_file_api",
         "photo_api",
         "prediction_api",
         "queue_api",
@@ -127,6 +129,7 @@ INFERENCE: dict[str, set[str]] = {
         "bulk_api",
         "feedback_api",
         "operations_api",
+        "label_file_api",
         "photo_api",
         "prediction_api",
         "queue_api",

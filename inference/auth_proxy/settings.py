@@ -151,6 +151,8 @@ class Settings(BaseSettings):
     """Wrong passwords for one name from all addresses it never logged in from; beyond it, new ones are delayed."""
     body_limit: int = Field(default=PHOTO_BODY_BYTES, ge=10_000)
     """Largest request body in bytes; lowers the limit of a route, never raises it."""
+    import_mb: int = Field(default=1024, gt=0)
+    """Largest file of `POST /feedback/import` in MiB; it is sent on in parts, not held in memory."""
     body_memory_mb: int = Field(default=192, gt=0)
     """MiB of memory for the bodies of requests in progress; a third of it, but one largest body, per user."""
     body_timeout_s: float = Field(default=15.0, gt=0)

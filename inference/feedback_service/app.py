@@ -38,7 +38,9 @@ from inference.feedback_service.correction_replay import CorrectionReplay
 from inference.feedback_service.exception_handlers import add_problem_handlers
 from inference.feedback_service.feedback_metrics import FeedbackMetrics
 from inference.feedback_service.index_refresher import IndexRefresher
+from inference.feedback_service.label_file_endpoints import add_label_files
 from inference.feedback_service.label_queue import LabelQueue
+from inference.feedback_service.label_transfer import LabelExport, LabelImport
 from inference.feedback_service.listing import CorrectionListing
 from inference.feedback_service.middleware import CHANGES_PATH, InternalMiddleware
 from inference.feedback_service.notifier import TriggerNotifier
@@ -129,6 +131,8 @@ def create_app(
     lists = BoundedThreads(LIST_THREADS, MAX_WAITING_LISTS)
     listing = CorrectionListing(index, predictions, refresher)
     add_corrections(app, listing, CorrectionDecisions(service), notifier, lists)
+    folder = settings.state_dir if settings.state_dir.is_dir() else None
+    add_label_files(app, LabelExport(store, index), LabelImport(service), folder, notifier.notify)
     add_predictions(app, PredictionListing(store, predictions, index, predictions_refresher), lists)
     add_queue(app, queue, lists)
     add_photos(app, PhotoService(store, writer, predictions, index, predictions_refresher, queue.has_photo))

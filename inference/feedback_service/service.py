@@ -6,7 +6,7 @@ so submitting it again finds the first; the same key with different content is a
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -113,9 +113,16 @@ class FeedbackService:
             self._index_pending(key)
 
     def correct_prediction(
-        self, caller: Caller, key: str | None, prediction_id: str, code: VersionedCode, comment: str
+        self,
+        caller: Caller,
+        key: str | None,
+        prediction_id: str,
+        code: VersionedCode,
+        comment: str,
+        *,
+        is_import: bool = False,
     ) -> SubmitResult:
-        """Submit a correction of a prediction.
+        """Submit a correction of a prediction; one of an import does not count as one of the day.
 
         Raises:
             UnknownPrediction: If the store has no prediction of this id.
@@ -123,7 +130,8 @@ class FeedbackService:
             QuotaExceeded: If the user has submitted too many corrections today.
             NotDurable: If neither the store nor the journal accepts the correction.
         """
-        return self._submit(self._draft(caller, code, comment, prediction_id=prediction_id), key, ())
+        draft = self._draft(caller, code, comment, prediction_id=prediction_id)
+        return self._submit(draft, key, (), is_import=is_import)
 
     def correct_product(
         self,
@@ -134,6 +142,7 @@ class FeedbackService:
         comment: str,
         *,
         photo: bytes = b"",
+        is_import: bool = False,
     ) -> SubmitResult:
         """Submit a correction of a product with the photo it names, empty if that is stored.
 
@@ -143,7 +152,7 @@ class FeedbackService:
             NotDurable: If neither the store nor the journal accepts the correction.
         """
         photos = (Entry(image_key(product.image_sha256), photo),) if product.image_sha256 and photo else ()
-        return self._submit(self._draft(caller, code, comment, product=product), key, photos)
+        return self._submit(self._draft(caller, code, comment, product=product), key, photos, is_import=is_import)
 
     def _draft(
         self,
@@ -168,14 +177,16 @@ class FeedbackService:
             comment=comment,
         )
 
-    def _submit(self, draft: Correction, key: str | None, photos: tuple[Entry, ...]) -> SubmitResult:
+    def _submit(
+        self, draft: Correction, key: str | None, photos: tuple[Entry, ...], *, is_import: bool
+    ) -> SubmitResult:
         name = f"given:{key}" if key is not None else self._unused_key(draft)
         bits = identity(draft.user, name)
         with self.lock_of(bits):
             known = self._known_id(bits)
             if known is not None:
                 return self._resubmit(draft, known)
-            with self._quota.reserved(draft.user, draft.created):
+            with nullcontext() if is_import else self._quota.reserved(draft.user, draft.created):
                 correction, confidence = self._complete(draft, bits)
                 try:
                     destination = self.writer.create(Entry(correction.key, correction.to_json()), photos)

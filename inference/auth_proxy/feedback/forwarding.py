@@ -1,6 +1,8 @@
 """Forward requests to the feedback service, with the identity of the user."""
 
 import asyncio
+from collections.abc import AsyncIterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 import orjson
@@ -10,7 +12,7 @@ from inference.auth_proxy.collaborators import GatewayDependencies
 from inference.auth_proxy.context import context_of, forwarded_headers
 from inference.auth_proxy.json_handlers import read_query
 from inference.auth_proxy.media_types import JSON, content_type, require_media_type, with_photo_advice
-from inference.auth_proxy.predictions.backends import FEEDBACK
+from inference.auth_proxy.predictions.backends import FEEDBACK, ForwardedResponse
 from inference.auth_proxy.predictions.photo_quota import spend_for_feedback
 from inference.auth_proxy.request_body import read_request_body
 from inference.feedback_api import TaxonomyChangeOptions
@@ -32,18 +34,18 @@ FORWARDED = {
 
 async def forward_feedback(services: GatewayDependencies, scope: Scope, receive: Receive, send: Send) -> None:
     """Forward a request to the feedback service and return its response, unless it is a server error."""
-    _require_service(services)
+    require_service(services)
     context = context_of(scope)
     body = await read_request_body(services, scope, receive)
     if body and context.matched.request:
         _require_json(scope, body)
         await spend_for_feedback(services, scope, body)
     if (action := context.matched.audit) is None:
-        response = await _forward(services, scope, body)
+        response = await forward(services, scope, body)
     else:
         target = context.parameters.get("id") or context.parameters.get("release", "")
         async with services.audit.action(context.requester, action, target) as progress:
-            response = await _forward(services, scope, body)
+            response = await forward(services, scope, body)
             progress.target = response.created and (response.member("release") or response.created)
             progress.failure = response.problem
     await response.send(send)
@@ -51,16 +53,16 @@ async def forward_feedback(services: GatewayDependencies, scope: Scope, receive:
 
 async def forward_taxonomy_change(services: GatewayDependencies, scope: Scope, receive: Receive, send: Send) -> None:
     """Forward a change file, and record it unless it is a dry run."""
-    _require_service(services)
+    require_service(services)
     context = context_of(scope)
     options = read_query(TaxonomyChangeOptions, scope)  # as the service reads them: one value, and no other parameter
     body = await read_request_body(services, scope, receive)
     require_media_type(content_type(scope), JSON)
     if options.dry_run:
-        response = await _forward(services, scope, body)
+        response = await forward(services, scope, body)
     else:
         async with services.audit.action(context.requester, AuditAction.TAXONOMY_CHANGED) as progress:
-            response = await _forward(services, scope, body)
+            response = await forward(services, scope, body)
             progress.failure = response.problem
             progress.target = "" if progress.failure else await asyncio.to_thread(response.member, "to")
     await response.send(send)
@@ -76,21 +78,24 @@ PHOTO_HEADERS = [
 
 async def forward_photo(services: GatewayDependencies, scope: Scope, receive: Receive, send: Send) -> None:
     """Forward a request for a photo; the response may be cached by the client for good."""
-    _require_service(services)
+    require_service(services)
     await read_request_body(services, scope, receive)
-    response = await _forward(services, scope, b"")
+    response = await forward(services, scope, b"")
     if response.status in {200, 304}:
         response.headers.extend(PHOTO_HEADERS)
     await response.send(send)
 
 
-def _require_service(services: GatewayDependencies) -> None:
+def require_service(services: GatewayDependencies) -> None:
+    """Raise a 503 problem unless a feedback service is configured."""
     if not services.backends.has(FEEDBACK):
         raise Problem(503, "the feedback service is not configured; set AUTH_PROXY_FEEDBACK_URL", kind="not-configured")
 
 
 @dataclass(frozen=True, slots=True)
-class _ForwardedResponse:
+class ForwardedDocument:
+    """A response of the feedback service with its whole body."""
+
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
@@ -118,7 +123,32 @@ class _ForwardedResponse:
         await send({"type": "http.response.body", "body": self.body})
 
 
-async def _forward(services: GatewayDependencies, scope: Scope, body: bytes) -> _ForwardedResponse:
+async def forward(
+    services: GatewayDependencies, scope: Scope, body: bytes | AsyncIterable[bytes], timeout_s: float | None = None
+) -> ForwardedDocument:
+    """Return the response of the feedback service to a request.
+
+    Args:
+        services: Services of the gateway.
+        scope: The request.
+        body: Its body, whole or in parts.
+        timeout_s: Seconds until the response is complete; None for those of the settings.
+
+    Raises:
+        ModelUnavailable: If the service fails or does not respond in time.
+    """
+    async with open_response(services, scope, body, timeout_s) as response:
+        data = b"".join([chunk async for chunk in response.chunks])
+        media_type = dict(response.headers).get(b"content-type", b"").decode("latin-1")
+        if response.status >= 500 and not (response.status == 503 and media_type.startswith(MEDIA_TYPE)):
+            raise ModelUnavailable(f"the feedback service failed with status {response.status}; try again")
+        return ForwardedDocument(response.status, list(response.headers), data)
+
+
+def open_response(
+    services: GatewayDependencies, scope: Scope, body: bytes | AsyncIterable[bytes], timeout_s: float | None = None
+) -> AbstractAsyncContextManager[ForwardedResponse]:
+    """Send a request to the feedback service; the body of the response is streamed within the block."""
     secret = services.settings.internal_token
     headers = {
         **forwarded_headers(scope, FORWARDED),
@@ -128,12 +158,7 @@ async def _forward(services: GatewayDependencies, scope: Scope, body: bytes) -> 
     query = scope["query_string"].decode("ascii")
     target = f"{scope['path']}?{query}" if query else scope["path"]
     method = context_of(scope).matched.method
-    async with services.backends.forward(FEEDBACK, method, target, headers, body) as response:
-        data = b"".join([chunk async for chunk in response.chunks])
-        media_type = dict(response.headers).get(b"content-type", b"").decode("latin-1")
-        if response.status >= 500 and not (response.status == 503 and media_type.startswith(MEDIA_TYPE)):
-            raise ModelUnavailable(f"the feedback service failed with status {response.status}; try again")
-        return _ForwardedResponse(response.status, list(response.headers), data)
+    return services.backends.forward(FEEDBACK, method, target, headers, body, timeout_s)
 
 
 def _require_json(scope: Scope, body: bytes) -> None:

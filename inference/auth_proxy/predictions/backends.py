@@ -4,7 +4,7 @@ Their addresses come from the settings, never from a request.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -86,14 +86,28 @@ class Backends:
 
     @asynccontextmanager
     async def forward(
-        self, service: str, method: str, target: str, headers: Mapping[str, str], body: bytes
+        self,
+        service: str,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | AsyncIterable[bytes],
+        timeout_s: float | None = None,
     ) -> AsyncIterator[ForwardedResponse]:
         """Send a request to a service; the body of the response is streamed.
+
+        Args:
+            service: Name of the service.
+            method: Method of the request.
+            target: Path and query.
+            headers: Headers of the request.
+            body: The body, whole or in parts; in parts it is sent once only.
+            timeout_s: Seconds until the last byte of the response; None for those of the settings.
 
         Raises:
             ModelUnavailable: If the service does not respond in time.
         """
-        async with self._request(service, method, target, headers, body) as response:
+        async with self._request(service, method, target, headers, body, timeout_s) as response:
             yield ForwardedResponse(response.status, _returned_headers(response), response.content.iter_any())
 
     async def infer(self, products: Sequence[RequestProduct], request_id: str) -> Inference:
@@ -168,27 +182,44 @@ class Backends:
 
     @asynccontextmanager
     async def _request(
-        self, service: str, method: str, target: str, headers: Mapping[str, str], body: bytes
+        self,
+        service: str,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | AsyncIterable[bytes],
+        timeout_s: float | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         url = URL(self._urls[service] + target, encoded=True)
+        timeout_s = timeout_s or self._timeout_s
         try:
-            async with await self._send(method, url, headers, body) as response:
+            async with await self._send(method, url, headers, body, timeout_s) as response:
                 yield response
         except TimeoutError as error:
-            raise ModelUnavailable(f"{service} did not respond within {self._timeout_s:g} s") from error
+            raise ModelUnavailable(f"{service} did not respond within {timeout_s:g} s") from error
         except aiohttp.ClientError as error:
             raise ModelUnavailable(f"{service} is not reachable ({type(error).__name__})") from error
 
-    async def _send(self, method: str, url: URL, headers: Mapping[str, str], body: bytes) -> aiohttp.ClientResponse:
+    async def _send(
+        self,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        body: bytes | AsyncIterable[bytes],
+        timeout_s: float,
+    ) -> aiohttp.ClientResponse:
         """Send a request, again if no connection was made or, if it is idempotent, if it was closed without a response.
 
         A correction, of which a part was sent, is never sent again: its client decides, with its idempotency key.
         """
         session = self._open()
         idempotent = method == "GET" or url.path.startswith(("/v1/", "/v2/"))
-        for pause_s in (*RETRY_PAUSES_S, None):
+        timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
+        for pause_s in (*RETRY_PAUSES_S, None) if isinstance(body, bytes) else (None,):
             try:
-                return await session.request(method, url, headers=headers, data=body or None, allow_redirects=False)
+                return await session.request(
+                    method, url, headers=headers, data=body or None, allow_redirects=False, timeout=timeout
+                )
             except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
                 if pause_s is None:
                     raise

@@ -1,6 +1,7 @@
 """Routes of corrections and reviews."""
 
 from inference.auth_proxy.auth.roles import Role
+from inference.auth_proxy.feedback.file_forwarding import forward_export, forward_import
 from inference.auth_proxy.feedback.forwarding import forward_feedback
 from inference.auth_proxy.media_types import JSON
 from inference.auth_proxy.routing import DocumentedResponse, Route
@@ -16,6 +17,13 @@ from inference.feedback_api import (
     ListParameters,
     ReplacementRequest,
     ReviewRequest,
+)
+from inference.label_file_api import (
+    EXAMPLE_IMPORT_REPORT,
+    EXPORT_MEDIA_TYPES,
+    ExportParameters,
+    ImportParameters,
+    ImportReport,
 )
 from product_classifier.audit.audit_events import AuditAction
 from product_classifier.limits import PHOTO_BODY_BYTES
@@ -81,6 +89,32 @@ ROUTES: tuple[Route, ...] = (
             )
         },
         problems=(404, 503),
+    ),
+    Route(
+        method="GET",
+        path="/feedback/export",
+        handler=forward_export,
+        role=Role.REVIEWER,
+        operation_id="export_feedback",
+        tag="feedback",
+        summary="Download the corrections of a filter as CSV, JSON Lines or Label Studio tasks, newest first",
+        query=ExportParameters,
+        responses={200: DocumentedResponse("The file, as it is made.", str, media_types=EXPORT_MEDIA_TYPES)},
+        problems=(503,),
+    ),
+    Route(
+        method="POST",
+        path="/feedback/import",
+        handler=forward_import,
+        role=Role.REVIEWER,
+        operation_id="import_feedback",
+        tag="feedback",
+        summary="Submit the labels of a file as own corrections, each row for itself; repeating it adds nothing twice",
+        request=dict.fromkeys(EXPORT_MEDIA_TYPES, str),
+        query=ImportParameters,
+        responses={200: DocumentedResponse("What became of the rows.", ImportReport, example=EXAMPLE_IMPORT_REPORT)},
+        problems=(503,),
+        audit=AuditAction.CORRECTIONS_IMPORTED,
     ),
     Route(
         method="POST",

@@ -43,6 +43,7 @@ class AuditAction(StrEnum):
     CORRECTION_REJECTED = "correction_rejected"
     CORRECTION_REPLACED = "correction_replaced"
     CORRECTION_UNDONE = "correction_undone"
+    CORRECTIONS_IMPORTED = "corrections_imported"
     CORRECTIONS_DECIDED = "corrections_decided"
     RUN_REQUESTED = "run_requested"
     RELEASE_PROMOTED = "release_promoted"
