@@ -10,8 +10,8 @@ from pipelines.settings import PipelineSettings
 from product_classifier.audit.audit_events import AuditAction, AuditEvent, AuditOutcome, operator_name, record_event
 from product_classifier.errors import InvalidInput, ObjectNotFound
 from product_classifier.feedback.erasure import Erasure, erase_product, erase_user
+from product_classifier.feedback.queue_records import ENTRIES_PREFIX
 from product_classifier.feedback.records import new_id
-from product_classifier.monitoring.drift_policy import QUEUE
 from product_classifier.monitoring.drift_windows import LATEST, PREFIX
 from product_classifier.releases.release import MANIFEST
 from product_classifier.retraining.snapshot import read_items
@@ -56,7 +56,7 @@ def erase(settings: PipelineSettings, user: str, product: str, console: Console,
 
 def _reports_with(store: ObjectStore, names: set[str]) -> Iterator[str]:
     """Yield the keys of drift reports, their pages and queues that show one of these products."""
-    for prefix in (PREFIX, QUEUE):
+    for prefix in (PREFIX, ENTRIES_PREFIX):
         for key in list(store.list(prefix)):
             if key.endswith(".json") and any(name in names for name in _quoted(store, key)):
                 yield key

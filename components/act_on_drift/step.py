@@ -1,7 +1,5 @@
 """Do what the policy says about a window: notify, queue products to label, request a run."""
 
-from datetime import UTC, datetime
-
 from components.act_on_drift.webhook import send
 from product_classifier.errors import InvalidSettings
 from product_classifier.monitoring.drift_policy import (
@@ -11,7 +9,8 @@ from product_classifier.monitoring.drift_policy import (
     finding_key,
     includes,
     notification,
-    queue_of,
+    queue_entries,
+    queue_products,
 )
 from product_classifier.monitoring.drift_windows import DriftWindow, read_window_report, write_window
 from product_classifier.monitoring.logged_window import read_window
@@ -64,9 +63,9 @@ def _act(store: ObjectStore, window: DriftWindow, policy: Policy, min_correction
     if includes(policy, "label"):
         logged = read_window(store, window.since, window.until, window.release)
         confidences = {one: found.confidence for one, found in logged.predictions.items()}
-        queue = queue_of(window, confidences, queue_limit, datetime.now(UTC))
-        store.put(queue.key, queue.to_json())
-        actions.append(f"{len(queue.products)} products are queued to be labelled")
+        entries = queue_entries(window, confidences, queue_limit)
+        added = queue_products(store, entries, window.created)
+        actions.append(f"{len(entries)} products are queued to be labelled, {added} of them new")
     if includes(policy, "retrain"):
         request = DriftRequest(
             window_id=window.window_id,

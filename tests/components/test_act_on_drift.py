@@ -8,7 +8,7 @@ import pytest
 from components.act_on_drift import step as act_on_drift
 from components.act_on_drift.webhook import send
 from product_classifier.errors import InvalidSettings
-from product_classifier.monitoring.drift_policy import QUEUE, DriftQueue
+from product_classifier.feedback.queue_records import ENTRIES_PREFIX, QueueEntry
 from product_classifier.retraining.drift_request import read_drift_request
 from product_classifier.store import open_store
 from tests.support.monitored_store import NOW, drifted, record, webhook
@@ -34,7 +34,7 @@ def test_each_policy_does_what_the_one_before_does_and_more(
             act_on_drift.run(store, window.window_id, policy, url, queue_limit=2, private_webhook=True)  # type: ignore[arg-type]
     opened = open_store(store)
 
-    assert queued == opened.exists(f"{QUEUE}{window.window_id}.json")
+    assert queued == any(opened.list(ENTRIES_PREFIX))
     assert requested == (read_drift_request(opened, None) is not None)
     assert notified == len(bodies)
     assert all("vocabulary" in str(body["text"]) for body in bodies)
@@ -43,13 +43,18 @@ def test_each_policy_does_what_the_one_before_does_and_more(
 def test_the_examples_of_the_drift_and_the_least_confident_products_are_queued(store: str) -> None:
     records = [record(5, 0.9), record(6, 0.2), record(7, 0.8)]
     window = drifted(store, *records)
-    actions = act_on_drift.run(store, window.window_id, "label", queue_limit=2)
-    key = f"{QUEUE}{window.window_id}.json"
-    queue = DriftQueue.from_json(open_store(store).get(key), key)
+    old = record(60 * 24 * 60)
+    opened = open_store(store)
+    opened.put(f"{ENTRIES_PREFIX}drifted/{old.prediction_id}.json", b"{}")
+    first = act_on_drift.run(store, window.window_id, "label", queue_limit=2)
+    again = act_on_drift.run(store, window.window_id, "label", queue_limit=2)
+    entries = [QueueEntry.from_json(opened.get(key), key) for key in opened.list(ENTRIES_PREFIX)]
+    ordered = sorted(entries, key=lambda one: -(one.score or 0))
 
-    assert [records[0].prediction_id, records[1].prediction_id] == [one.prediction_id for one in queue.products]
-    assert ["drift of vocabulary", "drift, confidence 0.20"] == [one.reason for one in queue.products]
-    assert ("2 products are queued to be labelled",) == actions
+    assert [records[0].prediction_id, records[1].prediction_id] == [one.prediction_id for one in ordered]
+    assert ["drift of vocabulary", "drift, confidence 0.20"] == [one.detail for one in ordered]
+    assert ("2 products are queued to be labelled, 2 of them new",) == first
+    assert ("2 products are queued to be labelled, 0 of them new",) == again
 
 
 def test_a_request_ends_with_a_quiet_window_and_with_a_successful_run(store: str) -> None:

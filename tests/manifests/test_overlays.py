@@ -20,7 +20,7 @@ from operations.cluster.deploy import referenced_secrets
 from operations.cluster.images import IMAGES, PREFIX
 from operations.cluster.secrets import create_secrets
 from pipelines.retrain.settings import TriggerSettings
-from pipelines.settings import PipelineSettings
+from pipelines.settings import MonitorSettings, PipelineSettings
 from product_classifier import settings_help
 from product_classifier.limits import MIB
 from product_classifier.model_names import MODELS
@@ -38,6 +38,7 @@ SETTINGS: dict[str, tuple[type[BaseSettings], ...]] = {
     "feedback-service": (FeedbackService, StoreSettings, RetrainSettings),
     "retrain-trigger": (TriggerSettings, RetrainSettings, PipelineSettings, StoreSettings),
     "bootstrap": (PipelineSettings, StoreSettings),
+    "monitoring": (MonitorSettings, PipelineSettings, StoreSettings),
     "training": (PipelineSettings, StoreSettings),
     "bucket": (StoreSettings,),
     "simulation": (Simulation, StoreSettings),

@@ -12,11 +12,12 @@ and photo are deleted; its corrections stay without the product and with their c
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
 
-from product_classifier.errors import InvalidInput
+from product_classifier.errors import InvalidInput, ObjectNotFound, StoreUnavailable
 from product_classifier.feedback.prediction_log.compaction import Compactor
 from product_classifier.feedback.prediction_log.log_parts import list_days, list_parts
 from product_classifier.feedback.prediction_log.log_schema import (
@@ -26,6 +27,7 @@ from product_classifier.feedback.prediction_log.log_schema import (
     to_parquet,
     to_row,
 )
+from product_classifier.feedback.queue_records import LEASES_PREFIX, QueueLease, skip_key
 from product_classifier.feedback.records import (
     Correction,
     PredictionRecord,
@@ -79,7 +81,9 @@ def erase_user(store: ObjectStore, user: str, *, dry_run: bool) -> Erasure:
         comment = {"comment": ""} if hasattr(record, "comment") else {}
         return record.model_copy(update={name: pseudonym, **comment})
 
-    return _erase(store, change, lambda row: row["user"] == user, dry_run=dry_run)
+    found = _erase(store, change, lambda row: row["user"] == user, dry_run=dry_run)
+    found.objects += _erase_from_queue(store, user, pseudonym, dry_run=dry_run)
+    return found
 
 
 def erase_product(store: ObjectStore, sha256: str, *, dry_run: bool) -> Erasure:
@@ -133,6 +137,23 @@ def expire_predictions(store: ObjectStore, before: date, *, dry_run: bool = Fals
     )
     found.photos += photos
     return found
+
+
+def _erase_from_queue(store: ObjectStore, user: str, pseudonym: str, *, dry_run: bool) -> list[str]:
+    """Delete what a user skipped, and replace the name in leases; return the keys."""
+    skips = list(store.list(skip_key(user, "")[: -len(".json")]))
+    leases = []
+    for key in store.list(LEASES_PREFIX):
+        with suppress(ObjectNotFound, StoreUnavailable):
+            lease = QueueLease.from_json(store.get(key), key)
+            if lease.user == user:
+                leases.append(lease)
+    if not dry_run:
+        for key in skips:
+            store.delete(key)
+        for lease in leases:
+            store.put(lease.key, lease.model_copy(update={"user": pseudonym}).to_json())
+    return [*skips, *(lease.key for lease in leases)]
 
 
 def _photos_before(store: ObjectStore, before: date) -> list[str]:

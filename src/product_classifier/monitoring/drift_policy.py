@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from datetime import datetime
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from pydantic import AwareDatetime
-
 from product_classifier.errors import ObjectExists
-from product_classifier.feedback.records import Record
+from product_classifier.feedback.queue_records import ENTRIES_PREFIX, QueueEntry
+from product_classifier.feedback.records import created_at
 from product_classifier.monitoring.drift_windows import PREFIX, DriftWindow
 from product_classifier.store import ObjectStore
 
@@ -16,27 +17,8 @@ Policy = Literal["off", "notify", "label", "retrain"]
 """Each does what the one before does, and more."""
 POLICIES: Final[tuple[Policy, ...]] = ("off", "notify", "label", "retrain")
 NOTIFIED: Final = f"{PREFIX}notified/"
-QUEUE: Final = "queue/drift/"
-
-
-class QueuedProduct(Record):
-    """A prediction to label, and why."""
-
-    prediction_id: str
-    reason: str
-
-
-class DriftQueue(Record):
-    """Predictions of a drifted window to label; `queue/drift/<window>.json`."""
-
-    window_id: str
-    created: AwareDatetime
-    products: tuple[QueuedProduct, ...]
-
-    @property
-    def key(self) -> str:
-        """Key of the object."""
-        return f"{QUEUE}{self.window_id}.json"
+OFFERED: Final = timedelta(days=30)
+"""Age of the predictions whose entries are kept."""
 
 
 def includes(policy: Policy, action: Policy) -> bool:
@@ -76,23 +58,48 @@ def notification(window: DriftWindow) -> dict[str, Any]:
     }
 
 
-def queue_of(window: DriftWindow, confidences: dict[str, float], limit: int, now: datetime) -> DriftQueue:
+def queue_entries(window: DriftWindow, confidences: dict[str, float], limit: int) -> list[QueueEntry]:
     """Return the products to label: the examples of the drift, then the least confident predictions.
+
+    An entry has the id of its prediction, so that a prediction has one entry however often it is in a drifted window.
 
     Args:
         window: The report.
         confidences: Confidence of the predictions of the window, by id.
-        limit: The most products.
-        now: Current time (UTC).
+        limit: The most entries.
     """
-    reasons: dict[str, str] = {}
+    details: dict[str, str] = {}
     for measure in window.measures:
         for mover in measure.movers:
             if measure.drifted and mover.name in confidences:
-                reasons.setdefault(mover.name, f"drift of {measure.name}")
+                details.setdefault(mover.name, f"drift of {measure.name}")
     for prediction_id in sorted(confidences, key=lambda one: (confidences[one], one)):
-        if len(reasons) >= limit:
+        if len(details) >= limit:
             break
-        reasons.setdefault(prediction_id, f"drift, confidence {confidences[prediction_id]:.2f}")
-    products = tuple(QueuedProduct(prediction_id=one, reason=why) for one, why in list(reasons.items())[:limit])
-    return DriftQueue(window_id=window.window_id, created=now, products=products)
+        details.setdefault(prediction_id, f"drift, confidence {confidences[prediction_id]:.2f}")
+    chosen = list(details.items())[:limit]
+    return [
+        QueueEntry(
+            entry_id=prediction_id,
+            created=window.created,
+            reason="drifted",
+            detail=detail,
+            score=1 - rank / max(limit, 1),
+            prediction_id=prediction_id,
+        )
+        for rank, (prediction_id, detail) in enumerate(chosen)
+    ]
+
+
+def queue_products(store: ObjectStore, entries: Sequence[QueueEntry], now: datetime) -> int:
+    """Store entries that are new, delete those that are too old; return how many are new."""
+    prefix = f"{ENTRIES_PREFIX}drifted/"
+    for key in list(store.list(prefix)):
+        if created_at(key.removeprefix(prefix).removesuffix(".json")) < now - OFFERED:
+            store.delete(key)
+    added = 0
+    for entry in entries:
+        with suppress(ObjectExists):
+            store.put(entry.key, entry.to_json(), only_if_absent=True)
+            added += 1
+    return added

@@ -8,6 +8,7 @@ from product_classifier.errors import InvalidInput, ObjectNotFound, StoreUnavail
 from product_classifier.feedback.erasure import erase_product, erase_user, expire_predictions
 from product_classifier.feedback.prediction_log.compaction import Compactor
 from product_classifier.feedback.prediction_log.log_reader import read_records
+from product_classifier.feedback.queue_records import QueueLease, skip_key
 from product_classifier.feedback.records import (
     Correction,
     Modalities,
@@ -164,6 +165,23 @@ def test_an_interrupted_erasure_is_completed_by_the_next_one() -> None:
         except StoreUnavailable:
             erase_user(world.store, "ann", dry_run=False)
         assert b"ann" not in content(world.store)
+
+
+def test_the_queue_does_not_name_an_erased_user() -> None:
+    world = World()
+    lease = QueueLease(item_id=world.lamp.prediction_id, number=1, user="ann", created=DAY, expires=DAY)
+    other = lease.model_copy(update={"number": 2, "user": "bob"})
+    for one in (lease, other):
+        world.store.put(one.key, one.to_json())
+    for user in ("ann", "bob"):
+        world.store.put(skip_key(user, world.book.prediction_id), b"{}")
+
+    found = erase_user(world.store, "ann", dry_run=False)
+
+    assert b"ann" not in content(world.store)
+    assert {lease.key, skip_key("ann", world.book.prediction_id)} <= set(found.objects)
+    assert other.to_json() == world.store.get(other.key)
+    assert [skip_key("bob", world.book.prediction_id)] == list(world.store.list("queue/skips/"))
 
 
 def test_old_predictions_expire_with_photos_that_no_correction_has() -> None:
