@@ -47,6 +47,7 @@ def start(runner: CommandRunner, settings: Settings) -> None:
         {
             "ADDRESS": settings.address,
             "PORT": str(settings.port),
+            "ROOT_PATH": settings.root_path,
             "REGISTRY": settings.registry,
             "TAG": settings.tag,
             "COMPOSE_PROFILES": settings.profiles,

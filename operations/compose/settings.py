@@ -25,6 +25,9 @@ class Settings(BaseSettings):
     port: int = Field(default=8080, ge=1, le=65535)
     """Port of the host on which the gateway is published."""
 
+    root_path: str = ""
+    """Path under which a proxy in front publishes the gateway, such as /shop/classifier; the proxy removes it."""
+
     registry: str = Field(default="", pattern=r"^(.*/)?$")
     """Registry and prefix of the product's images, with a slash at its end; empty: images built on this host."""
 

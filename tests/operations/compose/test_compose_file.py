@@ -100,16 +100,13 @@ def test_every_mounted_folder_is_made() -> None:
 @pytest.mark.parametrize("name", OURS)
 def test_every_variable_is_a_setting_that_differs_from_its_default(name: str) -> None:
     service = SERVICES[name]
-    given = {key: str(value) for key, value in (service.get("environment") or {}).items()}
+    given = {key: str(value) for key, value in (service.get("environment") or {}).items() if value != ""}
     given |= {one["target"]: "secret" for one in service.get("secrets", []) if isinstance(one, dict)}
     if name == "mlflow":
         assert set(given) <= {one["name"] for one in CLUSTER[name]["env"]} | {"AWS_SHARED_CREDENTIALS_FILE"}
         return
     known = [one for settings in SETTINGS[name] for one in settings_help.variables(settings)]
     extra = {*OTHER_VARIABLES, *(one.names[0] for one in settings_help.COMMON)}
-    if name == "bootstrap":
-        extra |= {"PRODUCTS"}
-
     assert set() == set(given) - extra - {variable for one in known for variable in one.names}
     assert set() == given.items() & {(variable, one.default) for one in known for variable in one.names}
 
@@ -121,7 +118,7 @@ def test_a_service_has_the_settings_of_its_pods(name: str) -> None:
     here = set(service.get("environment") or {})
     here |= {one["target"] for one in service.get("secrets", []) if isinstance(one, dict)}
     there = {one["name"] for one in pod.get("env", [])}
-    folders = {"SECRETS_DIR", "TMPDIR", "POD_NAME"}
+    folders = {"SECRETS_DIR", "TMPDIR", "POD_NAME", "AUTH_PROXY_ROOT_PATH"}
     of_releases = {"RELEASE", "FUSION_CANARY_RELEASE", "FUSION_CANARY_SHARE", "FUSION_SHADOW_RELEASE"}
     of_clusters = {"TRAINER_IMAGE", "RETRAIN_LAUNCHER", "RETRAIN_PACKAGE", "KF_PIPELINES_ENDPOINT", "PRODUCTS"}
     of_names = {"FUSION_TEXT_URL", "FUSION_IMAGE_URL"}  # by default those of a cluster
