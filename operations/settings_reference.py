@@ -17,6 +17,7 @@ from operations.cluster.settings import Settings as ClusterSettings
 from operations.compose.settings import Settings as ComposeSettings
 from operations.demo.settings import Settings as DemoSettings
 from operations.local.settings import Settings as LocalSettings
+from operations.offline.settings import Settings as OfflineSettings
 from pipelines.retrain.settings import TriggerSettings
 from pipelines.settings import (
     BootstrapSettings,
@@ -70,6 +71,7 @@ SECTIONS = (
     Section("Demonstration", "`make demo`", (DemoSettings,)),
     Section("Simulation", "`make simulate`", (SimulationSettings,)),
     Section("Cluster", "`make up`, `make images`, `make deploy`, `make down`", (ClusterSettings,)),
+    Section("Without internet", "`python -m operations.offline`", (OfflineSettings,)),
     Section("Compose", "`make compose`", (ComposeSettings,)),
 )
 

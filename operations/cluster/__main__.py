@@ -47,10 +47,20 @@ def _run(options: argparse.Namespace, runner: CommandRunner, settings: Settings)
     match options.command:
         case "images":
             images.build(
-                runner, builder=settings.build, tag=settings.tag, commit=commit(), torch_index=settings.torch_index
+                runner,
+                builder=settings.build,
+                tag=settings.tag,
+                commit=commit(),
+                torch_index=settings.torch_index,
+                registry=settings.registry,
+                common={
+                    "PYTHON_IMAGE": settings.python_image,
+                    "PIP_INDEX_URL": settings.package_index,
+                    "UV_DEFAULT_INDEX": settings.package_index,
+                },
             )
             if settings.load != DEFAULT_LOAD or kind.exists(runner):
-                images.load(runner, loader=settings.load, tag=settings.tag)
+                images.load(runner, loader=settings.load, tag=settings.tag, registry=settings.registry)
         case "up":
             kind.up(runner, existing=settings.is_existing)
         case "deploy":

@@ -15,6 +15,7 @@ import yaml
 
 from operations.cluster import object_status
 from operations.cluster.command_runner import CommandFailed, CommandRunner
+from operations.cluster.image_names import images_of, qualified, without_tag
 from operations.cluster.images import IMAGES, PREFIX
 from operations.cluster.object_status import Object
 from operations.cluster.secrets import KUBEFLOW, NAMESPACE, STORE, create_secrets, share_keys
@@ -36,7 +37,8 @@ def deploy(runner: CommandRunner, settings: Settings) -> None:
     object_status.wait_for_platform(runner)
     has_kubeflow = runner.get("service", "ml-pipeline", "--namespace", KUBEFLOW) is not None
     runner.report("pipeline runs are started " + ("on Kubeflow Pipelines" if has_kubeflow else "as Jobs"))
-    folder = write_kustomization(settings, with_kubeflow=has_kubeflow)
+    mirrored = third_party_images(runner, settings) if settings.registry else frozenset()
+    folder = write_kustomization(settings, with_kubeflow=has_kubeflow, mirrored=mirrored)
     runner.kubectl("apply", "-f", str(MANIFESTS / "base/namespace.yaml"))
     objects = list(yaml.safe_load_all(runner.kubectl("kustomize", str(folder))))
     endpoint = next(one["data"]["endpoint"] for one in objects if _key(one) == ("ConfigMap", NAMESPACE, "object-store"))
@@ -86,18 +88,41 @@ def _namespaces_of_runs(objects: Sequence[Object]) -> set[str]:
     return named - {NAMESPACE}
 
 
-def write_kustomization(settings: Settings, *, with_kubeflow: bool) -> Path:
-    """Write a kustomization that adds the image tag and the place of pipeline runs to the overlay."""
+def third_party_images(runner: CommandRunner, settings: Settings) -> frozenset[str]:
+    """Return the images of other projects in the overlay, without tags."""
+    rendered = runner.kubectl("kustomize", str(_overlay(settings)))
+    names = {without_tag(image) for image in images_of(yaml.safe_load_all(rendered))}
+    return frozenset(name for name in names if f"{PREFIX}/" not in name)
+
+
+def _overlay(settings: Settings) -> Path:
     overlay = MANIFESTS / "overlays" / settings.overlay
     if not overlay.is_dir():
         known = ", ".join(sorted(path.name for path in overlay.parent.iterdir()))
         raise CommandFailed(f"OVERLAY: there is no overlay {settings.overlay!r}; choose one of {known}")
+    return overlay
+
+
+def write_kustomization(settings: Settings, *, with_kubeflow: bool, mirrored: Collection[str] = ()) -> Path:
+    """Write a kustomization that adds tags, registry and the place of pipeline runs to the overlay."""
+    overlay = _overlay(settings)
+    own = {"newName": f"{settings.registry}{PREFIX}/{{}}"} if settings.registry else {}
     content = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "resources": [_relative(overlay)],
         "components": [] if with_kubeflow else [_relative(WITHOUT_KUBEFLOW)],
-        "images": [{"name": f"{PREFIX}/{image.name}", "newTag": settings.tag} for image in IMAGES],
+        "images": [
+            *(
+                {
+                    "name": f"{PREFIX}/{image.name}",
+                    **{key: value.format(image.name) for key, value in own.items()},
+                    "newTag": settings.tag,
+                }
+                for image in IMAGES
+            ),
+            *({"name": name, "newName": settings.registry + qualified(name)} for name in sorted(mirrored)),
+        ],
     }
     RENDERED.mkdir(parents=True, exist_ok=True)
     (RENDERED / "kustomization.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")

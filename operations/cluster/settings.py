@@ -29,6 +29,15 @@ class Settings(BaseSettings):
     torch_index: str = ""
     """Package index of the trainer's torch, for example one of CPU builds; empty: the index of all other packages."""
 
+    registry: str = Field(default="", pattern=r"^(.*/)?$")
+    """Registry and prefix of all images, with a slash at its end; empty: those that the manifests name."""
+
+    python_image: str = ""
+    """Image that the product's images are built on; empty: that of the Dockerfiles."""
+
+    package_index: str = ""
+    """Package index for the packages in the images, a URL; empty: the public one."""
+
     timeout_s: float = Field(default=1800.0, gt=0)
     """Seconds until everything of a deployment must be ready."""
 
