@@ -15,7 +15,7 @@ import yaml
 
 from operations.cluster import object_status
 from operations.cluster.command_runner import CommandFailed, CommandRunner
-from operations.cluster.image_names import images_of, qualified, without_tag
+from operations.cluster.image_names import copy_name, images_of, without_tag
 from operations.cluster.images import IMAGES, PREFIX
 from operations.cluster.object_status import Object
 from operations.cluster.secrets import KUBEFLOW, NAMESPACE, STORE, create_secrets, share_keys
@@ -121,7 +121,7 @@ def write_kustomization(settings: Settings, *, with_kubeflow: bool, mirrored: Co
                 }
                 for image in IMAGES
             ),
-            *({"name": name, "newName": settings.registry + qualified(name)} for name in sorted(mirrored)),
+            *({"name": name, "newName": copy_name(settings.registry, name)} for name in sorted(mirrored)),
         ],
     }
     RENDERED.mkdir(parents=True, exist_ok=True)

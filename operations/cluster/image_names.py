@@ -21,6 +21,16 @@ def without_tag(image: str) -> str:
     return re.sub(r"(:[\w.-]+)?(@sha256:[0-9a-f]+)?$", "", image)
 
 
+def copy_name(registry: str, image: str) -> str:
+    """Return the name of the copy of an image, below the prefix of a registry.
+
+    The port of a registry cannot be part of a name. A copy of an image without a tag is named by its digest, and has a
+    tag too, since programs that copy images need one.
+    """
+    name = re.sub(r"^([^/:]+):(\d+)/", r"\1-\2/", qualified(image))
+    return registry + re.sub(r"@sha256:([0-9a-f]{12})[0-9a-f]*$", r":sha256-\1", name)
+
+
 def images_of(objects: Iterable[Object]) -> Iterator[str]:
     """Yield the images of the containers of objects, as they are written."""
     waiting: list[object] = list(objects)

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from operations.cluster.command_runner import CommandRunner
+from operations.cluster.image_names import copy_name
 from operations.offline import inventory, package_index
 from operations.offline.settings import Settings
 from product_classifier.errors import ProductClassifierError
@@ -61,22 +62,17 @@ def copy_images(runner: CommandRunner, settings: Settings, images: Sequence[str]
     """Copy each image to the registry, under its complete name; return the digests of the copies."""
     found = {}
     for image in images:
-        target = mirrored(settings.registry, image)
+        target = copy_name(settings.registry, image)
         runner.run_step(f"copy {image}", [*shlex.split(settings.copy_image), image, target])
         found[image] = runner.run([*shlex.split(settings.image_digest), target]).strip()
     return found
-
-
-def mirrored(registry: str, image: str) -> str:
-    """Return the name of the copy of an image; of one named by its digest, the copy has the same."""
-    return f"{registry}{image}"
 
 
 def with_registry(text: str, registry: str, images: Sequence[str]) -> str:
     """Return manifests whose images are those of the registry."""
     for image in images if registry else ():
         for written in {image, image.removeprefix("docker.io/"), image.removeprefix("docker.io/library/")}:
-            text = text.replace(f"image: {written}\n", f"image: {mirrored(registry, image)}\n")
+            text = text.replace(f"image: {written}\n", f"image: {copy_name(registry, image)}\n")
     return text
 
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from operations.cluster.command_runner import CommandFailed, CommandRunner
-from operations.cluster.image_names import qualified
+from operations.cluster.image_names import copy_name, qualified
 from operations.cluster.images import PREFIX
 from operations.offline import inventory
 from operations.offline.__main__ import copy_images, with_registry, write_inventory
@@ -29,6 +29,18 @@ REGISTRY = "registry.internal:5000/mirror/"
 )
 def test_names_of_images_are_completed_as_docker_does(image: str, complete: str) -> None:
     assert complete == qualified(image)
+
+
+@pytest.mark.parametrize(
+    ("image", "copy"),
+    [
+        ("python:3.11-slim", "r/docker.io/library/python:3.11-slim"),
+        ("localhost:5000/a:1", "r/localhost-5000/a:1"),
+        ("quay.io/minio/minio@sha256:" + "0123456789abcdef" * 4, "r/quay.io/minio/minio:sha256-0123456789ab"),
+    ],
+)
+def test_names_of_copies_are_valid(image: str, copy: str) -> None:
+    assert copy == copy_name("r/", image)
 
 
 def test_every_image_of_overlays_compose_and_dockerfiles_is_listed() -> None:
