@@ -1,7 +1,7 @@
 # The commands of the project; most are also `python -m …` with --help. Variables set options: make run PORT=9080
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo data inspect train tune simulate check encoders images up deploy e2e down bench score monitor compose
+.PHONY: help run test demo data inspect train tune simulate check encoders images up deploy e2e down bench score monitor compose dagshub
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 INSTALLED ?= .venv/installed
@@ -71,6 +71,9 @@ deploy: $(INSTALLED) ## apply the manifests to the current context and wait unti
 
 compose: $(INSTALLED) ## run the product on this host by docker compose (PROFILES=minio,monitoring, PORT=8080, REGISTRY=)
 	@$(PY) -m operations.compose
+
+dagshub: $(INSTALLED) ## push data and models to a repository on DagsHub (OWNER=, REPO=; DAGSHUB_TOKEN in the environment)
+	@$(PY) -m operations.dagshub
 
 e2e: $(INSTALLED) ## run the cluster tests against the current context (CLUSTER=existing)
 	@$(PY) -m pytest -m cluster

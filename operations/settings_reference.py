@@ -15,6 +15,7 @@ from inference.model_server.flags import RELEASE
 from inference.simulation.settings import Settings as SimulationSettings
 from operations.cluster.settings import Settings as ClusterSettings
 from operations.compose.settings import Settings as ComposeSettings
+from operations.dagshub.settings import Settings as DagsHubSettings
 from operations.demo.settings import Settings as DemoSettings
 from operations.local.settings import Settings as LocalSettings
 from operations.offline.settings import Settings as OfflineSettings
@@ -71,6 +72,7 @@ SECTIONS = (
     Section("Demonstration", "`make demo`", (DemoSettings,)),
     Section("Simulation", "`make simulate`", (SimulationSettings,)),
     Section("Cluster", "`make up`, `make images`, `make deploy`, `make down`", (ClusterSettings,)),
+    Section("DagsHub", "`make dagshub`", (DagsHubSettings,)),
     Section("Without internet", "`python -m operations.offline`", (OfflineSettings,)),
     Section("Compose", "`make compose`", (ComposeSettings,)),
 )
