@@ -92,3 +92,7 @@ interface ReleaseDetail extends Release {
   corrections_by_category: CategoryCount[]; metrics: Record<string, any>; gate_metrics: Record<string, unknown>;
 }
 interface DriftWindow { window_id: string; created: string; since: string; until: string; release: string; products: number; verdict: string; reasons: string[] }
+interface Batch {
+  batch_id: string; file_name: string; state: string; created: string; finished: string | null; reason: string; rows: number; classified: number; accepted: number | null;
+  rejected: number; problems: { line: number; field: string; value: string; reason: string }[]; release: string | null; result_url: string | null;
+}

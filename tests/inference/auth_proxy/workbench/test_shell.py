@@ -8,9 +8,9 @@ from tests.inference.auth_proxy.conftest import PASSWORD, Gateway
 from tests.inference.auth_proxy.workbench.conftest import Workbench, log_in
 
 pytestmark = pytest.mark.browser
-USER_PAGES = ["Classify", "Queue", "My work"]
-REVIEWER_PAGES = ["Classify", "Queue", "Review", "Quality", "Releases", "Taxonomy", "My work"]
-ADMIN_PAGES = [*REVIEWER_PAGES[:5], "Training", "Taxonomy", "Users", "My work"]
+USER_PAGES = ["Classify", "Batch", "Queue", "My work"]
+REVIEWER_PAGES = ["Classify", "Batch", "Queue", "Review", "Quality", "Releases", "Taxonomy", "My work"]
+ADMIN_PAGES = [*REVIEWER_PAGES[:6], "Training", "Taxonomy", "Users", "My work"]
 
 
 @pytest.mark.parametrize(("user", "pages"), [("ursula", USER_PAGES), ("remy", REVIEWER_PAGES), ("ada", ADMIN_PAGES)])
@@ -147,11 +147,11 @@ def test_a_demoted_reviewer_logs_in_again_and_sees_the_pages_that_remain(workben
     assert "Your role has changed; the pages it allows are shown." in page.inner_text(".notices")
 
 
-@pytest.mark.parametrize("name", ["queue", "quality", "releases", "training", "mine"])
+@pytest.mark.parametrize("name", ["batch", "queue", "quality", "releases", "training", "mine"])
 def test_a_route_that_the_gateway_lacks_is_explained_on_the_page(workbench: Workbench, name: str) -> None:
     page = workbench.open("ada")
     problem = {"title": "Not Found", "status": 404, "detail": "no route has the path", "request_id": "r-1"}
-    routes = re.compile(r"/(queue|quality|releases|retrain|predictions)(\?|$)")
+    routes = re.compile(r"/(batches|queue|quality|releases|retrain|predictions)(\?|$)")
     page.route(routes, lambda found: found.fulfill(status=404, json=problem))
     page.goto(f"{page.url.partition('#')[0]}#/{name}")
     page.wait_for_selector("main .state[role=alert]")

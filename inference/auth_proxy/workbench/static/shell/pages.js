@@ -24,6 +24,7 @@ export const pageTitles = translations({
 /** @type {PageEntry[]} */
 export const PAGES = [
   { name: "classify", role: "user", load: () => import("../classify/classify-page.js") },
+  { name: "batch", role: "user", load: () => import("../batch/batch-page.js") },
   { name: "queue", role: "user", load: () => import("../queue/queue-page.js") },
   { name: "review", role: "reviewer", load: () => import("../review/review-page.js") },
   { name: "quality", role: "reviewer", load: () => import("../quality/quality-page.js") },
