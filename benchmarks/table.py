@@ -41,6 +41,7 @@ ROWS: Mapping[str, Row] = {
         "1,000,000 in 10 min, ≤ 2 GB, flat",
         "p20_prediction_log",
     ),
+    "P21": Row("a reviewer in the browser: key to next product, median of 100", "≤ 150 ms", "p21_reviewer"),
     "P22": Row("a fresh installation", "≤ 2.2 GB", "p22_installation"),
     "P23": Row(
         "text models of 27, 417 and 5,595 categories",
