@@ -1,15 +1,20 @@
 """Write docs/images/*.png from the result of `make demo`: `python -m operations.screenshots`.
 
+The pages of the workbench show what the demonstration left: its corrections, runs and releases.
+
 Needs Chromium on the path (`apt-get install chromium`). The pictures show data of the sample catalogue only.
 """
 
+import io
 import json
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
+from PIL import Image
 
 from operations.demo.processes import ProcessRunner, find_free_port
 from operations.demo.settings import Settings
@@ -23,8 +28,19 @@ if TYPE_CHECKING:
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 MAX_BYTES = 150_000
+SETTLED_MS = 1000
+"""Time in which photos arrive."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-CONSOLE_SIZE: "ViewportSize" = {"width": 1000, "height": 760}
+WORKBENCH_SIZE: "ViewportSize" = {"width": 1180, "height": 800}
+PAGES: Mapping[str, str] = {
+    "queue": "article[data-id]",
+    "review?state=all&order=newest": "article product-photo",
+    "quality": "figure",
+    "releases": "tbody tr",
+    "training": ".list-item",
+    "taxonomy": ".tree li",
+}
+"""What is waited for on each page of the workbench."""
 VERDICT_SIZE: "ViewportSize" = {"width": 900, "height": 900}
 
 
@@ -44,7 +60,7 @@ def main() -> int:
 
 
 def write_screenshots(settings: Settings) -> None:
-    """Serve the releases of the demo; capture a prediction in the console and the newest verdict."""
+    """Serve the releases of the demo; capture the pages of the workbench and the newest verdict."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - a development dependency
 
     verdict = newest_verdict(settings)
@@ -56,9 +72,15 @@ def write_screenshots(settings: Settings) -> None:
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         with ProcessRunner(settings.demo_dir, settings.environment(port)).serving(port):
-            page = browser.new_page(locale="en-US", viewport=CONSOLE_SIZE)
+            page = browser.new_page(locale="en-US", viewport=WORKBENCH_SIZE)
             classify(page, f"http://{HOST}:{port}", settings)
-            _save(page, "console.png")
+            _save(page, "workbench-classify.png")
+            for place, content in PAGES.items():
+                page.goto(f"http://{HOST}:{port}/#/{place}")
+                page.wait_for_selector(content)
+                page.wait_for_selector(".skeleton", state="detached")
+                page.wait_for_timeout(SETTLED_MS)
+                _save(page, f"workbench-{place.partition('?')[0]}.png")
         page = browser.new_page(locale="en-US", viewport=VERDICT_SIZE)
         page.goto(verdict.as_uri())
         _save(page, "verdict.png")
@@ -89,7 +111,10 @@ def classify(page: "Page", url: str, settings: Settings) -> None:
 
 
 def _save(page: "Page", name: str) -> None:
-    picture = page.screenshot()
+    captured = io.BytesIO(page.screenshot())
+    reduced = io.BytesIO()
+    Image.open(captured).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(reduced, "PNG", optimize=True)
+    picture = reduced.getvalue()
     if len(picture) > MAX_BYTES:
         raise ScreenshotFailed(f"{name}: {len(picture)} bytes, at most {MAX_BYTES}; make the viewport smaller")
     (IMAGES / name).write_bytes(picture)

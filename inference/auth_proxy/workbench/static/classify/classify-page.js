@@ -31,7 +31,7 @@ export function mount(page, { signal }) {
       ]);
       if (current.aborted) return;
       fill(answer, answerView(prediction, { ...texts, photoUrl: photo?.url ?? "", isExplained }, current));
-      /** @type {HTMLElement | null} */ (answer.querySelector("#category"))?.focus();
+      /** @type {HTMLElement | null} */ (answer.querySelector("#category"))?.focus({ preventScroll: true });
     } catch (error) {
       if (current.aborted) return;
       fill(answer, h("div", { class: "callout bad", role: "alert" }, h("p", {}, () => explain(error)), h("p", { class: "small" }, technicalDetail(error))));

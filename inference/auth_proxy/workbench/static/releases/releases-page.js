@@ -5,6 +5,7 @@ import { request } from "../api/client.js";
 import { mayAct } from "../api/session.js";
 import { h } from "../core/dom.js";
 import { formatDate, formatScore } from "../core/language.js";
+import { common } from "../core/messages.js";
 import { rememberFilters } from "../core/router.js";
 import { pagedTable } from "../widgets/data-table.js";
 import { labelled, selectField } from "../widgets/labelled.js";
@@ -23,14 +24,14 @@ export async function mount(page, { query, signal }) {
   const table = pagedTable({
     caption: () => text().title,
     columns: [
-      { title: () => text().title, heading: true, cell: (/** @type {Release} */ one) => h("button", { type: "button", class: "plain", onclick: () => open(one.release) }, h("code", {}, one.release)) },
-      { title: () => text().details, cell: (one) => h("span", { class: `badge ${releaseTone(one.state)}` }, () => releaseState(one.state)) },
+      { title: () => common().release, heading: true, cell: (/** @type {Release} */ one) => h("button", { type: "button", class: "plain", onclick: () => open(one.release) }, h("code", {}, one.release)) },
+      { title: () => common().state, cell: (one) => h("span", { class: `badge ${releaseTone(one.state)}` }, () => releaseState(one.state)) },
       { title: () => text().f1, numeric: true, cell: (one) => () => formatScore(one.weighted_f1) },
       { title: () => text().products, numeric: true, cell: (one) => () => text().count(one.products) },
       { title: () => text().corrections, numeric: true, cell: (one) => () => text().count(one.corrections) },
       { title: () => text().verdict, cell: (one) => h("span", { class: "small clamp" }, one.verdict?.reasons[0] ?? "–") },
-      { title: () => text().requested, cell: (one) => h("time", { datetime: one.created }, () => formatDate(one.created)) },
-      ...(isAdmin ? [{ title: () => text().promote, cell: (/** @type {Release} */ one) => h("div", { class: "row" }, actions.buttons(one)) }] : []),
+      { title: () => common().created, cell: (one) => h("time", { datetime: one.created }, () => formatDate(one.created)) },
+      ...(isAdmin ? [{ title: () => common().actions, cell: (/** @type {Release} */ one) => h("div", { class: "row" }, actions.buttons(one)) }] : []),
     ],
     load: async (cursor) => {
       const found = await request("releases", { query: { cursor, limit: 20 }, signal });

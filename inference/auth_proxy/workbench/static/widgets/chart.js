@@ -6,8 +6,8 @@ import { dataTable } from "./data-table.js";
 
 const WIDTH = 640;
 const HEIGHT = 240;
-const LEFT = 44;
-const BOTTOM = 28;
+const LEFT = 56;
+const BOTTOM = 30;
 const TOP = 10;
 const RIGHT = 12;
 
@@ -80,7 +80,7 @@ export function barChart({ title, labels, series, axis, format }) {
 }
 
 /** @param {string} label */
-const shortened = (label) => (label.length > 34 ? `${label.slice(0, 33)}…` : label);
+const shortened = (label) => (label.length > 28 ? `${label.slice(0, 27)}…` : label);
 
 /** @param {(number | null)[]} points @param {(index: number) => number} x @param {(value: number) => number} y */
 function path(points, x, y) {
