@@ -1,4 +1,4 @@
-"""P21: a reviewer decides about 100 corrections by keyboard: time from the key to the next product on the screen."""
+"""P21: a reviewer in the browser: time from a key to the next product, over 100 decisions."""
 
 import base64
 import json
