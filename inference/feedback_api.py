@@ -183,6 +183,12 @@ class FeedbackReceipt(ResponseModel):
     given: int | str | None = Field(default=None, description=GIVEN, exclude_if=lambda code: code is None)
     decided: bool = Field(default=True, description=DECIDED, exclude_if=lambda decided: decided)
     created: datetime
+    known_answer: int | str | None = Field(
+        default=None,
+        description="The category that a reviewer decided, of an item of the queue that tests how well users label:"
+        " the answer is no correction.",
+        exclude_if=lambda code: code is None,
+    )
     replaces: str | None = Field(
         default=None,
         description="The user's earlier correction of this product with another category: only the newest counts.",

@@ -51,17 +51,19 @@ from inference.feedback_service.prediction_endpoints import add_predictions
 from inference.feedback_service.prediction_listing import PredictionListing
 from inference.feedback_service.quality import Quality
 from inference.feedback_service.queue_endpoints import add_queue
+from inference.feedback_service.receipts import known_answer_receipt, receipt
 from inference.feedback_service.release_listing import Releases
+from inference.feedback_service.reviewer_quality import ReviewerStatistics, add_reviewer_quality
 from inference.feedback_service.runs_endpoints import Runs, add_run_request, add_runs
-from inference.feedback_service.service import FeedbackService, SubmitResult, utc_now
+from inference.feedback_service.service import FeedbackService, utc_now
 from inference.feedback_service.settings import Settings
+from inference.feedback_service.suspect_entries import SuspectEntries
 from inference.feedback_service.taxonomy_changes import TaxonomyChanges
 from inference.http.api_models import ProductInput
 from inference.http.bodies import strict_base64
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.prediction_index import PredictionIndex
 from product_classifier.feedback.records import PHOTO_PREFIX, ProductContent
-from product_classifier.feedback.trust import initial_state
 from product_classifier.images.headers import picture_bytes
 from product_classifier.limits import PHOTO_BODY_BYTES
 from product_classifier.metrics.instruments import CONTENT_TYPE, add_volume
@@ -71,7 +73,7 @@ from product_classifier.settings_reader import read_settings
 from product_classifier.store import ObjectStore
 from product_classifier.store.journal import Journal
 from product_classifier.store.probe import StoreProbe
-from product_classifier.stored_taxonomy.change_store import StoredTaxonomy, TaxonomyState
+from product_classifier.stored_taxonomy.change_store import StoredTaxonomy
 
 THREADS = 16
 """Requests handled concurrently; the size of the S3 client's connection pool."""
@@ -126,7 +128,16 @@ def create_app(
         InternalMiddleware, token=token, body_limit=min(settings.body_limit, PHOTO_BODY_BYTES), metrics=metrics
     )
     add_problem_handlers(app)
-    queue = LabelQueue(store, predictions, index, (refresher, predictions_refresher), now)
+    releases = Releases(store, index.taxonomy, now)
+    queue = LabelQueue(
+        store,
+        predictions,
+        index,
+        (refresher, predictions_refresher),
+        now,
+        suspects=SuspectEntries(store, releases.history, index.taxonomy).read,
+        known_answer_share=settings.known_answer_share,
+    )
     _add_submission(app, service, index.taxonomy, queue, metrics, notifier)
     lists = BoundedThreads(LIST_THREADS, MAX_WAITING_LISTS)
     listing = CorrectionListing(index, predictions, refresher)
@@ -139,7 +150,7 @@ def create_app(
     runs = Runs(run_store, index, refresher, (retrain or read_settings(RetrainSettings)).min_corrections)
     add_run_request(app, runs, notifier, now, lists)
     add_runs(app, runs, lists)
-    releases = Releases(store, index.taxonomy, now)
+    add_reviewer_quality(app, ReviewerStatistics(store, index, now), lists)
     add_release_routes(app, releases, notifier)
     add_quality_routes(app, Quality(store, index, releases, now))
     _add_taxonomy_changes(app, TaxonomyChanges(store, index, refresher, now), lists)
@@ -174,6 +185,9 @@ def _add_submission(
             )
             result = service.correct_product(caller, idempotency_key, product, code, comment, photo=photo)
         elif isinstance(body, QueueFeedback):
+            given = state.read(code.code, code.version).code or code.code
+            if (answer := queue.answer(caller, body.item_id, given)) is not None:
+                return known_answer_receipt(answer, caller.role, state)
             prediction_id, product = queue.product_of(caller, body.item_id)
             if prediction_id is None:
                 result = service.correct_product(caller, idempotency_key, product, code, comment)
@@ -185,7 +199,7 @@ def _add_submission(
         response.status_code = 201 if result.destination else 200
         if result.destination:
             notifier.notify()
-        return _receipt(result, state)
+        return receipt(result, state)
 
 
 def _add_taxonomy_changes(app: FastAPI, changes: TaxonomyChanges, lists: BoundedThreads) -> None:
@@ -237,22 +251,6 @@ def _decode_photo(product: ProductInput) -> bytes:
         InvalidImage: If the photo is not accepted.
     """
     return picture_bytes(strict_base64(product.image, "product.image")) if product.image else b""
-
-
-def _receipt(result: SubmitResult, state: TaxonomyState) -> FeedbackReceipt:
-    correction = result.correction
-    reading = state.read(correction.code, correction.taxonomy_version)
-    code = reading.code or correction.code
-    return FeedbackReceipt(
-        feedback_id=correction.feedback_id,
-        state=initial_state(correction.role),
-        code=state.newest.to_json_code(code),
-        label=state.label(code),
-        given=None if reading.code == correction.code else state.newest.to_json_code(correction.code),
-        decided=reading.decided and reading.code is not None,
-        created=correction.created,
-        replaces=result.replaced.feedback_id if result.replaced else None,
-    )
 
 
 @asynccontextmanager

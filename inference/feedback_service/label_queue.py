@@ -1,5 +1,7 @@
 """The queue: candidates, leased to one user at a time."""
 
+import os
+import random
 import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -14,13 +16,15 @@ from inference.queue_api import QueueItem, QueuePage, QueueParameters
 from product_classifier.errors import InvalidInput, ObjectNotFound
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.index_rows import product_of
+from product_classifier.feedback.known_answers import GivenAnswer, KnownAnswers
 from product_classifier.feedback.prediction_index import PredictionIndex
 from product_classifier.feedback.prediction_rows import IndexedPrediction
 from product_classifier.feedback.queue_candidates import Candidate, CandidateSource
-from product_classifier.feedback.queue_leases import QueueLeases
-from product_classifier.feedback.queue_records import QueueLease
+from product_classifier.feedback.queue_leases import DURATION, QueueLeases
+from product_classifier.feedback.queue_records import QueueEntry, QueueLease
 from product_classifier.feedback.records import ProductContent
 from product_classifier.feedback.stored_products import read_corrected_product, read_prediction
+from product_classifier.feedback.trust import agreement_key
 from product_classifier.store import ObjectStore
 
 COLLECT_S = 30.0
@@ -40,16 +44,33 @@ class LabelQueue:
         corrections: FeedbackIndex,
         refreshers: Iterable[IndexRefresher],
         now: Callable[[], datetime],
+        *,
+        suspects: Callable[[], Iterable[QueueEntry]] = tuple,
+        known_answer_share: float = 0.0,
     ) -> None:
+        """Take what candidates are made of.
+
+        Args:
+            store: Has records, entries of pipelines and leases.
+            predictions: Predictions of the store.
+            corrections: Corrections of the store.
+            refreshers: Of both indexes.
+            now: Returns the time in UTC.
+            suspects: Returns entries of training labels that are probably wrong.
+            known_answer_share: Share of the items that are products with a known answer.
+        """
+        self._known_answers = KnownAnswers(store, now)
+        self._known_answer_share = known_answer_share
         self._store = store
         self._predictions = predictions
         self._corrections = corrections
         self._refreshers = tuple(refreshers)
         self._now = now
-        self._source = CandidateSource(store, predictions, corrections)
+        self._source = CandidateSource(store, predictions, corrections, suspects)
         self._leases = QueueLeases(store, now)
         self._lock = threading.Lock()
         self._collected: dict[str, Candidate] = {}
+        self._collected_at = now()
         self._collect_at = 0.0
         self._held: dict[str, QueueLease] = {}
         """Leases by item that this server knows; the store decides."""
@@ -69,7 +90,39 @@ class LabelQueue:
             item = None if lease is None else self._item(candidate, lease)
             if item is not None:
                 items.append(item)
+        is_due = random.random() < self._known_answer_share * len(items)  # noqa: S311 - no secret
+        if items and parameters.reason is None and is_due:
+            items[-1] = self._known_item(caller) or items[-1]
         return QueuePage(items=items, waiting=len(candidates))
+
+    def answer(self, caller: Caller, item_id: str, code: str) -> GivenAnswer | None:
+        """Store the answer for an item with a known answer; None if the item is none.
+
+        Args:
+            caller: Whom the item was offered to.
+            item_id: Id of the item.
+            code: The category that the caller gives, in the newest version of the taxonomy.
+        """
+        offered = self._known_answers.find(caller.name, item_id)
+        if offered is None:
+            return None
+        expected = self._corrections.taxonomy.known.read(offered.code, offered.taxonomy_version).code
+        return self._known_answers.answer(offered, expected or offered.code, code)
+
+    def _known_item(self, caller: Caller) -> QueueItem | None:
+        """Return a product with a known answer as an item like others; None if there is none for the caller."""
+        correction = self._corrections.decided_by_reviewer(caller.name, os.urandom(32))
+        if correction is None or correction.product is None or self._corrections.has_vote(correction, caller.name):
+            return None
+        try:
+            product = read_corrected_product(self._store, correction.feedback_id)
+        except (ObjectNotFound, InvalidInput):
+            return None
+        offered = self._known_answers.offer(caller.name, correction, product)
+        lease = QueueLease(
+            item_id=offered.item_id, number=1, user=caller.name, created=self._now(), expires=self._now() + DURATION
+        )
+        return self._item(Candidate(offered.item_id, "uncertain", product=product), lease)
 
     def skip(self, caller: Caller, item_id: str) -> None:
         """Do not offer an item to the caller again; raise a 404 problem if the caller has no lease of it."""
@@ -109,6 +162,7 @@ class LabelQueue:
             if monotonic() >= self._collect_at or not self._collected:
                 for refresher in self._refreshers:
                     refresher.refresh(WAIT_S, WAIT_S)
+                self._collected_at = self._now()
                 self._collected = {one.item_id: one for one in self._source.collect(self._now())}
                 self._collect_at = monotonic() + COLLECT_S
                 now = self._now()
@@ -140,7 +194,10 @@ class LabelQueue:
         if candidate.prediction_id is not None:
             given = self._corrections.of_predictions([candidate.prediction_id]).get(candidate.prediction_id, [])
             return any(one.state != "withdrawn" for one in given)
-        return False
+        newest = None
+        if candidate.product is not None:
+            newest = self._corrections.newest_of_product(agreement_key(candidate.product))
+        return newest is not None and newest >= self._collected_at
 
     def _item(self, candidate: Candidate, lease: QueueLease) -> QueueItem | None:
         """Return a leased candidate as the API represents it; None if its product was deleted."""

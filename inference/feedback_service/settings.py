@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     daily_corrections: int = Field(default=10_000, ge=0)
     """Corrections that one user may submit on a day (UTC), whatever the role; 0 for any number. A repeated request
     does not count."""
+    known_answer_share: float = Field(default=0.0, ge=0, le=0.5)
+    """Share of the queue's items that are products whose category a reviewer decided, to see how well users label; 0
+    offers none. Answers are no corrections."""
     trigger_url: str = ""
     """URL of the retrain trigger, which is notified of new corrections; empty if it only polls."""
     shutdown_s: int = Field(default=10, gt=0)

@@ -49,8 +49,14 @@ class FeedbackHarness:
         disk: Disk | None = None,
         index: FeedbackIndex | None = None,
         daily_corrections: int = 0,
+        known_answer_share: float = 0.0,
     ) -> None:
-        settings = Settings(internal_token=SecretStr(TOKEN), longest_pause_s=0.3, daily_corrections=daily_corrections)
+        settings = Settings(
+            internal_token=SecretStr(TOKEN),
+            longest_pause_s=0.3,
+            daily_corrections=daily_corrections,
+            known_answer_share=known_answer_share,
+        )
         self.clock = AdjustableClock()
         self.store = store
         self.journal = Journal(journal, max_bytes=1 << 20, disk=disk) if journal else None

@@ -1,9 +1,10 @@
-"""Routes of the queue of products to label."""
+"""Routes of the queue of products to label, and of how well users label."""
 
 from inference.auth_proxy.auth.roles import Role
 from inference.auth_proxy.feedback.forwarding import forward_feedback
 from inference.auth_proxy.routing import DocumentedResponse, Route
 from inference.queue_api import EXAMPLE_QUEUE_PAGE, QueuePage, QueueParameters
+from inference.reviewer_api import EXAMPLE_REVIEWER_QUALITY, ReviewerQualityPage, ReviewerQualityParameters
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -27,6 +28,18 @@ ROUTES: tuple[Route, ...] = (
         tag="queue",
         summary="Do not offer an item to the user again",
         responses={204: DocumentedResponse("It is skipped.")},
+        problems=(503,),
+    ),
+    Route(
+        method="GET",
+        path="/quality/reviewers",
+        handler=forward_feedback,
+        role=Role.REVIEWER,
+        operation_id="get_reviewer_quality",
+        tag="quality",
+        summary="Describe how well users label: agreement with others, and products with a known answer",
+        query=ReviewerQualityParameters,
+        responses={200: DocumentedResponse("By user.", ReviewerQualityPage, example=EXAMPLE_REVIEWER_QUALITY)},
         problems=(503,),
     ),
 )

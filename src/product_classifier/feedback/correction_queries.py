@@ -126,6 +126,36 @@ class CorrectionQueries:
         after = -1 if since is None else to_microseconds(since)
         return self._database.value(query, item.agreement_key, user, after, after) is not None
 
+    def compared_votes(self, since: datetime) -> list[tuple[bytes, str, str]]:
+        """Return the votes of products that several users labelled, see `user_agreement.agreement_by_user`.
+
+        Votes are standing corrections from a time on, and approvals of those of others.
+        """
+        votes = (
+            "SELECT agreement_key, user, read_code, created FROM corrections WHERE status = 1 AND created >= ?1 AND "
+            "agreement_key IS NOT NULL AND read_code IS NOT NULL AND state IN "
+            "('pending', 'trusted', 'approved', 'agreed') UNION ALL "
+            "SELECT agreement_key, decision_user, read_code, decision_created FROM corrections WHERE status = 1 AND "
+            "created >= ?1 AND agreement_key IS NOT NULL AND read_code IS NOT NULL AND decision = 'approved'"
+        )
+        query = (
+            f"WITH votes AS ({votes}), several AS (SELECT agreement_key FROM votes GROUP BY 1 "  # noqa: S608
+            "HAVING count(DISTINCT user) > 1) SELECT agreement_key, user, read_code FROM votes "
+            "JOIN several USING (agreement_key) ORDER BY created"
+        )
+        with self._database.read() as database:
+            rows = database.execute(query, (to_microseconds(since),))
+            return [(bytes(key), user, code) for key, user, code in rows]
+
+    def decided_by_reviewer(self, user: str, after: bytes) -> IndexedCorrection | None:
+        """Return the first label after a group that reviewers other than the user decided."""
+        where = (
+            "c.status = 1 AND c.id = (SELECT l.id FROM labels l JOIN corrections o ON o.id = l.id WHERE "
+            "l.agreement_key > ? AND l.reason IN ('trusted', 'approved') AND o.user <> ? AND o.decided = 1 AND "
+            "o.decision_user IS NOT ? ORDER BY l.agreement_key LIMIT 1)"
+        )
+        return next(iter(self._select(where, after, user, user)), None)
+
     def has_review(self, feedback_id: str) -> bool:
         """Return whether a correction has a review, which may have been superseded."""
         return (

@@ -1,6 +1,6 @@
 """What to label next, and why: from predictions, corrections and entries of pipelines."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -51,10 +51,18 @@ class Candidate:
 class CandidateSource:
     """Collects candidates; each method reads a bounded number of rows or objects."""
 
-    def __init__(self, store: ObjectStore, predictions: PredictionIndex, corrections: FeedbackIndex) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        predictions: PredictionIndex,
+        corrections: FeedbackIndex,
+        more_entries: Callable[[], Iterable[QueueEntry]] = tuple,
+    ) -> None:
+        """Take where candidates are, and a function that returns entries which are not stored one by one."""
         self._store = store
         self._predictions = predictions
         self._corrections = corrections
+        self._more_entries = more_entries
 
     def collect(self, now: datetime) -> list[Candidate]:
         """Return the candidates of all reasons: the first of each reason, then the second of each, and so on."""
@@ -110,11 +118,13 @@ class CandidateSource:
             except StoreUnavailable as error:
                 log.warning("queue_entry_damaged", key=key, reason=str(error))
                 continue
-            if not self._is_answered(entry):
-                groups.setdefault(entry.reason, []).append(entry)
+            groups.setdefault(entry.reason, []).append(entry)
+        for entry in self._more_entries():
+            groups.setdefault(entry.reason, []).append(entry)
         for entries in groups.values():
             ordered = sorted(entries, key=lambda one: (-(one.score or 0.0), one.entry_id))
-            yield [_of_entry(one) for one in ordered[:MAX_CANDIDATES]]
+            unanswered = (_of_entry(one) for one in ordered if not self._is_answered(one))
+            yield list(islice(unanswered, MAX_CANDIDATES))
 
     def _is_answered(self, entry: QueueEntry) -> bool:
         """Return whether a correction was submitted since the entry was written."""

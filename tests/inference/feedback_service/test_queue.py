@@ -1,5 +1,6 @@
 """The queue offers what to label next, an item to one user at a time, on any number of servers."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,14 @@ from product_classifier.feedback.records import (
 )
 from tests.support.corrections import NOW, make_correction, make_prediction
 from tests.support.fakes import FakeStore
-from tests.support.feedback_service_harness import RIGHT, WRONG, AdjustableClock, FeedbackHarness, photo
+from tests.support.feedback_service_harness import (
+    RIGHT,
+    WRONG,
+    AdjustableClock,
+    FeedbackHarness,
+    photo,
+    product_correction,
+)
 
 A, B = CHALLENGE.codes[:2]
 
@@ -173,3 +181,72 @@ def test_a_lease_counts_until_clocks_agree_that_it_expired() -> None:
     assert leases.acquire("bob", item) is not None
     assert not leases.holds("ann", item)
     assert 1 == len(list(store.list("queue/leases/")))
+
+
+def test_suspected_labels_of_the_release_in_service_are_offered(store: FakeStore) -> None:
+    release = "r-20300501T000000-0badcafe"
+    row = {
+        "product_id": 7,
+        "designation": "vase",
+        "description": "",
+        "image_sha256": "a" * 64,
+        "code": A,
+        "probability": 0.02,
+        "suggested_code": B,
+        "suggested_probability": 0.9,
+    }
+    manifest = {"id": release, "created": "2030-05-01T00:00:00Z"}
+    store.put(f"models/{release}/release.json", json.dumps(manifest).encode())
+    store.put("reports/champion.json", json.dumps({"release": release, "created": "2030-05-01T00:00:00Z"}).encode())
+    suspects = {"labels": 2, "suspects": [row, {"product_id": 8}]}
+    store.put(f"reports/suspects/{release}.json", json.dumps(suspects).encode())
+    with FeedbackHarness(store, None) as harness:
+        (item,) = queue(harness)
+        again = queue(harness)
+        harness.submit({"item_id": item["item_id"], "code": RIGHT})
+
+        assert ("suspected_label", "product 7: probability of its label 0.02") == (item["reason"], item["detail"])
+        assert [str(A), str(B)] == [str(item[name]["code"]) for name in ("label", "suggested")]
+        assert [item] == again
+        assert [] == queue(harness, "bob")
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_an_answer_to_a_known_product_is_counted_and_no_correction(
+    store: FakeStore, stored: list[PredictionRecord], *, right: bool
+) -> None:
+    with FeedbackHarness(store, None, known_answer_share=0.5) as harness:
+        harness.submit(product_correction("vase"), "rita", "reviewer")
+        for _ in range(50):
+            items = queue(harness, limit=3)
+            if known := [one for one in items if one["product"]["designation"] == "vase"]:
+                break
+        answer = harness.submit({"item_id": known[0]["item_id"], "code": RIGHT if right else WRONG})
+        repeated = harness.submit({"item_id": known[0]["item_id"], "code": RIGHT})
+        quality = harness.client.get("/quality/reviewers", headers=harness.headers("rita", "reviewer")).json()
+        corrections = harness.list().json()["items"]
+
+    assert 3 == len(items)
+    assert ("uncertain", None, None) == tuple(known[0][name] for name in ("reason", "prediction", "feedback_id"))
+    assert RIGHT == answer.json()["known_answer"]
+    assert answer.json()["code"] == repeated.json()["code"]
+    assert ["rita"] == [one["user"] for one in corrections]
+    expected = {"user": "ann", "comparisons": 0, "agreement": None, "known_answers": 1, "right": int(right)}
+    assert [expected] == quality["items"]
+
+
+def test_agreement_is_that_of_users_who_labelled_the_same_products(harness: FeedbackHarness) -> None:
+    for user, role, words, code in (
+        ("ann", "user", "vase", RIGHT),
+        ("bob", "user", "vase", RIGHT),
+        ("ann", "user", "lampe", RIGHT),
+        ("rita", "reviewer", "lampe", WRONG),
+        ("cid", "user", "tasse", WRONG),
+    ):
+        harness.clock.time += timedelta(seconds=1)
+        identifier = harness.submit(product_correction(words, code), user, role).json()["feedback_id"]
+    harness.review(identifier)
+    response = harness.client.get("/quality/reviewers", headers=harness.headers("rita", "reviewer"))
+
+    found = {one["user"]: (one["comparisons"], one["agreement"]) for one in response.json()["items"]}
+    assert {"ann": (2, 0.5), "bob": (1, 1.0), "rita": (2, 0.5), "cid": (1, 1.0)} == found
