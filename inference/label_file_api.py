@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from inference.feedback_api import CategoryCode
 from inference.http.api_models import Moment, ResponseModel
@@ -13,6 +13,8 @@ from product_classifier.feedback.trust import State
 
 EXPORT_MEDIA_TYPES = ("text/csv", "application/x-ndjson", "application/json")
 """Of files with labels: CSV, JSON Lines, Label Studio tasks."""
+LabelTasks = list[dict[str, JsonValue]]
+"""Tasks of Label Studio."""
 MAX_PROBLEMS = 1000
 """Rows with a problem that a response lists."""
 

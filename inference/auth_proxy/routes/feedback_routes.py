@@ -24,6 +24,7 @@ from inference.label_file_api import (
     ExportParameters,
     ImportParameters,
     ImportReport,
+    LabelTasks,
 )
 from product_classifier.audit.audit_events import AuditAction
 from product_classifier.limits import PHOTO_BODY_BYTES
@@ -99,7 +100,7 @@ ROUTES: tuple[Route, ...] = (
         tag="feedback",
         summary="Download the corrections of a filter as CSV, JSON Lines or Label Studio tasks, newest first",
         query=ExportParameters,
-        responses={200: DocumentedResponse("The file, as it is made.", str, media_types=EXPORT_MEDIA_TYPES)},
+        responses={200: DocumentedResponse("The file, as it is made.", LabelTasks, media_types=EXPORT_MEDIA_TYPES)},
         problems=(503,),
     ),
     Route(
@@ -110,7 +111,7 @@ ROUTES: tuple[Route, ...] = (
         operation_id="import_feedback",
         tag="feedback",
         summary="Submit the labels of a file as own corrections, each row for itself; repeating it adds nothing twice",
-        request=dict.fromkeys(EXPORT_MEDIA_TYPES, str),
+        request={**dict.fromkeys(EXPORT_MEDIA_TYPES, str), JSON: LabelTasks},
         query=ImportParameters,
         responses={200: DocumentedResponse("What became of the rows.", ImportReport, example=EXAMPLE_IMPORT_REPORT)},
         problems=(503,),
