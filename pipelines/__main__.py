@@ -211,6 +211,13 @@ def _monitor(options: argparse.Namespace, console: Console) -> None:
     monitor_once(settings, read_settings(MonitorSettings, **given), console)
 
 
+def _backtest(options: argparse.Namespace, console: Console) -> None:
+    """Compare a published release with the logged predictions of the release in service, before it is promoted."""
+    from pipelines.backtest_command import run_backtest  # noqa: PLC0415 - needs the training dependencies
+
+    run_backtest(read_settings(PipelineSettings), options.release, options.since, options.limit, console)
+
+
 def _erase(options: argparse.Namespace, console: Console) -> None:
     """Erase one user or one product from records, log and photos; list what else has them."""
     from pipelines.erase_command import erase  # noqa: PLC0415 - needs pyarrow
@@ -293,6 +300,7 @@ COMMANDS: dict[str, Command] = {
     "score": (_score, (ScoreSettings, *STORED)),
     "queue": (_queue, STORED),
     "monitor": (_monitor, (MonitorSettings, *STORED)),
+    "backtest": (_backtest, STORED),
     "erase": (_erase, STORED),
     "taxonomy": (_taxonomy, STORED),
     "releases": (_releases, STORED),

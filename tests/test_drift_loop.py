@@ -1,4 +1,4 @@
-"""Drift to queue to labels to a run: the steps of monitoring, the label queue and the trigger on one store."""
+"""Drift to labels to a run: monitoring, the label queue and the trigger on one store."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

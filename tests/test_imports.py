@@ -159,6 +159,7 @@ PIPELINES: dict[str, set[str]] = {
     "release_commands": {"parameters", "settings"},
     "action_command": {"release_commands", "settings"},
     "queue_report": {"settings"},
+    "backtest_command": {"settings"},
     "erase_command": {"settings"},
     "taxonomy_commands": {"settings"},
     "local": {"compat", "compile", "parameters"},

@@ -31,6 +31,7 @@ class LoggedPrediction:
 class LabelledPrediction:
     """A prediction with a correction: the given category, and whether the correction is trusted."""
 
+    prediction_id: str
     prediction: LoggedPrediction
     code: str
     trusted: bool
@@ -51,6 +52,11 @@ class LoggedWindow:
     other_releases: Mapping[str, int]
     """Number of predictions in the span by other releases."""
     corrected: Sequence[LabelledPrediction]
+
+    @property
+    def corrections_by_id(self) -> Mapping[str, str]:
+        """Category given for the predictions that have a correction, by id."""
+        return {one.prediction_id: one.code for one in self.corrected}
 
 
 def newest_release(store: ObjectStore, since: datetime, until: datetime) -> str:
@@ -117,4 +123,4 @@ def _corrected(
         kept = [one for one in ranked if states[one.feedback_id] in COUNTED_STATES]
         if kept:
             trusted = states[kept[-1].feedback_id] in TRUSTED_STATES
-            yield LabelledPrediction(predictions[prediction_id], kept[-1].code, trusted)
+            yield LabelledPrediction(prediction_id, predictions[prediction_id], kept[-1].code, trusted)
