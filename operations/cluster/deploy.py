@@ -37,7 +37,7 @@ def deploy(runner: CommandRunner, settings: Settings) -> None:
     object_status.wait_for_platform(runner)
     has_kubeflow = runner.get("service", "ml-pipeline", "--namespace", KUBEFLOW) is not None
     runner.report("pipeline runs are started " + ("on Kubeflow Pipelines" if has_kubeflow else "as Jobs"))
-    mirrored = third_party_images(runner, settings) if settings.registry else frozenset()
+    mirrored = images_of_overlay(runner, settings) if settings.registry else frozenset()
     folder = write_kustomization(settings, with_kubeflow=has_kubeflow, mirrored=mirrored)
     runner.kubectl("apply", "-f", str(MANIFESTS / "base/namespace.yaml"))
     objects = list(yaml.safe_load_all(runner.kubectl("kustomize", str(folder))))
@@ -88,11 +88,18 @@ def _namespaces_of_runs(objects: Sequence[Object]) -> set[str]:
     return named - {NAMESPACE}
 
 
-def third_party_images(runner: CommandRunner, settings: Settings) -> frozenset[str]:
-    """Return the images of other projects in the overlay, without tags."""
+def images_of_overlay(runner: CommandRunner, settings: Settings) -> frozenset[str]:
+    """Return the images of the overlay, without tags."""
     rendered = runner.kubectl("kustomize", str(_overlay(settings)))
-    names = {without_tag(image) for image in images_of(yaml.safe_load_all(rendered))}
-    return frozenset(name for name in names if f"{PREFIX}/" not in name)
+    return frozenset(without_tag(image) for image in images_of(yaml.safe_load_all(rendered)))
+
+
+def _in_registry(name: str, settings: Settings) -> dict[str, str]:
+    """Return the entry that gives an image its name in the registry; those of the product get their tag."""
+    _, prefix, own = name.rpartition(f"{PREFIX}/")
+    if prefix:
+        return {"name": name, "newName": f"{settings.registry}{PREFIX}/{own}", "newTag": settings.tag}
+    return {"name": name, "newName": copy_name(settings.registry, name)}
 
 
 def _overlay(settings: Settings) -> Path:
@@ -106,22 +113,14 @@ def _overlay(settings: Settings) -> Path:
 def write_kustomization(settings: Settings, *, with_kubeflow: bool, mirrored: Collection[str] = ()) -> Path:
     """Write a kustomization that adds tags, registry and the place of pipeline runs to the overlay."""
     overlay = _overlay(settings)
-    own = {"newName": f"{settings.registry}{PREFIX}/{{}}"} if settings.registry else {}
     content = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "resources": [_relative(overlay)],
         "components": [] if with_kubeflow else [_relative(WITHOUT_KUBEFLOW)],
         "images": [
-            *(
-                {
-                    "name": f"{PREFIX}/{image.name}",
-                    **{key: value.format(image.name) for key, value in own.items()},
-                    "newTag": settings.tag,
-                }
-                for image in IMAGES
-            ),
-            *({"name": name, "newName": copy_name(settings.registry, name)} for name in sorted(mirrored)),
+            *({"name": f"{PREFIX}/{image.name}", "newTag": settings.tag} for image in IMAGES if not settings.registry),
+            *(_in_registry(name, settings) for name in sorted(mirrored)),
         ],
     }
     RENDERED.mkdir(parents=True, exist_ok=True)

@@ -194,11 +194,15 @@ def test_an_upgrade_stops_before_the_services_that_call_one_that_does_not_start(
 def test_with_a_registry_every_image_is_one_of_its_copies(cluster: FakeCluster, tmp_path: Path) -> None:
     store = {"kind": "StatefulSet", "metadata": {"name": "object-store"}, "spec": {"image": "quay.io/minio/minio:1"}}
     initializer = {"kind": "X", "metadata": {"name": "x"}, "container": {"image": "kserve/storage-initializer:v1"}}
-    cluster.outputs["kubectl kustomize"] = yaml.safe_dump_all([STORE, *JOBS, initializer, store])
+    names = ("product-classifier/trainer:0.1.0", "registry.example.com/product-classifier/mlflow:0.1.0")
+    ours = [{"kind": "X", "metadata": {"name": "x"}, "image": name} for name in names]
+    cluster.outputs["kubectl kustomize"] = yaml.safe_dump_all([STORE, *JOBS, initializer, store, *ours])
     deploy(cluster, Settings(tag="1a2b", registry="registry.internal/"))
 
     images = {one["name"]: one for one in written(tmp_path)["images"]}  # type: ignore[call-overload,index]
-    assert "registry.internal/product-classifier/trainer" == images["product-classifier/trainer"]["newName"]
+    for name in ("product-classifier/trainer", "registry.example.com/product-classifier/mlflow"):
+        assert f"registry.internal/product-classifier/{Path(name).name}" == images[name]["newName"]
+        assert "1a2b" == images[name]["newTag"]
     assert "registry.internal/quay.io/minio/minio" == images["quay.io/minio/minio"]["newName"]
     renamed = images["kserve/storage-initializer"]
     assert {
