@@ -108,6 +108,7 @@ def classify(page: "Page", url: str, settings: Settings) -> None:
     page.set_input_files("[type=file]", settings.data / "raw" / product.image_path)
     page.click("#classify")
     page.wait_for_selector("#category")
+    page.evaluate("() => scrollTo(0, 0)")
 
 
 def _save(page: "Page", name: str) -> None:
