@@ -10,7 +10,7 @@ from tests.inference.auth_proxy.workbench.conftest import Workbench
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 ENVIRONMENTS = [
     pytest.param(
         {"locale": "en-GB", "color_scheme": "light", "viewport": {"width": 1280, "height": 800}}, id="desktop"

@@ -8,7 +8,7 @@ import pytest
 from tests.inference.auth_proxy.conftest import Gateway
 from tests.inference.auth_proxy.workbench.conftest import Workbench
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def test_categories_are_a_tree_that_is_searched_by_the_gateway(workbench: Workbench) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.inference.auth_proxy.conftest import Gateway
 from tests.inference.auth_proxy.workbench.conftest import Workbench
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 BATCH = {
     "batch_id": "019ab0f2-7d1e-7c3a-9d55-0c8f6a4be111",
     "file_name": "spring.csv",
