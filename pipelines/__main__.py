@@ -257,6 +257,13 @@ def _release_action(options: argparse.Namespace, _: Console) -> None:
         raise ParameterError(f"{options.action}: failed; its result names the reason")
 
 
+def _batch(options: argparse.Namespace, _: Console) -> None:
+    """Classify a file that a user uploaded."""
+    from pipelines.batch_command import run_batch  # noqa: PLC0415 - needs the training dependencies
+
+    run_batch(read_settings(PipelineSettings), options.batch)
+
+
 def _canary(options: argparse.Namespace, console: Console) -> None:
     """Route a share of the requests on a cluster to another release, until --stop or a promotion."""
     from pipelines.release_commands import start_canary, stop_canary  # noqa: PLC0415 - needs training dependencies
@@ -306,6 +313,7 @@ COMMANDS: dict[str, Command] = {
     "releases": (_releases, STORED),
     "rollback": (_rollback, STORED),
     "canary": (_canary, STORED),
+    "batch": (_batch, STORED),
     "release-action": (_release_action, STORED),
 }
 """Name of a command to the function that runs it and the settings it reads."""

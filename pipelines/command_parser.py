@@ -63,6 +63,7 @@ def make_parser(description: str, table: Mapping[str, Command]) -> argparse.Argu
     )
     commands["rollback"].add_argument("release", nargs="?", default="", help="id of the release; default: the previous")
     commands["release-action"].add_argument("action", help="id of the action, see GET /releases/actions/{id}")
+    commands["batch"].add_argument("batch", help="id of the batch, a dash and the number of the attempt")
     commands["canary"].add_argument("release", nargs="?", default="", help="id of the release")
     commands["canary"].add_argument("--share", type=_share, default=0.1, help="share of the requests (%(default)s)")
     commands["canary"].add_argument("--shadow", action="store_true", help="only compare its predictions")

@@ -19,6 +19,7 @@ PROBLEMS = {
     401: "The access token or the password is missing or not valid.",
     403: "The user does not have the required role.",
     404: "Nothing has this path or id.",
+    408: "The body did not arrive in time.",
     409: "The request contradicts what is stored.",
     413: "The body exceeds its limit.",
     415: "The media type or the content encoding is not supported.",

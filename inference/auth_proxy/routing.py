@@ -91,6 +91,8 @@ class Route:
     """Statuses of problems beyond those that follow from role, rate, parameters and body."""
     rate: Rate = Rate.USER
     body_limit: int = BODY_BYTES
+    is_upload: bool = False
+    """Whether the body is a file that is streamed; its limit is a setting."""
     embedded_issuer: bool = False
     """Whether the route exists only with the embedded issuer."""
     api_keys: bool = False

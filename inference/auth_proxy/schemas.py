@@ -39,6 +39,7 @@ EXPLAIN = "Whether to explain the prediction. It costs as much of the rate as 3 
 
 Password = Annotated[str, StringConstraints(min_length=12, max_length=MAX_PASSWORD)]
 PhotoFile = Annotated[bytes, WithJsonSchema({"type": "string", "format": "binary"})]
+UploadedFile = Annotated[bytes, WithJsonSchema({"type": "string", "format": "binary"})]
 RequestId = Annotated[
     str, Field(description="Identifies the request in logs and problems; the gateway creates one if it is not usable.")
 ]

@@ -29,6 +29,8 @@ from inference.feedback_api import (
     TaxonomyChangeParameters,
     TaxonomyChangeView,
 )
+from inference.feedback_service.batch_endpoints import add_batches
+from inference.feedback_service.batch_uploads import Batches
 from inference.feedback_service.bounded_threads import BoundedThreads
 from inference.feedback_service.callers import Admin, Reviewer, User
 from inference.feedback_service.category_views import located_code
@@ -153,6 +155,7 @@ def create_app(
     add_reviewer_quality(app, ReviewerStatistics(store, index, now), lists)
     add_release_routes(app, releases, notifier)
     add_quality_routes(app, Quality(store, index, releases, now))
+    add_batches(app, Batches(store, now), notifier, settings.state_dir / "uploads", settings.upload_limit)
     _add_taxonomy_changes(app, TaxonomyChanges(store, index, refresher, now), lists)
     _add_health(app, writer, index, metrics)
     return app

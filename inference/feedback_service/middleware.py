@@ -17,8 +17,9 @@ from product_classifier.observability import request_id, set_request_id, set_tra
 BODY_MEMORY = 192 * MIB
 """Bytes of the bodies of requests in progress."""
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+BATCHES_PATH = "/batches"
 IMPORT_PATH = "/feedback/import"
-"""Its body is a file, which the route reads in parts; the gateway limits its size."""
+"""Bodies of the two are files, which the routes read in parts."""
 CHANGES_PATH = "/taxonomy/changes"
 """Its bodies have more values than those of other routes, and are checked in a thread."""
 
@@ -54,7 +55,7 @@ class InternalMiddleware:
 
         try:
             self._authenticate(scope["path"], headers)
-            if scope["path"] == IMPORT_PATH:
+            if scope["path"] in {BATCHES_PATH, IMPORT_PATH}:
                 await self._app(scope, receive, send_with_id)
                 return
             body = await read_body(scope, receive, self._body_limit, BODY_TIMEOUT_S, reservation)

@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from inference.feedback_api import MIN_SECRET_CHARACTERS
-from product_classifier.limits import PHOTO_BODY_BYTES
+from product_classifier.limits import GIB, PHOTO_BODY_BYTES
 from product_classifier.store import default_store_url
 
 
@@ -34,6 +34,8 @@ class Settings(BaseSettings):
     """Size limit in MiB of the journal that corrections wait in during an outage; 0 responds 503 instead."""
     body_limit: int = Field(default=PHOTO_BODY_BYTES, ge=10_000)
     """Largest request body in bytes; lowers the product's limit, never raises it."""
+    upload_limit: int = Field(default=GIB, ge=10_000)
+    """Largest file in bytes of `/batches`; on disk in the state directory while it is checked."""
     longest_pause_s: float = Field(default=15.0, gt=0, le=30)
     """Longest pause in seconds between two attempts to reach an unavailable store."""
     daily_corrections: int = Field(default=10_000, ge=0)

@@ -19,12 +19,13 @@ import uvicorn
 from inference.compat.connection_limits import process_limits
 from inference.compat.uvicorn import limited_protocol
 from pipelines.retrain.app import create_app
-from pipelines.retrain.launchers import make_action_launcher, make_launcher
+from pipelines.retrain.launchers import make_command_launcher, make_launcher
 from pipelines.retrain.local_launcher import LocalLauncher
 from pipelines.retrain.reconcile_loop import ReconcileLoop
 from pipelines.retrain.settings import TriggerSettings
 from pipelines.retrain.trigger_metrics import TriggerMetrics
 from pipelines.settings import PipelineSettings
+from product_classifier.batches.batch_records import reconcile_batches
 from product_classifier.descriptors import raise_descriptor_limit
 from product_classifier.errors import ProductClassifierError
 from product_classifier.feedback.index import FeedbackIndex
@@ -32,6 +33,7 @@ from product_classifier.metrics.instruments import add_volume, service_registry
 from product_classifier.observability import configure_logging, get_logger
 from product_classifier.release_history.release_actions import reconcile_actions
 from product_classifier.retraining import RunStore
+from product_classifier.retraining.launcher import Launcher
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.retraining.trigger import Trigger
 from product_classifier.settings_help import settings_parser
@@ -56,7 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings, pipeline = read_settings(TriggerSettings), read_settings(PipelineSettings)
         store = open_store(pipeline.store, create=not pipeline.store_url)
         launcher = make_launcher(settings, pipeline, store)
-        action_launcher = make_action_launcher(settings, pipeline)
+        actions = make_command_launcher(settings, pipeline, "release-action", "release")
+        batches = make_command_launcher(settings, pipeline, "batch", "batch")
         index = FeedbackIndex(store, pipeline.state / "feedback-index" / "trigger.sqlite", store_name=pipeline.store)
         retrain = read_settings(RetrainSettings)
         trigger = Trigger(store, launcher, retrain, index=index)
@@ -67,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         trigger,
         poll_s=settings.poll_s,
         busy_poll_s=settings.busy_poll_s,
-        reconcile_releases=lambda: reconcile_actions(store, action_launcher, datetime.now(UTC)),
+        reconcile_requests=partial(_reconcile_requests, store, actions, batches),
     )
     if once:
         loop.reconcile_while_due()
@@ -78,9 +81,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         log.info("trigger_stopped")
     finally:
-        if isinstance(launcher, LocalLauncher):
-            launcher.stop_all()
+        for one in (launcher, actions, batches):
+            if isinstance(one, LocalLauncher):
+                one.stop_all()
     return 0
+
+
+def _reconcile_requests(store: ObjectStore, actions: Launcher, batches: Launcher) -> bool:
+    """Carry out what users requested; return whether something is active."""
+    now = datetime.now(UTC)
+    return any([reconcile_actions(store, actions, now), reconcile_batches(store, batches, now)])
 
 
 def serve(

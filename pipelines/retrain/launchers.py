@@ -6,7 +6,6 @@ from pipelines.parameters import training_arguments
 from pipelines.retrain.local_launcher import LocalLauncher
 from pipelines.retrain.settings import TriggerSettings
 from pipelines.settings import PipelineSettings
-from product_classifier.release_history.release_actions import ActionLauncher
 from product_classifier.retraining import RunStore
 from product_classifier.retraining.launcher import Launcher
 from product_classifier.store import ObjectStore
@@ -21,22 +20,28 @@ def make_launcher(settings: TriggerSettings, pipeline: PipelineSettings, store: 
     return _kfp_launcher(settings, pipeline, store)
 
 
-def make_action_launcher(settings: TriggerSettings, pipeline: PipelineSettings) -> ActionLauncher:
-    """Return what starts the processes of actions on releases: on this machine, or as Jobs."""
+def make_command_launcher(settings: TriggerSettings, pipeline: PipelineSettings, command: str, name: str) -> Launcher:
+    """Return what starts `python -m pipelines <command> <id>`: processes of this machine, or Jobs.
+
+    Args:
+        settings: Where runs are started.
+        pipeline: Where the state is.
+        command: The command.
+        name: Of the folder of the processes, or the prefix of the Jobs.
+    """
+
+    def arguments(identifier: str, _: str) -> list[str]:
+        return ["pipelines", command, identifier]
+
+    def local_command(identifier: str, snapshot: str) -> list[str]:
+        return [sys.executable, "-m", *arguments(identifier, snapshot)]
+
     if settings.launcher == "local":
-        return LocalLauncher(pipeline.state / "release-actions", _local_action)
+        return LocalLauncher(pipeline.state / name, local_command)
     from components.shared.kubernetes_api import ClusterApi  # noqa: PLC0415 - needs the Kubernetes client
     from pipelines.kubeflow.job_launcher import JobLauncher  # noqa: PLC0415 - likewise
 
-    return JobLauncher(ClusterApi(settings.namespace), arguments=_action_arguments, prefix="release-", trains=False)
-
-
-def _action_arguments(action_id: str, _: str) -> list[str]:
-    return ["pipelines", "release-action", action_id]
-
-
-def _local_action(action_id: str, snapshot: str) -> list[str]:
-    return [sys.executable, "-m", *_action_arguments(action_id, snapshot)]
+    return JobLauncher(ClusterApi(settings.namespace), arguments=arguments, prefix=f"{name}-", trains=False)
 
 
 def _job_launcher(settings: TriggerSettings) -> Launcher:

@@ -27,11 +27,11 @@ class ReconcileLoop:
         *,
         poll_s: float,
         busy_poll_s: float,
-        reconcile_releases: Callable[[], bool] = lambda: False,
+        reconcile_requests: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Take the trigger, the pauses, and what carries out actions on releases and returns if one is active."""
+        """Take the trigger, the pauses, and what carries out requests and returns whether one is active."""
         self._trigger = trigger
-        self._reconcile_releases = reconcile_releases
+        self._reconcile_requests = reconcile_requests
         self._poll_s = poll_s
         self._busy_poll_s = busy_poll_s
         self._requested = threading.Event()
@@ -59,7 +59,7 @@ class ReconcileLoop:
     def reconcile_once(self) -> float:
         """Take the next step; return the seconds until the next reconciliation is due."""
         try:
-            is_busy = self._reconcile_releases()
+            is_busy = self._reconcile_requests()
             result = self._trigger.reconcile()
         except (ProductClassifierError, OSError) as error:
             self.steps["error"] += 1

@@ -101,7 +101,8 @@ class AuthorizationMiddleware:
             _check_role(user, route, route.role)
             if route.rate is Rate.USER:
                 self._services.limits.spend(user.name)
-        context.body_limit = min(route.body_limit, self._services.settings.body_limit)
+        settings = self._services.settings
+        context.body_limit = settings.upload_limit if route.is_upload else min(route.body_limit, settings.body_limit)
         check_content_length(headers, context.body_limit)
 
     async def _identify_session(self, scope: Scope, context: RequestContext) -> None:

@@ -15,6 +15,8 @@ from tests.inference.auth_proxy.conftest import PASSWORD, Gateway
 
 pytestmark = pytest.mark.slow
 
+FILES = ("text/csv", "application/x-ndjson", "application/zip", "image/jpeg", "image/png", "image/webp", "image/avif")
+"""Media types that the generator does not know; their bodies are bytes."""
 PACKAGE = "generated_gateway_client"
 
 
@@ -24,7 +26,9 @@ def package(whole_gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("client")
     with whole_gateway.client(None) as client:
         (folder / "openapi.json").write_text(client.get("/openapi.json").text, encoding="utf-8")
-    (folder / "config.yaml").write_text("post_hooks: []", encoding="utf-8")
+    overrides = "".join(f"  {kind}: application/octet-stream\n" for kind in FILES)
+    config = f"post_hooks: []\ncontent_type_overrides:\n{overrides}"
+    (folder / "config.yaml").write_text(config, encoding="utf-8")
     command = [Path(sys.executable).with_name("openapi-python-client"), "generate", "--path", "openapi.json"]
     options = ["--meta", "none", "--output-path", PACKAGE, "--config", "config.yaml", "--fail-on-warning"]
     done = subprocess.run([*command, *options], cwd=folder, capture_output=True, text=True, check=False)

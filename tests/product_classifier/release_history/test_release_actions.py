@@ -36,9 +36,13 @@ class FakeProcesses:
         self.states[run_id] = Execution.ACTIVE
 
 
-def request(store: FakeStore) -> str:
+def request(store: FakeStore, second: int = 0) -> str:
     action = ReleaseAction(
-        action_id=new_id(), kind="promote", release=RELEASE, requested_by="ada", created=datetime.now(UTC)
+        action_id=new_id(NOW.replace(second=second)),
+        kind="promote",
+        release=RELEASE,
+        requested_by="ada",
+        created=NOW,
     )
     request_action(store, action)
     return action.action_id
@@ -46,7 +50,7 @@ def request(store: FakeStore) -> str:
 
 def test_one_process_is_started_at_a_time_the_oldest_request_first() -> None:
     store, processes = FakeStore(), FakeProcesses()
-    first, second = request(store), request(store)
+    first, second = request(store), request(store, second=1)
 
     assert [True, True] == [reconcile_actions(store, processes, NOW) for _ in range(2)]
     assert [first] == list(processes.states)

@@ -1,0 +1,1 @@
+"""Files of products that users upload to be classified in the background."""
