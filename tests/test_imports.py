@@ -59,6 +59,7 @@ FOUNDATION = {
     "probabilities",
     "taxonomy",
     "top_probabilities",
+    "tracing",
     "validation_messages",
 }
 DOMAIN: dict[str, set[str]] = {
@@ -72,6 +73,7 @@ DOMAIN: dict[str, set[str]] = {
     "probabilities": set(),
     "taxonomy": {"errors", "limits", "validation_messages"},
     "top_probabilities": {"probabilities"},
+    "tracing": {"observability"},
     "validation_messages": set(),
     "settings_help": FOUNDATION,
     "settings_reader": FOUNDATION | {"settings_help"},

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 
 from product_classifier.errors import ProductClassifierError, RunSuperseded
@@ -17,6 +17,7 @@ from product_classifier.retraining import (
 )
 from product_classifier.retraining.run_records import StepOutcome
 from product_classifier.store import open_store
+from product_classifier.tracing import configure_tracing, run_span
 
 MAX_REASON = 1000
 """Characters of a reason that are stored."""
@@ -37,8 +38,10 @@ def record_step(step: str, store: str, run_id: str = "") -> Iterator[None]:
     `start_run` passes `run_id`; every later step reads from the store which run this execution owns.
     """
     started = time.monotonic()
+    provider = configure_tracing("training")
     try:
-        yield
+        with step_span(step, store, run_id, traced=provider is not None):
+            yield
     except RunSuperseded:
         raise  # another execution owns the run, whose outcome this one must not touch
     except Exception as error:
@@ -46,7 +49,11 @@ def record_step(step: str, store: str, run_id: str = "") -> Iterator[None]:
         write_reason(step, run_id, store, f"{type(error).__name__}: {error}")
         _write_timing(step, run_id, store, "failed", started)
         raise
-    _write_timing(step, run_id or _own_run(store), store, "ok", started)
+    else:
+        _write_timing(step, run_id or _own_run(store), store, "ok", started)
+    finally:
+        if provider is not None:
+            provider.shutdown()  # the process may be killed once the step has ended
 
 
 @contextmanager
@@ -68,6 +75,13 @@ def write_reason(step: str | None, run_id: str, store: str, reason: str) -> None
     with suppress(ProductClassifierError, ValueError):
         failure = Failure(run_id=run_id, step=step, reason=reason[:MAX_REASON], created=datetime.now(UTC))
         write_failure(RunStore(open_store(store)), failure)
+
+
+def step_span(step: str, store: str, run_id: str, *, traced: bool) -> AbstractContextManager[object]:
+    """Return the span of a step in the trace of its run, or of its execution in a training without a run."""
+    if not traced:
+        return nullcontext()
+    return run_span(step, run_id or _own_run(store) or execution() or "training", step=step)
 
 
 def _write_timing(step: str, run_id: str, store: str, outcome: StepOutcome, started: float) -> None:

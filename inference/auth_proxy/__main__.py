@@ -40,6 +40,7 @@ from product_classifier.settings_reader import read_settings
 from product_classifier.store import StoreSettings, open_store
 from product_classifier.store.journal import Journal
 from product_classifier.stored_taxonomy.change_store import StoredTaxonomy
+from product_classifier.tracing import configure_tracing
 from product_classifier.validation_messages import described
 
 JOURNAL_BYTES = 1 << 30
@@ -138,6 +139,7 @@ def open_sessions(settings: Settings, verifier: Verifier) -> Sessions:
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
     configure_logging("auth-proxy")
+    configure_tracing("auth-proxy")
     raise_descriptor_limit()
     collaborators = assemble(settings)
     if settings.accounts_file is not None and isinstance(collaborators.verifier, EmbeddedIssuer):

@@ -12,7 +12,6 @@ from inference.auth_proxy.routing import Route
 from inference.http.body_budget import BodyReservation
 from inference.http.problems import Problem
 from inference.http.request_user import USER_HEADER
-from product_classifier.observability import traceparent
 
 _KEY = "product_classifier.request_context"
 
@@ -75,7 +74,6 @@ def forwarded_headers(scope: Scope, names: Mapping[bytes, str]) -> dict[str, str
     user = context.user
     return {
         **{names[name]: value.decode("latin-1") for name, value in scope["headers"] if name in names},
-        **({"traceparent": trace} if (trace := traceparent.get()) else {}),
         "X-Request-Id": context.request_id,
         USER_HEADER: user.name,
         "X-Auth-Role": user.role.value if user.role else "",

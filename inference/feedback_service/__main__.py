@@ -22,12 +22,14 @@ from product_classifier.settings_help import settings_parser
 from product_classifier.settings_reader import read_settings
 from product_classifier.store import StoreSettings, open_store
 from product_classifier.store.journal import Journal
+from product_classifier.tracing import configure_tracing
 
 
 def main() -> int:
     """Serve until a signal arrives; return the exit code."""
     settings_parser("python -m inference.feedback_service", __doc__, Settings, StoreSettings).parse_args()
     configure_logging("feedback-service")
+    configure_tracing("feedback-service")
     try:
         settings = read_settings(Settings)
         store = open_store(settings.store_address(), create=not settings.store_url)

@@ -13,6 +13,7 @@ from inference.http.public_paths import PREFIX_HEADER, set_public_prefix
 from product_classifier.errors import ProductClassifierError
 from product_classifier.limits import MIB
 from product_classifier.observability import request_id, set_request_id, set_traceparent
+from product_classifier.tracing import span
 
 BODY_MEMORY = 192 * MIB
 """Bytes of the bodies of requests in progress."""
@@ -43,6 +44,14 @@ class InternalMiddleware:
         set_request_id(headers.get(b"x-request-id", b"").decode("latin-1"))
         set_traceparent(headers.get(b"traceparent", b"").decode("latin-1"))
         set_public_prefix(headers.get(PREFIX_HEADER.lower().encode(), b"").decode("latin-1"))
+        with span(scope["method"], "server", http__request__method=scope["method"]) as opened:
+            route, status = await self._serve(scope, headers, receive, send)
+            opened.rename(f"{scope['method']} {route}")
+            opened.set("http.route", route)
+            opened.set_status(status)
+
+    async def _serve(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> tuple[str, int]:
+        """Authenticate and serve a request; return its route, `unknown` without one, and the status."""
         began, status = perf_counter(), 500
         reservation = BodyReservation(self._budget, headers.get(b"x-auth-user", b"").decode("latin-1"))
 
@@ -57,11 +66,11 @@ class InternalMiddleware:
             self._authenticate(scope["path"], headers)
             if scope["path"] in {BATCHES_PATH, IMPORT_PATH}:
                 await self._app(scope, receive, send_with_id)
-                return
-            body = await read_body(scope, receive, self._body_limit, BODY_TIMEOUT_S, reservation)
-            if scope["path"] != CHANGES_PATH:
-                check_structure(body)  # before FastAPI parses it on the event loop
-            await self._app(scope, _receive_again(body, receive), send_with_id)
+            else:
+                body = await read_body(scope, receive, self._body_limit, BODY_TIMEOUT_S, reservation)
+                if scope["path"] != CHANGES_PATH:
+                    check_structure(body)  # before FastAPI parses it on the event loop
+                await self._app(scope, _receive_again(body, receive), send_with_id)
         except (Problem, ProductClassifierError) as error:
             await _respond_to(error, send_with_id)
         finally:
@@ -69,6 +78,7 @@ class InternalMiddleware:
             route = getattr(scope.get("route"), "path", "unknown")
             method = scope["method"] if route != "unknown" else "other"
             self._metrics.responded(method, route, status, perf_counter() - began)
+        return route, status
 
     def _authenticate(self, path: str, headers: dict[bytes, bytes]) -> None:
         if path not in OPEN_PATHS and not hmac.compare_digest(headers.get(b"x-internal-token", b""), self._token):

@@ -4,7 +4,8 @@ import threading
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from product_classifier.observability import get_logger
+from product_classifier.observability import get_logger, set_traceparent, traceparent
+from product_classifier.tracing import span
 
 TIMEOUT_S = 2.0
 MIN_INTERVAL_S = 0.5
@@ -24,11 +25,13 @@ class TriggerNotifier:
         """Take the URL of the trigger, empty for none, and the internal token."""
         self._url = url.rstrip("/")
         self._token = token
+        self._trace = ""
         self._pending = threading.Event()
         self._stopped = threading.Event()
 
     def notify(self) -> None:
-        """Schedule a notification and return."""
+        """Schedule a notification and return; of coalesced ones the trace of the last is passed on."""
+        self._trace = traceparent.get()
         self._pending.set()
 
     def run(self) -> None:
@@ -46,16 +49,18 @@ class TriggerNotifier:
         self._pending.set()
 
     def _send(self) -> None:
+        set_traceparent(self._trace)
         try:
             for path in PATHS:
-                if self._post(path) != NOT_FOUND:
-                    return
+                with span(f"POST {path}", "client"):
+                    if self._post(path) != NOT_FOUND:
+                        return
         except OSError as error:
             log.info("trigger_notification_failed", reason=str(error))
 
     def _post(self, path: str) -> int:
         """Return the status, if it is a success or 404; raise OSError for any other."""
-        headers = {"X-Internal-Token": self._token}
+        headers = {"X-Internal-Token": self._token} | ({"traceparent": trace} if (trace := traceparent.get()) else {})
         request = Request(self._url + path, data=b"", headers=headers, method="POST")  # noqa: S310 - configured URL
         try:
             with urlopen(request, timeout=TIMEOUT_S) as response:  # noqa: S310 - configured URL

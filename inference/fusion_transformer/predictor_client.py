@@ -15,6 +15,7 @@ from product_classifier.errors import InvalidInput, ModelUnavailable
 from product_classifier.limits import FULL_VECTOR_CLASSES
 from product_classifier.observability import get_logger
 from product_classifier.top_probabilities import CANDIDATES
+from product_classifier.tracing import span
 
 TEXT, IMAGE = "text", "image"
 EXPLANATION_DEADLINE_S = 8.0
@@ -56,7 +57,8 @@ class PredictorClient(abc.ABC):
         """
         started, outcome = time.perf_counter(), "ok"
         try:
-            return await self._predict(columns, classes, release)
+            with span(f"POST {self.model}", "client"):
+                return await self._predict(columns, classes, release)
         except ModelUnavailable as error:
             outcome = "unavailable"
             log.warning("predictor_unavailable", predictor=self.model, reason=str(error))
@@ -76,7 +78,8 @@ class PredictorClient(abc.ABC):
             ModelUnavailable: If it is down, slow or overloaded, or its response is invalid.
         """
         try:
-            return await self._explain(columns, release, code, heat_map)
+            with span(f"explain by {self.model}", "client"):
+                return await self._explain(columns, release, code, heat_map)
         except ModelUnavailable as error:
             log.warning("explanation_unavailable", predictor=self.model, reason=str(error))
             raise

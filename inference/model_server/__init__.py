@@ -14,6 +14,7 @@ from inference.model_server.loaded_releases import is_empty
 from inference.model_server.placeholder import wait_for_release
 from product_classifier.errors import BundleRefused, InvalidSettings
 from product_classifier.observability import configure_logging, get_logger
+from product_classifier.tracing import configure_tracing
 
 if TYPE_CHECKING:
     from inference.model_server.model import ProductModel
@@ -39,6 +40,7 @@ def serve(
     flags = parse_flags(service, argv, settings)
     sys.argv[1:] = []
     configure_logging(service)
+    configure_tracing(service)
     log = get_logger()
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC's core writes unstructured lines to stderr
     try:

@@ -21,6 +21,7 @@ from inference.oip.types import UNCHECKED_BYTES, ModelRequest, ModelResponse
 from product_classifier.descriptors import descriptor_limit, most_grpc_connections
 from product_classifier.errors import InvalidInput
 from product_classifier.observability import set_request_id, set_traceparent
+from product_classifier.tracing import span
 
 P = ParamSpec("P")
 HANDSHAKE_MS = 5000
@@ -41,7 +42,8 @@ def _with_status(call: Callable[Concatenate["Servicer", Any, Any, P], Awaitable[
         request_id = set_request_id(given if isinstance(given, str) else None)
         set_traceparent(trace if isinstance(trace, str) else None)
         try:
-            return await call(self, message, context, *args, **kwargs)
+            with span(call.__name__, "server", rpc__system="grpc"):
+                return await call(self, message, context, *args, **kwargs)
         except grpc.aio.AbortError:
             raise
         except Exception as error:  # noqa: BLE001 - the boundary of the service

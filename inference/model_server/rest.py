@@ -24,8 +24,9 @@ from inference.oip.explain import ExplainRequest, ExplainResponse, decode_explai
 from inference.oip.tensors import HEADER_LENGTH
 from inference.oip.types import ModelRequest, ModelResponse
 from product_classifier.limits import MIB
-from product_classifier.observability import set_request_id, set_traceparent
+from product_classifier.observability import request_id, set_request_id, set_traceparent
 from product_classifier.taxonomy.folder import to_bytes
+from product_classifier.tracing import span
 
 V1_VERB = re.compile(r"/v1/models/([^/:]+):(predict|explain)")
 V2_INFER = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
@@ -61,19 +62,32 @@ class RestApp:
             return
         headers = dict(scope["headers"])
         request_user.set(headers.get(USER_HEADER_KEY, b"").decode("latin-1"))
-        request_id = set_request_id(headers.get(b"x-request-id", b"").decode("latin-1"))
+        given_id = set_request_id(headers.get(b"x-request-id", b"").decode("latin-1"))
         set_traceparent(headers.get(b"traceparent", b"").decode("latin-1"))
         try:
             handler = self._route(scope["method"], scope["path"])
             if handler is None:
                 await self._sdk(scope, receive, send)
                 return
-            status, body, extra = await handler(scope, headers, receive)
+            if scope["method"] == "POST":
+                status, body, extra = await self._traced(handler, scope, headers, receive)
+            else:
+                status, body, extra = await handler(scope, headers, receive)
         except Exception as error:  # noqa: BLE001 - the boundary of the service
-            status, body, extra = _error_response(error, request_id)
-        extra += [(b"content-length", b"%d" % len(body)), (b"x-request-id", request_id.encode())]
+            status, body, extra = _error_response(error, given_id)
+        extra += [(b"content-length", b"%d" % len(body)), (b"x-request-id", given_id.encode())]
         await send({"type": "http.response.start", "status": status, "headers": extra})
         await send({"type": "http.response.body", "body": body})
+
+    async def _traced(self, handler: Handler, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Response:
+        """Call a handler within a span; an error of it is responded to there, so that the body has its trace id."""
+        with span(f"POST {scope['path']}", "server", http__request__method="POST", http__route=scope["path"]) as opened:
+            try:
+                response = await handler(scope, headers, receive)
+            except Exception as error:  # noqa: BLE001 - the boundary of the service
+                response = _error_response(error, request_id.get())
+            opened.set_status(response[0])
+            return response
 
     def _route(self, method: str, path: str) -> Handler | None:
         if method == "POST":

@@ -40,6 +40,7 @@ from product_classifier.settings_help import settings_parser
 from product_classifier.settings_reader import read_settings
 from product_classifier.store import ObjectStore, StoreSettings, open_store
 from product_classifier.store.probe import StoreProbe, probe_store
+from product_classifier.tracing import configure_tracing
 
 INVALID_SETTINGS = 2
 PROBE_KEY = "retrain/probe"
@@ -54,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--once", action="store_true", help="take the steps that are due now, then exit")
     once = parser.parse_args(argv).once
     configure_logging("retrain-trigger")
+    configure_tracing("retrain-trigger")
     try:
         settings, pipeline = read_settings(TriggerSettings), read_settings(PipelineSettings)
         store = open_store(pipeline.store, create=not pipeline.store_url)

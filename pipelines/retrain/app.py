@@ -13,8 +13,10 @@ from product_classifier.errors import InvalidInput
 from product_classifier.limits import MIB
 from product_classifier.metrics import definitions
 from product_classifier.metrics.instruments import CONTENT_TYPE, Durations, exposition
+from product_classifier.observability import set_traceparent
 from product_classifier.retraining.events import has_feedback_event
 from product_classifier.store.probe import StoreProbe
+from product_classifier.tracing import span
 
 EVENT_BYTES = MIB
 STALE_S = 120.0
@@ -55,7 +57,7 @@ def create_app(loop: ReconcileLoop, registry: CollectorRegistry, token: str, pro
 
 
 class RequestMetrics:
-    """ASGI middleware that measures each request."""
+    """ASGI middleware that measures and traces each request."""
 
     def __init__(self, app: ASGIApp, durations: Durations) -> None:
         self._app = app
@@ -74,8 +76,11 @@ class RequestMetrics:
                 status = message["status"]
             await send(message)
 
+        set_traceparent(dict(scope["headers"]).get(b"traceparent", b"").decode("latin-1"))
         try:
-            await self._app(scope, receive, send_and_note)
+            with span(f"{scope['method']} {scope['path']}", "server") as opened:
+                await self._app(scope, receive, send_and_note)
+                opened.set_status(status)
         finally:
             route = getattr(scope.get("route"), "path", None)
             self._durations.observe(

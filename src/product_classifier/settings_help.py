@@ -35,8 +35,16 @@ COMMON = (
     Variable(("SECRETS_DIR",), "path", "", "Folder of files that are variables: name and value; variables override."),
     Variable(("LOG_FORMAT",), "json | text", "text", "Format of log lines: one JSON object, or key=value pairs."),
     Variable(("LOG_LEVEL",), "debug | info | warning | error", "info", "Least severe level that is logged."),
+    Variable(
+        ("OTEL_EXPORTER_OTLP_ENDPOINT",),
+        "URL",
+        "",
+        "Collector of traces (OTLP over HTTP), empty for none; other `OTEL_*` are read too.",
+    ),
+    Variable(("OTEL_SERVICE_NAME",), "string", "", "`service.name` of the spans; by default the name of the service."),
 )
-"""Variables every process reads: the first through `read_settings`, those of logging through `configure_logging`."""
+"""Variables every process reads: the first through `read_settings`, the others through
+`configure_logging` and `configure_tracing`."""
 
 
 def variables(settings: type[BaseSettings]) -> list[Variable]:

@@ -63,7 +63,8 @@ def test_the_epilog_lists_fields_then_extra_variables_then_the_common_ones() -> 
     assert "environment variables:" == lines[0]
     assert "  SAMPLE_PORT (integer, ≥ 1, ≤ 65535, default 8080)" == lines[1]
     assert "      Port to listen on." == lines[2]
-    assert ["RELEASE", "SECRETS_DIR", "LOG_FORMAT", "LOG_LEVEL"] == [line.split()[0] for line in lines[-8::2]]
+    common = ["SECRETS_DIR", "LOG_FORMAT", "LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME"]
+    assert ["RELEASE", *common] == [line.split()[0] for line in lines[-12::2]]
 
 
 def test_help_shows_the_epilog_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:

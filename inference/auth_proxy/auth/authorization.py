@@ -22,6 +22,7 @@ from inference.auth_proxy.routing import Rate, Route, RouteTable
 from inference.http.bodies import check_content_length
 from inference.http.problems import INTERNAL, Problem, problem_of, public_message, send_problem, status_of
 from product_classifier.observability import get_logger, set_request_id, set_traceparent
+from product_classifier.tracing import span
 
 SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -55,6 +56,15 @@ class AuthorizationMiddleware:
         context = RequestContext(set_request_id(_request_id(scope)), time.perf_counter(), address)
         context.attach(scope)
         set_traceparent(_header(scope, b"traceparent"))
+        with span(scope["method"], "server", http__request__method=scope["method"]) as opened:
+            await self._serve(scope, context, receive, send)
+            if context.route is not None:
+                opened.rename(f"{scope['method']} {context.route.path}")
+                opened.set("http.route", context.route.path)
+            opened.set_status(context.status)
+
+    async def _serve(self, scope: Scope, context: RequestContext, receive: Receive, send: Send) -> None:
+        """Authorize the request, call its handler, respond to an error, and record it."""
         reason = ""
 
         async def respond(message: Message) -> None:

@@ -31,6 +31,7 @@ from inference.oip.client import (
 from product_classifier.errors import InvalidInput, ModelUnavailable
 from product_classifier.model_names import FUSION
 from product_classifier.observability import get_logger, traceparent
+from product_classifier.tracing import span
 
 FEEDBACK = "feedback-service"
 PROBE_TIMEOUT_S = 1.0
@@ -138,14 +139,16 @@ class Backends:
 
     async def _post_to_fusion(self, path: str, headers: dict[str, str], body: bytes, request_id: str) -> HttpResponse:
         headers["X-Request-Id"] = request_id
-        if trace := traceparent.get():
-            headers["traceparent"] = trace
         headers[USER_HEADER] = request_user.get()
         if self._fusion is None:
             self._fusion = HttpClient(self._urls[FUSION], CONNECTIONS, KEEP_ALIVE_S, RETRY_S)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                reply = await self._fusion.request("POST", path, headers, body)
+            with span(f"POST {FUSION}", "client") as opened:
+                if trace := traceparent.get():
+                    headers["traceparent"] = trace
+                async with asyncio.timeout(self._timeout_s):
+                    reply = await self._fusion.request("POST", path, headers, body)
+                opened.set_status(reply.status)
         except TimeoutError as error:
             raise ModelUnavailable(f"{FUSION} did not respond within {self._timeout_s:g} s") from error
         except TransportError as error:
@@ -193,8 +196,12 @@ class Backends:
         url = URL(self._urls[service] + target, encoded=True)
         timeout_s = timeout_s or self._timeout_s
         try:
-            async with await self._send(method, url, headers, body, timeout_s) as response:
-                yield response
+            with span(f"{method} {service}", "client") as opened:
+                if trace := traceparent.get():
+                    headers = {**headers, "traceparent": trace}
+                async with await self._send(method, url, headers, body, timeout_s) as response:
+                    opened.set_status(response.status)
+                    yield response
         except TimeoutError as error:
             raise ModelUnavailable(f"{service} did not respond within {timeout_s:g} s") from error
         except aiohttp.ClientError as error:

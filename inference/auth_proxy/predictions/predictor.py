@@ -37,6 +37,7 @@ from product_classifier.store.journal import Entry
 from product_classifier.stored_taxonomy.change_store import TaxonomyState
 from product_classifier.taxonomy import Taxonomy
 from product_classifier.taxonomy.stored_codes import from_stored
+from product_classifier.tracing import span
 
 SINGLE_REQUESTS = 8
 """Products of one batch that are sent one by one at the same time."""
@@ -114,7 +115,8 @@ class Predictor:
     async def _write(self, entries: Sequence[Entry]) -> RecordStatus:
         """Write photos and records, and return the state of the records."""
         started = time.perf_counter()
-        status = await self._record_writer.write(entries)
+        with span("write prediction record"):
+            status = await self._record_writer.write(entries)
         self._metrics.observe_stage("record", time.perf_counter() - started)
         return status
 

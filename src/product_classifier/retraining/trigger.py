@@ -21,6 +21,7 @@ from product_classifier.retraining.run_records import Cause, Claim, Outcome, Run
 from product_classifier.retraining.run_store import RunStore
 from product_classifier.retraining.settings import RetrainSettings
 from product_classifier.store import ObjectStore
+from product_classifier.tracing import run_span
 
 Step = Literal["indexing", "waiting", "cooling", "claimed", "starting", "started", "running", "closed", "launcher_away"]
 MAX_PAUSE_S = 86_400
@@ -163,7 +164,8 @@ class Trigger:
                 step="starting", run_id=claim.run_id, reason="the last start request may still take effect"
             )
         try:
-            self._launcher.start(claim.run_id, claim.snapshot)
+            with run_span("start run", claim.run_id, corrections=claim.corrections):
+                self._launcher.start(claim.run_id, claim.snapshot)
         except LauncherUnavailable:
             self._uncertain_until = self._clock.elapsed() + self._settings.start_grace_s
             raise
