@@ -151,7 +151,8 @@ def test_a_killed_model_server_is_restarted(run: MakeRun) -> None:
 
 def test_every_line_names_its_service(run: MakeRun) -> None:
     predict(run, designation="Piscine gonflable")
-    names = "local|text-predictor|image-predictor|fusion-transformer|feedback-service|retrain-trigger|auth-proxy"
+    models = "text-predictor|image-predictor|fusion-transformer"
+    names = f"local|{models}|feedback-service|retrain-trigger|monitoring|auth-proxy"
     lines = [line for line in run.output.partition("is deployed\n")[2].partition("Ready after")[0].splitlines() if line]
 
     assert [] == [line for line in lines if not re.match(rf"[\d:.]+ \w+ +({names}) ", line)]
