@@ -17,7 +17,9 @@ from product_classifier.evaluation.scores import (
     MATRIX_CATEGORIES,
     Scores,
     Selection,
+    calibration_bins,
     confusion,
+    coverage,
     largest_confusions,
     per_category,
     score,
@@ -29,6 +31,9 @@ from product_classifier.releases.release import load_fusion
 from product_classifier.taxonomy import Taxonomy
 from product_classifier.taxonomy.stored_codes import all_to_stored, to_stored
 from product_classifier.top_probabilities import TopProbabilities, batches
+
+PRECISIONS = (0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99)
+"""Precisions for which the largest coverage is reported."""
 
 
 def run(
@@ -139,6 +144,12 @@ def _to_json(evaluation: Evaluation) -> str:
     values["fusion"] = asdict(evaluation.scores["fusion"]) | _selection(evaluation.selection)
     values |= {"codes": all_to_stored(codes), "by_category": categories}
     values["by_level"] = [asdict(scores) for scores in evaluation.by_level]
+    fused, labels = evaluation.fused, evaluation.predictions.labels
+    confidence, correct = fused.confidence, fused.predicted == labels
+    values["calibration"] = [asdict(one) for one in calibration_bins(confidence, correct)]
+    values["coverage"] = [
+        {"precision": precision, "coverage": coverage(confidence, correct, precision)} for precision in PRECISIONS
+    ]
     if (above := evaluation.answered_above) is not None:
         values["answered_above"] = asdict(above)
     values["unlearned"] = evaluation.predictions.unlearned

@@ -85,6 +85,21 @@ def test_a_product_of_a_category_that_is_too_small_counts_as_the_one_above(
     assert score == evaluate(tmp_path / "test.parquet", splits_dir, release_dir, tmp_path, taxonomy)
 
 
+def test_calibration_and_coverage_are_those_of_the_predictions(
+    release_dir: Path, splits_dir: Path, tmp_path: Path
+) -> None:
+    evaluate(splits_dir / "test.parquet", splits_dir, release_dir, tmp_path)
+
+    found = json.loads((tmp_path / "metrics.json").read_text())
+    bins, points, fusion = found["calibration"], found["coverage"], found["fusion"]
+    assert fusion["items"] == sum(one["items"] for one in bins)
+    assert fusion["accuracy"] == pytest.approx(sum(one["items"] * one["accuracy"] for one in bins) / fusion["items"])
+    assert all(one["low"] <= one["confidence"] <= one["high"] for one in bins)
+    shares = [one["coverage"] for one in points]
+    assert shares == sorted(shares, reverse=True)
+    assert {0.99: fusion["coverage_at_99"]}.items() <= {one["precision"]: one["coverage"] for one in points}.items()
+
+
 def test_without_photos_the_page_has_no_scores_of_the_image_model(
     release_dir: Path, splits_dir: Path, tmp_path: Path
 ) -> None:

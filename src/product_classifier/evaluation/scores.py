@@ -183,6 +183,28 @@ def largest_confusions(found: Predicted, labels: Labels, limit: int) -> list[Con
     return [Confusion(*divmod(int(cells[one]), classes), int(counts[one])) for one in order]
 
 
+@dataclass(frozen=True, slots=True)
+class CalibrationBin:
+    """Predictions with a confidence from `low` to `high`: their mean confidence, and the share that is right."""
+
+    low: float
+    high: float
+    items: int
+    confidence: float
+    accuracy: float
+
+
+def calibration_bins(confidence: Floats, correct: NDArray[np.bool_], bins: int = 10) -> list[CalibrationBin]:
+    """Return the bins of a reliability diagram, of equal width, without empty ones."""
+    bin_of = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    found = []
+    for one in np.unique(bin_of).tolist():
+        rows = bin_of == one
+        mean, right = float(confidence[rows].mean(dtype=np.float64)), float(correct[rows].mean())
+        found.append(CalibrationBin(one / bins, (one + 1) / bins, int(rows.sum()), mean, right))
+    return found
+
+
 def calibration_error(confidence: Floats, correct: NDArray[np.bool_], bins: int = 15) -> float:
     """Return the expected calibration error over confidence bins of equal width."""
     bin_of = np.minimum((confidence * bins).astype(np.int64), bins - 1)
