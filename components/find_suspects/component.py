@@ -32,7 +32,7 @@ def find_suspects(
         image_out_of_fold: Predictions of image models that were not trained on the product.
         fusion: Bundle of the fusion model.
         limit: Number of labels that are listed.
-        store: URL of the object store where a failure is recorded.
+        store: URL of the object store where a failure is recorded and photos of the listed products are kept.
     """
     from pathlib import Path
 
@@ -45,7 +45,7 @@ def find_suspects(
         return step.run(
             train=Path(train.path),
             validation=Path(validation.path),
-            raw=raw_files.fetch(raw, raw_revision),
+            raw=raw_files.fetch(raw, raw_revision, store),
             text_out_of_fold=Path(text_out_of_fold.path),
             image_out_of_fold=Path(image_out_of_fold.path),
             fusion=Path(fusion.path),
@@ -53,4 +53,5 @@ def find_suspects(
             report=Path(report.path),
             taxonomy=read_taxonomy(Path(taxonomy.path)),
             limit=limit,
+            store=store,
         )

@@ -11,7 +11,9 @@ from components.find_suspects.report import render
 from components.shared.out_of_fold import read_labelled, read_out_of_fold
 from product_classifier.catalogue.splits import content_keys
 from product_classifier.evaluation.suspects import Suspect, find_suspects
+from product_classifier.feedback.records import image_key
 from product_classifier.releases.release import load_fusion
+from product_classifier.store import ObjectStore, content_addressed, open_store
 from product_classifier.taxonomy import Codes, Taxonomy
 from product_classifier.text.normalization import normalize
 from product_classifier.text.writing_systems import comparison_terms
@@ -28,6 +30,7 @@ def run(
     report: Path,
     taxonomy: Taxonomy,
     limit: int = 200,
+    store: str = "",
 ) -> int:
     """Write `suspects` (JSON) and `report` (HTML); return how many labels are listed.
 
@@ -42,9 +45,11 @@ def run(
         report: The same as a page with photos.
         taxonomy: Labels of the categories.
         limit: Number of labels that are listed.
+        store: URL of the object store for the photos of the listed products, which reviewers see; empty for none.
 
     Raises:
         CatalogueError: If a file of predictions has another format.
+        StoreUnavailable: If a photo cannot be stored.
     """
     text, image = read_out_of_fold(text_out_of_fold), read_out_of_fold(image_out_of_fold)
     model, _ = load_fusion(fusion, text.codes)
@@ -74,7 +79,15 @@ def run(
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
+    if store:
+        _store_photos(rows, raw, open_store(store))
     return len(rows)
+
+
+def _store_photos(rows: list[dict[str, Any]], raw: Path, store: ObjectStore) -> None:
+    """Write the photos under their hashes, as those of predictions."""
+    for path in {row["image_path"] for row in rows if row["image_path"]}:
+        content_addressed.write(store, image_key, (raw / path).read_bytes())
 
 
 def _described(suspect: Suspect, products: pd.DataFrame, codes: Codes) -> dict[str, Any]:

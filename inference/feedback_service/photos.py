@@ -116,10 +116,10 @@ class PhotoService:
         return PhotoContent(cached, PHOTO_MEDIA_TYPES["JPEG"])
 
     def _may_see(self, caller: Caller, sha256: str) -> bool:
-        user = None if is_reviewer(caller) else caller.name
         return (
-            self._predictions.has_photo(sha256, user)
-            or self._corrections.has_photo(sha256, user)
+            is_reviewer(caller)  # of every product, also of a suspected label
+            or self._predictions.has_photo(sha256, caller.name)
+            or self._corrections.has_photo(sha256, caller.name)
             or self._is_queued(caller.name, sha256)
         )
 

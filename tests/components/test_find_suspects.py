@@ -1,5 +1,6 @@
 """The step lists wrong labels from out-of-fold predictions, as JSON and as a page with photos."""
 
+import hashlib
 import json
 from html.parser import HTMLParser
 from pathlib import Path
@@ -42,6 +43,7 @@ def planted(splits_dir: Path, tmp_path: Path) -> dict[Any, str]:
 def test_wrong_labels_are_listed_with_photos(
     splits_dir: Path, release_dir: Path, planted: dict[Any, str], tmp_path: Path
 ) -> None:
+    (tmp_path / "store").mkdir()
     count = step.run(
         tmp_path / "train.parquet",
         splits_dir / "validation.parquet",
@@ -53,6 +55,7 @@ def test_wrong_labels_are_listed_with_photos(
         tmp_path / "out" / "report.html",
         CHALLENGE,
         limit=len(planted),
+        store=f"file://{tmp_path}/store",
     )
 
     document = json.loads((tmp_path / "out" / "suspects.json").read_text())
@@ -68,3 +71,7 @@ def test_wrong_labels_are_listed_with_photos(
     assert images.sources
     assert all(source.startswith("data:image/jpeg;base64,") for source in images.sources)
     assert "<script" not in page
+    photos = [(splits_dir / one["image_path"]).read_bytes() for one in found if one["image_path"]]
+    assert {hashlib.sha256(one).hexdigest() for one in photos} == {
+        path.name for path in (tmp_path / "store/images").iterdir()
+    }

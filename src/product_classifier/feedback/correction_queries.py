@@ -177,7 +177,7 @@ class CorrectionQueries:
         query = "SELECT count(*) FROM revisions WHERE status = 1 AND feedback_id = ?"
         return int(self._database.value(query, to_blob(feedback_id)))
 
-    def has_photo(self, sha256: str, user: str | None = None) -> bool:
-        """Return whether a correction, of the user if one is given, is of a product with this photo."""
-        query = "SELECT 1 FROM corrections WHERE status = 1 AND image_sha256 = ? AND (? IS NULL OR user = ?) LIMIT 1"
-        return self._database.value(query, sha256, user, user) is not None
+    def has_photo(self, sha256: str, user: str) -> bool:
+        """Return whether a correction of the user is of a product with this photo."""
+        query = "SELECT 1 FROM corrections WHERE status = 1 AND image_sha256 = ? AND user = ? LIMIT 1"
+        return self._database.value(query, sha256, user) is not None

@@ -195,10 +195,10 @@ class PredictionIndex:
             rows = [(to_blob(one),) for one in prediction_ids]
             database.executemany("UPDATE predictions SET labelled = 1 WHERE id = ?", rows)
 
-    def has_photo(self, sha256: str, user: str | None = None) -> bool:
-        """Return whether a prediction, of the user if one is given, is of a product with this photo."""
-        query = "SELECT 1 FROM predictions WHERE status = 1 AND image_sha256 = ? AND (? IS NULL OR user = ?) LIMIT 1"
-        return self._database.value(query, sha256, user, user) is not None
+    def has_photo(self, sha256: str, user: str) -> bool:
+        """Return whether a prediction of the user is of a product with this photo."""
+        query = "SELECT 1 FROM predictions WHERE status = 1 AND image_sha256 = ? AND user = ? LIMIT 1"
+        return self._database.value(query, sha256, user) is not None
 
     def close(self) -> None:
         """Close the file."""
