@@ -184,8 +184,8 @@ def largest_confusions(found: Predicted, labels: Labels, limit: int) -> list[Con
 
 
 @dataclass(frozen=True, slots=True)
-class CalibrationBin:
-    """Predictions with a confidence from `low` to `high`: their mean confidence, and the share that is right."""
+class ReliabilityBin:
+    """Predictions with a confidence from `low` to `high`: its mean, and the share that is right."""
 
     low: float
     high: float
@@ -194,14 +194,14 @@ class CalibrationBin:
     accuracy: float
 
 
-def calibration_bins(confidence: Floats, correct: NDArray[np.bool_], bins: int = 10) -> list[CalibrationBin]:
+def calibration_bins(confidence: Floats, correct: NDArray[np.bool_], bins: int = 10) -> list[ReliabilityBin]:
     """Return the bins of a reliability diagram, of equal width, without empty ones."""
     bin_of = np.minimum((confidence * bins).astype(np.int64), bins - 1)
     found = []
     for one in np.unique(bin_of).tolist():
         rows = bin_of == one
         mean, right = float(confidence[rows].mean(dtype=np.float64)), float(correct[rows].mean())
-        found.append(CalibrationBin(one / bins, (one + 1) / bins, int(rows.sum()), mean, right))
+        found.append(ReliabilityBin(one / bins, (one + 1) / bins, int(rows.sum()), mean, right))
     return found
 
 
