@@ -23,6 +23,7 @@ SAMPLES = {
     "{version}": "v1",
     "{key_id}": "0123456789abcdef",
     "{file}": "main.js",
+    "{sha256}": "0" * 64,
 }
 WHO: list[str | None] = [None, *USER_ROLES]
 
