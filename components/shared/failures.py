@@ -10,9 +10,11 @@ from product_classifier.errors import ProductClassifierError, RunSuperseded
 from product_classifier.retraining import (
     Failure,
     RunStore,
+    StepStart,
     StepTiming,
     run_of_execution,
     write_failure,
+    write_step_start,
     write_step_timing,
 )
 from product_classifier.retraining.run_records import StepOutcome
@@ -33,11 +35,12 @@ def execution() -> str:
 
 @contextmanager
 def record_step(step: str, store: str, run_id: str = "") -> Iterator[None]:
-    """Write how long a step took, and why it failed, then reraise; do nothing in a training without a run.
+    """Write start and duration of a step, and why it failed, then reraise; do nothing without a run.
 
     `start_run` passes `run_id`; every later step reads from the store which run this execution owns.
     """
     started = time.monotonic()
+    _write_start(step, store)
     provider = configure_tracing("training")
     try:
         with step_span(step, store, run_id, traced=provider is not None):
@@ -82,6 +85,18 @@ def step_span(step: str, store: str, run_id: str, *, traced: bool) -> AbstractCo
     if not traced:
         return nullcontext()
     return run_span(step, run_id or _own_run(store) or execution() or "training", step=step)
+
+
+def _write_start(step: str, store: str) -> None:
+    """Write when a step started, of a run that this execution owns; ignore an unavailable store.
+
+    Not of `start_run`, which takes ownership.
+    """
+    if not (run_id := _own_run(store)):
+        return
+    with suppress(ProductClassifierError, ValueError):
+        start = StepStart(run_id=run_id, step=step, created=datetime.now(UTC))
+        write_step_start(RunStore(open_store(store)), start)
 
 
 def _write_timing(step: str, run_id: str, store: str, outcome: StepOutcome, started: float) -> None:

@@ -60,6 +60,7 @@ def test_a_failed_step_records_its_reason_and_a_superseded_execution_records_not
     failure = run_store.failure(run_id)
     assert failure
     assert ("prepare_catalogue", "CatalogueError: 12 of 20 rows were rejected") == (failure.step, failure.reason)
+    assert ["prepare_catalogue"] == [start.step for start in run_store.step_starts(run_id)]
 
 
 @pytest.mark.parametrize("execution", ["", "x2"], ids=["no run", "another execution"])
@@ -73,7 +74,8 @@ def test_a_step_of_an_execution_that_does_not_own_the_run_records_nothing(
     with pytest.raises(CatalogueError), failures.record_step("prepare_catalogue", store):
         raise CatalogueError("12 of 20 rows were rejected")
 
-    assert RunStore(open_store(store)).failure(run_id) is None
+    run_store = RunStore(open_store(store))
+    assert (None, []) == (run_store.failure(run_id), run_store.step_starts(run_id))
 
 
 @pytest.mark.parametrize("run_id", ["", "retrain-000001-0123456789ab"])

@@ -81,6 +81,7 @@ RECORDS: dict[str, tuple[type[Record], str]] = {
         run_records.Failure,
         f'{{"run_id":"{RUN}","step":"train_text","reason":"no text","created":"{NOW}"}}',
     ),
+    "start of a step": (run_records.StepStart, f'{{"run_id":"{RUN}","step":"train_text","created":"{NOW}"}}'),
     "watermark": (
         run_records.RunResult,
         f'{{"generation":1,"run_id":"{RUN}","outcome":"succeeded","reason":"better","created":"{NOW}"}}',

@@ -7,6 +7,7 @@ All state is in the object store, so any number of triggers may run, and each ma
     retrain/runs/<run>/owner.json            pipeline execution that owns the run; any other is superseded
     retrain/runs/<run>/verdict.json          verdict of the gate with its reasons, written by the run
     retrain/runs/<run>/failures/<step>.json  reason why a step failed
+    retrain/runs/<run>/started/<step>.json   when a step started
     retrain/runs/<run>/steps/<step>.<outcome>.json  how long a step took
     retrain/watermark/<n>.json               result of run n; the newest successful one is the watermark
 
@@ -21,6 +22,7 @@ from product_classifier.retraining.run_records import (
     Owner,
     RunResult,
     RunView,
+    StepStart,
     StepTiming,
     Verdict,
 )
@@ -34,6 +36,7 @@ from product_classifier.retraining.runs import (
     run_of_execution,
     start_requested_run,
     write_failure,
+    write_step_start,
     write_step_timing,
     write_verdict,
 )
@@ -50,6 +53,7 @@ __all__ = [
     "RunView",
     "Snapshot",
     "SnapshotItem",
+    "StepStart",
     "StepTiming",
     "Verdict",
     "acquire_run",
@@ -62,6 +66,7 @@ __all__ = [
     "start_requested_run",
     "write_failure",
     "write_snapshot",
+    "write_step_start",
     "write_step_timing",
     "write_verdict",
 ]

@@ -91,6 +91,19 @@ class Failure(Record):
         return f"step {self.step!r} failed: {self.reason}" if self.step else self.reason
 
 
+class StepStart(Record):
+    """Start of a step of a run; of a step that is tried again, the first."""
+
+    run_id: RunId
+    step: str = Field(pattern=r"^[a-z_]+$")
+    created: AwareDatetime
+
+    @property
+    def key(self) -> str:
+        """Key of the record."""
+        return f"{step_starts_prefix(self.run_id)}{self.step}.json"
+
+
 class StepTiming(Record):
     """How long a step of a run took; one per outcome, because a failed step may be tried again."""
 
@@ -182,6 +195,14 @@ def pending_key(run_id: str) -> str:
 def failures_prefix(run_id: str) -> str:
     """Return the prefix of the failures of a run."""
     return f"{RUNS}{run_id}/failures/"
+
+
+def step_starts_prefix(run_id: str) -> str:
+    """Return the prefix of the starts of a run's steps.
+
+    Not below `steps_prefix`, all of whose objects earlier versions read as `StepTiming`.
+    """
+    return f"{RUNS}{run_id}/started/"
 
 
 def steps_prefix(run_id: str) -> str:

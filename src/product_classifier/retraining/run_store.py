@@ -20,6 +20,7 @@ from product_classifier.retraining.run_records import (
     RunResult,
     RunView,
     StartLease,
+    StepStart,
     StepTiming,
     Verdict,
     claim_key,
@@ -29,6 +30,7 @@ from product_classifier.retraining.run_records import (
     pending_key,
     result_key,
     start_lease_key,
+    step_starts_prefix,
     steps_prefix,
     verdict_key,
 )
@@ -144,8 +146,17 @@ class RunStore:
 
     def failure(self, run_id: str) -> Failure | None:
         """Return the newest failure of a run, or None. A later attempt of the step may have succeeded."""
+        return max(self.failures(run_id), key=lambda one: one.created, default=None)
+
+    def failures(self, run_id: str) -> list[Failure]:
+        """Return the failures of a run, one per step that failed."""
         found = (self._read(key, Failure) for key in self.store.list(failures_prefix(run_id)))
-        return max((one for one in found if one is not None), key=lambda one: one.created, default=None)
+        return [one for one in found if one is not None]
+
+    def step_starts(self, run_id: str) -> list[StepStart]:
+        """Return the starts of a run's steps."""
+        found = (self._read(key, StepStart) for key in self.store.list(step_starts_prefix(run_id)))
+        return [one for one in found if one is not None]
 
     def step_timings(self, run_id: str) -> list[StepTiming]:
         """Return how long the finished steps of a run took, in the order they ended."""

@@ -15,6 +15,7 @@ from product_classifier.retraining.run_records import (
     RunResult,
     RunState,
     RunView,
+    StepStart,
     StepTiming,
     Verdict,
     failures_prefix,
@@ -114,6 +115,12 @@ def write_failure(run_store: RunStore, failure: Failure) -> None:
     with suppress(ObjectExists):
         key = f"{failures_prefix(failure.run_id)}{failure.step or 'run'}.json"
         run_store.store.put(key, failure.to_json(), only_if_absent=True)
+
+
+def write_step_start(run_store: RunStore, start: StepStart) -> None:
+    """Store the start of a step unless an earlier attempt has stored it."""
+    with suppress(ObjectExists):
+        run_store.store.put(start.key, start.to_json(), only_if_absent=True)
 
 
 def write_step_timing(run_store: RunStore, timing: StepTiming) -> None:
