@@ -19,6 +19,7 @@ from inference.auth_proxy.rate_limits import RateLimits
 from inference.auth_proxy.settings import Settings
 from inference.durability.deadline import DeadlineWriter
 from inference.http.body_budget import body_budget
+from inference.http.concurrency_limit import ConcurrencyLimit
 from inference.http.problems import Problem
 from product_classifier.limits import MIB
 from product_classifier.stored_taxonomy.change_store import StoredTaxonomy
@@ -65,6 +66,7 @@ class GatewayDependencies:
         )
         self.hashing = HashingPool()
         self.body_budget = body_budget(settings.body_memory_mb * MIB)
+        self.event_streams = ConcurrencyLimit(settings.max_event_streams, "streams of events")
         issuer = self.verifier if isinstance(self.verifier, EmbeddedIssuer) else None
         self.readiness = Readiness(
             self.backends, self.record_writer, settings.start_s, issuer=issuer, api_keys=self._api_keys

@@ -9,6 +9,7 @@ from inference.auth_proxy.media_types import JSON, MULTIPART
 from inference.auth_proxy.routing import PATH_PARAMETERS, DocumentedResponse, Rate, Route
 from inference.auth_proxy.schemas import ProblemView
 from inference.http.problems import MEDIA_TYPE
+from inference.run_events_api import EVENT_STREAM
 from product_classifier.model_names import MODELS
 
 Document = dict[str, Any]
@@ -156,9 +157,11 @@ def _response(response: DocumentedResponse, schemas: _Schemas) -> Document:
     if response.body:
         schema = schemas.of(response.body, "serialization")
         binary = {"schema": {"type": "string", "format": "binary"}}
-        content: Document = {kind: {"schema": schema} if kind == JSON else binary for kind in response.media_types}
+        events = {"schema": {"type": "string"}, "x-event-data": schema}
+        described = {JSON: {"schema": schema}, EVENT_STREAM: events}
+        content: Document = {kind: described.get(kind, binary) for kind in response.media_types}
         if response.example:
-            content[JSON]["example"] = response.example
+            content[response.media_types[0]]["example"] = response.example
         documented["content"] = content
     if response.headers:
         documented["headers"] = {

@@ -173,6 +173,9 @@ class Settings(BaseSettings):
     """Seconds after its own start in which a model that was never ready counts as starting: `/readyz` responds 503."""
     max_in_flight: int = Field(default=48, gt=0)
     """Model requests in progress; further ones get 503 at once. 16 keep two cores busy, the rest may wait."""
+    max_event_streams: int = Field(default=32, gt=0)
+    """Streams of `GET /retrain/{run_id}/events` that are open; further ones get 503. Each takes a connection here and
+    to the feedback service."""
     record_deadline_s: float = Field(default=0.25, gt=0)
     """Seconds a response waits for its prediction record to be stored."""
     record_backlog_mb: int = Field(default=64, gt=0)

@@ -22,6 +22,8 @@ from inference.compat.upgrades import head_without_offer
 
 ON_DISCONNECT = "product_classifier.on_disconnect"
 """Key of an ASGI scope: a function that `HttpProtocol` calls when the connection of the request ends."""
+ON_DRAIN = "product_classifier.on_drain"
+"""Key of an ASGI scope: a function that `HttpProtocol` calls when the server stops and the response has started."""
 MAX_DISCARDED_BYTES = 64_000_000
 """Bytes of requests that no handler reads, on one connection; more close it."""
 MAX_PIPELINED = 16
@@ -182,10 +184,15 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport.abort()
 
     def close_after_response(self) -> None:
-        """Close the connection after the response in progress, which says so; an idle one stays open."""
+        """Close the connection after the response in progress, which says so; an idle one stays open.
+
+        Calls `scope[ON_DRAIN]` of a response that has started, which may last.
+        """
         for cycle in (self.cycle, *(cycle for cycle, _ in self.pipeline)):
             if cycle is not None and not cycle.response_started:
                 cycle.keep_alive = False
+            elif cycle is not None and not cycle.response_complete and callable(stop := cycle.scope.get(ON_DRAIN)):
+                stop()
 
     def shutdown(self) -> None:
         """Close the connection if it is idle, else after the response in progress or the one to come."""

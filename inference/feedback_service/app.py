@@ -56,6 +56,9 @@ from inference.feedback_service.queue_endpoints import add_queue
 from inference.feedback_service.receipts import known_answer_receipt, receipt
 from inference.feedback_service.release_listing import Releases
 from inference.feedback_service.reviewer_quality import ReviewerStatistics, add_reviewer_quality
+from inference.feedback_service.run_events import RunEvents
+from inference.feedback_service.run_events_endpoint import add_run_events
+from inference.feedback_service.run_log_client import RunLogClient
 from inference.feedback_service.runs_endpoints import Runs, add_run_request, add_runs
 from inference.feedback_service.service import FeedbackService, utc_now
 from inference.feedback_service.settings import Settings
@@ -152,6 +155,7 @@ def create_app(
     runs = Runs(run_store, index, refresher, (retrain or read_settings(RetrainSettings)).min_corrections)
     add_run_request(app, runs, notifier, now, lists)
     add_runs(app, runs, lists)
+    add_run_events(app, RunEvents(run_store, RunLogClient(settings.trigger_url, token)))
     add_reviewer_quality(app, ReviewerStatistics(store, index, now), lists)
     add_release_routes(app, releases, notifier)
     add_quality_routes(app, Quality(store, index, releases, now))

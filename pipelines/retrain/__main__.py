@@ -19,9 +19,10 @@ import uvicorn
 from inference.compat.connection_limits import process_limits
 from inference.compat.uvicorn import limited_protocol
 from pipelines.retrain.app import create_app
-from pipelines.retrain.launchers import make_command_launcher, make_launcher
+from pipelines.retrain.launchers import RUNS_FOLDER, make_command_launcher, make_launcher
 from pipelines.retrain.local_launcher import LocalLauncher
 from pipelines.retrain.reconcile_loop import ReconcileLoop
+from pipelines.retrain.run_logs import RunLogs
 from pipelines.retrain.settings import TriggerSettings
 from pipelines.retrain.trigger_metrics import TriggerMetrics
 from pipelines.settings import PipelineSettings
@@ -105,7 +106,8 @@ def serve(
     registry.register(metrics)
     add_volume(registry, state)
     loop.on_reconciled = metrics.refresh
-    app = create_app(loop, registry, settings.token.get_secret_value(), probe)
+    logs = RunLogs(state / RUNS_FOLDER) if settings.launcher == "local" else None
+    app = create_app(loop, registry, settings.token.get_secret_value(), probe, logs)
     thread = threading.Thread(target=loop.run, name="reconcile")
     thread.start()
     try:

@@ -1,20 +1,22 @@
-"""HTTP API of the retrain trigger: requests for a reconciliation, health and metrics."""
+"""HTTP API of the retrain trigger: requests for a reconciliation, logs of runs, health and metrics."""
 
 import hmac
 from time import perf_counter
 from typing import Annotated
 
-from fastapi import FastAPI, Header, HTTPException, Request, Response
+from fastapi import FastAPI, Header, HTTPException, Query, Request, Response
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipelines.retrain.reconcile_loop import ReconcileLoop
+from pipelines.retrain.run_logs import RunLogs
 from product_classifier.errors import InvalidInput
 from product_classifier.limits import MIB
 from product_classifier.metrics import definitions
 from product_classifier.metrics.instruments import CONTENT_TYPE, Durations, exposition
 from product_classifier.observability import set_traceparent
 from product_classifier.retraining.events import has_feedback_event
+from product_classifier.retraining.run_records import RunId
 from product_classifier.store.probe import StoreProbe
 from product_classifier.tracing import span
 
@@ -23,8 +25,10 @@ STALE_S = 120.0
 """Age of the last reconciliation from which the process is reported unhealthy."""
 
 
-def create_app(loop: ReconcileLoop, registry: CollectorRegistry, token: str, probe: StoreProbe) -> FastAPI:
-    """Return the app, which exposes `registry`.
+def create_app(
+    loop: ReconcileLoop, registry: CollectorRegistry, token: str, probe: StoreProbe, logs: RunLogs | None = None
+) -> FastAPI:
+    """Return the app, which exposes `registry` and `logs`, those of runs on this machine.
 
     `token` is the shared secret of callers, and an empty one refuses them all.
     """
@@ -51,6 +55,19 @@ def create_app(loop: ReconcileLoop, registry: CollectorRegistry, token: str, pro
                 loop.request()
         except InvalidInput as error:
             raise HTTPException(400, str(error)) from error
+
+    @app.get("/runs/{run_id}/log")
+    def run_log(
+        run_id: RunId,
+        offset: Annotated[int, Query(ge=0, lt=2**63)] = 0,
+        x_internal_token: Annotated[str, Header()] = "",
+    ) -> Response:
+        """Return a part of the log of a run, from an offset in bytes; empty at its end."""
+        _check_token(x_internal_token, token)
+        part = logs.read(run_id, offset) if logs is not None else None
+        if part is None:
+            raise HTTPException(404, f"run_id: {run_id} has no log on this machine")
+        return Response(part, media_type="text/plain; charset=utf-8")
 
     _add_health(app, loop, registry, probe)
     return app

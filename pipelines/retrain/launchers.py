@@ -10,11 +10,14 @@ from product_classifier.retraining import RunStore
 from product_classifier.retraining.launcher import Launcher
 from product_classifier.store import ObjectStore
 
+RUNS_FOLDER = "runs"
+"""Folder of the local runs in the state folder."""
+
 
 def make_launcher(settings: TriggerSettings, pipeline: PipelineSettings, store: ObjectStore) -> Launcher:
     """Return the launcher of this deployment; compile the pipeline if it needs the missing package."""
     if settings.launcher == "local":
-        return LocalLauncher(pipeline.state / "runs")
+        return LocalLauncher(pipeline.state / RUNS_FOLDER)
     if settings.launcher == "job":
         return _job_launcher(settings)
     return _kfp_launcher(settings, pipeline, store)

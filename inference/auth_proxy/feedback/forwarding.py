@@ -28,6 +28,7 @@ FORWARDED = {
     b"accept": "Accept",
     b"idempotency-key": "Idempotency-Key",
     b"if-none-match": "If-None-Match",
+    b"last-event-id": "Last-Event-ID",
 }
 """Request headers the feedback service receives; all others are dropped, forged identities among them."""
 

@@ -1,5 +1,6 @@
 import threading
 from functools import partial
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -7,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from pipelines.retrain.app import create_app
 from pipelines.retrain.reconcile_loop import ReconcileLoop
+from pipelines.retrain.run_logs import RunLogs
 from pipelines.retrain.trigger_metrics import TriggerMetrics
 from product_classifier.retraining import RunStore
 from product_classifier.retraining.settings import RetrainSettings
@@ -18,6 +20,7 @@ from tests.support.retraining_fakes import FakeClock, FakeLauncher, correct
 
 READY = StoreProbe(lambda: None, deadline_s=1.0)
 TOKEN = "t" * 40
+RUN = "retrain-000001-0123456789ab"
 INTERNAL, BEARER = {"X-Internal-Token": TOKEN}, {"Authorization": f"Bearer {TOKEN}"}
 
 
@@ -123,3 +126,32 @@ def test_the_trigger_is_ready_while_the_store_can_be_written() -> None:
 
     assert (ready.status_code, ready.json(), store.objects) == (200, {"store": True}, {})
     assert (away.status_code, "retrain/probe" in away.text) == (503, False)
+
+
+@pytest.mark.parametrize(
+    ("target", "headers", "status", "body"),
+    [
+        (f"/runs/{RUN}/log", {}, 401, None),
+        (f"/runs/{RUN}/log", INTERNAL, 200, b"one\ntwo\n"),
+        (f"/runs/{RUN}/log?offset=4", INTERNAL, 200, b"two\n"),
+        (f"/runs/{RUN}/log?offset=8", INTERNAL, 200, b""),
+        (f"/runs/{RUN}/log?offset=-1", INTERNAL, 422, None),
+        (f"/runs/{RUN}/log?offset={2**63}", INTERNAL, 422, None),
+        ("/runs/retrain-000002-0123456789ab/log", INTERNAL, 404, None),
+        ("/runs/..%2Fsecret/log", INTERNAL, 404, None),
+        ("/runs/secret/log", INTERNAL, 422, None),
+    ],
+)
+def test_a_log_of_a_run_is_read_from_an_offset(
+    tmp_path: Path, target: str, headers: dict[str, str], status: int, body: bytes | None
+) -> None:
+    for name, text in {RUN: "one\ntwo\n", "secret": "secret"}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "log").write_text(text)
+    store = FakeStore()
+    loop, registry = make_loop(store, FakeLauncher(store, FakeClock()))
+
+    response = TestClient(create_app(loop, registry, TOKEN, READY, RunLogs(tmp_path))).get(target, headers=headers)
+
+    assert status == response.status_code
+    assert body is None or body == response.content

@@ -2,7 +2,7 @@
 
 import { apiUrl } from "../api/client.js";
 import { fill, h } from "../core/dom.js";
-import { formatDate } from "../core/language.js";
+import { formatNumber } from "../core/language.js";
 import { text } from "./messages.js";
 import { runBadge } from "./run-view.js";
 
@@ -14,7 +14,7 @@ const KEPT_LINES = 500;
  * @param {AbortSignal} signal
  */
 export function runEvents(runId, ended, signal) {
-  /** @type {Map<string, string>} */
+  /** @type {Map<string, { step: string, state: string, seconds: number | null, reason: string | null }>} */
   const states = new Map();
   const steps = h("ul", { class: "steps" });
   const log = h("div", { class: "log", role: "log", tabindex: "0", "aria-label": () => text().log });
@@ -31,21 +31,24 @@ export function runEvents(runId, ended, signal) {
     });
   }
 
-  on("step", ({ step, state }) => {
-    states.set(step, state);
-    fill(steps, [...states].map(([name, one]) => h("li", { class: "row" }, runBadge(one), h("code", {}, name))));
+  on("step", (event) => {
+    states.set(event.step, event);
+    fill(steps, [...states.values()].map(({ step, state, seconds, reason }) => h("li", { class: "row" }, runBadge(state), h("code", {}, step),
+      seconds === null ? null : h("span", { class: "small soft" }, () => `${formatNumber(Math.round(seconds))} s`),
+      reason ? h("span", { class: "small" }, reason) : null)));
   });
-  on("log", (data) => {
+  on("log", ({ line }) => {
     const isAtEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
-    log.append(h("div", {}, h("time", { class: "soft", title: () => formatDate(data.time ?? data.created) }, String(data.time ?? data.created ?? "").slice(11, 19)),
-      " ", data.step ? h("code", { class: "soft" }, `${data.step} `) : null, data.line ?? data.message ?? ""));
+    log.append(h("div", {}, line));
     while (log.children.length > KEPT_LINES) log.firstElementChild?.remove();
     if (isAtEnd) log.scrollTop = log.scrollHeight;
   });
-  on("verdict", () => { close(); ended(); });
+  on("verdict", ended);
   on("end", () => { close(); ended(); });
   source.addEventListener("error", () => {
-    if (source.readyState === EventSource.CLOSED) fill(note, () => text().eventsAway);
+    if (source.readyState !== EventSource.CLOSED) return;
+    fill(note, () => text().eventsAway);
+    note.hidden = false;
   });
   return h("section", { class: "stack tight" }, h("h3", {}, () => text().steps), note, steps, log);
 }
