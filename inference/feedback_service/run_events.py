@@ -10,9 +10,8 @@ from pydantic import BaseModel
 from inference.feedback_service.event_cursor import EventCursor
 from inference.http.problems import Problem, public_message
 from inference.run_events_api import EndEvent, LogEvent, StepEvent
-from product_classifier.limits import RUN_LOG_PART_BYTES
 from product_classifier.retraining import Claim, RunStore
-from product_classifier.retraining.run_records import generation_of
+from product_classifier.retraining.run_records import RUN_LOG_PART_BYTES, generation_of
 
 MAX_LINE_BYTES = 8192
 """Longer lines of a log are cut into lines of this length."""

@@ -4,8 +4,8 @@ from http import HTTPStatus
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from product_classifier.limits import RUN_LOG_PART_BYTES
 from product_classifier.observability import get_logger
+from product_classifier.retraining.run_records import RUN_LOG_PART_BYTES
 
 TIMEOUT_S = 2.0
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from product_classifier.limits import RUN_LOG_PART_BYTES
+from product_classifier.retraining.run_records import RUN_LOG_PART_BYTES
 
 
 class RunLogs:

@@ -98,6 +98,3 @@ JOURNAL_SEGMENT_BYTES = 16 * MIB
 
 CSV_FIELD_BYTES = MIB
 """One field of a raw file."""
-
-RUN_LOG_PART_BYTES = 65_536
-"""Bytes of the log of a training run that one request to the trigger returns."""

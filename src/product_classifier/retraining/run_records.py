@@ -20,6 +20,8 @@ CLAIMS = "retrain/claims/"
 WATERMARK = "retrain/watermark/"
 RUNS = "retrain/runs/"
 STARTS = "retrain/starts/"
+RUN_LOG_PART_BYTES = 65_536
+"""Bytes of the log of a run that one request to the trigger returns."""
 
 
 def generation_of(run_id: str) -> int:
