@@ -74,14 +74,7 @@ def client(nginx: str, gateway_under_path: Gateway) -> Iterator[httpx.Client]:
         yield found
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        pytest.param("/", marks=pytest.mark.xfail(reason="the console has absolute URLs; the workbench has none")),
-        "/docs",
-        "/login",
-    ],
-)
+@pytest.mark.parametrize("page", ["/", "/docs", "/login"])
 def test_every_reference_of_a_page_leads_to_the_gateway(nginx: str, client: httpx.Client, page: str) -> None:
     response = client.get(PREFIX + page)
     references = re.findall(r'(?:href|src)="([^"#{]+)"', response.text)
