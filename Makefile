@@ -49,8 +49,7 @@ monitor: $(INSTALLED) ## compare the predictions of the last 24 hours with the r
 	@$(PY) -m pipelines monitor
 
 check: $(INSTALLED) ## check format, lint and types; render every overlay and validate it (needs kubectl or kustomize)
-	@$(PY) -m ruff format --check . && $(PY) -m ruff check . && $(PY) -m mypy
-	@$(PY) -m operations.workbench_types
+	@$(PY) -m ruff format --check . && $(PY) -m ruff check . && $(PY) -m mypy && $(PY) -m operations.workbench_types
 	@$(PY) -m pytest -q tests/manifests
 
 encoders: $(INSTALLED) ## install pretrained text encoders, and torch to fine-tune encoders and to run all tests (TORCH=no, TORCH_INDEX=)
