@@ -32,8 +32,9 @@ from components.split_catalogue import step as split_catalogue
 from components.train_image import step as train_image
 from components.train_text import step as train_text
 from product_classifier.catalogue.challenge import CHALLENGE
+from product_classifier.catalogue.content_keys import content_keys
 from product_classifier.catalogue.product_table import read_products
-from product_classifier.catalogue.splits import SPLITS, content_keys
+from product_classifier.catalogue.splits import SPLITS
 from product_classifier.command_line import add_former_option, show_deprecations
 from product_classifier.evaluation.folds import assign_folds
 from product_classifier.evaluation.resampling import bootstrap_gains

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_origin
 
 import components
 from product_classifier.command_line import add_former_option, show_deprecations
@@ -85,6 +85,8 @@ def _converter(annotation: Any) -> Callable[[str], object]:
         return _boolean
     if annotation is Taxonomy:
         return _taxonomy
+    if get_origin(annotation) is Literal:
+        return str
     choices = [choice for choice in getattr(annotation, "__args__", ()) if choice is not type(None)]
     converter: Callable[[str], object] = choices[0] if choices else annotation
     return converter

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from inference.feedback_api import CategoryCode
 from inference.http.api_models import Moment, ResponseModel
 from product_classifier.feedback.correction_filter import Kind
-from product_classifier.feedback.label_files import LabelFormat
+from product_classifier.feedback.label_formats import LabelFormat
 from product_classifier.feedback.records import Text
 from product_classifier.feedback.trust import State
 

@@ -31,7 +31,7 @@ MAX_BYTES = 150_000
 SETTLED_MS = 1000
 """Time in which photos arrive."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-WORKBENCH_SIZE: "ViewportSize" = {"width": 1180, "height": 800}
+WORKBENCH_SIZE: "ViewportSize" = {"width": 1200, "height": 800}
 PAGES: Mapping[str, str] = {
     "queue": "article[data-id]",
     "review?state=all&order=newest": "article product-photo",

@@ -31,7 +31,8 @@ def run_release_action(settings: PipelineSettings, action_id: str) -> bool:
     result = find_result(store, action_id)
     if result is None:
         done, reason = _carried_out(settings, action)
-        result = ActionResult(action_id=action_id, done=done, reason=reason, finished=datetime.now(UTC))
+        finished = datetime.now(UTC)
+        result = ActionResult(action_id=action_id, done=done, reason=reason, finished=finished)
         write_result(store, result)
     return result.done
 

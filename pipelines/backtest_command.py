@@ -3,6 +3,7 @@
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 
@@ -17,7 +18,7 @@ from product_classifier.monitoring.window_start import window_start
 from product_classifier.releases.product_models import ProductModels
 from product_classifier.store import ObjectStore, open_store
 
-SEED = 27
+SEED: Final = 27
 
 
 def run_backtest(settings: PipelineSettings, release: str, since: str, limit: int, console: Console) -> Backtest:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from components.find_suspects.report import render
 from components.shared.out_of_fold import read_labelled, read_out_of_fold
-from product_classifier.catalogue.splits import content_keys
+from product_classifier.catalogue.content_keys import content_keys
 from product_classifier.evaluation.suspects import Suspect, find_suspects
 from product_classifier.feedback.records import image_key
 from product_classifier.releases.release import load_fusion

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from components.measure_drift.report import render
 from components.measure_drift.window_products import (
@@ -28,7 +29,7 @@ from product_classifier.store import ObjectStore, open_store
 
 UNEXPECTED_SHARE = 0.02
 """Share of predictions by releases that were never promoted, above which that is drift."""
-SEED = 27
+SEED: Final = 27
 
 
 def run(store: str, since: datetime, until: datetime, release: str = "", page: Path | None = None) -> DriftWindow:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from product_classifier.catalogue.content_keys import content_keys
 from product_classifier.catalogue.merging import COLUMNS, OUTCOMES, merge
 from product_classifier.catalogue.product_table import read_products
-from product_classifier.catalogue.splits import content_keys, known_splits
+from product_classifier.catalogue.splits import known_splits
 from product_classifier.errors import InvalidImage, ObjectNotFound, StoreError
 from product_classifier.feedback.records import image_key
 from product_classifier.images import decoding

@@ -9,7 +9,8 @@ from components.prepare_catalogue.product_tables import ProductCounts, ProductWr
 from components.shared import progress
 from components.shared.url_photos import UrlPhotos
 from product_classifier.catalogue.catalogue_layouts import find_layout
-from product_classifier.catalogue.catalogue_rows import RejectedRow, check_reject_share, rejects_table
+from product_classifier.catalogue.catalogue_rows import RejectedRow, check_reject_share
+from product_classifier.catalogue.catalogue_tables import rejects_table
 from product_classifier.catalogue.challenge.challenge_source import ChallengeSource
 from product_classifier.catalogue.layout_source import LayoutSource
 from product_classifier.catalogue.photo_checks import check_photos

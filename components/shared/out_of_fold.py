@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from product_classifier.catalogue.content_keys import content_keys
 from product_classifier.catalogue.product_table import read_products
-from product_classifier.catalogue.splits import content_keys
 from product_classifier.errors import CatalogueError
 from product_classifier.evaluation.folds import assign_folds
 from product_classifier.taxonomy import Codes

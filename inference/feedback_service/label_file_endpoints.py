@@ -14,7 +14,8 @@ from inference.feedback_service.callers import Reviewer
 from inference.feedback_service.label_transfer import LabelExport, LabelImport
 from inference.feedback_service.middleware import IMPORT_PATH
 from inference.label_file_api import ExportParameters, ImportParameters, ImportReport
-from product_classifier.feedback.label_files import MEDIA_TYPES, SUFFIXES, write_rows
+from product_classifier.feedback.label_files import write_rows
+from product_classifier.feedback.label_formats import MEDIA_TYPES, SUFFIXES
 
 IMPORTS = 1
 """Files that are imported at the same time; the threads of submissions stay free."""

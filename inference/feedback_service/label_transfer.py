@@ -15,7 +15,8 @@ from product_classifier.errors import InvalidInput, NotDurable, ObjectNotFound, 
 from product_classifier.feedback.correction_filter import CorrectionFilter
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.index_rows import IndexedCorrection
-from product_classifier.feedback.label_files import LabelFormat, LabelRow, read_rows
+from product_classifier.feedback.label_files import LabelRow, read_rows
+from product_classifier.feedback.label_formats import LabelFormat
 from product_classifier.feedback.records import ProductContent, image_key
 from product_classifier.feedback.stored_products import read_corrected_product
 from product_classifier.limits import COMMENT_CHARACTERS, DESCRIPTION_CHARACTERS, DESIGNATION_CHARACTERS

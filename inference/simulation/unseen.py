@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 from product_classifier.catalogue.challenge.challenge_files import PHOTO_FOLDERS
 from product_classifier.catalogue.challenge.earlier_versions import earlier_taxonomy
+from product_classifier.catalogue.content_keys import content_keys
 from product_classifier.catalogue.product_table import read_products
-from product_classifier.catalogue.splits import content_keys
 from product_classifier.errors import CatalogueError, ObjectNotFound
 from product_classifier.store import open_store
 from product_classifier.taxonomy import Taxonomy

@@ -8,6 +8,7 @@ the name of its run, and names are unique, so repeated requests start a run once
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import cached_property
 from typing import Any
 
 from components.shared.kubernetes_api import (
@@ -37,7 +38,7 @@ class JobLauncher:
 
     def __init__(
         self,
-        api: ClusterApi,
+        connect: Callable[[], ClusterApi],
         template: str = "training",
         arguments: Arguments = run_options,
         prefix: str = "",
@@ -47,17 +48,21 @@ class JobLauncher:
         """Create a launcher.
 
         Args:
-            api: Creates the Jobs.
+            connect: Returns what creates the Jobs; called when the first one is found or started.
             template: Name of the CronJob.
             arguments: Returns what is added to the arguments of its container, of an id and a snapshot.
             prefix: Of the names of the Jobs, before the id.
             trains: Whether the Jobs train; others replace the arguments of the template and request less.
         """
-        self._api = api
+        self._connect = connect
         self._template = template
         self._arguments = arguments
         self._prefix = prefix
         self._trains = trains
+
+    @cached_property
+    def _api(self) -> ClusterApi:
+        return self._connect()
 
     def find(self, run_id: str) -> Execution | None:
         """Return the state of the Job with this name, None if there is none."""

@@ -44,14 +44,15 @@ def make_command_launcher(settings: TriggerSettings, pipeline: PipelineSettings,
     from components.shared.kubernetes_api import ClusterApi  # noqa: PLC0415 - needs the Kubernetes client
     from pipelines.kubeflow.job_launcher import JobLauncher  # noqa: PLC0415 - likewise
 
-    return JobLauncher(ClusterApi(settings.namespace), arguments=arguments, prefix=f"{name}-", trains=False)
+    return JobLauncher(lambda: ClusterApi(settings.namespace), arguments=arguments, prefix=f"{name}-", trains=False)
 
 
 def _job_launcher(settings: TriggerSettings) -> Launcher:
     from components.shared.kubernetes_api import ClusterApi  # noqa: PLC0415 - needs the Kubernetes client
     from pipelines.kubeflow.job_launcher import JobLauncher  # noqa: PLC0415 - likewise
 
-    return JobLauncher(ClusterApi(settings.namespace))
+    api = ClusterApi(settings.namespace)
+    return JobLauncher(lambda: api)
 
 
 def _kfp_launcher(settings: TriggerSettings, pipeline: PipelineSettings, store: ObjectStore) -> Launcher:

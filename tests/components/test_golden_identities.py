@@ -13,8 +13,9 @@ from components.shared.hold_out import hold_out_digest
 from components.split_catalogue import step as split_catalogue
 from product_classifier.catalogue.catalogue_reader import data_revision
 from product_classifier.catalogue.challenge.sample.offers import offer, season_start
+from product_classifier.catalogue.content_keys import content_keys
 from product_classifier.catalogue.product_table import read_products
-from product_classifier.catalogue.splits import SPLITS, content_keys
+from product_classifier.catalogue.splits import SPLITS
 from product_classifier.feedback.records import ProductContent
 from product_classifier.feedback.trust import product_key
 from product_classifier.text.mojibake import repair

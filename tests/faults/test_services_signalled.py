@@ -64,7 +64,8 @@ class LocalRun:
 
     def service(self, name: str) -> psutil.Process:
         """Return the process of a service; `nice` has replaced itself by Python."""
-        module = "pipelines.retrain" if name == "retrain-trigger" else f"inference.{name.replace('-', '_')}"
+        others = {"retrain-trigger": "pipelines.retrain", "monitoring": "pipelines"}
+        module = others.get(name, f"inference.{name.replace('-', '_')}")
         [found] = [child for child in psutil.Process(self.process.pid).children() if module in child.cmdline()[1:3]]
         return found
 

@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 import product_classifier
-from product_classifier.observability import configure_logging, get_logger, set_request_id, set_traceparent
+from product_classifier.observability import configure_logging, get_logger, request_id, set_request_id, set_traceparent
 from tests.support.running_product import running_product
 
 SCHEMA = json.loads((Path(product_classifier.__file__).parent / "log-line.schema.json").read_text(encoding="utf-8"))
@@ -25,6 +25,7 @@ def lines() -> Iterator[io.StringIO]:
     yield to
     structlog.configure(**before)
     set_traceparent(None)
+    request_id.set("")
 
 
 def test_the_schema_itself_is_valid() -> None:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from product_classifier.catalogue.challenge import CHALLENGE
-from product_classifier.catalogue.splits import content_keys, split_of_key
+from product_classifier.catalogue.content_keys import content_keys
+from product_classifier.catalogue.splits import split_of_key
 from product_classifier.fusion.calibration import fit_logit_scale, fit_margin_calibration
 from product_classifier.fusion.fit import fit_fusion
 from product_classifier.text.features import TextFeatures

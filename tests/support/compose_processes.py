@@ -211,7 +211,7 @@ class ComposeProcesses:
             text = re.sub(rf"(?<![\w.-]){re.escape(target)}(?![\w-])", source, text)
         text = re.sub(r"^:(?=\d+$)|\b0\.0\.0\.0\b|\b127\.0\.0\.1\b", lambda found: self._own(name, found[0]), text)
         names = "|".join(sorted(map(re.escape, self._names), key=len, reverse=True))
-        return re.sub(rf"(?<![\w.-])({names})(?=:\d)", lambda found: self._names[found[1]], text)
+        return re.sub(rf"(?<![\w.-])({names})(?=:\d+(?![\w@-]))", lambda found: self._names[found[1]], text)
 
     def _own(self, name: str, found: str) -> str:
         return f"{self.addresses[name]}:" if found == ":" else self.addresses[name]

@@ -16,7 +16,7 @@ from inference.http.problems import BodyIncomplete, BodyTimeout, BodyTooLarge
 from inference.label_file_api import EXPORT_MEDIA_TYPES, ExportParameters, ImportParameters
 from product_classifier.audit.audit_events import AuditAction
 from product_classifier.errors import ModelUnavailable, ProductClassifierError
-from product_classifier.feedback.label_files import SUFFIXES
+from product_classifier.feedback.label_formats import SUFFIXES
 from product_classifier.limits import MIB
 
 TRANSFER_S = 3600.0

@@ -31,8 +31,8 @@ EXAMPLE_QUALITY = {
     "scores": {"fusion": SCORES},
     "by_category": [
         {
-            "code": 2583,
-            "label": "Piscines",
+            "code": "tea > black",
+            "label": "Black tea",
             "precision": 0.98,
             "recall": 0.99,
             "f1": 0.985,
@@ -41,7 +41,15 @@ EXAMPLE_QUALITY = {
             "accepted_precision": 0.995,
         }
     ],
-    "confusions": [{"code": 10, "label": "Livres", "predicted": 2705, "predicted_label": "Romans", "items": 96}],
+    "confusions": [
+        {
+            "code": "tea > black",
+            "label": "Black tea",
+            "predicted": "tea > green",
+            "predicted_label": "Green tea",
+            "items": 9,
+        }
+    ],
     "calibration": [{"low": 0.9, "high": 1.0, "items": 5_010, "confidence": 0.97, "accuracy": 0.968}],
     "coverage": [{"precision": 0.99, "coverage": 0.58}],
     "releases": [
@@ -52,7 +60,7 @@ EXAMPLE_QUALITY = {
             "hold_out": "9f2c1d7e",
             "weighted_f1": 0.861,
             "macro_f1": 0.843,
-            "f1_by_category": {"2583": 0.985},
+            "f1_by_category": {"tea > black": 0.985},
         }
     ],
     "feedback": [
@@ -75,11 +83,11 @@ EXAMPLE_SUSPECTS = {
             "designation": "Olivia: carnet 2018",
             "description": "",
             "image_sha256": None,
-            "code": 10,
-            "label": "Livres",
+            "code": "tea > black",
+            "label": "Black tea",
             "probability": 0.02,
-            "suggested_code": 2522,
-            "suggested_label": "Papeterie",
+            "suggested_code": "tea > green",
+            "suggested_label": "Green tea",
             "suggested_probability": 0.95,
             "copies": 1,
         }

@@ -29,7 +29,7 @@ EXAMPLE_RELEASE = {
     "hold_out": "9f2c1d7e",
     "data_revision": "4c0e6a1b",
     "products": 84_916,
-    "categories": 27,
+    "categories": 5,
     "corrections": 214,
     "verdict": {
         "promoted": True,
@@ -43,8 +43,8 @@ EXAMPLE_DETAIL = {
     "git_commit": "0a1b2c3d",
     "mlflow_runs": {"fusion": "7f3a2b"},
     "corrections_snapshot": "0" * 64,
-    "products_by_category": [{"code": 2583, "label": "Piscines", "products": 10_209}],
-    "corrections_by_category": [{"code": 2583, "label": "Piscines", "products": 12}],
+    "products_by_category": [{"code": "tea > black", "label": "Black tea", "products": 10_209}],
+    "corrections_by_category": [{"code": "tea > black", "label": "Black tea", "products": 12}],
     "metrics": {"fusion": {"weighted_f1": 0.861}},
     "gate_metrics": {},
 }

@@ -11,9 +11,8 @@ from product_classifier.catalogue.catalogue_rows import (
     Progress,
     RejectedRow,
     check_reject_share,
-    data_revision,
-    rejects_table,
 )
+from product_classifier.catalogue.catalogue_tables import data_revision, rejects_table
 from product_classifier.catalogue.challenge.challenge_source import ChallengeSource
 from product_classifier.catalogue.photo_checks import check_photos
 

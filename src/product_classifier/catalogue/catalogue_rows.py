@@ -2,12 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, NamedTuple, Protocol
-
-import pandas as pd
 
 from product_classifier.errors import CatalogueError
 from product_classifier.taxonomy import Taxonomy
@@ -104,21 +102,6 @@ class RevisionDigest:
     def hexdigest(self) -> str:
         """Return the digest of the products added so far."""
         return self._digest.hexdigest()
-
-
-def data_revision(frame: pd.DataFrame) -> str:
-    """Return the SHA-256 of the content of a catalogue; paths of photos do not count."""
-    digest = RevisionDigest()
-    columns = ["product_id", "code", "designation", "description", "image_sha256"]
-    for row in frame[columns].itertuples(index=False, name=None):
-        digest.update(*row)
-    return digest.hexdigest()
-
-
-def rejects_table(rejects: Iterable[RejectedRow]) -> pd.DataFrame:
-    """Return the rejected rows as a table with one row each."""
-    names = ["file", "line", "field", "value", "reason"]
-    return pd.DataFrame([[getattr(reject, name) for name in names] for reject in rejects], columns=names)
 
 
 def shorten(value: str) -> str:

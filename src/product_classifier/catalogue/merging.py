@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 import pandas as pd
 
-from product_classifier.catalogue.splits import content_keys
+from product_classifier.catalogue.content_keys import content_keys
 
 FROZEN: Final = frozenset({"validation", "test"})
 COLUMNS: Final = ("product_id", "designation", "description", "image_path", "code", "line", "image_sha256", "photo")

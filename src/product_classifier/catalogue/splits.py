@@ -16,8 +16,6 @@ because the split of a row depends on earlier rows only. When rows arrive in ano
 before to `SplitAssigner`.
 """
 
-import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
 from hashlib import sha256
@@ -25,9 +23,8 @@ from typing import Final
 
 import pandas as pd
 
+from product_classifier.catalogue.content_keys import content_keys
 from product_classifier.errors import CatalogueError
-from product_classifier.text.characters import decompose, unescape
-from product_classifier.text.writing_systems import comparison_terms, word_pattern
 
 SPLITS: Final = ("train", "validation", "test", "unseen")
 QUARANTINED: Final = "quarantined"
@@ -35,11 +32,6 @@ QUARANTINED: Final = "quarantined"
 _FROZEN: Final = ("validation", "test")
 _GROUP: Final = "group:"
 _SALT: Final = "product-classifier/1/"
-_MARKUP: Final = re.compile(r"<[^<>]{0,2000}>")
-_REFERENCE: Final = re.compile(r"\d{6,}")
-_LIGATURES: Final = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "đ": "d", "ł": "l"})
-_MIN_WORDS: Final = 3
-_MAX_CHARACTERS: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,28 +107,6 @@ def group_keys(group: str) -> tuple[str, ...]:
     return (f"{_GROUP}{sha256(group.encode()).hexdigest()}",) if group else ()
 
 
-def content_keys(designation: str, description: str, image_sha256: str = "") -> tuple[str, ...]:
-    """Return the keys that a product shares with its near duplicates: text, then photo, if present."""
-    text = text_key(designation, description)
-    return tuple(key for key in (text, image_sha256 and f"photo:{image_sha256}") if key)
-
-
-def text_key(designation: str, description: str) -> str:
-    """Return the content key of a text; empty without words.
-
-    The key ignores markup, accents, case, punctuation, spaces and reference numbers.
-    With three or more words the designation alone makes the key, so the same offer with another description is a near
-    duplicate; a shorter one ("Puzzle") is too common and is combined with the description.
-    """
-    words = _words(designation)
-    if sum(1 for _ in comparison_terms(" ".join(words))) < _MIN_WORDS:
-        words += _words(description)
-    # "Réf. 20394857" differs between sellers of one product. Sizes, years and volumes differ between products.
-    without_references = [word for word in words if not _REFERENCE.fullmatch(word)]
-    text = "".join(without_references if len(without_references) > _MIN_WORDS else words)
-    return f"text:{sha256(text.encode()).hexdigest()}" if text else ""
-
-
 def split_of_key(key: str, shares: SplitShares | None = None) -> str:
     """Return the split determined by the stable hash of a key."""
     position = int.from_bytes(sha256((_SALT + key).encode()).digest()[:8]) / 2**64
@@ -145,15 +115,6 @@ def split_of_key(key: str, shares: SplitShares | None = None) -> str:
             return split
         position -= share
     return SPLITS[0]  # rounding of the shares
-
-
-# Deliberately not `text.normalization`: a better normalization for the models must not move a product to another split.
-def _words(text: str) -> list[str]:
-    plain = _MARKUP.sub(" ", unescape(text[:_MAX_CHARACTERS]))
-    folded = decompose(plain.casefold().translate(_LIGATURES))
-    # Lone surrogates cannot be encoded as UTF-8.
-    kept = "".join(c for c in folded if not unicodedata.combining(c) and not "\ud800" <= c <= "\udfff")
-    return list(word_pattern(kept).findall(kept))
 
 
 def _groups(frame: pd.DataFrame) -> list[str]:

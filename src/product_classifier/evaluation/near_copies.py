@@ -12,7 +12,7 @@ MIN_WORDS: Final = 3
 class NearCopies:
     """Products that were added, and the search for one that is like another.
 
-    Two products are near copies if they share a content key (`catalogue.splits.content_keys`), or most of their words.
+    Two products are near copies if they share a content key (`catalogue.content_keys`), or most of their words.
     The cost of a product is linear in those added before.
     """
 

@@ -10,22 +10,16 @@ import io
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from product_classifier.catalogue.layout import CatalogueLayout, ProductColumns
 from product_classifier.catalogue.tables.delimited import open_delimited
 from product_classifier.catalogue.tables.json_lines import open_json_lines
 from product_classifier.catalogue.tables.table import Table
 from product_classifier.errors import CatalogueError, InvalidInput
+from product_classifier.feedback.label_formats import LabelFormat
 from product_classifier.limits import JSON_BYTES
 
-LabelFormat = Literal["csv", "jsonl", "label-studio"]
-MEDIA_TYPES: Mapping[LabelFormat, str] = {
-    "csv": "text/csv; charset=utf-8",
-    "jsonl": "application/x-ndjson",
-    "label-studio": "application/json",
-}
-SUFFIXES: Mapping[LabelFormat, str] = {"csv": "csv", "jsonl": "jsonl", "label-studio": "json"}
 COLUMNS = (
     "code", "label", "designation", "description", "image_sha256", "prediction_id", "comment", "feedback_id", "created",
     "user", "role", "state", "kind", "predicted", "confidence", "release",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 
-from product_classifier.catalogue.splits import content_keys
+from product_classifier.catalogue.content_keys import content_keys
 from product_classifier.errors import ObjectNotFound, StoreUnavailable
 from product_classifier.feedback.index import FeedbackIndex
 from product_classifier.feedback.index_rows import IndexedCorrection

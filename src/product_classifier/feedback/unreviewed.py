@@ -6,7 +6,7 @@ from datetime import date
 from itertools import islice
 from typing import Final, TypeVar
 
-from product_classifier.catalogue.splits import content_keys
+from product_classifier.catalogue.content_keys import content_keys
 from product_classifier.errors import ObjectNotFound, StoreUnavailable
 from product_classifier.feedback.records import (
     PREDICTIONS_PREFIX,

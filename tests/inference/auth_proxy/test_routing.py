@@ -70,7 +70,7 @@ def test_a_path_with_a_slash_too_many_names_the_route(path: str) -> None:
     [
         ("/predict/", "use '/predict'"),
         ("/PREDICT", "use '/predict'"),
-        ("/prediction", "did you mean '/predict'? /openapi.json lists all"),
+        ("/predicts", "did you mean '/predict'? /openapi.json lists all"),
         ("/categorys", "did you mean '/categories'? /openapi.json lists all"),
         ("/zzz", "/openapi.json lists them"),
         ("/" + "predict" * 40, "/openapi.json lists them"),

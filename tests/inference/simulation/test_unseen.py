@@ -9,7 +9,7 @@ import pytest
 
 from inference.simulation import unseen as module
 from inference.simulation.unseen import UnseenCatalogue, UnseenProduct, select
-from product_classifier.catalogue.splits import content_keys
+from product_classifier.catalogue.content_keys import content_keys
 from product_classifier.errors import CatalogueError
 from tests.support.fakes import FakeStore
 

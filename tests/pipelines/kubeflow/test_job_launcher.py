@@ -24,7 +24,7 @@ def cluster() -> Iterator[FakeKubernetes]:
 
 
 def launcher(cluster: FakeKubernetes) -> JobLauncher:
-    return JobLauncher(ClusterApi("shop", cluster.client()))
+    return JobLauncher(lambda: ClusterApi("shop", cluster.client()))
 
 
 def test_a_run_is_a_job_with_its_name_created_from_the_template(cluster: FakeKubernetes) -> None:
@@ -42,7 +42,9 @@ def test_a_run_is_a_job_with_its_name_created_from_the_template(cluster: FakeKub
 
 def test_a_job_that_trains_nothing_replaces_the_arguments_of_the_template(cluster: FakeKubernetes) -> None:
     api = ClusterApi("shop", cluster.client())
-    actions = JobLauncher(api, arguments=lambda action, _: ["pipelines", action], prefix="release-", trains=False)
+    actions = JobLauncher(
+        lambda: api, arguments=lambda action, _: ["pipelines", action], prefix="release-", trains=False
+    )
     actions.start("a1", "")
 
     (container,) = cluster.objects["jobs", "release-a1"]["spec"]["template"]["spec"]["containers"]

@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from product_classifier.catalogue.content_keys import content_keys
 from product_classifier.catalogue.merging import COLUMNS, merge
-from product_classifier.catalogue.splits import SPLITS, assign_splits, content_keys, known_splits
+from product_classifier.catalogue.splits import SPLITS, assign_splits, known_splits
 
 TITLES = [f"un titre parmi d'autres numero {number}" for number in range(30)]
 PHOTOS = ["", *(f"{number:064x}" for number in range(6))]

@@ -5,15 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from product_classifier.catalogue.content_keys import content_keys, text_key
 from product_classifier.catalogue.splits import (
     QUARANTINED,
     SPLITS,
     SplitAssigner,
     SplitShares,
     assign_splits,
-    content_keys,
     known_splits,
-    text_key,
 )
 from product_classifier.errors import CatalogueError
 

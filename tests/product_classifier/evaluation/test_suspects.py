@@ -6,7 +6,7 @@ from sklearn.naive_bayes import MultinomialNB
 
 from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.catalogue.challenge.sample.offers import offer
-from product_classifier.catalogue.splits import content_keys
+from product_classifier.catalogue.content_keys import content_keys
 from product_classifier.evaluation.folds import assign_folds
 from product_classifier.evaluation.near_copies import NearCopies
 from product_classifier.evaluation.suspects import find_suspects

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from product_classifier.errors import InvalidInput
-from product_classifier.feedback.label_files import COLUMNS, READ_COLUMNS, SUFFIXES, LabelFormat, read_rows, write_rows
+from product_classifier.feedback.label_files import COLUMNS, READ_COLUMNS, read_rows, write_rows
+from product_classifier.feedback.label_formats import SUFFIXES, LabelFormat
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30).filter(
     lambda text: text == text.strip()

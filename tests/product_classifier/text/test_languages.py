@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from components.train_text import step as train_text
-from product_classifier.catalogue.splits import content_keys
+from product_classifier.catalogue.content_keys import content_keys
 from product_classifier.releases.release import load_text
 from product_classifier.taxonomy import Taxonomy
 from product_classifier.taxonomy.category import Category

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from product_classifier.catalogue.splits import content_keys
+from product_classifier.catalogue.content_keys import content_keys
 from product_classifier.feedback.records import ProductContent
 from product_classifier.feedback.trust import agreement_key, product_key
 from product_classifier.limits import DESCRIPTION_CHARACTERS

@@ -8,10 +8,10 @@ from itertools import islice
 from typing import Final
 
 from product_classifier.catalogue.catalogue_rows import CatalogueRow, ProductSource, RejectedRow
+from product_classifier.catalogue.content_keys import text_key
 from product_classifier.catalogue.layout import CategoryCell
 from product_classifier.catalogue.layout_source import LayoutSource
 from product_classifier.catalogue.photo_folder import is_remote
-from product_classifier.catalogue.splits import text_key
 from product_classifier.errors import CatalogueError
 from product_classifier.taxonomy.tree import Taxonomy
 from product_classifier.text.normalization import has_words

@@ -1,9 +1,6 @@
 """Parquet files and Excel workbooks, every cell as text."""
 
-import datetime as dt
-import decimal
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +10,7 @@ from python_calamine import CalamineError, CalamineWorkbook
 
 from product_classifier.catalogue.layout import CatalogueLayout
 from product_classifier.catalogue.tables.byte_streams import read_all
+from product_classifier.catalogue.tables.cell_texts import cell_text
 from product_classifier.catalogue.tables.table import Table, TableRow
 from product_classifier.errors import CatalogueError
 
@@ -69,29 +67,6 @@ def open_excel(path: Path, layout: CatalogueLayout) -> Table:
                 yield TableRow(number, cells)
 
     return Table(path.name, tuple(columns), layout.header, rows, f"workbook, sheet {sheet.name!r}")
-
-
-def cell_text(cell: object) -> str | None:
-    """Return a value as text: whole numbers without a fraction, lists as JSON; None for no value."""
-    if cell is None or cell == "":
-        return None
-    if isinstance(cell, str):
-        return cell
-    if isinstance(cell, bool):
-        return str(cell).lower()
-    if isinstance(cell, float):
-        if cell != cell:  # noqa: PLR0124 - not a number
-            return None
-        return str(int(cell)) if cell.is_integer() and abs(cell) < 2**63 else repr(cell)
-    if isinstance(cell, decimal.Decimal):
-        return f"{cell:f}"
-    if isinstance(cell, dt.date | dt.time):
-        return cell.isoformat()
-    if isinstance(cell, bytes):
-        return cell.decode("utf-8", errors="replace")
-    if isinstance(cell, Sequence):
-        return json.dumps([cell_text(one) for one in cell], ensure_ascii=False)
-    return str(cell)
 
 
 def _is_nested(kind: pa.DataType) -> bool:

@@ -8,7 +8,7 @@ from typing import Final
 import orjson
 
 from product_classifier.catalogue.layout import CatalogueLayout
-from product_classifier.catalogue.tables.columnar import cell_text
+from product_classifier.catalogue.tables.cell_texts import cell_text
 from product_classifier.catalogue.tables.table import Table, TableRow
 from product_classifier.catalogue.tables.text_encodings import decoded_lines, detect_encoding
 from product_classifier.errors import CatalogueError

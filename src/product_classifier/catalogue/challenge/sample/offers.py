@@ -14,7 +14,8 @@ from typing import Final
 
 from product_classifier.catalogue.challenge.sample.texts import GROUP_OF, near_duplicate, write_offer
 from product_classifier.catalogue.challenge.sample.words import SHIFTED, VOCABULARIES
-from product_classifier.catalogue.splits import split_of_key, text_key
+from product_classifier.catalogue.content_keys import text_key
+from product_classifier.catalogue.splits import split_of_key
 from product_classifier.text.mojibake import repair
 
 SEASON: Final = 0.06
