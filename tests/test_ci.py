@@ -102,7 +102,7 @@ def test_a_cluster_tool_that_does_not_exist_is_an_error_if_it_is_set(repository:
 
 def test_a_part_that_exceeds_its_limit_is_terminated_and_reported(repository: Repository) -> None:
     script = repository.folder / ".ci/run"
-    script.write_text(script.read_text(encoding="utf-8").replace("part check 4 ", "part check 0.01 "), encoding="utf-8")
+    script.write_text(script.read_text(encoding="utf-8").replace("part check 3 ", "part check 0.01 "), encoding="utf-8")
     make = repository.folder / "bin/make"
     make.write_text(PROGRAM.replace('case "$*" in', 'case "$*" in\n    check) sleep 60 ;;'), encoding="utf-8")
 

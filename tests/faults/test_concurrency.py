@@ -8,6 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from inference.feedback_service.service import Caller, VersionedCode
 from product_classifier.catalogue.challenge import CHALLENGE
 from product_classifier.errors import FeedbackConflict, StoreUnavailable
@@ -16,6 +18,8 @@ from product_classifier.store import ObjectStore
 from product_classifier.store.journal import Journal
 from tests.support.fakes import FakeStore
 from tests.support.feedback_service_harness import correction_keys, make_service
+
+pytestmark = pytest.mark.slow
 
 OPERATIONS = int(os.environ.get("FEEDBACK_OPERATIONS", "10000"))
 CLIENTS, SERVERS, KEYS = 32, 2, 1500

@@ -20,6 +20,8 @@ from product_classifier.store.journal import Journal
 from tests.support.feedback_service_harness import correction_keys, make_service, photo, store_prediction
 from tests.support.killing import Report, run_killed
 
+pytestmark = pytest.mark.slow
+
 REPEATS = int(os.environ.get("FAULT_REPEATS", "1"))
 """Kills at each call, with other products each time; 25 for the published table."""
 USER, REVIEWER = Caller("ann", "user"), Caller("rita", "reviewer")

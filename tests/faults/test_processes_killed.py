@@ -21,6 +21,8 @@ from tests.support.feedback_service_harness import TOKEN, correction_keys, produ
 from tests.support.retraining_fakes import correct
 from tests.support.servers import free_port
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("PROCESS_KILLS", "3"))
 CLIENTS = 8

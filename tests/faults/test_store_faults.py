@@ -16,6 +16,8 @@ from tests.support.fault_proxy import FAULTS, Fault, FaultProxy, fault_proxy
 from tests.support.feedback_service_harness import FeedbackHarness, correction_keys, product_correction
 from tests.support.servers import minio_binary, minio_server, moto_server, s3_settings
 
+pytestmark = pytest.mark.slow
+
 REPEATS = int(os.environ.get("FAULT_REPEATS", "1"))
 """Faults of each kind; 20 for the published table."""
 FAULT_S = float(os.environ.get("FAULT_SECONDS", "0.5"))

@@ -12,6 +12,8 @@ from packaging.utils import canonicalize_name
 
 from operations.cluster.images import IMAGES, SERVICE_DOCKERFILE, Image
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[3]
 SERVICES = [image for image in IMAGES if image.dockerfile == SERVICE_DOCKERFILE and image.name != "mlflow"]
 

@@ -20,6 +20,8 @@ from operations.local.liveness import MISSES, REFUSALS, LivenessMonitor, Outcome
 from operations.local.service_table import HealthCheck, Service
 from tests.support.servers import free_port
 
+pytestmark = pytest.mark.slow
+
 MISSED, REFUSED, RESPONDED = Outcome.MISSED, Outcome.REFUSED, Outcome.RESPONDED
 
 RUNNER = """

@@ -355,6 +355,7 @@ class Scheduler:
             self._waiting.acquire()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("triggers", [2, 3, 5])
 def test_concurrent_triggers_that_may_crash_start_exactly_one_run(triggers: int) -> None:
     started = []
