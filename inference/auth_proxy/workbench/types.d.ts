@@ -16,7 +16,7 @@ interface Category {
 }
 interface Taxonomy { version: number; categories: Category[] }
 
-interface Candidate { code: Code; label: string; probability: number }
+interface Candidate { code: Code; label: string; /** Null if no model predicted. */ probability: number | null }
 interface Word { text: string; field: "designation" | "description"; start: number; end: number; contribution: number }
 interface Explanation {
   code: Code; probability: number; unavailable: string[];

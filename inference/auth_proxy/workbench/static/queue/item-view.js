@@ -17,7 +17,7 @@ export function candidatesOf(item) {
   const top = prediction?.top ?? [];
   const proposal = proposalOf(item);
   if (!proposal || top.some(({ code }) => String(code) === String(proposal.code))) return top;
-  return [{ code: proposal.code, label: proposal.label, probability: prediction?.confidence ?? 0 }, ...top].slice(0, 5);
+  return [{ code: proposal.code, label: proposal.label, probability: prediction?.confidence ?? null }, ...top].slice(0, 5);
 }
 
 /** @param {QueueItem} item */

@@ -25,8 +25,8 @@ export function candidateList(choose) {
         const button = h("button", { type: "button", class: "bar", "aria-pressed": "false", "data-code": candidate.code, onclick: () => choose(candidate) },
           h("kbd", { "aria-hidden": "true" }, index + 1),
           h("span", { title: () => (category ? pathOf(category) : "") }, () => labelOfCode(candidate.code, candidate.label)),
-          h("span", { class: "numeric" }, () => formatPercent(candidate.probability, 1)));
-        button.style.setProperty("--share", String(candidate.probability));
+          h("span", { class: "numeric" }, () => (candidate.probability === null ? "" : formatPercent(candidate.probability, 1))));
+        button.style.setProperty("--share", String(candidate.probability ?? 0));
         return button;
       }));
     },
