@@ -72,7 +72,7 @@ class Workbench:
         self.contexts.append(self.browser.new_context(**{"locale": "en-GB", **context}))
         self.contexts[-1].add_cookies(cookies)
         page: Page = self.contexts[-1].new_page()
-        page.set_default_timeout(8_000)
+        page.set_default_timeout(30_000)
         page.on("pageerror", lambda error: self.trouble.append(str(error)))
         page.on("console", lambda line: self.trouble.append(line.text) if "Security Policy" in line.text else None)
         page.goto(f"{self.url}/#/{place}")
