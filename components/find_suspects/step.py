@@ -9,9 +9,11 @@ import pandas as pd
 
 from components.find_suspects.report import render
 from components.shared.out_of_fold import read_labelled, read_out_of_fold
+from components.shared.raw import photo_path
 from product_classifier.catalogue.content_keys import content_keys
 from product_classifier.evaluation.suspects import Suspect, find_suspects
 from product_classifier.feedback.records import image_key
+from product_classifier.observability import get_logger
 from product_classifier.releases.release import load_fusion
 from product_classifier.store import ObjectStore, content_addressed, open_store
 from product_classifier.taxonomy import Codes, Taxonomy
@@ -85,9 +87,17 @@ def run(
 
 
 def _store_photos(rows: list[dict[str, Any]], raw: Path, store: ObjectStore) -> None:
-    """Write the photos under their hashes, as those of predictions."""
-    for path in {row["image_path"] for row in rows if row["image_path"]}:
-        content_addressed.write(store, image_key, (raw / path).read_bytes())
+    """Write the photos that can be read under their hashes, as those of predictions and corrections."""
+    photos = {row["image_path"]: row["image_sha256"] for row in rows if row["image_path"]}
+    for path, sha256 in photos.items():
+        if sha256 and store.exists(image_key(sha256)):  # of a correction
+            continue
+        try:
+            content = photo_path(raw, path).read_bytes()
+        except OSError as error:
+            get_logger().warning("photo_dropped", photo=path, reason=str(error))
+        else:
+            content_addressed.write(store, image_key, content)
 
 
 def _described(suspect: Suspect, products: pd.DataFrame, codes: Codes) -> dict[str, Any]:

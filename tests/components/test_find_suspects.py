@@ -36,6 +36,7 @@ def planted(splits_dir: Path, tmp_path: Path) -> dict[Any, str]:
     codes = [CHALLENGE.codes[(CHALLENGE.codes.index(code) + 9) % 27] for code in train["code"].iloc[rows]]
     train.loc[train.index[rows], "code"] = codes
     train.loc[train.index[rows[0]], "designation"] = "<script>alert(1)</script> livre"
+    train.loc[train.index[rows[1]], "image_path"] = "images/of-a-correction"  # in the object store, not a raw file
     train.to_parquet(tmp_path / "train.parquet")
     return dict(zip(train["product_id"].iloc[rows].tolist(), codes, strict=True))
 
@@ -71,7 +72,9 @@ def test_wrong_labels_are_listed_with_photos(
     assert images.sources
     assert all(source.startswith("data:image/jpeg;base64,") for source in images.sources)
     assert "<script" not in page
-    photos = [(splits_dir / one["image_path"]).read_bytes() for one in found if one["image_path"]]
+    paths = [splits_dir / one["image_path"] for one in found if one["image_path"]]
+    photos = [path.read_bytes() for path in paths if path.exists()]
+    assert len(photos) < len(paths)
     assert {hashlib.sha256(one).hexdigest() for one in photos} == {
         path.name for path in (tmp_path / "store/images").iterdir()
     }
