@@ -101,7 +101,7 @@ def test_a_shadow_gets_every_product_and_no_response_comes_from_it(product: Prod
         product.rollout.stop_challenger()
 
     assert ({champion}, [], []) == (set(log.releases), log.failures, inconsistent(product, log))
-    assert {"same"} == {category for category, rows in compared if rows}
+    assert {"same"} == {agreement for agreement, rows in compared if rows}
     assert SHADOW not in get("inferenceservice", "fusion-transformer")["spec"]["predictor"]["annotations"]
 
 
@@ -162,10 +162,10 @@ def test_pods_start_without_a_deleted_release_and_a_promotion_no_longer_names_it
 
 
 def compared_by(pod: Object, release: str) -> Iterator[tuple[str, float]]:
-    """Yield the label `category` and value of a fusion pod's shadow counters."""
+    """Yield the label `agreement` and value of a fusion pod's shadow counters."""
     with forwarded(f"pod/{pod['metadata']['name']}", 8080) as address:
         text = httpx.get(f"http://{address}/metrics", timeout=30).raise_for_status().text
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             if sample.name == "product_classifier_shadow_products_total" and sample.labels["release"] == release:
-                yield sample.labels["category"], sample.value
+                yield sample.labels["agreement"], sample.value
