@@ -99,7 +99,7 @@ def _create_run_folder(root: Path) -> Path:
     root.mkdir(parents=True, exist_ok=True)
     for old in sorted(path for path in root.iterdir() if path.is_dir())[: -RUNS_KEPT + 1]:
         shutil.rmtree(old, ignore_errors=True)
-    folder = root.resolve() / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
+    folder = root.resolve() / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{os.getpid()}"
     (folder / "logs").mkdir(parents=True)
     (folder / "tmp").mkdir()
     return folder
