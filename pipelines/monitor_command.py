@@ -75,10 +75,10 @@ def print_window(window: DriftWindow, console: Console) -> None:
         table.add_row(
             one.name.replace("_", " "),
             one.statistic.replace("_", " "),
-            _shown(one.value),
-            _shown(one.threshold),
-            _shown(one.reference),
-            _shown(one.window),
+            _format_number(one.value),
+            _format_number(one.threshold),
+            _format_number(one.reference),
+            _format_number(one.window),
             str(one.products),
             _mark(one),
         )
@@ -93,7 +93,7 @@ def print_window(window: DriftWindow, console: Console) -> None:
         console.print(f"action    {action}", highlight=False)
 
 
-def _shown(value: float | None) -> str:
+def _format_number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 

@@ -4,11 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from components.find_suspects.report import render
-from components.shared.out_of_fold import read_labelled, read_out_of_fold
+from components.shared.out_of_fold import read_predicted
 from components.shared.raw import photo_path
 from product_classifier.catalogue.content_keys import content_keys
 from product_classifier.evaluation.suspects import Suspect, find_suspects
@@ -50,21 +49,13 @@ def run(
         store: URL of the object store for the photos of the listed products, which reviewers see; empty for none.
 
     Raises:
-        CatalogueError: If a file of predictions has another format.
+        CatalogueError: If a file of predictions has another format, or the two have different categories.
         StoreUnavailable: If a photo cannot be stored.
     """
-    text, image = read_out_of_fold(text_out_of_fold), read_out_of_fold(image_out_of_fold)
-    model, _ = load_fusion(fusion, text.codes)
-    products, _ = read_labelled(train, validation, ("image_path", "line"))
-    products = products[products["code"].isin(text.codes)]
-    (by_text, has_text), (by_image, has_image) = (
-        one.select(products["product_id"].to_numpy()) for one in (text, image)
-    )
-    used = has_text | has_image
-    products = products[used]
-    probabilities = model.combine_top(by_text[used], by_image[used], has_text[used], has_image[used])
-    positions = {code: position for position, code in enumerate(text.codes)}
-    labels = np.array([positions[code] for code in products["code"]], np.int64)
+    predicted = read_predicted(train, validation, text_out_of_fold, image_out_of_fold, ("image_path", "line"))
+    model, _ = load_fusion(fusion, predicted.codes)
+    products, labels = predicted.products, predicted.labels
+    probabilities = model.combine_top(predicted.text, predicted.image, predicted.has_text, predicted.has_image)
     fields = list(zip(products["designation"], products["description"], products["image_sha256"], strict=True))
     found = find_suspects(
         probabilities,
@@ -73,7 +64,7 @@ def run(
         [frozenset(comparison_terms(normalize(designation, description))) for designation, description, _ in fields],
         limit,
     )
-    rows = [_described(one, products, text.codes) for one in found]
+    rows = [_described(one, products, predicted.codes) for one in found]
     shown = [{**row, **{name: taxonomy.to_json_code(row[name]) for name in ("code", "suggested_code")}} for row in rows]
     for path, content in (
         (suspects, json.dumps({"labels": len(products), "suspects": shown}, indent=1, ensure_ascii=False) + "\n"),

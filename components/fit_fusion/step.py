@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from components.shared.out_of_fold import folds_of, read_labelled, read_out_of_fold
+from components.shared.out_of_fold import folds_of, read_predicted
 from product_classifier.bundles import bundle
 from product_classifier.errors import CatalogueError
 from product_classifier.evaluation.levels import levels
@@ -50,24 +50,9 @@ def run(
     """
     if not 0 < target_precision < 1:
         raise CatalogueError(f"target_precision: {target_precision!r} is not between 0 and 1; choose one such as 0.95")
-    found = {"text": read_out_of_fold(text_out_of_fold), "image": read_out_of_fold(image_out_of_fold)}
-    codes = found["text"].codes
-    if found["image"].codes != codes:
-        raise CatalogueError(
-            f"image_out_of_fold: has {len(found['image'].codes)} categories, text_out_of_fold {len(codes)} others; "
-            "train both on one catalogue"
-        )
-    products, _ = read_labelled(train, validation)
-    folds = folds_of(products, seed)[products["code"].isin(codes)]
-    products = products[products["code"].isin(codes)]
-    in_file = [one.rows_of(products["product_id"].to_numpy()) for one in found.values()]
-    predicted = np.maximum(*in_file) >= 0
-    products, folds = products[predicted], folds[predicted]
-    text, has_text = found["text"].select(products["product_id"].to_numpy())
-    image, has_image = found["image"].select(products["product_id"].to_numpy())
-    positions = {code: position for position, code in enumerate(codes)}
-    labels = np.array([positions[code] for code in products["code"]], np.int64)
-    fitted = fit_fusion(text, image, has_text, has_image, labels, folds, codes)
+    found = read_predicted(train, validation, text_out_of_fold, image_out_of_fold)
+    codes, labels, folds = found.codes, found.labels, folds_of(found.labelled, seed)[found.rows]
+    fitted = fit_fusion(found.text, found.image, found.has_text, found.has_image, labels, folds, codes)
     tree = levels(taxonomy, codes)
     thresholds = fit_thresholds(fitted.out_of_fold, labels, target_precision, tree)
     fusion = replace(fitted.model, thresholds=thresholds, target_precision=target_precision)
@@ -79,7 +64,7 @@ def run(
     fusion.save(model)
     bundle.write_manifest(model, "fusion", None, self_check.record_fusion(fusion), fusion.codes)
     if curves is not None:
-        both = {"text": (text, has_text), "image": (image, has_image)}
+        both = {"text": (found.text, found.has_text), "image": (found.image, found.has_image)}
         rows = {**both, "fusion": (fitted.out_of_fold, np.ones(len(labels), np.bool_))}
         _write_curves(curves, rows, labels, folds)
     return weighted_f1(fitted.out_of_fold, labels)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from components.shared.out_of_fold import folds_of, read_labelled, read_out_of_fold
+from components.shared.out_of_fold import folds_of, read_predicted
 from components.shared.raw import photo_path
 from product_classifier.monitoring.measured_products import (
     MISSING,
@@ -48,29 +48,22 @@ def run(
         seed: Seed of the sample.
 
     Raises:
-        CatalogueError: If a file of predictions has another format.
+        CatalogueError: If a file of predictions has another format, or the two have different categories.
     """
-    text, image = read_out_of_fold(text_out_of_fold), read_out_of_fold(image_out_of_fold)
-    model, _ = load_fusion(fusion, text.codes)
-    products, _ = read_labelled(train, validation, ("image_path",))
-    folds = folds_of(products, seed)
-    ids = products["product_id"].to_numpy()
-    predicted = np.maximum(text.rows_of(ids), image.rows_of(ids)) >= 0
-    answered = products["code"].isin(text.codes).to_numpy()
-    rows = np.flatnonzero(predicted & answered)
+    predicted = read_predicted(train, validation, text_out_of_fold, image_out_of_fold, ("image_path",))
+    model, _ = load_fusion(fusion, predicted.codes)
+    products, folds = predicted.labelled, folds_of(predicted.labelled, seed)
     rng = np.random.default_rng(seed)
-    if len(rows) > MAX_PRODUCTS:
-        rows = np.sort(rng.choice(rows, MAX_PRODUCTS, replace=False))
+    if len(predicted.rows) > MAX_PRODUCTS:
+        predicted = predicted[np.sort(rng.choice(len(predicted.rows), MAX_PRODUCTS, replace=False))]
+    rows, has_image = predicted.rows, predicted.has_image
     texts = list(zip(products["designation"].fillna(""), products["description"].fillna(""), strict=True))
     measured = measure_texts([texts[row] for row in rows])
     unknown, vocabulary = _vocabulary([word_buckets(words_of(*text), VOCABULARY_BUCKETS) for text in texts], folds)
-    (by_text, has_text), (by_image, has_image) = (one.select(ids[rows]) for one in (text, image))
-    fused = model.combine_top(by_text, by_image, has_text, has_image)
+    by_text, by_image = predicted.text, predicted.image
+    fused = model.combine_top(by_text, by_image, predicted.has_text, has_image)
     confidence = fused.kept.max(axis=1)
-    both = has_text & has_image
-    positions = {code: position for position, code in enumerate(text.codes)}
-    labels = np.array([positions[code] for code in products["code"].iloc[rows]], np.int64)
-    chosen = products.iloc[rows]
+    both = predicted.has_text & has_image
     profile = ReferenceProfile(
         MeasuredProducts(
             text_length=measured.text_length,
@@ -81,14 +74,14 @@ def run(
             words=measured.words,
             unknown_words=unknown[rows],
             photo_missing=(~has_image).astype(np.int32),
-            **photo_columns(_photos(chosen, has_image, raw, rng)),
+            **photo_columns(_photos(predicted.products, has_image, raw, rng)),
             predicted=fused.predicted.astype(np.int32),
             confidence=confidence.astype(np.float32),
             accepted=model.accepts_predicted(fused.predicted, confidence).astype(np.int32),
             disagreement=np.where(both, by_text.predicted != by_image.predicted, MISSING).astype(np.int32),
             photo_features=photo_features_of(by_image.dense(), has_image),
         ),
-        correct=fused.predicted == labels,
+        correct=fused.predicted == predicted.labels,
         vocabulary=vocabulary,
     )
     reference.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ modality has no row.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,73 @@ def read_labelled(train: Path, validation: Path, columns: Sequence[str] = ()) ->
         for split in (train, validation)
     ]
     return pd.concat(parts, ignore_index=True), np.arange(sum(map(len, parts))) >= len(parts[0])
+
+
+@dataclass(frozen=True)
+class PredictedProducts:
+    """The labelled products that have a category of the models and an out-of-fold prediction of one of them."""
+
+    labelled: pd.DataFrame
+    """All labelled products, also without a prediction."""
+    rows: NDArray[np.intp]
+    """Their positions in `labelled` `[n]`."""
+    labels: NDArray[np.int64]
+    """Positions of their categories in `codes` `[n]`."""
+    text: TopProbabilities
+    image: TopProbabilities
+    has_text: NDArray[np.bool_]
+    """Whether a product has a prediction of the text model `[n]`."""
+    has_image: NDArray[np.bool_]
+    codes: Codes
+
+    @property
+    def products(self) -> pd.DataFrame:
+        """Return their table `[n]`."""
+        return self.labelled.iloc[self.rows]
+
+    def __getitem__(self, chosen: NDArray[np.intp]) -> "PredictedProducts":
+        """Return the products at these positions."""
+        return replace(
+            self,
+            rows=self.rows[chosen],
+            labels=self.labels[chosen],
+            text=self.text[chosen],
+            image=self.image[chosen],
+            has_text=self.has_text[chosen],
+            has_image=self.has_image[chosen],
+        )
+
+
+def read_predicted(
+    train: Path, validation: Path, text_out_of_fold: Path, image_out_of_fold: Path, columns: Sequence[str] = ()
+) -> PredictedProducts:
+    """Return the labelled products of both splits with their out-of-fold predictions.
+
+    Args:
+        train: Products of the training split (parquet).
+        validation: Products of the validation split (parquet).
+        text_out_of_fold: Predictions of text models that were not trained on the product (parquet).
+        image_out_of_fold: Predictions of image models that were not trained on the product (parquet).
+        columns: Columns of the products to read besides those of `read_labelled`.
+
+    Raises:
+        CatalogueError: If a file of predictions has another format, or the two have different categories.
+    """
+    text, image = read_out_of_fold(text_out_of_fold), read_out_of_fold(image_out_of_fold)
+    codes = text.codes
+    if image.codes != codes:
+        raise CatalogueError(
+            f"image_out_of_fold: has {len(image.codes)} categories, text_out_of_fold {len(codes)} others; "
+            "train both on one catalogue"
+        )
+    labelled, _ = read_labelled(train, validation, columns)
+    ids = labelled["product_id"].to_numpy()
+    is_predicted = np.maximum(text.rows_of(ids), image.rows_of(ids)) >= 0
+    rows = np.flatnonzero(is_predicted & labelled["code"].isin(codes).to_numpy())
+    (by_text, has_text), (by_image, has_image) = text.select(ids[rows]), image.select(ids[rows])
+    positions = {code: position for position, code in enumerate(codes)}
+    labels = np.array([positions[code] for code in labelled["code"].iloc[rows]], np.int64)
+    return PredictedProducts(labelled, rows, labels, by_text, by_image, has_text, has_image, codes)
 
 
 def folds_of(products: pd.DataFrame, seed: int) -> NDArray[np.int64]:
