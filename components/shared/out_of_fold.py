@@ -75,7 +75,7 @@ def read_labelled(train: Path, validation: Path, columns: Sequence[str] = ()) ->
 
 @dataclass(frozen=True)
 class PredictedProducts:
-    """The labelled products that have a category of the models and an out-of-fold prediction of one of them."""
+    """The labelled products that have a category of the models and an out-of-fold prediction."""
 
     labelled: pd.DataFrame
     """All labelled products, also without a prediction."""

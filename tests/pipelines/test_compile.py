@@ -15,9 +15,9 @@ from product_classifier.retraining.settings import RetrainSettings
 
 ROOT = Path(__file__).parents[2]
 BEFORE_THE_PIPELINE = {"make_sample"}
-MONITORING = {"compact_log", "measure_drift", "act_on_drift"}
-"""Steps of the other pipeline, which a test below compiles."""
 """Steps that only prepare local data."""
+MONITORING_STEPS = {"compact_log", "measure_drift", "act_on_drift"}
+"""Steps of the other pipeline; `test_monitor_command` compares them with its tasks."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_the_package_names_nothing_of_this_machine(package: Path) -> None:
 def test_every_step_of_the_components_is_a_task_of_the_same_name(documents: list[Any]) -> None:
     tasks = {name.replace("-", "_") for name in documents[0]["root"]["dag"]["tasks"]}
 
-    assert set(steps()) - BEFORE_THE_PIPELINE - MONITORING == tasks
+    assert set(steps()) - BEFORE_THE_PIPELINE - MONITORING_STEPS == tasks
 
 
 def test_every_task_runs_in_the_trainer_image_and_installs_nothing(documents: list[Any]) -> None:

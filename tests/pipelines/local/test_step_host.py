@@ -10,7 +10,7 @@ import pytest
 from components.__main__ import steps
 from pipelines.compat.kfp import EXECUTOR_MODULE
 from pipelines.local.step_host import AVAILABLE, PRELOADED, StepHost
-from tests.pipelines.test_compile import BEFORE_THE_PIPELINE, MONITORING
+from tests.pipelines.test_compile import BEFORE_THE_PIPELINE, MONITORING_STEPS
 
 IMPORT = """
 def run():
@@ -28,7 +28,7 @@ def run():
 def test_every_step_of_the_pipeline_is_preloaded() -> None:
     preloaded = {name.split(".")[1] for name in PRELOADED if name.startswith("components.") and name.endswith(".step")}
 
-    assert set(steps()) - BEFORE_THE_PIPELINE - MONITORING == preloaded
+    assert set(steps()) - BEFORE_THE_PIPELINE - MONITORING_STEPS == preloaded
 
 
 def test_every_preloaded_module_exists() -> None:
