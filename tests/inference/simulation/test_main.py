@@ -45,7 +45,8 @@ def environment(splits: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     (folder / "accounts.json").write_text(json.dumps(accounts))
     app = create_app(store, None, FeedbackSettings(internal_token=SecretStr(INTERNAL)))
     with served(app, lifespan="on") as feedback:
-        for gateway in start(folder, {"feedback-service": feedback}, store):
+        # All products are sent within 60 ms: the gateway must not refuse them on a machine that is slower.
+        for gateway in start(folder, {"feedback-service": feedback}, store, max_in_flight=100):
             yield Environment(gateway, folder, splits.parent)
 
 
